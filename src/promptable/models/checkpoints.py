@@ -76,7 +76,8 @@ _FINGERPRINT_DIGITS = 16
 class ModelFiles:
     """One model on disk. ``config`` is None for official names, whose architecture is known by the name.
 
-    ``folder`` holds the files beside the weights (a vocabulary, say); ``sha256`` is what the weights must hash to, if known.
+    ``folder`` holds the files beside the weights (a vocabulary, say); ``sha256``, where known, is what the weights must
+    hash to.
     """
 
     name: str
@@ -110,6 +111,16 @@ def _official(model: str, weights_dir: Path) -> ModelFiles:
     return ModelFiles(model, weights_dir, weights, download.sha256, None)
 
 
+def download(model: str, weights_dir: Path) -> Path:
+    """Fetch an official checkpoint into ``weights_dir``, with a progress bar. Raises RuntimeError on a wrong hash."""
+    source = OFFICIAL[model]
+    target = weights_dir / source.file_name
+    if not target.is_file():
+        weights_dir.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(source.url, str(target), hash_prefix=source.sha256)
+    return target
+
+
 def _existing(path: Path, remedy: str) -> Path:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: {remedy}")
@@ -128,9 +139,9 @@ def fingerprint(weights: Path) -> str:
 
 
 def load_state_dict(path: Path, sha256: str | None = None) -> dict[str, Tensor]:
-    """Read weights from a ``.safetensors`` file or a pickled checkpoint of tensors, as float32 where they are half precision.
+    """Read weights from a ``.safetensors`` file or a pickled checkpoint of tensors; half precision becomes float32.
 
-    Pickles are read with ``weights_only=True``, and a ``{"model": ...}`` wrapping as in the official files is taken off.
+    Pickles are read with ``weights_only=True``; the ``{"model": ...}`` round the official weights is taken off.
     Raises ValueError when ``sha256`` is given and the file's differs.
     """
     if sha256 is not None and (actual := sha256_of(path)) != sha256:

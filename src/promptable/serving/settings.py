@@ -1,0 +1,131 @@
+"""Settings of the functions: read from the environment once, checked, then frozen."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from promptable.wire.interactor import AnswerForm
+
+
+class SettingsError(ValueError):
+    """A variable has a value that is not accepted: the message names the variable, the accepted values and the value."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a variable's text becomes a value; ``parse`` raises ValueError, and ``accepts`` says in words what it takes."""
+
+    accepts: str
+    parse: Callable[[str], Any]
+
+
+def _number(low: float, high: float, convert: Callable[[str], float]) -> Kind:
+    def parse(text: str) -> float:
+        value = convert(text)
+        if not low <= value <= high:
+            raise ValueError(text)
+        return value
+
+    return Kind(f"{'an integer' if convert is int else 'a number'} from {low:g} to {high:g}", parse)
+
+
+def _setting(variable: str, kind: Kind, default: Any, meaning: str) -> Any:
+    return field(default=default, metadata={"variable": variable, "kind": kind, "meaning": meaning})
+
+
+_TEXT = Kind("a text", str)
+_PATH = Kind("a path", Path)
+_DEVICE = Kind("auto, cpu, cuda or cuda:N", lambda text: text)
+_MEGABYTES = _number(0, 1_000_000, int)
+
+
+@dataclass(frozen=True)
+class CommonSettings:
+    """What all three functions share."""
+
+    model: str = _setting("PROMPTABLE_MODEL", _TEXT, "", "official model name, or a folder with a model of your own")
+    weights_dir: Path = _setting(
+        "PROMPTABLE_WEIGHTS", _PATH, Path("/opt/promptable/weights"), "folder of the official checkpoints"
+    )
+    device: str = _setting(
+        "PROMPTABLE_DEVICE", _DEVICE, "auto", "where the model runs; auto takes the GPU if there is one"
+    )
+    max_megapixels: float = _setting(
+        "PROMPTABLE_MAX_MEGAPIXELS", _number(0.001, 1000, float), 100.0, "larger pictures are refused"
+    )
+    feature_cache_mb: int = _setting(
+        "PROMPTABLE_FEATURE_CACHE_MB", _MEGABYTES, 1024, "memory for the image features of recent pictures"
+    )
+    polygon_tolerance: float = _setting(
+        "PROMPTABLE_POLYGON_TOLERANCE",
+        _number(0, 100, float),
+        1.0,
+        "how far a polygon may leave its mask's edge, in pixels",
+    )
+
+
+@dataclass(frozen=True)
+class DetectorSettings(CommonSettings):
+    """Settings of functions/grounding-dino."""
+
+    model: str = _setting("PROMPTABLE_MODEL", _TEXT, "swin-t", "swin-t, swin-b, or a model folder")
+    threshold: float = _setting(
+        "PROMPTABLE_THRESHOLD", _number(0, 1, float), 0.35, "confidence threshold where request and label have none"
+    )
+    nms_iou: float = _setting(
+        "PROMPTABLE_NMS_IOU", _number(0, 1, float), 0.6, "of two boxes of a label that overlap more, the weaker goes"
+    )
+    max_detections: int = _setting(
+        "PROMPTABLE_MAX_DETECTIONS", _number(1, 10_000, int), 300, "the most shapes for one picture, strongest first"
+    )
+    mask_model: str = _setting(
+        "PROMPTABLE_MASK_MODEL", _TEXT, "vit_b", "SAM or SAM 2.1 model behind labels of type mask and polygon"
+    )
+    function_config: Path = _setting(
+        "PROMPTABLE_FUNCTION_CONFIG",
+        _PATH,
+        Path("/etc/nuclio/config/processor/processor.yaml"),
+        "deployed Nuclio configuration that holds the labels",
+    )
+
+
+@dataclass(frozen=True)
+class InteractorSettings(CommonSettings):
+    """Settings of functions/sam-interactor."""
+
+    model: str = _setting("PROMPTABLE_MODEL", _TEXT, "sam2.1-large", "a SAM or SAM 2.1 model, or a model folder")
+    answer_form: AnswerForm = _setting(
+        "PROMPTABLE_ANSWER_FORM",
+        Kind(" or ".join(AnswerForm), AnswerForm),
+        AnswerForm.SHAPES,
+        "shapes for CVAT 2.62 and later, mask for older",
+    )
+
+
+@dataclass(frozen=True)
+class TrackerSettings(CommonSettings):
+    """Settings of functions/sam2-tracker."""
+
+    model: str = _setting("PROMPTABLE_MODEL", _TEXT, "sam2.1-large", "a SAM 2.1 model, or a model folder")
+    store_mb: int = _setting(
+        "PROMPTABLE_STORE_MB", _MEGABYTES, 4096, "memory for what the tracker remembers of objects"
+    )
+
+
+S = TypeVar("S", bound=CommonSettings)
+
+
+def read(settings: type[S], environ: Mapping[str, str] = os.environ) -> S:
+    """Settings from the environment; an unset or empty variable means its default. Raises SettingsError."""
+    given = {f.name: _parse(f, text) for f in fields(settings) if (text := environ.get(f.metadata["variable"], ""))}
+    return settings(**given)
+
+
+def _parse(setting: "Field[Any]", text: str) -> Any:
+    kind: Kind = setting.metadata["kind"]
+    try:
+        return kind.parse(text)
+    except ValueError:
+        raise SettingsError(f"{setting.metadata['variable']}: expected {kind.accepts}, got {text!r}") from None
