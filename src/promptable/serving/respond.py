@@ -1,6 +1,7 @@
 """The one way from a Nuclio event to a Nuclio response, and the one place that catches every error."""
 
 import os
+import traceback
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any
@@ -18,8 +19,8 @@ _JSON = "application/json"
 def respond(context: Any, event: Any) -> Any:
     """Answer one event with ``context.user_data.answer``: 200, or 400 / 503 / 500 with ``{"error": sentence}``.
 
-    ``context`` and ``event`` are nuclio-sdk's. The body is always a str: Nuclio would base64 bytes and take a list for a
-    batch. CVAT drops the body of an error, so its reason is logged too. After an unrecoverable CUDA error the process
+    ``context`` and ``event`` are nuclio-sdk's. The body is always a str: Nuclio would base64 bytes and take a list for
+    a batch. CVAT drops the body of an error, so its reason is logged too. After an unrecoverable CUDA error the process
     ends, and the platform starts a new one.
     """
     started = perf_counter()
@@ -49,20 +50,16 @@ def _refused(context: Any, error: Exception) -> str:
 
 
 def _failed(context: Any, error: Exception) -> str:
-    context.logger.error_with("request failed", error=f"{type(error).__name__}: {error}", traceback=_traceback(error))
+    context.logger.error_with(
+        "request failed", error=f"{type(error).__name__}: {error}", traceback="".join(traceback.format_exception(error))
+    )
     if _unrecoverable(error):
         os._exit(1)
     return _error_body(f"internal error ({type(error).__name__}): see the function's log")
 
 
-def _traceback(error: Exception) -> str:
-    import traceback
-
-    return "".join(traceback.format_exception(error))
-
-
 def _unrecoverable(error: Exception) -> bool:
-    """Whether the CUDA context is lost, so that every later call in this process would fail as well (out of memory is not)."""
+    """Whether the CUDA context is lost, so that every later call would fail too (out of memory is no such case)."""
     return isinstance(error, RuntimeError) and "CUDA error" in str(error)
 
 

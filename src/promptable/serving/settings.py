@@ -1,6 +1,7 @@
 """Settings of the functions: read from the environment once, checked, then frozen."""
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
@@ -10,12 +11,12 @@ from promptable.wire.interactor import AnswerForm
 
 
 class SettingsError(ValueError):
-    """A variable has a value that is not accepted: the message names the variable, the accepted values and the value."""
+    """A variable's value is not accepted: the message names the variable, the accepted values and the value."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """How a variable's text becomes a value; ``parse`` raises ValueError, and ``accepts`` says in words what it takes."""
+    """How a variable's text becomes a value; ``parse`` raises ValueError, ``accepts`` says in words what it takes."""
 
     accepts: str
     parse: Callable[[str], Any]
@@ -31,13 +32,19 @@ def _number(low: float, high: float, convert: Callable[[str], float]) -> Kind:
     return Kind(f"{'an integer' if convert is int else 'a number'} from {low:g} to {high:g}", parse)
 
 
+def _device(text: str) -> str:
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", text):
+        raise ValueError(text)
+    return text
+
+
 def _setting(variable: str, kind: Kind, default: Any, meaning: str) -> Any:
     return field(default=default, metadata={"variable": variable, "kind": kind, "meaning": meaning})
 
 
 _TEXT = Kind("a text", str)
 _PATH = Kind("a path", Path)
-_DEVICE = Kind("auto, cpu, cuda or cuda:N", lambda text: text)
+_DEVICE = Kind("auto, cpu, cuda or cuda:N", _device)
 _MEGABYTES = _number(0, 1_000_000, int)
 
 

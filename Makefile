@@ -1,0 +1,46 @@
+# Everything people and CI do here. `make help` lists it.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench serve toy clean
+
+help:  ## List the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(INSTALLED)  ## Build .venv with exactly pinned packages
+
+$(INSTALLED): requirements/runtime.txt requirements/models.txt requirements/dev.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet -r requirements/runtime.txt -r requirements/dev.txt
+	SAM2_BUILD_CUDA=0 $(BIN)/pip install --quiet --no-deps --no-build-isolation -r requirements/models.txt
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: setup  ## Words, clicks, boxes and masks through all three functions; pictures in out/demo/
+	$(BIN)/python -m demo
+
+test: setup  ## All tests
+	$(BIN)/pytest
+
+lint: setup  ## ruff, mypy --strict, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+serve: setup  ## The three functions without Docker, on the toy checkpoints; ARGS="--help" for more
+	$(BIN)/promptable serve --models tests/toy --labels tests/toy/labels.yaml $(ARGS)
+
+bench: setup  ## Speed as ratios against the upstream packages, in the same run
+	$(BIN)/python -m benchmarks
+
+toy: setup  ## Train the toy checkpoints again (hours on a CPU; goes on where it stopped)
+	$(BIN)/python -m tests.toy.train_sam
+	$(BIN)/python -m tests.toy.train_sam2
+	$(BIN)/python -m tests.toy.train_grounding_dino
+
+clean:  ## Remove what the other commands made
+	rm -rf $(VENV) out build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
