@@ -1,0 +1,285 @@
+"""SAM 2.1 video as a frame-by-frame tracker whose memory is data.
+
+Upstream's ``SAM2VideoPredictor`` keeps a video's frames and every object's past in one inference state. Here each step
+of each object returns one ``Memory``, and the caller hands back those that count, so steps can be repeated, rewound and
+branched. The numbers are those of ``SAM2VideoPredictor.propagate_in_video`` on the same weights:
+
+- Upstream divides a pointer's age by ``min(num_frames, max_obj_ptrs_in_encoder) - 1``. One frame at a time there is
+  no ``num_frames``, so the divisor is always that of a video of ``max_obj_ptrs_in_encoder`` frames (16 in SAM 2.1) or
+  more; upstream's numbers for shorter videos differ a little.
+- Only differences of steps enter the model, so each object's steps may be counted from the frame that prompted it.
+- Small holes are not filled (``fill_hole_area``), as upstream does not fill them without its compiled extension.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from numpy.typing import NDArray
+from PIL import Image
+from sam2.modeling.sam2_base import SAM2Base
+from torch import Tensor
+
+from promptable.models.checkpoints import fingerprint, locate
+from promptable.models.sam2_build import build
+from promptable.models.sam2_memory import Memory
+
+# Mean and deviation of RGB in [0, 1], from sam2.utils.misc.load_video_frames.
+_MEAN = (0.485, 0.456, 0.406)
+_STD = (0.229, 0.224, 0.225)
+
+# How SAM2VideoPredictor.add_new_points_or_box labels a box's two corners among points.
+_CORNER_LABELS = (2, 3)
+
+# The entries of one object's memory bank, oldest first: how many steps ago, and whether the frame was prompted.
+_Layout = tuple[tuple[int, bool], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class FrameFeatures:
+    """One encoded frame of height and width ``hw`` in pixels: feature maps [1, C, h, w] on the device, finest first."""
+
+    hw: tuple[int, int]
+    maps: tuple[Tensor, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that the feature maps hold, in bytes."""
+        return sum(tensor.nbytes for tensor in self.maps)
+
+
+@dataclass(frozen=True, eq=False)
+class BoxPrompt:
+    """A box around the object, float32 [4] in pixels of the frame. Raises ValueError unless it is 4 finite numbers."""
+
+    xyxy: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        if self.xyxy.shape != (4,) or not np.isfinite(self.xyxy).all():
+            raise ValueError(f"expected a box of 4 finite numbers, got {self.xyxy.tolist()}")
+
+
+@dataclass(frozen=True, eq=False)
+class MaskPrompt:
+    """The object's mask, bool [H, W] of the frame. One too small for the model's resolution starts as a lost object."""
+
+    mask: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectResult:
+    """One object in one frame.
+
+    ``mask`` is bool [H, W] of the frame; ``object_score`` the logit that the object is there at all: at 0 and below it
+    is lost, and the mask empty. ``low_res_logits`` float32 [h, w] is the mask before upscaling, ``memory`` what later
+    steps need.
+    """
+
+    mask: NDArray[np.bool_]
+    object_score: float
+    low_res_logits: NDArray[np.float32]
+    memory: Memory
+
+
+class VideoTracker:
+    """Follows objects from frame to frame. It holds nothing but the model: the same arguments give the same answer."""
+
+    def __init__(self, model: SAM2Base, fingerprint: str) -> None:
+        """Raises ValueError for a model without memory, or whose memory depends on frame numbers or other objects."""
+        if model.num_maskmem < 1 or model.memory_temporal_stride_for_eval != 1 or model.non_overlap_masks_for_mem_enc:
+            raise ValueError("expected a SAM 2 with memory, of stride 1, without non_overlap_masks_for_mem_enc")
+        self.fingerprint = fingerprint
+        self._model = model.eval()
+        grid = (model.sam_image_embedding_size,) * 2
+        self._features_shape = (model.mem_dim, *grid)
+        self._frame_position = _position(model.image_encoder.neck, (model.hidden_dim, *grid), model.device)
+        self._memory_position = _position(model.memory_encoder, self._features_shape, model.device)
+
+    @torch.inference_mode()
+    def encode_image(self, image: NDArray[np.uint8]) -> FrameFeatures:
+        """Encode a frame, uint8 RGB [H, W, 3], resized and normalised as ``sam2.utils.misc.load_video_frames`` does."""
+        size = self._model.image_size
+        resized = np.array(Image.fromarray(image).resize((size, size)))
+        pixels = torch.from_numpy(resized).permute(2, 0, 1) / 255
+        normalised = (pixels - torch.tensor(_MEAN)[:, None, None]) / torch.tensor(_STD)[:, None, None]
+        encoded = self._model.forward_image(normalised[None].to(self._model.device))
+        levels = encoded["backbone_fpn"][-self._model.num_feature_levels :]
+        return FrameFeatures((image.shape[0], image.shape[1]), tuple(levels))
+
+    @torch.inference_mode()
+    def start(self, features: FrameFeatures, prompts: Sequence[BoxPrompt | MaskPrompt]) -> list[ObjectResult]:
+        """Begin to follow one object per prompt, each at its step 0.
+
+        Raises ValueError for a mask of another size than the frame.
+        """
+        return [self._start(features, prompt) for prompt in prompts]
+
+    @torch.inference_mode()
+    def step(
+        self, features: FrameFeatures, steps: Sequence[int], memories: Sequence[Sequence[Memory]]
+    ) -> list[ObjectResult]:
+        """Find each object in its next frame: object ``i`` is at its step ``steps[i]`` and remembers ``memories[i]``.
+
+        Memories may come in any order, and more of them than needed. Objects whose memories are equally many steps old
+        share one batch. Raises ValueError for memories that are not all of this model and of one object's past.
+        """
+        banks = [self._bank(step, bank) for step, bank in zip(steps, memories, strict=True)]
+        layouts = [_layout(step, bank) for step, bank in zip(steps, banks, strict=True)]
+        results: dict[int, ObjectResult] = {}
+        for layout in set(layouts):
+            members = [index for index, other in enumerate(layouts) if other == layout]
+            outputs = self._follow(features, layout, [banks[index] for index in members])
+            batch = self._results(features.hw, outputs, [steps[index] for index in members], conditioning=False)
+            results.update(zip(members, batch, strict=True))
+        return [results[index] for index in range(len(layouts))]
+
+    def retained(self, memories: Sequence[Memory]) -> list[int]:
+        """Positions in ``memories`` of those that the step after the newest, or a later one, can still need."""
+        following = 1 + max((memory.step for memory in memories), default=0)
+        return [position for position, memory in enumerate(memories) if self._is_needed(memory, following)]
+
+    def check(self, memory: Memory) -> None:
+        """Raise ValueError unless the memory has this model's shapes."""
+        shapes = (tuple(memory.features.shape), tuple(memory.pointer.shape))
+        expected = (self._features_shape, (self._model.hidden_dim,))
+        if shapes != expected:
+            raise ValueError(f"a memory of this model has features and pointer of {expected}, got {shapes}")
+
+    def _is_needed(self, memory: Memory, step: int) -> bool:
+        """Prompted frames for ever, others while their features or, for longer, their pointer is attended to."""
+        pointers = self._model.max_obj_ptrs_in_encoder if self._model.use_obj_ptrs_in_encoder else 0
+        return memory.conditioning or step - memory.step < max(pointers, self._model.num_maskmem)
+
+    def _bank(self, step: int, memories: Sequence[Memory]) -> list[Memory]:
+        """The memories that ``step`` attends to, oldest first."""
+        for memory in memories:
+            self.check(memory)
+        earlier = sorted(memories, key=lambda memory: memory.step)
+        own_steps = [memory.step for memory in earlier]
+        if len(set(own_steps)) < len(own_steps) or step <= max(own_steps, default=-1):
+            raise ValueError(f"step {step} needs memories of different, earlier steps, got those of {own_steps}")
+        if not any(memory.conditioning for memory in earlier):
+            raise ValueError(f"step {step} needs the memory of a prompted frame")
+        return [memory for memory in earlier if self._is_needed(memory, step)]
+
+    def _start(self, features: FrameFeatures, prompt: BoxPrompt | MaskPrompt) -> ObjectResult:
+        """As ``add_new_points_or_box`` or ``add_new_mask``, then ``propagate_in_video_preflight``."""
+        model, frame = self._model, self._frame(features, 1)
+        outputs = model.track_step(
+            **frame,
+            **self._prompt_inputs(prompt, features.hw),
+            frame_idx=0,
+            is_init_cond_frame=True,
+            output_dict={},
+            num_frames=1,
+            run_mem_encoder=False,
+        )
+        # Upstream remembers a prompted frame by its low-resolution mask, and as if clicked even where a mask was given.
+        outputs["maskmem_features"], _ = model._encode_new_memory(
+            current_vision_feats=frame["current_vision_feats"],
+            feat_sizes=frame["feat_sizes"],
+            pred_masks_high_res=_resize(outputs["pred_masks"], (model.image_size, model.image_size)),
+            object_score_logits=outputs["object_score_logits"],
+            is_mask_from_pts=True,
+        )
+        return self._results(features.hw, outputs, [0], conditioning=True)[0]
+
+    def _prompt_inputs(self, prompt: BoxPrompt | MaskPrompt, hw: tuple[int, int]) -> dict[str, Any]:
+        if isinstance(prompt, BoxPrompt):
+            return {"point_inputs": self._corners(prompt.xyxy, hw), "mask_inputs": None}
+        if prompt.mask.shape != hw:
+            raise ValueError(f"expected a mask of {hw} as the frame, got {prompt.mask.shape}")
+        return {"point_inputs": None, "mask_inputs": self._model_mask(prompt.mask)}
+
+    def _corners(self, xyxy: NDArray[np.float32], hw: tuple[int, int]) -> dict[str, Tensor]:
+        """A box as two points at the model's resolution."""
+        height, width = hw
+        points = torch.from_numpy(xyxy).reshape(1, 2, 2) / torch.tensor([width, height]) * self._model.image_size
+        labels = torch.tensor([_CORNER_LABELS], dtype=torch.int32)
+        return {"point_coords": points.to(self._model.device), "point_labels": labels.to(self._model.device)}
+
+    def _model_mask(self, mask: NDArray[np.bool_]) -> Tensor:
+        """A mask of 0 and 1 at the model's resolution, float32 [1, 1, S, S]."""
+        given = torch.from_numpy(mask)[None, None].to(self._model.device).float()
+        size = (self._model.image_size, self._model.image_size)
+        return (_resize(given, size, antialias=True) >= 0.5).float()
+
+    def _follow(self, features: FrameFeatures, layout: _Layout, banks: Sequence[Sequence[Memory]]) -> dict[str, Any]:
+        """One step of objects whose banks have the same layout, as one batch."""
+        frame_idx = layout[0][0]
+        outputs: dict[str, Any] = self._model.track_step(
+            **self._frame(features, len(banks)),
+            frame_idx=frame_idx,
+            is_init_cond_frame=False,
+            point_inputs=None,
+            mask_inputs=None,
+            output_dict=self._output_dict(layout, banks),
+            num_frames=frame_idx + self._model.max_obj_ptrs_in_encoder,
+        )
+        return outputs
+
+    def _frame(self, features: FrameFeatures, objects: int) -> dict[str, Any]:
+        """``track_step``'s arguments for a frame, as ``SAM2Base._prepare_backbone_features`` makes them.
+
+        Only the coarsest level's positional encoding is read, so the others are left out.
+        """
+        return {
+            "current_vision_feats": [_as_sequence(level, objects) for level in features.maps],
+            "current_vision_pos_embeds": [_as_sequence(self._frame_position, objects)],
+            "feat_sizes": [tuple(level.shape[-2:]) for level in features.maps],
+        }
+
+    def _output_dict(self, layout: _Layout, banks: Sequence[Sequence[Memory]]) -> dict[str, dict[int, dict[str, Any]]]:
+        """Upstream's record of past frames, in which the oldest entry's frame is 0."""
+        device, oldest = self._model.device, layout[0][0]
+        record: dict[str, dict[int, dict[str, Any]]] = {"cond_frame_outputs": {}, "non_cond_frame_outputs": {}}
+        for (age, conditioning), entries in zip(layout, zip(*banks, strict=True), strict=True):
+            kind = "cond_frame_outputs" if conditioning else "non_cond_frame_outputs"
+            record[kind][oldest - age] = {
+                "maskmem_features": torch.stack([entry.features for entry in entries]).to(device),
+                "maskmem_pos_enc": [self._memory_position.expand(len(entries), -1, -1, -1)],
+                "obj_ptr": torch.stack([entry.pointer for entry in entries]).to(device),
+            }
+        return record
+
+    def _results(
+        self, hw: tuple[int, int], outputs: dict[str, Any], steps: Sequence[int], conditioning: bool
+    ) -> list[ObjectResult]:
+        masks = (_resize(outputs["pred_masks"], hw) > 0)[:, 0].cpu().numpy()
+        logits = outputs["pred_masks"][:, 0].cpu().numpy()
+        scores = outputs["object_score_logits"][:, 0].tolist()
+        # Copies, lest the memory of one object keep the whole batch alive.
+        features = [each.clone() for each in outputs["maskmem_features"].bfloat16().cpu()]
+        pointers = [each.clone() for each in outputs["obj_ptr"].cpu()]
+        memories = [Memory(step, conditioning, *parts) for step, *parts in zip(steps, features, pointers, strict=True)]
+        return [ObjectResult(*parts) for parts in zip(masks, scores, logits, memories, strict=True)]
+
+
+def load(model: str, weights_dir: Path, device: str) -> VideoTracker:
+    """The tracker of an official SAM 2.1 name or a model folder. Raises as ``locate`` and ``build`` do."""
+    files = locate(model, weights_dir)
+    return VideoTracker(build(files).to(device), fingerprint(files.weights))
+
+
+def _layout(step: int, bank: Sequence[Memory]) -> _Layout:
+    return tuple((step - memory.step, memory.conditioning) for memory in bank)
+
+
+def _position(owner: torch.nn.Module, shape: tuple[int, ...], device: torch.device) -> Tensor:
+    """The constant positional encoding that a module gives to a map of ``shape`` [C, h, w], as [1, C, h, w]."""
+    encode = owner.get_submodule("position_encoding")
+    encoding: Tensor = encode(torch.zeros(1, *shape, device=device))
+    return encoding
+
+
+def _as_sequence(tensor: Tensor, objects: int) -> Tensor:
+    """One map [1, C, h, w] for every object, as the [h * w, objects, C] that ``track_step`` takes."""
+    return tensor.expand(objects, -1, -1, -1).flatten(2).permute(2, 0, 1)
+
+
+def _resize(tensor: Tensor, size: tuple[int, int], antialias: bool = False) -> Tensor:
+    return F.interpolate(tensor, size=size, mode="bilinear", align_corners=False, antialias=antialias)
