@@ -1,0 +1,105 @@
+"""The detector's request and answer (CVAT: cvat/apps/lambda_manager/views.py, kind ``detector``)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promptable.wire.answers import corners, outline, to_json, unit
+from promptable.wire.fields import as_number, read_object
+from promptable.wire.images import EncodedImage, parse_image
+from promptable.wire.masks import Mask, mask_to_crop
+
+
+@dataclass(frozen=True)
+class DetectorRequest:
+    """``threshold`` is in [0, 1], or None when CVAT sent none: unset and 0 alike."""
+
+    image: EncodedImage
+    threshold: float | None
+
+
+@dataclass(frozen=True)
+class Rectangle:
+    """A box around an object: ``xyxy`` float32 [4], picture pixels, inside the picture by the caller's care.
+
+    Of every kind of item: ``confidence`` is in [0, 1]; ``attributes`` are name -> value, both texts, as the function's
+    metadata declares them (numbers as integers, checkboxes as "true" and "false").
+    """
+
+    label: str
+    xyxy: NDArray[np.float32]
+    confidence: float
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MaskShape:
+    """A non-empty mask, bool [H, W], and the polygon that CVAT keeps instead when the user converts masks.
+
+    ``polygon`` is flat x, y of at least 3 points, in picture pixels, from ``masks.mask_to_polygon``.
+    """
+
+    label: str
+    mask: Mask
+    confidence: float
+    polygon: Sequence[float]
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Polygon:
+    """An outline: ``points`` are flat x, y of at least 3 points, in picture pixels."""
+
+    label: str
+    points: Sequence[float]
+    confidence: float
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A label of the whole picture."""
+
+    label: str
+    confidence: float
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+Item = Rectangle | MaskShape | Polygon | Tag
+
+
+def parse(body: object) -> DetectorRequest:
+    """``{"image": str, "threshold": number?}``; raises BadRequestError."""
+    fields = read_object(body)
+    threshold = fields.get("threshold")
+    return DetectorRequest(
+        image=parse_image(fields),
+        threshold=None if threshold is None else as_number("threshold", threshold, 0, 1),
+    )
+
+
+def encode(items: Sequence[Item]) -> str:
+    """The JSON list that CVAT reads. Raises ValueError rather than send NaN, swapped corners or an empty mask."""
+    return to_json([_common(item) | _geometry(item) for item in items])
+
+
+def _common(item: Item) -> dict[str, object]:
+    return {
+        "label": item.label,
+        "confidence": unit("confidence", item.confidence),
+        "attributes": [{"name": name, "value": value} for name, value in item.attributes.items()],
+    }
+
+
+def _geometry(item: Item) -> dict[str, object]:
+    match item:
+        case Rectangle():
+            return {"type": "rectangle", "points": corners(item.xyxy)}
+        case MaskShape():
+            return {"type": "mask", "mask": mask_to_crop(item.mask), "points": outline(item.polygon)}
+        case Polygon():
+            return {"type": "polygon", "points": outline(item.points)}
+        case Tag():
+            return {"type": "tag"}

@@ -1,0 +1,112 @@
+"""The interactor's request and answer, in the two forms that CVAT has read (2.62 and later, and before)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promptable.errors import BadRequestError
+from promptable.wire.answers import to_json
+from promptable.wire.fields import as_list, as_pairs, as_xyxy, clipped_xyxy, expected, read_object
+from promptable.wire.images import EncodedImage, parse_image
+from promptable.wire.masks import Mask, mask_to_polygon, mask_to_rle
+
+MOST_POINTS = 1000
+"""Positive, and negative, points in one request."""
+MOST_BOXES = 100
+
+
+@dataclass(frozen=True, eq=False)
+class InteractorRequest:
+    """Clicks float32 [N, 2] and [M, 2] and boxes float32 [K, 4], in picture pixels; N + K >= 1."""
+
+    image: EncodedImage
+    positive_xy: NDArray[np.float32]
+    negative_xy: NDArray[np.float32]
+    boxes_xyxy: NDArray[np.float32]
+
+    def inside(self, hw: tuple[int, int]) -> "InteractorRequest":
+        """The request with its boxes cut at the borders of a picture of ``hw`` (height, width).
+
+        Raises BadRequestError for a point outside the picture and for a box with no part inside.
+        """
+        _check_inside("pos_points", self.positive_xy, hw)
+        _check_inside("neg_points", self.negative_xy, hw)
+        boxes = [clipped_xyxy(f"obj_bbox[{2 * i}]", box, hw) for i, box in enumerate(self.boxes_xyxy)]
+        return replace(self, boxes_xyxy=np.array(boxes, np.float32).reshape(-1, 4))
+
+
+class AnswerForm(StrEnum):
+    """``SHAPES`` for CVAT 2.62 and later; ``MASK`` for every version, but large: the full picture as 0 and 1."""
+
+    SHAPES = "shapes"
+    MASK = "mask"
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredMask:
+    """A mask, bool [H, W], and how good the model thinks it is; scores outside [0, 1] are clipped."""
+
+    mask: Mask
+    score: float
+
+
+def parse(body: object) -> InteractorRequest:
+    """``{"image", "pos_points", "neg_points", "obj_bbox"}``; raises BadRequestError.
+
+    ``obj_bbox`` is null, absent, [] or two opposite corners per box, in any order.
+    """
+    fields = read_object(body)
+    request = InteractorRequest(
+        image=parse_image(fields),
+        positive_xy=as_pairs("pos_points", fields.get("pos_points"), MOST_POINTS),
+        negative_xy=as_pairs("neg_points", fields.get("neg_points"), MOST_POINTS),
+        boxes_xyxy=_boxes(fields.get("obj_bbox")),
+    )
+    if not len(request.positive_xy) and not len(request.boxes_xyxy):
+        raise BadRequestError("pos_points: expected at least one point, or a box in obj_bbox, got neither")
+    return request
+
+
+def encode(masks: Sequence[ScoredMask], hw: tuple[int, int], form: AnswerForm) -> str:
+    """The answer for a picture of ``hw`` (height, width); empty masks are nothing found.
+
+    ``SHAPES``: a shape per mask, its score in the attribute with ``spec_id`` 0. ``MASK``: all masks as one, full size,
+    with the outline of its largest part; no ``bounds``, which only CVAT before 2.62 heeds. Raises ValueError at a NaN
+    score.
+    """
+    if form is AnswerForm.SHAPES:
+        return to_json({"shapes": [_shape(found) for found in masks if found.mask.any()]})
+    whole = np.logical_or.reduce([np.zeros(hw, np.bool_), *(found.mask for found in masks)])
+    points = np.reshape(mask_to_polygon(whole) if whole.any() else [], (-1, 2))
+    return to_json({"mask": whole.view(np.uint8), "points": points})
+
+
+def _shape(found: ScoredMask) -> dict[str, object]:
+    if np.isnan(found.score):
+        raise ValueError("score: NaN in an answer")
+    score = min(max(found.score, 0.0), 1.0)
+    return {
+        "type": "mask",
+        "points": mask_to_rle(found.mask),
+        "attributes": [{"spec_id": 0, "value": f"{score:.4f}"}],
+    }
+
+
+def _boxes(value: object) -> NDArray[np.float32]:
+    corners = as_pairs("obj_bbox", value, 2 * MOST_BOXES)
+    if len(corners) % 2:
+        raise expected("obj_bbox", "two corners [x, y] per box", as_list("obj_bbox", value, 2 * MOST_BOXES))
+    boxes = [as_xyxy(f"obj_bbox[{2 * i}]", pair) for i, pair in enumerate(corners.reshape(-1, 4))]
+    return np.array(boxes, np.float32).reshape(-1, 4)
+
+
+def _check_inside(field: str, xy: NDArray[np.float32], hw: tuple[int, int]) -> None:
+    height, width = hw
+    outside = np.flatnonzero(((xy < 0) | (xy > (width, height))).any(1))
+    if outside.size:
+        index = int(outside[0])
+        point = xy[index].tolist()
+        raise BadRequestError(f"{field}[{index}]: expected a point inside the {width} x {height} picture, got {point}")

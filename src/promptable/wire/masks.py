@@ -1,0 +1,170 @@
+"""Masks to and from CVAT's run lengths, flattened crops and polygons, exact to the pixel.
+
+Coordinates are continuous picture pixels: pixel (row, column) covers [column, column + 1) x [row, row + 1). The four
+numbers at the end of run lengths and crops are CVAT's: left, top, right, bottom as pixel indices, all inclusive.
+"""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from promptable.errors import BadRequestError
+
+Mask = NDArray[np.bool_]
+"""bool [H, W]."""
+
+_MOST_CROSSINGS = 10_000_000
+"""An outline that crosses more pixel rows than this, all edges together, is an attack or a mistake."""
+
+
+def mask_to_rle(mask: Mask) -> list[int]:
+    """Run lengths over the tight box in row-major order, the run of zeros first (may be 0), then l, t, r, b.
+
+    Raises ValueError when the mask is empty. CVAT: cvat-core/src/object-utils.ts, mask2Rle.
+    """
+    left, top, right, bottom = _tight_box(mask)
+    crop = mask[top : bottom + 1, left : right + 1].ravel()
+    changes = np.flatnonzero(crop[1:] != crop[:-1]) + 1
+    runs = np.diff(changes, prepend=0, append=crop.size).tolist()
+    return [*([0] if crop[0] else []), *runs, left, top, right, bottom]
+
+
+def check_rle(points: ArrayLike, field: str = "points") -> NDArray[np.int64]:
+    """Run lengths with l, t, r, b as int64 [N], proven to be non-negative integers that add up to the box.
+
+    Raises BadRequestError naming ``field``.
+    """
+    numbers = np.asarray(points, np.float64)
+    rle = numbers.astype(np.int64)
+    if rle.size < 5:
+        raise BadRequestError(f"{field}: expected run lengths and l, t, r, b, got {rle.size} numbers")
+    if (rle != numbers).any() or (rle < 0).any():
+        raise BadRequestError(
+            f"{field}: expected integers of at least 0, got {numbers[(rle != numbers) | (rle < 0)][0]:g}"
+        )
+    left, top, right, bottom = rle[-4:].tolist()
+    if left > right or top > bottom:
+        raise BadRequestError(f"{field}: expected l <= r and t <= b at the end, got {[left, top, right, bottom]}")
+    area, total = (right - left + 1) * (bottom - top + 1), int(rle[:-4].sum())
+    if total != area:
+        raise BadRequestError(f"{field}: expected run lengths that add up to {area}, the box's area, got {total}")
+    return rle
+
+
+def rle_to_mask(points: ArrayLike, hw: tuple[int, int], field: str = "points") -> Mask:
+    """The mask of CVAT run lengths in a picture of ``hw`` (height, width); nothing is allocated beyond its size.
+
+    Raises BadRequestError naming ``field`` when the numbers do not add up or reach outside the picture.
+    """
+    rle = check_rle(points, field)
+    left, top, right, bottom = rle[-4:].tolist()
+    height, width = hw
+    if right >= width or bottom >= height:
+        box = [left, top, right, bottom]
+        raise BadRequestError(f"{field}: expected a mask inside the {width} x {height} picture, got l, t, r, b {box}")
+    mask = np.zeros(hw, np.bool_)
+    mask[top : bottom + 1, left : right + 1] = _alternating(rle[:-4]).reshape(bottom - top + 1, -1)
+    return mask
+
+
+def mask_to_crop(mask: Mask) -> NDArray[np.int32]:
+    """The tight box's pixels, 0 or 1 in row-major order, then l, t, r, b; int32 [N]. Raises ValueError when empty."""
+    left, top, right, bottom = _tight_box(mask)
+    crop = mask[top : bottom + 1, left : right + 1].ravel()
+    return np.append(crop.astype(np.int32), np.array([left, top, right, bottom], np.int32))
+
+
+def mask_to_xyxy(mask: Mask) -> NDArray[np.float32]:
+    """The box around the mask's pixels, float32 [4]. Raises ValueError when the mask is empty."""
+    left, top, right, bottom = _tight_box(mask)
+    return np.array([left, top, right + 1, bottom + 1], np.float32)
+
+
+def mask_to_polygon(mask: Mask, tolerance: float = 0.0) -> list[float]:
+    """The outline of the mask's largest part, along pixel edges, as flat x, y of at least 3 points.
+
+    Pixels that touch at a side or a corner are one part; the largest is the one with the largest area, holes
+    included. Holes are dropped. With ``tolerance`` 0 the polygon covers exactly that part with its holes filled
+    (``polygon_to_mask`` gives it back); otherwise the outline may leave it by ``tolerance`` pixels (Douglas-Peucker).
+    Raises ValueError when the mask is empty.
+    """
+    left, top, right, bottom = _tight_box(mask)
+    crop = np.ascontiguousarray(mask[top : bottom + 1, left : right + 1]).view(np.uint8)
+    outline = max(_outlines(crop), key=lambda points: float(cv2.contourArea(points)))
+    simple = _simplified(_corners(outline), tolerance) + np.array([left, top])
+    return simple.astype(np.float64).ravel().tolist()
+
+
+def polygon_to_mask(points: ArrayLike, hw: tuple[int, int], field: str = "points") -> Mask:
+    """The pixels of a picture of ``hw`` whose centres lie inside the polygon by the even-odd rule.
+
+    ``points`` are flat x, y of at least 3 points. The part outside the picture is cut off. Raises BadRequestError
+    naming ``field`` for an outline too long to be meant.
+    """
+    xy = np.asarray(points, np.float64).reshape(-1, 2)
+    height, width = hw
+    rows, columns = _crossings(xy, height, field)
+    switches = np.sort(rows * width + np.clip(columns, 0, width))
+    return _alternating(np.diff(switches, prepend=0, append=height * width)).reshape(hw)
+
+
+def _tight_box(mask: Mask) -> tuple[int, int, int, int]:
+    left, top, width, height = cv2.boundingRect(np.ascontiguousarray(mask).view(np.uint8))
+    if not width:
+        raise ValueError("the mask is empty")
+    return left, top, left + width - 1, top + height - 1
+
+
+def _alternating(runs: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """False for the first run, True for the second, and so on."""
+    return np.repeat(np.arange(runs.size) % 2 == 1, runs)
+
+
+def _outlines(crop: NDArray[np.uint8]) -> Sequence[NDArray[np.int32]]:
+    """The outer outline of every part along pixel edges, each int32 [N, 2] x, y.
+
+    cv2 walks along pixel centres. In the crop enlarged twice, the even positions are the left or upper halves of the
+    pixels and the odd ones the right or lower halves, so that halving upwards moves each step onto the pixel's edge.
+    """
+    twice = cv2.resize(crop, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
+    contours, _ = cv2.findContours(twice, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    return [np.asarray((contour[:, 0] + 1) // 2, np.int32) for contour in contours]
+
+
+def _corners(outline: NDArray[np.int32]) -> NDArray[np.int32]:
+    """A closed outline without repeated points and points on straight lines."""
+    outline = outline[np.any(outline != np.roll(outline, 1, 0), 1)]
+    before, after = outline - np.roll(outline, 1, 0), np.roll(outline, -1, 0) - outline
+    return outline[before[:, 0] * after[:, 1] != before[:, 1] * after[:, 0]]
+
+
+def _simplified(outline: NDArray[np.int32], tolerance: float) -> NDArray[np.int32]:
+    """Douglas-Peucker with the tolerance halved until at least 3 points are left."""
+    simple = outline
+    while tolerance > 0:
+        simple = cv2.approxPolyDP(outline, tolerance, closed=True)[:, 0]
+        if len(simple) >= 3:
+            break
+        tolerance /= 2
+    return np.asarray(simple, np.int32)
+
+
+def _crossings(xy: NDArray[np.float64], height: int, field: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where a closed outline crosses the middle of a pixel row: the row, and the first column whose centre is beyond."""
+    upper, lower = xy, np.roll(xy, -1, 0)
+    swapped = (upper[:, 1] > lower[:, 1])[:, None]
+    upper, lower = np.where(swapped, lower, upper), np.where(swapped, upper, lower)
+    first = np.clip(np.ceil(upper[:, 1] - 0.5), 0, height).astype(np.int64)
+    last = np.clip(np.ceil(lower[:, 1] - 0.5), 0, height).astype(np.int64)
+    counts = last - first
+    if counts.sum() > _MOST_CROSSINGS:
+        raise BadRequestError(
+            f"{field}: expected the outline of one object, got one that crosses {counts.sum()} pixel rows"
+        )
+    edges = np.repeat(np.arange(len(xy)), counts)
+    rows = np.arange(edges.size) - np.repeat(np.cumsum(counts) - counts, counts) + first[edges]
+    slope = (lower - upper)[:, 0] / np.maximum((lower - upper)[:, 1], np.finfo(np.float64).tiny)
+    x = upper[edges, 0] + (rows + 0.5 - upper[edges, 1]) * slope[edges]
+    return rows, np.ceil(x - 0.5).astype(np.int64)

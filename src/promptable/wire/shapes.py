@@ -1,0 +1,112 @@
+"""The shapes that a tracker is given and gives back: rectangles, masks and polygons in CVAT's flat ``points``."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promptable.errors import BadRequestError
+from promptable.wire.answers import corners, outline
+from promptable.wire.fields import as_numbers, as_object, as_xyxy, clipped_xyxy, expected
+from promptable.wire.masks import (
+    Mask,
+    check_rle,
+    mask_to_polygon,
+    mask_to_rle,
+    mask_to_xyxy,
+    polygon_to_mask,
+    rle_to_mask,
+)
+
+MOST_POLYGON_POINTS = 20_000
+MOST_RUNS = 4_000_000
+"""Runs in a mask: a request of CVAT's 4 MiB default holds no more."""
+LONGEST_RUN = 1e9
+
+
+class ShapeType(StrEnum):
+    RECTANGLE = "rectangle"
+    MASK = "mask"
+    POLYGON = "polygon"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """``points`` by type: ordered x1, y1, x2, y2; run lengths and l, t, r, b; flat x, y of 3 or more points."""
+
+    type: ShapeType
+    points: tuple[float, ...]
+
+    def to_xyxy(self, hw: tuple[int, int], field: str = "points") -> NDArray[np.float32]:
+        """A rectangle's part inside a picture of ``hw``, float32 [4]; BadRequestError when there is none."""
+        return clipped_xyxy(field, np.array(self.points, np.float32), hw)
+
+    def to_mask(self, hw: tuple[int, int], field: str = "points") -> Mask:
+        """A mask's or polygon's pixels in a picture of ``hw``; BadRequestError when there are none."""
+        read = rle_to_mask if self.type is ShapeType.MASK else polygon_to_mask
+        mask = read(self.points, hw, field)
+        if not mask.any():
+            picture = f"{hw[1]} x {hw[0]} picture"
+            raise BadRequestError(f"{field}: expected an object in the {picture}, got a {self.type} without pixels")
+        return mask
+
+
+def shape_of_mask(mask: Mask, shape_type: ShapeType, tolerance: float = 0.0) -> Shape:
+    """The mask, bool [H, W], not empty, as a shape of the type; ``tolerance`` in pixels is for polygons."""
+    match shape_type:
+        case ShapeType.RECTANGLE:
+            return Shape(shape_type, tuple(mask_to_xyxy(mask).tolist()))
+        case ShapeType.MASK:
+            return Shape(shape_type, tuple(mask_to_rle(mask)))
+        case ShapeType.POLYGON:
+            return Shape(shape_type, tuple(mask_to_polygon(mask, tolerance)))
+
+
+def read_shape(field: str, value: object) -> Shape:
+    """``{"type", "points"}``, or the bare list of a rectangle's corners; raises BadRequestError."""
+    if isinstance(value, list):
+        return _read_rectangle(field, value)
+    fields = as_object(field, value)
+    points = fields.get("points")
+    match fields.get("type"):
+        case "rectangle":
+            return _read_rectangle(f"{field}.points", points)
+        case "mask":
+            return _read_mask(f"{field}.points", points)
+        case "polygon":
+            return _read_polygon(f"{field}.points", points)
+        case other:
+            raise expected(f"{field}.type", "rectangle, mask or polygon", other)
+
+
+def write_shape(shape: Shape) -> dict[str, object]:
+    """``{"type", "points"}`` for the answer; raises ValueError at NaN, swapped corners or too few points."""
+    return {"type": shape.type.value, "points": write_points(shape)}
+
+
+def write_points(shape: Shape) -> object:
+    match shape.type:
+        case ShapeType.RECTANGLE:
+            return corners(shape.points)
+        case ShapeType.MASK:
+            return check_rle(shape.points)
+        case ShapeType.POLYGON:
+            return outline(shape.points)
+
+
+def _read_rectangle(field: str, value: object) -> Shape:
+    xyxy = as_xyxy(field, as_numbers(field, value, most=4, least=4))
+    return Shape(ShapeType.RECTANGLE, tuple(xyxy.tolist()))
+
+
+def _read_mask(field: str, value: object) -> Shape:
+    rle = check_rle(as_numbers(field, value, most=MOST_RUNS, limit=LONGEST_RUN), field)
+    return Shape(ShapeType.MASK, tuple(rle.tolist()))
+
+
+def _read_polygon(field: str, value: object) -> Shape:
+    points = as_numbers(field, value, most=2 * MOST_POLYGON_POINTS, least=6)
+    if points.size % 2:
+        raise expected(field, "an even number of coordinates", value)
+    return Shape(ShapeType.POLYGON, tuple(points.tolist()))

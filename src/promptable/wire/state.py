@@ -1,0 +1,105 @@
+"""The state of one tracked object as it travels through CVAT and the browser: tiny, and never to be trusted."""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from promptable.wire.answers import corners
+from promptable.wire.fields import as_integer, as_list, as_numbers, as_object, as_text, as_xyxy, expected
+from promptable.wire.shapes import ShapeType
+
+MOST_MEMORIES = 32
+_VERSION = 1
+_LARGEST_SIDE = 65_535
+_LARGEST_STEP = 1_000_000_000
+_MODEL = re.compile(r"[0-9a-z.-]{1,64}", re.ASCII)
+_MEMORY_ID = re.compile(r"[0-9A-Za-z_-]{16,22}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class TrackState:
+    """What a tracker must find again on the next frame.
+
+    ``model``: the weights' fingerprint, 1 to 64 characters of 0-9 a-z . -; ``hw``: the frame's height and width;
+    ``bare``: the dialect, true for CVAT's ``[l, t, r, b]``; ``step``: frames since the start, which is 0;
+    ``memory_ids``: 1 to 32 names of stored memories, each 16 to 22 url-safe characters;
+    ``last_xyxy``: the last box, ordered, in picture pixels, which a lost rectangle answers.
+    """
+
+    model: str
+    hw: tuple[int, int]
+    shape_type: ShapeType
+    bare: bool
+    step: int
+    memory_ids: tuple[str, ...]
+    last_xyxy: tuple[float, float, float, float] | None = None
+
+
+def read_state(field: str, value: object) -> TrackState:
+    """A state that ``write_state`` could have written; anything else raises BadRequestError naming the part."""
+    fields = as_object(field, value)
+    as_integer(f"{field}.version", fields.get("version"), _VERSION, _VERSION)
+    return TrackState(
+        model=_matching(f"{field}.model", fields.get("model"), _MODEL),
+        hw=_read_size(f"{field}.size", fields.get("size")),
+        shape_type=_read_type(f"{field}.type", fields.get("type")),
+        bare=_read_flag(f"{field}.bare", fields.get("bare")),
+        step=as_integer(f"{field}.step", fields.get("step"), 0, _LARGEST_STEP),
+        memory_ids=_read_ids(f"{field}.memories", fields.get("memories")),
+        last_xyxy=_read_box(f"{field}.box", fields.get("box")),
+    )
+
+
+def write_state(state: TrackState) -> dict[str, object]:
+    """The JSON object, under 2 KB."""
+    return {
+        "version": _VERSION,
+        "model": state.model,
+        "size": state.hw,
+        "type": state.shape_type.value,
+        "bare": state.bare,
+        "step": state.step,
+        "memories": state.memory_ids,
+        "box": None if state.last_xyxy is None else corners(state.last_xyxy),
+    }
+
+
+def _matching(field: str, value: object, pattern: re.Pattern[str]) -> str:
+    text = as_text(field, value)
+    if not pattern.fullmatch(text):
+        raise expected(field, f"a name of the form {pattern.pattern}", text)
+    return text
+
+
+def _read_size(field: str, value: object) -> tuple[int, int]:
+    height, width = as_list(field, value, most=2, least=2)
+    return (
+        as_integer(f"{field}[0]", height, 1, _LARGEST_SIDE),
+        as_integer(f"{field}[1]", width, 1, _LARGEST_SIDE),
+    )
+
+
+def _read_type(field: str, value: object) -> ShapeType:
+    text = as_text(field, value)
+    if text not in set(ShapeType):
+        raise expected(field, "rectangle, mask or polygon", text)
+    return ShapeType(text)
+
+
+def _read_flag(field: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise expected(field, "true or false", value)
+    return value
+
+
+def _read_ids(field: str, value: object) -> tuple[str, ...]:
+    ids = as_list(field, value, most=MOST_MEMORIES, least=1)
+    return tuple(_matching(f"{field}[{index}]", name, _MEMORY_ID) for index, name in enumerate(ids))
+
+
+def _read_box(field: str, value: object) -> tuple[float, float, float, float] | None:
+    if value is None:
+        return None
+    x1, y1, x2, y2 = as_xyxy(field, as_numbers(field, value, most=4, least=4)).astype(np.float64).tolist()
+    return x1, y1, x2, y2

@@ -1,0 +1,93 @@
+"""The tracker's requests and answer, in both dialects: shapes with a type, and bare ``[l, t, r, b]`` rectangles.
+
+CVAT sends and expects bare rectangles when the function's metadata has no ``supported_shape_types``, and always did
+before 2.40. A request continues a track when it has states; shapes that an old UI sends beside them are ignored.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from promptable.errors import BadRequestError
+from promptable.wire.answers import to_json
+from promptable.wire.fields import as_list, expected, read_object
+from promptable.wire.images import EncodedImage, parse_image
+from promptable.wire.shapes import Shape as Shape
+from promptable.wire.shapes import ShapeType as ShapeType
+from promptable.wire.shapes import read_shape, write_points, write_shape
+from promptable.wire.shapes import shape_of_mask as shape_of_mask
+from promptable.wire.state import TrackState as TrackState
+from promptable.wire.state import read_state, write_state
+
+MOST_OBJECTS = 256
+"""Objects in one request."""
+
+
+@dataclass(frozen=True)
+class StartRequest:
+    """New objects, at least one; ``bare`` when they came as bare rectangles and must be answered so."""
+
+    image: EncodedImage
+    shapes: tuple[Shape, ...]
+    bare: bool
+
+
+@dataclass(frozen=True)
+class ContinueRequest:
+    """Objects with the states of an earlier step; None for one that was answered with a null state.
+
+    ``bare`` as the states say; when all are None the answer is null in either dialect.
+    """
+
+    image: EncodedImage
+    states: tuple[TrackState | None, ...]
+    bare: bool
+
+
+def parse(body: object) -> StartRequest | ContinueRequest:
+    """``{"image", "shapes", "states"}``; raises BadRequestError."""
+    fields = read_object(body)
+    image = parse_image(fields)
+    states = fields.get("states")
+    if states is not None and states != []:
+        return _continue(image, states)
+    return _start(image, fields.get("shapes"))
+
+
+def encode(shapes: Sequence[Shape | None], states: Sequence[TrackState | None], bare: bool) -> str:
+    """``{"shapes", "states"}``, one of each per object of the request, in its order; None is null (lost).
+
+    Raises ValueError at NaN, swapped corners, or anything but rectangles in the bare dialect.
+    """
+    if len(shapes) != len(states):
+        raise ValueError(f"{len(shapes)} shapes but {len(states)} states")
+    write = _bare if bare else write_shape
+    return to_json(
+        {
+            "shapes": [None if shape is None else write(shape) for shape in shapes],
+            "states": [None if state is None else write_state(state) for state in states],
+        }
+    )
+
+
+def _start(image: EncodedImage, value: object) -> StartRequest:
+    values = as_list("shapes", value, most=MOST_OBJECTS, least=1)
+    bare = isinstance(values[0], list)
+    for index, item in enumerate(values):
+        if isinstance(item, list) != bare:
+            raise expected(f"shapes[{index}]", "the same form as shapes[0]", item)
+    return StartRequest(image, tuple(read_shape(f"shapes[{i}]", item) for i, item in enumerate(values)), bare)
+
+
+def _continue(image: EncodedImage, value: object) -> ContinueRequest:
+    values = as_list("states", value, most=MOST_OBJECTS, least=1)
+    states = tuple(None if item is None else read_state(f"states[{i}]", item) for i, item in enumerate(values))
+    dialects = {state.bare for state in states if state is not None}
+    if len(dialects) > 1:
+        raise BadRequestError("states: expected states of one dialect, got both bare and typed ones")
+    return ContinueRequest(image, states, bare=dialects == {True})
+
+
+def _bare(shape: Shape) -> object:
+    if shape.type is not ShapeType.RECTANGLE:
+        raise ValueError(f"a {shape.type} cannot be answered as a bare rectangle")
+    return write_points(shape)
