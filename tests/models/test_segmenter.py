@@ -1,0 +1,54 @@
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from promptable.models.segmenter import ImageFeatures, Prompt, best_of
+
+POINT, POSITIVE = np.zeros((1, 2), np.float32), np.ones(1, np.int32)
+BOX, LOGITS = np.zeros(4, np.float32), np.zeros((8, 8), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "ambiguous"),
+    [
+        (Prompt(POINT, POSITIVE), True),
+        (Prompt(np.zeros((2, 2), np.float32), np.array([1, 0], np.int32)), False),
+        (Prompt(POINT, POSITIVE, BOX), False),
+        (Prompt(POINT, POSITIVE, low_res_logits=LOGITS), False),
+        (Prompt(box_xyxy=BOX), False),
+    ],
+)
+def test_only_one_lone_point_is_ambiguous(prompt: Prompt, ambiguous: bool) -> None:
+    assert prompt.is_ambiguous is ambiguous
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "expected a point, a box or logits, got none"),
+        ({"points_xy": POINT}, r"got \(1, 2\) and \(0,\)"),
+        ({"points_xy": np.zeros((1, 3), np.float32), "labels": POSITIVE}, r"got \(1, 3\) and \(1,\)"),
+        ({"points_xy": POINT, "labels": 2 * POSITIVE}, r"labels of 0 and 1, got \[2\]"),
+        ({"box_xyxy": np.zeros((1, 4), np.float32)}, r"a box of \[4\], got \(1, 4\)"),
+        ({"low_res_logits": np.zeros((1, 8, 8), np.float32)}, r"logits of \[h, w\], got \(1, 8, 8\)"),
+    ],
+)
+def test_prompts_without_sense_are_refused(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Prompt(**arguments)
+
+
+def test_best_of_takes_each_objects_own_best() -> None:
+    logits = torch.arange(2 * 3 * 2 * 2.0).reshape(2, 3, 2, 2)
+    scores = torch.tensor([[0.1, 0.9, 0.3], [0.2, -1.0, 0.4]])
+    chosen, score = best_of(logits, scores)
+    assert chosen.shape == (2, 1, 2, 2)
+    torch.testing.assert_close(chosen[:, 0], torch.stack([logits[0, 1], logits[1, 2]]))
+    torch.testing.assert_close(score, torch.tensor([0.9, 0.4]))
+
+
+def test_features_count_the_bytes_of_all_their_tensors() -> None:
+    tensors = (torch.zeros(1, 4, 8, 8), torch.zeros(10, dtype=torch.bfloat16))
+    assert ImageFeatures((64, 48), tensors).nbytes == 4 * 4 * 64 + 2 * 10
