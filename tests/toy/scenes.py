@@ -118,7 +118,9 @@ def _outline(sprite: Sprite) -> NDArray[np.float64]:
     radii = np.full(corners, sprite.radius)
     if sprite.shape == "star":
         radii[1::2] *= 0.5
-    return np.array(sprite.centre) - 0.5 + radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], 1)
+    directions = np.stack([np.cos(angles), np.sin(angles)], 1)
+    corners_xy: NDArray[np.float64] = np.array(sprite.centre) - 0.5 + radii[:, None] * directions
+    return corners_xy
 
 
 def _random_sprite(rng: np.random.Generator, size: int) -> Sprite:

@@ -1,0 +1,62 @@
+"""Serve the functions, send them what CVAT would send, and write pictures, a page and figures to out/demo/.
+
+Without settings: generated scenes and the toy checkpoints. With ``PROMPTABLE_IMAGE=photo.jpg`` and
+``PROMPTABLE_LABELS="car, wheel"``: that picture, and the official checkpoints in the folder ``PROMPTABLE_WEIGHTS``.
+"""
+
+import json
+import os
+from pathlib import Path
+from time import perf_counter
+
+import yaml
+
+from demo import generated, own_picture, page
+from demo.client import Client
+from promptable.local.options import Options
+from promptable.local.server import serve
+
+_FOLDER = Path("out/demo")
+_LABELS = _FOLDER / "labels.yaml"
+_TOY = Path("tests/toy")
+_FUNCTIONS = ("grounding-dino", "sam-interactor", "sam2-tracker")
+
+
+def main() -> None:
+    """Run the demo and say where to look."""
+    started = perf_counter()
+    _FOLDER.mkdir(parents=True, exist_ok=True)
+    picture = os.environ.get("PROMPTABLE_IMAGE", "")
+    log = _FOLDER / "functions.log"
+    print(f"Starting the functions (their log: {log}) ...", flush=True)
+    models, labels = (None, _own_labels()) if picture else (_TOY, _TOY / "labels.yaml")
+    options = Options(dashboard_port=0, port_base=0, models=models, labels=labels, log=log)
+    with serve(Path("functions"), _FUNCTIONS, options) as running:
+        running.require_ready()
+        client = Client({name: running.url(name) for name in _FUNCTIONS})
+        if picture:
+            page.write(_FOLDER / "index.html", f"On {picture}.", own_picture.run(client, Path(picture), _FOLDER))
+        else:
+            _measure(client, started)
+    print(f"Look at {_FOLDER / 'index.html'}")
+
+
+def _own_labels() -> Path:
+    """PROMPTABLE_LABELS as a labels.yaml of masks."""
+    names = [name.strip() for name in os.environ.get("PROMPTABLE_LABELS", "object").split(",") if name.strip()]
+    _LABELS.write_text(yaml.safe_dump([{"name": name, "type": "mask"} for name in names]))
+    return _LABELS
+
+
+def _measure(client: Client, started: float) -> None:
+    outcome = generated.run(client, _FOLDER)
+    outcome.summary["seconds"]["total"] = round(perf_counter() - started, 1)
+    lead = "Generated scenes, small checkpoints of the real model classes, over HTTP with the JSON that CVAT sends."
+    page.write(_FOLDER / "index.html", lead, outcome.sections)
+    text = json.dumps(outcome.summary, indent=2)
+    (_FOLDER / "summary.json").write_text(text + "\n")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

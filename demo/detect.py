@@ -1,0 +1,50 @@
+"""Words -> rectangles, polygons and masks."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from demo.answers import box_of, drawing_of, truth
+from demo.client import Client
+from demo.metrics import box_iou, f1, mask_iou, match
+from demo.pictures import Image, overlay, side_by_side
+from tests.toy.scenes import Scene
+
+
+@dataclass
+class DetectorResult:
+    """Counts and overlaps over all pictures so far."""
+
+    matched: int = 0
+    found: int = 0
+    true: int = 0
+    box_ious: list[float] = field(default_factory=list)
+    mask_ious: list[float] = field(default_factory=list)
+    pictures: list[Image] = field(default_factory=list)
+
+    def summary(self) -> dict[str, float]:
+        """F1 at IoU 0.5 with the right label; mean IoU of matched rectangles, and of matched masks and polygons."""
+        return {
+            "f1": f1(self.matched, self.found, self.true),
+            "mean_iou": float(np.mean(self.box_ious)),
+            "mask_iou": float(np.mean(self.mask_ious)),
+        }
+
+
+def detect(client: Client, scene: Scene, result: DetectorResult) -> None:
+    """Look for every label on one picture, and add what came of it to ``result``."""
+    height, width = scene.image.shape[:2]
+    items = client.detect(scene.image)
+    drawings = [drawing_of(item, (height, width)) for item in items]
+    found = [(str(item["label"]), box_of(drawing)) for item, drawing in zip(items, drawings, strict=True)]
+    pairs = match(found, [(thing.label, thing.xyxy) for thing in scene.objects])
+    result.matched += len(pairs)
+    result.found += len(items)
+    result.true += len(scene.objects)
+    for i, j in pairs:
+        mask, thing = drawings[i].mask, scene.objects[j]
+        if mask is None:
+            result.box_ious.append(box_iou(found[i][1], thing.xyxy))
+        else:
+            result.mask_ious.append(mask_iou(mask, thing.mask))
+    result.pictures.append(side_by_side(truth(scene), overlay(scene.image, drawings)))

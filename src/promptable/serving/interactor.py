@@ -1,0 +1,46 @@
+"""functions/sam-interactor: clicks and boxes on a picture become masks."""
+
+from promptable.models import device, segmenters
+from promptable.models.segmenter import ImageFeatures, Prediction, Prompt, Segmenter
+from promptable.serving.feature_cache import FeatureCache
+from promptable.serving.prompts import prompts_of
+from promptable.serving.refinement import Refinement
+from promptable.serving.settings import InteractorSettings, read
+from promptable.wire import interactor as wire
+from promptable.wire.images import EncodedImage
+
+
+def load_interactor() -> "Interactor":
+    """The function as the environment's settings describe it."""
+    settings = read(InteractorSettings)
+    segmenter = segmenters.load(settings.model, settings.weights_dir, device.resolve(settings.device))
+    return Interactor(segmenter, settings)
+
+
+class Interactor:
+    """Answers interactor requests: one mask per box, or one for all the points."""
+
+    def __init__(self, segmenter: Segmenter, settings: InteractorSettings) -> None:
+        self._segmenter = segmenter
+        self._settings = settings
+        self._features: FeatureCache[ImageFeatures] = FeatureCache(settings.feature_cache_mb * 2**20)
+        self._refinement = Refinement()
+
+    def __call__(self, body: object) -> str:
+        """Request body -> answer JSON. Raises BadRequestError."""
+        request = wire.parse(body)
+        features = self._encode(request.image)
+        prompts = prompts_of(request.inside(features.hw))
+        predictions = [self._predict(request.image.digest, features, prompt) for prompt in prompts]
+        masks = [wire.ScoredMask(prediction.mask, prediction.score) for prediction in predictions]
+        return wire.encode(masks, features.hw, self._settings.answer_form)
+
+    def _encode(self, image: EncodedImage) -> ImageFeatures:
+        return self._features.get(
+            image.digest, lambda: self._segmenter.encode_image(image.decode(self._settings.max_megapixels))
+        )
+
+    def _predict(self, digest: str, features: ImageFeatures, prompt: Prompt) -> Prediction:
+        prediction = self._segmenter.predict(features, self._refinement.continued(digest, prompt))
+        self._refinement.remember(digest, prompt, prediction.low_res_logits)
+        return prediction

@@ -1,0 +1,25 @@
+"""From CVAT's clicks and boxes to one prompt per object."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promptable.models.segmenter import Prompt
+from promptable.wire.interactor import InteractorRequest
+
+
+def prompts_of(request: InteractorRequest) -> list[Prompt]:
+    """One prompt per box, each with the points that lie nearest to it; without a box, one prompt of all points."""
+    points = np.concatenate([request.positive_xy, request.negative_xy])
+    labels = np.repeat([1, 0], [len(request.positive_xy), len(request.negative_xy)]).astype(np.int32)
+    if not len(request.boxes_xyxy):
+        return [Prompt(points, labels)]
+    owner = _nearest_box(points, request.boxes_xyxy)
+    return [Prompt(points[owner == i], labels[owner == i], box) for i, box in enumerate(request.boxes_xyxy)]
+
+
+def _nearest_box(points_xy: NDArray[np.float32], boxes_xyxy: NDArray[np.float32]) -> NDArray[np.intp]:
+    """For each point [N, 2] the number of the box [K, 4] that holds it, or else is nearest; the first of several."""
+    low, high = boxes_xyxy[:, :2], boxes_xyxy[:, 2:]
+    outside = np.maximum(low - points_xy[:, None], 0) + np.maximum(points_xy[:, None] - high, 0)
+    nearest: NDArray[np.intp] = np.linalg.norm(outside, axis=2).argmin(axis=1)
+    return nearest
