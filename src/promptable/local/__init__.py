@@ -1,0 +1,1 @@
+"""The functions without Docker: what Nuclio does for CVAT, on one machine, in plain processes."""

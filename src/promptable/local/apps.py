@@ -1,0 +1,114 @@
+"""The HTTP faces of the functions: each function's own, and the part of Nuclio's dashboard API that CVAT uses.
+
+CVAT's side is cvat/apps/lambda_manager/views.py (``LambdaGateway``): it lists functions, then calls them directly, by
+port, or through the dashboard, by name. The dashboard's side is nuclio/nuclio pkg/dashboard/resource.
+"""
+
+import time
+import uuid
+from collections.abc import Mapping
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from promptable.local.function import Function, error_message
+from promptable.local.messages import Message
+
+
+def function_app(function: Function) -> Starlette:
+    """The function as CVAT's direct mode calls it: ``POST /``."""
+
+    async def invoke(request: Request) -> Response:
+        return await _invoke(function, request, request.url.path)
+
+    return Starlette(routes=[Route("/{path:path}", invoke, methods=["POST"])])
+
+
+def dashboard_app(functions: Mapping[str, Function], ports: Mapping[str, int]) -> Starlette:
+    """The dashboard over these functions; both mappings go by function name."""
+
+    async def listing(_request: Request) -> Response:
+        return JSONResponse({name: _description(function, ports[name]) for name, function in functions.items()})
+
+    async def one(request: Request) -> Response:
+        name = request.path_params["name"]
+        if name not in functions:
+            return _unknown(name)
+        return JSONResponse(_description(functions[name], ports[name]))
+
+    async def invoke(request: Request) -> Response:
+        name = request.headers.get("x-nuclio-function-name", "")
+        if name not in functions:
+            return _unknown(name)
+        return await _invoke(functions[name], request, "/" + request.headers.get("x-nuclio-path", "").lstrip("/"))
+
+    return Starlette(
+        routes=[
+            Route("/api/functions", listing),
+            Route("/api/functions/{name}", one),
+            Route("/api/function_invocations", invoke, methods=["POST"]),
+        ]
+    )
+
+
+def _description(function: Function, port: int) -> Mapping[str, object]:
+    """A function as the dashboard describes it."""
+    config = function.config
+    return {
+        "metadata": {"namespace": "nuclio", "labels": {"nuclio.io/project-name": "cvat"}, **config.metadata},
+        "spec": config.spec,
+        "status": {"state": function.state, "message": function.failure, "httpPort": port},
+    }
+
+
+def _unknown(name: str) -> Response:
+    if not name:
+        return _http(error_message(400, "the header x-nuclio-function-name is missing"))
+    return _http(error_message(404, f"there is no function {name!r}"))
+
+
+async def _invoke(function: Function, request: Request, path: str) -> Response:
+    limit = function.config.trigger.max_body_bytes
+    body = await _body(request, limit)
+    if body is None:
+        return _http(error_message(400, f"the body is over this function's maxRequestBodySize of {limit} bytes"))
+    return _http(await function.call(Message(_event(function, request, path, len(body)), body)))
+
+
+async def _body(request: Request, limit: int) -> bytes | None:
+    """The body, or None if it is over ``limit`` bytes; read to its end all the same, or the client would not listen."""
+    chunks: list[bytes] = []
+    length = 0
+    async for chunk in request.stream():
+        length += len(chunk)
+        if length <= limit:
+            chunks.append(chunk)
+    return b"".join(chunks) if length <= limit else None
+
+
+def _event(function: Function, request: Request, path: str, size: int) -> Mapping[str, object]:
+    """The fields of an event without its body, as Nuclio's processor sends them to nuclio-sdk."""
+    return {
+        "id": str(uuid.uuid4()),
+        "trigger": {"kind": "http", "name": function.config.trigger.name},
+        "content_type": request.headers.get("content-type", ""),
+        "headers": {name.title(): value for name, value in request.headers.items()},
+        "fields": dict(request.query_params),
+        "method": request.method,
+        "path": path,
+        "url": str(request.url),
+        "size": size,
+        "timestamp": int(time.time()),
+        "shard_id": 0,
+        "num_shards": 0,
+        "type": "",
+        "type_version": "",
+        "version": "",
+    }
+
+
+def _http(reply: Message) -> Response:
+    headers = {**reply.header["headers"], "content-type": reply.header["content_type"]}
+    return Response(memoryview(reply.body), reply.header["status"], headers)
