@@ -31,7 +31,7 @@ _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 
 @dataclass(frozen=True)
 class Sprite:
-    """One shape before it is drawn: centre and radius in pixels, angle and spin in radians, velocity in pixels per frame."""
+    """One shape before it is drawn: lengths in pixels, angles in radians, changes per frame."""
 
     colour: str
     shape: str
@@ -59,7 +59,7 @@ class Sprite:
 
 @dataclass(frozen=True)
 class SceneObject:
-    """What the truth says of one shape. ``mask`` is its visible part, bool [H, W]; empty while it is hidden or outside."""
+    """The truth of one shape. ``mask`` is its visible part, bool [H, W]; empty while it is hidden or outside."""
 
     label: str
     mask: NDArray[np.bool_]
@@ -88,7 +88,7 @@ def scene(seed: int, size: int = SIZE, max_objects: int = 6) -> Scene:
 
 
 def video(seed: int, frames: int = 16, size: int = SIZE, max_objects: int = 4, leaving: float = 0.3) -> list[Scene]:
-    """A clip of shapes that move, scale, turn and cross; with probability ``leaving`` each, one goes far enough to leave.
+    """A clip of shapes that move, scale, turn and cross; each leaves the picture with probability ``leaving``.
 
     Every frame lists the same objects in the same order; all are visible in the first frame.
     """
@@ -150,7 +150,7 @@ def _without_crowding(sprites: list[Sprite], size: int) -> list[Sprite]:
 
 
 def _in_motion(sprite: Sprite, rng: np.random.Generator, size: int, frames: int, leaving: float) -> Sprite:
-    """A sprite that heads for another place in the picture, or for one beyond its border, and arrives with the clip's end."""
+    """A sprite that heads for another place, in the picture or beyond its border, and is there when the clip ends."""
     goal = rng.uniform(0.15 * size, 0.85 * size, 2)
     if rng.random() < leaving:
         outward = np.array(sprite.centre) - size / 2

@@ -39,10 +39,12 @@ class Memory:
         """Read what ``to_bytes`` wrote. Raises ValueError for anything else."""
         try:
             tensors = load(data)
-        except SafetensorError as error:
+        except (SafetensorError, KeyError) as error:  # KeyError: a type that PyTorch does not have
             raise ValueError(f"a memory must be in safetensors form: {error}") from error
         found = {name: (tensor.dtype, tensor.ndim) for name, tensor in tensors.items()}
         if found != _LAYOUT:
             raise ValueError(f"a memory holds {_LAYOUT} (type and rank by name), got {found}")
-        step, conditioning = tensors["step"].item(), tensors["conditioning"].item()
-        return cls(int(step), bool(conditioning), tensors["features"], tensors["pointer"])
+        step = int(tensors["step"])
+        if step < 0:
+            raise ValueError(f"a memory's step counts from 0, got {step}")
+        return cls(step, bool(tensors["conditioning"]), tensors["features"], tensors["pointer"])

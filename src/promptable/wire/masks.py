@@ -4,8 +4,6 @@ Coordinates are continuous picture pixels: pixel (row, column) covers [column, c
 numbers at the end of run lengths and crops are CVAT's: left, top, right, bottom as pixel indices, all inclusive.
 """
 
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,6 +15,11 @@ Mask = NDArray[np.bool_]
 
 _MOST_CROSSINGS = 10_000_000
 """An outline that crosses more pixel rows than this, all edges together, is an attack or a mistake."""
+
+_DIRECTIONS = np.array([[7, 6, 5], [0, 1, 4], [1, 2, 3]])
+"""By row and column of a step to one of the 8 neighbours; a lone pixel's no step counts as slanting: no side is behind."""
+_SIDE_ENDS = np.array([[0, 1], [1, 1], [1, 0], [0, 0]])
+"""Where a walk around a pixel, downwards along its left side, then along its bottom, ends each side; x, y."""
 
 
 def mask_to_rle(mask: Mask) -> list[int]:
@@ -91,10 +94,10 @@ def mask_to_polygon(mask: Mask, tolerance: float = 0.0) -> list[float]:
     Raises ValueError when the mask is empty.
     """
     left, top, right, bottom = _tight_box(mask)
-    crop = np.ascontiguousarray(mask[top : bottom + 1, left : right + 1]).view(np.uint8)
-    outline = max(_outlines(crop), key=lambda points: float(cv2.contourArea(points)))
-    simple = _simplified(_corners(outline), tolerance) + np.array([left, top])
-    return simple.astype(np.float64).ravel().tolist()
+    crop = mask[top : bottom + 1, left : right + 1].view(np.uint8)
+    simple = _simplified(_outline(_largest_part(crop)), tolerance) + np.array([left, top])
+    points: list[float] = simple.astype(np.float64).ravel().tolist()
+    return points
 
 
 def polygon_to_mask(points: ArrayLike, hw: tuple[int, int], field: str = "points") -> Mask:
@@ -111,7 +114,7 @@ def polygon_to_mask(points: ArrayLike, hw: tuple[int, int], field: str = "points
 
 
 def _tight_box(mask: Mask) -> tuple[int, int, int, int]:
-    left, top, width, height = cv2.boundingRect(np.ascontiguousarray(mask).view(np.uint8))
+    left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
     if not width:
         raise ValueError("the mask is empty")
     return left, top, left + width - 1, top + height - 1
@@ -122,37 +125,47 @@ def _alternating(runs: NDArray[np.int64]) -> NDArray[np.bool_]:
     return np.repeat(np.arange(runs.size) % 2 == 1, runs)
 
 
-def _outlines(crop: NDArray[np.uint8]) -> Sequence[NDArray[np.int32]]:
-    """The outer outline of every part along pixel edges, each int32 [N, 2] x, y.
+def _largest_part(crop: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """The border pixels of the largest part, holes included, in cv2's order around it; int32 [N, 2] x, y."""
+    contours, _ = cv2.findContours(crop, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    # Pick's theorem: the pixels of a part are the area inside its border's centres + half its border's steps + 1.
+    largest = max(contours, key=lambda contour: float(cv2.contourArea(contour)) + len(contour) / 2)
+    return np.asarray(largest[:, 0], np.int32)
 
-    cv2 walks along pixel centres. In the crop enlarged twice, the even positions are the left or upper halves of the
-    pixels and the odd ones the right or lower halves, so that halving upwards moves each step onto the pixel's edge.
+
+def _outline(border: NDArray[np.int32]) -> NDArray[np.int32]:
+    """The outline along pixel edges of a part, given its border pixels in order; its corners only, int32 [N, 2] x, y.
+
+    Between the step into a border pixel and the step out of it, turning as cv2 turns, lie the sides that face outwards:
+    the outline is the end of each of those sides.
     """
-    twice = cv2.resize(crop, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
-    contours, _ = cv2.findContours(twice, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    return [np.asarray((contour[:, 0] + 1) // 2, np.int32) for contour in contours]
+    back = _direction(np.roll(border, 1, 0) - border)
+    turn = (_direction(np.roll(border, -1, 0) - border) - back - 1) % 8 + 1
+    steps = np.arange(1, 8)
+    directions = (back[:, None] + steps) % 8
+    outward = (steps < turn[:, None]) & (directions % 2 == 0)
+    ends = (border[:, None] + _SIDE_ENDS[directions // 2])[outward]
+    before, after = ends - np.roll(ends, 1, 0), np.roll(ends, -1, 0) - ends
+    return np.asarray(ends[(before != after).any(1)], np.int32)
 
 
-def _corners(outline: NDArray[np.int32]) -> NDArray[np.int32]:
-    """A closed outline without repeated points and points on straight lines."""
-    outline = outline[np.any(outline != np.roll(outline, 1, 0), 1)]
-    before, after = outline - np.roll(outline, 1, 0), np.roll(outline, -1, 0) - outline
-    return outline[before[:, 0] * after[:, 1] != before[:, 1] * after[:, 0]]
+def _direction(steps: NDArray[np.int32]) -> NDArray[np.int64]:
+    """The direction of each step x, y, int64 [N]: 0 is left, 2 down, 4 right, 6 up, the odd ones between them."""
+    return _DIRECTIONS[steps[:, 1] + 1, steps[:, 0] + 1]
 
 
 def _simplified(outline: NDArray[np.int32], tolerance: float) -> NDArray[np.int32]:
     """Douglas-Peucker with the tolerance halved until at least 3 points are left."""
-    simple = outline
     while tolerance > 0:
-        simple = cv2.approxPolyDP(outline, tolerance, closed=True)[:, 0]
+        simple = np.asarray(cv2.approxPolyDP(outline, tolerance, closed=True)[:, 0], np.int32)
         if len(simple) >= 3:
-            break
+            return simple
         tolerance /= 2
-    return np.asarray(simple, np.int32)
+    return outline
 
 
 def _crossings(xy: NDArray[np.float64], height: int, field: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Where a closed outline crosses the middle of a pixel row: the row, and the first column whose centre is beyond."""
+    """Where a closed outline crosses the middle of a pixel row: the row, the first column whose centre is beyond."""
     upper, lower = xy, np.roll(xy, -1, 0)
     swapped = (upper[:, 1] > lower[:, 1])[:, None]
     upper, lower = np.where(swapped, lower, upper), np.where(swapped, upper, lower)
@@ -165,6 +178,6 @@ def _crossings(xy: NDArray[np.float64], height: int, field: str) -> tuple[NDArra
         )
     edges = np.repeat(np.arange(len(xy)), counts)
     rows = np.arange(edges.size) - np.repeat(np.cumsum(counts) - counts, counts) + first[edges]
-    slope = (lower - upper)[:, 0] / np.maximum((lower - upper)[:, 1], np.finfo(np.float64).tiny)
-    x = upper[edges, 0] + (rows + 0.5 - upper[edges, 1]) * slope[edges]
+    along = (rows + 0.5 - upper[edges, 1]) / (lower - upper)[edges, 1]
+    x = upper[edges, 0] + along * (lower - upper)[edges, 0]
     return rows, np.ceil(x - 0.5).astype(np.int64)

@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL.BmpImagePlugin import BmpImageFile
-from PIL.Image import Image
+from PIL.Image import DecompressionBombError, Image
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
@@ -54,6 +54,7 @@ _BROKEN = (
     ArithmeticError,
     AttributeError,
     MemoryError,
+    DecompressionBombError,
     struct.error,
     zlib.error,
 )

@@ -1,0 +1,91 @@
+"""The three functions as Nuclio runs them, on the toy checkpoints."""
+
+import importlib.util
+import io
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import nuclio_sdk
+import nuclio_sdk.event
+import pytest
+import yaml
+
+from promptable import labels
+
+ROOT = Path(__file__).parents[2]
+TOY = ROOT / "tests" / "toy"
+
+
+class Function:
+    """One function of ``functions/``, with nuclio-sdk's own Context, Event and Response."""
+
+    def __init__(self, name: str, environment: Mapping[str, str]) -> None:
+        self._main = _import(ROOT / "functions" / name / "main.py")
+        self.log = io.StringIO()
+        logger = nuclio_sdk.Logger("DEBUG", name)
+        logger.set_handler("default", self.log, nuclio_sdk.logger.HumanReadableFormatter())
+        self.context = nuclio_sdk.Context(logger)
+        with pytest.MonkeyPatch.context() as patch:
+            for variable in [variable for variable in os.environ if variable.startswith("PROMPTABLE_")]:
+                patch.delenv(variable)
+            for variable, value in environment.items():
+                patch.setenv(variable, value)
+            self._main.init_context(self.context)
+
+    def post(self, body: object) -> nuclio_sdk.Response:
+        """The response to a body: a dict as Nuclio parses JSON, bytes for anything else."""
+        response = self._main.handler(self.context, nuclio_sdk.Event(body=body))
+        assert isinstance(response.body, str), "Nuclio would base64 anything else"
+        assert response.content_type == "application/json"
+        return response
+
+    def answer(self, body: object) -> Any:
+        """The JSON answer to a body that must be good."""
+        response = self.post(body)
+        assert response.status_code == 200, response.body
+        return json.loads(response.body)
+
+
+def _import(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"main_of_{path.parent.name.replace('-', '_')}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def detector(tmp_path_factory: pytest.TempPathFactory) -> Function:
+    config = tmp_path_factory.mktemp("detector") / "processor.yaml"
+    spec = labels.render(TOY / "labels.yaml")
+    config.write_text(yaml.safe_dump({"metadata": {"annotations": {"spec": spec}}}))
+    return Function(
+        "grounding-dino",
+        {
+            "PROMPTABLE_MODEL": str(TOY / "grounding-dino"),
+            "PROMPTABLE_MASK_MODEL": str(TOY / "sam"),
+            "PROMPTABLE_FUNCTION_CONFIG": str(config),
+            "PROMPTABLE_MAX_MEGAPIXELS": "1",
+        },
+    )
+
+
+@pytest.fixture(scope="session")
+def interactor() -> Function:
+    return Function("sam-interactor", {"PROMPTABLE_MODEL": str(TOY / "sam"), "PROMPTABLE_MAX_MEGAPIXELS": "1"})
+
+
+@pytest.fixture(scope="session")
+def tracker() -> Function:
+    return Function("sam2-tracker", {"PROMPTABLE_MODEL": str(TOY / "sam2"), "PROMPTABLE_MAX_MEGAPIXELS": "1"})
+
+
+@pytest.fixture(params=["detector", "interactor", "tracker"])
+def function(request: pytest.FixtureRequest) -> Function:
+    loaded: Function = request.getfixturevalue(request.param)
+    return loaded

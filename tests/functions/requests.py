@@ -1,0 +1,50 @@
+"""Good requests for each function, on a scene that no training has seen."""
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from demo.client import encode_png
+from promptable.wire.masks import mask_to_polygon, mask_to_rle
+from tests.toy.scenes import Scene, scene, video
+
+SCENE: Scene = scene(30_000_000)
+VIDEO: list[Scene] = video(30_000_000, leaving=0.0)
+
+
+def good_request(function: str, image: NDArray[np.uint8] = SCENE.image) -> dict[str, Any]:
+    """A request that the function of this kind answers."""
+    return {"image": encode_png(image)} | dict(_REST[function])
+
+
+_REST: Mapping[str, Mapping[str, Any]] = {
+    "detector": {"threshold": 0.3},
+    "interactor": {"pos_points": [[96.0, 96.0]], "neg_points": [], "obj_bbox": []},
+    "tracker": {"shapes": [{"type": "rectangle", "points": [60, 60, 130, 130]}], "states": []},
+}
+
+
+def first_shapes(kind: str) -> list[dict[str, Any]]:
+    """The objects of the video's first frame, as shapes of one type."""
+    return [{"type": kind, "points": _points(kind, thing.mask, thing.xyxy)} for thing in VIDEO[0].objects]
+
+
+def _points(kind: str, mask: NDArray[np.bool_], xyxy: NDArray[np.float32]) -> list[Any]:
+    match kind:
+        case "rectangle":
+            return xyxy.tolist()
+        case "mask":
+            return mask_to_rle(mask)
+        case _:
+            return mask_to_polygon(mask)
+
+
+def file_bytes(image: NDArray[np.uint8], kind: str) -> bytes:
+    """A picture as the bytes of a file of this Pillow format."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, kind)
+    return buffer.getvalue()

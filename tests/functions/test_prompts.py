@@ -1,0 +1,42 @@
+"""Which point belongs to which box."""
+
+import numpy as np
+
+from promptable.serving.prompts import prompts_of
+from promptable.wire.images import EncodedImage
+from promptable.wire.interactor import InteractorRequest
+
+
+def _request(positive: list, negative: list, boxes: list) -> InteractorRequest:
+    return InteractorRequest(
+        EncodedImage(b"x"),
+        np.array(positive, np.float32).reshape(-1, 2),
+        np.array(negative, np.float32).reshape(-1, 2),
+        np.array(boxes, np.float32).reshape(-1, 4),
+    )
+
+
+def test_points_alone_are_one_prompt() -> None:
+    (prompt,) = prompts_of(_request([[1, 2], [3, 4]], [[5, 6]], []))
+    assert prompt.points_xy.tolist() == [[1, 2], [3, 4], [5, 6]]
+    assert prompt.labels.tolist() == [1, 1, 0]
+    assert prompt.box_xyxy is None
+
+
+def test_each_box_is_a_prompt_with_the_points_that_it_holds() -> None:
+    left, right = prompts_of(_request([[15, 5], [2, 2]], [[18, 8]], [[0, 0, 10, 10], [12, 0, 20, 10]]))
+    assert (left.points_xy.tolist(), left.labels.tolist()) == ([[2, 2]], [1])
+    assert (right.points_xy.tolist(), right.labels.tolist()) == ([[15, 5], [18, 8]], [1, 0])
+    assert right.box_xyxy is not None
+    assert right.box_xyxy.tolist() == [12, 0, 20, 10]
+
+
+def test_a_point_in_no_box_goes_to_the_nearest() -> None:
+    left, right = prompts_of(_request([], [[11.5, 5]], [[0, 0, 10, 10], [12, 0, 20, 10]]))
+    assert len(left.points_xy) == 0
+    assert right.points_xy.tolist() == [[11.5, 5]]
+
+
+def test_a_point_in_two_boxes_goes_to_the_first() -> None:
+    first, second = prompts_of(_request([[5, 5]], [], [[0, 0, 10, 10], [0, 0, 20, 20]]))
+    assert (len(first.points_xy), len(second.points_xy)) == (1, 0)

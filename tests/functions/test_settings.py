@@ -1,0 +1,59 @@
+"""Settings come from the environment once, and a wrong one names its variable and what it takes."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from promptable.serving.settings import (
+    CommonSettings,
+    DetectorSettings,
+    InteractorSettings,
+    SettingsError,
+    TrackerSettings,
+    read,
+)
+from promptable.wire.interactor import AnswerForm
+
+ALL = (DetectorSettings, InteractorSettings, TrackerSettings)
+README = Path(__file__).parents[2] / "README.md"
+
+
+def test_without_variables_the_defaults_hold() -> None:
+    assert read(DetectorSettings, {}) == DetectorSettings()
+    assert read(DetectorSettings, {"PROMPTABLE_THRESHOLD": ""}).threshold == 0.35
+
+
+def test_variables_are_read_into_their_types() -> None:
+    environ = {"PROMPTABLE_WEIGHTS": "/w", "PROMPTABLE_THRESHOLD": "0.5", "PROMPTABLE_MAX_DETECTIONS": "7"}
+    settings = read(DetectorSettings, environ)
+    assert (settings.weights_dir, settings.threshold, settings.max_detections) == (Path("/w"), 0.5, 7)
+    assert read(InteractorSettings, {"PROMPTABLE_ANSWER_FORM": "mask"}).answer_form is AnswerForm.MASK
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "accepted"),
+    [
+        ("PROMPTABLE_THRESHOLD", "high", "a number from 0 to 1"),
+        ("PROMPTABLE_THRESHOLD", "1.01", "a number from 0 to 1"),
+        ("PROMPTABLE_THRESHOLD", "nan", "a number from 0 to 1"),
+        ("PROMPTABLE_MAX_DETECTIONS", "2.5", "an integer from 1 to 10000"),
+        ("PROMPTABLE_DEVICE", "gpu", "auto, cpu, cuda or cuda:N"),
+        ("PROMPTABLE_DEVICE", "cuda:x", "auto, cpu, cuda or cuda:N"),
+    ],
+)
+def test_a_wrong_value_names_the_variable_and_what_it_takes(variable: str, text: str, accepted: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read(DetectorSettings, {variable: text})
+    assert str(caught.value) == f"{variable}: expected {accepted}, got {text!r}"
+
+
+def test_a_wrong_answer_form_is_refused() -> None:
+    with pytest.raises(SettingsError, match="shapes or mask"):
+        read(InteractorSettings, {"PROMPTABLE_ANSWER_FORM": "json"})
+
+
+@pytest.mark.parametrize("settings", ALL)
+def test_every_setting_is_in_the_readme(settings: type[CommonSettings]) -> None:
+    text = README.read_text()
+    assert [f.metadata["variable"] for f in fields(settings) if f"`{f.metadata['variable']}`" not in text] == []

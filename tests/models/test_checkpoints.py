@@ -1,0 +1,92 @@
+"""Weights are found by name or folder, verified, and never unpickled into code."""
+
+import hashlib
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from promptable.models import checkpoints
+from promptable.models.checkpoints import OFFICIAL, fingerprint, load_state_dict, locate
+
+
+def test_an_official_name_lies_in_the_weights_folder(tmp_path: Path) -> None:
+    (tmp_path / "sam_vit_b_01ec64.pth").touch()
+    files = locate("vit_b", tmp_path)
+    assert files.weights == tmp_path / "sam_vit_b_01ec64.pth"
+    assert (files.name, files.config, files.sha256) == ("vit_b", None, OFFICIAL["vit_b"].sha256)
+
+
+def test_a_missing_official_file_says_where_to_get_it(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"sam2\.1_hiera_large\.pt is missing: download it from https://"):
+        locate("sam2.1-large", tmp_path)
+
+
+def test_a_folder_is_a_model_of_its_own(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    with pytest.raises(FileNotFoundError, match=r"config\.json, config\.yaml"):
+        locate(str(folder), tmp_path)
+    (folder / "config.yaml").touch()
+    with pytest.raises(FileNotFoundError, match=r"model\.safetensors is missing"):
+        locate(str(folder), tmp_path)
+    (folder / "model.safetensors").touch()
+    files = locate(str(folder), tmp_path)
+    assert (files.name, files.folder, files.config, files.sha256) == ("mine", folder, folder / "config.yaml", None)
+
+
+def test_an_unknown_name_lists_the_known(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"vit_z.*swin-t"):
+        locate("vit_z", tmp_path)
+
+
+def test_safetensors_and_pickled_tensors_are_read_as_float32(tmp_path: Path) -> None:
+    tensors = {"weight": torch.tensor([1.5, -2.0], dtype=torch.float16), "count": torch.tensor(3)}
+    save_file(tensors, tmp_path / "a.safetensors")
+    torch.save({"model": tensors}, tmp_path / "b.pth")
+    torch.save(tensors, tmp_path / "c.pt")
+    for name in ("a.safetensors", "b.pth", "c.pt"):
+        loaded = load_state_dict(tmp_path / name)
+        assert loaded["weight"].tolist() == [1.5, -2.0]
+        assert (loaded["weight"].dtype, loaded["count"].dtype) == (torch.float32, torch.int64)
+
+
+def test_a_wrong_hash_is_refused_and_the_right_one_accepted(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    save_file({"weight": torch.zeros(1)}, path)
+    right = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert "weight" in load_state_dict(path, right)
+    assert fingerprint(path) == right[:16]
+    with pytest.raises(ValueError, match="SHA-256"):
+        load_state_dict(path, "0" * 64)
+
+
+class Evil:
+    """Runs code when it is unpickled."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return print, ("unpickled code ran",)
+
+
+def test_a_pickle_with_code_is_not_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "evil.pth"
+    torch.save({"model": Evil()}, path)
+    with pytest.raises(pickle.UnpicklingError):
+        load_state_dict(path)
+    assert "unpickled code ran" not in capsys.readouterr().out
+
+
+def test_a_download_is_kept_and_not_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def fetch(url: str, target: str, hash_prefix: str) -> None:
+        asked.append((url, hash_prefix))
+        Path(target).write_bytes(b"weights")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", fetch)
+    first = checkpoints.download("vit_b", tmp_path / "new")
+    assert checkpoints.download("vit_b", tmp_path / "new") == first
+    assert asked == [(OFFICIAL["vit_b"].url, OFFICIAL["vit_b"].sha256)]
+    assert first.read_bytes() == b"weights"
