@@ -1,0 +1,203 @@
+"""Grounding DINO (https://github.com/IDEA-Research/GroundingDINO): a picture and prompts become boxes with scores.
+
+The boxes and logits are those of upstream's own forward on the same weights.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+import torch
+from cachetools import LRUCache
+from groundingdino.models.GroundingDINO import groundingdino as upstream
+from groundingdino.models.GroundingDINO.bertwarper import generate_masks_with_special_tokens_and_transfer_map
+from groundingdino.util.misc import NestedTensor, inverse_sigmoid, nested_tensor_from_tensor_list
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+from torchvision.ops import box_convert
+from torchvision.transforms.v2 import functional as transforms
+
+from promptable.models.checkpoints import load_state_dict, locate
+from promptable.models.grounding_dino_build import PRESETS, GroundingDinoConfig, build
+from promptable.models.prompts import Caption, pack
+from promptable.models.text_encoder import BERT_BASE_VOCABULARY_SHA256, load_tokenizer, new_bert
+
+_MEAN = [0.485, 0.456, 0.406]  # groundingdino.util.inference.load_image
+_STD = [0.229, 0.224, 0.225]
+_MIN_SIDE = 64
+_PROMPT_SETS_KEPT = 8
+_UNUSED_KEYS = {
+    "label_enc.weight",
+    "bert.embeddings.position_ids",
+}  # of the official checkpoints; upstream skips them too
+
+
+@dataclass(frozen=True)
+class PromptScores:
+    """Every box that the model proposes, with how well each prompt describes it.
+
+    ``boxes_xyxy`` float32 [Q, 4] in continuous pixels of the picture, not clipped to it; ``scores`` float32 [Q, P] in
+    0..1, a column per prompt. Prompts that do not fit one caption are read in several: each caption adds its own boxes,
+    for which the prompts of other captions score 0.
+    """
+
+    boxes_xyxy: NDArray[np.float32]
+    scores: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class _EncodedCaption:
+    """A caption and its ``text_dict`` as upstream's transformer takes it, batch of one."""
+
+    caption: Caption
+    text: dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class _EncodedImage:
+    """Feature levels [1, 256, h, w], finest first; their padding bool [1, h, w]; their positions, shaped alike."""
+
+    levels: list[Tensor]
+    masks: list[Tensor]
+    positions: list[Tensor]
+
+
+def load(model: str, weights_dir: Path, device: str) -> "GroundingDINO":
+    """The detector of an official name (``swin-t``, ``swin-b``) or of a folder; see ``checkpoints.locate``.
+
+    BERT's vocabulary lies beside the weights as ``vocab.txt``, its sizes as ``bert.json``; without that file they are
+    those of bert-base-uncased. Raises FileNotFoundError where a file is missing, ValueError for a model that is no
+    Grounding DINO or files that do not fit together.
+    """
+    files = locate(model, weights_dir)
+    if files.config is None and files.name not in PRESETS:
+        raise ValueError(f"{model!r} is not a Grounding DINO: expected a folder or one of {', '.join(PRESETS)}")
+    config = PRESETS[files.name] if files.config is None else GroundingDinoConfig.from_json(files.config)
+    official = BERT_BASE_VOCABULARY_SHA256 if files.config is None else None
+    tokenizer = load_tokenizer(files.folder / "vocab.txt", official)
+    network = build(config, new_bert(files.folder / "bert.json"), tokenizer)
+    try:
+        network.load_state_dict(_upstream_names(load_state_dict(files.weights, files.sha256)))
+    except RuntimeError as error:
+        raise ValueError(f"{files.weights} does not fit its configuration: {error}") from error
+    return GroundingDINO(network.to(device), config)
+
+
+def _upstream_names(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Drop the prefix of distributed training, as groundingdino.util.misc.clean_state_dict does, and unused keys."""
+    named = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
+    return {name: tensor for name, tensor in named.items() if name not in _UNUSED_KEYS}
+
+
+class GroundingDINO:
+    """A detector of whatever its prompts name. It keeps encoded prompts, nothing of a picture; threads may share it."""
+
+    def __init__(self, model: upstream.GroundingDINO, config: GroundingDinoConfig) -> None:
+        """Wrap upstream's model, in evaluation mode and on its device."""
+        self._model = model
+        self._config = config
+        self._encoded: LRUCache[tuple[str, ...], list[_EncodedCaption]] = LRUCache(_PROMPT_SETS_KEPT)
+        self._lock = Lock()
+
+    @torch.inference_mode()
+    def detect(self, image: NDArray[np.uint8], prompts: Sequence[str]) -> PromptScores:
+        """Look for all prompts in a picture, uint8 RGB [H, W, 3].
+
+        A prompt's score for a box is the mean of the sigmoids of the box's logits over the prompt's tokens, as in
+        upstream's evaluation on COCO (demo/test_ap_on_coco.py). Upstream's ``predict`` reports the maximum over all
+        tokens of the caption instead; for prompts of one token the best prompt's score is the same number.
+        Raises ValueError for prompts as ``pack`` does.
+        """
+        captions = self._encode(tuple(prompts))
+        encoded = self._encode_image(image)
+        boxes, scores = zip(*(self._decode(encoded, caption, len(prompts)) for caption in captions), strict=True)
+        height, width = image.shape[:2]
+        corners = box_convert(torch.cat(boxes), "cxcywh", "xyxy").cpu() * torch.tensor([width, height, width, height])
+        return PromptScores(corners.numpy(), torch.cat(scores).cpu().numpy())
+
+    @torch.inference_mode()
+    def prepare(self, prompts: Sequence[str]) -> None:
+        """Encode prompts ahead of the first picture. Raises ValueError for prompts as ``pack`` does."""
+        self._encode(tuple(prompts))
+
+    def _encode(self, prompts: tuple[str, ...]) -> list[_EncodedCaption]:
+        """Encoded captions; those of the latest sets of prompts are kept."""
+        with self._lock:
+            if prompts not in self._encoded:
+                captions = pack(prompts, self._model.tokenizer)
+                self._encoded[prompts] = [self._encode_caption(caption) for caption in captions]
+            return self._encoded[prompts]
+
+    def _encode_caption(self, caption: Caption) -> _EncodedCaption:
+        """The first half of upstream's forward, for one caption."""
+        model = self._model
+        ids = torch.tensor([caption.input_ids], device=model.feat_map.weight.device)
+        mask, positions, _ = generate_masks_with_special_tokens_and_transfer_map(
+            {"input_ids": ids}, model.specical_tokens, model.tokenizer
+        )
+        hidden = model.bert(ids, torch.zeros_like(ids), mask, positions)["last_hidden_state"]
+        text = {
+            "encoded_text": model.feat_map(hidden),
+            "text_token_mask": torch.ones_like(ids, dtype=torch.bool),
+            "position_ids": positions,
+            "text_self_attention_masks": mask,
+        }
+        return _EncodedCaption(caption, text)
+
+    def _encode_image(self, image: NDArray[np.uint8]) -> _EncodedImage:
+        """The middle of upstream's forward, which no caption changes."""
+        model = self._model
+        pixels = preprocess(image, self._config.short_side, self._config.long_side)
+        samples = nested_tensor_from_tensor_list([pixels.to(model.feat_map.weight.device)])
+        features, positions = model.backbone(samples)
+        levels = [project(feature.tensors) for project, feature in zip(model.input_proj, features, strict=False)]
+        masks = [feature.mask for feature in features]
+        source = features[-1].tensors
+        for project in model.input_proj[len(features) :]:
+            source = project(source)
+            mask = functional.interpolate(samples.mask[None].float(), size=source.shape[-2:])[0].bool()
+            positions.append(model.backbone[1](NestedTensor(source, mask)))
+            levels.append(source)
+            masks.append(mask)
+        return _EncodedImage(levels, masks, positions)
+
+    def _decode(self, image: _EncodedImage, encoded: _EncodedCaption, prompts: int) -> tuple[Tensor, Tensor]:
+        """The last part of upstream's forward: boxes cxcywh in 0..1 [Q, 4] and scores [Q, ``prompts``]."""
+        boxes, logits = self._forward(image, encoded)
+        scores = logits.new_zeros(len(boxes), prompts)
+        for prompt, (start, stop) in zip(encoded.caption.prompts, encoded.caption.spans, strict=True):
+            scores[:, prompt] = logits[:, start:stop].sigmoid().mean(1)
+        return boxes, scores
+
+    def _forward(self, image: _EncodedImage, encoded: _EncodedCaption) -> tuple[Tensor, Tensor]:
+        """Boxes cxcywh in 0..1 [Q, 4] and token logits [Q, 256] of the last decoder layer."""
+        model = self._model
+        text = dict(encoded.text)  # the transformer puts its own encoding of the text into it
+        hidden, references, *_ = model.transformer(image.levels, image.masks, None, image.positions, None, None, text)
+        boxes = (model.bbox_embed[-1](hidden[-1]) + inverse_sigmoid(references[-2])).sigmoid()
+        return boxes[0], model.class_embed[-1](hidden[-1], text)[0]
+
+
+def preprocess(image: NDArray[np.uint8], short_side: int, long_side: int) -> Tensor:
+    """Resize and normalise as upstream's ``load_image`` does: RGB uint8 [H, W, 3] to float32 [3, h, w]."""
+    hw = _resized_hw(image.shape[0], image.shape[1], short_side, long_side)
+    pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
+    resized = transforms.resize(pixels, list(hw), antialias=True)
+    normalised: Tensor = transforms.normalize(resized.float() / 255, _MEAN, _STD)
+    return normalised
+
+
+def _resized_hw(height: int, width: int, short_side: int, long_side: int) -> tuple[int, int]:
+    """As groundingdino.datasets.transforms.resize: ``short_side``, or less where the other would pass ``long_side``.
+
+    But no side is below 64 pixels: upstream would round it to nothing or find fewer positions than it has queries.
+    """
+    short, long = min(height, width), max(height, width)
+    if long / short * short_side > long_side:
+        short_side = round(long_side * short / long)
+    other = int(short_side * long / short)
+    sides = max(short_side, _MIN_SIDE), max(other, _MIN_SIDE)
+    return sides if height < width else (sides[1], sides[0])

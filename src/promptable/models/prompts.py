@@ -1,0 +1,79 @@
+"""Prompts as Grounding DINO reads them: cleaned, spelled in BERT's tokens, and packed into captions."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from transformers import PreTrainedTokenizerBase
+
+MAX_TOKENS = 256  # upstream's max_text_len; what a caption has beyond it, upstream cuts off in silence
+_SEPARATORS = re.compile(r"[.?]")
+
+
+@dataclass(frozen=True)
+class Caption:
+    """Prompts joined as upstream wants them, ``a . b . c .``, in token ids that begin with [CLS] and end with [SEP].
+
+    ``prompts`` are indices into the sequence that was packed; ``spans`` say where the tokens of each lie, [start, stop)
+    in ``input_ids``.
+    """
+
+    input_ids: tuple[int, ...]
+    prompts: tuple[int, ...]
+    spans: tuple[tuple[int, int], ...]
+
+
+def normalise(prompt: str) -> str:
+    """Lower case, single spaces, and no "." or "?", at which upstream splits a caption into separate prompts.
+
+    Raises ValueError when nothing is left.
+    """
+    text = " ".join(_SEPARATORS.sub(" ", prompt.lower()).split())
+    if not text:
+        raise ValueError(f"prompt {prompt!r} is empty: expected at least one word")
+    return text
+
+
+def pack(prompts: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_tokens: int = MAX_TOKENS) -> list[Caption]:
+    """Fill one caption after the other with the prompts in their order, never splitting one.
+
+    Raises ValueError that names a prompt which is empty, too long for a caption or not in the vocabulary, and for no
+    prompts at all.
+    """
+    if not prompts:
+        raise ValueError("expected at least one prompt, got none")
+    spelled = [_spell(prompt, tokenizer, max_tokens) for prompt in prompts]
+    return [_caption(group, spelled, tokenizer) for group in _groups([len(ids) for ids in spelled], max_tokens)]
+
+
+def _spell(prompt: str, tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> list[int]:
+    """The prompt's token ids, without separators."""
+    ids: list[int] = tokenizer.encode(normalise(prompt), add_special_tokens=False)
+    if not ids or tokenizer.unk_token_id in ids:
+        raise ValueError(f"prompt {prompt!r} has characters or words that are not in the model's vocabulary")
+    if len(ids) > max_tokens - 3:
+        raise ValueError(f"prompt {prompt!r} has {len(ids)} tokens, the model reads at most {max_tokens - 3}")
+    return ids
+
+
+def _groups(lengths: Sequence[int], max_tokens: int) -> Iterator[list[int]]:
+    """Indices of neighbours that fit together: each needs its tokens and a ".", all of them [CLS] and [SEP]."""
+    group: list[int] = []
+    used = 2
+    for index, length in enumerate(lengths):
+        if used + length + 1 > max_tokens:
+            yield group
+            group, used = [], 2
+        group.append(index)
+        used += length + 1
+    yield group
+
+
+def _caption(group: Sequence[int], spelled: Sequence[Sequence[int]], tokenizer: PreTrainedTokenizerBase) -> Caption:
+    begin, dot, end = tokenizer.convert_tokens_to_ids(["[CLS]", ".", "[SEP]"])
+    ids = [begin]
+    spans = []
+    for index in group:
+        spans.append((len(ids), len(ids) + len(spelled[index])))
+        ids += [*spelled[index], dot]
+    return Caption((*ids, end), tuple(group), tuple(spans))
