@@ -149,6 +149,15 @@ def test_a_body_of_tens_of_megabytes_goes_through(tmp_path: Path, serve_all: Ser
     assert answer.text == image
 
 
+def test_a_small_answer_does_not_wait_for_the_clients_delayed_acknowledgement(
+    tmp_path: Path, serve_all: Serve, client: httpx.Client
+) -> None:
+    write_function(tmp_path, "cats")
+    with serve_all() as running:
+        seconds = [client.post(running.url("cats"), json={}).elapsed.total_seconds() for _ in range(30)]
+    assert min(seconds[20:]) < 0.03
+
+
 def test_parallel_requests_queue_and_each_gets_its_own_answer(
     tmp_path: Path, serve_all: Serve, client: httpx.Client
 ) -> None:
