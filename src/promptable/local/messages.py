@@ -26,7 +26,8 @@ class Message:
 def send(link: socket.socket, message: Message) -> None:
     """Send, blocking. Raises OSError when the other end is gone."""
     link.sendall(_opening(message))
-    link.sendall(message.body)
+    if message.body:  # who got a whole message without one may have closed the link
+        link.sendall(message.body)
 
 
 def receive(stream: BinaryIO) -> Message:
