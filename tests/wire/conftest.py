@@ -2,8 +2,12 @@ from pathlib import Path
 
 import orjson
 import pytest
+from hypothesis import settings
 
 _RECORDINGS = Path(__file__).resolve().parents[3] / "shared" / "recordings"
+
+settings.register_profile("busy-machine", deadline=None)
+settings.load_profile("busy-machine")
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ def as_number(field: str, value: object, low: float, high: float) -> float:
     """A finite number in [low, high]. Texts, booleans, NaN and Infinity are refused."""
     if _is_number(value, low, high):
         return float(value)
-    raise expected(field, f"a number from {low:.10g} to {high:.10g}", value)
+    raise _no_number(field, value, low, high)
 
 
 def as_numbers(
@@ -90,9 +90,9 @@ def as_numbers(
 ) -> NDArray[np.float64]:
     """``least`` to ``most`` finite numbers of magnitude up to ``limit``, float64 [N]."""
     items = as_list(field, value, most, least)
-    if not all(_is_number(item, -limit, limit) for item in items):
-        for index, item in enumerate(items):
-            as_number(f"{field}[{index}]", item, -limit, limit)
+    for index, item in enumerate(items):
+        if not _is_number(item, -limit, limit):
+            raise _no_number(f"{field}[{index}]", item, -limit, limit)
     return np.array(items, np.float64)
 
 
@@ -126,6 +126,10 @@ def clipped_xyxy(field: str, xyxy: NDArray[np.float32], hw: tuple[int, int]) -> 
 
 def _is_number(value: object, low: float, high: float) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+
+
+def _no_number(field: str, value: object, low: float, high: float) -> BadRequestError:
+    return expected(field, f"a number from {low:.10g} to {high:.10g}", value)
 
 
 def _shortened(text: str) -> str:

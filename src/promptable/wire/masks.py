@@ -17,7 +17,7 @@ _MOST_CROSSINGS = 10_000_000
 """An outline that crosses more pixel rows than this, all edges together, is an attack or a mistake."""
 
 _DIRECTIONS = np.array([[7, 6, 5], [0, 1, 4], [1, 2, 3]])
-"""By row and column of a step to one of the 8 neighbours; a lone pixel's no step counts as slanting: no side is behind."""
+"""By row and column of a step to one of the 8 neighbours. A lone pixel's no step is slanting: no side lies behind."""
 _SIDE_ENDS = np.array([[0, 1], [1, 1], [1, 0], [0, 0]])
 """Where a walk around a pixel, downwards along its left side, then along its bottom, ends each side; x, y."""
 

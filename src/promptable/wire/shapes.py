@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promptable.errors import BadRequestError
-from promptable.wire.answers import corners, outline
+from promptable.wire.answers import corners, finite, outline
 from promptable.wire.fields import as_numbers, as_object, as_xyxy, clipped_xyxy, expected
 from promptable.wire.masks import (
     Mask,
@@ -90,7 +90,7 @@ def write_points(shape: Shape) -> object:
         case ShapeType.RECTANGLE:
             return corners(shape.points)
         case ShapeType.MASK:
-            return check_rle(shape.points)
+            return finite("mask", shape.points)
         case ShapeType.POLYGON:
             return outline(shape.points)
 

@@ -1,0 +1,164 @@
+import json
+
+import numpy as np
+import pytest
+
+from promptable.errors import BadRequestError
+from promptable.wire.interactor import AnswerForm, ScoredMask, encode, parse
+from promptable.wire.masks import polygon_to_mask, rle_to_mask
+from tests.wire.samples import IMAGE, mask_of
+
+MASK = mask_of("""
+    .......
+    .###...
+    .#.#...
+    .###...
+    ....#..
+""")
+OTHER = mask_of("""
+    .....##
+    .......
+    .......
+    .......
+    .......
+""")
+NOTHING = np.zeros((5, 5), bool)
+
+
+def request(**fields):
+    return parse({"image": IMAGE, **fields})
+
+
+@pytest.mark.parametrize(
+    ("name", "positive", "negative", "boxes"),
+    [
+        ("interactor-points", [[80.5, 100.25], [90, 110]], [[200, 30]], []),
+        ("interactor-no-bbox", [[80, 100]], [], []),
+        ("interactor-points-and-box", [[80, 100]], [[10, 10]], [[40, 60, 120, 140]]),
+        ("interactor-box", [], [], [[40.3, 60.1, 120.7, 140.9]]),
+    ],
+)
+def test_recorded_requests(recording, name, positive, negative, boxes):
+    found = parse(recording(name))
+    for array, expected, columns in (
+        (found.positive_xy, positive, 2),
+        (found.negative_xy, negative, 2),
+        (found.boxes_xyxy, boxes, 4),
+    ):
+        assert array.dtype == np.float32
+        np.testing.assert_array_equal(array, np.array(expected, np.float32).reshape(-1, columns))
+    assert found.image.decode(1).shape == (240, 320, 3)
+
+
+def test_several_boxes_two_corners_each_in_any_order():
+    found = request(pos_points=[], obj_bbox=[[1, 2], [3, 4], [9, 8], [5, 6], [5, 1], [2, 7]])
+    assert found.boxes_xyxy.tolist() == [[1, 2, 3, 4], [5, 6, 9, 8], [2, 1, 5, 7]]
+
+
+@pytest.mark.parametrize(
+    "absent", [{}, {"neg_points": None, "obj_bbox": None}, {"neg_points": [], "obj_bbox": []}], ids=str
+)
+def test_absent_null_and_empty_are_the_same(absent):
+    found = request(pos_points=[[1, 2]], **absent)
+    assert found.negative_xy.shape == (0, 2)
+    assert found.boxes_xyxy.shape == (0, 4)
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({}, "pos_points: expected at least one point, or a box in obj_bbox, got neither"),
+        ({"pos_points": [], "obj_bbox": []}, "pos_points: expected at least one point"),
+        ({"pos_points": None, "neg_points": [[1, 2]]}, "pos_points: expected at least one point"),
+        ({"pos_points": "here"}, "pos_points: expected a list of 0 to 1000 items, got a text of 4 characters"),
+        ({"pos_points": {"x": 1}}, "pos_points: expected a list of 0 to 1000 items, got an object with the keys 'x'"),
+        ({"pos_points": [[1, 2]] * 1001}, "pos_points: expected a list of 0 to 1000 items, got a list of 1001"),
+        ({"pos_points": [1, 2]}, r"pos_points\[0\]: expected a list of 2 items, got the number 1"),
+        ({"pos_points": [[1, 2], [3]]}, r"pos_points\[1\]: expected a list of 2 items, got a list of 1"),
+        ({"pos_points": [[1, 2, 3]]}, r"pos_points\[0\]: expected a list of 2 items, got a list of 3"),
+        ({"pos_points": [[1, None]]}, r"pos_points\[0\]\[1\]: expected a number from -1000000 to 1000000, got nothing"),
+        ({"pos_points": [[1, "2"]]}, r"pos_points\[0\]\[1\]: expected a number .* got a text of 1 characters, '2'"),
+        ({"pos_points": [[True, 2]]}, r"pos_points\[0\]\[0\]: expected a number .* got true"),
+        ({"pos_points": [[NAN, 2]]}, r"pos_points\[0\]\[0\]: expected a number .* got the number nan"),
+        ({"pos_points": [[1, -float("inf")]]}, r"pos_points\[0\]\[1\]: expected a number .* got the number -inf"),
+        ({"pos_points": [[1, 10**4000]]}, r"pos_points\[0\]\[1\]: expected a number .* got the number 10+\.\.\."),
+        ({"pos_points": [[1, 2]], "neg_points": [[1e7, 2]]}, r"neg_points\[0\]\[0\]: expected a number"),
+        ({"obj_bbox": [40, 60, 120, 140]}, r"obj_bbox\[0\]: expected a list of 2 items, got the number 40"),
+        ({"obj_bbox": [[40, 60]]}, r"obj_bbox: expected two corners \[x, y\] per box, got a list of 1"),
+        ({"obj_bbox": [[1, 2], [3, 4], [5, 6]]}, "obj_bbox: expected two corners"),
+        ({"obj_bbox": [[1, 2]] * 202}, "obj_bbox: expected a list of 0 to 200 items, got a list of 202"),
+        (
+            {"obj_bbox": [[4, 5], [4, 5]]},
+            r"obj_bbox\[0\]: expected a box with an area, got the corners \(4, 5\) and \(4, 5\)",
+        ),
+        ({"obj_bbox": [[1, 2], [3, 4], [4, 5], [4, 9]]}, r"obj_bbox\[2\]: expected a box with an area"),
+        ({"obj_bbox": False}, "obj_bbox: expected a list of 0 to 200 items, got false"),
+    ],
+)
+def test_wrong_fields_are_named(fields, message):
+    with pytest.raises(BadRequestError, match=f"^{message}"):
+        request(**fields)
+
+
+def test_inside_the_picture_boxes_are_cut_and_points_stay():
+    found = request(pos_points=[[0, 0], [16, 12]], neg_points=[[3, 4]], obj_bbox=[[-5, 2], [99, 8], [1, 1], [2, 2]])
+    inside = found.inside((12, 16))
+    assert inside.boxes_xyxy.tolist() == [[0, 2, 16, 8], [1, 1, 2, 2]]
+    assert inside.positive_xy.tolist() == [[0, 0], [16, 12]]
+    assert request(pos_points=[[1, 1]]).inside((12, 16)).boxes_xyxy.shape == (0, 4)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            {"pos_points": [[1, 1], [16.5, 3]]},
+            r"pos_points\[1\]: expected a point inside the 16 x 12 picture, got \[16.5, 3",
+        ),
+        ({"pos_points": [[1, -0.5]]}, r"pos_points\[0\]: expected a point inside"),
+        ({"pos_points": [[1, 1]], "neg_points": [[1, 13]]}, r"neg_points\[0\]: expected a point inside"),
+        ({"obj_bbox": [[1, 1], [2, 2], [20, 1], [30, 9]]}, r"obj_bbox\[2\]: expected a box inside the 16 x 12 picture"),
+        ({"obj_bbox": [[-9, 1], [0, 2]]}, r"obj_bbox\[0\]: expected a box inside"),
+    ],
+)
+def test_outside_the_picture(fields, message):
+    with pytest.raises(BadRequestError, match=f"^{message}"):
+        request(**fields).inside((12, 16))
+
+
+def test_the_answer_for_cvat_2_62_and_later():
+    answer = encode([ScoredMask(MASK, 0.93), ScoredMask(OTHER, 1.07)], MASK.shape, AnswerForm.SHAPES)
+    shapes = json.loads(answer)["shapes"]
+    assert json.loads(answer).keys() == {"shapes"}
+    assert [shape.keys() for shape in shapes] == [{"type", "points", "attributes"}] * 2
+    assert [shape["type"] for shape in shapes] == ["mask", "mask"]
+    assert [shape["attributes"] for shape in shapes] == [
+        [{"spec_id": 0, "value": "0.9300"}],
+        [{"spec_id": 0, "value": "1.0000"}],
+    ]
+    np.testing.assert_array_equal(rle_to_mask(shapes[0]["points"], MASK.shape), MASK)
+    np.testing.assert_array_equal(rle_to_mask(shapes[1]["points"], MASK.shape), OTHER)
+
+
+def test_the_answer_for_older_cvat():
+    answer = json.loads(encode([ScoredMask(MASK, 0.93), ScoredMask(OTHER, 0.5)], MASK.shape, AnswerForm.MASK))
+    assert answer.keys() == {"mask", "points"}
+    assert answer["mask"] == (MASK | OTHER).astype(int).tolist()
+    filled = MASK.copy()
+    filled[2, 2] = True
+    np.testing.assert_array_equal(polygon_to_mask(np.ravel(answer["points"]), MASK.shape), filled)
+    assert all(len(point) == 2 for point in answer["points"])
+
+
+@pytest.mark.parametrize("masks", [[], [ScoredMask(NOTHING, 0.4)]], ids=["no mask", "an empty mask"])
+def test_nothing_found(masks):
+    assert json.loads(encode(masks, (5, 5), AnswerForm.SHAPES)) == {"shapes": []}
+    assert json.loads(encode(masks, (5, 5), AnswerForm.MASK)) == {"mask": [[0] * 5] * 5, "points": []}
+
+
+def test_a_nan_score_never_leaves():
+    with pytest.raises(ValueError, match="score: NaN in an answer"):
+        encode([ScoredMask(MASK, NAN)], MASK.shape, AnswerForm.SHAPES)
