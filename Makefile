@@ -29,6 +29,7 @@ lint: setup  ## ruff, mypy --strict, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	for main in functions/*/main.py; do $(BIN)/mypy $$main || exit 1; done
 	$(BIN)/lint-imports
 
 serve: setup  ## The three functions without Docker, on the toy checkpoints; ARGS="--help" for more

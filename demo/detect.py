@@ -2,11 +2,9 @@
 
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from demo.answers import box_of, drawing_of, truth
 from demo.client import Client
-from demo.metrics import box_iou, f1, mask_iou, match
+from demo.metrics import box_iou, f1, mask_iou, match, mean
 from demo.pictures import Image, overlay, side_by_side
 from tests.toy.scenes import Scene
 
@@ -26,8 +24,8 @@ class DetectorResult:
         """F1 at IoU 0.5 with the right label; mean IoU of matched rectangles, and of matched masks and polygons."""
         return {
             "f1": f1(self.matched, self.found, self.true),
-            "mean_iou": float(np.mean(self.box_ious)),
-            "mask_iou": float(np.mean(self.mask_ious)),
+            "mean_iou": mean(self.box_ious),
+            "mask_iou": mean(self.mask_ious),
         }
 
 

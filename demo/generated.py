@@ -91,7 +91,7 @@ def _save_pictures(pictures: Sequence[Image], name: str, folder: Path) -> list[s
 
 
 def _save_animations(tracker: TrackerResult, folder: Path) -> list[str]:
-    files = [f"tracker-{number}.gif" for number in range(len(tracker.animations))]
+    files = [f"tracker-{number}.webp" for number in range(len(tracker.animations))]
     for file, frames in zip(files, tracker.animations, strict=True):
         save_animation(frames, folder / file)
     return files

@@ -8,7 +8,7 @@ import numpy as np
 
 from demo.answers import truth
 from demo.client import Client
-from demo.metrics import mask_iou
+from demo.metrics import mask_iou, mean
 from demo.pictures import Click, Drawing, Image, Mask, overlay, side_by_side
 from tests.toy.scenes import Scene
 
@@ -27,9 +27,9 @@ class InteractorResult:
     def summary(self) -> dict[str, float]:
         """Means over the objects."""
         return {
-            "click_iou": float(np.mean(self.click_ious)),
-            "box_iou": float(np.mean(self.box_ious)),
-            "refined_iou": float(np.mean(self.refined_ious)),
+            "click_iou": mean(self.click_ious),
+            "box_iou": mean(self.box_ious),
+            "refined_iou": mean(self.refined_ious),
         }
 
 

@@ -39,6 +39,11 @@ def match(
     return pairs
 
 
+def mean(values: Sequence[float]) -> float:
+    """The mean; 0 of nothing, which is what an empty answer deserves."""
+    return sum(values) / len(values) if values else 0.0
+
+
 def f1(matched: int, found: int, true: int) -> float:
     """Harmonic mean of precision and recall, from counts."""
     return 2 * matched / (found + true) if found + true else 1.0

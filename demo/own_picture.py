@@ -36,9 +36,9 @@ def run(client: Client, picture: Path, folder: Path) -> list[Section]:
         mask = client.interact(image, positive=[click.xy])
         save(overlay(image, [Drawing(mask=mask)], [click]), folder / "interactor.png")
         bar.update()
-        save_animation(_pan(client, image, strongest, bar), folder / "tracker.gif")
+        save_animation(_pan(client, image, strongest, bar), folder / "tracker.webp")
     sections.append(Section("A click", "One click in the middle of the strongest find.", {}, ["interactor.png"]))
-    sections.append(Section("A track", "The same object while a window pans over the picture.", {}, ["tracker.gif"]))
+    sections.append(Section("A track", "The same object while a window pans over the picture.", {}, ["tracker.webp"]))
     return sections
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from demo.answers import drawing_of, truth
 from demo.client import Client
-from demo.metrics import box_iou, mask_iou
+from demo.metrics import box_iou, mask_iou, mean
 from demo.pictures import Drawing, Image, overlay, side_by_side
 from promptable.wire.masks import mask_to_rle
 from tests.toy.scenes import Scene
@@ -28,9 +28,9 @@ class TrackerResult:
     def summary(self) -> dict[str, float]:
         """Mean IoU of masks started from masks and of boxes started from boxes; share of gone objects answered null."""
         return {
-            "j_mask": float(np.mean(self.mask_ious)),
-            "j_box": float(np.mean(self.box_ious)),
-            "lost_reported": float(np.mean(self.gone_reported)) if self.gone_reported else 1.0,
+            "j_mask": mean(self.mask_ious),
+            "j_box": mean(self.box_ious),
+            "lost_reported": mean(self.gone_reported),
         }
 
 

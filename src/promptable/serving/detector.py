@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from promptable import labels as labelling
 from promptable.labels import Label, LabelType
 from promptable.models import device, grounding_dino, segmenters
-from promptable.models.grounding_dino import GroundingDino, PromptScores
+from promptable.models.grounding_dino import GroundingDINO, PromptScores
 from promptable.models.segmenter import ImageFeatures, Segmenter
 from promptable.models.selection import Detections, select
 from promptable.serving.feature_cache import FeatureCache
@@ -42,14 +42,15 @@ class ScoredPicture:
     @property
     def nbytes(self) -> int:
         """Memory that the scores hold, in bytes."""
-        return self.scores.boxes_xyxy.nbytes + self.scores.scores.nbytes
+        arrays = (self.scores.boxes_xyxy, self.scores.scores)
+        return sum(array.nbytes for array in arrays)
 
 
 class Detector:
     """Answers detector requests. ``segmenter`` is needed only where a label's type is mask or polygon."""
 
     def __init__(
-        self, model: GroundingDino, segmenter: Segmenter | None, labels: Sequence[Label], settings: DetectorSettings
+        self, model: GroundingDINO, segmenter: Segmenter | None, labels: Sequence[Label], settings: DetectorSettings
     ) -> None:
         self._model = model
         self._segmenter = segmenter
@@ -57,6 +58,7 @@ class Detector:
         self._settings = settings
         self._prompts = [prompt for label in labels for prompt in label.prompts]
         self._label_of_prompt = [number for number, label in enumerate(labels) for _ in label.prompts]
+        model.prepare(self._prompts)
         half = settings.feature_cache_mb * 2**20 // 2
         self._scored: FeatureCache[ScoredPicture] = FeatureCache(half)
         self._features: FeatureCache[ImageFeatures] = FeatureCache(half)
