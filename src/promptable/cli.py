@@ -18,6 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="promptable", description="Promptable foundation models inside CVAT.")
     commands = parser.add_subparsers(required=True, metavar="command")
     _add_serve(commands.add_parser("serve", help="run the functions without Docker, for CVAT or for trying them out"))
+    _add_download(commands.add_parser("download", help="fetch official checkpoints and check their SHA-256"))
     parsed = parser.parse_args(arguments)
     status: int = parsed.run(parsed)
     return status
@@ -40,6 +41,27 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     add("--labels", type=Path, metavar="FILE", help="labels.yaml to use in place of the detector's labels")
     add("--env", type=_variable, action="append", default=[], metavar="NAME=VALUE", help="a setting of the functions")
     parser.set_defaults(run=_serve)
+
+
+def _add_download(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("models", nargs="+", metavar="model", help="such as swin-t, vit_b, sam2.1-large")
+    parser.add_argument(
+        "--weights", type=Path, default=Path("weights"), metavar="DIR", help="where to (default: weights)"
+    )
+    parser.set_defaults(run=_download)
+
+
+def _download(parsed: argparse.Namespace) -> int:
+    from promptable.models.checkpoints import download
+
+    try:
+        for model in parsed.models:
+            for file in download(model, parsed.weights):
+                sys.stdout.write(f"{file}\n")
+    except (ValueError, RuntimeError, OSError) as error:
+        sys.stderr.write(f"promptable download: {error}\n")
+        return 1
+    return 0
 
 
 def _variable(text: str) -> tuple[str, str]:

@@ -86,7 +86,11 @@ def test_a_download_is_kept_and_not_repeated(tmp_path: Path, monkeypatch: pytest
         Path(target).write_bytes(b"weights")
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", fetch)
-    first = checkpoints.download("vit_b", tmp_path / "new")
-    assert checkpoints.download("vit_b", tmp_path / "new") == first
+    (first,) = checkpoints.download("vit_b", tmp_path / "new")
+    assert checkpoints.download("vit_b", tmp_path / "new") == [first]
     assert asked == [(OFFICIAL["vit_b"].url, OFFICIAL["vit_b"].sha256)]
     assert first.read_bytes() == b"weights"
+    names = [file.name for file in checkpoints.download("swin-t", tmp_path)]
+    assert names == ["groundingdino_swint_ogc.pth", "vocab.txt"]
+    with pytest.raises(ValueError, match=r"vit_z.*swin-t"):
+        checkpoints.download("vit_z", tmp_path)

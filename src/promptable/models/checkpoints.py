@@ -67,6 +67,12 @@ OFFICIAL: Mapping[str, Download] = MappingProxyType(
     }
 )
 
+BERT_VOCABULARY = Download(
+    "https://huggingface.co/google-bert/bert-base-uncased/resolve/main/vocab.txt",
+    "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
+)
+"""What the official Grounding DINO reads prompts with; it lies beside the checkpoint."""
+
 WEIGHTS_FILE = "model.safetensors"
 _CONFIG_FILES = ("config.json", "config.yaml")
 _FINGERPRINT_DIGITS = 16
@@ -111,12 +117,20 @@ def _official(model: str, weights_dir: Path) -> ModelFiles:
     return ModelFiles(model, weights_dir, weights, download.sha256, None)
 
 
-def download(model: str, weights_dir: Path) -> Path:
-    """Fetch an official checkpoint into ``weights_dir``, with a progress bar. Raises RuntimeError on a wrong hash."""
-    source = OFFICIAL[model]
-    target = weights_dir / source.file_name
+def download(model: str, weights_dir: Path) -> list[Path]:
+    """Fetch what an official model needs into ``weights_dir``, with a progress bar; files that are there are kept.
+
+    Raises ValueError for an unknown name, RuntimeError on a wrong hash.
+    """
+    if model not in OFFICIAL:
+        raise ValueError(f"unknown model {model!r}: expected one of {', '.join(OFFICIAL)}")
+    weights_dir.mkdir(parents=True, exist_ok=True)
+    sources = [OFFICIAL[model], *([BERT_VOCABULARY] if model.startswith("swin") else [])]
+    return [_fetch(source, weights_dir / source.file_name) for source in sources]
+
+
+def _fetch(source: Download, target: Path) -> Path:
     if not target.is_file():
-        weights_dir.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(source.url, str(target), hash_prefix=source.sha256)
     return target
 

@@ -20,10 +20,10 @@ from torch.nn import functional
 from torchvision.ops import box_convert
 from torchvision.transforms.v2 import functional as transforms
 
-from promptable.models.checkpoints import load_state_dict, locate
+from promptable.models.checkpoints import BERT_VOCABULARY, load_state_dict, locate
 from promptable.models.grounding_dino_build import PRESETS, GroundingDinoConfig, build
 from promptable.models.prompts import Caption, pack
-from promptable.models.text_encoder import BERT_BASE_VOCABULARY_SHA256, load_tokenizer, new_bert
+from promptable.models.text_encoder import load_tokenizer, new_bert
 
 _MEAN = [0.485, 0.456, 0.406]  # groundingdino.util.inference.load_image
 _STD = [0.229, 0.224, 0.225]
@@ -76,8 +76,8 @@ def load(model: str, weights_dir: Path, device: str) -> "GroundingDINO":
     if files.config is None and files.name not in PRESETS:
         raise ValueError(f"{model!r} is not a Grounding DINO: expected a folder or one of {', '.join(PRESETS)}")
     config = PRESETS[files.name] if files.config is None else GroundingDinoConfig.from_json(files.config)
-    official = BERT_BASE_VOCABULARY_SHA256 if files.config is None else None
-    tokenizer = load_tokenizer(files.folder / "vocab.txt", official)
+    vocabulary_sha256 = BERT_VOCABULARY.sha256 if files.config is None else None
+    tokenizer = load_tokenizer(files.folder / BERT_VOCABULARY.file_name, vocabulary_sha256)
     network = build(config, new_bert(files.folder / "bert.json"), tokenizer)
     try:
         network.load_state_dict(_upstream_names(load_state_dict(files.weights, files.sha256)))

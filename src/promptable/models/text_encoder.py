@@ -8,10 +8,7 @@ import torch
 from torch import Tensor, nn
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
-from promptable.models.checkpoints import sha256_of
-
-BERT_BASE_VOCABULARY_SHA256 = "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"
-_BERT_BASE_VOCABULARY_URL = "https://huggingface.co/bert-base-uncased/resolve/main/vocab.txt"
+from promptable.models.checkpoints import BERT_VOCABULARY, sha256_of
 
 
 class TextEncoder(nn.Module):
@@ -56,7 +53,7 @@ def load_tokenizer(vocabulary: Path, sha256: str | None = None) -> BertTokenizer
     if not vocabulary.is_file():
         raise FileNotFoundError(
             f"{vocabulary} is missing: Grounding DINO reads prompts with BERT's vocabulary. For the official models "
-            f"download {_BERT_BASE_VOCABULARY_URL}; its SHA-256 must be {BERT_BASE_VOCABULARY_SHA256}"
+            f"download {BERT_VOCABULARY.url}; its SHA-256 must be {BERT_VOCABULARY.sha256}"
         )
     if sha256 is not None and (actual := sha256_of(vocabulary)) != sha256:
         raise ValueError(f"{vocabulary} is not the expected vocabulary: its SHA-256 is {actual}, expected {sha256}")
