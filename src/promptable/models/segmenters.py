@@ -7,7 +7,7 @@ from promptable.models.segmenter import Segmenter
 
 
 def load(model: str, weights_dir: Path, device: str) -> Segmenter:
-    """Load a segmenter: SAM for ``vit_*`` and folders with ``config.json``, SAM 2.1 for ``sam2.1-*`` and ``config.yaml``.
+    """SAM for ``vit_*`` and folders with ``config.json``, SAM 2.1 for ``sam2.1-*`` and folders with ``config.yaml``.
 
     Raises FileNotFoundError or ValueError, with the remedy, as ``checkpoints.locate`` and the two adapters do.
     """
