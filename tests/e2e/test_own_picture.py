@@ -1,0 +1,30 @@
+"""The demo on a picture of the user's, here with the toy checkpoints in place of official ones."""
+
+from pathlib import Path
+
+from PIL import Image
+
+from demo import own_picture, page
+from demo.client import Client
+from tests.toy.scenes import scene
+
+
+def test_all_three_functions_answer_and_the_page_shows_them(client: Client, tmp_path: Path) -> None:
+    picture = tmp_path / "photo.png"
+    Image.fromarray(scene(40_000_003).image).save(picture)
+    sections = own_picture.run(client, picture, tmp_path)
+    assert [section.title for section in sections] == ["Words", "A click", "A track"]
+    page.write(tmp_path / "index.html", "On photo.png.", sections)
+    html = (tmp_path / "index.html").read_text()
+    for section in sections:
+        for file in section.pictures:
+            assert f'src="{file}"' in html
+            with Image.open(tmp_path / file) as shown:
+                assert shown.width >= 192
+    with Image.open(tmp_path / "tracker.webp") as animation:
+        assert animation.n_frames == 8
+
+
+def test_names_from_outside_are_escaped_on_the_page(tmp_path: Path) -> None:
+    page.write(tmp_path / "index.html", "On <script>alert(1)</script>.", [])
+    assert "<script>" not in (tmp_path / "index.html").read_text()
