@@ -28,7 +28,7 @@ def test_a_broken_download_is_reported_without_a_traceback(
 def test_downloaded_files_are_listed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(torch.hub, "download_url_to_file", lambda _, target, hash_prefix: Path(target).touch())
+    monkeypatch.setattr(torch.hub, "download_url_to_file", lambda _, target, **__: Path(target).touch())
     assert main(["download", "swin-t", "--weights", str(tmp_path)]) == 0
     assert capsys.readouterr().out.split() == [
         str(tmp_path / "groundingdino_swint_ogc.pth"),
