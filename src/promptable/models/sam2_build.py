@@ -9,9 +9,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor, nn
+from yaml import YAMLError
 
 from promptable.models.checkpoints import ModelFiles, load_state_dict
 
@@ -57,14 +59,21 @@ def official_config(name: str) -> Path:
 
 def build_architecture(config: Path) -> SAM2Base:
     """The model that a YAML of upstream's form describes under ``model``, with random weights, in eval mode."""
-    content = OmegaConf.load(config)
-    if "model" not in content:
-        raise ValueError(f"{config}: expected a mapping with the key 'model'")
-    settings = OmegaConf.merge(content.model, _POSTPROCESSING)
-    model = _instantiate(OmegaConf.to_container(settings, resolve=True), config)
+    model = _instantiate(_settings(config), config)
     if not isinstance(model, SAM2Base):
         raise ValueError(f"{config}: 'model' must describe a SAM2Base, got {type(model).__name__}")
     return model.eval()
+
+
+def _settings(config: Path) -> Any:
+    """What ``config`` says under ``model``, as plain lists and dicts, with upstream's additions."""
+    try:
+        content = OmegaConf.load(config)
+        if not (isinstance(content, DictConfig) and isinstance(content.get("model"), DictConfig)):
+            raise ValueError(f"{config}: expected a mapping 'model' at the top level")
+        return OmegaConf.to_container(OmegaConf.merge(content.model, _POSTPROCESSING), resolve=True)
+    except (YAMLError, OmegaConfBaseException, OSError) as error:
+        raise ValueError(f"{config} is not a readable configuration: {error}") from error
 
 
 def _instantiate(node: Any, config: Path) -> Any:
@@ -73,7 +82,13 @@ def _instantiate(node: Any, config: Path) -> Any:
     if not isinstance(node, dict):
         return node
     arguments = {key: _instantiate(value, config) for key, value in node.items() if key != "_target_"}
-    return _module_class(node["_target_"], config)(**arguments) if "_target_" in node else arguments
+    if "_target_" not in node:
+        return arguments
+    found = _module_class(str(node["_target_"]), config)
+    try:
+        return found(**arguments)
+    except TypeError as error:
+        raise ValueError(f"{config}: {found.__name__} cannot be built: {error}") from error
 
 
 def _module_class(target: str, config: Path) -> type[nn.Module]:
