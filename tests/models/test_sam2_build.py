@@ -61,7 +61,7 @@ def test_every_official_name_has_its_yaml(name: str) -> None:
 
 
 def test_another_models_name_is_refused() -> None:
-    with pytest.raises(ValueError, match="'vit_b' is not a SAM 2 model: expected one of sam2.1-tiny"):
+    with pytest.raises(ValueError, match=r"'vit_b' is not a SAM 2 model: expected one of sam2.1-tiny"):
         official_config("vit_b")
 
 
@@ -104,7 +104,7 @@ def test_a_target_that_is_no_module_of_sam2_is_refused(tmp_path: Path, target: s
     def replace(config: Any) -> None:
         config.model.image_encoder.neck.position_encoding._target_ = target
 
-    with pytest.raises(ValueError, match="_target_"):
+    with pytest.raises(ValueError, match=r"_target_"):
         build_architecture(changed(tmp_path, replace))
 
 
@@ -114,15 +114,15 @@ def test_a_foreign_target_is_refused_before_anything_runs(tmp_path: Path) -> Non
     def replace(config: Any) -> None:
         config.model.memory_encoder = {"_target_": "pathlib.Path.touch", "self": str(witness)}
 
-    with pytest.raises(ValueError, match="'pathlib.Path.touch' is refused"):
+    with pytest.raises(ValueError, match=r"'pathlib.Path.touch' is refused"):
         build_architecture(changed(tmp_path, replace))
     assert not witness.exists()
 
 
 def test_unknown_and_missing_settings_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="SAM2Base.*'colour'"):
+    with pytest.raises(ValueError, match=r"SAM2Base.*'colour'"):
         build_architecture(changed(tmp_path, lambda config: config.model.update(colour="red")))
-    with pytest.raises(ValueError, match="SAM2Base.*memory_encoder"):
+    with pytest.raises(ValueError, match=r"SAM2Base.*memory_encoder"):
         build_architecture(changed(tmp_path, lambda config: config.model.pop("memory_encoder")))
 
 
@@ -130,7 +130,7 @@ def test_a_part_is_not_a_model(tmp_path: Path) -> None:
     def replace(config: Any) -> None:
         config.model = config.model.image_encoder
 
-    with pytest.raises(ValueError, match="config.yaml"):
+    with pytest.raises(ValueError, match=r"config.yaml"):
         build_architecture(changed(tmp_path, replace))
 
 
@@ -138,5 +138,5 @@ def test_a_part_is_not_a_model(tmp_path: Path) -> None:
 def test_a_file_of_another_form_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "config.yaml"
     file.write_text(text)
-    with pytest.raises(ValueError, match="config.yaml"):
+    with pytest.raises(ValueError, match=r"config.yaml"):
         build_architecture(file)
