@@ -109,6 +109,7 @@ NAN = float("nan")
         (Rectangle("a", np.array([1, 2, np.inf, 4], np.float32), 0.5), "rectangle: NaN or Infinity"),
         (Rectangle("a", np.array([3, 2, 1, 4], np.float32), 0.5), "rectangle: expected ordered"),
         (Rectangle("a", np.array([1, 2, 1, 4], np.float32), 0.5), "rectangle: expected ordered"),
+        (Rectangle("a", np.array([1, 4, 3, 4], np.float32), 0.5), "rectangle: expected ordered"),
         (Rectangle("a", np.array([1, 2, 3], np.float32), 0.5), "rectangle: expected ordered"),
         (Rectangle("a", XYXY, NAN), "confidence: expected a number from 0 to 1"),
         (Rectangle("a", XYXY, 1.5), "confidence: expected a number from 0 to 1"),
