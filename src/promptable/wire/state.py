@@ -40,7 +40,7 @@ def read_state(field: str, value: object) -> TrackState:
     """A state that ``write_state`` could have written; anything else raises BadRequestError naming the part."""
     fields = as_object(field, value)
     as_integer(f"{field}.version", fields.get("version"), _VERSION, _VERSION)
-    return TrackState(
+    state = TrackState(
         model=_matching(f"{field}.model", fields.get("model"), _MODEL),
         hw=_read_size(f"{field}.size", fields.get("size")),
         shape_type=_read_type(f"{field}.type", fields.get("type")),
@@ -49,6 +49,9 @@ def read_state(field: str, value: object) -> TrackState:
         memory_ids=_read_ids(f"{field}.memories", fields.get("memories")),
         last_xyxy=_read_box(f"{field}.box", fields.get("box")),
     )
+    if state.shape_type is not ShapeType.RECTANGLE and (state.bare or state.last_xyxy is not None):
+        raise expected(f"{field}.type", "rectangle where there is a box or the bare dialect", state.shape_type.value)
+    return state
 
 
 def write_state(state: TrackState) -> dict[str, object]:
