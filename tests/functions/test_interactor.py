@@ -1,0 +1,96 @@
+"""One shape per box, refinement by further clicks, and the two forms of the answer."""
+
+import base64
+from typing import Any
+
+import numpy as np
+import pytest
+
+from demo.client import encode_png
+from demo.interact import deepest
+from demo.metrics import mask_iou
+from promptable.wire.masks import rle_to_mask
+from tests.functions.conftest import TOY, Function
+from tests.functions.requests import SCENE, file_bytes
+
+HW = (192, 192)
+IMAGE = encode_png(SCENE.image)
+FRONT = SCENE.objects[-1]
+
+
+def _body(**prompts: Any) -> dict[str, Any]:
+    return {"image": IMAGE, "pos_points": [], "neg_points": [], "obj_bbox": None} | prompts
+
+
+def _masks(function: Function, **prompts: Any) -> list[np.ndarray]:
+    return [rle_to_mask(shape["points"], HW) for shape in function.answer(_body(**prompts))["shapes"]]
+
+
+def test_a_click_becomes_the_mask_of_the_object_under_it(interactor: Function) -> None:
+    (mask,) = _masks(interactor, pos_points=[deepest(FRONT.mask)])
+    assert mask_iou(mask, FRONT.mask) > 0.7
+
+
+def test_each_box_becomes_a_shape_in_the_order_of_the_boxes(interactor: Function) -> None:
+    corners = [corner for thing in SCENE.objects for corner in np.reshape(thing.xyxy, (2, 2)).tolist()]
+    masks = _masks(interactor, obj_bbox=corners)
+    assert len(masks) == len(SCENE.objects)
+    for mask, thing in zip(masks, SCENE.objects, strict=True):
+        assert mask_iou(mask, thing.mask) > 0.7
+
+
+def test_a_boxs_corners_may_come_in_any_order(interactor: Function) -> None:
+    (left, top), (right, bottom) = np.reshape(FRONT.xyxy, (2, 2)).tolist()
+    plain = interactor.answer(_body(obj_bbox=[[left, top], [right, bottom]]))
+    assert interactor.answer(_body(obj_bbox=[[right, top], [left, bottom]])) == plain
+
+
+def test_a_box_beyond_the_border_is_cut_at_the_border(interactor: Function) -> None:
+    left, top, _, _ = FRONT.xyxy.tolist()
+    cut = interactor.answer(_body(obj_bbox=[[left, top], [192, 192]]))
+    assert interactor.answer(_body(obj_bbox=[[left, top], [500, 900]])) == cut
+
+
+def test_a_further_click_refines_the_answer_to_the_clicks_before(interactor: Function) -> None:
+    """The answer to the same two clicks differs by whether the first was answered before: its logits went in."""
+    fresh = Function("sam-interactor", {"PROMPTABLE_MODEL": str(TOY / "sam")})
+    first, second = deepest(FRONT.mask), (FRONT.xyxy[:2] + 3).tolist()
+    both = _body(pos_points=[first], neg_points=[second])
+    cold = fresh.answer(both)
+    interactor.answer(_body(pos_points=[first]))
+    refined = interactor.answer(both)
+    assert refined != cold
+    assert interactor.answer(both) == refined, "a repeated request gets the same answer"
+
+
+def test_the_cached_answer_equals_the_first(interactor: Function) -> None:
+    fresh = Function("sam-interactor", {"PROMPTABLE_MODEL": str(TOY / "sam")})
+    body = _body(obj_bbox=np.reshape(FRONT.xyxy, (2, 2)).tolist())
+    assert fresh.answer(body) == fresh.answer(body) == interactor.answer(body)
+
+
+def test_a_picture_with_the_same_pixels_in_another_file_is_answered_alike(interactor: Function) -> None:
+    point = [deepest(FRONT.mask)]
+    bmp = base64.b64encode(file_bytes(SCENE.image, "BMP")).decode()
+    assert interactor.answer(_body(pos_points=point) | {"image": bmp}) == interactor.answer(_body(pos_points=point))
+
+
+def test_the_old_form_is_the_whole_picture_in_rows(interactor: Function) -> None:
+    old = Function("sam-interactor", {"PROMPTABLE_MODEL": str(TOY / "sam"), "PROMPTABLE_ANSWER_FORM": "mask"})
+    body = _body(pos_points=[deepest(FRONT.mask)])
+    answer = old.answer(body)
+    assert set(answer) == {"mask", "points"}
+    (mask,) = _masks(interactor, pos_points=body["pos_points"])
+    assert np.array_equal(np.array(answer["mask"], bool), mask)
+    assert all(len(point) == 2 for point in answer["points"])
+
+
+def test_sam_2_can_stand_in_for_sam() -> None:
+    sam2 = Function("sam-interactor", {"PROMPTABLE_MODEL": str(TOY / "sam2")})
+    (mask,) = _masks(sam2, obj_bbox=np.reshape(FRONT.xyxy, (2, 2)).tolist())
+    assert mask_iou(mask, FRONT.mask) > 0.7
+
+
+def test_an_unknown_model_keeps_the_function_from_starting() -> None:
+    with pytest.raises(FileNotFoundError, match="vit_x"):
+        Function("sam-interactor", {"PROMPTABLE_MODEL": "vit_x"})

@@ -1,0 +1,114 @@
+"""What a track gives back: for each shape type, in both dialects, for lost objects, for steps out of order."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from demo.client import encode_png
+from demo.metrics import mask_iou
+from promptable.wire.masks import polygon_to_mask, rle_to_mask
+from tests.functions.conftest import Function
+from tests.functions.requests import VIDEO, first_shapes
+
+HW = (192, 192)
+
+
+def _start(tracker: Function, shapes: list[Any]) -> dict[str, Any]:
+    answer: dict[str, Any] = tracker.answer({"image": encode_png(VIDEO[0].image), "shapes": shapes, "states": []})
+    return answer
+
+
+def _step(tracker: Function, states: list[Any], frame: int = 1, image: Any = None) -> dict[str, Any]:
+    picture = VIDEO[frame].image if image is None else image
+    body = {"image": encode_png(picture), "shapes": [None] * len(states), "states": states}
+    answer: dict[str, Any] = tracker.answer(body)
+    return answer
+
+
+@pytest.mark.parametrize("kind", ["rectangle", "mask", "polygon"])
+def test_the_shape_type_that_came_in_comes_out(tracker: Function, kind: str) -> None:
+    shapes = first_shapes(kind)
+    started = _start(tracker, shapes)
+    assert [shape["type"] for shape in started["shapes"]] == [kind] * len(shapes)
+    assert np.allclose(started["shapes"][0]["points"], shapes[0]["points"]), "what people drew is not changed"
+    following = _step(tracker, started["states"])
+    assert {shape["type"] for shape in following["shapes"] if shape is not None} == {kind}
+
+
+def test_masks_and_polygons_land_on_the_objects(tracker: Function) -> None:
+    truths = [thing.mask for thing in VIDEO[1].objects]
+    masks = _step(tracker, _start(tracker, first_shapes("mask"))["states"])["shapes"]
+    polygons = _step(tracker, _start(tracker, first_shapes("polygon"))["states"])["shapes"]
+    for truth, mask, polygon in zip(truths, masks, polygons, strict=True):
+        assert mask_iou(rle_to_mask(mask["points"], HW), truth) > 0.6
+        assert mask_iou(polygon_to_mask(polygon["points"], HW), truth) > 0.6
+
+
+def test_bare_rectangles_are_answered_bare(tracker: Function) -> None:
+    bare = [shape["points"] for shape in first_shapes("rectangle")]
+    started = _start(tracker, bare)
+    assert np.allclose(started["shapes"], bare)
+    following = _step(tracker, started["states"])
+    assert np.shape(following["shapes"]) == (len(bare), 4)
+
+
+def test_a_lost_mask_is_null_and_a_lost_rectangle_keeps_its_last_box(tracker: Function) -> None:
+    gone = np.full((*HW, 3), 110, np.uint8)
+    mask_states = _start(tracker, first_shapes("mask"))["states"]
+    box_states = _start(tracker, first_shapes("rectangle"))["states"]
+    boxes = _step(tracker, box_states)
+    assert _step(tracker, mask_states, image=gone)["shapes"] == [None] * len(mask_states)
+    lost = _step(tracker, boxes["states"], image=gone)
+    assert lost["shapes"] == boxes["shapes"]
+    again = _step(tracker, lost["states"], frame=2)
+    assert len(again["shapes"]) == len(boxes["shapes"])
+
+
+def test_a_null_state_stays_null_and_does_not_disturb_the_others(tracker: Function) -> None:
+    states = _start(tracker, first_shapes("mask"))["states"]
+    alone = _step(tracker, states)
+    between = _step(tracker, [None, *states, None])
+    assert between["shapes"][0] is between["shapes"][-1] is between["states"][0] is None
+    assert between["shapes"][1:-1] == alone["shapes"]
+
+
+def test_only_null_states_are_answered_null(tracker: Function) -> None:
+    assert _step(tracker, [None, None]) == {"shapes": [None, None], "states": [None, None]}
+
+
+def test_shapes_that_an_old_ui_sends_beside_states_are_ignored(tracker: Function) -> None:
+    states = _start(tracker, first_shapes("rectangle"))["states"]
+    body = {"image": encode_png(VIDEO[1].image), "shapes": first_shapes("mask"), "states": states}
+    assert tracker.answer(body)["shapes"] == _step(tracker, states)["shapes"]
+
+
+def test_a_step_can_be_repeated_rewound_and_branched_to_the_pixel(tracker: Function) -> None:
+    states = [_start(tracker, first_shapes("mask"))["states"]]
+    shapes = []
+    for frame in range(1, 6):
+        answer = _step(tracker, states[-1], frame)
+        states.append(answer["states"])
+        shapes.append(answer["shapes"])
+    assert _step(tracker, states[4], 5)["shapes"] == shapes[4]
+    assert _step(tracker, states[1], 2)["shapes"] == shapes[1]
+    branch = _step(tracker, states[2], 5)["shapes"]
+    assert _step(tracker, states[2], 3)["shapes"] == shapes[2] != branch
+
+
+def test_objects_of_different_ages_may_come_together(tracker: Function) -> None:
+    old = _step(tracker, _start(tracker, first_shapes("mask"))["states"])["states"]
+    body = {"image": encode_png(VIDEO[1].image), "shapes": first_shapes("rectangle"), "states": []}
+    new = tracker.answer(body)["states"]
+    together = _step(tracker, [*new, *old], 2)["shapes"]
+    apart = [*_step(tracker, new, 2)["shapes"], *_step(tracker, old, 2)["shapes"]]
+    assert together == apart
+
+
+def test_the_state_stays_tiny_over_forty_frames(tracker: Function) -> None:
+    states = _start(tracker, first_shapes("mask")[:1])["states"]
+    for frame in range(1, 41):
+        states = _step(tracker, states, frame % len(VIDEO))["states"]
+    assert states[0]["step"] == 40
+    assert len(json.dumps(states[0])) < 2048
