@@ -1,0 +1,118 @@
+import re
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import BertTokenizerFast
+
+from promptable.models.prompts import MAX_TOKENS, Caption, normalise, pack
+from tests.models.tiny_grounding_dino import bert_base_tokenizer, word_tokenizer
+
+SPELLED = {
+    "red circle": ["red", "circle"],
+    "blue circle": ["blue", "circle"],
+    "car": ["car"],
+    "cargo": ["cargo"],
+    "fire hydrant": ["fire", "hydra", "##nt"],
+    "Dogs": ["dogs"],
+    "RIVETS": ["ri", "##vet", "##s"],
+    "T-shirt": ["t", "-", "shirt"],
+    "man's hat": ["man", "'", "s", "hat"],
+    "café": ["cafe"],
+    "  two   words ": ["two", "words"],
+    "dog.": ["dog"],
+    "No. 5 bolt": ["no", "5", "bolt"],
+    "what?": ["what"],
+    "[SEP]": ["[", "sep", "]"],
+    "日本": ["日", "本"],
+}
+
+
+@pytest.fixture(scope="module")
+def bert_base(tmp_path_factory: pytest.TempPathFactory) -> BertTokenizerFast:
+    return bert_base_tokenizer(tmp_path_factory.mktemp("bert"))
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory: pytest.TempPathFactory) -> BertTokenizerFast:
+    return word_tokenizer(tmp_path_factory.mktemp("words"))
+
+
+def spelled(caption: Caption, tokenizer: BertTokenizerFast) -> list[list[str]]:
+    return [tokenizer.convert_ids_to_tokens(caption.input_ids[start:stop]) for start, stop in caption.spans]
+
+
+def test_each_span_holds_the_tokens_of_its_prompt(bert_base: BertTokenizerFast) -> None:
+    (caption,) = pack(list(SPELLED), bert_base)
+    assert caption.prompts == tuple(range(len(SPELLED)))
+    assert spelled(caption, bert_base) == list(SPELLED.values())
+
+
+def test_tokens_are_those_of_the_caption_that_upstream_reads(bert_base: BertTokenizerFast) -> None:
+    prompts = ["red circle", "Fire Hydrants", "t-shirt", "cargo"]
+    (caption,) = pack(prompts, bert_base)
+    assert list(caption.input_ids) == bert_base("Red circle . fire hydrants . T-shirt . cargo .").input_ids
+
+
+@pytest.mark.parametrize(("count", "captions"), [(1, 1), (20, 1), (80, 1), (84, 1), (85, 2), (365, 5)])
+def test_any_number_of_prompts_is_packed(words: BertTokenizerFast, count: int, captions: int) -> None:
+    packed = pack(["red circle"] * count, words)
+    assert len(packed) == captions
+    assert [prompt for caption in packed for prompt in caption.prompts] == list(range(count))
+    assert max(len(caption.input_ids) for caption in packed) <= MAX_TOKENS
+
+
+@given(
+    st.lists(
+        st.lists(st.sampled_from(["red", "stars", "cargo", "-"]), min_size=1, max_size=9).map(" ".join), min_size=1
+    ),
+    st.integers(21, 60),
+)
+def test_captions_are_full_and_split_no_prompt(words: BertTokenizerFast, prompts: list[str], max_tokens: int) -> None:
+    packed = pack(prompts, words, max_tokens)
+    assert [prompt for caption in packed for prompt in caption.prompts] == list(range(len(prompts)))
+    for caption in packed:
+        expected = words(" . ".join(prompts[index] for index in caption.prompts) + " .").input_ids
+        assert list(caption.input_ids) == expected
+        assert len(expected) <= max_tokens
+    for caption, following in pairwise(packed):
+        start, stop = following.spans[0]
+        assert len(caption.input_ids) + stop - start + 1 > max_tokens
+
+
+@given(st.text(max_size=12))
+def test_no_text_breaks_the_structure_of_a_caption(bert_base: BertTokenizerFast, text: str) -> None:
+    try:
+        (caption,) = pack(["dog", text, "cat"], bert_base)
+    except ValueError as error:
+        assert repr(text) in str(error)  # noqa: PT017
+        return
+    tokens = bert_base.convert_ids_to_tokens(caption.input_ids)
+    assert [tokens[0], tokens[-1]] == ["[CLS]", "[SEP]"]
+    assert [index for index, text in enumerate(tokens) if text == "."] == [stop for _, stop in caption.spans]
+    assert not {"?", "[CLS]", "[SEP]", "[PAD]", "[UNK]"} & set(tokens[1:-1])
+
+
+@pytest.mark.parametrize("prompt", ["", "   ", ".", " . ? ", "\n"])
+def test_empty_prompts_are_named(prompt: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"prompt {prompt!r} is empty")):
+        normalise(prompt)
+
+
+def test_no_prompts_at_all(words: BertTokenizerFast) -> None:
+    with pytest.raises(ValueError, match="at least one prompt"):
+        pack([], words)
+
+
+@pytest.mark.parametrize("prompt", ["red zebra", "\N{SLIGHTLY SMILING FACE}", "\u200b"])
+def test_prompts_outside_the_vocabulary_are_named(words: BertTokenizerFast, prompt: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"prompt {prompt!r}") + ".*vocabulary"):
+        pack(["dog", prompt], words)
+
+
+def test_a_prompt_may_fill_a_caption_but_no_more(words: BertTokenizerFast) -> None:
+    (caption,) = pack(["star " * 253], words)
+    assert len(caption.input_ids) == MAX_TOKENS
+    with pytest.raises(ValueError, match="254 tokens, the model reads at most 253"):
+        pack(["dog", "star " * 254], words)

@@ -1,0 +1,83 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from promptable.models.grounding_dino import PromptScores
+from promptable.models.selection import Detections, select
+
+HW = (40, 60)
+LEFT, MIDDLE, RIGHT = [0, 0, 10, 10], [20, 10, 30, 20], [45, 0, 60, 40]
+
+
+def choose(
+    boxes: list[list[float]],
+    scores: list[list[float]],
+    label_of_prompt: tuple[int, ...] = (0, 1),
+    thresholds: tuple[float, ...] = (0.35, 0.35),
+    nms_iou: float = 0.6,
+    limit: int = 100,
+) -> Detections:
+    proposals = PromptScores(np.array(boxes, np.float32).reshape(-1, 4), np.array(scores, np.float32))
+    return select(proposals, label_of_prompt, thresholds, HW, nms_iou, limit)
+
+
+def test_the_best_prompt_gives_label_and_score_and_the_best_box_is_first() -> None:
+    found = choose([LEFT, MIDDLE, RIGHT], [[0.5, 0.4], [0.2, 0.9], [0.34, 0.1]])
+    assert found.labels.tolist() == [1, 0]
+    np.testing.assert_allclose(found.scores, [0.9, 0.5])
+    np.testing.assert_array_equal(found.boxes_xyxy, [MIDDLE, LEFT])
+    assert (found.boxes_xyxy.dtype, found.labels.dtype, found.scores.dtype) == (np.float32, np.int64, np.float32)
+
+
+def test_synonyms_fall_together() -> None:
+    found = choose([LEFT, [1, 0, 10, 10]], [[0.1, 0.2, 0.7], [0.1, 0.6, 0.3]], label_of_prompt=(0, 1, 1))
+    assert found.labels.tolist() == [1]
+    np.testing.assert_allclose(found.scores, [0.7])
+
+
+def test_each_label_has_its_threshold_and_reaching_it_is_enough() -> None:
+    found = choose([LEFT, MIDDLE, RIGHT], [[0.5, 0], [0, 0.5], [0, 0.75]], thresholds=(0.5, 0.75))
+    np.testing.assert_array_equal(found.boxes_xyxy, [RIGHT, LEFT])
+
+
+def test_a_label_below_its_threshold_is_not_replaced_by_the_second_best() -> None:
+    assert choose([LEFT], [[0.6, 0.5]], thresholds=(0.7, 0.1)).labels.tolist() == []
+
+
+def test_overlapping_boxes_are_suppressed_within_a_label_only() -> None:
+    near = [0, 0, 10, 9]
+    assert choose([LEFT, near], [[0.8, 0], [0.9, 0]]).boxes_xyxy.tolist() == [near]
+    assert len(choose([LEFT, near], [[0.8, 0], [0, 0.9]]).labels) == 2
+    assert len(choose([LEFT, near], [[0.8, 0], [0.9, 0]], nms_iou=0.95).labels) == 2
+
+
+def test_boxes_are_clipped_to_the_picture() -> None:
+    found = choose([[-5, -5, 70, 50]], [[0.9, 0]])
+    assert found.boxes_xyxy.tolist() == [[0, 0, 60, 40]]
+
+
+def test_what_is_no_box_is_dropped() -> None:
+    nan, inf = float("nan"), float("inf")
+    bad = [[5, 5, 5, 9], [9, 5, 5, 9], [61, 0, 70, 9], [nan, 0, 9, 9], [0, 0, inf, 9]]
+    assert len(choose(bad, [[0.9, 0]] * len(bad)).labels) == 0
+    assert len(choose([LEFT], [[nan, 0.9]]).labels) == 0
+
+
+def test_the_limit_keeps_the_best() -> None:
+    found = choose([LEFT, MIDDLE, RIGHT], [[0.5, 0], [0.7, 0], [0.6, 0]], limit=2)
+    np.testing.assert_allclose(found.scores, [0.7, 0.6])
+
+
+@given(
+    hnp.arrays(np.float32, (7, 4), elements=st.floats(-20, 80, width=32) | st.just(float("nan"))),
+    hnp.arrays(np.float32, (7, 3), elements=st.floats(0, 1, width=32)),
+    st.integers(0, 8),
+)
+def test_what_is_kept_is_always_clean(boxes: np.ndarray, scores: np.ndarray, limit: int) -> None:
+    found = select(PromptScores(boxes, scores), (0, 1, 0), (0.2, 0.6), HW, 0.6, limit)
+    x1, y1, x2, y2 = found.boxes_xyxy.T
+    assert ((x1 >= 0) & (y1 >= 0) & (x2 <= 60) & (y2 <= 40) & (x1 < x2) & (y1 < y2)).all()
+    assert (found.scores >= np.array([0.2, 0.6], np.float32)[found.labels]).all()
+    assert (np.diff(found.scores) <= 0).all()
+    assert len(found.labels) == len(found.scores) == len(found.boxes_xyxy) <= limit
