@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench serve toy clean
+.PHONY: help setup demo test test-nuclio lint audit bench serve toy clean
 
 help:  ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(INSTALLED)  ## Build .venv with exactly pinned packages
 
@@ -25,12 +25,19 @@ demo: setup  ## Words, clicks, boxes and masks through all three functions; pict
 test: setup  ## All tests
 	$(BIN)/pytest
 
+test-nuclio: setup  ## The functions under the real Nuclio processor (docs/nuclio-tests.md)
+	$(BIN)/pytest -rs tests/nuclio
+
 lint: setup  ## ruff, mypy --strict, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	for main in functions/*/main.py; do $(BIN)/mypy $$main || exit 1; done
 	$(BIN)/lint-imports
+
+audit: setup  ## Known vulnerabilities of the pinned packages; needs pypi.org
+	$(BIN)/pip-audit --strict --no-deps --disable-pip --progress-spinner off \
+		-r requirements/runtime.txt -r requirements/models.txt -r requirements/dev.txt
 
 serve: setup  ## The three functions without Docker, on the toy checkpoints; ARGS="--help" for more
 	$(BIN)/promptable serve --models tests/toy --labels tests/toy/labels.yaml $(ARGS)

@@ -19,6 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True, metavar="command")
     _add_serve(commands.add_parser("serve", help="run the functions without Docker, for CVAT or for trying them out"))
     _add_download(commands.add_parser("download", help="fetch official checkpoints and check their SHA-256"))
+    _add_labels(commands.add_parser("labels", help="labels.yaml to what CVAT reads, and CVAT's labels to labels.yaml"))
     parsed = parser.parse_args(arguments)
     status: int = parsed.run(parsed)
     return status
@@ -49,6 +50,57 @@ def _add_download(parser: argparse.ArgumentParser) -> None:
         "--weights", type=Path, default=Path("weights"), metavar="DIR", help="where to (default: weights)"
     )
     parser.set_defaults(run=_download)
+
+
+def _add_labels(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(required=True, metavar="command")
+    render = commands.add_parser("render", help="check a labels.yaml and print the annotation spec that CVAT reads")
+    render.add_argument("file", type=Path, metavar="labels.yaml")
+    render.set_defaults(run=_render_labels)
+    fetch = commands.add_parser(
+        "from-cvat",
+        help="write a labels.yaml with the labels of a task or project",
+        epilog="Logs in with CVAT_ACCESS_TOKEN, or with CVAT_USERNAME and CVAT_PASSWORD, from the environment.",
+    )
+    fetch.add_argument("--url", required=True, help="where CVAT is, such as http://localhost:8080")
+    source = fetch.add_mutually_exclusive_group(required=True)
+    source.add_argument("--task", type=int, metavar="N", help="number of the task")
+    source.add_argument("--project", type=int, metavar="N", help="number of the project")
+    fetch.add_argument(
+        "--output", type=Path, default=Path("labels.yaml"), metavar="FILE", help="new file (default: labels.yaml)"
+    )
+    fetch.set_defaults(run=_fetch_labels)
+
+
+def _render_labels(parsed: argparse.Namespace) -> int:
+    from yaml import YAMLError
+
+    from promptable.labels import LabelError, load, render
+
+    try:
+        spec = render(parsed.file)
+        load(spec)
+    except (LabelError, YAMLError, OSError) as error:
+        sys.stderr.write(f"promptable labels: {parsed.file}: {error}\n")
+        return 1
+    sys.stdout.write(spec + "\n")
+    return 0
+
+
+def _fetch_labels(parsed: argparse.Namespace) -> int:
+    from promptable.cvat.labels import CvatError, fetch
+
+    try:
+        labels = fetch(parsed.url, parsed.task, parsed.project)
+        with parsed.output.open("x") as file:
+            file.write(labels.to_yaml())
+    except (CvatError, OSError) as error:
+        sys.stderr.write(f"promptable labels: {error}\n")
+        return 1
+    for name in labels.left_out:
+        sys.stderr.write(f"left out: {name!r} takes a shape that the detector does not answer\n")
+    sys.stdout.write(f"{parsed.output}\n")
+    return 0
 
 
 def _download(parsed: argparse.Namespace) -> int:

@@ -1,0 +1,201 @@
+"""``promptable labels``: to the JSON that CVAT reads, and from CVAT's own labels."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from promptable import labels
+from promptable.cli import main
+
+TOKEN = "secret-token"  # noqa: S105 - the stub's
+LABELS = [("rust", "mask"), ("Rivet Ø", "any"), ("joint", "skeleton"), ("night", "tag"), ("yes", "polygon")]
+
+
+class Cvat(BaseHTTPRequestHandler):
+    """The endpoints of CVAT's API that cvat-sdk asks for."""
+
+    def do_GET(self) -> None:
+        url = urlsplit(self.path)
+        if self.headers.get("Authorization") != f"Bearer {TOKEN}" and url.path != "/api/server/about":
+            self._send(401, {"detail": "Authentication credentials were not provided."})
+        elif url.path == "/api/server/about":
+            self._send(200, _ABOUT)
+        else:
+            self._send(*_labels(url.path, {key: value[0] for key, value in parse_qs(url.query).items()}))
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def _send(self, status: int, body: object) -> None:
+        data = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+
+_ABOUT = {"name": "CVAT", "description": "", "version": "2.42.0", "logo_url": "", "subtitle": ""}
+_SOURCES = {("task_id", "7"): LABELS, ("project_id", "3"): LABELS[:1], ("project_id", "4"): LABELS[2:3]}
+_PAGE = 3
+
+
+def _labels(path: str, query: Mapping[str, str]) -> tuple[int, object]:
+    """Status and body of ``GET /api/labels``, in pages."""
+    sources = [labels for (key, number), labels in _SOURCES.items() if query.get(key) == number]
+    if path != "/api/labels" or len(sources) != 1:
+        return 404, {"detail": "Not found."}
+    first = _PAGE * (int(query.get("page", "1")) - 1)
+    results = [{"id": i, "name": name, "type": shape, "attributes": []} for i, (name, shape) in enumerate(sources[0])]
+    following = "http://cvat/api/labels?page=next" if len(results) > first + _PAGE else None
+    return 200, {"count": len(results), "next": following, "previous": None, "results": results[first : first + _PAGE]}
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Cvat)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CVAT_USERNAME", "CVAT_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CVAT_ACCESS_TOKEN", TOKEN)
+
+
+def _fetch(url: str, tmp_path: Path, *source: str) -> tuple[int, Path]:
+    file = tmp_path / "labels.yaml"
+    return main(["labels", "from-cvat", "--url", url, *source, "--output", str(file)]), file
+
+
+def test_render_prints_what_cvat_reads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "labels.yaml"
+    file.write_text("- person\n- {name: rust, type: mask, prompts: [rusted metal], threshold: 0.3}\n")
+    assert main(["labels", "render", str(file)]) == 0
+    output = capsys.readouterr().out
+    assert output.count("\n") == 1, "one line, for a shell to take"
+    confidence = [{"name": "confidence", "input_type": "number", "values": ["0", "100", "1"]}]
+    assert json.loads(output) == [
+        {"id": 0, "name": "person", "type": "rectangle", "attributes": confidence},
+        {
+            "id": 1,
+            "name": "rust",
+            "type": "mask",
+            "attributes": confidence,
+            "prompts": ["rusted metal"],
+            "threshold": 0.3,
+        },
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("- {name: rust, type: circle}", "type must be one of"),
+        ("- rust\n- rust", "names must differ"),
+        ("rust", "expected a list"),
+        ("- [", "while parsing"),
+        (None, "No such file"),
+    ],
+)
+def test_wrong_labels_are_refused_with_the_file_and_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str | None, sentence: str
+) -> None:
+    file = tmp_path / "labels.yaml"
+    if text is not None:
+        file.write_text(text)
+    assert main(["labels", "render", str(file)]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith(f"promptable labels: {file}: ")
+    assert sentence in captured.err
+
+
+def test_a_tasks_labels_become_a_file_that_render_takes(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, file = _fetch(url, tmp_path, "--task", "7")
+    captured = capsys.readouterr()
+    assert (status, captured.out) == (0, f"{file}\n")
+    assert "left out: 'joint' takes a shape that the detector does not answer" in captured.err
+    read = labels.load(labels.render(file))
+    assert [(label.name, str(label.type)) for label in read] == [
+        ("rust", "mask"),
+        ("Rivet Ø", "rectangle"),
+        ("night", "tag"),
+        ("yes", "polygon"),
+    ]
+    assert "- Rivet Ø\n" in file.read_text(), "a label for every shape leaves the type open"
+
+
+def test_a_projects_labels(url: str, tmp_path: Path) -> None:
+    status, file = _fetch(url, tmp_path, "--project", "3")
+    assert (status, file.read_text()) == (0, "- name: rust\n  type: mask\n")
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [(("--task", "8"), "answered 404"), (("--project", "4"), "no label is of type any, rectangle, mask, polygon, tag")],
+)
+def test_what_cvat_does_not_have_is_said(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], source: tuple[str, str], sentence: str
+) -> None:
+    status, file = _fetch(url, tmp_path, *source)
+    assert (status, file.exists()) == (1, False)
+    assert sentence in capsys.readouterr().err
+
+
+def test_a_refused_token_is_said_and_not_shown(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CVAT_ACCESS_TOKEN", "wrong-token")
+    status, _ = _fetch(url, tmp_path, "--task", "7")
+    message = capsys.readouterr().err
+    assert (status, "answered 401" in message, "wrong-token" in message) == (1, True, False)
+
+
+def test_without_credentials_the_variables_are_named(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CVAT_ACCESS_TOKEN")
+    assert _fetch(url, tmp_path, "--task", "7")[0] == 1
+    assert "CVAT_ACCESS_TOKEN, or CVAT_USERNAME and CVAT_PASSWORD" in capsys.readouterr().err
+
+
+def test_an_unreachable_server_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _fetch("http://127.0.0.1:1", tmp_path, "--task", "7")[0] == 1
+    message = capsys.readouterr().err
+    assert "http://127.0.0.1:1 cannot be reached" in message
+    assert "Traceback" not in message
+
+
+def test_an_existing_file_is_kept(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "labels.yaml").write_text("- mine\n")
+    status, file = _fetch(url, tmp_path, "--task", "7")
+    assert (status, file.read_text()) == (1, "- mine\n")
+    assert "File exists" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("source", [(), ("--task", "7", "--project", "3"), ("--task", "seven")])
+def test_one_task_or_one_project(source: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["labels", "from-cvat", "--url", "http://cvat", *source])
+
+
+def test_cvat_sdk_is_needed_only_to_ask_cvat() -> None:
+    code = "import sys, promptable.cvat.labels as m; sys.exit('cvat_sdk' in sys.modules or 'urllib3' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], env=dict(os.environ), check=False).returncode == 0  # noqa: S603
