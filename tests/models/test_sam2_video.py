@@ -362,6 +362,18 @@ class TestMemory:
         results = tracker.step(features[20], [20] * 3, banks)
         assert logit_error(results, [alone("mbm")[20][name] for name in (2, 0, 1)]) < 1e-4
 
+    def test_more_objects_than_a_batch_holds(
+        self,
+        tracker: VideoTracker,
+        features: list[FrameFeatures],
+        alone: Callable[[str], Track],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr("promptable.models.sam2_video._BATCH_SIZE", 2)
+        banks = [memories(alone("mbm"), name, 20) for name in (2, 0, 1)]
+        results = tracker.step(features[20], [20] * 3, banks)
+        assert logit_error(results, [alone("mbm")[20][name] for name in (2, 0, 1)]) < 1e-4
+
     def test_objects_of_different_ages_step_together(
         self, tracker: VideoTracker, features: list[FrameFeatures], alone: Callable[[str], Track]
     ) -> None:

@@ -11,7 +11,7 @@ branched. The numbers are those of ``SAM2VideoPredictor.propagate_in_video`` on 
 - Small holes are not filled (``fill_hole_area``), as upstream does not fill them without its compiled extension.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,9 @@ _STD = (0.229, 0.224, 0.225)
 
 # How SAM2VideoPredictor.add_new_points_or_box labels a box's two corners among points.
 _CORNER_LABELS = (2, 3)
+
+# Objects in one batch; each takes about 0.2 GB at 1024 pixels.
+_BATCH_SIZE = 16
 
 # The entries of one object's memory bank, oldest first: how many steps ago, and whether the frame was prompted.
 _Layout = tuple[tuple[int, bool], ...]
@@ -130,8 +133,7 @@ class VideoTracker:
         banks = [self._bank(step, bank) for step, bank in zip(steps, memories, strict=True)]
         layouts = [_layout(step, bank) for step, bank in zip(steps, banks, strict=True)]
         results: dict[int, ObjectResult] = {}
-        for layout in set(layouts):
-            members = [index for index, other in enumerate(layouts) if other == layout]
+        for layout, members in _batches(layouts):
             outputs = self._follow(features, layout, [banks[index] for index in members])
             batch = self._results(features.hw, outputs, [steps[index] for index in members], conditioning=False)
             results.update(zip(members, batch, strict=True))
@@ -267,6 +269,14 @@ def load(model: str, weights_dir: Path, device: str) -> VideoTracker:
 
 def _layout(step: int, bank: Sequence[Memory]) -> _Layout:
     return tuple((step - memory.step, memory.conditioning) for memory in bank)
+
+
+def _batches(layouts: Sequence[_Layout]) -> Iterator[tuple[_Layout, list[int]]]:
+    """Which objects step together: indices of equal layouts."""
+    for layout in dict.fromkeys(layouts):
+        members = [index for index, other in enumerate(layouts) if other == layout]
+        for first in range(0, len(members), _BATCH_SIZE):
+            yield layout, members[first : first + _BATCH_SIZE]
 
 
 def _position(owner: torch.nn.Module, shape: tuple[int, ...], device: torch.device) -> Tensor:
