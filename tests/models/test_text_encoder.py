@@ -7,8 +7,9 @@ import torch
 from groundingdino.models.GroundingDINO.bertwarper import generate_masks_with_special_tokens_and_transfer_map
 from transformers import BertConfig, BertModel
 
+from promptable.models.checkpoints import BERT_VOCABULARY
 from promptable.models.prompts import pack
-from promptable.models.text_encoder import BERT_BASE_VOCABULARY_SHA256, TextEncoder, load_tokenizer, new_bert
+from promptable.models.text_encoder import TextEncoder, load_tokenizer, new_bert
 from tests.models.tiny_grounding_dino import BERT, WORDS, bert_base_tokenizer, bert_base_vocabulary, word_tokenizer
 
 
@@ -47,19 +48,19 @@ def test_bert_is_that_of_bert_json_or_bert_base(tmp_path: Path) -> None:
 
 
 def test_a_missing_vocabulary_is_an_error_with_its_remedy(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=f"vocab.txt is missing.*https://.*{BERT_BASE_VOCABULARY_SHA256}"):
+    with pytest.raises(FileNotFoundError, match=f"vocab.txt is missing.*https://.*{BERT_VOCABULARY.sha256}"):
         load_tokenizer(tmp_path / "vocab.txt")
 
 
 def test_the_vocabulary_is_checked(tmp_path: Path) -> None:
     word_tokenizer(tmp_path)
     with pytest.raises(ValueError, match=r"vocab\.txt is not the expected vocabulary"):
-        load_tokenizer(tmp_path / "vocab.txt", BERT_BASE_VOCABULARY_SHA256)
+        load_tokenizer(tmp_path / "vocab.txt", BERT_VOCABULARY.sha256)
 
 
 def test_the_real_vocabulary_passes_its_check(tmp_path: Path) -> None:
     (tmp_path / "vocab.txt").write_bytes(bert_base_vocabulary().read_bytes())
-    assert load_tokenizer(tmp_path / "vocab.txt", BERT_BASE_VOCABULARY_SHA256).vocab_size == 30522
+    assert load_tokenizer(tmp_path / "vocab.txt", BERT_VOCABULARY.sha256).vocab_size == 30522
 
 
 def test_the_tokenizer_needs_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
