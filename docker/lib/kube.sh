@@ -1,0 +1,93 @@
+# Nuclio in a Kubernetes cluster, as CVAT's helm chart installs it. Sourced by deploy.sh.
+# shellcheck shell=bash
+
+kube() { kubectl --namespace "$namespace" "$@"; }
+
+kube_checks() {
+    check_tools kubectl curl
+    [[ $registry ]] || problem "no registry" "--registry HOST/PATH, from which the cluster pulls the images"
+    if [[ $build ]] && command -v docker > /dev/null && check_docker; then
+        check_buildx
+        check_disks
+    fi
+    if command -v kubectl > /dev/null && check_cluster; then
+        check_nuclio_in_cluster
+        check_named pvc "$weights_pvc" "--weights-pvc"
+        check_named secret "$pull_secret" "--pull-secret"
+        [[ $device == gpu ]] && check_gpu_nodes
+    fi
+    check_tools nuctl
+    choose_answer_form
+}
+
+check_cluster() {
+    local said
+    if said=$(kubectl get namespace "$namespace" 2>&1); then
+        say "cluster: $(kubectl config current-context)"
+        return
+    fi
+    problem "namespace $namespace is not reachable: ${said##*$'\n'}" "kubectl config get-contexts shows the clusters; --namespace is the one of CVAT's helm release"
+    return 1
+}
+
+check_nuclio_in_cluster() {
+    local image
+    image=$(kube get pods -l nuclio.io/app=dashboard -o 'jsonpath={.items[0].spec.containers[0].image}' 2> /dev/null) || image=
+    if [[ ! $image ]]; then
+        problem "no Nuclio dashboard runs in namespace $namespace" "helm upgrade CVAT with nuclio.enabled=true (docs/kubernetes.md)"
+        return
+    fi
+    nuclio_version=$(version_of "$image")
+    check_nuctl_version
+    if kube get services -o 'jsonpath={range .items[*]}{.metadata.name} {.spec.type}{"\n"}{end}' | grep -qE 'nuclio-dashboard (NodePort|LoadBalancer)'; then
+        warn "Nuclio's dashboard is reachable from outside the cluster, without a password: set nuclio.dashboard.serviceType to ClusterIP"
+    fi
+}
+
+# check_named KIND NAME OPTION
+check_named() {
+    [[ ! $2 ]] || kube get "$1" "$2" > /dev/null 2>&1 ||
+        problem "namespace $namespace has no $1 $2 ($3)" "kubectl --namespace $namespace get $1"
+}
+
+check_gpu_nodes() {
+    kubectl get nodes -o 'jsonpath={range .items[*]}{.status.allocatable.nvidia\.com/gpu}{"\n"}{end}' | grep -q '[1-9]' ||
+        problem "no node offers nvidia.com/gpu" "install NVIDIA's device plugin or GPU operator (docs/kubernetes.md), or use --cpu"
+}
+
+deployment_of() { echo "nuclio-$1"; }
+
+kube_identity() { :; }
+
+# nuctl itself gives up on pods that crash, cannot be scheduled or cannot pull their image.
+kube_crashed() { return 1; }
+
+kube_ready() { kube rollout status "deployment/$(deployment_of "$1")" --timeout=60s > /dev/null 2>&1; }
+
+kube_logs() { kube logs -l "nuclio.io/function-name=$1" --tail "$log_lines" 2>&1 || true; }
+
+kube_follow_logs() { kube logs -l "nuclio.io/function-name=$1" --tail 100 --follow; }
+
+# The smoke test goes through a forwarded port: nothing is opened on the nodes.
+kube_open() {
+    local port
+    port=$(port_of "$1")
+    kube port-forward "service/$(deployment_of "$1")" "$port:8080" > /dev/null &
+    forward=$!
+    function_url="http://127.0.0.1:$port/"
+    for _ in {1..50}; do
+        listens "$port" && return
+        sleep 0.1
+    done
+}
+
+kube_close() {
+    [[ ! $forward ]] || kill "$forward" 2> /dev/null || true
+    forward=
+}
+
+kube_check_reachable() { :; }
+
+kube_status() {
+    printf '%-16s %s\n' "$1" "$(kube get pods -l "nuclio.io/function-name=$1" --no-headers 2> /dev/null | tr '\n' ';')"
+}

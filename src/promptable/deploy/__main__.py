@@ -1,0 +1,143 @@
+"""``python -m promptable.deploy``: the steps of deploy.sh that are written in Python."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from promptable.deploy.function_yaml import DeployError, models, render
+from promptable.deploy.smoke import SmokeError, call_twice
+from promptable.deploy.target import Device, Platform, Scheduling, Target, Toleration
+from promptable.labels import LabelError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one step; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="promptable.deploy", description="Steps of deploy.sh.")
+    steps = parser.add_subparsers(required=True, metavar="step")
+    _add_render(steps.add_parser("render", help="print the function.yaml to deploy"))
+    _add_models(steps.add_parser("models", help="print the models that a rendered function.yaml names"))
+    _add_smoke(steps.add_parser("smoke", help="send two requests; print their milliseconds"))
+    _add_weights(steps.add_parser("weights", help="collect checkpoints, checked, into a folder"))
+    parsed = parser.parse_args(arguments)
+    try:
+        parsed.run(parsed)
+    except (DeployError, LabelError, SmokeError, ValueError, RuntimeError, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+def _add_render(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("function_yaml", type=Path)
+    add("--platform", type=Platform, required=True)
+    add("--namespace", required=True)
+    add("--image", required=True)
+    add("--device", type=Device, required=True)
+    add("--network", default="")
+    add("--port", type=int)
+    add("--model", default="")
+    add("--labels", type=Path)
+    add("--answer-form", default="")
+    add("--redis", default="")
+    add("--node-selector", type=_pairs, default={})
+    add("--toleration", type=_toleration, action="append", default=[])
+    add("--replicas", type=_replicas, default=(1, 1))
+    add("--pull-secret", default="")
+    add("--weights-pvc", default="")
+    parser.set_defaults(run=_render)
+
+
+def _render(parsed: argparse.Namespace) -> None:
+    scheduling = Scheduling(
+        node_selector=parsed.node_selector,
+        tolerations=tuple(parsed.toleration),
+        min_replicas=parsed.replicas[0],
+        max_replicas=parsed.replicas[1],
+        pull_secret=parsed.pull_secret,
+        weights_claim=parsed.weights_pvc,
+    )
+    target = Target(
+        platform=parsed.platform,
+        namespace=parsed.namespace,
+        image=parsed.image,
+        device=parsed.device,
+        network=parsed.network,
+        port=parsed.port,
+        model=parsed.model,
+        labels=parsed.labels,
+        answer_form=parsed.answer_form,
+        redis=parsed.redis,
+        scheduling=scheduling,
+    )
+    sys.stdout.write(render(parsed.function_yaml, target))
+
+
+def _add_models(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("function_yaml", type=Path)
+    parser.set_defaults(run=_models)
+
+
+def _models(parsed: argparse.Namespace) -> None:
+    sys.stdout.write(" ".join(models(yaml.safe_load(parsed.function_yaml.read_text()))) + "\n")
+
+
+def _add_smoke(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("function_yaml", type=Path)
+    parser.add_argument("url")
+    parser.set_defaults(run=_smoke)
+
+
+def _smoke(parsed: argparse.Namespace) -> None:
+    timing = call_twice(parsed.url, yaml.safe_load(parsed.function_yaml.read_text()))
+    sys.stdout.write(f"{timing.first:.0f} {timing.second:.0f}\n")
+
+
+def _add_weights(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("models", nargs="*")
+    for folder in ("--local", "--cache", "--into"):
+        parser.add_argument(folder, type=Path, required=True, metavar="DIR")
+    parser.set_defaults(run=_weights)
+
+
+def _weights(parsed: argparse.Namespace) -> None:
+    from promptable.deploy.weights import collect
+
+    for file in collect(parsed.models, parsed.local, parsed.cache, parsed.into):
+        sys.stdout.write(f"{file}\n")
+
+
+def _pairs(text: str) -> dict[str, str]:
+    """``key=value,key=value``"""
+    pairs = [pair.partition("=") for pair in text.split(",")]
+    if not all(key and equals for key, equals, _ in pairs):
+        raise argparse.ArgumentTypeError(f"expected key=value[,key=value], got {text!r}")
+    return {key: value for key, _, value in pairs}
+
+
+def _toleration(text: str) -> Toleration:
+    """``key[=value][:effect]``"""
+    rest, _, effect = text.partition(":")
+    key, _, value = rest.partition("=")
+    if not key:
+        raise argparse.ArgumentTypeError(f"expected key[=value][:effect], got {text!r}")
+    return Toleration(key, value, effect)
+
+
+def _replicas(text: str) -> tuple[int, int]:
+    """``n`` or ``min:max``, from 1 on"""
+    least, _, most = text.partition(":")
+    try:
+        replicas = int(least), int(most or least)
+    except ValueError:
+        replicas = (0, 0)
+    if not 1 <= replicas[0] <= replicas[1]:
+        raise argparse.ArgumentTypeError(f"expected a number from 1 on, or min:max, got {text!r}")
+    return replicas
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,153 @@
+"""The function.yaml that is deployed: the folder's own, for one platform, device and image.
+
+The keys are those of Nuclio's function configuration (pkg/functionconfig/types.go). It has no build keys: nuctl builds
+as soon as there is one.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from promptable import labels
+from promptable.deploy.target import WEIGHTS_DIR, Device, Platform, Scheduling, Target, Toleration
+
+MODELS: Mapping[str, Sequence[str]] = {
+    "detector": ("swin-t", "swin-b"),
+    "interactor": ("vit_b", "vit_l", "vit_h", "sam2.1-tiny", "sam2.1-small", "sam2.1-base-plus", "sam2.1-large"),
+    "tracker": ("sam2.1-tiny", "sam2.1-small", "sam2.1-base-plus", "sam2.1-large"),
+}
+"""Official models by the type of function that can run them."""
+
+_GPU = "nvidia.com/gpu"
+_MODEL_VARIABLES = ("PROMPTABLE_MODEL", "PROMPTABLE_MASK_MODEL")
+_TORCH_DEVICE = {Device.GPU: "cuda", Device.CPU: "cpu"}
+
+
+class DeployError(ValueError):
+    """The function cannot be deployed so: the message says what was expected and what came."""
+
+
+def render(function_yaml: Path, target: Target) -> str:
+    """The text of the function.yaml to deploy. Raises DeployError, LabelError."""
+    config: dict[str, Any] = yaml.safe_load(function_yaml.read_text())
+    metadata, spec = config["metadata"], config["spec"]
+    kind = function_type(config)
+    metadata["namespace"] = target.namespace
+    if target.labels and kind == "detector":
+        metadata["annotations"]["spec"] = labels.render(target.labels)
+    spec.pop("build", None)
+    spec["image"] = target.image
+    spec["env"] = _environment(spec.get("env", []), kind, target)
+    _limit_gpus(spec, target.device)
+    _PLATFORMS[target.platform](spec, kind, target)
+    return yaml.dump(config, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+
+def models(rendered: Mapping[str, Any]) -> list[str]:
+    """The models that a function loads, as its environment names them."""
+    environment = {entry["name"]: entry["value"] for entry in rendered["spec"]["env"]}
+    return [environment[variable] for variable in _MODEL_VARIABLES if environment.get(variable)]
+
+
+def function_type(config: Mapping[str, Any]) -> str:
+    """detector, interactor or tracker: CVAT's annotation."""
+    kind: str = config["metadata"]["annotations"]["type"]
+    return kind
+
+
+def http_trigger(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """The function's HTTP trigger. Raises DeployError where there is none."""
+    for trigger in spec.get("triggers", {}).values():
+        if trigger.get("kind") == "http":
+            found: dict[str, Any] = trigger
+            return found
+    raise DeployError("function.yaml has no trigger of kind http, and CVAT calls over HTTP")
+
+
+def _environment(entries: Sequence[Mapping[str, str]], kind: str, target: Target) -> list[dict[str, str]]:
+    environment = {entry["name"]: entry["value"] for entry in entries}
+    environment["PROMPTABLE_DEVICE"] = _TORCH_DEVICE[target.device]
+    if target.model:
+        environment["PROMPTABLE_MODEL"] = _known_model(kind, target.model)
+    if target.answer_form and kind == "interactor":
+        environment["PROMPTABLE_ANSWER_FORM"] = target.answer_form
+    if target.redis and kind == "tracker":
+        host, _, port = target.redis.rpartition(":")
+        environment |= {"CVAT_FUNCTIONS_REDIS_HOST": host, "CVAT_FUNCTIONS_REDIS_PORT": port}
+    return [{"name": name, "value": value} for name, value in environment.items()]
+
+
+def _known_model(kind: str, model: str) -> str:
+    if model not in MODELS[kind]:
+        raise DeployError(f"--model: a {kind} runs one of {', '.join(MODELS[kind])}, got {model!r}")
+    return model
+
+
+def _limit_gpus(spec: dict[str, Any], device: Device) -> None:
+    limits = spec.setdefault("resources", {}).setdefault("limits", {})
+    limits.pop(_GPU, None)
+    if device is Device.GPU:
+        limits[_GPU] = 1
+    if not limits:
+        del spec["resources"]["limits"]
+
+
+def _for_docker(spec: dict[str, Any], _kind: str, target: Target) -> None:
+    """A fixed port on the host, on CVAT's network."""
+    if target.port:
+        http_trigger(spec)["attributes"]["port"] = target.port
+    if target.network:
+        spec.setdefault("platform", {}).setdefault("attributes", {})["network"] = target.network
+
+
+def _for_kubernetes(spec: dict[str, Any], kind: str, target: Target) -> None:
+    """No port on the nodes: in Kubernetes CVAT calls through the dashboard."""
+    attributes = http_trigger(spec)["attributes"]
+    attributes.pop("port", None)
+    attributes["serviceType"] = "ClusterIP"
+    spec.pop("platform", None)
+    spec.setdefault("securityContext", {})["seccompProfile"] = {"type": "RuntimeDefault"}
+    spec.update(_scheduled(target.scheduling, kind))
+
+
+_PLATFORMS = {Platform.LOCAL: _for_docker, Platform.KUBE: _for_kubernetes}
+
+
+def _scheduled(scheduling: Scheduling, kind: str) -> dict[str, Any]:
+    """The tracker stays at one replica: another one would not know its objects."""
+    one = kind == "tracker"
+    settings = {
+        "minReplicas": 1 if one else scheduling.min_replicas,
+        "maxReplicas": 1 if one else scheduling.max_replicas,
+        "nodeSelector": dict(scheduling.node_selector),
+        "tolerations": [_toleration(toleration) for toleration in scheduling.tolerations],
+        "imagePullSecrets": scheduling.pull_secret,
+        "volumes": [_weights_volume(scheduling.weights_claim)] if scheduling.weights_claim else [],
+    }
+    return {key: value for key, value in settings.items() if value}
+
+
+def _toleration(toleration: Toleration) -> dict[str, str]:
+    entry = {"key": toleration.key, "operator": "Equal" if toleration.value else "Exists"}
+    entry |= {"value": toleration.value} if toleration.value else {}
+    return entry | ({"effect": toleration.effect} if toleration.effect else {})
+
+
+def _weights_volume(claim: str) -> dict[str, Any]:
+    return {
+        "volume": {"name": "weights", "persistentVolumeClaim": {"claimName": claim, "readOnly": True}},
+        "volumeMount": {"name": "weights", "mountPath": WEIGHTS_DIR, "readOnly": True},
+    }
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as blocks."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _text)

@@ -1,0 +1,64 @@
+"""What a deployment changes in a function.yaml."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+WEIGHTS_DIR = "/opt/promptable/weights"
+"""Folder of the official checkpoints in the images; the default of ``PROMPTABLE_WEIGHTS``."""
+
+
+class Platform(StrEnum):
+    """Where Nuclio runs the functions; the values are nuctl's."""
+
+    LOCAL = "local"
+    KUBE = "kube"
+
+
+class Device(StrEnum):
+    """What the models run on."""
+
+    GPU = "gpu"
+    CPU = "cpu"
+
+
+@dataclass(frozen=True)
+class Toleration:
+    """A Kubernetes toleration. Without a value it tolerates any, without an effect all effects."""
+
+    key: str
+    value: str = ""
+    effect: str = ""
+
+
+@dataclass(frozen=True)
+class Scheduling:
+    """Where and how often Kubernetes runs a function."""
+
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    tolerations: tuple[Toleration, ...] = ()
+    min_replicas: int = 1
+    max_replicas: int = 1
+    pull_secret: str = ""
+    weights_claim: str = ""
+    """PersistentVolumeClaim that holds the checkpoints; empty: they are in the image."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One function's deployment. An empty text or None leaves what function.yaml says."""
+
+    platform: Platform
+    namespace: str
+    image: str
+    device: Device
+    network: str = ""
+    """Docker network of CVAT, for the platform local."""
+    port: int | None = None
+    model: str = ""
+    labels: Path | None = None
+    answer_form: str = ""
+    redis: str = ""
+    """``host:port``"""
+    scheduling: Scheduling = field(default_factory=Scheduling)
