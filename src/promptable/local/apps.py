@@ -16,14 +16,16 @@ from starlette.routing import Route
 from promptable.local.function import Function, error_message
 from promptable.local.messages import Message
 
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
 
 def function_app(function: Function) -> Starlette:
-    """The function as CVAT's direct mode calls it: ``POST /``."""
+    """The function as CVAT's direct mode calls it, ``POST /``; every other method and path reaches the handler too."""
 
     async def invoke(request: Request) -> Response:
         return await _invoke(function, request, request.url.path)
 
-    return Starlette(routes=[Route("/{path:path}", invoke, methods=["POST"])])
+    return Starlette(routes=[Route("/{path:path}", invoke, methods=_METHODS)])
 
 
 def dashboard_app(functions: Mapping[str, Function], ports: Mapping[str, int]) -> Starlette:

@@ -87,13 +87,13 @@ def _serve(link: socket.socket, context: Any, handler: Handler) -> None:
 
 
 def _answer(context: Any, handler: Handler, request: Message) -> Message:
-    """One event in, one response out: a raising handler is a 500, whose traceback goes to the log only."""
+    """One event in, one response out: whatever a handler raises is a 500, whose traceback goes to the log only."""
     try:
         event = nuclio_sdk.Event.deserialize(
             {**request.header, "body": request.body}, kind=nuclio_sdk.EventDeserializerKinds.msgpack
         )
         return _response(context, handler(context, event))
-    except Exception as error:  # noqa: BLE001 - the function's own code may raise anything
+    except BaseException as error:  # noqa: BLE001 - the function's own code may raise anything
         log_failure(context.logger, "the handler failed", error)
         sentence = f"the handler failed ({type(error).__name__}): see the function's log"
         header = {"status": 500, "content_type": "application/json", "headers": {}}
