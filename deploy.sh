@@ -173,7 +173,7 @@ deploy() {
     [[ ! $dry_run ]] || fill_unknowns
     print_plan
     for function in "${functions[@]}"; do
-        render "$function" image-to-come > "$work/$function.yaml" || problem "$function cannot be rendered" "see the line above"
+        render "$function" > "$work/$function.yaml" || problem "$function cannot be rendered" "see the line above"
     done
     stop_on_problems
     step "images"

@@ -18,9 +18,9 @@ port_of() {
     fi
 }
 
-# render FUNCTION IMAGE: prints the function.yaml to deploy.
+# render FUNCTION: prints the function.yaml to deploy; prepare puts the image's name in.
 render() {
-    local -a options=(--platform "$platform" --namespace "$namespace" --image "$2" --device "$device")
+    local -a options=(--platform "$platform" --namespace "$namespace" --image not-built-yet --device "$device")
     local toleration
     [[ $platform == local ]] && options+=(--network "$network" --port "$(port_of "$1")")
     [[ $model ]] && options+=(--model "$model")
@@ -37,16 +37,20 @@ render() {
     "$python" -m promptable.deploy render "$repository/functions/$1/function.yaml" "${options[@]}"
 }
 
+# models_in RENDERED: one a line, the function's own first.
+models_in() { awk '/name: PROMPTABLE_(MASK_)?MODEL$/ { getline; print $2 }' "$1"; }
+
 # prepare FUNCTION: its image, and the rendered file with it. Nothing of Nuclio's is touched yet.
 prepare() {
-    local rendered=$work/$1.yaml models
+    local rendered=$work/$1.yaml
+    local -a models
     if [[ $build ]]; then
-        read -ra models < <("$python" -m promptable.deploy models "$rendered")
+        mapfile -t models < <(models_in "$rendered")
         build_function "$1" "${models[@]}"
     else
         existing_image "$1"
     fi
-    render "$1" "$image" > "$rendered"
+    sed -i "s|^  image: .*|  image: $image|" "$rendered"
     if [[ $dry_run ]]; then
         say "the function.yaml that is deployed:"
         cat "$rendered"
@@ -172,7 +176,7 @@ roll_back() {
 report() {
     local first second model
     read -r first second <<< "$timing"
-    read -r model _ < <("$python" -m promptable.deploy models "$2")
+    model=$(models_in "$2" | head -n 1)
     table+=("$(printf '%-16s %-16s %-6s %-6s %-11s %10s %10s' "$1" "$model" "$device" "$(port_of "$1")" "$3" "$first" "$second")")
 }
 

@@ -34,8 +34,9 @@ image_tag() {
 # existing_image FUNCTION: sets image to the deployed one, or else to the newest that was built here.
 existing_image() {
     image=$(image_in "$(current_of "$1")")
-    [[ ! $image && $platform == local ]] && command -v docker > /dev/null &&
-        image=$(docker images --format '{{.Repository}}:{{.Tag}}' "$(repository_of "$1")" 2> /dev/null | grep ":$device-" | head -n 1)
+    if [[ ! $image && $platform == local ]]; then
+        image=$(docker images --format '{{.Repository}}:{{.Tag}}' "$(repository_of "$1")" 2> /dev/null | grep -m 1 ":$device-") || true
+    fi
     [[ $image ]] || problem "there is no image of $1 yet for --no-build" "leave --no-build out once"
 }
 

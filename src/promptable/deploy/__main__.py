@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from promptable.deploy.function_yaml import DeployError, models, render
+from promptable.deploy.function_yaml import DeployError, render
 from promptable.deploy.smoke import SmokeError, call_twice
 from promptable.deploy.target import Device, Platform, Scheduling, Target, Toleration
 from promptable.labels import LabelError
@@ -18,7 +18,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="promptable.deploy", description="Steps of deploy.sh.")
     steps = parser.add_subparsers(required=True, metavar="step")
     _add_render(steps.add_parser("render", help="print the function.yaml to deploy"))
-    _add_models(steps.add_parser("models", help="print the models that a rendered function.yaml names"))
     _add_smoke(steps.add_parser("smoke", help="send two requests; print their milliseconds"))
     _add_weights(steps.add_parser("weights", help="collect checkpoints, checked, into a folder"))
     parsed = parser.parse_args(arguments)
@@ -74,15 +73,6 @@ def _render(parsed: argparse.Namespace) -> None:
         scheduling=scheduling,
     )
     sys.stdout.write(render(parsed.function_yaml, target))
-
-
-def _add_models(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("function_yaml", type=Path)
-    parser.set_defaults(run=_models)
-
-
-def _models(parsed: argparse.Namespace) -> None:
-    sys.stdout.write(" ".join(models(yaml.safe_load(parsed.function_yaml.read_text()))) + "\n")
 
 
 def _add_smoke(parser: argparse.ArgumentParser) -> None:

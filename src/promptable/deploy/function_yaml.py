@@ -21,7 +21,6 @@ MODELS: Mapping[str, Sequence[str]] = {
 """Official models by the type of function that can run them."""
 
 _GPU = "nvidia.com/gpu"
-_MODEL_VARIABLES = ("PROMPTABLE_MODEL", "PROMPTABLE_MASK_MODEL")
 _TORCH_DEVICE = {Device.GPU: "cuda", Device.CPU: "cpu"}
 
 
@@ -43,12 +42,6 @@ def render(function_yaml: Path, target: Target) -> str:
     _limit_gpus(spec, target.device)
     _PLATFORMS[target.platform](spec, kind, target)
     return yaml.dump(config, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
-
-
-def models(rendered: Mapping[str, Any]) -> list[str]:
-    """The models that a function loads, as its environment names them."""
-    environment = {entry["name"]: entry["value"] for entry in rendered["spec"]["env"]}
-    return [environment[variable] for variable in _MODEL_VARIABLES if environment.get(variable)]
 
 
 def function_type(config: Mapping[str, Any]) -> str:

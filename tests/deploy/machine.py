@@ -1,0 +1,162 @@
+"""A machine to deploy on, on which docker, nuctl, kubectl and others are recording stand-ins."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+REPOSITORY = Path(__file__).parents[2]
+TOOLS = ("docker", "nuctl", "kubectl", "curl", "nvidia-smi")
+RUNNING = "NEW running 0 healthy"
+
+HEALTHY = {
+    "docker": "",
+    "docker info .*ServerVersion": "28.2.2",
+    "docker info .*DockerRootDir": "/nowhere",
+    "docker ps .*service=cvat_server": "cvat_server",
+    "docker ps .*service=nuclio": "nuclio",
+    "docker ps .*service=cvat_worker_annotation": "cvat_worker_annotation",
+    "docker ps .*publish=": "",
+    r"docker inspect .*Config\.Image.* nuclio": "quay.io/nuclio/dashboard:1.15.9-amd64",
+    r"docker inspect .*Config\.Image.* cvat_server": "cvat/server:v2.70.0",
+    "docker inspect .*Networks.* cvat_server": "cvat_cvat\nother",
+    "docker inspect .*Networks.* nuclio": "cvat_cvat",
+    "docker exec .* getent hosts": "172.17.0.1 host.docker.internal",
+    "docker port nuclio": "127.0.0.1:8070",
+    "docker run .*nvidia-smi": "580.95.05",
+    "docker logs": "the container's own log",
+    "nuctl version": 'Client version:\n"Label: 1.15.9, Git commit: 0, OS: linux, Arch: amd64, Go version: go1.23"',
+    "nuctl get project": " nuclio | cvat",
+    "nuctl get function": "",
+    "nuctl deploy": "",
+    "nuctl delete": "",
+    "nuctl create": "",
+    "kubectl": "",
+    "kubectl .*get pods -l nuclio.io/app=dashboard": "quay.io/nuclio/dashboard:1.15.9-amd64",
+    "kubectl .*get services": "cvat-nuclio-dashboard ClusterIP",
+    "kubectl get nodes": "\n1",
+    "kubectl config current-context": "the-cluster",
+    "kubectl .*logs": "the pod's own log",
+    "curl": '{"name": "CVAT", "version": "2.70.0"}',
+    "nvidia-smi": "",
+}
+"""What a machine answers on which everything is in order. Later rules win over earlier ones."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run of deploy.sh ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+class Machine:
+    """Stand-ins under ``folder``, and deploy.sh run with nothing but them and the system's own tools."""
+
+    def __init__(self, folder: Path, ports: range) -> None:
+        self.folder = folder
+        self.ports = ports
+        self.rules = 0
+        for name in ("bin", "rules", "state"):
+            (folder / name).mkdir()
+        for tool in TOOLS:
+            (folder / "bin" / tool).symlink_to(Path(__file__).with_name("stand_in.sh"))
+        (folder / "bin" / "python3").symlink_to(sys.executable)
+        (folder / "bin" / "sleep").write_text("#!/bin/sh\nexec /bin/sleep 0.05\n")
+        (folder / "bin" / "sleep").chmod(0o755)
+        (folder / "image_id").write_text("0123456789abcdef")
+        for pattern, answer in HEALTHY.items():
+            self.answer(pattern, answer)
+
+    def answer(
+        self,
+        pattern: str,
+        out: str = "",
+        *,
+        err: str = "",
+        status: int = 0,
+        seconds: float = 0,
+        container: str = RUNNING,
+    ) -> None:
+        """From now on a command line that starts as this pattern says is answered so."""
+        rule = self.folder / "rules" / f"{self.rules:04d}"
+        rule.mkdir()
+        self.rules += 1
+        texts = {"pattern": f"^{pattern}", "stdout": out + "\n" * bool(out), "stderr": err, "container": container}
+        for name, value in {**texts, "status": status, "seconds": seconds}.items():
+            (rule / name).write_text(str(value) if name.startswith("std") else f"{value}\n")
+
+    def lacks(self, tool: str) -> None:
+        """The machine does not have this tool."""
+        (self.folder / "bin" / tool).unlink()
+
+    def built(self, image_id: str) -> None:
+        """The next build gives an image with this id."""
+        (self.folder / "image_id").write_text(image_id)
+
+    def deploy(self, *arguments: str) -> Outcome:
+        """Run ``./deploy.sh`` with the ports of this machine's functions."""
+        return self.start(*arguments, "--port-base", str(self.ports.start))
+
+    def start(self, *arguments: str, script: Path = REPOSITORY / "deploy.sh") -> Outcome:
+        """Run ``./deploy.sh`` with exactly these arguments."""
+        self.forget()
+        process = subprocess.run(  # noqa: S603
+            [script, *arguments],
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return Outcome(process.returncode, process.stdout, process.stderr)
+
+    def without_environment(self) -> Path:
+        """A deploy.sh beside which there is no virtual environment."""
+        folder = self.folder / "repository"
+        folder.mkdir()
+        for name in ("docker", "functions", "src"):
+            (folder / name).symlink_to(REPOSITORY / name)
+        return Path(shutil.copy(REPOSITORY / "deploy.sh", folder))
+
+    def environment(self) -> dict[str, str]:
+        return {
+            "PATH": f"{self.folder / 'bin'}:/usr/bin:/bin",
+            "HOME": str(self.folder),
+            "XDG_STATE_HOME": str(self.folder / "state"),
+            "TMPDIR": os.environ.get("TMPDIR", "/tmp"),  # noqa: S108
+            "STAND_INS": str(self.folder),
+        }
+
+    def forget(self) -> None:
+        """Start a new record."""
+        (self.folder / "calls").write_text("")
+        for file in self.folder.glob("deployed.*"):
+            file.unlink()
+
+    def calls(self, start: str = "") -> list[str]:
+        """The command lines of the last run that begin with ``start``, in order."""
+        return [line for line in (self.folder / "calls").read_text().splitlines() if line.startswith(start)]
+
+    def deployed(self) -> list[dict[str, object]]:
+        """The files that nuctl was given in the last run, in order."""
+        return [yaml.safe_load(path.read_text()) for path in sorted(self.folder.glob("deployed.*"))]
+
+    def changes(self) -> list[str]:
+        """What the last run changed on the machine, as command lines."""
+        changing = (
+            "docker build ",
+            "docker tag",
+            "docker push",
+            "docker rmi",
+            "nuctl deploy",
+            "nuctl delete",
+            "nuctl create",
+        )
+        return [line for line in self.calls() if line.startswith(changing)]

@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Stands in for docker, nuctl, kubectl and others: records its command line, and answers as the newest rule says whose
+# pattern matches. A rule is a folder: pattern, stdout, stderr, status, seconds (to hang), container (what a deployment
+# leaves: id, status, restarts, health).
+tool=${0##*/}
+line="$tool $*"
+echo "$line" >> "$STAND_INS/calls"
+
+for rule in $(ls -r "$STAND_INS/rules"); do
+    read -r pattern < "$STAND_INS/rules/$rule/pattern"
+    [[ $line =~ $pattern ]] && break
+    rule=
+done
+[[ $rule ]] || { echo "stand-in: nothing is said about: $line" >&2; exit 99; }
+rule=$STAND_INS/rules/$rule
+
+# What a build and a deployment leave behind.
+if [[ $line =~ --iidfile\ ([^ ]+) ]]; then
+    echo "sha256:$(cat "$STAND_INS/image_id")" > "${BASH_REMATCH[1]}"
+fi
+if [[ $line =~ ^nuctl\ deploy\ ([^ ]+).*--file\ ([^ ]+) ]]; then
+    cp "${BASH_REMATCH[2]}" "$STAND_INS/deployed.$(date +%s%N).yaml"
+    sed "s/NEW/$(date +%s%N)/" "$rule/container" > "$STAND_INS/container.${BASH_REMATCH[1]}"
+fi
+[[ $line =~ ^docker\ inspect\ .*RestartCount.*\ nuclio-nuclio-(.*)$ ]] && exec cat "$STAND_INS/container.${BASH_REMATCH[1]}"
+
+seconds=$(cat "$rule/seconds")
+[[ $seconds == 0 ]] || exec /bin/sleep "$seconds"
+cat "$rule/stdout"
+cat "$rule/stderr" >&2
+exit "$(cat "$rule/status")"

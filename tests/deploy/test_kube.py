@@ -1,0 +1,152 @@
+"""deploy.sh on Kubernetes, against recording stand-ins of kubectl, nuctl and docker."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.deploy.machine import Machine
+
+KUBE = ("--platform", "kube", "--registry", "registry.example.com/cvat")
+
+
+@pytest.fixture
+def cluster(machine: Machine) -> Machine:
+    """A cluster with CVAT, Nuclio and a GPU; the forwarded ports are those of the answering functions."""
+    machine.answer("docker ps", "")
+    return machine
+
+
+def _spec(machine: Machine) -> Any:
+    (deployed,) = machine.deployed()
+    return deployed["spec"]
+
+
+def test_images_are_pushed_deployed_and_called_through_a_forwarded_port(cluster: Machine) -> None:
+    outcome = cluster.deploy("sam-interactor", *KUBE)
+    assert outcome.status == 0, outcome.err
+    image = "registry.example.com/cvat/promptable-sam-interactor:gpu-0123456789ab"
+    assert cluster.calls("docker push") == [f"docker push {image}"]
+    (deploy,) = cluster.calls("nuctl deploy")
+    assert deploy.endswith(f"--run-image {image} --platform kube --namespace cvat")
+    port = cluster.ports[1]
+    assert cluster.calls("kubectl --namespace cvat port-forward") == [
+        f"kubectl --namespace cvat port-forward service/nuclio-sam-interactor {port}:8080"
+    ]
+    assert "cluster: the-cluster" in outcome.out
+
+
+def test_no_port_of_a_node_and_no_path_of_a_host(cluster: Machine) -> None:
+    cluster.deploy("sam2-tracker", *KUBE, "--weights-pvc", "weights")
+    spec = _spec(cluster)
+    attributes = spec["triggers"]["http"]["attributes"]
+    assert "port" not in attributes
+    assert attributes["serviceType"] == "ClusterIP"
+    assert "hostPath" not in json.dumps(spec)
+    assert spec["volumes"] == [
+        {
+            "volume": {"name": "weights", "persistentVolumeClaim": {"claimName": "weights", "readOnly": True}},
+            "volumeMount": {"name": "weights", "mountPath": "/opt/promptable/weights", "readOnly": True},
+        }
+    ]
+    assert "--build-arg MODELS= " in cluster.calls("docker build ")[1] + " "
+    security = spec["securityContext"]
+    assert security["runAsNonRoot"] is True
+    assert security["seccompProfile"] == {"type": "RuntimeDefault"}
+
+
+def test_scheduling_flags(cluster: Machine) -> None:
+    cluster.deploy(
+        *("sam-interactor", *KUBE, "--replicas", "1:3", "--pull-secret", "regcred"),
+        *(
+            "--node-selector",
+            "gpu=a100,zone=b",
+            "--toleration",
+            "nvidia.com/gpu:NoSchedule",
+            "--toleration",
+            "team=cvat",
+        ),
+    )
+    spec = _spec(cluster)
+    assert (spec["minReplicas"], spec["maxReplicas"]) == (1, 3)
+    assert spec["nodeSelector"] == {"gpu": "a100", "zone": "b"}
+    assert spec["tolerations"] == [
+        {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"},
+        {"key": "team", "operator": "Equal", "value": "cvat"},
+    ]
+    assert spec["imagePullSecrets"] == "regcred"
+    assert spec["resources"]["limits"] == {"nvidia.com/gpu": 1}
+
+
+def test_the_tracker_keeps_one_replica_and_gets_redis(cluster: Machine) -> None:
+    outcome = cluster.deploy("sam2-tracker", *KUBE, "--replicas", "2:3", "--redis", "redis.cvat:6379")
+    spec = _spec(cluster)
+    assert (spec["minReplicas"], spec["maxReplicas"]) == (1, 1)
+    environment = {entry["name"]: entry["value"] for entry in spec["env"]}
+    assert environment["CVAT_FUNCTIONS_REDIS_HOST"] == "redis.cvat"
+    assert environment["CVAT_FUNCTIONS_REDIS_PORT"] == "6379"
+    assert "does not use Redis yet" in outcome.err
+
+
+def test_new_labels_need_neither_docker_nor_a_push(cluster: Machine, tmp_path: Any) -> None:
+    cluster.deploy("grounding-dino", *KUBE)
+    cluster.lacks("docker")
+    labels = tmp_path / "labels.yaml"
+    labels.write_text("- rust\n")
+    outcome = cluster.deploy("grounding-dino", *KUBE, "--labels", str(labels), "--no-build")
+    assert outcome.status == 0, outcome.err
+    assert cluster.changes() == cluster.calls("nuctl deploy")
+
+
+def test_a_failure_prints_the_pods_log_and_brings_the_one_before_back(cluster: Machine) -> None:
+    cluster.deploy("sam2-tracker", *KUBE)
+    cluster.built("bad0bad0bad0bad0")
+    cluster.answer("nuctl deploy .*gpu-bad0bad0bad0", err="pod is crash looping", status=1)
+    outcome = cluster.deploy("sam2-tracker", *KUBE)
+    assert outcome.status == 1
+    assert "the pod's own log" in outcome.out
+    assert [call.split("--run-image ")[1].split()[0][-16:] for call in cluster.calls("nuctl deploy")] == [
+        "gpu-bad0bad0bad0",
+        "gpu-0123456789ab",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "what", "remedy"),
+    [
+        ("kubectl get namespace", "namespace cvat is not reachable", "kubectl config get-contexts"),
+        (
+            "kubectl .*get pods -l nuclio.io/app=dashboard",
+            "no Nuclio dashboard runs in namespace cvat",
+            "nuclio.enabled",
+        ),
+        ("kubectl get nodes", "no node offers nvidia.com/gpu", "device plugin"),
+        ("kubectl .*get pvc", "has no pvc weights (--weights-pvc)", "get pvc"),
+        ("kubectl .*get secret", "has no secret regcred (--pull-secret)", "get secret"),
+    ],
+)
+def test_a_problem_of_the_cluster(cluster: Machine, pattern: str, what: str, remedy: str) -> None:
+    cluster.answer(pattern, err="not found", status=1)
+    outcome = cluster.deploy("--weights-pvc", "weights", "--pull-secret", "regcred", *KUBE)
+    assert outcome.status == 1
+    lines = outcome.err.splitlines()
+    (problem,) = [number for number, line in enumerate(lines) if what in line]
+    assert remedy in lines[problem + 1]
+    assert cluster.changes() == []
+
+
+def test_a_registry_is_needed(cluster: Machine) -> None:
+    assert "no registry" in cluster.deploy("--platform", "kube").err
+
+
+def test_a_dashboard_open_to_the_world_is_warned_of(cluster: Machine) -> None:
+    cluster.answer("kubectl .*get services", "cvat-nuclio-dashboard LoadBalancer")
+    assert "reachable from outside the cluster" in cluster.deploy("sam2-tracker", *KUBE).err
+
+
+@pytest.mark.parametrize("replicas", ["0", "3:1", "many"])
+def test_wrong_replicas(cluster: Machine, replicas: str) -> None:
+    outcome = cluster.deploy("sam-interactor", *KUBE, "--replicas", replicas)
+    assert outcome.status == 1
+    assert "expected a number from 1 on, or min:max" in outcome.err
+    assert cluster.changes() == []

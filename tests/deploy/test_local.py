@@ -1,0 +1,240 @@
+"""deploy.sh on Docker, against recording stand-ins of docker and nuctl."""
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.deploy.conftest import Answering
+from tests.deploy.machine import REPOSITORY, Machine
+
+LABELS = '- rust\n- name: "paint"\n  prompts: [fresh paint]\n'
+
+
+def _image(function_yaml: Any) -> str:
+    image: str = function_yaml["spec"]["image"]
+    return image
+
+
+def _environment(function_yaml: Any) -> dict[str, str]:
+    return {entry["name"]: entry["value"] for entry in function_yaml["spec"]["env"]}
+
+
+def test_all_three_are_built_deployed_called_and_listed(machine: Machine, answering: tuple[Answering, ...]) -> None:
+    outcome = machine.deploy("--gpu")
+    assert outcome.status == 0, outcome.err
+    builds = machine.calls("docker build ")
+    assert "--target base --build-arg DEVICE=gpu --build-arg NUCLIO_VERSION=1.15.9" in builds[0]
+    assert [build.split("MODELS=")[1].split(" --")[0] for build in builds[1:]] == [
+        "swin-t vit_b",
+        "sam2.1-large",
+        "sam2.1-large",
+    ]
+    assert [_image(deployed) for deployed in machine.deployed()] == [
+        f"promptable-{name}:gpu-0123456789ab" for name in ("grounding-dino", "sam-interactor", "sam2-tracker")
+    ]
+    assert [len(server.bodies) for server in answering] == [2, 2, 2]
+    table = outcome.out[outcome.out.index("== deployed") :]
+    assert [line.split()[:4] for line in table.splitlines()[2:]] == [
+        ["grounding-dino", "swin-t", "gpu", str(machine.ports[0])],
+        ["sam-interactor", "sam2.1-large", "gpu", str(machine.ports[1])],
+        ["sam2-tracker", "sam2.1-large", "gpu", str(machine.ports[2])],
+    ]
+
+
+def test_nuctl_is_told_the_platform_and_builds_nothing(machine: Machine) -> None:
+    machine.deploy("sam2-tracker", "--cpu")
+    assert all(
+        "--platform local --namespace nuclio" in call for call in machine.calls("nuctl") if "version" not in call
+    )
+    (deploy,) = machine.calls("nuctl deploy")
+    assert "--run-image promptable-sam2-tracker:cpu-0123456789ab" in deploy
+    assert "--path" not in deploy
+    (deployed,) = machine.deployed()
+    spec: Any = deployed["spec"]
+    assert "build" not in spec
+    assert "nvidia.com/gpu" not in json.dumps(spec)
+    assert spec["platform"]["attributes"]["network"] == "cvat_cvat"
+    assert spec["triggers"]["http"]["attributes"]["port"] == machine.ports[2]
+    assert _environment(deployed)["PROMPTABLE_DEVICE"] == "cpu"
+
+
+def test_new_labels_need_no_build(machine: Machine, tmp_path: Path) -> None:
+    machine.deploy("grounding-dino", "--cpu")
+    labels = tmp_path / "labels.yaml"
+    labels.write_text(LABELS)
+    machine.built("ffffffffffffffff")
+    outcome = machine.deploy("grounding-dino", "--cpu", "--labels", str(labels), "--no-build")
+    assert outcome.status == 0, outcome.err
+    assert machine.changes() == machine.calls("nuctl deploy"), "nothing but one deployment"
+    (deployed,) = machine.deployed()
+    metadata: Any = deployed["metadata"]
+    assert [label["name"] for label in json.loads(metadata["annotations"]["spec"])] == ["rust", "paint"]
+    assert _image(deployed) == "promptable-grounding-dino:cpu-0123456789ab"
+
+
+def test_wrong_labels_touch_nothing(machine: Machine, tmp_path: Path) -> None:
+    labels = tmp_path / "labels.yaml"
+    labels.write_text("- name: rust\n  kind: mask\n")
+    outcome = machine.deploy("grounding-dino", "--cpu", "--labels", str(labels))
+    assert outcome.status == 1
+    assert "label 'rust': unknown key 'kind'" in outcome.err
+    assert machine.changes() == []
+
+
+def test_the_same_command_again_changes_nothing(machine: Machine) -> None:
+    machine.deploy("sam-interactor", "--cpu")
+    outcome = machine.deploy("sam-interactor", "--cpu")
+    assert outcome.status == 0, outcome.err
+    assert machine.calls("nuctl deploy") == []
+    assert "unchanged" in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("tag", "url", "form"),
+    [
+        ("v2.70.0", None, "shapes"),
+        ("v2.42.0", None, "mask"),
+        ("dev", None, "shapes"),
+        ("dev", "2.61.1", "mask"),
+        ("v2.42.0", "2.62.0", "shapes"),
+    ],
+)
+def test_cvats_version_selects_the_interactors_answer(machine: Machine, tag: str, url: str | None, form: str) -> None:
+    machine.answer(r"docker inspect .*Config\.Image.* cvat_server", f"cvat/server:{tag}")
+    machine.answer("curl .*/api/server/about", json.dumps({"name": "CVAT", "version": url}))
+    outcome = machine.deploy("sam-interactor", "--cpu", "--dry-run", *(["--cvat-url", "http://cvat/"] if url else []))
+    assert f"- name: PROMPTABLE_ANSWER_FORM\n    value: {form}\n" in outcome.out
+
+
+def test_a_container_that_crashes_is_given_up_at_once_and_the_one_before_comes_back(machine: Machine) -> None:
+    machine.deploy("sam2-tracker", "--cpu")
+    machine.built("bad0bad0bad0bad0")
+    machine.answer("nuctl deploy .*cpu-bad0bad0bad0", container="NEW restarting 2 unhealthy", seconds=20)
+    start = time.monotonic()
+    outcome = machine.deploy("sam2-tracker", "--cpu")
+    assert outcome.status == 1
+    assert time.monotonic() - start < 15, "nuctl would have waited on"
+    assert "the container's own log" in outcome.out
+    assert [_image(deployed) for deployed in machine.deployed()] == [
+        "promptable-sam2-tracker:cpu-bad0bad0bad0",
+        "promptable-sam2-tracker:cpu-0123456789ab",
+    ]
+    assert "restored" in outcome.out
+
+
+def test_a_wrong_answer_brings_the_one_before_back(machine: Machine, answering: tuple[Answering, ...]) -> None:
+    machine.deploy("sam2-tracker", "--cpu")
+    machine.built("bad0bad0bad0bad0")
+    answering[2].answer = {"shapes": [], "states": []}
+    outcome = machine.deploy("sam2-tracker", "--cpu")
+    assert outcome.status == 1
+    assert "expected one entry in 'shapes'" in outcome.err
+    assert _image(machine.deployed()[-1]) == "promptable-sam2-tracker:cpu-0123456789ab"
+
+
+def test_a_first_deployment_that_fails_leaves_nothing_that_restarts_for_ever(machine: Machine) -> None:
+    machine.answer("nuctl deploy", status=1)
+    assert machine.deploy("sam2-tracker", "--cpu").status == 1
+    assert machine.calls("nuctl delete function sam2-tracker")
+
+
+def test_one_that_fails_does_not_keep_the_others_from_coming_up(machine: Machine) -> None:
+    machine.answer("nuctl deploy grounding-dino", status=1)
+    outcome = machine.deploy("--cpu")
+    assert outcome.status == 1
+    assert "not deployed: grounding-dino" in outcome.err
+    assert len(machine.calls("nuctl deploy")) == 3
+
+
+def test_rollback_and_forward_again(machine: Machine) -> None:
+    for image in ("aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb"):
+        machine.built(image)
+        machine.deploy("sam2-tracker", "--cpu")
+    for expected in ("aaaaaaaaaaaa", "bbbbbbbbbbbb"):
+        outcome = machine.start("rollback", "sam2-tracker", "--port-base", str(machine.ports.start))
+        assert outcome.status == 0, outcome.err
+        assert [_image(deployed) for deployed in machine.deployed()] == [f"promptable-sam2-tracker:cpu-{expected}"]
+
+
+def test_rollback_of_a_first_deployment_says_so(machine: Machine) -> None:
+    machine.deploy("sam2-tracker", "--cpu")
+    outcome = machine.start("rollback", "sam2-tracker")
+    assert outcome.status == 1
+    assert "nothing was deployed before" in outcome.err
+    assert machine.changes() == []
+
+
+def test_only_two_images_of_a_function_stay(machine: Machine) -> None:
+    tags = "\n".join(f"promptable-sam2-tracker:cpu-{digit * 12}" for digit in "cba")
+    machine.answer("docker images .*promptable-sam2-tracker", tags)
+    for digit in "abc":
+        machine.built(digit * 16)
+        machine.deploy("sam2-tracker", "--cpu")
+    assert machine.calls("docker rmi") == ["docker rmi promptable-sam2-tracker:cpu-aaaaaaaaaaaa"]
+
+
+def test_a_function_stuck_in_building_is_cleared(machine: Machine) -> None:
+    machine.answer("nuctl get function sam2-tracker --output json", '\t\t"state": "building",')
+    machine.deploy("sam2-tracker", "--cpu")
+    assert [call.split(" --")[0] for call in machine.changes()][-2:] == [
+        "nuctl delete function sam2-tracker",
+        "nuctl deploy sam2-tracker",
+    ]
+
+
+def test_an_interruption_ends_nuctl_too(machine: Machine) -> None:
+    machine.answer("nuctl deploy", seconds=20)
+    machine.forget()
+    process = subprocess.Popen(  # noqa: S603
+        [REPOSITORY / "deploy.sh", "sam2-tracker", "--cpu", "--port-base", str(machine.ports.start)],
+        env=machine.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not machine.calls("nuctl deploy"):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=15)  # a nuctl that lives on would hold the pipe open
+    assert process.returncode == 130
+    assert "run the same command again" in err
+
+
+def test_a_missing_project_is_created(machine: Machine) -> None:
+    machine.answer("nuctl get project", "No projects found")
+    machine.deploy("sam2-tracker", "--cpu")
+    assert machine.calls("nuctl create") == ["nuctl create project cvat --platform local --namespace nuclio"]
+
+
+def test_weights_of_a_folder_go_into_the_build(machine: Machine, tmp_path: Path) -> None:
+    machine.deploy("sam2-tracker", "--cpu", "--weights", str(tmp_path))
+    assert f"--build-context local-weights={tmp_path}" in machine.calls("docker build ")[1]
+
+
+def test_a_model_is_for_one_function_that_can_run_it(machine: Machine) -> None:
+    machine.deploy("sam2-tracker", "--cpu", "--model", "sam2.1-tiny")
+    assert "MODELS=sam2.1-tiny" in machine.calls("docker build ")[1]
+    assert "exactly one FUNCTION" in machine.deploy("--cpu", "--model", "sam2.1-tiny").err
+    wrong = machine.deploy("sam2-tracker", "--cpu", "--model", "vit_b")
+    assert "a tracker runs one of sam2.1-tiny" in wrong.err
+    assert machine.changes() == []
+
+
+def test_a_firewall_between_cvat_and_the_port_is_named(machine: Machine) -> None:
+    machine.answer("docker exec cvat_server bash -c", status=1)
+    outcome = machine.deploy("sam2-tracker", "--cpu")
+    assert outcome.status == 0
+    assert f"cannot connect to host.docker.internal:{machine.ports[2]}" in outcome.err
+
+
+def test_status_logs_and_remove(machine: Machine) -> None:
+    machine.deploy("sam2-tracker", "--cpu")
+    assert "running" in machine.start("status", "sam2-tracker").out
+    assert "the container's own log" in machine.start("logs", "sam2-tracker").out
+    assert machine.start("remove", "sam2-tracker").status == 0
+    assert machine.changes() == ["nuctl delete function sam2-tracker --force --platform local --namespace nuclio"]

@@ -1,0 +1,82 @@
+"""The function.yaml that is deployed."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from promptable.deploy.function_yaml import MODELS, DeployError, render
+from promptable.deploy.target import Device, Platform, Scheduling, Target
+
+REPOSITORY = Path(__file__).parents[2]
+FUNCTIONS = sorted((REPOSITORY / "functions").glob("*/function.yaml"))
+TARGET = Target(platform=Platform.LOCAL, namespace="nuclio", image="an-image:tag", device=Device.GPU)
+
+
+def _rendered(function_yaml: Path, **changes: Any) -> Any:
+    return yaml.safe_load(render(function_yaml, Target(**{**vars(TARGET), **changes})))
+
+
+@pytest.mark.parametrize("function_yaml", FUNCTIONS, ids=lambda path: path.parent.name)
+def test_what_the_target_does_not_name_stays(function_yaml: Path) -> None:
+    """The labels' JSON too, to the byte: CVAT and the handler read it."""
+    own = yaml.safe_load(function_yaml.read_text())
+    rendered = _rendered(function_yaml)
+    own["metadata"]["namespace"] = "nuclio"
+    own["spec"] |= {"image": "an-image:tag", "resources": {"limits": {"nvidia.com/gpu": 1}}}
+    own["spec"]["env"].append({"name": "PROMPTABLE_DEVICE", "value": "cuda"})
+    assert rendered == own
+
+
+@pytest.mark.parametrize("function_yaml", FUNCTIONS, ids=lambda path: path.parent.name)
+def test_a_value_is_never_given_twice(function_yaml: Path) -> None:
+    rendered = _rendered(function_yaml, model="", answer_form="mask", device=Device.CPU)
+    names = [entry["name"] for entry in rendered["spec"]["env"]]
+    assert sorted(names) == sorted(set(names))
+    assert "resources" not in rendered["spec"] or "nvidia.com/gpu" not in str(rendered["spec"]["resources"])
+
+
+def test_build_keys_go(tmp_path: Path) -> None:
+    document = yaml.safe_load(FUNCTIONS[0].read_text())
+    document["spec"]["build"] = {"image": "x", "path": "."}
+    path = tmp_path / "function.yaml"
+    path.write_text(yaml.safe_dump(document))
+    assert "build" not in _rendered(path)["spec"]
+
+
+def test_without_an_http_trigger(tmp_path: Path) -> None:
+    document = yaml.safe_load(FUNCTIONS[0].read_text())
+    document["spec"]["triggers"] = {"clock": {"kind": "cron"}}
+    path = tmp_path / "function.yaml"
+    path.write_text(yaml.safe_dump(document))
+    with pytest.raises(DeployError, match="no trigger of kind http"):
+        render(path, Target(**{**vars(TARGET), "port": 32101}))
+
+
+def test_replicas_are_kept_from_the_tracker_only() -> None:
+    counts = {
+        path.parent.name: _rendered(path, platform=Platform.KUBE, scheduling=Scheduling(min_replicas=2, max_replicas=5))
+        for path in FUNCTIONS
+    }
+    assert {name: document["spec"]["maxReplicas"] for name, document in counts.items()} == {
+        "grounding-dino": 5,
+        "sam-interactor": 5,
+        "sam2-tracker": 1,
+    }
+
+
+def test_the_models_are_those_that_can_be_downloaded() -> None:
+    """Read as text: importing the checkpoints would import PyTorch."""
+    source = (REPOSITORY / "src/promptable/models/checkpoints.py").read_text()
+    for model in {model for models in MODELS.values() for model in models}:
+        assert f'"{model}": Download(' in source
+    assert source.count(": Download(\n") == len({model for models in MODELS.values() for model in models})
+
+
+def test_image_and_functions_agree_on_python() -> None:
+    dockerfile = (REPOSITORY / "docker/Dockerfile").read_text()
+    for path in FUNCTIONS:
+        runtime, _, version = yaml.safe_load(path.read_text())["spec"]["runtime"].partition(":")
+        assert f"FROM {runtime}:{version}-slim" in dockerfile
+        assert f"py{version}-whl" in dockerfile
