@@ -28,12 +28,13 @@ test: setup  ## All tests
 test-nuclio: setup  ## The functions under the real Nuclio processor (docs/nuclio-tests.md)
 	$(BIN)/pytest -rs tests/nuclio
 
-lint: setup  ## ruff, mypy --strict, import contracts
+lint: setup  ## ruff, mypy --strict, import contracts, shellcheck
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	for main in functions/*/main.py; do $(BIN)/mypy $$main || exit 1; done
 	$(BIN)/lint-imports
+	$(BIN)/shellcheck --external-sources deploy.sh docker/*.sh tests/deploy/*.sh
 
 audit: setup  ## Known vulnerabilities of the pinned packages; needs pypi.org
 	$(BIN)/pip-audit --strict --no-deps --disable-pip --progress-spinner off \

@@ -13,5 +13,7 @@ if [ "$device" = cpu ]; then
     runtime=/tmp/runtime.txt
 fi
 pip install -r "$runtime"
+grep -E '^(setuptools|wheel)==' "$requirements/dev.txt" > /tmp/build.txt
+pip install -r /tmp/build.txt
 SAM2_BUILD_CUDA=0 pip install --no-deps --no-build-isolation -r "$requirements/models.txt"
-rm -f /tmp/torch.txt /tmp/runtime.txt
+rm -f /tmp/*.txt

@@ -85,7 +85,7 @@ class Machine:
         container: str = RUNNING,
     ) -> None:
         """From now on a command line that starts as this pattern says is answered so."""
-        rule = self.folder / "rules" / f"{self.rules:04d}"
+        rule = self.folder / "rules" / f"{9999 - self.rules}"  # the newest comes first
         rule.mkdir()
         self.rules += 1
         texts = {"pattern": f"^{pattern}", "stdout": out + "\n" * bool(out), "stderr": err, "container": container}

@@ -6,13 +6,12 @@ tool=${0##*/}
 line="$tool $*"
 echo "$line" >> "$STAND_INS/calls"
 
-for rule in $(ls -r "$STAND_INS/rules"); do
-    read -r pattern < "$STAND_INS/rules/$rule/pattern"
+for rule in "$STAND_INS"/rules/*; do
+    read -r pattern < "$rule/pattern"
     [[ $line =~ $pattern ]] && break
     rule=
 done
 [[ $rule ]] || { echo "stand-in: nothing is said about: $line" >&2; exit 99; }
-rule=$STAND_INS/rules/$rule
 
 # What a build and a deployment leave behind.
 if [[ $line =~ --iidfile\ ([^ ]+) ]]; then
