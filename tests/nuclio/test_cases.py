@@ -148,6 +148,16 @@ def test_a_body_over_the_limit_is_400(serve_one: ServeOne, client: httpx.Client)
     assert (over.status_code, at_limit.status_code) == (400, 200)
 
 
+def test_the_log_keeps_what_is_printed_and_logged_from_level_info_on(serve_one: ServeOne, client: httpx.Client) -> None:
+    code = "context.logger.debug('a whisper'); context.logger.info_with('a word', size=3); print('a print')"
+    with serve_one(_OBEDIENT, loggerSinks=[{"level": "info"}]) as served:
+        assert client.post(served.url, json={"do": code}).status_code == 200
+        wait_until(lambda: "a print" in served.log.read_text())
+        log = served.log.read_text()
+    assert "a word" in log
+    assert "a whisper" not in log
+
+
 def test_parallel_requests_wait_for_the_worker_and_each_gets_its_own_answer(
     serve_one: ServeOne, client: httpx.Client
 ) -> None:
