@@ -25,9 +25,11 @@ class FunctionLogFormatter(logging.Formatter):
 
 
 def function_logger(function: str) -> Any:
-    """A nuclio-sdk Logger that writes to this process's stderr."""
-    logger = nuclio_sdk.Logger(logging.INFO)
+    """A nuclio-sdk Logger that writes to this process's stderr, from level info on."""
+    logger = nuclio_sdk.Logger(logging.INFO, name=function)
     logger.set_handler("default", sys.stderr, FunctionLogFormatter(function))
+    for handler in logging.getLogger(function).handlers:
+        handler.setLevel(logging.INFO)  # nuclio-sdk passes every record by its logger's own level
     return logger
 
 
