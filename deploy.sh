@@ -229,7 +229,7 @@ rollback() {
 remove() {
     local function
     for function in "${functions[@]}"; do
-        run nuctl_here delete function "$function" --force
+        remove_function "$function"
     done
 }
 

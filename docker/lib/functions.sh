@@ -18,6 +18,11 @@ port_of() {
     fi
 }
 
+# port_in FUNCTION RENDERED: the port it is deployed on; in Kubernetes, where it has none, a free one for the smoke test.
+port_in() {
+    sed -n 's/^ *port: //p' "$2" | grep . || port_of "$1"
+}
+
 # render FUNCTION: prints the function.yaml to deploy; prepare puts the image's name in.
 render() {
     local -a options=(--platform "$platform" --namespace "$namespace" --image not-built-yet --device "$device")
@@ -57,11 +62,14 @@ prepare() {
     fi
 }
 
+# The platform is always named: nuctl's own choice follows whatever kubeconfig it finds.
 nuctl_here() { nuctl "$@" --platform "$platform" --namespace "$namespace"; }
+
+remove_function() { run nuctl delete function "$1" --force --platform "$platform" --namespace "$namespace"; }
 
 ensure_project() {
     if [[ $dry_run ]] || ! nuctl_here get project cvat 2> /dev/null | grep -qw cvat; then
-        run nuctl_here create project cvat
+        run nuctl create project cvat --platform "$platform" --namespace "$namespace"
     fi
 }
 
@@ -69,7 +77,7 @@ ensure_project() {
 clear_stuck() {
     if nuctl_here get function "$1" --output json 2> /dev/null | grep -qE '"state": *"(building|waitingForBuild|waitingForResourceConfiguration|configuringResources)"'; then
         say "$1 is stuck in an earlier deployment: cleared"
-        run nuctl_here delete function "$1" --force
+        remove_function "$1"
     fi
 }
 
@@ -109,7 +117,7 @@ stop_nuctl() { [[ ! $nuctl_job ]] || kill "$nuctl_job" 2> /dev/null || true; }
 # smoke FUNCTION RENDERED: two real requests; sets timing to their milliseconds.
 smoke() {
     local status=0
-    "${platform}_open" "$1"
+    "${platform}_open" "$1" "$(port_in "$1" "$2")"
     timing=$("$python" -m promptable.deploy smoke "$2" "$function_url") || status=$?
     "${platform}_close"
     return "$status"
@@ -126,7 +134,7 @@ deploy_function() {
     fi
     if start "$1" "$rendered" && smoke "$1" "$rendered"; then
         remember "$1" "$rendered"
-        "${platform}_check_reachable" "$1"
+        "${platform}_check_reachable" "$1" "$(port_in "$1" "$rendered")"
         report "$1" "$rendered" "$((SECONDS - started)) s"
         return
     fi
@@ -153,7 +161,7 @@ restore() {
         say "bringing back $(image_in "$current")"
         start "$1" "$current" && restored=restored
     else
-        nuctl_here delete function "$1" --force || true
+        remove_function "$1" || true
     fi
 }
 
@@ -166,7 +174,10 @@ roll_back() {
     say "back to $(image_in "$previous")"
     [[ $dry_run ]] && return
     cp "$previous" "$work/$1.yaml"
-    start "$1" "$work/$1.yaml" && smoke "$1" "$work/$1.yaml" || die "the previous $1 does not come up either" "./deploy.sh logs $1"
+    if ! { start "$1" "$work/$1.yaml" && smoke "$1" "$work/$1.yaml"; }; then
+        restore "$1"
+        die "the previous $1 does not come up: the present one is $restored" "./deploy.sh logs $1"
+    fi
     mv "$current" "$previous"
     cp "$work/$1.yaml" "$current"
     report "$1" "$current" rolled-back
@@ -174,10 +185,12 @@ roll_back() {
 
 # report FUNCTION RENDERED HOW: a row of the table; timing holds the two calls.
 report() {
-    local first second model
+    local first second model tag
     read -r first second <<< "$timing"
     model=$(models_in "$2" | head -n 1)
-    table+=("$(printf '%-16s %-16s %-6s %-6s %-11s %10s %10s' "$1" "$model" "$device" "$(port_of "$1")" "$3" "$first" "$second")")
+    tag=$(image_in "$2")
+    tag=${tag##*:} # gpu-0123456789ab
+    table+=("$(printf '%-16s %-16s %-6s %-6s %-11s %10s %10s' "$1" "$model" "${tag%%-*}" "$(port_in "$1" "$2")" "$3" "$first" "$second")")
 }
 
 print_table() {

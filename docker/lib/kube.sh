@@ -69,14 +69,13 @@ kube_logs() { kube logs -l "nuclio.io/function-name=$1" --tail "$log_lines" 2>&1
 kube_follow_logs() { kube logs -l "nuclio.io/function-name=$1" --tail 100 --follow; }
 
 # The smoke test goes through a forwarded port: nothing is opened on the nodes.
+# kube_open FUNCTION PORT
 kube_open() {
-    local port
-    port=$(port_of "$1")
-    kube port-forward "service/$(deployment_of "$1")" "$port:8080" > /dev/null &
+    kube port-forward "service/$(deployment_of "$1")" "$2:8080" > /dev/null &
     forward=$!
-    function_url="http://127.0.0.1:$port/"
+    function_url="http://127.0.0.1:$2/"
     for _ in {1..50}; do
-        listens "$port" && return
+        listens "$2" && return
         sleep 0.1
     done
 }

@@ -130,17 +130,17 @@ local_logs() { docker logs --tail "$log_lines" "$(container_of "$1")" 2>&1 || tr
 
 local_follow_logs() { docker logs --tail 100 --follow "$(container_of "$1")"; }
 
-local_open() { function_url="http://127.0.0.1:$(port_of "$1")/"; }
+# local_open FUNCTION PORT
+local_open() { function_url="http://127.0.0.1:$2/"; }
 
 local_close() { :; }
 
 # After the deployment: does the port answer where CVAT calls from?
+# local_check_reachable FUNCTION PORT
 local_check_reachable() {
-    local port
-    port=$(port_of "$1")
     [[ $(docker exec "$server" printenv CVAT_NUCLIO_INVOKE_METHOD 2> /dev/null) == dashboard ]] && return
-    docker exec "$server" bash -c ": <> /dev/tcp/host.docker.internal/$port" 2> /dev/null ||
-        warn "$server cannot connect to host.docker.internal:$port: a firewall stops it; for ufw: sudo ufw allow from 172.16.0.0/12 to any port $port proto tcp"
+    docker exec "$server" bash -c ": <> /dev/tcp/host.docker.internal/$2" 2> /dev/null ||
+        warn "$server cannot connect to host.docker.internal:$2: a firewall stops it; for ufw: sudo ufw allow from 172.16.0.0/12 to any port $2 proto tcp"
 }
 
 local_status() {

@@ -156,9 +156,21 @@ def test_rollback_and_forward_again(machine: Machine) -> None:
         machine.built(image)
         machine.deploy("sam2-tracker", "--cpu")
     for expected in ("aaaaaaaaaaaa", "bbbbbbbbbbbb"):
-        outcome = machine.start("rollback", "sam2-tracker", "--port-base", str(machine.ports.start))
+        outcome = machine.start("rollback", "sam2-tracker")
         assert outcome.status == 0, outcome.err
+        assert str(machine.ports[2]) in outcome.out, "the port that it had, not function.yaml's"
         assert [_image(deployed) for deployed in machine.deployed()] == [f"promptable-sam2-tracker:cpu-{expected}"]
+
+
+def test_a_rollback_that_fails_leaves_the_present_one(machine: Machine) -> None:
+    for image in ("aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb"):
+        machine.built(image)
+        machine.deploy("sam2-tracker", "--cpu")
+    machine.answer("nuctl deploy .*cpu-aaaaaaaaaaaa", status=1)
+    outcome = machine.start("rollback", "sam2-tracker")
+    assert outcome.status == 1
+    assert "the present one is restored" in outcome.err
+    assert _image(machine.deployed()[-1]) == "promptable-sam2-tracker:cpu-bbbbbbbbbbbb"
 
 
 def test_rollback_of_a_first_deployment_says_so(machine: Machine) -> None:
