@@ -40,7 +40,7 @@ check_nuclio_in_cluster() {
     nuclio_version=$(version_of "$image")
     check_nuctl_version
     if kube get services -o 'jsonpath={range .items[*]}{.metadata.name} {.spec.type}{"\n"}{end}' | grep -qE 'nuclio-dashboard (NodePort|LoadBalancer)'; then
-        warn "Nuclio's dashboard is reachable from outside the cluster, without a password: set nuclio.dashboard.serviceType to ClusterIP"
+        warn "Nuclio's dashboard is reachable from outside the cluster, without a password: leave nuclio.dashboard.nodePort unset in the helm values"
     fi
 }
 
