@@ -254,11 +254,14 @@ def test_other_labels_take_no_more_than_another_processor_yaml(
     assert {path: path.read_bytes() for path in before} == before
 
 
-def test_a_stop_lets_the_running_request_end_and_leaves_no_process(serve_one: ServeOne, client: httpx.Client) -> None:
+def test_a_stop_lets_the_running_request_end_and_leaves_no_process(
+    serve_one: ServeOne, client: httpx.Client, tmp_path: Path
+) -> None:
+    begun = tmp_path / "begun"
     with serve_one(_OBEDIENT) as served, ThreadPoolExecutor(1) as pool:
         pid = int(_do(client, served).text)
-        running = pool.submit(_do, client, served, "time.sleep(1.5)")
-        time.sleep(0.5)
+        running = pool.submit(_do, client, served, f"open({str(begun)!r}, 'w').close(); time.sleep(1)")
+        wait_until(begun.exists)
         served.stop()
         assert running.result().text == str(pid)
         wait_until(lambda: not runs(pid))
