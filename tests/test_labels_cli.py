@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -16,6 +16,7 @@ from promptable import labels
 from promptable.cli import main
 
 TOKEN = "secret-token"  # noqa: S105 - the stub's
+PASSWORD = "secret-word"  # noqa: S105 - the stub's
 LABELS = [("rust", "mask"), ("Rivet Ø", "any"), ("joint", "skeleton"), ("night", "tag"), ("yes", "polygon")]
 
 
@@ -24,26 +25,34 @@ class Cvat(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
-        if self.headers.get("Authorization") != f"Bearer {TOKEN}" and url.path != "/api/server/about":
+        if self.headers.get("Authorization") != f"Bearer {TOKEN}" and "sessionid=yes" not in self.headers.get(
+            "Cookie", ""
+        ):
             self._send(401, {"detail": "Authentication credentials were not provided."})
-        elif url.path == "/api/server/about":
-            self._send(200, _ABOUT)
         else:
             self._send(*_labels(url.path, {key: value[0] for key, value in parse_qs(url.query).items()}))
+
+    def do_POST(self) -> None:
+        given = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if (self.path, given) == ("/api/auth/login", {"username": "ann", "password": PASSWORD}):
+            self._send(200, {"key": "k"}, [("Set-Cookie", "sessionid=yes"), ("Set-Cookie", "csrftoken=c")])
+        else:
+            self._send(400, {"non_field_errors": ["Unable to log in with provided credentials."]})
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
 
-    def _send(self, status: int, body: object) -> None:
+    def _send(self, status: int, body: object, headers: Sequence[tuple[str, str]] = ()) -> None:
         data = json.dumps(body).encode()
         self.send_response(status)
+        for name, value in headers:
+            self.send_header(name, value)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
 
 
-_ABOUT = {"name": "CVAT", "description": "", "version": "2.42.0", "logo_url": "", "subtitle": ""}
 _SOURCES = {("task_id", "7"): LABELS, ("project_id", "3"): LABELS[:1], ("project_id", "4"): LABELS[2:3]}
 _PAGE = 3
 
@@ -157,6 +166,30 @@ def test_what_cvat_does_not_have_is_said(
     status, file = _fetch(url, tmp_path, *source)
     assert (status, file.exists()) == (1, False)
     assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("password", "status"), [(PASSWORD, 0), ("wrong", 1)])
+def test_a_user_and_password_do_too(
+    url: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    password: str,
+    status: int,
+) -> None:
+    monkeypatch.delenv("CVAT_ACCESS_TOKEN")
+    monkeypatch.setenv("CVAT_USERNAME", "ann")
+    monkeypatch.setenv("CVAT_PASSWORD", password)
+    assert _fetch(url, tmp_path, "--task", "7")[0] == status
+    assert ("answered 400" in capsys.readouterr().err) == bool(status)
+
+
+def test_without_cvat_sdk_it_says_what_to_install(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "cvat_sdk", None)
+    assert _fetch("http://cvat", tmp_path, "--task", "7")[0] == 1
+    assert "pip install 'promptable[cvat]'" in capsys.readouterr().err
 
 
 def test_a_refused_token_is_said_and_not_shown(

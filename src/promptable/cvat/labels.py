@@ -11,6 +11,7 @@ from promptable.labels import LabelType
 
 if TYPE_CHECKING:
     from cvat_sdk import Client
+    from cvat_sdk.core.client import Credentials
 
 _ANY = "any"  # CVAT's word for a label that takes every shape
 
@@ -37,13 +38,14 @@ def fetch(url: str, task: int | None = None, project: int | None = None) -> Cvat
     Logs in with CVAT_ACCESS_TOKEN, or with CVAT_USERNAME and CVAT_PASSWORD, from the environment.
     """
     try:
-        from cvat_sdk import exceptions, make_client
+        from cvat_sdk import Client, exceptions
         from cvat_sdk.core.exceptions import CvatSdkException
         from urllib3.exceptions import HTTPError
     except ImportError:
         raise CvatError("cvat-sdk is not installed: pip install 'promptable[cvat]'") from None
     try:
-        with make_client(url, **_credentials()) as client:
+        with Client(url, check_server_version=False) as client:
+            client.login(_credentials())
             return labels_of(_ask(client, task, project))
     except exceptions.ApiException as error:
         raise CvatError(f"{url} answered {error.status} {error.reason}") from None
@@ -63,12 +65,14 @@ def labels_of(labels: Iterable[Mapping[str, Any]]) -> CvatLabels:
     )
 
 
-def _credentials() -> dict[str, Any]:
-    if token := os.environ.get("CVAT_ACCESS_TOKEN"):
-        return {"access_token": token}
-    user, password = os.environ.get("CVAT_USERNAME"), os.environ.get("CVAT_PASSWORD")
+def _credentials() -> "Credentials":
+    from cvat_sdk.core.client import AccessTokenCredentials, PasswordCredentials
+
+    token, user, password = (os.environ.get(name) for name in ("CVAT_ACCESS_TOKEN", "CVAT_USERNAME", "CVAT_PASSWORD"))
+    if token:
+        return AccessTokenCredentials(token)
     if user and password:
-        return {"credentials": (user, password)}
+        return PasswordCredentials(user, password)
     raise CvatError("set CVAT_ACCESS_TOKEN, or CVAT_USERNAME and CVAT_PASSWORD, in the environment")
 
 
