@@ -36,7 +36,7 @@ lint: setup  ## ruff, mypy --strict, import contracts, shellcheck
 	$(BIN)/lint-imports
 	$(BIN)/shellcheck --external-sources deploy.sh docker/*.sh tests/deploy/*.sh
 
-audit: setup  ## Known vulnerabilities of the pinned packages; needs pypi.org
+audit: setup  ## Known vulnerabilities of the pinned packages; needs the network
 	$(BIN)/pip-audit --strict --no-deps --disable-pip --progress-spinner off \
 		-r requirements/runtime.txt -r requirements/models.txt -r requirements/dev.txt
 

@@ -28,7 +28,7 @@ class Schedule:
 
 
 def train(model: nn.Module, loss_at: Callable[[int], torch.Tensor], schedule: Schedule, resume_file: Path) -> float:
-    """Minimise ``loss_at(step)``, which must draw its data from ``step`` alone. Returns the seconds it took, resumed ones included.
+    """Minimise ``loss_at(step)``, which must draw its data from ``step`` alone. Returns the seconds it took in all.
 
     The model, its optimiser and the step are kept in ``resume_file``; a second call goes on from there.
     """
@@ -74,5 +74,6 @@ def _resume(model: nn.Module, optimiser: torch.optim.Optimizer, file: Path) -> t
 def _save(model: nn.Module, optimiser: torch.optim.Optimizer, step: int, seconds: float, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_suffix(".partial")
-    torch.save({"model": model.state_dict(), "optimiser": optimiser.state_dict(), "step": step, "seconds": seconds}, partial)
+    state = {"model": model.state_dict(), "optimiser": optimiser.state_dict()}
+    torch.save({**state, "step": step, "seconds": seconds}, partial)
     partial.replace(file)
