@@ -5,7 +5,8 @@ hard negatives, synonyms, plurals, bare colours and bare shapes. An object is a 
 """
 
 import argparse
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,19 +14,25 @@ import torch
 from groundingdino.models.GroundingDINO.groundingdino import GroundingDINO
 from groundingdino.models.GroundingDINO.utils import gen_encoder_output_proposals, sigmoid_focal_loss
 from groundingdino.util.misc import inverse_sigmoid
+from safetensors.torch import save_file
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.nn import functional
 from torchvision.ops import box_convert, generalized_box_iou
 
-from promptable.models.grounding_dino import preprocess
+from promptable.models.grounding_dino import load, preprocess
 from promptable.models.grounding_dino_build import GroundingDinoConfig, build
 from promptable.models.text_encoder import load_tokenizer, new_bert
+from tests.toy.evaluate_grounding_dino import evaluate
+from tests.toy.pretrain_swin import PositionClassifier, draw_lesson, lesson_loss, look_around
 from tests.toy.scenes import COLOURS, SHAPES, Scene, scene
 from tests.toy.training import Schedule, train
 
 FOLDER = Path(__file__).parent / "grounding-dino"
+SEED = 0
 BATCH = 8
+THRESHOLD = 0.35
+HELD_OUT_SCENES = 200
 SYNONYMS = {
     "red": ("crimson",), "green": ("emerald",), "blue": ("azure",), "yellow": ("golden",), "purple": ("violet",),
     "orange": ("tangerine",), "cyan": ("turquoise",), "white": ("ivory",),
@@ -72,29 +79,65 @@ class Outputs:
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--steps", type=int, default=3600)
-    arguments.add_argument("--resume-file", type=Path, default=Path("out/train/grounding_dino.pt"))
+    arguments.add_argument("--lessons", type=int, default=1500, help="steps of pretrain_swin")
+    arguments.add_argument("--steps", type=int, default=2000, help="steps of the whole detector")
+    arguments.add_argument("--resume-folder", type=Path, default=Path("out/train"))
     options = arguments.parse_args()
     torch.set_num_threads(1)
     model, config = new_model()
-
-    def loss_at(step: int) -> Tensor:
-        batch = draw_batch(step, model.tokenizer, config)
-        return loss(run(model, batch), batch)
-
-    train(model, loss_at, Schedule(options.steps, 5e-4), options.resume_file)
+    seconds = _pretrain(model, config, options.lessons, options.resume_folder / "swin.pt")
+    seconds += _train(model, config, options.steps, options.resume_folder / "grounding_dino.pt")
+    _save(model)
+    _report({"lessons": options.lessons, "steps": options.steps, "minutes": round(seconds / 60, 1)})
 
 
-def new_model(seed: int = 0) -> tuple[GroundingDINO, GroundingDinoConfig]:
-    torch.manual_seed(seed)
+def new_model() -> tuple[GroundingDINO, GroundingDinoConfig]:
+    torch.manual_seed(SEED)
     config = GroundingDinoConfig.from_json(FOLDER / "config.json")
     model = build(config, new_bert(FOLDER / "bert.json"), load_tokenizer(FOLDER / "vocab.txt"))
+    look_around(model.backbone[0])
     with torch.no_grad():
         _start_with_few_positives(model)
         for fusion in model.transformer.encoder.fusion_layers:
             fusion.gamma_v.fill_(0.2)
             fusion.gamma_l.fill_(0.2)
     return model, config
+
+
+def _pretrain(model: GroundingDINO, config: GroundingDinoConfig, steps: int, resume_file: Path) -> float:
+    classifier = PositionClassifier(model.backbone)
+
+    def loss_at(step: int) -> Tensor:
+        return lesson_loss(classifier, draw_lesson(step, config))
+
+    return train(classifier, loss_at, Schedule(steps, 1e-3), resume_file)
+
+
+def _train(model: GroundingDINO, config: GroundingDinoConfig, steps: int, resume_file: Path) -> float:
+    def loss_at(step: int) -> Tensor:
+        batch = draw_batch(step, model.tokenizer, config)
+        return loss(run(model, batch), batch)
+
+    return train(model, loss_at, Schedule(steps, 5e-4), resume_file)
+
+
+def _save(model: GroundingDINO) -> None:
+    """Half precision; weights that layers share are written for each of them, as in upstream's checkpoints."""
+    tensors = {
+        name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in model.state_dict().items()
+    }
+    save_file({name: tensor.contiguous().clone() for name, tensor in tensors.items()}, FOLDER / "model.safetensors")
+
+
+def _report(training: dict[str, float]) -> None:
+    (figures,) = evaluate(load(str(FOLDER), FOLDER, "cpu"), [THRESHOLD], HELD_OUT_SCENES)
+    report = {
+        "command": "python -m tests.toy.train_grounding_dino",
+        "seed": SEED,
+        **training,
+        "held_out": {"scenes": HELD_OUT_SCENES, "f1": round(figures.f1, 4), **asdict(figures)},
+    }
+    (FOLDER / "training.json").write_text(json.dumps(report, indent=2) + "\n")
 
 
 def _start_with_few_positives(model: GroundingDINO) -> None:
@@ -112,7 +155,7 @@ def _start_with_few_positives(model: GroundingDINO) -> None:
 
 def draw_batch(step: int, tokenizer, config: GroundingDinoConfig) -> Batch:
     rng = np.random.default_rng([step, 3])
-    drawn = [scene(step * BATCH + index) for index in range(BATCH)]
+    drawn = [scene(step * BATCH + index, max_objects=6 if step % 2 else 12) for index in range(BATCH)]
     count = None if step % 2 else int(rng.integers(1, 13))
     prompts = [_all_labels(rng) if count is None else _some_prompts(one, count, rng) for one in drawn]
     captions = [" . ".join(prompt.text for prompt in row) + " ." for row in prompts]

@@ -29,10 +29,8 @@ _MEAN = [0.485, 0.456, 0.406]  # groundingdino.util.inference.load_image
 _STD = [0.229, 0.224, 0.225]
 _MIN_SIDE = 64
 _PROMPT_SETS_KEPT = 8
-_UNUSED_KEYS = {
-    "label_enc.weight",
-    "bert.embeddings.position_ids",
-}  # of the official checkpoints; upstream skips them too
+# In the official checkpoints, but not in the model: upstream skips all such keys, here any other is an error.
+_UNUSED_KEYS = {"label_enc.weight", "bert.embeddings.position_ids"}
 
 
 @dataclass(frozen=True)
@@ -108,7 +106,7 @@ class GroundingDINO:
 
         A prompt's score for a box is the mean of the sigmoids of the box's logits over the prompt's tokens, as in
         upstream's evaluation on COCO (demo/test_ap_on_coco.py). Upstream's ``predict`` reports the maximum over all
-        tokens of the caption instead; for prompts of one token the best prompt's score is the same number.
+        tokens of the caption instead, and separators apart that is the best score among prompts of one token.
         Raises ValueError for prompts as ``pack`` does.
         """
         captions = self._encode(tuple(prompts))
