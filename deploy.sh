@@ -206,6 +206,7 @@ deploy_all() {
 
 status() {
     local function
+    "${platform}_status_head"
     for function in "${functions[@]}"; do
         "${platform}_status" "$function"
     done

@@ -1,10 +1,13 @@
 # The images: one base, one thin image per function, tagged by what they hold. Sourced by deploy.sh.
 # shellcheck shell=bash
 
+# Attestations carry the time: with them the same content would get another id.
+export BUILDX_NO_DEFAULT_ATTESTATIONS=1
+
 repository_of() { echo "${registry:+$registry/}promptable-$1"; }
 
 build_base() {
-    run docker build --file "$repository/docker/Dockerfile" --target base --build-arg "DEVICE=$device" \
+    run docker build --load --file "$repository/docker/Dockerfile" --target base --build-arg "DEVICE=$device" \
         --build-arg "NUCLIO_VERSION=$nuclio_version" --tag "promptable-base:$device" "$repository"
 }
 
@@ -15,7 +18,7 @@ build_function() {
     shift
     [[ $weights ]] && local_weights=(--build-context "local-weights=$weights")
     [[ $weights_pvc ]] && set --
-    run docker build --file "$repository/docker/Dockerfile" --target function --build-arg "DEVICE=$device" \
+    run docker build --load --file "$repository/docker/Dockerfile" --target function --build-arg "DEVICE=$device" \
         --build-arg "NUCLIO_VERSION=$nuclio_version" --build-arg "FUNCTION=$function" --build-arg "MODELS=$*" \
         "${local_weights[@]}" --iidfile "$id_file" "$repository"
     image=$(repository_of "$function"):$device-$(image_tag "$id_file")

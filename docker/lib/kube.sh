@@ -87,6 +87,8 @@ kube_close() {
 
 kube_check_reachable() { :; }
 
+kube_status_head() { printf '%-16s %s\n' function "pods (name, ready, status, restarts, age)"; }
+
 kube_status() {
     printf '%-16s %s\n' "$1" "$(kube get pods -l "nuclio.io/function-name=$1" --no-headers 2> /dev/null | tr '\n' ';')"
 }

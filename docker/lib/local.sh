@@ -143,6 +143,8 @@ local_check_reachable() {
         warn "$server cannot connect to host.docker.internal:$2: a firewall stops it; for ufw: sudo ufw allow from 172.16.0.0/12 to any port $2 proto tcp"
 }
 
+local_status_head() { printf '%-16s %-10s %-10s %-9s %s\n' function container health restarts port; }
+
 local_status() {
     local id status restarts health
     read -r id status restarts health < <(local_state "$1") || true

@@ -25,6 +25,7 @@ stop_on_problems() {
     ((problems == 0)) && return
     if [[ $dry_run ]]; then
         say "$problems problem(s): without --dry-run nothing below would happen"
+        problems=0
     else
         die "$problems problem(s) found, nothing was changed" "see above, then run the same command again"
     fi

@@ -18,13 +18,16 @@ if [[ $line =~ --iidfile\ ([^ ]+) ]]; then
     echo "sha256:$(cat "$STAND_INS/image_id")" > "${BASH_REMATCH[1]}"
 fi
 if [[ $line =~ ^nuctl\ deploy\ ([^ ]+).*--file\ ([^ ]+) ]]; then
-    cp "${BASH_REMATCH[2]}" "$STAND_INS/deployed.$(date +%s%N).yaml"
-    sed "s/NEW/$(date +%s%N)/" "$rule/container" > "$STAND_INS/container.${BASH_REMATCH[1]}"
+    cp "${BASH_REMATCH[2]}" "$STAND_INS/deployed.${EPOCHREALTIME/./}.yaml"
+    sed "s/NEW/${EPOCHREALTIME/./}/" "$rule/container" > "$STAND_INS/container.${BASH_REMATCH[1]}"
 fi
 [[ $line =~ ^docker\ inspect\ .*RestartCount.*\ nuclio-nuclio-(.*)$ ]] && exec cat "$STAND_INS/container.${BASH_REMATCH[1]}"
 
-seconds=$(cat "$rule/seconds")
+read -r seconds < "$rule/seconds"
 [[ $seconds == 0 ]] || exec /bin/sleep "$seconds"
-cat "$rule/stdout"
-cat "$rule/stderr" >&2
-exit "$(cat "$rule/status")"
+mapfile out < "$rule/stdout"
+mapfile err < "$rule/stderr"
+printf %s "${out[@]}"
+printf %s "${err[@]}" >&2
+read -r status < "$rule/status"
+exit "$status"

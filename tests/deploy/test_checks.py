@@ -104,7 +104,7 @@ def test_docker_29_refuses_an_old_dashboard(machine: Machine, docker: str, dashb
     machine.answer("docker info .*ServerVersion", docker)
     machine.answer(r"docker inspect .*Config\.Image.* nuclio", f"quay.io/nuclio/dashboard:{dashboard}-amd64")
     machine.answer("nuctl version", f'"Label: {dashboard}, Git commit: 0"')
-    outcome = machine.deploy("--cpu", "--dry-run")
+    outcome = machine.deploy("sam2-tracker", "--cpu", "--dry-run")
     assert ("refuses the old Docker client" in outcome.err) is refused
     assert ("min-api-version" in outcome.err) is refused
 
@@ -123,7 +123,7 @@ def test_too_little_disk_space(machine: Machine, tmp_path: Path) -> None:
     assert f"{tmp_path} has 2 GB free, and building the images needs 12" in outcome.err
     assert "docker builder prune" in outcome.err
     assert machine.changes() == []
-    assert "needs 12" not in machine.deploy("--cpu", "--no-build").err
+    assert "needs 12" not in machine.deploy("sam2-tracker", "--cpu", "--no-build").err
 
 
 def test_a_python_without_yaml_is_not_taken(machine: Machine, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""``python -m promptable.deploy``: the steps of deploy.sh that are written in Python."""
+"""``python -m promptable.deploy``: the steps of deploy.sh in Python. A step imports what it needs only when it runs."""
 
 import argparse
 import sys
@@ -7,10 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from promptable.deploy.function_yaml import DeployError, render
-from promptable.deploy.smoke import SmokeError, call_twice
 from promptable.deploy.target import Device, Platform, Scheduling, Target, Toleration
-from promptable.labels import LabelError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = parser.parse_args(arguments)
     try:
         parsed.run(parsed)
-    except (DeployError, LabelError, SmokeError, ValueError, RuntimeError, OSError) as error:
+    except (ValueError, RuntimeError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0
@@ -51,6 +48,8 @@ def _add_render(parser: argparse.ArgumentParser) -> None:
 
 
 def _render(parsed: argparse.Namespace) -> None:
+    from promptable.deploy.function_yaml import render
+
     scheduling = Scheduling(
         node_selector=parsed.node_selector,
         tolerations=tuple(parsed.toleration),
@@ -82,6 +81,8 @@ def _add_smoke(parser: argparse.ArgumentParser) -> None:
 
 
 def _smoke(parsed: argparse.Namespace) -> None:
+    from promptable.deploy.smoke import call_twice
+
     timing = call_twice(parsed.url, yaml.safe_load(parsed.function_yaml.read_text()))
     sys.stdout.write(f"{timing.first:.0f} {timing.second:.0f}\n")
 

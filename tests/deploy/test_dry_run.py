@@ -1,0 +1,68 @@
+"""A dry run prints everything that would happen, also where there is neither Docker nor CVAT, and changes nothing."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.deploy.machine import Machine
+
+NAMES = ["grounding-dino", "sam-interactor", "sam2-tracker"]
+PLANS = {
+    "GPU": ("--gpu",),
+    "CPU": ("--cpu",),
+    "kube": ("--platform", "kube", "--registry", "registry.example.com/cvat"),
+}
+
+
+def _rendered(out: str) -> list[Any]:
+    """The function.yaml files in what was printed: the lines from ``metadata:`` up to the next indented message."""
+    files: list[list[str]] = []
+    inside = False
+    for line in out.splitlines():
+        if line == "metadata:":
+            files.append([])
+            inside = True
+        inside = inside and not re.match(r"   \S|==", line)
+        if inside:
+            files[-1].append(line)
+    return [yaml.safe_load("\n".join(file)) for file in files]
+
+
+@pytest.mark.parametrize("bare", [False, True], ids=["CVAT runs", "nothing is installed"])
+@pytest.mark.parametrize("plan", PLANS)
+def test_plan_commands_and_files_are_printed(machine: Machine, tmp_path: Path, plan: str, bare: bool) -> None:
+    if bare:
+        machine.answer("(docker|kubectl|curl|nvidia-smi)", err="cannot connect", status=1)
+        machine.lacks("nuctl")
+    outcome = machine.start("--dry-run", *PLANS[plan], "--port-base", str(machine.ports.start))
+    assert outcome.status == 0, outcome.err
+    assert machine.changes() == []
+    assert list((tmp_path / "state").iterdir()) == []
+    rendered = _rendered(outcome.out)
+    assert [document["metadata"]["name"] for document in rendered] == NAMES
+    assert {"nvidia.com/gpu" in str(document["spec"].get("resources")) for document in rendered} == {plan != "CPU"}
+    commands = [line.strip() for line in outcome.out.splitlines() if line.startswith("   + nuctl deploy")]
+    assert len(commands) == len(NAMES)
+    for command, document in zip(commands, rendered, strict=True):
+        assert f"--run-image {document['spec']['image']} --platform {'kube' if plan == 'kube' else 'local'} " in command
+
+
+def test_the_device_is_the_gpu_where_there_is_one(machine: Machine) -> None:
+    assert "device:      gpu" in machine.start("--dry-run", "sam2-tracker").out
+    machine.answer("nvidia-smi", status=9)
+    assert "device:      cpu" in machine.start("--dry-run", "sam2-tracker").out
+
+
+def test_rollback_and_remove_only_say_what_they_would_do(machine: Machine) -> None:
+    for image in ("aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb"):
+        machine.built(image)
+        machine.deploy("sam2-tracker", "--cpu")
+    assert (
+        "back to promptable-sam2-tracker:cpu-aaaaaaaaaaaa" in machine.start("rollback", "--dry-run", "sam2-tracker").out
+    )
+    assert machine.changes() == []
+    assert "nuctl delete function sam2-tracker" in machine.start("remove", "--dry-run", "sam2-tracker").out
+    assert machine.changes() == []
