@@ -47,8 +47,13 @@ class Worker:
 
     @property
     def alive(self) -> bool:
-        """Whether the process runs."""
-        return self.process.returncode is None
+        """Whether an idle process runs. One that ended has closed its end of the link, before asyncio learns of it."""
+        try:
+            return self.process.returncode is None and self.link.recv(1, socket.MSG_PEEK) != b""
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
 
     async def call(self, request: Message, timeout_seconds: float | None) -> Message:
         """Let the process answer one request. Raises TimeoutError or WorkerDiedError: the process is then gone."""
