@@ -10,7 +10,7 @@ from torch import Tensor
 
 from promptable.models.sam2_image import Sam2Segmenter
 from promptable.models.segmenter import Prompt
-from tests.toy.sam2_clips import VIDEO_FRAMES, Clips, Features, first_prompt, make_clips, no_outputs, track
+from tests.toy.sam2_clips import VIDEO_FRAMES, Clips, first_prompt, make_clips, no_outputs, track
 from tests.toy.scenes import scenes, video
 
 HELD_OUT = 10_000_000
@@ -42,11 +42,10 @@ def _followed(
     model: SAM2Base, clips: Clips, kind: str, rng: np.random.Generator
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Masks bool [O, S, S], object scores [O] and the truth of each frame after the first."""
-    features = Features(model, clips)
     outputs = no_outputs()
     prompt = first_prompt(clips.masks[0], kind, rng, 0.0)
     for t, truth in enumerate(clips.masks):
-        current, _, _, score = track(model, features.at(t), t, prompt if t == 0 else {}, outputs)
+        current, _, _, score = track(model, clips, t, prompt, outputs)
         current["maskmem_features"] = current["maskmem_features"].bfloat16()
         outputs["non_cond_frame_outputs" if t else "cond_frame_outputs"][t] = current
         if t:

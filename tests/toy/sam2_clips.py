@@ -53,23 +53,10 @@ def normalised(images: NDArray[np.uint8]) -> Tensor:
     return ((pixels - torch.tensor(MEAN)) / torch.tensor(STD)).movedim(-1, -3)
 
 
-class Features:
-    """Image features of clips, and each frame's as ``SAM2Base.track_step`` wants them: one row per object."""
-
-    def __init__(self, model: SAM2Base, clips: Clips) -> None:
-        images = clips.images.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        output = model.forward_image(images)
-        shape = clips.images.shape[:2]
-        self.levels = [level.unflatten(0, shape) for level in output["backbone_fpn"]]
-        self.positions = [level.unflatten(0, shape) for level in output["vision_pos_enc"]]
-        self.clip = clips.clip
-
-    def at(self, t: int) -> dict[str, Any]:
-        return {
-            "current_vision_feats": [_rows(level[t][self.clip]) for level in self.levels],
-            "current_vision_pos_embeds": [_rows(level[t][self.clip]) for level in self.positions],
-            "feat_sizes": [(level.shape[-2], level.shape[-1]) for level in self.levels],
-        }
+def object_maps(model: SAM2Base, images: Tensor, clip: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+    """Features and positions at every level, [O, C, h, w] each, of images [N, 3, S, S] and ``clip`` [O]."""
+    output = model.forward_image(images.contiguous(memory_format=torch.channels_last))
+    return [level[clip] for level in output["backbone_fpn"]], [level[clip] for level in output["vision_pos_enc"]]
 
 
 def _rows(maps: Tensor) -> Tensor:
@@ -114,19 +101,21 @@ def first_prompt(masks: Tensor, kind: str, rng: np.random.Generator, jitter: flo
 
 
 def track(
-    model: SAM2Base, frame: dict[str, Any], t: int, prompt: dict[str, Any], outputs: Outputs
+    model: SAM2Base, clips: Clips, t: int, prompt: dict[str, Any], outputs: Outputs
 ) -> tuple[dict[str, Any], Tensor, Tensor, Tensor]:
-    """``SAM2Base.track_step``, which in training mode hides what the losses need.
+    """``SAM2Base.track_step`` in frame ``t``, which in training mode hides what the losses need.
 
     Returns its output with the new memory, the logits [O, M, h, w] of every mask, their IoUs and the object scores.
     """
-    prompts = {"point_inputs": None, "mask_inputs": None} | prompt
+    prompts = {"point_inputs": None, "mask_inputs": None} | (prompt if t == 0 else {})
+    maps, positions = object_maps(model, clips.images[t], clips.clip)
+    rows, sizes = [_rows(level) for level in maps], [(level.shape[-2], level.shape[-1]) for level in maps]
     current, answer, _, _ = model._track_step(
         t,
         t == 0,
-        frame["current_vision_feats"],
-        frame["current_vision_pos_embeds"],
-        frame["feat_sizes"],
+        rows,
+        [_rows(level) for level in positions],
+        sizes,
         prompts["point_inputs"],
         prompts["mask_inputs"],
         outputs,
@@ -135,8 +124,6 @@ def track(
         prev_sam_mask_logits=None,
     )
     masks, _, ious, _, best, current["obj_ptr"], score = answer
-    model._encode_memory_in_output(
-        frame["current_vision_feats"], frame["feat_sizes"], prompts["point_inputs"], True, best, score, current
-    )
+    model._encode_memory_in_output(rows, sizes, prompts["point_inputs"], True, best, score, current)
     current["pred_masks_high_res"] = best
     return current, masks, ious, score

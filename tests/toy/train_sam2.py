@@ -4,8 +4,9 @@ The recipe is SAM 2's (Ravi et al. 2024, section D): the losses of every frame o
 prompted; clicks that correct the last answer on stills.
 """
 
-import argparse
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +21,12 @@ from tests.toy.evaluate_sam2 import evaluate_stills, evaluate_videos
 from tests.toy.sam2_clips import (
     CLEARLY_VISIBLE,
     VIDEO_FRAMES,
-    Features,
     boxes_of,
     first_prompt,
     labelled,
     make_clips,
     no_outputs,
+    object_maps,
     random_points,
     track,
 )
@@ -36,19 +37,46 @@ FOLDER = Path(__file__).parent / "sam2"
 SEED = 0
 STILL_BATCH, STILL_OBJECTS = 8, 24
 CLIP_BATCH, CLIP_OBJECTS = 4, 8
-STILLS_EVERY = 6
 VIDEOS, PICTURES = 60, 100
 
+Window = Callable[[int, int, np.random.Generator], list[Scene]]
+"""Some frames of the clip of a seed, in a size."""
+Weigh = Callable[[Tensor, Tensor], Tensor]
+"""The part that each pixel has in the BCE, [O, S, S], given the masks of the objects and the clips they are in."""
 
-def loss_at(model: SAM2Base, step: int, steps: int) -> Tensor:
-    """Small stills at first, then small clips, then clips at the model's own size, with stills in between."""
-    progress = step / steps
-    size = SIZE // 2 if progress < 0.65 else SIZE
+
+@dataclass(frozen=True)
+class Unfinished(Schedule):
+    """A schedule that ends while the rate still decays towards step ``decay_steps``."""
+
+    decay_steps: int = 1
+
+    def factor(self, step: int) -> float:
+        return Schedule(self.decay_steps, self.learning_rate, self.warmup).factor(step)
+
+
+FIRST = Unfinished(1286, 8e-4, decay_steps=1500)
+SECOND, SECOND_SEED = Schedule(480, 3e-4, warmup=20), 500_000
+
+
+def first_loss(model: SAM2Base, step: int) -> Tensor:
+    """Small stills at first, then small short clips, then clips at the model's own size, with stills in between."""
+    size = SIZE // 2 if step < 975 else SIZE
     set_image_size(model, size)
-    if progress < 0.22 or step % STILLS_EVERY == 0:
-        return stills_loss(model, step * STILL_BATCH, size, choosing=progress < 0.12)
-    longest = 5 if progress < 0.45 else 8
-    return clips_loss(model, step * CLIP_BATCH, size, 2 + step % (longest - 1), choosing=progress < 0.35)
+    if step < 330 or step % (6 if step < 990 else 3) == 0:
+        return stills_loss(model, step * STILL_BATCH, size, balanced if step < 180 else even)
+    longest = 5 if step < 675 else 8
+    window = short_window(2 + step % (longest - 1))
+    return clips_loss(model, step * CLIP_BATCH, size, window, longest, balanced if step < 525 else even)
+
+
+def second_loss(model: SAM2Base, step: int) -> Tensor:
+    """Pictures and longer clips at the model's own size, so that it learns to stay on an object that others touch."""
+    set_image_size(model, SIZE)
+    seed = SECOND_SEED + step * STILL_BATCH
+    if step % 3 == 0:
+        return stills_loss(model, seed, SIZE, wary)
+    return clips_loss(model, seed, SIZE, first_frames(3 + step % 11), 5, wary)
 
 
 def set_image_size(model: SAM2Base, size: int) -> None:
@@ -105,12 +133,12 @@ def _look_where_it_was(model: SAM2Base) -> None:
                 projection.bias[first : first + 6] = 2.4
 
 
-def stills_loss(model: SAM2Base, seed: int, size: int, choosing: bool) -> Tensor:
+def stills_loss(model: SAM2Base, seed: int, size: int, weigh: Weigh) -> Tensor:
     """Prompt every object of some pictures by a click and by a box, then by a click that corrects an answer."""
     rng = np.random.default_rng([seed, 3])
     clips = make_clips([[scene(seed + i, size)] for i in range(STILL_BATCH)], rng, STILL_OBJECTS)
-    truth, weights = clips.masks[0], choosing_weights(clips.masks[0], clips.clip) if choosing else None
-    features = [level[0][clips.clip] for level in Features(model, clips).levels]
+    truth, weights = clips.masks[0], weigh(clips.masks[0], clips.clip)
+    features, _ = object_maps(model, clips.images[0], clips.clip)
     features[-1] = features[-1] + model.no_mem_embed.reshape(1, -1, 1, 1)
 
     def prompted(prompt: dict[str, Tensor], logits: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -151,45 +179,55 @@ def _corrected(prompt: dict[str, Tensor], logits: Tensor, truth: Tensor, rng: np
     }
 
 
-def clips_loss(model: SAM2Base, seed: int, size: int, frames: int, choosing: bool) -> Tensor:
-    """Prompt some objects of some clips in the first frame, by mask or box or click, and follow them."""
+def clips_loss(model: SAM2Base, seed: int, size: int, window: Window, learned: int, weigh: Weigh) -> Tensor:
+    """Prompt some objects of some clips in the first frame, by mask or box or click, and follow them.
+
+    Only the last ``learned`` frames have losses and gradients.
+    """
     rng = np.random.default_rng([seed, 4])
-    clips = make_clips([_window(seed + i, size, frames, rng) for i in range(CLIP_BATCH)], rng, CLIP_OBJECTS)
-    features = Features(model, clips)
-    outputs = no_outputs()
+    clips = make_clips([window(seed + i, size, rng) for i in range(CLIP_BATCH)], rng, CLIP_OBJECTS)
     prompt = first_prompt(clips.masks[0], str(rng.choice(["mask", "box", "click"], p=[0.5, 0.4, 0.1])), rng, 0.04)
-    losses = []
-    for t in range(frames):
-        current, masks, ious, score = track(model, features.at(t), t, prompt if t == 0 else {}, outputs)
+    outputs, losses, first = no_outputs(), [], len(clips.masks) - learned
+    for t, truth in enumerate(clips.masks):
+        with torch.set_grad_enabled(t >= first):
+            current, masks, ious, score = track(model, clips, t, prompt, outputs)
         outputs["non_cond_frame_outputs" if t else "cond_frame_outputs"][t] = current
-        if t or "mask_inputs" not in prompt:
-            weights = choosing_weights(clips.masks[t], clips.clip) if choosing else None
-            losses.append(_frame_loss(masks, ious, score, clips.masks[t], weights))
+        if t >= first and (t or "mask_inputs" not in prompt):
+            losses.append(_frame_loss(masks, ious, score, truth, weigh(truth, clips.clip)))
     return torch.stack(losses).mean()
 
 
-def _window(seed: int, size: int, frames: int, rng: np.random.Generator) -> list[Scene]:
+def short_window(frames: int) -> Window:
     """Consecutive frames of a clip: mostly its end, where what leaves has left."""
-    length = int(rng.integers(max(frames, 8), VIDEO_FRAMES + 1))
-    clip = video(seed, length, size, leaving=0.5)
-    start = int(rng.integers(0, length - frames + 1)) if rng.random() < 0.5 else length - frames
-    return clip[start : start + frames]
+
+    def window(seed: int, size: int, rng: np.random.Generator) -> list[Scene]:
+        length = int(rng.integers(max(frames, 8), VIDEO_FRAMES + 1))
+        clip = video(seed, length, size, leaving=0.5)
+        start = int(rng.integers(0, length - frames + 1)) if rng.random() < 0.5 else length - frames
+        return clip[start : start + frames]
+
+    return window
 
 
-def _frame_loss(masks: Tensor, ious: Tensor, score: Tensor, truth: Tensor, weights: Tensor | None) -> Tensor:
+def first_frames(frames: int) -> Window:
+    """The first frames of clips as long and a little more crowded than the held-out ones."""
+    return lambda seed, size, _: video(seed, VIDEO_FRAMES, size, max_objects=5, leaving=0.4)[:frames]
+
+
+def _frame_loss(masks: Tensor, ious: Tensor, score: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
     """No mask loss where the object is hidden, or is taken to be: its logits are constant then."""
     counted = (truth.any((-2, -1)) & (score[:, 0] > 0)).float()
     return mask_loss(upsampled(masks), ious, truth, counted, weights) + presence_loss(score, truth)
 
 
-def mask_loss(logits: Tensor, ious: Tensor, truth: Tensor, counted: Tensor, weights: Tensor | None = None) -> Tensor:
+def mask_loss(logits: Tensor, ious: Tensor, truth: Tensor, counted: Tensor, weights: Tensor) -> Tensor:
     """Mean over the ``counted`` objects (float [O]) of 5 BCE + dice + L1 of the predicted IoU, for every mask token.
 
     logits: [O, M, h, w]; ious: [O, M]; truth: [O, S, S] bool; weights: [O, S, S], each pixel's part in the BCE.
     """
     target = _resized(truth.float(), logits).expand_as(logits)
     bce = binary_cross_entropy_with_logits(logits, target, reduction="none")
-    bce = (bce if weights is None else bce * _resized(weights, logits)).mean((-2, -1))
+    bce = (bce * _resized(weights, logits)).mean((-2, -1))
     share = logits.sigmoid()
     dice = 1 - (2 * (share * target).sum((-2, -1)) + 1) / ((share + target).sum((-2, -1)) + 1)
     with torch.no_grad():
@@ -203,16 +241,29 @@ def _resized(maps: Tensor, like: Tensor) -> Tensor:
     return interpolate(maps[:, None], like.shape[-2:], mode="area")
 
 
-def choosing_weights(masks: Tensor, clip: Tensor) -> Tensor:
-    """Weights, [O, S, S], by which the object, the other objects and the background count alike, however small.
+def even(masks: Tensor, clip: Tensor) -> Tensor:
+    """All pixels count alike."""
+    return torch.ones(masks.shape)
+
+
+def wary(masks: Tensor, clip: Tensor) -> Tensor:
+    """The pixels of the clip's other objects count more, since there the model errs."""
+    return 1 + 3 * _others(masks, clip)
+
+
+def balanced(masks: Tensor, clip: Tensor) -> Tensor:
+    """The object, the other objects and the background count alike, however small.
 
     With equal weights a model starts by segmenting everything, and takes long to notice the prompts and memories.
     """
-    truth = masks.float()
-    same_clip = (clip[:, None] == clip[None]).float()
-    objects = torch.einsum("op,phw->ohw", same_clip, truth)
-    regions = torch.stack([truth, objects - truth, 1 - objects])
+    own, others = masks.float(), _others(masks, clip)
+    regions = torch.stack([own, others, 1 - own - others])
     return (regions / regions.mean((-2, -1), keepdim=True).clamp(min=1e-3)).sum(0) / len(regions)
+
+
+def _others(masks: Tensor, clip: Tensor) -> Tensor:
+    same_clip = (clip[:, None] == clip[None]).float()
+    return torch.einsum("op,phw->ohw", same_clip, masks.float()) - masks.float()
 
 
 def presence_loss(score: Tensor, truth: Tensor) -> Tensor:
@@ -229,18 +280,16 @@ def upsampled(logits: Tensor) -> Tensor:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=2000)
-    steps = parser.parse_args().steps
     torch.set_num_threads(1)
-    model = fresh_model()
-    seconds = train(model, lambda step: loss_at(model, step, steps), Schedule(steps, 8e-4), Path("out/train/sam2.pt"))
+    model, folder = fresh_model(), Path("out/train")
+    seconds = train(model, lambda step: first_loss(model, step), FIRST, folder / "sam2.pt")
+    seconds += train(model, lambda step: second_loss(model, step), SECOND, folder / "sam2-second.pt")
     model.half().float()
     save_file({name: tensor.half() for name, tensor in model.state_dict().items()}, FOLDER / "model.safetensors")
     report = {
-        "command": f"python -m tests.toy.train_sam2 --steps {steps}",
+        "command": "python -m tests.toy.train_sam2",
         "seed": SEED,
-        "steps": steps,
+        "steps": FIRST.steps + SECOND.steps,
         "minutes": round(seconds / 60),
         "held_out": {
             f"{VIDEOS} videos from a mask": evaluate_videos(model, "mask", VIDEOS),
