@@ -26,7 +26,7 @@ class Function:
     def __init__(self, name: str, environment: Mapping[str, str]) -> None:
         self._main = _import(ROOT / "functions" / name / "main.py")
         self.log = io.StringIO()
-        logger = nuclio_sdk.Logger("DEBUG", name)
+        logger = nuclio_sdk.Logger("DEBUG", f"{name}-{id(self)}")  # loggers of one name share their handlers
         logger.set_handler("default", self.log, nuclio_sdk.logger.HumanReadableFormatter())
         self.context = nuclio_sdk.Context(logger)
         with pytest.MonkeyPatch.context() as patch:
@@ -37,8 +37,9 @@ class Function:
             self._main.init_context(self.context)
 
     def post(self, body: object) -> nuclio_sdk.Response:
-        """The response to a body: a dict as Nuclio parses JSON, bytes for anything else."""
-        response = self._main.handler(self.context, nuclio_sdk.Event(body=body))
+        """The response to a body: what Nuclio parses from JSON, or bytes for anything else."""
+        parsed = body if isinstance(body, bytes) else json.loads(json.dumps(body))
+        response = self._main.handler(self.context, nuclio_sdk.Event(body=parsed))
         assert isinstance(response.body, str), "Nuclio would base64 anything else"
         assert response.content_type == "application/json"
         return response

@@ -169,7 +169,11 @@ def test_pictures_of_extreme_forms_are_answered(
         "interactor": {"pos_points": [[hw[1] / 2, hw[0] / 2]]},
         "tracker": {"shapes": [{"type": "rectangle", "points": [0, 0, hw[1], hw[0]]}]},
     }
-    assert function.post(good_request(kind, image) | inside[kind]).status_code == 200
+    body = good_request(kind, image) | inside[kind]
+    if kind == "interactor" and max(hw) > 1000:
+        refused(function, body, "image")  # SAM keeps proportions: of the short side nothing would be left
+    else:
+        assert function.post(body).status_code == 200
 
 
 def refused(function: Function, body: object, field: str) -> None:
