@@ -147,6 +147,7 @@ deploy_function() {
 remember() {
     local current
     current=$(current_of "$1")
+    cmp -s "$2" "$current" && return # the same once more, after its container was lost
     [[ ! -f $current ]] || mv "$current" "$(previous_of "$1")"
     cp "$2" "$current"
     remove_old_images "$1"

@@ -162,6 +162,17 @@ def test_rollback_and_forward_again(machine: Machine) -> None:
         assert [_image(deployed) for deployed in machine.deployed()] == [f"promptable-sam2-tracker:cpu-{expected}"]
 
 
+def test_a_lost_container_is_started_again_and_what_was_before_stays_known(machine: Machine, tmp_path: Path) -> None:
+    for image in ("aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb"):
+        machine.built(image)
+        machine.deploy("sam2-tracker", "--cpu")
+    (tmp_path / "container.sam2-tracker").write_text("")
+    assert machine.deploy("sam2-tracker", "--cpu").status == 0
+    assert len(machine.calls("nuctl deploy")) == 1
+    machine.start("rollback", "sam2-tracker")
+    assert [_image(deployed) for deployed in machine.deployed()] == ["promptable-sam2-tracker:cpu-aaaaaaaaaaaa"]
+
+
 def test_a_rollback_that_fails_leaves_the_present_one(machine: Machine) -> None:
     for image in ("aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb"):
         machine.built(image)
