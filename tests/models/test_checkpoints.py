@@ -1,7 +1,8 @@
 """Weights are found by name or folder, verified, and never unpickled into code."""
 
-import hashlib
 import pickle
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,7 @@ def test_safetensors_and_pickled_tensors_are_read_as_float32(tmp_path: Path) -> 
 def test_a_wrong_hash_is_refused_and_the_right_one_accepted(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     save_file({"weight": torch.zeros(1)}, path)
-    right = hashlib.sha256(path.read_bytes()).hexdigest()
+    right = sha256(path.read_bytes()).hexdigest()
     assert "weight" in load_state_dict(path, right)
     assert fingerprint(path) == right[:16]
     with pytest.raises(ValueError, match="SHA-256"):
@@ -85,12 +86,17 @@ def test_a_download_is_kept_and_not_repeated(tmp_path: Path, monkeypatch: pytest
         asked.append((url, hash_prefix))
         Path(target).write_bytes(b"weights")
 
+    sources = {name: replace(OFFICIAL[name], sha256=sha256(b"weights").hexdigest()) for name in ("vit_b", "swin-t")}
+    monkeypatch.setattr(checkpoints, "OFFICIAL", sources)
     monkeypatch.setattr(torch.hub, "download_url_to_file", fetch)
     (first,) = checkpoints.download("vit_b", tmp_path / "new")
     assert checkpoints.download("vit_b", tmp_path / "new") == [first]
-    assert asked == [(OFFICIAL["vit_b"].url, OFFICIAL["vit_b"].sha256)]
+    assert asked == [(sources["vit_b"].url, sources["vit_b"].sha256)]
     assert first.read_bytes() == b"weights"
     names = [file.name for file in checkpoints.download("swin-t", tmp_path)]
     assert names == ["groundingdino_swint_ogc.pth", "vocab.txt"]
+    first.write_bytes(b"broken")
+    with pytest.raises(ValueError, match="damaged"):
+        checkpoints.download("vit_b", tmp_path / "new")
     with pytest.raises(ValueError, match=r"vit_z.*swin-t"):
         checkpoints.download("vit_z", tmp_path)

@@ -76,6 +76,7 @@ BERT_VOCABULARY = Download(
 WEIGHTS_FILE = "model.safetensors"
 _CONFIG_FILES = ("config.json", "config.yaml")
 _FINGERPRINT_DIGITS = 16
+_READABLE = 0o644  # torch.hub leaves downloads to their owner alone
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def _official(model: str, weights_dir: Path) -> ModelFiles:
 def download(model: str, weights_dir: Path) -> list[Path]:
     """Fetch what an official model needs into ``weights_dir``, with a progress bar; files that are there are kept.
 
-    Raises ValueError for an unknown name, RuntimeError on a wrong hash.
+    Raises ValueError for an unknown name or a damaged file, RuntimeError for a damaged download.
     """
     if model not in OFFICIAL:
         raise ValueError(f"unknown model {model!r}: expected one of {', '.join(OFFICIAL)}")
@@ -132,6 +133,9 @@ def download(model: str, weights_dir: Path) -> list[Path]:
 def _fetch(source: Download, target: Path) -> Path:
     if not target.is_file():
         torch.hub.download_url_to_file(source.url, str(target), hash_prefix=source.sha256)
+        target.chmod(_READABLE)
+    elif sha256_of(target) != source.sha256:
+        raise ValueError(f"{target} is damaged or not the official file: remove it and download it again")
     return target
 
 
