@@ -25,8 +25,10 @@ from promptable.models.checkpoints import OFFICIAL
 from promptable.models.grounding_dino import GroundingDINO, load, preprocess
 from promptable.models.grounding_dino_build import SWIN_B, SWIN_T, GroundingDinoConfig
 from tests.models.tiny_grounding_dino import BERT, CONFIG, tiny_model, word_tokenizer
+from tests.toy.evaluate_grounding_dino import evaluate
 
 NoiseImage = Callable[[int, int], NDArray[np.uint8]]
+TOY = Path(__file__).parents[1] / "toy/grounding-dino"
 PROMPTS = ["red circle", "blue circle", "cargo", "the red stars"]
 
 
@@ -243,3 +245,9 @@ def test_other_official_models_are_refused(tmp_path: Path) -> None:
     (tmp_path / OFFICIAL["vit_b"].file_name).touch()
     with pytest.raises(ValueError, match="'vit_b' is not a Grounding DINO"):
         load("vit_b", tmp_path, "cpu")
+
+
+def test_the_trained_toy_finds_what_its_prompts_name() -> None:
+    (figures,) = evaluate(load(str(TOY), TOY, "cpu"), [0.35], count=12)
+    assert figures.f1 >= 0.85
+    assert figures.mean_iou >= 0.75
