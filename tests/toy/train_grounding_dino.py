@@ -80,7 +80,7 @@ class Outputs:
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--lessons", type=int, default=1500, help="steps of pretrain_swin")
-    arguments.add_argument("--steps", type=int, default=2000, help="steps of the whole detector")
+    arguments.add_argument("--steps", type=int, default=2300, help="steps of the whole detector")
     arguments.add_argument("--resume-folder", type=Path, default=Path("out/train"))
     options = arguments.parse_args()
     torch.set_num_threads(1)
