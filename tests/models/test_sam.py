@@ -15,6 +15,7 @@ from segment_anything.modeling import Sam
 from promptable.errors import BadRequestError
 from promptable.models.sam import PRESETS, SamConfig, SamSegmenter, build, load
 from promptable.models.segmenter import Prediction, Prompt
+from tests.toy.evaluate_sam import evaluate
 
 NoiseImage = Callable[[int, int], NDArray[np.uint8]]
 
@@ -214,3 +215,12 @@ def test_a_config_is_read_as_it_was_written(tmp_path: Path, tiny_sam_config: Sam
     file = tmp_path / "config.json"
     file.write_text(json.dumps(asdict(tiny_sam_config)))
     assert SamConfig.from_json(file) == tiny_sam_config
+
+
+def test_the_toy_checkpoint_segments_scenes_it_has_not_seen() -> None:
+    folder = Path(__file__).parents[1] / "toy" / "sam"
+    figures = evaluate(load(str(folder), folder, "cpu"), count=12)
+    assert figures.click_iou > 0.8
+    assert figures.box_iou > 0.85
+    assert figures.refined_iou > figures.click_iou
+    assert figures.score_error < 0.1

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from promptable.models.sam import load
 from promptable.models.segmenter import ImageFeatures, Prediction, Prompt, Segmenter
+from promptable.models.segmenters import load
 from tests.toy.scenes import scenes
 
 FIRST_SEED = 10_000_000

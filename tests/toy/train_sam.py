@@ -1,15 +1,18 @@
 """Train the toy SAM on generated scenes: ``python -m tests.toy.train_sam``. A second call goes on where one stopped."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 from segment_anything.modeling import Sam
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from promptable.models.sam import SamConfig, build
+from promptable.models.sam import SamConfig, build, load
+from tests.toy.evaluate_sam import evaluate
 from tests.toy.sam_prompts import Prompts, correct, draw_boxes, draw_clicks
 from tests.toy.scenes import Scene, scene
 from tests.toy.training import Schedule, train
@@ -27,10 +30,11 @@ CONFIG = SamConfig(
     decoder_mlp_dim=256,
 )
 SEED = 0
-SCHEDULE = Schedule(steps=2400, learning_rate=8e-4, warmup=150)
+SCHEDULE = Schedule(steps=4000, learning_rate=1e-3, warmup=150)
 RESUME_FILE = Path("out/train/sam.pt")
+FOLDER = Path(__file__).parent / "sam"
 
-_PICTURES = 8
+_PICTURES, _MOST_OBJECTS = 6, 10
 _CLICKS, _CLICKS_BESIDE, _BOXES = 3, 1, 2
 _MOST_CORRECTIONS = 4
 _STRIDE = CONFIG.patch_size // 4
@@ -38,10 +42,15 @@ _STRIDE = CONFIG.patch_size // 4
 
 @dataclass(frozen=True)
 class Answers:
-    """Logits of all four mask tokens, float32 [N, 4, h, w], and their predicted IoU, float32 [N, 4]."""
+    """What the decoder makes of N prompts.
+
+    Logits of all four mask tokens, float32 [N, 4, h, w], and their predicted IoU, float32 [N, 4]; and the upscaled
+    embedding that the masks are made from, float32 [N, C, h, w].
+    """
 
     logits: Tensor
     scores: Tensor
+    upscaled: Tensor
 
     def loss(self, coverage: Tensor) -> Tensor:
         """Cross-entropy, Dice loss (for objects only) and squared error of the predicted IoU, for every token alike."""
@@ -61,21 +70,26 @@ def _iou(found: Tensor, truth: Tensor) -> Tensor:
 
 
 def new_model() -> Sam:
-    """The untrained model. Two changes to the usual random start let the prompts find their place in the picture early:
-    a finer positional code, and attention between prompt and picture whose queries and keys begin alike."""
+    """The untrained model, with a ``colour_probe`` of the upscaled embedding that only the training uses.
+
+    Two changes to the usual random start let the prompts find their place in the picture early: a finer positional
+    code, and attention between prompt and picture whose queries and keys begin alike.
+    """
     torch.manual_seed(SEED)
     model = build(CONFIG)
     model.prompt_encoder.pe_layer.positional_encoding_gaussian_matrix.mul_(2)
     for layer in model.mask_decoder.transformer.layers:
         for attention in (layer.cross_attn_token_to_image, layer.cross_attn_image_to_token):
             attention.q_proj.load_state_dict(attention.k_proj.state_dict())
+    model.colour_probe = nn.Conv2d(CONFIG.prompt_embed_dim // 8, 3, 1)
+    nn.init.normal_(model.colour_probe.weight)
     return model
 
 
 def loss_at(model: Sam, step: int) -> Tensor:
     """Clicks and boxes on a few new scenes, then further clicks that correct the answers to the ones or the others."""
     rng = np.random.default_rng([SEED, step])
-    scenes = [scene(step * _PICTURES + i) for i in range(_PICTURES)]
+    scenes = [scene(step * _PICTURES + i, max_objects=_MOST_OBJECTS) for i in range(_PICTURES)]
     features = _encode(model, scenes)
     first = draw_clicks(scenes, _STRIDE, _CLICKS, _CLICKS_BESIDE, rng), draw_boxes(scenes, _STRIDE, _BOXES, rng)
     answers = [_decode(model, features, prompts) for prompts in first]
@@ -85,13 +99,26 @@ def loss_at(model: Sam, step: int) -> Tensor:
     corrections = correct(first[corrected], previous, _STRIDE, int(rng.integers(1, _MOST_CORRECTIONS + 1)), rng)
     answers.append(_decode(model, features, corrections))
     losses = [answer.loss(prompts.coverage) for answer, prompts in zip(answers, (*first, corrections), strict=True)]
-    return torch.stack(losses).sum()
+    return torch.stack(losses).sum() + _colour_loss(model, answers[0], first[0], scenes)
+
+
+def _colour_loss(model: Sam, answers: Answers, prompts: Prompts, scenes: list[Scene]) -> Tensor:
+    """Squared error of the colours that the probe reads from the upscaled embedding.
+
+    Without it the embedding tells objects from background early, but very late one object from another that it touches.
+    """
+    colours = functional.avg_pool2d(_pixels(model, scenes), _STRIDE)
+    return 4 * functional.mse_loss(model.colour_probe(answers.upscaled), colours[prompts.picture])
 
 
 def _encode(model: Sam, scenes: list[Scene]) -> Tensor:
     """Image embeddings, float32 [pictures, C, h, w]."""
-    pixels = torch.from_numpy(np.stack([scene.image for scene in scenes])).permute(0, 3, 1, 2)
-    return model.image_encoder(model.preprocess(pixels.float()))
+    return model.image_encoder(_pixels(model, scenes))
+
+
+def _pixels(model: Sam, scenes: list[Scene]) -> Tensor:
+    """The pictures as the encoder takes them, float32 [pictures, 3, H, W] around zero."""
+    return model.preprocess(torch.from_numpy(np.stack([scene.image for scene in scenes])).permute(0, 3, 1, 2).float())
 
 
 def _decode(model: Sam, features: Tensor, prompts: Prompts) -> Answers:
@@ -104,19 +131,39 @@ def _decode(model: Sam, features: Tensor, prompts: Prompts) -> Answers:
     if prompts.with_logits is not None:
         no_mask = model.prompt_encoder.no_mask_embed.weight[..., None, None]
         dense = torch.where(prompts.with_logits[:, None, None, None], dense, no_mask)
+    upscaled: list[Tensor] = []
+    hook = model.mask_decoder.output_upscaling.register_forward_hook(lambda *call: upscaled.append(call[-1]))
     logits, scores = model.mask_decoder.predict_masks(
         image_embeddings=torch.zeros_like(features[:1]),
         image_pe=model.prompt_encoder.get_dense_pe(),
         sparse_prompt_embeddings=sparse,
         dense_prompt_embeddings=dense + features[prompts.picture],
     )
-    return Answers(logits, scores)
+    hook.remove()
+    return Answers(logits, scores, upscaled[0])
 
 
 def main() -> None:
     torch.set_num_threads(1)
     model = new_model()
-    train(model, lambda step: loss_at(model, step), SCHEDULE, RESUME_FILE)
+    seconds = train(model, lambda step: loss_at(model, step), SCHEDULE, RESUME_FILE)
+    _write(model, FOLDER)
+    report = {
+        "command": "python -m tests.toy.train_sam",
+        "seed": SEED,
+        "steps": SCHEDULE.steps,
+        "minutes": round(seconds / 60),
+        "held_out": asdict(evaluate(load(str(FOLDER), FOLDER, "cpu"))),
+    }
+    (FOLDER / "training.json").write_text(json.dumps(report, indent=2) + "\n")
+
+
+def _write(model: Sam, folder: Path) -> None:
+    """The model folder that ``promptable.models.sam.load`` reads, with weights in half precision."""
+    folder.mkdir(exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(asdict(CONFIG), indent=2) + "\n")
+    weights = {name: tensor.half() for name, tensor in model.state_dict().items() if "colour_probe" not in name}
+    save_file(weights, folder / "model.safetensors")
 
 
 if __name__ == "__main__":
