@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor
 
-from tests.toy.scenes import Scene
+from tests.toy.scenes import COLOURS, Scene
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 VIDEO_FRAMES = 16
@@ -25,12 +25,13 @@ class Clips:
     """Some clips of equal length and some of their objects.
 
     images: float32 [T, N, 3, S, S], normalised. clip: int64 [O], which of the N clips each object is in.
-    masks: bool [T, O, S, S], the visible part of each object.
+    masks: bool [T, O, S, S], the visible part of each object. colours: int64 [O], indices into ``COLOURS``.
     """
 
     images: Tensor
     clip: Tensor
     masks: Tensor
+    colours: Tensor
 
 
 def make_clips(videos: Sequence[Sequence[Scene]], rng: np.random.Generator, max_objects: int) -> Clips:
@@ -44,7 +45,9 @@ def make_clips(videos: Sequence[Sequence[Scene]], rng: np.random.Generator, max_
     chosen = [candidates[i] for i in rng.permutation(len(candidates))[:max_objects]]
     images = np.stack([[frame.image for frame in frames] for frames in zip(*videos, strict=True)])
     masks = np.stack([[videos[n][t].objects[i].mask for n, i in chosen] for t in range(len(videos[0]))])
-    return Clips(normalised(images), torch.tensor([n for n, _ in chosen]), torch.from_numpy(masks))
+    names = [videos[n][0].objects[i].label.split()[0] for n, i in chosen]
+    colours = torch.tensor([list(COLOURS).index(name) for name in names])
+    return Clips(normalised(images), torch.tensor([n for n, _ in chosen]), torch.from_numpy(masks), colours)
 
 
 def normalised(images: NDArray[np.uint8]) -> Tensor:

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 from sam2.modeling.sam2_base import SAM2Base
-from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits, interpolate
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, interpolate
 
 from promptable.models.sam2_build import build_architecture
 from tests.toy.evaluate_sam2 import evaluate_stills, evaluate_videos
@@ -30,7 +30,7 @@ from tests.toy.sam2_clips import (
     random_points,
     track,
 )
-from tests.toy.scenes import SIZE, Scene, scene, video
+from tests.toy.scenes import COLOURS, SIZE, Scene, scene, video
 from tests.toy.training import Schedule, train
 
 FOLDER = Path(__file__).parent / "sam2"
@@ -55,8 +55,21 @@ class Unfinished(Schedule):
         return Schedule(self.decay_steps, self.learning_rate, self.warmup).factor(step)
 
 
+class Student(nn.Module):
+    """The model, and readers of an object's colour from its features, which are thrown away after the training."""
+
+    def __init__(self, sam2: SAM2Base) -> None:
+        super().__init__()
+        self.sam2 = sam2
+        widths = {"pixels": 16, "places": 128, "tokens": 128, "pointers": 128}
+        self.hints = nn.ModuleDict({name: nn.Linear(width, len(COLOURS)) for name, width in widths.items()})
+
+
 FIRST = Unfinished(1286, 8e-4, decay_steps=1500)
-SECOND, SECOND_SEED = Schedule(480, 3e-4, warmup=20), 500_000
+SECOND, SECOND_SEED = Schedule(600, 8e-4, warmup=50), 300_000
+THIRD, THIRD_SEED = Schedule(480, 5e-4, warmup=20), 500_000
+FOURTH, FOURTH_SEED = Unfinished(594, 8e-4, warmup=30, decay_steps=700), 700_000
+FIFTH, FIFTH_SEED = Schedule(400, 5e-4, warmup=20), 800_000
 
 
 def first_loss(model: SAM2Base, step: int) -> Tensor:
@@ -71,12 +84,41 @@ def first_loss(model: SAM2Base, step: int) -> Tensor:
 
 
 def second_loss(model: SAM2Base, step: int) -> Tensor:
-    """Pictures and longer clips at the model's own size, so that it learns to stay on an object that others touch."""
-    set_image_size(model, SIZE)
-    seed = SECOND_SEED + step * STILL_BATCH
-    if step % 3 == 0:
-        return stills_loss(model, seed, SIZE, wary)
-    return clips_loss(model, seed, SIZE, first_frames(3 + step % 11), 5, wary)
+    """Crowded stills, so that it learns to tell an object from the others that touch it."""
+    size = 2 * SIZE // 3
+    set_image_size(model, size)
+    return stills_loss(model, SECOND_SEED + step * STILL_BATCH, size, wary, max_objects=9)
+
+
+def third_loss(model: SAM2Base, step: int) -> Tensor:
+    """Longer clips, in the end at the model's own size, with stills in between."""
+    size = 2 * SIZE // 3 if step < 0.85 * THIRD.steps else SIZE
+    set_image_size(model, size)
+    seed = THIRD_SEED + step * STILL_BATCH
+    if step % 4 == 0:
+        return stills_loss(model, seed, size, wary)
+    return clips_loss(model, seed, size, first_frames(3 + step % 11), 5, wary)
+
+
+def fourth_loss(student: Student, step: int) -> Tensor:
+    """Crowded stills, then clips as well, with the colours as hints."""
+    model, size = student.sam2, 2 * SIZE // 3
+    set_image_size(model, size)
+    seed = FOURTH_SEED + step * STILL_BATCH
+    if step < 250 or step % 3 == 0:
+        return stills_loss(model, seed, size, wary, 9, student.hints)
+    return clips_loss(model, seed, size, first_frames(3 + step % 11), 5, wary, student.hints)
+
+
+def fifth_loss(student: Student, step: int) -> Tensor:
+    """Clips in which more objects move faster, with crowded stills in between; in the end at the model's own size."""
+    model = student.sam2
+    size = 2 * SIZE // 3 if step < 0.82 * FIFTH.steps else SIZE
+    set_image_size(model, size)
+    seed = FIFTH_SEED + step * STILL_BATCH
+    if step % 4 == 0:
+        return stills_loss(model, seed, size, wary, 9, student.hints)
+    return clips_loss(model, seed, size, lively_frames(3 + step % 9), 6, wary, student.hints)
 
 
 def set_image_size(model: SAM2Base, size: int) -> None:
@@ -133,17 +175,23 @@ def _look_where_it_was(model: SAM2Base) -> None:
                 projection.bias[first : first + 6] = 2.4
 
 
-def stills_loss(model: SAM2Base, seed: int, size: int, weigh: Weigh) -> Tensor:
+def stills_loss(
+    model: SAM2Base, seed: int, size: int, weigh: Weigh, max_objects: int = 6, hints: nn.ModuleDict | None = None
+) -> Tensor:
     """Prompt every object of some pictures by a click and by a box, then by a click that corrects an answer."""
     rng = np.random.default_rng([seed, 3])
-    clips = make_clips([[scene(seed + i, size)] for i in range(STILL_BATCH)], rng, STILL_OBJECTS)
+    clips = make_clips([[scene(seed + i, size, max_objects)] for i in range(STILL_BATCH)], rng, STILL_OBJECTS)
     truth, weights = clips.masks[0], weigh(clips.masks[0], clips.clip)
     features, _ = object_maps(model, clips.images[0], clips.clip)
     features[-1] = features[-1] + model.no_mem_embed.reshape(1, -1, 1, 1)
 
     def prompted(prompt: dict[str, Tensor], logits: Tensor | None) -> tuple[Tensor, Tensor]:
-        masks, ious, score = decode(model, features, prompt, logits)
+        masks, ious, tokens, score = decode(model, features, prompt, logits)
         loss = mask_loss(upsampled(masks), ious, truth, torch.ones(len(truth)), weights)
+        if hints is not None:
+            loss = loss + 0.3 * cross_entropy(
+                hints["tokens"](tokens).movedim(-1, 1), clips.colours[:, None].expand(-1, 4)
+            )
         return loss + 0.2 * presence_loss(score, truth), masks[:, :1].detach().clamp(-32, 32)
 
     click = labelled(random_points(truth, rng)[:, None], 1)
@@ -151,18 +199,28 @@ def stills_loss(model: SAM2Base, seed: int, size: int, weigh: Weigh) -> Tensor:
     (click_loss, by_click), (box_loss, by_box) = prompted(click, None), prompted(box, None)
     first, answer = (click, by_click) if rng.random() < 0.5 else (box, by_box)
     corrected_loss, _ = prompted(_corrected(first, answer, truth, rng), answer)
-    return (click_loss + box_loss + corrected_loss) / 3
+    loss = (click_loss + box_loss + corrected_loss) / 3
+    if hints is None:
+        return loss
+    pixels = _colour_loss(hints["pixels"], features[0], truth, clips.colours)
+    return loss + 0.3 * pixels + 0.3 * _colour_loss(hints["places"], features[-1], truth, clips.colours)
+
+
+def _colour_loss(hint: nn.Module, maps: Tensor, truth: Tensor, colours: Tensor) -> Tensor:
+    """Cross entropy of the colour that ``hint`` reads from the places [O, C, h, w] which the object fills."""
+    filled = _resized(truth.float(), maps)[:, 0] > 0.6
+    owner = torch.arange(len(truth))[:, None, None].expand(filled.shape)[filled]
+    return cross_entropy(hint(maps.movedim(1, -1)[filled]), colours[owner])
 
 
 def decode(
     model: SAM2Base, features: list[Tensor], prompt: dict[str, Tensor], logits: Tensor | None
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Logits of all four masks [O, 4, h, w], their IoUs [O, 4] and the object scores [O, 1] under one prompt."""
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Logits of all four masks [O, 4, h, w], their IoUs [O, 4] and tokens [O, 4, C], the object scores [O, 1]."""
     sparse, dense = model.sam_prompt_encoder((prompt["point_coords"], prompt["point_labels"]), None, logits)
-    masks, ious, _, score = model.sam_mask_decoder.predict_masks(
+    return model.sam_mask_decoder.predict_masks(
         features[-1], model.sam_prompt_encoder.get_dense_pe(), sparse, dense, False, features[:-1]
     )
-    return masks, ious, score
 
 
 def _corrected(prompt: dict[str, Tensor], logits: Tensor, truth: Tensor, rng: np.random.Generator) -> dict[str, Tensor]:
@@ -179,7 +237,15 @@ def _corrected(prompt: dict[str, Tensor], logits: Tensor, truth: Tensor, rng: np
     }
 
 
-def clips_loss(model: SAM2Base, seed: int, size: int, window: Window, learned: int, weigh: Weigh) -> Tensor:
+def clips_loss(
+    model: SAM2Base,
+    seed: int,
+    size: int,
+    window: Window,
+    learned: int,
+    weigh: Weigh,
+    hints: nn.ModuleDict | None = None,
+) -> Tensor:
     """Prompt some objects of some clips in the first frame, by mask or box or click, and follow them.
 
     Only the last ``learned`` frames have losses and gradients.
@@ -187,14 +253,18 @@ def clips_loss(model: SAM2Base, seed: int, size: int, window: Window, learned: i
     rng = np.random.default_rng([seed, 4])
     clips = make_clips([window(seed + i, size, rng) for i in range(CLIP_BATCH)], rng, CLIP_OBJECTS)
     prompt = first_prompt(clips.masks[0], str(rng.choice(["mask", "box", "click"], p=[0.5, 0.4, 0.1])), rng, 0.04)
-    outputs, losses, first = no_outputs(), [], len(clips.masks) - learned
+    outputs, losses, hinted, first = no_outputs(), [], [], len(clips.masks) - learned
     for t, truth in enumerate(clips.masks):
         with torch.set_grad_enabled(t >= first):
             current, masks, ious, score = track(model, clips, t, prompt, outputs)
         outputs["non_cond_frame_outputs" if t else "cond_frame_outputs"][t] = current
         if t >= first and (t or "mask_inputs" not in prompt):
             losses.append(_frame_loss(masks, ious, score, truth, weigh(truth, clips.clip)))
-    return torch.stack(losses).mean()
+        if t >= first and hints is not None:
+            seen = truth.any((-2, -1)) & (score[:, 0] > 0)
+            wrong = cross_entropy(hints["pointers"](current["obj_ptr"]), clips.colours, reduction="none")
+            hinted.append((wrong * seen).sum() / seen.sum().clamp(min=1))
+    return torch.stack(losses).mean() + (0.3 * torch.stack(hinted).mean() if hinted else 0)
 
 
 def short_window(frames: int) -> Window:
@@ -205,6 +275,16 @@ def short_window(frames: int) -> Window:
         clip = video(seed, length, size, leaving=0.5)
         start = int(rng.integers(0, length - frames + 1)) if rng.random() < 0.5 else length - frames
         return clip[start : start + frames]
+
+    return window
+
+
+def lively_frames(frames: int) -> Window:
+    """The first ``frames`` of a short, crowded clip, whose objects move fast and leave more often."""
+
+    def window(seed: int, size: int, rng: np.random.Generator) -> list[Scene]:
+        length = max(frames, int(rng.integers(6, 17)))
+        return video(seed, length, size, max_objects=5, leaving=0.4)[:frames]
 
     return window
 
@@ -284,12 +364,16 @@ def main() -> None:
     model, folder = fresh_model(), Path("out/train")
     seconds = train(model, lambda step: first_loss(model, step), FIRST, folder / "sam2.pt")
     seconds += train(model, lambda step: second_loss(model, step), SECOND, folder / "sam2-second.pt")
+    seconds += train(model, lambda step: third_loss(model, step), THIRD, folder / "sam2-third.pt")
+    student = Student(model)
+    seconds += train(student, lambda step: fourth_loss(student, step), FOURTH, folder / "sam2-fourth.pt")
+    seconds += train(student, lambda step: fifth_loss(student, step), FIFTH, folder / "sam2-fifth.pt")
     model.half().float()
     save_file({name: tensor.half() for name, tensor in model.state_dict().items()}, FOLDER / "model.safetensors")
     report = {
         "command": "python -m tests.toy.train_sam2",
         "seed": SEED,
-        "steps": FIRST.steps + SECOND.steps,
+        "steps": sum(stage.steps for stage in (FIRST, SECOND, THIRD, FOURTH, FIFTH)),
         "minutes": round(seconds / 60),
         "held_out": {
             f"{VIDEOS} videos from a mask": evaluate_videos(model, "mask", VIDEOS),
