@@ -18,6 +18,7 @@ from promptable import labels
 
 ROOT = Path(__file__).parents[2]
 TOY = ROOT / "tests" / "toy"
+_OURS = ("PROMPTABLE_", "CVAT_FUNCTIONS_")
 
 
 class Function:
@@ -30,7 +31,7 @@ class Function:
         logger.set_handler("default", self.log, nuclio_sdk.logger.HumanReadableFormatter())
         self.context = nuclio_sdk.Context(logger)
         with pytest.MonkeyPatch.context() as patch:
-            for variable in [variable for variable in os.environ if variable.startswith("PROMPTABLE_")]:
+            for variable in [variable for variable in os.environ if variable.startswith(_OURS)]:
                 patch.delenv(variable)
             for variable, value in environment.items():
                 patch.setenv(variable, value)

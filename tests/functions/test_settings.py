@@ -9,13 +9,14 @@ from promptable.serving.settings import (
     CommonSettings,
     DetectorSettings,
     InteractorSettings,
+    RedisSettings,
     SettingsError,
     TrackerSettings,
     read,
 )
 from promptable.wire.interactor import AnswerForm
 
-ALL = (DetectorSettings, InteractorSettings, TrackerSettings)
+ALL = (DetectorSettings, InteractorSettings, TrackerSettings, RedisSettings)
 README = Path(__file__).parents[2] / "README.md"
 
 
@@ -54,6 +55,6 @@ def test_a_wrong_answer_form_is_refused() -> None:
 
 
 @pytest.mark.parametrize("settings", ALL)
-def test_every_setting_is_in_the_readme(settings: type[CommonSettings]) -> None:
+def test_every_setting_is_in_the_readme(settings: type[CommonSettings | RedisSettings]) -> None:
     text = README.read_text()
     assert [f.metadata["variable"] for f in fields(settings) if f"`{f.metadata['variable']}`" not in text] == []

@@ -16,7 +16,7 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True)
 class Kind:
-    """How a variable's text becomes a value; ``parse`` raises ValueError, ``accepts`` says in words what it takes."""
+    """How a variable's text becomes a value: ``parse`` raises where it cannot; ``accepts``, in words, what it takes."""
 
     accepts: str
     parse: Callable[[str], Any]
@@ -38,14 +38,25 @@ def _device(text: str) -> str:
     return text
 
 
-def _setting(variable: str, kind: Kind, default: Any, meaning: str) -> Any:
-    return field(default=default, metadata={"variable": variable, "kind": kind, "meaning": meaning})
+def _flag(text: str) -> bool:
+    return {"true": True, "false": False}[text.lower()]
+
+
+def _content(path: str) -> str:
+    return Path(path).read_text().strip()
+
+
+def _setting(variable: str, kind: Kind, default: Any, meaning: str, shown: bool = True) -> Any:
+    return field(default=default, repr=shown, metadata={"variable": variable, "kind": kind, "meaning": meaning})
 
 
 _TEXT = Kind("a text", str)
 _PATH = Kind("a path", Path)
 _DEVICE = Kind("auto, cpu, cuda or cuda:N", _device)
 _MEGABYTES = _number(0, 1_000_000, int)
+_PORT = _number(1, 65_535, int)
+_FLAG = Kind("true or false", _flag)
+_SECRET_FILE = Kind("a readable file", _content)
 
 
 @dataclass(frozen=True)
@@ -121,7 +132,26 @@ class TrackerSettings(CommonSettings):
     )
 
 
-S = TypeVar("S", bound=CommonSettings)
+@dataclass(frozen=True)
+class RedisSettings:
+    """The Redis that replicas share; without a host there is none.
+
+    Host, port and password have the names that CVAT's own deploy scripts and documentation give them.
+    """
+
+    host: str = _setting("CVAT_FUNCTIONS_REDIS_HOST", _TEXT, "", "a Redis that replicas share; none without it")
+    port: int = _setting("CVAT_FUNCTIONS_REDIS_PORT", _PORT, 6379, "its port")
+    password: str = _setting("CVAT_FUNCTIONS_REDIS_PASSWORD", _TEXT, "", "its password", shown=False)
+    password_from_file: str = _setting(
+        "CVAT_FUNCTIONS_REDIS_PASSWORD_FILE", _SECRET_FILE, "", "a file that holds its password", shown=False
+    )
+    tls: bool = _setting("CVAT_FUNCTIONS_REDIS_TLS", _FLAG, False, "whether to speak TLS to it")
+    ca_file: Path | None = _setting(
+        "CVAT_FUNCTIONS_REDIS_CA_FILE", _PATH, None, "the authority that signed its certificate; else the system's"
+    )
+
+
+S = TypeVar("S", bound=CommonSettings | RedisSettings)
 
 
 def read(settings: type[S], environ: Mapping[str, str] = os.environ) -> S:
@@ -134,5 +164,5 @@ def _parse(setting: "Field[Any]", text: str) -> Any:
     kind: Kind = setting.metadata["kind"]
     try:
         return kind.parse(text)
-    except ValueError:
+    except (ValueError, KeyError, OSError):
         raise SettingsError(f"{setting.metadata['variable']}: expected {kind.accepts}, got {text!r}") from None

