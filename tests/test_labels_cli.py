@@ -17,7 +17,14 @@ from promptable.cli import main
 
 TOKEN = "secret-token"  # noqa: S105 - the stub's
 PASSWORD = "secret-word"  # noqa: S105 - the stub's
-LABELS = [("rust", "mask"), ("Rivet Ø", "any"), ("joint", "skeleton"), ("night", "tag"), ("yes", "polygon")]
+LABELS = [
+    ("rust", "mask"),
+    ("Rivet Ø", "any"),
+    ("joint", "skeleton"),
+    ("night", "tag"),
+    ("yes", "polygon"),
+    ("failed", "tag"),
+]
 
 
 class Cvat(BaseHTTPRequestHandler):
@@ -97,14 +104,17 @@ def test_render_prints_what_cvat_reads(tmp_path: Path, capsys: pytest.CaptureFix
     assert main(["labels", "render", str(file)]) == 0
     output = capsys.readouterr().out
     assert output.count("\n") == 1, "one line, for a shell to take"
-    confidence = [{"name": "confidence", "input_type": "number", "values": ["0", "100", "1"]}]
+    attributes = [
+        {"name": "confidence", "input_type": "number", "values": ["0", "100", "1"]},
+        {"name": "review", "input_type": "checkbox", "values": ["false"]},
+    ]
     assert json.loads(output) == [
-        {"id": 0, "name": "person", "type": "rectangle", "attributes": confidence},
+        {"id": 0, "name": "person", "type": "rectangle", "attributes": attributes},
         {
             "id": 1,
             "name": "rust",
             "type": "mask",
-            "attributes": confidence,
+            "attributes": attributes,
             "prompts": ["rusted metal"],
             "threshold": 0.3,
         },
@@ -147,7 +157,9 @@ def test_a_tasks_labels_become_a_file_that_render_takes(
         ("Rivet Ø", "rectangle"),
         ("night", "tag"),
         ("yes", "polygon"),
+        ("failed", "tag"),
     ]
+    assert [label.name for label in read if label.marks] == ["failed"]
     assert "- Rivet Ø\n" in file.read_text(), "a label for every shape leaves the type open"
 
 

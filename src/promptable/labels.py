@@ -1,11 +1,12 @@
 """The detector's labels: read from the deployed function's metadata, or written by people as ``labels.yaml``.
 
 CVAT reads ``metadata.annotations.spec``, a JSON list of labels (cvat/apps/lambda_manager/views.py). The same list
-carries keys of ours that CVAT ignores: ``prompts`` (what the model is asked for; the name itself if absent) and
-``threshold`` (the label's own confidence threshold).
+carries keys of ours that CVAT ignores: ``prompts`` (what the model is asked for; the name itself if absent),
+``threshold`` (the label's own confidence threshold), and ``marks``, for the tag of a frame that people should look at.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -28,22 +29,37 @@ class LabelType(StrEnum):
     TAG = "tag"
 
 
+class Mark(StrEnum):
+    """Why a frame gets a tag that the model is not asked for."""
+
+    REVIEW = "review"
+    FAILURE = "failure"
+
+
 @dataclass(frozen=True)
 class Label:
-    """One label. ``prompts`` are the words the model looks for; ``threshold`` None means the function's default."""
+    """One label. ``prompts`` are the words the model looks for; ``threshold`` None means the function's default.
+
+    A label that ``marks`` frames is a tag and has no prompts.
+    """
 
     name: str
     type: LabelType
     prompts: tuple[str, ...]
-    threshold: float | None
+    threshold: float | None = None
+    marks: Mark | None = None
 
 
-CONFIDENCE_ATTRIBUTE: Mapping[str, object] = {
-    "name": "confidence",
-    "input_type": "number",
-    "values": ["0", "100", "1"],
-}
-_KEYS = ("id", "name", "type", "attributes", "prompts", "threshold")
+CONFIDENCE = "confidence"
+REVIEW = "review"
+ATTRIBUTES: tuple[Mapping[str, object], ...] = (
+    {"name": CONFIDENCE, "input_type": "number", "values": ["0", "100", "1"]},
+    {"name": REVIEW, "input_type": "checkbox", "values": ["false"]},
+)
+"""What every detection carries: its confidence in percent, and whether that is below the review threshold."""
+_KEYS = ("id", "name", "type", "attributes", "prompts", "threshold", "marks")
+_INTEGER = re.compile(r"-?\d+")
+_INPUT_TYPES = ("checkbox", "number", "radio", "select", "text")
 
 
 def load(spec: str) -> tuple[Label, ...]:
@@ -58,7 +74,8 @@ def load(spec: str) -> tuple[Label, ...]:
 def render(path: Path) -> str:
     """Turn a ``labels.yaml`` into the JSON text of the annotation ``spec``. Raises LabelError.
 
-    The file is a list; an entry is a name, or a mapping with the keys ``name``, ``type``, ``prompts``, ``threshold``.
+    The file is a list; an entry is a name, or a mapping with the keys ``name``, ``type``, ``prompts``, ``threshold``,
+    ``marks``.
     """
     entries = yaml.safe_load(path.read_text())
     labels = _labels([{"name": entry} if isinstance(entry, str) else entry for entry in _as_list(entries)])
@@ -78,6 +95,9 @@ def deployed(function_config: Path) -> tuple[Label, ...]:
 def _labels(entries: object) -> tuple[Label, ...]:
     labels = tuple(_label(entry) for entry in _as_list(entries))
     names = [label.name for label in labels]
+    marks = [label.marks for label in labels if label.marks is not None]
+    if len(marks) > len(set(marks)):
+        raise LabelError(f"only one label may mark {max(marks, key=marks.count)}")
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise LabelError(f"label names must differ, but these come twice: {', '.join(repeated)}")
     return labels
@@ -92,7 +112,21 @@ def _label(entry: object) -> Label:
     if unknown := sorted(set(map(str, entry)) - set(_KEYS)):
         raise LabelError(f"label {name!r}: unknown key {unknown[0]!r}, expected one of {', '.join(_KEYS)}")
     _check_attributes(name, entry.get("attributes", []))
+    if "marks" in entry:
+        return Label(name, LabelType.TAG, (), marks=_mark(name, entry))
     return Label(name, _type(name, entry), _prompts(name, entry), _threshold(name, entry))
+
+
+def _mark(name: str, entry: Mapping[str, Any]) -> Mark:
+    value = entry["marks"]
+    if value not in list(Mark):
+        raise LabelError(f"label {name!r}: marks must be one of {', '.join(Mark)}, got {value!r}")
+    if _type(name, {"type": LabelType.TAG} | dict(entry)) is not LabelType.TAG:
+        raise LabelError(f"label {name!r}: a label that marks frames must be of type tag, got {entry['type']!r}")
+    for key in ("prompts", "threshold"):
+        if key in entry:
+            raise LabelError(f"label {name!r}: a label that marks frames has no {key}, got {entry[key]!r}")
+    return Mark(value)
 
 
 def _type(name: str, entry: Mapping[str, Any]) -> LabelType:
@@ -118,22 +152,49 @@ def _threshold(name: str, entry: Mapping[str, Any]) -> float | None:
     return float(value)
 
 
-def _check_attributes(name: str, attributes: object) -> None:
-    """CVAT needs ``name``, ``input_type``, ``values`` of every attribute: one without breaks its whole model list."""
-    for attribute in _as_list(attributes):
-        missing = [
-            key
-            for key in ("name", "input_type", "values")
-            if not isinstance(attribute, Mapping) or key not in attribute
-        ]
-        if missing:
-            raise LabelError(f"label {name!r}: an attribute lacks {missing[0]!r}: {attribute!r}")
+def _check_attributes(label: str, attributes: object) -> None:
+    """As CVAT checks attributes: one that lacks a key, or two of one name, break its whole list of models."""
+    names = [_attribute_name(label, attribute) for attribute in _as_list(attributes)]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise LabelError(f"label {label!r}: attribute names must differ, but these come twice: {', '.join(repeated)}")
+
+
+def _attribute_name(label: str, attribute: object) -> str:
+    """The name of an attribute that is as CVAT's AttributeSpec (cvat/apps/engine/models.py) wants it."""
+    given = attribute if isinstance(attribute, Mapping) else {}
+    name, kind, values = (given.get(key) for key in ("name", "input_type", "values"))
+    if not isinstance(name, str) or not name.strip():
+        raise LabelError(f"label {label!r}: an attribute needs a name, got {attribute!r}")
+    if kind not in _INPUT_TYPES:
+        raise LabelError(
+            f"label {label!r}: input_type of {name!r} must be one of {', '.join(_INPUT_TYPES)}, got {kind!r}"
+        )
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise LabelError(f"label {label!r}: values of {name!r} must be a list of texts, got {values!r}")
+    if not _fit(kind, values):
+        raise LabelError(f"label {label!r}: values {values!r} of {name!r} do not fit its input_type {kind}")
+    return name
+
+
+def _fit(kind: str, values: Sequence[str]) -> bool:
+    """Whether an attribute of this input type can have these values; of a number they are minimum, maximum, step."""
+    match kind:
+        case "number":
+            numbers = [int(value) for value in values if _INTEGER.fullmatch(value)]
+            return len(numbers) == len(values) == 3 and numbers[0] <= numbers[1] and numbers[2] > 0
+        case "checkbox":
+            return set(values) <= {"true", "false"}
+        case "text":
+            return True
+        case _:
+            return len(values) > 0
 
 
 def _spec_entry(number: int, label: Label) -> dict[str, object]:
     entry: dict[str, object] = {"id": number, "name": label.name, "type": str(label.type)}
-    if label.type is not LabelType.TAG:
-        entry["attributes"] = [CONFIDENCE_ATTRIBUTE]
+    if label.marks is not None:
+        return entry | {"marks": str(label.marks)}
+    entry["attributes"] = list(ATTRIBUTES)
     if label.prompts != (label.name,):
         entry["prompts"] = list(label.prompts)
     if label.threshold is not None:

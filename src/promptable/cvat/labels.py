@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from promptable.labels import LabelType
+from promptable.labels import LabelType, Mark
 
 if TYPE_CHECKING:
     from cvat_sdk import Client
     from cvat_sdk.core.client import Credentials
 
 _ANY = "any"  # CVAT's word for a label that takes every shape
+_MARKS = {"needs-review": Mark.REVIEW, "failed": Mark.FAILURE}
+"""Tags of these names mark frames: no model is asked for them."""
 
 
 class CvatError(RuntimeError):
@@ -60,9 +62,15 @@ def labels_of(labels: Iterable[Mapping[str, Any]]) -> CvatLabels:
     if not answered:
         raise CvatError(f"no label is of type {', '.join((_ANY, *LabelType))}")
     return CvatLabels(
-        entries=tuple(name if shape == _ANY else {"name": name, "type": shape} for name, shape in answered),
+        entries=tuple(_entry(name, shape) for name, shape in answered),
         left_out=tuple(name for name, shape in pairs if (name, shape) not in answered),
     )
+
+
+def _entry(name: str, shape: str) -> str | Mapping[str, str]:
+    if name in _MARKS and shape in (_ANY, LabelType.TAG):
+        return {"name": name, "type": str(LabelType.TAG), "marks": str(_MARKS[name])}
+    return name if shape == _ANY else {"name": name, "type": shape}
 
 
 def _credentials() -> "Credentials":
