@@ -35,7 +35,9 @@ What to run
   --weights DIR           folder with checkpoints; what is missing there is downloaded. SHA-256 is always checked.
   --no-build              use the image that is deployed (or was built last): new labels or settings in seconds
   --port-base PORT        ports PORT, PORT+1, PORT+2 in alphabetical order; default: those in function.yaml
-  --redis HOST:PORT       shared memory for the tracker, without a password (see docs/kubernetes.md)
+  --redis HOST:PORT       a Redis in which tracker and interactor share what they remember; CVAT's own: cvat_redis_ondisk:6666
+  --redis-tls             speak TLS to it
+  --redis-password-file FILE    local: its password, in a file that the containers' user 1000 can read
 
 Where
   --platform local|kube   Docker on this machine (default), or the cluster of kubectl's current context
@@ -48,7 +50,8 @@ Kubernetes only
   --weights-pvc NAME      PersistentVolumeClaim with the checkpoints; the images then hold none
   --node-selector K=V[,K=V]
   --toleration KEY[=VALUE][:EFFECT]       may be given several times
-  --replicas MIN[:MAX]    default 1; the tracker always has one
+  --redis-secret NAME     secret that keeps Redis's password under the key "password"
+  --replicas MIN[:MAX]    default 1; the tracker has one unless there is --redis
 
   --dry-run               print problems, plan, commands and the rendered function.yaml; change nothing
   --help                  this
@@ -72,7 +75,8 @@ MANUAL
 action=deploy
 functions=() tolerations=()
 platform=local device='' build=yes dry_run='' namespace='' port_base='' cvat_url=''
-model='' labels='' weights='' redis='' registry='' pull_secret='' weights_pvc='' node_selector='' replicas=''
+model='' labels='' weights='' registry='' pull_secret='' weights_pvc='' node_selector='' replicas=''
+redis='' redis_tls='' redis_password_file='' redis_secret=''
 # Found out by the checks.
 python='' docker_version='' nuclio_version='' cvat_version='' network='' server='' dashboard='' answer_form=''
 # Of the function at hand.
@@ -91,9 +95,10 @@ parse_options() {
             --cpu) device=cpu ;;
             --no-build) build='' ;;
             --dry-run) dry_run=yes ;;
+            --redis-tls) redis_tls=yes ;;
             --toleration) tolerations+=("$(value_of "$@")") && shift ;;
             --platform | --namespace | --port-base | --cvat-url | --model | --labels | --weights | --redis | \
-                --registry | --pull-secret | --weights-pvc | --node-selector | --replicas)
+                --redis-password-file | --redis-secret | --registry | --pull-secret | --weights-pvc | --node-selector | --replicas)
                 printf -v "$(tr - _ <<< "${1#--}")" %s "$(value_of "$@")" && shift ;;
             -*) die "unknown option $1" "./deploy.sh --help" ;;
             *) functions+=("$1") ;;
@@ -119,8 +124,27 @@ check_options() {
     [[ ! $labels || -f $labels ]] || problem "--labels: there is no file $labels" "README.md shows what it looks like"
     [[ ! $weights || -d $weights ]] || problem "--weights: there is no folder $weights" "promptable download MODEL --weights $weights fills one"
     [[ ! $port_base || $port_base =~ ^[0-9]{4,5}$ ]] || problem "--port-base: expected a port number, got $port_base" "--port-base 32101"
-    [[ ! $redis || $redis =~ ^[A-Za-z0-9.-]+:[0-9]+$ ]] ||
-        problem "--redis: expected HOST:PORT without user or password" "a password on a command line can be read by everyone on the machine"
+    check_redis_options
+}
+
+check_redis_options() {
+    local file=$redis_password_file
+    [[ ! $redis || $redis =~ ^[A-Za-z0-9._-]+:[0-9]{1,5}$ ]] ||
+        problem "--redis: expected HOST:PORT without user or password" \
+            "a password on a command line can be read by everyone on the machine: --redis-password-file (local), --redis-secret (kube)"
+    [[ $redis || ! $redis_tls$file$redis_secret ]] || problem "--redis-tls, --redis-password-file and --redis-secret need --redis" "--redis HOST:PORT"
+    [[ ! $file || $platform == local ]] || problem "--redis-password-file is for --platform local" "kubectl create secret, then --redis-secret NAME"
+    [[ ! $redis_secret || $platform == kube ]] || problem "--redis-secret is for --platform kube" "--redis-password-file FILE"
+    [[ ! $file || -f $file ]] || problem "--redis-password-file: there is no file $file" "write the password, and nothing else, into one"
+    [[ ! -f $file ]] || readable_in_container "$file" ||
+        problem "--redis-password-file: the containers run as user 1000, which cannot read $file" "sudo chown 1000 $file && sudo chmod 400 $file"
+}
+
+# readable_in_container FILE: may user or group 1000, or everyone, read it?
+readable_in_container() {
+    local owner group mode
+    read -r owner group mode < <(stat --format '%u %g %a' "$1")
+    ((owner == 1000 && 8#$mode & 8#400)) || ((group == 1000 && 8#$mode & 8#040)) || ((8#$mode & 8#004))
 }
 
 set_defaults() {
@@ -129,6 +153,7 @@ set_defaults() {
     ((${#functions[@]})) || functions=("${all_functions[@]}")
     [[ ! $labels ]] || labels=$(realpath "$labels")
     [[ ! $weights ]] || weights=$(realpath "$weights")
+    [[ ! $redis_password_file ]] || redis_password_file=$(realpath "$redis_password_file")
     if [[ ! $device ]]; then
         device=gpu
         [[ $platform == kube ]] || nvidia-smi > /dev/null 2>&1 || device=cpu
@@ -150,8 +175,8 @@ print_plan() {
     say "labels:      ${labels:-those in function.yaml}"
     say "weights:     $(weights_plan)"
     say "images:      $([[ $build ]] && echo "built here${registry:+, pushed to $registry}" || echo "as they are (--no-build)")"
-    [[ ! $replicas ]] || say "replicas:    $replicas; the tracker: 1"
-    [[ ! $redis ]] || warn "the tracker does not use Redis yet: it keeps its memory in its own process"
+    say "Redis:       ${redis:-none: each function remembers alone}"
+    [[ ! $replicas ]] || say "replicas:    $replicas$([[ $redis ]] || echo "; the tracker: 1")"
 }
 
 weights_plan() {

@@ -14,6 +14,7 @@ kube_checks() {
         check_nuclio_in_cluster
         check_named pvc "$weights_pvc" "--weights-pvc"
         check_named secret "$pull_secret" "--pull-secret"
+        check_named secret "$redis_secret" "--redis-secret"
         [[ $device == gpu ]] && check_gpu_nodes
     fi
     check_tools nuctl

@@ -1,5 +1,6 @@
 """Each thing that can be wrong with the machine is found before anything is touched, and named with its remedy."""
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -174,6 +175,13 @@ def test_no_image_for_no_build(machine: Machine) -> None:
         (("--weights", "/nowhere"), "there is no folder /nowhere"),
         (("--redis", "user:secret@host:6379"), "expected HOST:PORT without user or password"),
         (("--redis", "host"), "expected HOST:PORT"),
+        (("--redis-tls",), "need --redis"),
+        (("--redis", "host:1", "--redis-secret", "login"), "--redis-secret is for --platform kube"),
+        (("--redis", "host:1", "--redis-password-file", "/nowhere"), "there is no file /nowhere"),
+        (
+            ("--redis", "host:1", "--redis-password-file", "/dev/null", "--platform", "kube"),
+            "--redis-password-file is for --platform local",
+        ),
         (("--labels",), "--labels needs a value"),
         (("--gpus",), "unknown option --gpus"),
         (("--port-base", "http"), "expected a port number, got http"),
@@ -185,6 +193,19 @@ def test_wrong_options(machine: Machine, arguments: tuple[str, ...], what: str) 
     assert outcome.status == 1
     assert what in outcome.err
     assert machine.calls() == []
+
+
+@pytest.mark.skipif(1000 in (os.getuid(), os.getgid()), reason="the files of the test belong to the containers' user")
+@pytest.mark.parametrize(("mode", "readable"), [(0o600, False), (0o640, False), (0o644, True)])
+def test_a_password_that_the_containers_cannot_read(
+    machine: Machine, tmp_path: Path, mode: int, readable: bool
+) -> None:
+    password = tmp_path / "password"
+    password.write_text("secret")
+    password.chmod(mode)
+    outcome = machine.deploy("--cpu", "--dry-run", "--redis", "host:1", "--redis-password-file", str(password))
+    assert (outcome.status == 0) is readable
+    assert ("sudo chown 1000" in outcome.err) is not readable
 
 
 def test_the_manual_names_every_option(machine: Machine) -> None:

@@ -78,14 +78,39 @@ def test_scheduling_flags(cluster: Machine) -> None:
     assert spec["resources"]["limits"] == {"nvidia.com/gpu": 1}
 
 
-def test_the_tracker_keeps_one_replica_and_gets_redis(cluster: Machine) -> None:
-    outcome = cluster.deploy("sam2-tracker", *KUBE, "--replicas", "2:3", "--redis", "redis.cvat:6379")
+def test_a_tracker_without_redis_keeps_one_replica(cluster: Machine) -> None:
+    cluster.deploy("sam2-tracker", *KUBE, "--replicas", "2:3")
     spec = _spec(cluster)
     assert (spec["minReplicas"], spec["maxReplicas"]) == (1, 1)
+
+
+def test_redis_with_its_password_from_a_secret(cluster: Machine) -> None:
+    redis = ("--redis", "redis.cvat:6379", "--redis-tls", "--redis-secret", "redis-login")
+    cluster.deploy("sam2-tracker", *KUBE, "--replicas", "2:3", *redis)
+    spec = _spec(cluster)
+    assert (spec["minReplicas"], spec["maxReplicas"]) == (2, 3)
+    assert cluster.calls("kubectl --namespace cvat get secret redis-login")
     environment = {entry["name"]: entry["value"] for entry in spec["env"]}
-    assert environment["CVAT_FUNCTIONS_REDIS_HOST"] == "redis.cvat"
-    assert environment["CVAT_FUNCTIONS_REDIS_PORT"] == "6379"
-    assert "does not use Redis yet" in outcome.err
+    assert {name: value for name, value in environment.items() if "REDIS" in name} == {
+        "CVAT_FUNCTIONS_REDIS_HOST": "redis.cvat",
+        "CVAT_FUNCTIONS_REDIS_PORT": "6379",
+        "CVAT_FUNCTIONS_REDIS_TLS": "true",
+        "CVAT_FUNCTIONS_REDIS_PASSWORD_FILE": "/run/secrets/redis/password",
+    }
+    secret = {"secretName": "redis-login", "items": [{"key": "password", "path": "password"}]}
+    assert spec["volumes"] == [
+        {
+            "volume": {"name": "redis-password", "secret": secret},
+            "volumeMount": {"name": "redis-password", "mountPath": "/run/secrets/redis", "readOnly": True},
+        }
+    ]
+
+
+def test_a_redis_secret_that_is_not_there(cluster: Machine) -> None:
+    cluster.answer("kubectl --namespace cvat get secret nowhere", err="not found", status=1)
+    outcome = cluster.deploy("sam2-tracker", *KUBE, "--redis", "redis:6379", "--redis-secret", "nowhere")
+    assert outcome.status == 1
+    assert "namespace cvat has no secret nowhere (--redis-secret)" in outcome.err
 
 
 def test_new_labels_need_neither_docker_nor_a_push(cluster: Machine, tmp_path: Any) -> None:

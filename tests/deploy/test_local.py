@@ -261,3 +261,20 @@ def test_status_logs_and_remove(machine: Machine) -> None:
     assert "the container's own log" in machine.start("logs", "sam2-tracker").out
     assert machine.start("remove", "sam2-tracker").status == 0
     assert machine.changes() == ["nuctl delete function sam2-tracker --force --platform local --namespace nuclio"]
+
+
+def test_the_password_of_redis_is_mounted_and_never_shown(machine: Machine, tmp_path: Path) -> None:
+    password = tmp_path / "password"
+    password.write_text("not-to-be-seen")
+    password.chmod(0o644)
+    redis = ("--redis", "cvat_redis_ondisk:6666", "--redis-password-file", str(password))
+    outcome = machine.deploy("--cpu", *redis)
+    assert outcome.status == 0, outcome.err
+    specs = {document["metadata"]["name"]: document["spec"] for document in machine.deployed()}
+    assert "REDIS" not in str(specs["grounding-dino"])
+    for function in ("sam-interactor", "sam2-tracker"):
+        (volume,) = specs[function]["volumes"]
+        assert volume["volume"]["hostPath"] == {"path": str(password)}
+        assert volume["volumeMount"]["mountPath"] == "/run/secrets/redis/password"
+        assert volume["volumeMount"]["readOnly"] is True
+    assert "not-to-be-seen" not in outcome.out + outcome.err + str(specs) + "".join(machine.calls())

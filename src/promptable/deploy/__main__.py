@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from promptable.deploy.target import Device, Platform, Scheduling, Target, Toleration
+from promptable.deploy.target import Device, Platform, Scheduling, SharedRedis, Target, Toleration
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,6 +39,9 @@ def _add_render(parser: argparse.ArgumentParser) -> None:
     add("--labels", type=Path)
     add("--answer-form", default="")
     add("--redis", default="")
+    add("--redis-tls", action="store_true")
+    add("--redis-password-file", type=Path)
+    add("--redis-secret", default="")
     add("--node-selector", type=_pairs, default={})
     add("--toleration", type=_toleration, action="append", default=[])
     add("--replicas", type=_replicas, default=(1, 1))
@@ -68,10 +71,18 @@ def _render(parsed: argparse.Namespace) -> None:
         model=parsed.model,
         labels=parsed.labels,
         answer_form=parsed.answer_form,
-        redis=parsed.redis,
+        redis=_redis(parsed),
         scheduling=scheduling,
     )
     sys.stdout.write(render(parsed.function_yaml, target))
+
+
+def _redis(parsed: argparse.Namespace) -> SharedRedis | None:
+    """What ``--redis host:port`` and its companions say; None without it."""
+    host, _, port = parsed.redis.rpartition(":")
+    if not host:
+        return None
+    return SharedRedis(host, int(port), parsed.redis_tls, parsed.redis_password_file, parsed.redis_secret)
 
 
 def _add_smoke(parser: argparse.ArgumentParser) -> None:

@@ -5,13 +5,22 @@ as soon as there is one.
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
 
 from promptable import labels
-from promptable.deploy.target import WEIGHTS_DIR, Device, Platform, Scheduling, Target, Toleration
+from promptable.deploy.target import (
+    REDIS_PASSWORD_FILE,
+    WEIGHTS_DIR,
+    Device,
+    Platform,
+    Scheduling,
+    SharedRedis,
+    Target,
+    Toleration,
+)
 
 MODELS: Mapping[str, Sequence[str]] = {
     "detector": ("swin-t", "swin-b"),
@@ -22,6 +31,7 @@ MODELS: Mapping[str, Sequence[str]] = {
 
 _GPU = "nvidia.com/gpu"
 _TORCH_DEVICE = {Device.GPU: "cuda", Device.CPU: "cpu"}
+_KINDS_WITH_REDIS = ("interactor", "tracker")
 
 
 class DeployError(ValueError):
@@ -40,6 +50,8 @@ def render(function_yaml: Path, target: Target) -> str:
     spec["image"] = target.image
     spec["env"] = _environment(spec.get("env", []), kind, target)
     _limit_gpus(spec, target.device)
+    if volumes := _volumes(kind, target):
+        spec["volumes"] = volumes
     _PLATFORMS[target.platform](spec, kind, target)
     return yaml.dump(config, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
 
@@ -66,10 +78,18 @@ def _environment(entries: Sequence[Mapping[str, str]], kind: str, target: Target
         environment["PROMPTABLE_MODEL"] = _known_model(kind, target.model)
     if target.answer_form and kind == "interactor":
         environment["PROMPTABLE_ANSWER_FORM"] = target.answer_form
-    if target.redis and kind == "tracker":
-        host, _, port = target.redis.rpartition(":")
-        environment |= {"CVAT_FUNCTIONS_REDIS_HOST": host, "CVAT_FUNCTIONS_REDIS_PORT": port}
+    if target.redis and kind in _KINDS_WITH_REDIS:
+        environment |= _redis_variables(target.redis)
     return [{"name": name, "value": value} for name, value in environment.items()]
+
+
+def _redis_variables(redis: SharedRedis) -> dict[str, str]:
+    variables = {"HOST": redis.host, "PORT": str(redis.port)}
+    if redis.tls:
+        variables["TLS"] = "true"
+    if redis.password_file or redis.secret:
+        variables["PASSWORD_FILE"] = REDIS_PASSWORD_FILE
+    return {f"CVAT_FUNCTIONS_REDIS_{name}": value for name, value in variables.items()}
 
 
 def _known_model(kind: str, model: str) -> str:
@@ -102,22 +122,21 @@ def _for_kubernetes(spec: dict[str, Any], kind: str, target: Target) -> None:
     attributes["serviceType"] = "ClusterIP"
     spec.pop("platform", None)
     spec.setdefault("securityContext", {})["seccompProfile"] = {"type": "RuntimeDefault"}
-    spec.update(_scheduled(target.scheduling, kind))
+    spec.update(_scheduled(target, kind))
 
 
 _PLATFORMS = {Platform.LOCAL: _for_docker, Platform.KUBE: _for_kubernetes}
 
 
-def _scheduled(scheduling: Scheduling, kind: str) -> dict[str, Any]:
-    """The tracker stays at one replica: another one would not know its objects."""
-    one = kind == "tracker"
+def _scheduled(target: Target, kind: str) -> dict[str, Any]:
+    """A tracker without Redis stays at one replica: another one would not know its objects."""
+    scheduling, one = target.scheduling, kind == "tracker" and target.redis is None
     settings = {
         "minReplicas": 1 if one else scheduling.min_replicas,
         "maxReplicas": 1 if one else scheduling.max_replicas,
         "nodeSelector": dict(scheduling.node_selector),
         "tolerations": [_toleration(toleration) for toleration in scheduling.tolerations],
         "imagePullSecrets": scheduling.pull_secret,
-        "volumes": [_weights_volume(scheduling.weights_claim)] if scheduling.weights_claim else [],
     }
     return {key: value for key, value in settings.items() if value}
 
@@ -126,6 +145,30 @@ def _toleration(toleration: Toleration) -> dict[str, str]:
     entry = {"key": toleration.key, "operator": "Equal" if toleration.value else "Exists"}
     entry |= {"value": toleration.value} if toleration.value else {}
     return entry | ({"effect": toleration.effect} if toleration.effect else {})
+
+
+def _volumes(kind: str, target: Target) -> list[dict[str, Any]]:
+    volumes = [_weights_volume(target.scheduling.weights_claim)] if target.scheduling.weights_claim else []
+    if target.redis and kind in _KINDS_WITH_REDIS:
+        volumes += _password_volumes(target.redis)
+    return volumes
+
+
+def _password_volumes(redis: SharedRedis) -> list[dict[str, Any]]:
+    if redis.password_file:
+        source: dict[str, Any] = {"hostPath": {"path": str(redis.password_file)}}
+        place = REDIS_PASSWORD_FILE
+    elif redis.secret:
+        source = {"secret": {"secretName": redis.secret, "items": [{"key": "password", "path": "password"}]}}
+        place = str(PurePosixPath(REDIS_PASSWORD_FILE).parent)
+    else:
+        return []
+    return [
+        {
+            "volume": {"name": "redis-password"} | source,
+            "volumeMount": {"name": "redis-password", "mountPath": place, "readOnly": True},
+        }
+    ]
 
 
 def _weights_volume(claim: str) -> dict[str, Any]:

@@ -8,6 +8,9 @@ from pathlib import Path
 WEIGHTS_DIR = "/opt/promptable/weights"
 """Folder of the official checkpoints in the images; the default of ``PROMPTABLE_WEIGHTS``."""
 
+REDIS_PASSWORD_FILE = "/run/secrets/redis/password"  # noqa: S105 - where it lies, not what it is
+"""Where the password of Redis is mounted in a container."""
+
 
 class Platform(StrEnum):
     """Where Nuclio runs the functions; the values are nuctl's."""
@@ -30,6 +33,21 @@ class Toleration:
     key: str
     value: str = ""
     effect: str = ""
+
+
+@dataclass(frozen=True)
+class SharedRedis:
+    """The Redis that functions share.
+
+    Its password, if it has one, is the content of a file of this machine (local), or is kept under the key ``password``
+    of a Kubernetes secret (kube).
+    """
+
+    host: str
+    port: int
+    tls: bool = False
+    password_file: Path | None = None
+    secret: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,6 +77,5 @@ class Target:
     model: str = ""
     labels: Path | None = None
     answer_form: str = ""
-    redis: str = ""
-    """``host:port``"""
+    redis: SharedRedis | None = None
     scheduling: Scheduling = field(default_factory=Scheduling)
