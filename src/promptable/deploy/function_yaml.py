@@ -16,7 +16,6 @@ from promptable.deploy.target import (
     WEIGHTS_DIR,
     Device,
     Platform,
-    Scheduling,
     SharedRedis,
     Target,
     Toleration,
