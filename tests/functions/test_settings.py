@@ -41,6 +41,7 @@ def test_variables_are_read_into_their_types() -> None:
         ("PROMPTABLE_MAX_DETECTIONS", "2.5", "an integer from 1 to 10000"),
         ("PROMPTABLE_DEVICE", "gpu", "auto, cpu, cuda or cuda:N"),
         ("PROMPTABLE_DEVICE", "cuda:x", "auto, cpu, cuda or cuda:N"),
+        ("PROMPTABLE_PRECISION", "fp16", "auto, fp32 or bf16"),
     ],
 )
 def test_a_wrong_value_names_the_variable_and_what_it_takes(variable: str, text: str, accepted: str) -> None:

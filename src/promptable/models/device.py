@@ -1,4 +1,4 @@
-"""Which device a model runs on."""
+"""Which device a model runs on, and in which numbers."""
 
 import torch
 
@@ -13,3 +13,14 @@ def resolve(device: str) -> str:
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise ValueError(f"device {device!r} is asked for, but PyTorch sees no GPU: check the driver and the container")
     return device
+
+
+def autocast(device: str, precision: str) -> torch.autocast:
+    """A context for one call of a model: its matrix products in bfloat16, or in float32 as upstream.
+
+    ``device`` is resolved; ``precision`` is ``fp32``, ``bf16``, or ``auto``: bfloat16 on a GPU, float32 on a CPU.
+    Make a new context for every call: threads cannot share one.
+    """
+    kind = torch.device(device).type
+    half = precision == "bf16" or (precision == "auto" and kind == "cuda")
+    return torch.autocast(kind, torch.bfloat16, enabled=half)

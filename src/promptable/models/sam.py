@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from promptable.errors import BadRequestError
 from promptable.models.checkpoints import load_state_dict, locate
+from promptable.models.device import autocast
 from promptable.models.segmenter import ImageFeatures, Prediction, Prompt, best_of, check_boxes, check_logits
 
 _PIXEL_MEAN = [123.675, 116.28, 103.53]
@@ -112,7 +113,7 @@ def _mask_decoder(config: SamConfig) -> MaskDecoder:
     )
 
 
-def load(model: str, weights_dir: Path, device: str) -> "SamSegmenter":
+def load(model: str, weights_dir: Path, device: str, precision: str = "fp32") -> "SamSegmenter":
     """The segmenter of an official name (``vit_b``, ``vit_l``, ``vit_h``) or of a folder; see ``checkpoints.locate``.
 
     Raises FileNotFoundError where a file is missing, ValueError for a model that is no SAM or weights that do not fit.
@@ -125,14 +126,18 @@ def load(model: str, weights_dir: Path, device: str) -> "SamSegmenter":
         sam.load_state_dict(load_state_dict(files.weights, files.sha256))
     except RuntimeError as error:
         raise ValueError(f"{files.weights} does not fit its configuration: {error}") from error
-    return SamSegmenter(sam.to(device))
+    return SamSegmenter(sam.to(device), precision)
 
 
 class SamSegmenter:
-    """A ``Segmenter`` over a SAM in evaluation mode. It keeps nothing of a picture, so threads may share it."""
+    """A ``Segmenter`` over a SAM in evaluation mode. It keeps nothing of a picture, so threads may share it.
 
-    def __init__(self, sam: Sam) -> None:
+    ``precision`` is that of the image encoder (``device.autocast``); the rest is quick and always float32.
+    """
+
+    def __init__(self, sam: Sam, precision: str = "fp32") -> None:
         self._sam = sam
+        self._precision = precision
         self._transform = ResizeLongestSide(sam.image_encoder.img_size)
 
     @torch.inference_mode()
@@ -146,7 +151,8 @@ class SamSegmenter:
             raise BadRequestError(f"image: too narrow for the model, {hw[1]} x {hw[0]} pixels")
         resized = torch.from_numpy(self._transform.apply_image(image)).to(self._sam.device)
         pixels = self._sam.preprocess(resized.permute(2, 0, 1).contiguous()[None])
-        return ImageFeatures(hw, (self._sam.image_encoder(pixels),))
+        with autocast(str(self._sam.device), self._precision):
+            return ImageFeatures(hw, (self._sam.image_encoder(pixels),))
 
     @torch.inference_mode()
     def predict(self, features: ImageFeatures, prompt: Prompt) -> Prediction:
@@ -173,7 +179,7 @@ class SamSegmenter:
     def _decode(self, features: ImageFeatures, sparse: Tensor, dense: Tensor, multimask: bool) -> list[Prediction]:
         (embedding,) = features.tensors
         low_res, scores = self._sam.mask_decoder(
-            image_embeddings=embedding,
+            image_embeddings=embedding.float(),
             image_pe=self._sam.prompt_encoder.get_dense_pe(),
             sparse_prompt_embeddings=sparse,
             dense_prompt_embeddings=dense,

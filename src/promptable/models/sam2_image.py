@@ -13,6 +13,7 @@ from sam2.utils.transforms import SAM2Transforms
 from torch import Tensor
 
 from promptable.models.checkpoints import locate
+from promptable.models.device import autocast
 from promptable.models.sam2_build import build
 from promptable.models.segmenter import ImageFeatures, Prediction, Prompt, best_of, check_boxes, check_logits
 
@@ -21,19 +22,23 @@ _LOGIT_LIMIT = 32.0
 _BOX_LABELS = (2, 3)
 
 
-def load(model: str, weights_dir: Path, device: str) -> "Sam2Segmenter":
+def load(model: str, weights_dir: Path, device: str, precision: str = "fp32") -> "Sam2Segmenter":
     """The segmenter of an official name (``sam2.1-tiny`` and so on) or of a folder; see ``checkpoints.locate``.
 
     Raises FileNotFoundError where a file is missing, ValueError for a model that is no SAM 2 or wrong weights.
     """
-    return Sam2Segmenter(build(locate(model, weights_dir)).to(device))
+    return Sam2Segmenter(build(locate(model, weights_dir)).to(device), precision)
 
 
 class Sam2Segmenter:
-    """A ``Segmenter`` over a SAM 2 in evaluation mode. It keeps nothing of a picture, so threads may share it."""
+    """A ``Segmenter`` over a SAM 2 in evaluation mode. It keeps nothing of a picture, so threads may share it.
 
-    def __init__(self, model: SAM2Base) -> None:
+    ``precision`` is that of the image encoder (``device.autocast``); the rest is quick and always float32.
+    """
+
+    def __init__(self, model: SAM2Base, precision: str = "fp32") -> None:
         self._model = model
+        self._precision = precision
         self._transforms = SAM2Transforms(model.image_size, _MASK_THRESHOLD)
 
     @torch.inference_mode()
@@ -45,7 +50,8 @@ class Sam2Segmenter:
         """
         pixels = torch.from_numpy(np.ascontiguousarray(image)).to(self._model.device).permute(2, 0, 1)
         scaled = self._transforms.transforms(pixels.contiguous().float().div(255))
-        levels = self._model.forward_image(scaled[None])["backbone_fpn"][-self._model.num_feature_levels :]
+        with autocast(str(self._model.device), self._precision):
+            levels = self._model.forward_image(scaled[None])["backbone_fpn"][-self._model.num_feature_levels :]
         if self._model.directly_add_no_mem_embed:
             levels[-1] = levels[-1] + self._model.no_mem_embed.reshape(1, -1, 1, 1)
         return ImageFeatures((image.shape[0], image.shape[1]), tuple(levels))
@@ -72,7 +78,7 @@ class Sam2Segmenter:
         return self._decode(features, sparse, dense, False)
 
     def _decode(self, features: ImageFeatures, sparse: Tensor, dense: Tensor, multimask: bool) -> list[Prediction]:
-        *high_res, embedding = features.tensors
+        *high_res, embedding = (tensor.float() for tensor in features.tensors)
         low_res, scores, _, _ = self._model.sam_mask_decoder(
             image_embeddings=embedding,
             image_pe=self._model.sam_prompt_encoder.get_dense_pe(),

@@ -6,7 +6,7 @@ from promptable.models.checkpoints import locate
 from promptable.models.segmenter import Segmenter
 
 
-def load(model: str, weights_dir: Path, device: str) -> Segmenter:
+def load(model: str, weights_dir: Path, device: str, precision: str = "fp32") -> Segmenter:
     """SAM for ``vit_*`` and folders with ``config.json``, SAM 2.1 for ``sam2.1-*`` and folders with ``config.yaml``.
 
     Raises FileNotFoundError or ValueError, with the remedy, as ``checkpoints.locate`` and the two adapters do.
@@ -15,7 +15,7 @@ def load(model: str, weights_dir: Path, device: str) -> Segmenter:
     if model.startswith("sam2.1-") if config is None else config.suffix == ".yaml":
         from promptable.models import sam2_image
 
-        return sam2_image.load(model, weights_dir, device)
+        return sam2_image.load(model, weights_dir, device, precision)
     from promptable.models import sam
 
-    return sam.load(model, weights_dir, device)
+    return sam.load(model, weights_dir, device, precision)

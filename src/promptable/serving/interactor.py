@@ -13,7 +13,8 @@ from promptable.wire.images import EncodedImage
 def load_interactor() -> "Interactor":
     """The function as the environment's settings describe it."""
     settings = read(InteractorSettings)
-    segmenter = segmenters.load(settings.model, settings.weights_dir, device.resolve(settings.device))
+    where = device.resolve(settings.device)
+    segmenter = segmenters.load(settings.model, settings.weights_dir, where, settings.precision)
     return Interactor(segmenter, settings)
 
 

@@ -38,6 +38,12 @@ def _device(text: str) -> str:
     return text
 
 
+def _precision(text: str) -> str:
+    if text not in ("auto", "fp32", "bf16"):
+        raise ValueError(text)
+    return text
+
+
 def _flag(text: str) -> bool:
     return {"true": True, "false": False}[text.lower()]
 
@@ -53,6 +59,7 @@ def _setting(variable: str, kind: Kind, default: Any, meaning: str, shown: bool 
 _TEXT = Kind("a text", str)
 _PATH = Kind("a path", Path)
 _DEVICE = Kind("auto, cpu, cuda or cuda:N", _device)
+_PRECISION = Kind("auto, fp32 or bf16", _precision)
 _MEGABYTES = _number(0, 1_000_000, int)
 _PORT = _number(1, 65_535, int)
 _FLAG = Kind("true or false", _flag)
@@ -69,6 +76,12 @@ class CommonSettings:
     )
     device: str = _setting(
         "PROMPTABLE_DEVICE", _DEVICE, "auto", "where the model runs; auto takes the GPU if there is one"
+    )
+    precision: str = _setting(
+        "PROMPTABLE_PRECISION",
+        _PRECISION,
+        "auto",
+        "numbers of the model's matrix products; auto: bf16 on a GPU, else fp32",
     )
     max_megapixels: float = _setting(
         "PROMPTABLE_MAX_MEGAPIXELS", _number(0.001, 1000, float), 100.0, "larger pictures are refused"
