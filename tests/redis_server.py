@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from ssl import SSLContext
 from threading import Thread
+from time import sleep
 
 from promptable.store.redis_connection import connect
 
@@ -34,11 +35,11 @@ class RedisServer:
     def start(self) -> None:
         """Start it and wait until it accepts connections."""
         self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)  # noqa: S603
-        for _ in range(500):
+        for _ in range(1000):
             with socket.socket() as probe:
-                probe.settimeout(0.02)
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
                     return
+            sleep(0.01)
         raise TimeoutError(f"{SERVER} does not answer")
 
     def stop(self) -> None:

@@ -61,9 +61,7 @@ def test_a_lost_mask_is_null_and_a_lost_rectangle_keeps_its_last_box(tracker: Fu
     boxes = _step(tracker, box_states)
     assert _step(tracker, mask_states, image=gone)["shapes"] == [None] * len(mask_states)
     lost = _step(tracker, boxes["states"], image=gone)
-    assert lost["shapes"] == boxes["shapes"]
-    again = _step(tracker, lost["states"], frame=2)
-    assert len(again["shapes"]) == len(boxes["shapes"])
+    assert lost["shapes"] == [{**box, "outside": True} for box in boxes["shapes"]]
 
 
 def test_a_null_state_stays_null_and_does_not_disturb_the_others(tracker: Function) -> None:

@@ -1,6 +1,7 @@
 """Memories of SAM 2 as bytes: exact both ways, and nothing else is read."""
 
 import pickle
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -10,87 +11,109 @@ from safetensors.torch import save
 
 from promptable.models.sam2_memory import Memory
 
+Reader = Callable[[bytes], Memory]
+
 
 def memory(step: int = 3, conditioning: bool = False) -> Memory:
     generator = torch.Generator().manual_seed(step)
     features = torch.randn(64, 8, 8, generator=generator).bfloat16()
-    return Memory(step, conditioning, features, torch.randn(256, generator=generator))
+    return Memory(step, conditioning, torch.randn(256, generator=generator), features)
 
 
-def tensors() -> dict[str, torch.Tensor]:
-    known = memory()
-    return {
-        "step": torch.tensor(3),
-        "conditioning": torch.tensor(False),
-        "features": known.features,
-        "pointer": known.pointer,
-    }
+POINTER = {"step": torch.tensor(3), "conditioning": torch.tensor(False), "pointer": memory().pointer}
+FEATURES = {"features": memory().features}
+
+
+def read_pointer(data: bytes) -> Memory:
+    return Memory.from_bytes(data, None)
+
+
+def read_features(data: bytes) -> Memory:
+    return Memory.from_bytes(memory().pointer_bytes(), data)
+
+
+PARTS = pytest.mark.parametrize(
+    ("read", "good"), [(read_pointer, save(POINTER)), (read_features, save(FEATURES))], ids=["pointer", "features"]
+)
 
 
 @given(st.integers(0, 10**6), st.booleans())
 def test_bytes_give_the_same_memory_back(step: int, conditioning: bool) -> None:
     before = memory(step, conditioning)
-    after = Memory.from_bytes(before.to_bytes())
+    after = Memory.from_bytes(before.pointer_bytes(), before.features_bytes())
     assert (after.step, after.conditioning) == (step, conditioning)
-    assert after.features.dtype == torch.bfloat16
-    assert torch.equal(after.features, before.features)
     assert torch.equal(after.pointer, before.pointer)
+    assert after.features is not None
+    assert after.features.dtype == torch.bfloat16
+    assert torch.equal(after.features, memory(step, conditioning).features)
 
 
 def test_values_that_are_not_finite_survive() -> None:
-    odd = Memory(0, True, torch.tensor([[[torch.inf, torch.nan]]]).bfloat16(), torch.tensor([-torch.inf]))
-    after = Memory.from_bytes(odd.to_bytes())
-    assert torch.equal(after.features.isnan(), odd.features.isnan())
+    features = torch.tensor([[[torch.inf, torch.nan]]]).bfloat16()
+    odd = Memory(0, True, torch.tensor([-torch.inf]), features)
+    after = Memory.from_bytes(odd.pointer_bytes(), odd.features_bytes())
+    assert after.features is not None
+    assert torch.equal(after.features.isnan(), features.isnan())
     assert after.pointer.item() == -torch.inf
 
 
-def test_a_memory_of_full_size_is_small() -> None:
-    full = Memory(7, False, torch.zeros(64, 64, 64, dtype=torch.bfloat16), torch.zeros(256))
-    assert len(full.to_bytes()) < 600_000
+def test_a_memory_can_outlive_its_features() -> None:
+    old = Memory.from_bytes(memory().pointer_bytes(), None)
+    assert old.features is None
+    assert torch.equal(old.pointer, memory().pointer)
+    with pytest.raises(ValueError, match="outlived"):
+        old.features_bytes()
 
 
-@given(st.binary(max_size=200))
-def test_other_bytes_are_refused(data: bytes) -> None:
+def test_parts_of_full_size_are_small() -> None:
+    full = Memory(7, False, torch.zeros(256), torch.zeros(64, 64, 64, dtype=torch.bfloat16))
+    assert len(full.features_bytes()) < 525_000
+    assert len(full.pointer_bytes()) < 1_300
+
+
+@PARTS
+@given(data=st.binary(max_size=200))
+def test_other_bytes_are_refused(read: Reader, good: bytes, data: bytes) -> None:
     with pytest.raises(ValueError, match=r"safetensors|holds"):
-        Memory.from_bytes(data)
+        read(data)
 
 
-@given(st.data())
-def test_damaged_bytes_are_refused_or_have_the_right_types(data: st.DataObject) -> None:
-    whole = bytearray(memory().to_bytes())
+@PARTS
+@given(data=st.data())
+def test_damaged_bytes_are_refused_or_have_the_right_types(read: Reader, good: bytes, data: st.DataObject) -> None:
+    whole = bytearray(good)
     position = data.draw(st.integers(0, 400))
     whole[position] = data.draw(st.integers(0, 255))
     try:
-        read = Memory.from_bytes(bytes(whole))
+        memory_read = read(bytes(whole))
     except ValueError:
         return
-    assert read.features.dtype == torch.bfloat16
-    assert read.features.ndim == 3
-    assert read.pointer.ndim == 1
+    assert memory_read.pointer.ndim == 1
+    assert memory_read.features is None or memory_read.features.dtype == torch.bfloat16
 
 
 def test_a_type_that_torch_lacks_is_refused() -> None:
     header = b'{"features":{"dtype":"F4","shape":[4],"data_offsets":[0,2]}}'
     with pytest.raises(ValueError, match="safetensors"):
-        Memory.from_bytes(len(header).to_bytes(8, "little") + header + bytes(2))
+        read_features(len(header).to_bytes(8, "little") + header + bytes(2))
 
 
+@PARTS
 @pytest.mark.parametrize("cut", [1, 100, 600])
-def test_a_truncated_memory_is_refused(cut: int) -> None:
+def test_a_truncated_memory_is_refused(read: Reader, good: bytes, cut: int) -> None:
     with pytest.raises(ValueError, match="safetensors"):
-        Memory.from_bytes(memory().to_bytes()[:-cut])
+        read(good[:-cut])
 
 
-def test_a_pickle_is_refused() -> None:
+@PARTS
+def test_a_pickle_is_refused(read: Reader, good: bytes) -> None:
     with pytest.raises(ValueError, match="safetensors"):
-        Memory.from_bytes(pickle.dumps(tensors()))
+        read(pickle.dumps(POINTER | FEATURES))
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        {"features": torch.zeros(64, 8, 8)},
-        {"features": torch.zeros(64, 64, dtype=torch.bfloat16)},
         {"pointer": torch.zeros(256, dtype=torch.float64)},
         {"pointer": torch.zeros(1, 256)},
         {"step": torch.tensor(3.0)},
@@ -100,12 +123,31 @@ def test_a_pickle_is_refused() -> None:
         {"more": torch.zeros(1)},
     ],
 )
-def test_other_tensors_are_refused(change: dict[str, torch.Tensor]) -> None:
+def test_other_tensors_beside_the_pointer_are_refused(change: dict[str, torch.Tensor]) -> None:
     with pytest.raises(ValueError, match="memory"):
-        Memory.from_bytes(save({**tensors(), **change}))
+        read_pointer(save({**POINTER, **change}))
 
 
-@pytest.mark.parametrize("name", ["step", "conditioning", "features", "pointer"])
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        {"features": torch.zeros(64, 8, 8)},
+        {"features": torch.zeros(64, 64, dtype=torch.bfloat16)},
+        {**FEATURES, "more": torch.zeros(1)},
+        {},
+    ],
+)
+def test_other_features_are_refused(tensors: dict[str, torch.Tensor]) -> None:
+    with pytest.raises(ValueError, match="holds"):
+        read_features(save(tensors))
+
+
+@pytest.mark.parametrize("name", POINTER)
 def test_missing_tensors_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match="holds"):
-        Memory.from_bytes(save({key: value for key, value in tensors().items() if key != name}))
+        read_pointer(save({key: value for key, value in POINTER.items() if key != name}))
+
+
+def test_the_parts_cannot_be_swapped() -> None:
+    with pytest.raises(ValueError, match="holds"):
+        Memory.from_bytes(memory().features_bytes(), memory().pointer_bytes())

@@ -165,7 +165,7 @@ def recorded(state: dict, frame: int, masks: torch.Tensor) -> list[ObjectResult]
     for mask, outputs in zip(masks[:, 0] > 0, state["output_dict_per_obj"].values(), strict=True):
         conditioning = frame in outputs["cond_frame_outputs"]
         output = outputs["cond_frame_outputs" if conditioning else "non_cond_frame_outputs"][frame]
-        memory = Memory(frame, conditioning, output["maskmem_features"][0], output["obj_ptr"][0])
+        memory = Memory(frame, conditioning, output["obj_ptr"][0], output["maskmem_features"][0])
         logits, score = output["pred_masks"][0, 0].numpy(), output["object_score_logits"].item()
         results.append(ObjectResult(mask.numpy(), score, logits, memory))
     return results
@@ -186,11 +186,21 @@ def follow(tracker: VideoTracker, features: Sequence[FrameFeatures], prompts: Pr
     banks = [[result.memory] for result in track[0]]
     for frame in features[1:]:
         track.append(advance(tracker, frame, banks, together))
-        banks = [
-            [*bank, Memory.from_bytes(result.memory.to_bytes())] for bank, result in zip(banks, track[-1], strict=True)
-        ]
-        banks = [[bank[position] for position in tracker.retained(bank)] for bank in banks]
+        banks = [kept(tracker, [*bank, result.memory]) for bank, result in zip(banks, track[-1], strict=True)]
     return track
+
+
+def kept(tracker: VideoTracker, bank: Sequence[Memory]) -> list[Memory]:
+    """What the next step needs, after a trip through bytes."""
+    needed = [bank[position] for position in tracker.retained(bank)]
+    ages = [1 + bank[-1].step - memory.step for memory in needed]
+    return [
+        Memory.from_bytes(
+            memory.pointer_bytes(),
+            memory.features_bytes() if tracker.needs_features(age, memory.conditioning) else None,
+        )
+        for memory, age in zip(needed, ages, strict=True)
+    ]
 
 
 def assert_same(ours: Sequence[ObjectResult], theirs: Sequence[ObjectResult]) -> None:

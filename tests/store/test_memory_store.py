@@ -1,4 +1,4 @@
-"""Entries come back by their fresh ids until they are too old to keep."""
+"""Entries come back by their keys until they are too old to keep."""
 
 import pytest
 
@@ -6,31 +6,37 @@ from promptable.errors import BadRequestError
 from promptable.store.memory_store import InProcessStore
 
 
-def test_entries_come_back_by_their_ids() -> None:
+def test_entries_come_back_by_their_keys() -> None:
     store = InProcessStore(100)
-    first, second = store.put([b"one", b"two"])
-    assert store.get([second, first]) == {first: b"one", second: b"two"}
-    assert store.get([first, first]) == {first: b"one"}
+    store.put({"a": b"one", "b": b"two"})
+    assert store.get(["b", "a"]) == {"a": b"one", "b": b"two"}
+    assert store.get(["a", "a"]) == {"a": b"one"}
     assert store.get([]) == {}
 
 
-def test_ids_are_fresh_even_for_equal_entries() -> None:
-    store = InProcessStore(1000)
-    ids = store.put([b"same"] * 20)
-    assert len(set(ids)) == 20
-
-
-def test_an_unknown_id_is_a_bad_request_that_says_what_to_do() -> None:
+def test_an_unknown_key_is_a_bad_request_that_says_what_to_do() -> None:
+    store = InProcessStore(100)
+    store.put({"a": b"one"})
     with pytest.raises(BadRequestError, match="expired, start tracking again"):
-        InProcessStore(100).get(["nowhere"])
+        store.get(["a", "nowhere"])
 
 
 def test_the_least_recently_used_entries_go_first() -> None:
     store = InProcessStore(10)
-    old, used = store.put([b"11111", b"22222"])
-    store.get([used])
-    store.get([old])
-    (new,) = store.put([b"33333"])
-    assert store.get([old, new]) == {old: b"11111", new: b"33333"}
-    with pytest.raises(BadRequestError):
-        store.get([used])
+    store.put({"a": b"11111", "b": b"22222"})
+    store.get(["a"])
+    store.put({"c": b"33333"})
+    assert store.find(["a", "b", "c"]) == {"a": b"11111", "c": b"33333"}
+
+
+def test_renewed_entries_count_as_just_used() -> None:
+    store = InProcessStore(10)
+    store.put({"a": b"11111", "b": b"22222"})
+    store.put({"c": b"33333"}, renewed=["a", "gone"])
+    assert store.find(["a", "b", "c"]) == {"a": b"11111", "c": b"33333"}
+
+
+def test_an_entry_larger_than_the_store_is_not_kept() -> None:
+    store = InProcessStore(4)
+    store.put({"large": b"11111", "small": b"22"})
+    assert store.find(["large", "small"]) == {"small": b"22"}

@@ -208,6 +208,13 @@ def test_the_answer_has_exactly_the_keys_that_cvat_reads():
     assert all(isinstance(number, int) for number in answer["shapes"][1]["points"])
 
 
+def test_an_object_outside_the_picture_says_so_where_there_is_room():
+    outside = replace(RECTANGLE, outside=True)
+    typed_answer = json.loads(encode([outside], [None], bare=False))["shapes"]
+    assert typed_answer == [{"type": "rectangle", "points": [10.5, 20, 110, 120], "outside": True}]
+    assert json.loads(encode([outside], [None], bare=True))["shapes"] == [[10.5, 20, 110, 120]]
+
+
 def test_the_answer_in_the_bare_dialect():
     answer = json.loads(encode([RECTANGLE, None], [None, None], bare=True))
     assert answer == {"shapes": [[10.5, 20, 110, 120], None], "states": [None, None]}

@@ -1,5 +1,6 @@
 """What SAM 2 remembers of one object in one frame, as a value that can be stored anywhere."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -7,12 +8,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-_LAYOUT = {
-    "step": (torch.int64, 0),
-    "conditioning": (torch.bool, 0),
-    "features": (torch.bfloat16, 3),
-    "pointer": (torch.float32, 1),
-}
+_Layout = Mapping[str, tuple[torch.dtype, int]]
+"""Type and rank of each tensor by its name."""
+
+_POINTER: _Layout = {"step": (torch.int64, 0), "conditioning": (torch.bool, 0), "pointer": (torch.float32, 1)}
+_FEATURES: _Layout = {"features": (torch.bfloat16, 3)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,31 +20,44 @@ class Memory:
     """One object in one frame; never changed, so that any number of steps may start from it.
 
     ``step`` counts the object's frames from 0, where it was prompted; only differences of steps have a meaning.
-    ``conditioning`` is True for a frame that was prompted. ``features`` bfloat16 [C, h, w] is the spatial memory,
-    ``pointer`` float32 [D] the object pointer; both lie on the CPU.
+    ``conditioning`` is True for a frame that was prompted. ``pointer`` float32 [D] is the object pointer, ``features``
+    bfloat16 [C, h, w] the spatial memory; both lie on the CPU. The features are hundreds of times larger, and needed
+    for fewer steps: they are None in a memory that has outlived them.
     """
 
     step: int
     conditioning: bool
-    features: Tensor
     pointer: Tensor
+    features: Tensor | None
 
-    def to_bytes(self) -> bytes:
-        """The memory in safetensors form, exact to the bit."""
+    def pointer_bytes(self) -> bytes:
+        """All but the features in safetensors form, exact to the bit."""
         scalars = {"step": torch.tensor(self.step), "conditioning": torch.tensor(self.conditioning)}
-        return save({**scalars, "features": self.features, "pointer": self.pointer})
+        return save({**scalars, "pointer": self.pointer})
+
+    def features_bytes(self) -> bytes:
+        """The features in safetensors form, exact to the bit. Raises ValueError where there are none."""
+        if self.features is None:
+            raise ValueError(f"the memory of step {self.step} has outlived its features")
+        return save({"features": self.features})
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> "Memory":
-        """Read what ``to_bytes`` wrote. Raises ValueError for anything else."""
-        try:
-            tensors = load(data)
-        except (SafetensorError, KeyError) as error:  # KeyError: a type that PyTorch does not have
-            raise ValueError(f"a memory must be in safetensors form: {error}") from error
-        found = {name: (tensor.dtype, tensor.ndim) for name, tensor in tensors.items()}
-        if found != _LAYOUT:
-            raise ValueError(f"a memory holds {_LAYOUT} (type and rank by name), got {found}")
+    def from_bytes(cls, pointer: bytes, features: bytes | None) -> "Memory":
+        """Read what ``pointer_bytes`` and ``features_bytes`` wrote. Raises ValueError for anything else."""
+        tensors = _read(pointer, _POINTER)
         step = int(tensors["step"])
         if step < 0:
             raise ValueError(f"a memory's step counts from 0, got {step}")
-        return cls(step, bool(tensors["conditioning"]), tensors["features"], tensors["pointer"])
+        spatial = None if features is None else _read(features, _FEATURES)["features"]
+        return cls(step, bool(tensors["conditioning"]), tensors["pointer"], spatial)
+
+
+def _read(data: bytes, layout: _Layout) -> dict[str, Tensor]:
+    try:
+        tensors = load(data)
+    except (SafetensorError, KeyError) as error:  # KeyError: a type that PyTorch does not have
+        raise ValueError(f"a memory must be in safetensors form: {error}") from error
+    found = {name: (tensor.dtype, tensor.ndim) for name, tensor in tensors.items()}
+    if found != layout:
+        raise ValueError(f"a memory holds {layout} (type and rank by name), got {found}")
+    return tensors

@@ -146,10 +146,14 @@ class VideoTracker:
 
     def check(self, memory: Memory) -> None:
         """Raise ValueError unless the memory has this model's shapes."""
-        shapes = (tuple(memory.features.shape), tuple(memory.pointer.shape))
-        expected = (self._features_shape, (self._model.hidden_dim,))
+        features = self._features_shape if memory.features is None else tuple(memory.features.shape)
+        shapes, expected = (tuple(memory.pointer.shape), features), ((self._model.hidden_dim,), self._features_shape)
         if shapes != expected:
-            raise ValueError(f"a memory of this model has features and pointer of {expected}, got {shapes}")
+            raise ValueError(f"a memory of this model has pointer and features of {expected}, got {shapes}")
+
+    def needs_features(self, age: int, conditioning: bool) -> bool:
+        """Whether a step looks at the features of a memory that is ``age`` steps older, or only at its pointer."""
+        return conditioning or age < self._model.num_maskmem
 
     def _is_needed(self, memory: Memory, step: int) -> bool:
         """Prompted frames for ever, others while their features or, for longer, their pointer is attended to."""
@@ -166,7 +170,11 @@ class VideoTracker:
             raise ValueError(f"step {step} needs memories of different, earlier steps, got those of {own_steps}")
         if not any(memory.conditioning for memory in earlier):
             raise ValueError(f"step {step} needs the memory of a prompted frame")
-        return [memory for memory in earlier if self._is_needed(memory, step)]
+        bank = [memory for memory in earlier if self._is_needed(memory, step)]
+        for memory in bank:
+            if memory.features is None and self.needs_features(step - memory.step, memory.conditioning):
+                raise ValueError(f"step {step} needs the features of step {memory.step}")
+        return bank
 
     def _start(self, features: FrameFeatures, prompt: BoxPrompt | MaskPrompt) -> ObjectResult:
         """As ``add_new_points_or_box`` or ``add_new_mask``, then ``propagate_in_video_preflight``."""
@@ -241,11 +249,12 @@ class VideoTracker:
         record: dict[str, dict[int, dict[str, Any]]] = {"cond_frame_outputs": {}, "non_cond_frame_outputs": {}}
         for (age, conditioning), entries in zip(layout, zip(*banks, strict=True), strict=True):
             kind = "cond_frame_outputs" if conditioning else "non_cond_frame_outputs"
-            record[kind][oldest - age] = {
-                "maskmem_features": torch.stack([entry.features for entry in entries]).to(device),
-                "maskmem_pos_enc": [self._memory_position.expand(len(entries), -1, -1, -1)],
-                "obj_ptr": torch.stack([entry.pointer for entry in entries]).to(device),
-            }
+            output: dict[str, Any] = {"obj_ptr": torch.stack([entry.pointer for entry in entries]).to(device)}
+            if self.needs_features(age, conditioning):
+                features = [entry.features for entry in entries if entry.features is not None]
+                output["maskmem_features"] = torch.stack(features).to(device)
+                output["maskmem_pos_enc"] = [self._memory_position.expand(len(entries), -1, -1, -1)]
+            record[kind][oldest - age] = output
         return record
 
     def _results(
@@ -255,9 +264,9 @@ class VideoTracker:
         logits = outputs["pred_masks"][:, 0].cpu().numpy()
         scores = outputs["object_score_logits"][:, 0].tolist()
         # Copies, lest the memory of one object keep the whole batch alive.
-        features = [each.clone() for each in outputs["maskmem_features"].bfloat16().cpu()]
         pointers = [each.clone() for each in outputs["obj_ptr"].cpu()]
-        memories = [Memory(step, conditioning, *parts) for step, *parts in zip(steps, features, pointers, strict=True)]
+        features = [each.clone() for each in outputs["maskmem_features"].bfloat16().cpu()]
+        memories = [Memory(step, conditioning, *parts) for step, *parts in zip(steps, pointers, features, strict=True)]
         return [ObjectResult(*parts) for parts in zip(masks, scores, logits, memories, strict=True)]
 
 

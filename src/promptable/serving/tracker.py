@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from promptable.errors import BadRequestError
 from promptable.models import device, sam2_video
 from promptable.models.sam2_memory import Memory
 from promptable.models.sam2_video import BoxPrompt, FrameFeatures, MaskPrompt, ObjectResult, VideoTracker
 from promptable.serving.feature_cache import FeatureCache
 from promptable.serving.settings import TrackerSettings, read
+from promptable.serving.shared_redis import shared_redis
+from promptable.serving.track_memory import TrackMemory
 from promptable.store.memory_store import InProcessStore, MemoryStore
+from promptable.store.redis_store import RedisStore
 from promptable.wire import tracker as wire
 from promptable.wire.images import EncodedImage
 from promptable.wire.tracker import Shape, ShapeType, TrackState, shape_of_mask
@@ -19,7 +21,13 @@ def load_tracker() -> "Tracker":
     """The function as the environment's settings describe it."""
     settings = read(TrackerSettings)
     model = sam2_video.load(settings.model, settings.weights_dir, device.resolve(settings.device))
-    return Tracker(model, InProcessStore(settings.store_mb * 2**20), settings)
+    return Tracker(model, _store(settings), settings)
+
+
+def _store(settings: TrackerSettings) -> MemoryStore:
+    at_hand = InProcessStore(settings.store_mb * 2**20)
+    redis = shared_redis()
+    return at_hand if redis is None else RedisStore(redis, at_hand)
 
 
 class Tracker:
@@ -27,7 +35,7 @@ class Tracker:
 
     def __init__(self, model: VideoTracker, store: MemoryStore, settings: TrackerSettings) -> None:
         self._model = model
-        self._store = store
+        self._memory = TrackMemory(model, store)
         self._settings = settings
         self._features: FeatureCache[FrameFeatures] = FeatureCache(settings.feature_cache_mb * 2**20)
 
@@ -42,7 +50,7 @@ class Tracker:
         """The shapes as they came, since people drew them, and a state for each."""
         features = self._encode(request.image)
         prompts = [_prompt(f"shapes[{i}].points", shape, features.hw) for i, shape in enumerate(request.shapes)]
-        kept = self._keep(self._model.start(features, prompts))
+        kept = self._memory.write([result.memory for result in self._model.start(features, prompts)])
         states = [
             TrackState(
                 model=self._model.fingerprint,
@@ -60,15 +68,11 @@ class Tracker:
     def _continue(self, request: wire.ContinueRequest) -> str:
         """The shapes found again, None where a state is None or its object is lost, and the new states."""
         tracked = [state for state in request.states if state is not None]
-        memories = self._recall(tracked)
+        memories = self._memory.read(tracked)
         features = self._encode(request.image)
         results = self._model.step(features, [state.step + 1 for state in tracked], memories)
-        advanced = iter(
-            [
-                self._advance(state, known, result, entry)
-                for state, known, result, entry in zip(tracked, memories, results, self._keep(results), strict=True)
-            ]
-        )
+        kept = self._memory.write([result.memory for result in results], past=tracked)
+        advanced = iter(map(self._advance, tracked, memories, results, kept))
         pairs = [(None, None) if state is None else next(advanced) for state in request.states]
         return wire.encode([shape for shape, _ in pairs], [state for _, state in pairs], request.bare)
 
@@ -76,20 +80,6 @@ class Tracker:
         return self._features.get(
             image.digest, lambda: self._model.encode_image(image.decode(self._settings.max_megapixels))
         )
-
-    def _keep(self, results: Sequence[ObjectResult]) -> list[str]:
-        return self._store.put([result.memory.to_bytes() for result in results])
-
-    def _recall(self, states: Sequence[TrackState]) -> list[list[Memory]]:
-        """What each state remembers. Raises BadRequestError for a foreign, forged or expired state."""
-        for state in states:
-            if state.model != self._model.fingerprint:
-                raise BadRequestError("states: a state is of another model, start tracking again from this frame")
-        entries = self._store.get([entry for state in states for entry in state.memory_ids])
-        memories = [[Memory.from_bytes(entries[entry]) for entry in state.memory_ids] for state in states]
-        for state, known in zip(states, memories, strict=True):
-            _check_past(state, known)
-        return memories
 
     def _advance(
         self, state: TrackState, known: Sequence[Memory], result: ObjectResult, entry: str
@@ -109,21 +99,13 @@ class Tracker:
         return shape, following
 
     def _shape(self, state: TrackState, result: ObjectResult) -> Shape | None:
-        """The mask as a shape of the state's type. Of a lost object a rectangle keeps its last box, others are None:
-        CVAT's stock sidebar tracks rectangles only and breaks on None."""
+        """The mask as a shape of the state's type. Of a lost object a rectangle keeps its last box, and is outside;
+        others are None. CVAT's stock sidebar, which tracks rectangles only, breaks on None."""
         if result.mask.any():
             return shape_of_mask(result.mask, state.shape_type, self._settings.polygon_tolerance)
         if state.last_xyxy is not None:
-            return Shape(ShapeType.RECTANGLE, state.last_xyxy)
+            return Shape(ShapeType.RECTANGLE, state.last_xyxy, outside=True)
         return None
-
-
-def _check_past(state: TrackState, known: Sequence[Memory]) -> None:
-    """Raise BadRequestError unless the entries are a past: with a prompted frame, each step once, the newest last."""
-    steps = [memory.step for memory in known]
-    prompted = any(memory.conditioning for memory in known)
-    if not prompted or steps != sorted(set(steps)) or steps[-1] != state.step:
-        raise BadRequestError("states: a state does not fit its memory, start tracking again from this frame")
 
 
 def _prompt(field: str, shape: Shape, hw: tuple[int, int]) -> BoxPrompt | MaskPrompt:

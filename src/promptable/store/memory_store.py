@@ -1,7 +1,6 @@
-"""Where the tracker keeps its memory entries between two frames."""
+"""Where the tracker keeps what it remembers between two frames: immutable entries of bytes by key."""
 
-import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from threading import Lock
 from typing import Protocol
 
@@ -9,42 +8,47 @@ from cachetools import LRUCache
 
 from promptable.errors import BadRequestError
 
-_ID_BYTES = 12
-
 
 class StateExpiredError(BadRequestError):
-    """An entry that a state names is no longer kept: tracking has to start again from this frame."""
+    """An entry that a state needs is no longer kept: tracking has to start again from this frame."""
+
+    def __init__(self) -> None:
+        super().__init__("states: a state has expired, start tracking again from this frame")
 
 
 class MemoryStore(Protocol):
-    """Immutable entries of bytes by fresh id."""
+    """Entries that are written once and read many times, until they are too old."""
 
-    def put(self, entries: Sequence[bytes]) -> list[str]:
-        """Keep the entries and return their ids, in the same order."""
+    def put(self, entries: Mapping[str, bytes], renewed: Collection[str] = ()) -> None:
+        """Keep new entries, and older ones, by their keys, for as long again."""
 
-    def get(self, ids: Sequence[str]) -> Mapping[str, bytes]:
-        """The entries by id. Raises StateExpiredError where one is no longer kept."""
+    def get(self, keys: Collection[str]) -> Mapping[str, bytes]:
+        """The entries by key. Raises StateExpiredError where one is no longer kept."""
 
 
 class InProcessStore:
-    """Entries in this process, bounded in bytes; the least recently used go first."""
+    """Entries in this process, bounded in bytes; the least recently used go first. Threads may share it."""
 
     def __init__(self, capacity_bytes: int) -> None:
         self._entries: LRUCache[str, bytes] = LRUCache(capacity_bytes, getsizeof=len)
         self._lock = Lock()
 
-    def put(self, entries: Sequence[bytes]) -> list[str]:
-        """Keep the entries and return their ids, in the same order."""
-        ids = [secrets.token_urlsafe(_ID_BYTES) for _ in entries]
+    def put(self, entries: Mapping[str, bytes], renewed: Collection[str] = ()) -> None:
+        """Keep new entries; an entry larger than the store is not kept. Older ones count as just used."""
+        self.find(renewed)
         with self._lock:
-            for entry_id, entry in zip(ids, entries, strict=True):
-                self._entries[entry_id] = entry
-        return ids
+            for key, entry in entries.items():
+                if len(entry) <= self._entries.maxsize:
+                    self._entries[key] = entry
 
-    def get(self, ids: Sequence[str]) -> Mapping[str, bytes]:
-        """The entries by id. Raises StateExpiredError where one is no longer kept."""
-        with self._lock:
-            found = {entry_id: entry for entry_id in ids if (entry := self._entries.get(entry_id)) is not None}
-        if len(found) < len(set(ids)):
-            raise StateExpiredError("states: a state has expired, start tracking again from this frame")
+    def get(self, keys: Collection[str]) -> Mapping[str, bytes]:
+        """The entries by key. Raises StateExpiredError where one is no longer kept."""
+        found = self.find(keys)
+        if found.keys() != set(keys):
+            raise StateExpiredError
         return found
+
+    def find(self, keys: Collection[str]) -> dict[str, bytes]:
+        """Those of the entries that are kept."""
+        with self._lock:
+            return {key: entry for key in keys if (entry := self._entries.get(key)) is not None}

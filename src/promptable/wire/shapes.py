@@ -33,10 +33,14 @@ class ShapeType(StrEnum):
 
 @dataclass(frozen=True)
 class Shape:
-    """``points`` by type: ordered x1, y1, x2, y2; run lengths and l, t, r, b; flat x, y of 3 or more points."""
+    """``points`` by type: ordered x1, y1, x2, y2; run lengths and l, t, r, b; flat x, y of 3 or more points.
+
+    ``outside`` as CVAT's tracks have it: the object is not in the picture, and the shape the last one that was seen.
+    """
 
     type: ShapeType
     points: tuple[float, ...]
+    outside: bool = False
 
     def to_xyxy(self, hw: tuple[int, int], field: str = "points") -> NDArray[np.float32]:
         """A rectangle's part inside a picture of ``hw``, float32 [4]; BadRequestError when there is none."""
@@ -81,8 +85,13 @@ def read_shape(field: str, value: object) -> Shape:
 
 
 def write_shape(shape: Shape) -> dict[str, object]:
-    """``{"type", "points"}`` for the answer; raises ValueError at NaN, swapped corners or too few points."""
-    return {"type": shape.type.value, "points": write_points(shape)}
+    """``{"type", "points"}`` for the answer; raises ValueError at NaN, swapped corners or too few points.
+
+    An object that is not in the picture has ``"outside": true`` beside them, for scripts: CVAT's server passes a
+    tracker's shapes on as they are (lambda_manager/views.py), and its editor reads their points alone.
+    """
+    seen = {"type": shape.type.value, "points": write_points(shape)}
+    return {**seen, "outside": True} if shape.outside else seen
 
 
 def write_points(shape: Shape) -> object:

@@ -1,0 +1,131 @@
+"""Entries in a real Redis: shared, renewed, survived when it goes away, and never a wrong one."""
+
+import logging
+from collections.abc import Iterator
+from unittest.mock import patch
+
+import pytest
+from redis import Redis
+from redis.connection import Connection
+
+from promptable.errors import NotReadyError
+from promptable.store.memory_store import InProcessStore, StateExpiredError
+from promptable.store.redis_connection import connect
+from promptable.store.redis_store import RedisStore
+from tests.redis_server import RedisServer, running_redis
+
+HOURS = 3600
+
+
+@pytest.fixture
+def server() -> Iterator[RedisServer]:
+    with running_redis() as running:
+        yield running
+
+
+def replica(server: RedisServer, at_hand: int = 1000) -> RedisStore:
+    return RedisStore(connect("127.0.0.1", server.port), InProcessStore(at_hand))
+
+
+def client(server: RedisServer) -> Redis:
+    return connect("127.0.0.1", server.port)
+
+
+def test_one_replica_reads_what_another_wrote(server: RedisServer) -> None:
+    replica(server).put({"a": b"one", "b": b"\x00\xff"})
+    assert replica(server).get(["b", "a"]) == {"a": b"one", "b": b"\x00\xff"}
+
+
+def test_entries_expire_after_eight_hours_and_renewed_ones_later(server: RedisServer) -> None:
+    store = replica(server)
+    store.put({"a": b"one", "b": b"two"})
+    for key in client(server).keys():  # noqa: SIM118 - not a dict
+        assert 8 * HOURS - 60 < client(server).ttl(key) <= 8 * HOURS
+        client(server).expire(key, 1 * HOURS)
+    store.put({"c": b"three"}, renewed=["a"])
+    left = {key.rpartition(b":")[2]: client(server).ttl(key) for key in client(server).keys()}  # noqa: SIM118
+    assert left[b"b"] <= 1 * HOURS
+    assert min(left[b"a"], left[b"c"]) > 7 * HOURS
+
+
+def test_reading_and_writing_take_one_round_trip_each(server: RedisServer) -> None:
+    writer, reader = replica(server), replica(server)
+    writer.put({"warm": b"up"})
+    reader.get(["warm"])
+    send = Connection.send_packed_command
+    with patch.object(Connection, "send_packed_command", autospec=True, side_effect=send) as sent:
+        writer.put({f"key {i}": b"entry" for i in range(20)}, renewed=["warm"])
+        assert sent.call_count == 1
+        reader.get([f"key {i}" for i in range(20)])
+        assert sent.call_count == 2
+        reader.get([f"key {i}" for i in range(20)])
+        assert sent.call_count == 2, "what was read once is at hand"
+
+
+def test_nothing_is_asked_for_nothing(server: RedisServer) -> None:
+    server.stop()
+    assert replica(server).get([]) == {}
+
+
+def test_an_unknown_key_has_expired(server: RedisServer) -> None:
+    with pytest.raises(StateExpiredError):
+        replica(server).get(["nowhere"])
+
+
+def test_an_evicted_entry_has_expired_unless_it_is_at_hand(server: RedisServer) -> None:
+    writer = replica(server)
+    writer.put({"a": b"one"})
+    client(server).flushall()
+    assert writer.get(["a"]) == {"a": b"one"}
+    with pytest.raises(StateExpiredError):
+        replica(server).get(["a"])
+
+
+def test_more_than_fits_at_hand_comes_from_redis(server: RedisServer) -> None:
+    store = replica(server, at_hand=4)
+    store.put({"a": b"one", "b": b"two", "large": b"a thousand"})
+    assert store.get(["a", "b", "large"]) == {"a": b"one", "b": b"two", "large": b"a thousand"}
+
+
+def test_without_redis_a_replica_goes_on_alone_with_a_warning(
+    server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = replica(server)
+    server.stop()
+    with caplog.at_level(logging.WARNING):
+        store.put({"a": b"one"})
+    assert "Redis failed" in caplog.text
+    assert store.get(["a"]) == {"a": b"one"}
+
+
+def test_without_redis_another_replica_cannot_answer_yet(server: RedisServer) -> None:
+    replica(server).put({"a": b"one"})
+    server.stop()
+    with pytest.raises(NotReadyError, match="try again"):
+        replica(server).get(["a"])
+
+
+def test_what_a_restarted_redis_lost_is_written_again_when_renewed(server: RedisServer) -> None:
+    store = replica(server)
+    store.put({"a": b"one", "b": b"two"})
+    server.stop()
+    store.put({"c": b"three"}, renewed=["a"])
+    server.start()
+    store.put({"d": b"four"}, renewed=["a", "c"])
+    assert replica(server).get(["a", "c", "d"]) == {"a": b"one", "c": b"three", "d": b"four"}
+    with pytest.raises(StateExpiredError):
+        replica(server).get(["b"])
+
+
+def test_a_server_that_refuses_to_write_is_a_warning(server: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
+    client(server).config_set("maxmemory", 1)
+    store = replica(server)
+    store.put({"a": b"one"})
+    assert "used memory" in caplog.text
+    assert store.get(["a"]) == {"a": b"one"}
+
+
+def test_a_key_of_another_kind_is_no_entry(server: RedisServer) -> None:
+    client(server).rpush("promptable:memory:a", "a list")
+    with pytest.raises(StateExpiredError):
+        replica(server).get(["a"])
