@@ -1,7 +1,7 @@
 """Good requests for each function, on a scene that no training has seen."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,3 +48,13 @@ def file_bytes(image: NDArray[np.uint8], kind: str) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, kind)
     return buffer.getvalue()
+
+
+def starting(shapes: Sequence[Any], frame: int = 0) -> dict[str, Any]:
+    """The tracker's request for new objects on a frame of the video."""
+    return {"image": encode_png(VIDEO[frame].image), "shapes": list(shapes), "states": []}
+
+
+def continuing(states: Sequence[Any], frame: int) -> dict[str, Any]:
+    """The tracker's request for the next frame."""
+    return {"image": encode_png(VIDEO[frame].image), "shapes": [None] * len(states), "states": list(states)}

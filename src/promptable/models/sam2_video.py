@@ -33,7 +33,7 @@ _MEAN = (0.485, 0.456, 0.406)
 _STD = (0.229, 0.224, 0.225)
 
 # How SAM2VideoPredictor.add_new_points_or_box labels a box's two corners among points.
-_CORNER_LABELS = (2, 3)
+_CORNER_LABELS = np.array([2, 3], np.int32)
 
 # Objects in one batch; each takes about 0.2 GB at 1024 pixels.
 _BATCH_SIZE = 16
@@ -67,10 +67,30 @@ class BoxPrompt:
 
 
 @dataclass(frozen=True, eq=False)
+class PointsPrompt:
+    """Points on the object and beside it: float32 [N, 2] in pixels of the frame, and labels int32 [N], 1 and 0.
+
+    Raises ValueError unless they are finite numbers, and as many labels.
+    """
+
+    points_xy: NDArray[np.float32]
+    labels: NDArray[np.int32]
+
+    def __post_init__(self) -> None:
+        count = len(self.labels)
+        if not count or self.points_xy.shape != (count, 2) or not np.isfinite(self.points_xy).all():
+            raise ValueError(f"expected finite points x, y and as many labels, got {self.points_xy.tolist()}")
+
+
+@dataclass(frozen=True, eq=False)
 class MaskPrompt:
     """The object's mask, bool [H, W] of the frame. One too small for the model's resolution starts as a lost object."""
 
     mask: NDArray[np.bool_]
+
+
+VideoPrompt = BoxPrompt | PointsPrompt | MaskPrompt
+"""What shows an object in the first of its frames."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +134,7 @@ class VideoTracker:
         return FrameFeatures((image.shape[0], image.shape[1]), tuple(levels))
 
     @torch.inference_mode()
-    def start(self, features: FrameFeatures, prompts: Sequence[BoxPrompt | MaskPrompt]) -> list[ObjectResult]:
+    def start(self, features: FrameFeatures, prompts: Sequence[VideoPrompt]) -> list[ObjectResult]:
         """Begin to follow one object per prompt, each at its step 0.
 
         Raises ValueError for a mask of another size than the frame.
@@ -176,7 +196,7 @@ class VideoTracker:
                 raise ValueError(f"step {step} needs the features of step {memory.step}")
         return bank
 
-    def _start(self, features: FrameFeatures, prompt: BoxPrompt | MaskPrompt) -> ObjectResult:
+    def _start(self, features: FrameFeatures, prompt: VideoPrompt) -> ObjectResult:
         """As ``add_new_points_or_box`` or ``add_new_mask``, then ``propagate_in_video_preflight``."""
         model, frame = self._model, self._frame(features, 1)
         outputs = model.track_step(
@@ -198,22 +218,27 @@ class VideoTracker:
         )
         return self._results(features.hw, outputs, [0], conditioning=True)[0]
 
-    def _prompt_inputs(self, prompt: BoxPrompt | MaskPrompt, hw: tuple[int, int]) -> dict[str, Any]:
-        if isinstance(prompt, BoxPrompt):
-            return {"point_inputs": self._corners(prompt.xyxy, hw), "mask_inputs": None}
-        if prompt.mask.shape != hw:
-            raise ValueError(f"expected a mask of {hw} as the frame, got {prompt.mask.shape}")
-        return {"point_inputs": None, "mask_inputs": self._model_mask(prompt.mask)}
+    def _prompt_inputs(self, prompt: VideoPrompt, hw: tuple[int, int]) -> dict[str, Any]:
+        match prompt:
+            case BoxPrompt(xyxy):
+                corners = self._points(xyxy.reshape(2, 2), _CORNER_LABELS, hw)
+                return {"point_inputs": corners, "mask_inputs": None}
+            case PointsPrompt(points_xy, labels):
+                return {"point_inputs": self._points(points_xy, labels, hw), "mask_inputs": None}
+            case MaskPrompt(mask):
+                return {"point_inputs": None, "mask_inputs": self._model_mask(mask, hw)}
 
-    def _corners(self, xyxy: NDArray[np.float32], hw: tuple[int, int]) -> dict[str, Tensor]:
-        """A box as two points at the model's resolution."""
+    def _points(self, xy: NDArray[np.float32], labels: NDArray[np.int32], hw: tuple[int, int]) -> dict[str, Tensor]:
+        """Points at the model's resolution."""
         height, width = hw
-        points = torch.from_numpy(xyxy).reshape(1, 2, 2) / torch.tensor([width, height]) * self._model.image_size
-        labels = torch.tensor([_CORNER_LABELS], dtype=torch.int32)
-        return {"point_coords": points.to(self._model.device), "point_labels": labels.to(self._model.device)}
+        points = torch.from_numpy(xy)[None] / torch.tensor([width, height]) * self._model.image_size
+        kinds = torch.from_numpy(labels)[None]
+        return {"point_coords": points.to(self._model.device), "point_labels": kinds.to(self._model.device)}
 
-    def _model_mask(self, mask: NDArray[np.bool_]) -> Tensor:
+    def _model_mask(self, mask: NDArray[np.bool_], hw: tuple[int, int]) -> Tensor:
         """A mask of 0 and 1 at the model's resolution, float32 [1, 1, S, S]."""
+        if mask.shape != hw:
+            raise ValueError(f"expected a mask of {hw} as the frame, got {mask.shape}")
         given = torch.from_numpy(mask)[None, None].to(self._model.device).float()
         size = (self._model.image_size, self._model.image_size)
         return (_resize(given, size, antialias=True) >= 0.5).float()

@@ -1,0 +1,114 @@
+"""Functions that share a Redis can take turns, and whatever happens to it, an answer is never a wrong one."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+
+from promptable.models.sam2_memory import Memory
+from promptable.store.redis_connection import connect
+from tests.functions.conftest import TOY, Function
+from tests.functions.requests import VIDEO, continuing, first_shapes, starting
+from tests.redis_server import RedisServer, running_redis
+
+Answer = dict[str, Any]
+
+_OTHER_SIZES = Memory(0, True, torch.zeros(7), torch.zeros(64, 12, 13, dtype=torch.bfloat16))
+FOREIGN = {"pointer": _OTHER_SIZES.pointer_bytes(), "features": _OTHER_SIZES.features_bytes()}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[RedisServer]:
+    with running_redis() as running:
+        yield running
+
+
+def replica(server: RedisServer) -> Function:
+    return Function("sam2-tracker", {"PROMPTABLE_MODEL": str(TOY / "sam2")} | server.variables)
+
+
+@pytest.fixture(scope="module")
+def replicas(server: RedisServer) -> tuple[Function, Function]:
+    return replica(server), replica(server)
+
+
+@pytest.fixture
+def cold(server: RedisServer) -> Function:
+    """A replica that has nothing at hand."""
+    return replica(server)
+
+
+@pytest.fixture(scope="module")
+def alone(tracker: Function) -> list[Answer]:
+    """What one process without Redis answers on each frame."""
+    answers = [tracker.answer(starting(first_shapes("mask")))]
+    for frame in range(1, len(VIDEO)):
+        answers.append(tracker.answer(continuing(answers[-1]["states"], frame)))
+    return answers
+
+
+def test_replicas_that_take_turns_answer_as_one_process(
+    replicas: tuple[Function, Function], alone: list[Answer]
+) -> None:
+    states = replicas[0].answer(starting(first_shapes("mask")))["states"]
+    for frame in range(1, len(VIDEO)):
+        answer = replicas[frame % 2].answer(continuing(states, frame))
+        assert answer["shapes"] == alone[frame]["shapes"]
+        states = answer["states"]
+
+
+def test_tracking_goes_on_while_redis_is_away_and_is_shared_again_afterwards(
+    server: RedisServer, replicas: tuple[Function, Function], alone: list[Answer]
+) -> None:
+    first, second = replicas
+    states = first.answer(starting(first_shapes("mask")))["states"]
+    states = first.answer(continuing(states, 1))["states"]
+    server.stop()
+    away = first.answer(continuing(states, 2))
+    refused = second.post(continuing(states, 2))
+    server.start()
+    assert away["shapes"] == alone[2]["shapes"]
+    assert refused.status_code == 503
+    assert "try again" in refused.body
+    back = first.answer(continuing(away["states"], 3))
+    taken_over = second.answer(continuing(back["states"], 4))
+    assert [back["shapes"], taken_over["shapes"]] == [alone[3]["shapes"], alone[4]["shapes"]]
+
+
+def test_evicted_entries_are_an_expired_state(server: RedisServer, cold: Function) -> None:
+    states = replica(server).answer(starting(first_shapes("mask")))["states"]
+    connect("127.0.0.1", server.port).flushall()
+    response = cold.post(continuing(states, 1))
+    assert response.status_code == 400
+    assert "expired, start tracking again" in response.body
+
+
+def test_only_what_a_step_needs_is_asked_for(server: RedisServer, cold: Function) -> None:
+    """Of a memory that is 7 steps old only the pointer is: its features may be gone."""
+    writer = replica(server)
+    states = writer.answer(starting(first_shapes("mask")[:1]))["states"]
+    for frame in range(1, 12):
+        states = writer.answer(continuing(states, frame))["states"]
+    named = states[0]["memories"]
+    client = connect("127.0.0.1", server.port)
+    for name in named[1:6]:
+        assert client.delete(f"promptable:memory:{states[0]['model']}:{name}:features")
+    assert cold.answer(continuing(states, 12)) is not None
+    client.delete(f"promptable:memory:{states[0]['model']}:{named[6]}:features")
+    assert replica(server).post(continuing(states, 12)).status_code == 400
+
+
+@pytest.mark.parametrize("part", ["pointer", "features"])
+@pytest.mark.parametrize("forged", ["garbage", "cut", "another part", "another model's"])
+def test_forged_entries_are_refused(server: RedisServer, cold: Function, part: str, forged: str) -> None:
+    state = replica(server).answer(starting(first_shapes("mask")[:1]))["states"][0]
+    key = f"promptable:memory:{state['model']}:{state['memories'][0]}:"
+    entries = {name: value for name, value in server.entries().items() if name.startswith(key.encode())}
+    value = entries[f"{key}{part}".encode()]
+    other = entries[f"{key}{'features' if part == 'pointer' else 'pointer'}".encode()]
+    values = {"garbage": b"garbage", "cut": value[:-2], "another part": other, "another model's": FOREIGN[part]}
+    connect("127.0.0.1", server.port).set(key + part, values[forged])
+    response = cold.post(continuing([state], 1))
+    assert response.status_code == 400
+    assert "damaged" in response.body
