@@ -7,3 +7,7 @@ class BadRequestError(ValueError):
 
 class NotReadyError(RuntimeError):
     """The function cannot answer yet: answered 503."""
+
+
+class OutOfMemoryError(RuntimeError):
+    """The device has not enough memory for what was asked; with less to do, a next try can succeed."""

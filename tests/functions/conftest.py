@@ -4,7 +4,7 @@ import importlib.util
 import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -50,6 +50,14 @@ class Function:
         response = self.post(body)
         assert response.status_code == 200, response.body
         return json.loads(response.body)
+
+
+def new_detector(folder: Path, entries: Sequence[Mapping[str, object]], **environment: str) -> Function:
+    """The detector with these labels, its configuration in ``folder``, on the toy checkpoints."""
+    config = folder / "processor.yaml"
+    config.write_text(yaml.safe_dump({"metadata": {"annotations": {"spec": json.dumps(entries)}}}))
+    models = {"PROMPTABLE_MODEL": str(TOY / "grounding-dino"), "PROMPTABLE_MASK_MODEL": str(TOY / "sam")}
+    return Function("grounding-dino", models | {"PROMPTABLE_FUNCTION_CONFIG": str(config)} | environment)
 
 
 def _import(path: Path) -> ModuleType:

@@ -1,26 +1,20 @@
 """What the detector answers for each label type, and which threshold counts."""
 
-import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-import yaml
 
 from demo.client import encode_png
+from demo.metrics import box_iou
 from promptable.labels import LabelError
+from promptable.models.sam import SamSegmenter
 from promptable.serving.settings import SettingsError
-from tests.functions.conftest import TOY, Function
+from tests.functions.conftest import new_detector
 from tests.functions.requests import SCENE
 
 BODY = {"image": encode_png(SCENE.image)}
-
-
-def _detector(folder: Path, entries: list[dict[str, Any]], **environment: str) -> Function:
-    config = folder / "processor.yaml"
-    config.write_text(yaml.safe_dump({"metadata": {"annotations": {"spec": json.dumps(entries)}}}))
-    models = {"PROMPTABLE_MODEL": str(TOY / "grounding-dino"), "PROMPTABLE_MASK_MODEL": str(TOY / "sam")}
-    return Function("grounding-dino", models | {"PROMPTABLE_FUNCTION_CONFIG": str(config)} | environment)
 
 
 def _entries(kind: str, **more: object) -> list[dict[str, Any]]:
@@ -29,7 +23,7 @@ def _entries(kind: str, **more: object) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("kind", ["rectangle", "polygon", "mask", "tag"])
 def test_a_label_is_answered_in_its_type(tmp_path: Path, kind: str) -> None:
-    items = _detector(tmp_path, _entries(kind)).answer(BODY)
+    items = new_detector(tmp_path, _entries(kind)).answer(BODY)
     assert items
     assert {item["type"] for item in items} == {kind}
     labels = [item["label"] for item in items]
@@ -39,24 +33,26 @@ def test_a_label_is_answered_in_its_type(tmp_path: Path, kind: str) -> None:
 def test_synonyms_are_one_label(tmp_path: Path) -> None:
     thing = SCENE.objects[-1]
     entry = {"name": "thing", "prompts": [thing.label, thing.label.upper()]}
-    plain = _detector(tmp_path, [{"name": "thing", "prompts": [thing.label]}]).answer(BODY)
+    plain = new_detector(tmp_path, [{"name": "thing", "prompts": [thing.label]}]).answer(BODY)
     assert {item["label"] for item in plain} == {"thing"}
-    assert len(_detector(tmp_path, [entry]).answer(BODY)) == len(plain)
+    assert len(new_detector(tmp_path, [entry]).answer(BODY)) == len(plain)
 
 
 def test_request_over_label_over_default_threshold(tmp_path: Path) -> None:
-    strict = _detector(tmp_path, _entries("rectangle", threshold=1.0))
+    strict = new_detector(tmp_path, _entries("rectangle", threshold=1.0))
     assert strict.answer(BODY) == []
     assert strict.answer(BODY | {"threshold": 0.3}) != []
-    default = _detector(tmp_path, _entries("rectangle"), PROMPTABLE_THRESHOLD="1.0")
+    default = new_detector(tmp_path, _entries("rectangle"), PROMPTABLE_THRESHOLD="1.0")
     assert default.answer(BODY) == []
-    own = _detector(tmp_path, _entries("rectangle", threshold=0.3), PROMPTABLE_THRESHOLD="1.0")
+    own = new_detector(tmp_path, _entries("rectangle", threshold=0.3), PROMPTABLE_THRESHOLD="1.0")
     assert own.answer(BODY) != []
 
 
 def test_the_strongest_are_kept_where_there_are_too_many(tmp_path: Path) -> None:
-    every = _detector(tmp_path, _entries("rectangle")).answer(BODY | {"threshold": 0.01})
-    two = _detector(tmp_path, _entries("rectangle"), PROMPTABLE_MAX_DETECTIONS="2").answer(BODY | {"threshold": 0.01})
+    every = new_detector(tmp_path, _entries("rectangle")).answer(BODY | {"threshold": 0.01})
+    two = new_detector(tmp_path, _entries("rectangle"), PROMPTABLE_MAX_DETECTIONS="2").answer(
+        BODY | {"threshold": 0.01}
+    )
     assert len(every) > 2
     assert two == every[:2]
     confidences = [item["confidence"] for item in every]
@@ -64,20 +60,92 @@ def test_the_strongest_are_kept_where_there_are_too_many(tmp_path: Path) -> None
 
 
 def test_boxes_lie_in_the_picture(tmp_path: Path) -> None:
-    for item in _detector(tmp_path, _entries("rectangle")).answer(BODY | {"threshold": 0.01}):
+    for item in new_detector(tmp_path, _entries("rectangle")).answer(BODY | {"threshold": 0.01}):
         left, top, right, bottom = item["points"]
         assert 0 <= left < right <= 192
         assert 0 <= top < bottom <= 192
 
 
 def test_rectangles_need_no_mask_model(tmp_path: Path) -> None:
-    assert _detector(tmp_path, _entries("rectangle"), PROMPTABLE_MASK_MODEL="/nowhere").answer(BODY)
+    assert new_detector(tmp_path, _entries("rectangle"), PROMPTABLE_MASK_MODEL="/nowhere").answer(BODY)
     with pytest.raises(FileNotFoundError):
-        _detector(tmp_path, _entries("mask"), PROMPTABLE_MASK_MODEL="/nowhere")
+        new_detector(tmp_path, _entries("mask"), PROMPTABLE_MASK_MODEL="/nowhere")
+
+
+def test_confidence_and_review_are_attributes_that_cvat_keeps(tmp_path: Path) -> None:
+    entries = [*_entries("rectangle"), *_entries_as_tags()]
+    for item in new_detector(tmp_path, entries, PROMPTABLE_REVIEW_THRESHOLD="0.6").answer(BODY | {"threshold": 0.1}):
+        attributes = {attribute["name"]: attribute["value"] for attribute in item["attributes"]}
+        assert attributes == {
+            "confidence": str(round(100 * item["confidence"])),
+            "review": "true" if item["confidence"] < 0.6 else "false",
+        }
+
+
+def _entries_as_tags() -> list[dict[str, Any]]:
+    return [{"name": f"has {entry['name']}", "type": "tag", "prompts": [entry["name"]]} for entry in _entries("tag")]
+
+
+@pytest.mark.parametrize(("threshold", "tags"), [("0", []), ("1", ["needs-review"])])
+def test_a_frame_with_something_to_review_gets_its_tag_where_there_is_one(
+    tmp_path: Path, threshold: str, tags: list[str]
+) -> None:
+    entries = [*_entries("rectangle"), {"name": "needs-review", "marks": "review"}]
+    items = new_detector(tmp_path, entries, PROMPTABLE_REVIEW_THRESHOLD=threshold).answer(BODY)
+    assert [item["label"] for item in items if item["type"] == "tag"] == tags
+    untagged = new_detector(tmp_path, _entries("rectangle"), PROMPTABLE_REVIEW_THRESHOLD=threshold).answer(BODY)
+    assert untagged == [item for item in items if item["type"] != "tag"]
+
+
+def test_a_label_that_marks_frames_is_not_looked_for(tmp_path: Path) -> None:
+    marking = new_detector(tmp_path, [*_entries("rectangle"), {"name": "zebra", "marks": "review"}])
+    assert marking.answer(BODY), "zebra is not in the toy's vocabulary"
+
+
+def test_shapes_as_large_as_the_picture_are_dropped_and_tags_are_not(tmp_path: Path) -> None:
+    small = {"PROMPTABLE_MAX_BOX_AREA": "0.01"}
+    assert new_detector(tmp_path, _entries("rectangle"), **small).answer(BODY) == []
+    assert new_detector(tmp_path, _entries("tag"), **small).answer(BODY) != []
+
+
+def test_a_second_label_for_an_object_can_be_suppressed(tmp_path: Path) -> None:
+    entries = [{"name": name, "prompts": [SCENE.objects[-1].label]} for name in ("one", "other")]
+    low = BODY | {"threshold": 0.01}
+    labels = [item["label"] for item in new_detector(tmp_path, entries).answer(low)]
+    alone = new_detector(tmp_path, entries, PROMPTABLE_CROSS_LABEL_NMS_IOU="0.01").answer(low)
+    assert len(alone) < len(labels)
+
+
+def test_a_large_picture_is_looked_at_in_tiles(tmp_path: Path) -> None:
+    image = np.tile(SCENE.image, (2, 2, 1))
+    tiles = {"PROMPTABLE_TILE_SIZE": "192", "PROMPTABLE_TILE_OVERLAP": "0.5"}
+    items = new_detector(tmp_path, _entries("rectangle"), **tiles).answer({"image": encode_png(image)})
+    for thing in SCENE.objects:
+        wanted = [thing.xyxy + np.array([x, y, x, y], np.float32) for x in (0, 192) for y in (0, 192)]
+        found = [np.array(item["points"], np.float32) for item in items if item["label"] == thing.label]
+        assert all(any(box_iou(box, one) > 0.7 for one in found) for box in wanted)
+
+
+def test_masks_come_from_one_encoding_and_one_decoding_of_pictures_that_need_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    for name in ("encode_image", "predict_boxes"):
+        plain = getattr(SamSegmenter, name)
+        monkeypatch.setattr(
+            SamSegmenter, name, lambda *given, name=name, plain=plain: (calls.append(name), plain(*given))[1]
+        )
+    function = new_detector(tmp_path, _entries("mask"))
+    assert len(function.answer(BODY | {"threshold": 0.001})) > 1
+    assert calls == ["encode_image", "predict_boxes"]
+    assert function.answer(BODY | {"threshold": 1.0}) == []
+    assert calls == ["encode_image", "predict_boxes"], "nothing on this frame is a mask"
 
 
 def test_wrong_labels_and_settings_keep_the_function_from_starting(tmp_path: Path) -> None:
     with pytest.raises(LabelError, match="cuboid"):
-        _detector(tmp_path, [{"name": "car", "type": "cuboid"}])
+        new_detector(tmp_path, [{"name": "car", "type": "cuboid"}])
     with pytest.raises(SettingsError, match="PROMPTABLE_THRESHOLD"):
-        _detector(tmp_path, _entries("rectangle"), PROMPTABLE_THRESHOLD="2")
+        new_detector(tmp_path, _entries("rectangle"), PROMPTABLE_THRESHOLD="2")
+    with pytest.raises(SettingsError, match=r"PROMPTABLE_ON_FAILURE.*marks: failure"):
+        new_detector(tmp_path, _entries("rectangle"), PROMPTABLE_ON_FAILURE="tag")

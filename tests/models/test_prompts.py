@@ -1,5 +1,6 @@
 import re
 from itertools import pairwise
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -45,40 +46,60 @@ def spelled(caption: Caption, tokenizer: BertTokenizerFast) -> list[list[str]]:
 
 def test_each_span_holds_the_tokens_of_its_prompt(bert_base: BertTokenizerFast) -> None:
     (caption,) = pack(list(SPELLED), bert_base)
-    assert caption.prompts == tuple(range(len(SPELLED)))
-    assert spelled(caption, bert_base) == list(SPELLED.values())
+    assert [list(SPELLED)[index] for index in caption.prompts] == sorted(SPELLED, key=normalise)
+    assert spelled(caption, bert_base) == [list(SPELLED.values())[index] for index in caption.prompts]
 
 
 def test_tokens_are_those_of_the_caption_that_upstream_reads(bert_base: BertTokenizerFast) -> None:
     prompts = ["red circle", "Fire Hydrants", "t-shirt", "cargo"]
     (caption,) = pack(prompts, bert_base)
-    assert list(caption.input_ids) == bert_base("Red circle . fire hydrants . T-shirt . cargo .").input_ids
+    assert list(caption.input_ids) == bert_base("Cargo . fire hydrants . Red circle . T-shirt .").input_ids
 
 
 @pytest.mark.parametrize(("count", "captions"), [(1, 1), (20, 1), (80, 1), (84, 1), (85, 2), (365, 5)])
 def test_any_number_of_prompts_is_packed(words: BertTokenizerFast, count: int, captions: int) -> None:
     packed = pack(["red circle"] * count, words)
     assert len(packed) == captions
-    assert [prompt for caption in packed for prompt in caption.prompts] == list(range(count))
+    assert sorted(prompt for caption in packed for prompt in caption.prompts) == list(range(count))
     assert max(len(caption.input_ids) for caption in packed) <= MAX_TOKENS
 
 
-@given(
-    st.lists(
-        st.lists(st.sampled_from(["red", "stars", "cargo", "-"]), min_size=1, max_size=9).map(" ".join), min_size=1
-    ),
-    st.integers(21, 60),
+_LISTS = st.lists(
+    st.lists(st.sampled_from(["red", "stars", "cargo", "-"]), min_size=1, max_size=9).map(" ".join), min_size=1
 )
-def test_captions_are_full_and_split_no_prompt(words: BertTokenizerFast, prompts: list[str], max_tokens: int) -> None:
+
+
+@given(_LISTS, st.integers(21, 60))
+def test_no_prompt_is_split_and_captions_are_few_and_even(
+    words: BertTokenizerFast, prompts: list[str], max_tokens: int
+) -> None:
     packed = pack(prompts, words, max_tokens)
-    assert [prompt for caption in packed for prompt in caption.prompts] == list(range(len(prompts)))
+    read = [prompt for caption in packed for prompt in caption.prompts]
+    assert sorted(read) == list(range(len(prompts)))
     for caption in packed:
         expected = words(" . ".join(prompts[index] for index in caption.prompts) + " .").input_ids
         assert list(caption.input_ids) == expected
         assert len(expected) <= max_tokens
+    fullest = max(len(caption.input_ids) for caption in packed)
     for caption, following in pairwise(packed):
         start, stop = following.spans[0]
-        assert len(caption.input_ids) + stop - start + 1 > max_tokens
+        assert len(caption.input_ids) + stop - start + 1 > fullest, "could be read one caption earlier"
+    if fullest > max(len(words(prompt).input_ids) for prompt in prompts) + 1:
+        assert len(pack(prompts, words, fullest - 1)) > len(packed), "could be spread more evenly"
+
+
+def test_a_caption_of_few_leftover_prompts_is_not_made(words: BertTokenizerFast) -> None:
+    packed = pack(["red circle"] * 85, words)
+    assert [len(caption.prompts) for caption in packed] == [43, 42]
+
+
+@given(_LISTS, st.randoms())
+def test_captions_do_not_depend_on_the_order_of_the_list(
+    words: BertTokenizerFast, prompts: list[str], random: Random
+) -> None:
+    shuffled = random.sample(prompts, len(prompts))
+    ids = [{caption.input_ids for caption in pack(each, words, 30)} for each in (prompts, shuffled)]
+    assert ids[0] == ids[1]
 
 
 @given(st.text(max_size=12))

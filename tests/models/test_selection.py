@@ -4,9 +4,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from promptable.models.grounding_dino import PromptScores
-from promptable.models.selection import Detections, select
+from promptable.models.proposals import best_prompts
+from promptable.models.selection import Detections, LabelRule, Suppression, select
 
 HW = (40, 60)
+DEFAULT = Suppression()
 LEFT, MIDDLE, RIGHT = [0, 0, 10, 10], [20, 10, 30, 20], [45, 0, 60, 40]
 
 
@@ -15,11 +17,14 @@ def choose(
     scores: list[list[float]],
     label_of_prompt: tuple[int, ...] = (0, 1),
     thresholds: tuple[float, ...] = (0.35, 0.35),
-    nms_iou: float = 0.6,
-    limit: int = 100,
+    captions: tuple[int, ...] = (),
+    max_area: float = 1.0,
+    suppression: Suppression = DEFAULT,
 ) -> Detections:
-    proposals = PromptScores(np.array(boxes, np.float32).reshape(-1, 4), np.array(scores, np.float32))
-    return select(proposals, label_of_prompt, thresholds, HW, nms_iou, limit)
+    found_by = np.array(captions or [0] * len(boxes))
+    proposed = PromptScores(np.array(boxes, np.float32).reshape(-1, 4), np.array(scores, np.float32), found_by)
+    rules = [LabelRule(threshold, max_area) for threshold in thresholds]
+    return select(best_prompts(proposed), label_of_prompt, rules, HW, suppression)
 
 
 def test_the_best_prompt_gives_label_and_score_and_the_best_box_is_first() -> None:
@@ -49,7 +54,30 @@ def test_overlapping_boxes_are_suppressed_within_a_label_only() -> None:
     near = [0, 0, 10, 9]
     assert choose([LEFT, near], [[0.8, 0], [0.9, 0]]).boxes_xyxy.tolist() == [near]
     assert len(choose([LEFT, near], [[0.8, 0], [0, 0.9]]).labels) == 2
-    assert len(choose([LEFT, near], [[0.8, 0], [0.9, 0]], nms_iou=0.95).labels) == 2
+    assert len(choose([LEFT, near], [[0.8, 0], [0.9, 0]], suppression=Suppression(nms_iou=0.95)).labels) == 2
+
+
+def test_overlapping_boxes_are_suppressed_across_labels_where_that_is_asked_for() -> None:
+    near = [0, 0, 10, 7]
+    for iou, labels in ((0.6, [1]), (0.8, [1, 0]), (1.0, [1, 0])):
+        found = choose([LEFT, near], [[0.8, 0], [0, 0.9]], suppression=Suppression(cross_label_iou=iou))
+        assert found.labels.tolist() == labels
+    same = choose([LEFT, LEFT], [[0.8, 0], [0, 0.9]])
+    assert len(same.labels) == 2, "by default an object may have several labels"
+
+
+def test_prompts_of_different_captions_compete_for_an_object_too() -> None:
+    boxes, scores = [LEFT, [0, 0, 10, 9], RIGHT], [[0.8, 0], [0, 0.9], [0.5, 0]]
+    assert choose(boxes, scores, captions=(0, 0, 0)).labels.tolist() == [1, 0, 0]
+    assert choose(boxes, scores, captions=(0, 1, 0)).labels.tolist() == [1, 0]
+    apart = [[0, 0, 10, 7], [0, 0, 10, 10]]
+    assert len(choose(apart, scores[:2], captions=(0, 1)).labels) == 2, "only boxes that are nearly the same"
+
+
+def test_boxes_about_as_large_as_the_picture_can_be_dropped() -> None:
+    boxes, scores = [[-1, 0, 60, 40], [0, 0, 60, 37], LEFT], [[0.9, 0], [0.8, 0], [0.7, 0]]
+    assert choose(boxes, scores, max_area=0.95).boxes_xyxy.tolist() == [[0, 0, 60, 37], LEFT]
+    assert len(choose(boxes, scores, suppression=Suppression(nms_iou=1.0)).labels) == 3
 
 
 def test_boxes_are_clipped_to_the_picture() -> None:
@@ -65,7 +93,7 @@ def test_what_is_no_box_is_dropped() -> None:
 
 
 def test_the_limit_keeps_the_best() -> None:
-    found = choose([LEFT, MIDDLE, RIGHT], [[0.5, 0], [0.7, 0], [0.6, 0]], limit=2)
+    found = choose([LEFT, MIDDLE, RIGHT], [[0.5, 0], [0.7, 0], [0.6, 0]], suppression=Suppression(limit=2))
     np.testing.assert_allclose(found.scores, [0.7, 0.6])
 
 
@@ -75,7 +103,9 @@ def test_the_limit_keeps_the_best() -> None:
     st.integers(0, 8),
 )
 def test_what_is_kept_is_always_clean(boxes: np.ndarray, scores: np.ndarray, limit: int) -> None:
-    found = select(PromptScores(boxes, scores), (0, 1, 0), (0.2, 0.6), HW, 0.6, limit)
+    proposed = PromptScores(boxes, scores, np.array([0, 0, 0, 0, 1, 1, 1]))
+    rules = [LabelRule(0.2), LabelRule(0.6, 0.5)]
+    found = select(best_prompts(proposed), (0, 1, 0), rules, HW, Suppression(0.6, 0.8, limit))
     x1, y1, x2, y2 = found.boxes_xyxy.T
     assert ((x1 >= 0) & (y1 >= 0) & (x2 <= 60) & (y2 <= 40) & (x1 < x2) & (y1 < y2)).all()
     assert (found.scores >= np.array([0.2, 0.6], np.float32)[found.labels]).all()

@@ -10,11 +10,12 @@ from scipy.optimize import linear_sum_assignment
 from torchvision.ops import box_iou
 
 from promptable.models.grounding_dino import GroundingDINO
-from promptable.models.selection import Detections, select
+from promptable.models.proposals import best_prompts
+from promptable.models.selection import Detections, LabelRule, Suppression, select
 from tests.toy.scenes import LABELS, Scene, scenes
 
 HELD_OUT_SEED = 10_000_000
-NMS_IOU = 0.6
+SUPPRESSION = Suppression(nms_iou=0.6, limit=100)
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,13 @@ def evaluate(
     detector: GroundingDINO, thresholds: Sequence[float], count: int = 100, seed: int = HELD_OUT_SEED
 ) -> list[Figures]:
     drawn = list(scenes(seed, count))
-    scores = [detector.detect(one.image, LABELS) for one in drawn]
+    proposals = [best_prompts(detector.detect(one.image, LABELS)) for one in drawn]
     results = []
     for threshold in thresholds:
-        limits = [threshold] * len(LABELS)
+        rules = [LabelRule(threshold)] * len(LABELS)
         kept = [
-            select(one, range(len(LABELS)), limits, truth.image.shape[:2], NMS_IOU, 100)
-            for one, truth in zip(scores, drawn, strict=True)
+            select(one, range(len(LABELS)), rules, truth.image.shape[:2], SUPPRESSION)
+            for one, truth in zip(proposals, drawn, strict=True)
         ]
         results.append(_figures(threshold, kept, drawn))
     return results

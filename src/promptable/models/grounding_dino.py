@@ -21,7 +21,9 @@ from torchvision.ops import box_convert
 from torchvision.transforms.v2 import functional as transforms
 
 from promptable.models.checkpoints import BERT_VOCABULARY, load_state_dict, locate
+from promptable.models.device import autocast
 from promptable.models.grounding_dino_build import PRESETS, GroundingDinoConfig, build
+from promptable.models.memory import naming_out_of_memory
 from promptable.models.prompts import Caption, pack
 from promptable.models.text_encoder import load_tokenizer, new_bert
 
@@ -39,11 +41,12 @@ class PromptScores:
 
     ``boxes_xyxy`` float32 [Q, 4] in continuous pixels of the picture, not clipped to it; ``scores`` float32 [Q, P] in
     0..1, a column per prompt. Prompts that do not fit one caption are read in several: each caption adds its own boxes,
-    for which the prompts of other captions score 0.
+    for which the prompts of other captions score 0; ``captions`` int64 [Q] says which caption found a box.
     """
 
     boxes_xyxy: NDArray[np.float32]
     scores: NDArray[np.float32]
+    captions: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class _EncodedImage:
     positions: list[Tensor]
 
 
-def load(model: str, weights_dir: Path, device: str) -> "GroundingDINO":
+def load(model: str, weights_dir: Path, device: str, precision: str = "fp32") -> "GroundingDINO":
     """The detector of an official name (``swin-t``, ``swin-b``) or of a folder; see ``checkpoints.locate``.
 
     BERT's vocabulary lies beside the weights as ``vocab.txt``, its sizes as ``bert.json``; without that file they are
@@ -81,7 +84,7 @@ def load(model: str, weights_dir: Path, device: str) -> "GroundingDINO":
         network.load_state_dict(_upstream_names(load_state_dict(files.weights, files.sha256)))
     except RuntimeError as error:
         raise ValueError(f"{files.weights} does not fit its configuration: {error}") from error
-    return GroundingDINO(network.to(device), config)
+    return GroundingDINO(network.to(device), config, precision)
 
 
 def _upstream_names(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -93,28 +96,30 @@ def _upstream_names(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 class GroundingDINO:
     """A detector of whatever its prompts name. It keeps encoded prompts, nothing of a picture; threads may share it."""
 
-    def __init__(self, model: upstream.GroundingDINO, config: GroundingDinoConfig) -> None:
-        """Wrap upstream's model, in evaluation mode and on its device."""
+    def __init__(self, model: upstream.GroundingDINO, config: GroundingDinoConfig, precision: str = "fp32") -> None:
+        """Wrap upstream's model, in evaluation mode and on its device; ``precision`` as in ``device.autocast``."""
         self._model = model
         self._config = config
+        self._precision = precision
+        self._device = model.feat_map.weight.device.type
         self._encoded: LRUCache[tuple[str, ...], list[_EncodedCaption]] = LRUCache(_PROMPT_SETS_KEPT)
         self._lock = Lock()
 
     @torch.inference_mode()
-    def detect(self, image: NDArray[np.uint8], prompts: Sequence[str]) -> PromptScores:
-        """Look for all prompts in a picture, uint8 RGB [H, W, 3].
+    def detect(self, image: NDArray[np.uint8], prompts: Sequence[str], scale: float = 1.0) -> PromptScores:
+        """Look for all prompts in a picture, uint8 RGB [H, W, 3], shown to the model at ``scale`` of its usual size.
 
-        A prompt's score for a box is the mean of the sigmoids of the box's logits over the prompt's tokens, as in
-        upstream's evaluation on COCO (demo/test_ap_on_coco.py). Upstream's ``predict`` reports the maximum over all
-        tokens of the caption instead, and separators apart that is the best score among prompts of one token.
-        Raises ValueError for prompts as ``pack`` does.
+        A prompt's score for a box is ``span_scores``. Raises ValueError for prompts as ``pack`` does, OutOfMemoryError.
         """
         captions = self._encode(tuple(prompts))
-        encoded = self._encode_image(image)
-        boxes, scores = zip(*(self._decode(encoded, caption, len(prompts)) for caption in captions), strict=True)
+        with naming_out_of_memory(), autocast(self._device, self._precision):
+            encoded = self._encode_image(image, scale)
+            boxes, scores = zip(*(self._decode(encoded, caption, len(prompts)) for caption in captions), strict=True)
         height, width = image.shape[:2]
-        corners = box_convert(torch.cat(boxes), "cxcywh", "xyxy").cpu() * torch.tensor([width, height, width, height])
-        return PromptScores(corners.numpy(), torch.cat(scores).cpu().numpy())
+        size = torch.tensor([width, height, width, height])
+        corners = box_convert(torch.cat(boxes).float(), "cxcywh", "xyxy").cpu() * size
+        found_by = np.repeat(np.arange(len(captions)), [len(one) for one in boxes])
+        return PromptScores(corners.numpy(), torch.cat(scores).cpu().numpy(), found_by)
 
     @torch.inference_mode()
     def prepare(self, prompts: Sequence[str]) -> None:
@@ -145,10 +150,10 @@ class GroundingDINO:
         }
         return _EncodedCaption(caption, text)
 
-    def _encode_image(self, image: NDArray[np.uint8]) -> _EncodedImage:
+    def _encode_image(self, image: NDArray[np.uint8], scale: float) -> _EncodedImage:
         """The middle of upstream's forward, which no caption changes."""
         model = self._model
-        pixels = preprocess(image, self._config.short_side, self._config.long_side)
+        pixels = preprocess(image, round(scale * self._config.short_side), round(scale * self._config.long_side))
         samples = nested_tensor_from_tensor_list([pixels.to(model.feat_map.weight.device)])
         features, positions = model.backbone(samples)
         levels = [project(feature.tensors) for project, feature in zip(model.input_proj, features, strict=False)]
@@ -165,9 +170,8 @@ class GroundingDINO:
     def _decode(self, image: _EncodedImage, encoded: _EncodedCaption, prompts: int) -> tuple[Tensor, Tensor]:
         """The last part of upstream's forward: boxes cxcywh in 0..1 [Q, 4] and scores [Q, ``prompts``]."""
         boxes, logits = self._forward(image, encoded)
-        scores = logits.new_zeros(len(boxes), prompts)
-        for prompt, (start, stop) in zip(encoded.caption.prompts, encoded.caption.spans, strict=True):
-            scores[:, prompt] = logits[:, start:stop].sigmoid().mean(1)
+        scores = logits.new_zeros(len(boxes), prompts, dtype=torch.float32)
+        scores[:, list(encoded.caption.prompts)] = span_scores(logits.float(), encoded.caption.spans)
         return boxes, scores
 
     def _forward(self, image: _EncodedImage, encoded: _EncodedCaption) -> tuple[Tensor, Tensor]:
@@ -177,6 +181,17 @@ class GroundingDINO:
         hidden, references, *_ = model.transformer(image.levels, image.masks, None, image.positions, None, None, text)
         boxes = (model.bbox_embed[-1](hidden[-1]) + inverse_sigmoid(references[-2])).sigmoid()
         return boxes[0], model.class_embed[-1](hidden[-1], text)[0]
+
+
+def span_scores(logits: Tensor, spans: Sequence[tuple[int, int]]) -> Tensor:
+    """How well prompts describe boxes, float [Q, P] in 0..1: token logits [Q, T] pooled over each span [start, stop).
+
+    The score is the mean of the sigmoids of the prompt's own tokens, as in upstream's evaluation on COCO
+    (demo/test_ap_on_coco.py). A box whose score reaches a threshold always passes upstream's ``box_threshold`` of the
+    same value, which is held against the maximum over all tokens of the caption; upstream's ``text_threshold``, which
+    chooses the tokens that it decodes into a phrase, has no counterpart: no phrase is decoded.
+    """
+    return torch.stack([logits[:, start:stop].sigmoid().mean(1) for start, stop in spans], 1)
 
 
 def preprocess(image: NDArray[np.uint8], short_side: int, long_side: int) -> Tensor:

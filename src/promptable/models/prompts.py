@@ -35,15 +35,19 @@ def normalise(prompt: str) -> str:
 
 
 def pack(prompts: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_tokens: int = MAX_TOKENS) -> list[Caption]:
-    """Fill one caption after the other with the prompts in their order, never splitting one.
+    """Spread the prompts over as few captions as hold them, all about equally full, never splitting one.
 
-    Raises ValueError that names a prompt which is empty, too long for a caption or not in the vocabulary, and for no
-    prompts at all.
+    A prompt's score depends on which other prompts its caption has, not on their order: they compete for the picture's
+    attention, so that scores are higher in a short caption and confusable prompts are best read together. Hence the
+    even filling, and the alphabetical order, in which prompts that begin alike are neighbours and which does not depend
+    on the order of the list. Raises ValueError that names a prompt which is empty, too long for a caption or not in the
+    vocabulary, and for no prompts at all.
     """
     if not prompts:
         raise ValueError("expected at least one prompt, got none")
     spelled = [_spell(prompt, tokenizer, max_tokens) for prompt in prompts]
-    return [_caption(group, spelled, tokenizer) for group in _groups([len(ids) for ids in spelled], max_tokens)]
+    order = sorted(range(len(prompts)), key=lambda index: normalise(prompts[index]))
+    return [_caption(group, spelled, tokenizer) for group in _even_groups(order, spelled, max_tokens)]
 
 
 def _spell(prompt: str, tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> list[int]:
@@ -56,11 +60,20 @@ def _spell(prompt: str, tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> 
     return ids
 
 
-def _groups(lengths: Sequence[int], max_tokens: int) -> Iterator[list[int]]:
-    """Indices of neighbours that fit together: each needs its tokens and a ".", all of them [CLS] and [SEP]."""
+def _even_groups(order: Sequence[int], spelled: Sequence[Sequence[int]], max_tokens: int) -> list[list[int]]:
+    """The fewest groups of neighbours that fit, and of those the ones whose fullest group has the fewest tokens."""
+    fewest = len(list(_groups(order, spelled, max_tokens)))
+    longest = max(len(ids) for ids in spelled) + 3
+    tried = (list(_groups(order, spelled, tokens)) for tokens in range(longest, max_tokens + 1))
+    return next(groups for groups in tried if len(groups) == fewest)
+
+
+def _groups(order: Sequence[int], spelled: Sequence[Sequence[int]], max_tokens: int) -> Iterator[list[int]]:
+    """Neighbours that fit together: each needs its tokens and a ".", all of them [CLS] and [SEP]."""
     group: list[int] = []
     used = 2
-    for index, length in enumerate(lengths):
+    for index in order:
+        length = len(spelled[index])
         if used + length + 1 > max_tokens:
             yield group
             group, used = [], 2

@@ -6,9 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torchvision.ops import batched_nms
+from torchvision.ops import batched_nms, box_iou, nms
 
-from promptable.models.grounding_dino import PromptScores
+from promptable.models.proposals import Proposals
+from promptable.models.tiling import join_pieces
+
+_SAME_OBJECT = 0.8
+"""Boxes of different captions that overlap by more are one object: only within a caption do prompts compete."""
 
 
 @dataclass(frozen=True)
@@ -24,32 +28,60 @@ class Detections:
     scores: NDArray[np.float32]
 
 
-def select(
-    scores: PromptScores,
-    label_of_prompt: Sequence[int],
-    thresholds: Sequence[float],
-    hw: tuple[int, int],
-    nms_iou: float,
-    limit: int,
-) -> Detections:
-    """Label each box by its best prompt and keep those that reach the threshold of that label.
+@dataclass(frozen=True)
+class LabelRule:
+    """A box gets a label with a score of at least ``threshold`` and at most the share ``max_area`` of the picture."""
 
-    ``label_of_prompt`` [P] names the label of each column of scores, so that synonyms fall together; ``thresholds`` has
-    one number per label. Boxes are clipped to the picture ``hw``; where boxes of one label overlap by an IoU over
-    ``nms_iou`` the best remains. Boxes that are empty or not finite are dropped, and those beyond the ``limit`` best.
+    threshold: float
+    max_area: float = 1.0
+
+
+@dataclass(frozen=True)
+class Suppression:
+    """What goes where boxes overlap, and how many remain.
+
+    Of boxes that overlap by an IoU over ``nms_iou`` within a label, over ``cross_label_iou`` whatever their labels (1
+    keeps them all), the best stays; of what is left, the ``limit`` best.
     """
-    best = scores.scores.argmax(1)
-    labels = np.asarray(label_of_prompt, np.int64)[best]
-    confidence = scores.scores[np.arange(len(best)), best]
-    boxes = _clipped(scores.boxes_xyxy, hw)
-    kept = (
-        np.isfinite(scores.boxes_xyxy).all(1)
-        & _has_area(boxes)
-        & (confidence >= np.asarray(thresholds, np.float32)[labels])
-    )
-    boxes, labels, confidence = boxes[kept], labels[kept], confidence[kept]
-    order = _suppressed(boxes, labels, confidence, nms_iou)[:limit]
-    return Detections(boxes[order], labels[order], confidence[order])
+
+    nms_iou: float = 0.6
+    cross_label_iou: float = 1.0
+    limit: int = 300
+
+
+def select(
+    proposals: Proposals,
+    label_of_prompt: Sequence[int],
+    rules: Sequence[LabelRule],
+    hw: tuple[int, int],
+    suppression: Suppression,
+) -> Detections:
+    """Label each box by its best prompt and keep what the rule of that label accepts.
+
+    ``label_of_prompt`` [P] names the label of each prompt, so that synonyms fall together; there is one rule per label.
+    Boxes are clipped to the picture ``hw``, pieces from tiles joined, and overlaps suppressed. Boxes that are empty or
+    not finite are dropped.
+    """
+    labels = np.asarray(label_of_prompt, np.int64)[proposals.prompts]
+    accepted = _accepted(proposals, labels, rules, hw)
+    joined, labels = join_pieces(proposals[accepted], labels[accepted])
+    boxes = _clipped(joined.boxes_xyxy, hw)
+    fits = _area(boxes) <= _of_labels([rule.max_area for rule in rules], labels) * hw[0] * hw[1]
+    order = np.flatnonzero(fits)[_suppressed(boxes[fits], labels[fits], joined[fits], suppression)]
+    return Detections(boxes[order], labels[order], joined.scores[order])
+
+
+def _accepted(
+    proposals: Proposals, labels: NDArray[np.int64], rules: Sequence[LabelRule], hw: tuple[int, int]
+) -> NDArray[np.bool_]:
+    """Which proposals are boxes, lie in the picture and reach their label's threshold."""
+    reached = proposals.scores >= _of_labels([rule.threshold for rule in rules], labels)
+    finite = np.isfinite(proposals.boxes_xyxy).all(1)
+    return np.asarray(reached & finite & (_area(_clipped(proposals.boxes_xyxy, hw)) > 0))
+
+
+def _of_labels(values: Sequence[float], labels: NDArray[np.int64]) -> NDArray[np.float32]:
+    return np.asarray(values, np.float32)[labels]
 
 
 def _clipped(boxes_xyxy: NDArray[np.float32], hw: tuple[int, int]) -> NDArray[np.float32]:
@@ -57,13 +89,27 @@ def _clipped(boxes_xyxy: NDArray[np.float32], hw: tuple[int, int]) -> NDArray[np
     return np.clip(boxes_xyxy, 0, np.array([width, height, width, height], np.float32))
 
 
-def _has_area(boxes_xyxy: NDArray[np.float32]) -> NDArray[np.bool_]:
-    return np.asarray(np.all(boxes_xyxy[:, 2:] > boxes_xyxy[:, :2], axis=1))
+def _area(boxes_xyxy: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Areas float32 [N]; 0 for a box whose corners are swapped."""
+    return np.asarray(np.maximum(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], 0).prod(1))
 
 
 def _suppressed(
-    boxes: NDArray[np.float32], labels: NDArray[np.int64], confidence: NDArray[np.float32], nms_iou: float
+    boxes: NDArray[np.float32], labels: NDArray[np.int64], found: Proposals, suppression: Suppression
 ) -> NDArray[np.int64]:
-    """Indices of the boxes that class-wise non-maximum suppression leaves, best first."""
-    tensors = [torch.from_numpy(array) for array in (boxes, confidence, labels)]
-    return np.asarray(batched_nms(*tensors, nms_iou), np.int64)
+    """Indices of the boxes that remain, best first."""
+    xyxy, scores = torch.from_numpy(boxes), torch.from_numpy(found.scores)
+    kept = batched_nms(xyxy, scores, torch.from_numpy(labels), suppression.nms_iou)
+    kept = kept[_best_captions(xyxy[kept], torch.from_numpy(found.captions)[kept])]
+    if suppression.cross_label_iou < 1:
+        kept = kept[nms(xyxy[kept], scores[kept], suppression.cross_label_iou)]
+    return np.asarray(kept[: suppression.limit], np.int64)
+
+
+def _best_captions(xyxy: torch.Tensor, captions: torch.Tensor) -> torch.Tensor:
+    """Which boxes, given best first, are the first of their object or of the same caption as the first; bool [N]."""
+    rivals = (box_iou(xyxy, xyxy) > _SAME_OBJECT) & (captions[:, None] != captions[None])
+    kept = torch.ones(len(xyxy), dtype=torch.bool)
+    for i in range(1, len(xyxy)):
+        kept[i] = not (rivals[i, :i] & kept[:i]).any()
+    return kept

@@ -1,35 +1,36 @@
 """functions/grounding-dino: words become boxes, masks, polygons and tags."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from promptable import labels as labelling
-from promptable.labels import Label, LabelType
-from promptable.models import device, grounding_dino, segmenters
-from promptable.models.grounding_dino import GroundingDINO, PromptScores
-from promptable.models.segmenter import ImageFeatures, Segmenter
-from promptable.models.selection import Detections, select
+from promptable.errors import BadRequestError, OutOfMemoryError
+from promptable.labels import Label, LabelType, Mark
+from promptable.models.memory import naming_out_of_memory
+from promptable.models.proposals import Proposals
+from promptable.models.segmenter import ImageFeatures
+from promptable.models.selection import Detections, LabelRule, Suppression, select
+from promptable.models.tiling import Tiling, look
+from promptable.serving.detector_items import ItemRules
+from promptable.serving.detector_models import MASKED, Models, load_models
+from promptable.serving.fallback import first_that_fits
 from promptable.serving.feature_cache import FeatureCache
-from promptable.serving.settings import DetectorSettings, read
+from promptable.serving.settings import DetectorSettings, OnFailure, SettingsError, read
 from promptable.wire import detector as wire
 from promptable.wire.images import EncodedImage
-from promptable.wire.masks import mask_to_polygon
 
-_MASKED = (LabelType.MASK, LabelType.POLYGON)
+_REDUCED = 0.5
 
 
-def load_detector() -> "Detector":
-    """The function as the environment's settings and the deployed labels describe it."""
+def load_detector(logger: Any) -> "Detector":
+    """The function as the environment's settings and the deployed labels describe it; ``logger`` is nuclio-sdk's."""
     settings = read(DetectorSettings)
     labels = labelling.deployed(settings.function_config)
-    where = device.resolve(settings.device)
-    model = grounding_dino.load(settings.model, settings.weights_dir, where)
-    needs_masks = any(label.type in _MASKED for label in labels)
-    segmenter = segmenters.load(settings.mask_model, settings.weights_dir, where) if needs_masks else None
-    return Detector(model, segmenter, labels, settings)
+    return Detector(load_models(settings, labels), labels, settings, logger)
 
 
 @dataclass(frozen=True)
@@ -37,89 +38,116 @@ class ScoredPicture:
     """What the model says of one picture of height and width ``hw``, before any threshold."""
 
     hw: tuple[int, int]
-    scores: PromptScores
+    proposals: Proposals
 
     @property
     def nbytes(self) -> int:
-        """Memory that the scores hold, in bytes."""
-        arrays = (self.scores.boxes_xyxy, self.scores.scores)
-        return sum(array.nbytes for array in arrays)
+        """Memory that the proposals hold, in bytes."""
+        return self.proposals.nbytes
 
 
 class Detector:
-    """Answers detector requests. ``segmenter`` is needed only where a label's type is mask or polygon."""
+    """Answers detector requests."""
 
-    def __init__(
-        self, model: GroundingDINO, segmenter: Segmenter | None, labels: Sequence[Label], settings: DetectorSettings
-    ) -> None:
-        self._model = model
-        self._segmenter = segmenter
+    def __init__(self, models: Models, labels: Sequence[Label], settings: DetectorSettings, logger: Any) -> None:
+        self._models = models
         self._labels = labels
         self._settings = settings
-        self._prompts = [prompt for label in labels for prompt in label.prompts]
+        self._logger = logger
+        self._prompts = tuple(prompt for label in labels for prompt in label.prompts)
         self._label_of_prompt = [number for number, label in enumerate(labels) for _ in label.prompts]
-        model.prepare(self._prompts)
+        self._rules = ItemRules(labels, settings.review_threshold, settings.polygon_tolerance)
+        self._failed = _failure_tag(self._rules, settings.on_failure)
+        models.detector.prepare(self._prompts)
         half = settings.feature_cache_mb * 2**20 // 2
         self._scored: FeatureCache[ScoredPicture] = FeatureCache(half)
         self._features: FeatureCache[ImageFeatures] = FeatureCache(half)
 
     def __call__(self, body: object) -> str:
-        """Request body -> answer JSON. Raises BadRequestError."""
+        """Request body -> answer JSON. Raises BadRequestError; OutOfMemoryError for a picture that nothing can hold."""
         request = wire.parse(body)
+        try:
+            detections = self._detections(request)
+            return wire.encode(self._rules.items(detections, self._masks(request.image, detections)))
+        except (BadRequestError, OutOfMemoryError) as error:
+            if self._failed is None:
+                raise
+            self._logger.error_with("picture failed", reason=str(error), digest=request.image.digest)
+            return wire.encode([self._failed])
+
+    def _detections(self, request: wire.DetectorRequest) -> Detections:
         scored = self._scored.get(request.image.digest, lambda: self._score(request.image))
-        detections = select(
-            scored.scores,
+        settings = self._settings
+        return select(
+            scored.proposals,
             self._label_of_prompt,
-            self._thresholds(request.threshold),
+            [self._rule(label, request.threshold) for label in self._labels],
             scored.hw,
-            self._settings.nms_iou,
-            self._settings.max_detections,
+            Suppression(settings.nms_iou, settings.cross_label_nms_iou, settings.max_detections),
         )
-        return wire.encode(self._items(request.image, detections))
+
+    def _rule(self, label: Label, requested: float | None) -> LabelRule:
+        """The request's threshold, else the label's own, else the default. A tag may be about the whole picture."""
+        thresholds = (requested, label.threshold, self._settings.threshold)
+        threshold = next(threshold for threshold in thresholds if threshold is not None)
+        return LabelRule(threshold, 1.0 if label.type is LabelType.TAG else self._settings.max_box_area)
 
     def _score(self, image: EncodedImage) -> ScoredPicture:
         pixels = image.decode(self._settings.max_megapixels)
-        return ScoredPicture(pixels.shape[:2], self._model.detect(pixels, self._prompts))
+        proposals = first_that_fits(self._looks(pixels), self._logger)
+        return ScoredPicture(pixels.shape[:2], proposals)
 
-    def _thresholds(self, requested: float | None) -> list[float]:
-        """Each label's threshold: the request's, else the label's own, else the function's default."""
-        if requested is not None:
-            return [requested] * len(self._labels)
-        default = self._settings.threshold
-        return [default if label.threshold is None else label.threshold for label in self._labels]
+    def _looks(self, pixels: NDArray[np.uint8]) -> Iterator[tuple[str, Callable[[], Proposals]]]:
+        """Ways to look at a picture, each taking less memory than the one before."""
+        detector, settings = self._models.detector, self._settings
+        tiling = Tiling(settings.tile_size, settings.tile_overlap, settings.tile_whole)
+        whole = Tiling()
+        if tiling != whole:
+            yield "tiles", lambda: look(detector, pixels, self._prompts, tiling)
+        yield "whole picture", lambda: look(detector, pixels, self._prompts, whole)
+        yield "lower resolution", lambda: look(detector, pixels, self._prompts, whole, _REDUCED)
+        if (elsewhere := self._models.elsewhere) is not None:
+            yield "CPU", lambda: look(elsewhere().detector, pixels, self._prompts, whole)
 
-    def _items(self, image: EncodedImage, detections: Detections) -> list[wire.Item]:
-        """Answer items, strongest first; the tags of the frame come last, each once."""
-        types = [self._labels[number].type for number in detections.labels]
-        masks = self._masks(image, detections, [i for i, kind in enumerate(types) if kind in _MASKED])
-        shapes = [self._shape(detections, i, masks.get(i)) for i, kind in enumerate(types) if kind is not LabelType.TAG]
-        tagged = {detections.labels[i]: i for i, kind in reversed(list(enumerate(types))) if kind is LabelType.TAG}
-        tags = [wire.Tag(self._labels[number].name, float(detections.scores[i])) for number, i in tagged.items()]
-        return [*(shape for shape in shapes if shape is not None), *tags]
-
-    def _masks(
-        self, image: EncodedImage, detections: Detections, wanted: Sequence[int]
-    ) -> dict[int, NDArray[np.bool_]]:
-        """Masks bool [H, W] of the wanted detections, all from one image encoding and one decoding."""
-        if not wanted or self._segmenter is None:
+    def _masks(self, image: EncodedImage, detections: Detections) -> dict[int, NDArray[np.bool_]]:
+        """Masks bool [H, W] of the detections that need one, all from one image encoding and one decoding."""
+        wanted = [i for i, number in enumerate(detections.labels) if self._labels[number].type in MASKED]
+        if not wanted:
             return {}
-        segmenter = self._segmenter
-        features = self._features.get(
-            image.digest, lambda: segmenter.encode_image(image.decode(self._settings.max_megapixels))
-        )
-        predictions = segmenter.predict_boxes(features, detections.boxes_xyxy[list(wanted)])
-        return {i: prediction.mask for i, prediction in zip(wanted, predictions, strict=True)}
+        boxes = detections.boxes_xyxy[wanted]
+        masks = first_that_fits(self._segmentations(image, boxes), self._logger)
+        return dict(zip(wanted, masks, strict=True))
 
-    def _shape(self, detections: Detections, i: int, mask: NDArray[np.bool_] | None) -> wire.Item | None:
-        """The i-th detection in its label's type; None where its mask came out empty."""
-        label = self._labels[detections.labels[i]]
-        confidence = float(detections.scores[i])
-        attributes = {"confidence": str(round(100 * confidence))}
-        if mask is None:
-            return wire.Rectangle(label.name, detections.boxes_xyxy[i], confidence, attributes)
-        if not mask.any():
-            return None
-        polygon = mask_to_polygon(mask, self._settings.polygon_tolerance)
-        if label.type is LabelType.POLYGON:
-            return wire.Polygon(label.name, polygon, confidence, attributes)
-        return wire.MaskShape(label.name, mask, confidence, polygon, attributes)
+    def _segmentations(
+        self, image: EncodedImage, boxes: NDArray[np.float32]
+    ) -> Iterator[tuple[str, Callable[[], list[NDArray[np.bool_]]]]]:
+        """Ways to mask what is in boxes, each taking less memory than the one before."""
+        models = self._models
+        yield "masks at once", lambda: self._segment(models, image, boxes, len(boxes))
+        yield "masks one by one", lambda: self._segment(models, image, boxes, 1)
+        if (elsewhere := models.elsewhere) is not None:
+            yield "masks on the CPU", lambda: self._segment(elsewhere(), image, boxes, 1)
+
+    def _segment(
+        self, models: Models, image: EncodedImage, boxes: NDArray[np.float32], together: int
+    ) -> list[NDArray[np.bool_]]:
+        """The masks of all boxes, decoded ``together`` at a time. Raises OutOfMemoryError."""
+        segmenter = models.segmenter
+        assert segmenter is not None  # noqa: S101 - it is loaded wherever a label needs it
+        name = image.digest if models is self._models else f"{image.digest} elsewhere"
+        with naming_out_of_memory():
+            features = self._features.get(
+                name, lambda: segmenter.encode_image(image.decode(self._settings.max_megapixels))
+            )
+            parts = [boxes[start : start + together] for start in range(0, len(boxes), together)]
+            return [one.mask for part in parts for one in segmenter.predict_boxes(features, part)]
+
+
+def _failure_tag(rules: ItemRules, on_failure: OnFailure) -> wire.Tag | None:
+    """What a picture that cannot be answered is answered with; None for an error."""
+    if on_failure is OnFailure.ERROR:
+        return None
+    name = rules.marking(Mark.FAILURE)
+    if name is None:
+        raise SettingsError("PROMPTABLE_ON_FAILURE: tag needs a label with 'marks: failure', and there is none")
+    return wire.Tag(name, 1.0)

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -50,6 +51,13 @@ def _flag(text: str) -> bool:
 
 def _content(path: str) -> str:
     return Path(path).read_text().strip()
+
+
+class OnFailure(StrEnum):
+    """What the detector answers for a picture that it cannot decode or has no memory for."""
+
+    ERROR = "error"
+    TAG = "tag"
 
 
 def _setting(variable: str, kind: Kind, default: Any, meaning: str, shown: bool = True) -> Any:
@@ -105,11 +113,41 @@ class DetectorSettings(CommonSettings):
     threshold: float = _setting(
         "PROMPTABLE_THRESHOLD", _number(0, 1, float), 0.35, "confidence threshold where request and label have none"
     )
+    review_threshold: float = _setting(
+        "PROMPTABLE_REVIEW_THRESHOLD", _number(0, 1, float), 0.45, "below it a detection is marked for review"
+    )
     nms_iou: float = _setting(
         "PROMPTABLE_NMS_IOU", _number(0, 1, float), 0.6, "of two boxes of a label that overlap more, the weaker goes"
     )
+    cross_label_nms_iou: float = _setting(
+        "PROMPTABLE_CROSS_LABEL_NMS_IOU",
+        _number(0, 1, float),
+        1.0,
+        "the same whatever the labels; 1 lets an object have several",
+    )
+    max_box_area: float = _setting(
+        "PROMPTABLE_MAX_BOX_AREA", _number(0.01, 1, float), 0.95, "larger shares of the picture are no objects but tags"
+    )
     max_detections: int = _setting(
         "PROMPTABLE_MAX_DETECTIONS", _number(1, 10_000, int), 300, "the most shapes for one picture, strongest first"
+    )
+    tile_size: int = _setting(
+        "PROMPTABLE_TILE_SIZE", _number(0, 100_000, int), 0, "side of the tiles to look at, in pixels; 0 for none"
+    )
+    tile_overlap: float = _setting(
+        "PROMPTABLE_TILE_OVERLAP", _number(0, 0.9, float), 0.25, "share of a tile that its neighbour has too"
+    )
+    tile_whole: bool = _setting(
+        "PROMPTABLE_TILE_WHOLE", _FLAG, True, "whether to look at the whole picture beside its tiles"
+    )
+    cpu_fallback: bool = _setting(
+        "PROMPTABLE_CPU_FALLBACK", _FLAG, False, "whether a picture that the GPU has no memory for goes to the CPU"
+    )
+    on_failure: OnFailure = _setting(
+        "PROMPTABLE_ON_FAILURE",
+        Kind(" or ".join(OnFailure), OnFailure),
+        OnFailure.ERROR,
+        "what a picture that cannot be answered gets: an error, or the tag of the label that marks failure",
     )
     mask_model: str = _setting(
         "PROMPTABLE_MASK_MODEL", _TEXT, "vit_b", "SAM or SAM 2.1 model behind labels of type mask and polygon"

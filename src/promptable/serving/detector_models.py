@@ -1,0 +1,40 @@
+"""The models behind the detector: Grounding DINO, and a segmenter where labels need masks."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
+
+from promptable.labels import Label, LabelType
+from promptable.models import device, grounding_dino, segmenters
+from promptable.models.grounding_dino import GroundingDINO
+from promptable.models.segmenter import Segmenter
+from promptable.serving.settings import DetectorSettings
+
+MASKED = (LabelType.MASK, LabelType.POLYGON)
+"""The types of label that need a segmenter."""
+
+
+@dataclass(frozen=True)
+class Models:
+    """The models of one device. ``segmenter`` is needed only where a label's type is mask or polygon.
+
+    ``elsewhere`` gives those of another device, for a picture that this one has no memory for; None if there are none.
+    """
+
+    detector: GroundingDINO
+    segmenter: Segmenter | None
+    elsewhere: "Callable[[], Models] | None" = None
+
+
+def load_models(settings: DetectorSettings, labels: Sequence[Label]) -> Models:
+    """The models on the device of the settings, and how to load them on the CPU where that is allowed."""
+    where = device.resolve(settings.device)
+    load = partial(_load_on, settings, any(label.type in MASKED for label in labels))
+    cpu = cache(partial(load, "cpu")) if settings.cpu_fallback and where != "cpu" else None
+    return replace(load(where), elsewhere=cpu)
+
+
+def _load_on(settings: DetectorSettings, needs_masks: bool, where: str) -> Models:
+    source = settings.weights_dir, where, settings.precision
+    detector = grounding_dino.load(settings.model, *source)
+    return Models(detector, segmenters.load(settings.mask_model, *source) if needs_masks else None)

@@ -1,0 +1,148 @@
+"""A picture that cannot be answered does not end a run over thousands."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from demo.client import encode_png
+from promptable.models import device
+from promptable.models.grounding_dino import GroundingDINO
+from promptable.models.sam import SamSegmenter
+from promptable.models.segmenter import ImageFeatures, Prediction
+from promptable.serving import detector_models
+from tests.functions.conftest import Function, new_detector
+from tests.functions.requests import SCENE
+
+FAILED = {"name": "failed", "marks": "failure"}
+THING = SCENE.objects[-1].label
+BODY = {"image": encode_png(np.tile(SCENE.image, (2, 2, 1))), "threshold": 0.05}
+OUT_OF_MEMORY = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+TILES = {"PROMPTABLE_TILE_SIZE": "192"}
+
+
+def truncated() -> dict[str, Any]:
+    body = {"image": encode_png(SCENE.image)}
+    return body | {"image": body["image"][: len(body["image"]) // 8 * 4]}
+
+
+def allow_encodings_of(pixels: int, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """Let the model run out of memory on a GPU for more than these many pixels; the sizes that were tried."""
+    tried: list[tuple[int, int]] = []
+    plain = GroundingDINO._encode_image
+
+    def encode(self: GroundingDINO, image: NDArray[np.uint8], scale: float) -> Any:
+        tried.append((image.shape[0], round(100 * scale)))
+        if image.size // 3 * scale**2 > pixels:
+            raise OUT_OF_MEMORY
+        return plain(self, image, scale)
+
+    monkeypatch.setattr(GroundingDINO, "_encode_image", encode)
+    return tried
+
+
+def test_a_broken_picture_is_an_error_unless_the_setting_says_tag(tmp_path: Path) -> None:
+    assert new_detector(tmp_path, [{"name": THING}, FAILED]).post(truncated()).status_code == 400
+    function = new_detector(tmp_path, [{"name": THING}, FAILED], PROMPTABLE_ON_FAILURE="tag")
+    answer = function.answer(truncated())
+    assert [(item["type"], item["label"]) for item in answer] == [("tag", "failed")]
+    assert "picture failed" in function.log.getvalue()
+    assert "image: expected a complete picture file" in function.log.getvalue()
+    assert function.answer(BODY), "the next picture is answered"
+
+
+def test_a_wrong_request_is_an_error_whatever_the_setting(tmp_path: Path) -> None:
+    function = new_detector(tmp_path, [{"name": THING}, FAILED], PROMPTABLE_ON_FAILURE="tag")
+    assert function.post(BODY | {"threshold": "high"}).status_code == 400
+    assert function.post({}).status_code == 400
+
+
+def test_without_memory_a_picture_is_tried_with_less_and_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    function = new_detector(tmp_path, [{"name": THING}], **TILES)
+    tried = allow_encodings_of(200 * 200, monkeypatch)
+    assert function.answer(BODY | {"threshold": 0.001}) != []
+    assert tried == [*[(192, 100)] * 9, (384, 100), (384, 100), (384, 50)]
+    log = function.log.getvalue()
+    assert log.index("tiles") < log.index("whole picture")
+    assert "lower resolution" not in log, "that attempt went well"
+
+
+@pytest.mark.parametrize(("setting", "status"), [("error", 500), ("tag", 200)])
+def test_a_picture_that_nothing_holds_is_answered_as_the_setting_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str, status: int
+) -> None:
+    function = new_detector(tmp_path, [{"name": THING}, FAILED], PROMPTABLE_ON_FAILURE=setting)
+    with monkeypatch.context() as patch:
+        allow_encodings_of(0, patch)
+        assert function.post(BODY).status_code == status
+    assert "CUDA out of memory" in function.log.getvalue()
+    assert [item["label"] for item in function.answer(BODY)] != ["failed"], "with memory again, it is answered"
+
+
+@pytest.mark.parametrize("allowed", ["true", "false"])
+def test_the_cpu_takes_over_where_that_is_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allowed: str
+) -> None:
+    loaded = stand_in_for_gpu(monkeypatch)
+    function = new_detector(tmp_path, [{"name": THING, "type": "mask"}], PROMPTABLE_CPU_FALLBACK=allowed)
+    assert loaded == ["cuda"], "nothing is loaded twice before it is needed"
+    assert function.post(BODY).status_code == (200 if allowed == "true" else 500)
+    assert function.post(BODY).status_code == (200 if allowed == "true" else 500)
+    assert loaded == (["cuda", "cpu"] if allowed == "true" else ["cuda"])
+
+
+def stand_in_for_gpu(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Say that there is a GPU, on which nothing fits; the devices for which models are loaded."""
+    loaded: list[str] = []
+    plain = detector_models._load_on
+
+    def load(settings: Any, needs_masks: bool, where: str) -> detector_models.Models:
+        loaded.append(where)
+        models = plain(settings, needs_masks, "cpu")
+        if where == "cuda":
+            for model, method in ((models.detector, "_encode_image"), (models.segmenter, "encode_image")):
+                monkeypatch.setattr(model, method, fail)
+        return models
+
+    monkeypatch.setattr(device, "resolve", lambda _: "cuda")
+    monkeypatch.setattr(detector_models, "_load_on", load)
+    return loaded
+
+
+def fail(*_: object) -> Any:
+    raise OUT_OF_MEMORY
+
+
+def test_masks_that_do_not_fit_at_once_are_decoded_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    function = new_detector(tmp_path, [{"name": THING, "type": "mask"}], PROMPTABLE_FEATURE_CACHE_MB="0")
+    expected = function.answer(BODY)
+    assert len(expected) > 1
+    counts = one_box_at_a_time(monkeypatch)
+    assert function.answer(BODY) == expected
+    assert counts == [len(expected), *[1] * len(expected)]
+
+
+def one_box_at_a_time(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    counts: list[int] = []
+    plain: Callable[..., list[Prediction]] = SamSegmenter.predict_boxes
+
+    def predict(self: SamSegmenter, features: ImageFeatures, boxes: NDArray[np.float32]) -> list[Prediction]:
+        counts.append(len(boxes))
+        return plain(self, features, boxes) if len(boxes) == 1 else fail()
+
+    monkeypatch.setattr(SamSegmenter, "predict_boxes", predict)
+    return counts
+
+
+def test_another_error_is_not_taken_for_a_lack_of_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    function: Function = new_detector(tmp_path, [{"name": THING}, FAILED], PROMPTABLE_ON_FAILURE="tag")
+
+    def wrong(*_: object) -> Any:
+        raise RuntimeError("shapes differ")
+
+    monkeypatch.setattr(GroundingDINO, "_encode_image", wrong)
+    assert function.post(BODY).status_code == 500
