@@ -64,8 +64,8 @@ class RedisServer:
 def running_redis(*options: str) -> Iterator[RedisServer]:
     """A server with these options on its command line, stopped at the end."""
     server = RedisServer(*options)
-    server.start()
     try:
+        server.start()
         yield server
     finally:
         server.stop()

@@ -13,7 +13,7 @@ from promptable.wire.masks import mask_to_polygon, mask_to_rle
 from tests.toy.scenes import Scene, scene, video
 
 SCENE: Scene = scene(30_000_000)
-VIDEO: list[Scene] = video(30_000_000, leaving=0.0)
+VIDEO: list[Scene] = video(30_000_012, leaving=0.0)
 
 
 def good_request(function: str, image: NDArray[np.uint8] = SCENE.image) -> dict[str, Any]:
@@ -28,9 +28,9 @@ _REST: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def first_shapes(kind: str) -> list[dict[str, Any]]:
-    """The objects of the video's first frame, as shapes of one type."""
-    return [{"type": kind, "points": _points(kind, thing.mask, thing.xyxy)} for thing in VIDEO[0].objects]
+def first_shapes(kind: str, frame: int = 0) -> list[dict[str, Any]]:
+    """The objects of a frame of the video, as shapes of one type."""
+    return [{"type": kind, "points": _points(kind, thing.mask, thing.xyxy)} for thing in VIDEO[frame].objects]
 
 
 def _points(kind: str, mask: NDArray[np.bool_], xyxy: NDArray[np.float32]) -> list[Any]:

@@ -72,6 +72,6 @@ def _check_past(state: TrackState, past: Sequence[Memory]) -> None:
     """Raise BadRequestError unless the memories are a past: a prompted frame, then the last steps without a gap."""
     steps = [memory.step for memory in past]
     prompted = [memory.conditioning for memory in past]
-    gapless = list(range(state.step - len(past) + 2, state.step + 1))
-    if prompted != [True, *[False] * len(gapless)] or steps[1:] != gapless or not steps[0] <= state.step - len(gapless):
+    gapless = [0, *range(max(1, state.step - len(past) + 2), state.step + 1)]
+    if prompted != [step == 0 for step in steps] or steps != gapless or steps[-1] != state.step:
         raise BadRequestError("states: a state does not fit its memory, start tracking again from this frame")
