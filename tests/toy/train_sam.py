@@ -30,8 +30,8 @@ CONFIG = SamConfig(
     decoder_mlp_dim=256,
 )
 SEED = 0
-SCHEDULE = Schedule(steps=4000, learning_rate=1e-3, warmup=150)
-RESUME_FILE = Path("out/train/sam.pt")
+FIRST = Schedule(steps=4000, learning_rate=1e-3, warmup=150)
+SECOND, SECOND_START = Schedule(steps=3000, learning_rate=8e-4, warmup=100), 20_000
 FOLDER = Path(__file__).parent / "sam"
 
 _PICTURES, _MOST_OBJECTS = 6, 10
@@ -146,12 +146,14 @@ def _decode(model: Sam, features: Tensor, prompts: Prompts) -> Answers:
 def main() -> None:
     torch.set_num_threads(1)
     model = new_model()
-    seconds = train(model, lambda step: loss_at(model, step), SCHEDULE, RESUME_FILE)
+    seconds = train(model, lambda step: loss_at(model, step), FIRST, Path("out/train/sam.pt"))
+    second = Path("out/train/sam-second.pt")
+    seconds += train(model, lambda step: loss_at(model, SECOND_START + step), SECOND, second)
     _write(model, FOLDER)
     report = {
         "command": "python -m tests.toy.train_sam",
         "seed": SEED,
-        "steps": SCHEDULE.steps,
+        "steps": FIRST.steps + SECOND.steps,
         "minutes": round(seconds / 60),
         "held_out": asdict(evaluate(load(str(FOLDER), FOLDER, "cpu"))),
     }
