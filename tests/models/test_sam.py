@@ -24,6 +24,9 @@ LOW_RES = (32, 32)
 LOGITS = np.random.default_rng(5).normal(0, 6, LOW_RES).astype(np.float32)
 # One decoding of many prompts adds up in another order than many decodings of one.
 BATCH_TOLERANCE = 1e-4
+# A loaded model's encoder adds up in another order than upstream's; logits here reach 12, the real models' weights
+# are tamer.
+FASTER_TOLERANCE = 2e-2
 
 
 def prompts(height: int, width: int) -> dict[str, Prompt]:
@@ -180,8 +183,11 @@ def test_a_folder_loads_as_it_was_saved(
 ) -> None:
     loaded = load(write_folder(tmp_path, tiny_sam_config, tiny_sam), tmp_path, "cpu")
     image, prompt = noise_image(48, 96), prompts(48, 96)["box and clicks"]
-    expected = upstream(tiny_sam, image, prompt, multimask=False)
-    assert_equal(loaded.predict(loaded.encode_image(image), prompt), *expected, 0)
+    masks, scores, low_res = upstream(tiny_sam, image, prompt, multimask=False)
+    actual = loaded.predict(loaded.encode_image(image), prompt)
+    np.testing.assert_array_equal(actual.mask, masks[0])
+    np.testing.assert_allclose(actual.low_res_logits, low_res[0], atol=FASTER_TOLERANCE)
+    assert actual.score == pytest.approx(scores[0], abs=FASTER_TOLERANCE)
 
 
 def test_weights_that_do_not_fit_are_refused(tmp_path: Path, tiny_sam: Sam, tiny_sam_config: SamConfig) -> None:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from promptable.errors import BadRequestError
 from promptable.models.checkpoints import load_state_dict, locate
 from promptable.models.device import autocast
+from promptable.models.sam_encoder import speed_up
 from promptable.models.segmenter import ImageFeatures, Prediction, Prompt, best_of, check_boxes, check_logits
 
 _PIXEL_MEAN = [123.675, 116.28, 103.53]
@@ -126,7 +127,8 @@ def load(model: str, weights_dir: Path, device: str, precision: str = "fp32") ->
         sam.load_state_dict(load_state_dict(files.weights, files.sha256))
     except RuntimeError as error:
         raise ValueError(f"{files.weights} does not fit its configuration: {error}") from error
-    return SamSegmenter(sam.to(device), precision)
+    speed_up(sam.to(device).image_encoder, precision)
+    return SamSegmenter(sam, precision)
 
 
 class SamSegmenter:

@@ -1,6 +1,7 @@
 """functions/sam-interactor: clicks and boxes on a picture become masks."""
 
 from promptable.models import device, segmenters
+from promptable.models.cpu import keep_freed_memory
 from promptable.models.segmenter import ImageFeatures, Prediction, Prompt, Segmenter
 from promptable.serving.feature_cache import FeatureCache
 from promptable.serving.prompts import prompts_of
@@ -14,6 +15,8 @@ def load_interactor() -> "Interactor":
     """The function as the environment's settings describe it."""
     settings = read(InteractorSettings)
     where = device.resolve(settings.device)
+    if where == "cpu":
+        keep_freed_memory()
     segmenter = segmenters.load(settings.model, settings.weights_dir, where, settings.precision)
     return Interactor(segmenter, settings)
 
