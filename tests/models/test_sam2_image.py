@@ -1,6 +1,7 @@
 """Masks of SAM 2 on pictures: those of upstream's SAM2ImagePredictor on the same weights."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ from omegaconf import OmegaConf
 from safetensors.torch import save_file
 from sam2.modeling.sam2_base import SAM2Base
 from sam2.sam2_image_predictor import SAM2ImagePredictor
+from torch import nn
 
 from promptable.models.sam2_build import build_architecture
+from promptable.models.sam2_encoder import speed_up
 from promptable.models.sam2_image import Sam2Segmenter, load
 from promptable.models.segmenter import Prediction, Prompt
 
@@ -198,4 +201,15 @@ def test_a_folder_loads_as_its_model(tmp_path: Path, noise_image: NoiseImage) ->
     loaded, direct = load(str(tmp_path), tmp_path, "cpu"), Sam2Segmenter(expected)
     image = noise_image(20, 30)
     actual, wanted = (each.predict(each.encode_image(image), prompt) for each in (loaded, direct))
-    np.testing.assert_array_equal(actual.low_res_logits, wanted.low_res_logits)
+    np.testing.assert_allclose(actual.low_res_logits, wanted.low_res_logits, atol=BATCH_TOLERANCE)
+
+
+@torch.inference_mode()
+def test_the_faster_encoder_gives_the_same_features(model: SAM2Base) -> None:
+    torch.manual_seed(3)
+    pixels = torch.randn(2, 3, model.image_size, model.image_size)
+    faster = deepcopy(model.image_encoder)
+    speed_up(faster)
+    assert [type(module) for module in faster.modules() if type(module) is nn.Linear] == []
+    expected = model.image_encoder(pixels)["backbone_fpn"]
+    torch.testing.assert_close(faster(pixels)["backbone_fpn"], expected, atol=1e-4, rtol=1e-4)

@@ -15,6 +15,7 @@ from torch import Tensor
 from promptable.models.checkpoints import locate
 from promptable.models.device import autocast
 from promptable.models.sam2_build import build
+from promptable.models.sam2_encoder import speed_up
 from promptable.models.segmenter import ImageFeatures, Prediction, Prompt, best_of, check_boxes, check_logits
 
 _MASK_THRESHOLD = 0.0
@@ -27,7 +28,9 @@ def load(model: str, weights_dir: Path, device: str, precision: str = "fp32") ->
 
     Raises FileNotFoundError where a file is missing, ValueError for a model that is no SAM 2 or wrong weights.
     """
-    return Sam2Segmenter(build(locate(model, weights_dir)).to(device), precision)
+    sam2 = build(locate(model, weights_dir)).to(device)
+    speed_up(sam2.image_encoder, precision)
+    return Sam2Segmenter(sam2, precision)
 
 
 class Sam2Segmenter:
