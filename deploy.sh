@@ -31,6 +31,7 @@ FUNCTION is a folder of functions/: grounding-dino, sam-interactor, sam2-tracker
 What to run
   --gpu, --cpu            where the models run; default: the GPU if this machine has one (kube: GPU)
   --model MODEL           official model for the one FUNCTION named; default: its function.yaml's
+                          (the interactor's: sam2.1-large with --gpu, sam2.1-tiny with --cpu)
   --labels FILE           labels.yaml for the detector; default: the labels in its function.yaml
   --weights DIR           folder with checkpoints; what is missing there is downloaded. SHA-256 is always checked.
   --no-build              use the image that is deployed (or was built last): new labels or settings in seconds

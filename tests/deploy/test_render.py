@@ -21,7 +21,7 @@ def _rendered(function_yaml: Path, **changes: Any) -> Any:
 @pytest.mark.parametrize("function_yaml", FUNCTIONS, ids=lambda path: path.parent.name)
 def test_what_the_target_does_not_name_stays(function_yaml: Path) -> None:
     """The labels' JSON too, to the byte: CVAT and the handler read it."""
-    own = yaml.safe_load(function_yaml.read_text())
+    own = yaml.safe_load(function_yaml.read_text().replace('"auto"', "sam2.1-large"))
     rendered = _rendered(function_yaml)
     own["metadata"]["namespace"] = "nuclio"
     own["spec"] |= {"image": "an-image:tag", "resources": {"limits": {"nvidia.com/gpu": 1}}}
@@ -35,6 +35,19 @@ def test_a_value_is_never_given_twice(function_yaml: Path) -> None:
     names = [entry["name"] for entry in rendered["spec"]["env"]]
     assert sorted(names) == sorted(set(names))
     assert "resources" not in rendered["spec"] or "nvidia.com/gpu" not in str(rendered["spec"]["resources"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "model"),
+    [
+        ({}, "sam2.1-large"),
+        ({"device": Device.CPU}, "sam2.1-tiny"),
+        ({"device": Device.CPU, "model": "vit_b"}, "vit_b"),
+    ],
+)
+def test_the_interactors_model_suits_the_device_unless_one_is_named(changes: dict[str, Any], model: str) -> None:
+    rendered = _rendered(REPOSITORY / "functions/sam-interactor/function.yaml", **changes)
+    assert {"name": "PROMPTABLE_MODEL", "value": model} in rendered["spec"]["env"]
 
 
 def test_build_keys_go(tmp_path: Path) -> None:

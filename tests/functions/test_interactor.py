@@ -1,6 +1,7 @@
 """One shape per box, refinement by further clicks, and the two forms of the answer."""
 
 import base64
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -89,6 +90,11 @@ def test_sam_2_can_stand_in_for_sam() -> None:
     sam2 = Function("sam-interactor", {"PROMPTABLE_MODEL": str(TOY / "sam2")})
     (mask,) = _masks(sam2, obj_bbox=np.reshape(FRONT.xyxy, (2, 2)).tolist())
     assert mask_iou(mask, FRONT.mask) > 0.7
+
+
+def test_the_default_model_suits_the_device(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"sam2.1_hiera_tiny.pt is missing"):
+        Function("sam-interactor", {"PROMPTABLE_DEVICE": "cpu", "PROMPTABLE_WEIGHTS": str(tmp_path)})
 
 
 def test_an_unknown_model_keeps_the_function_from_starting() -> None:

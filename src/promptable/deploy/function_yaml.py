@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from promptable import labels
+from promptable.defaults import AUTO, sam2_model
 from promptable.deploy.target import (
     REDIS_PASSWORD_FILE,
     WEIGHTS_DIR,
@@ -75,6 +76,8 @@ def _environment(entries: Sequence[Mapping[str, str]], kind: str, target: Target
     environment["PROMPTABLE_DEVICE"] = _TORCH_DEVICE[target.device]
     if target.model:
         environment["PROMPTABLE_MODEL"] = _known_model(kind, target.model)
+    elif environment.get("PROMPTABLE_MODEL") == AUTO:
+        environment["PROMPTABLE_MODEL"] = sam2_model(_TORCH_DEVICE[target.device])
     if target.answer_form and kind == "interactor":
         environment["PROMPTABLE_ANSWER_FORM"] = target.answer_form
     if target.redis and kind in _KINDS_WITH_REDIS:

@@ -1,5 +1,6 @@
 """functions/sam-interactor: clicks and boxes on a picture become masks."""
 
+from promptable.defaults import AUTO, sam2_model
 from promptable.models import device, segmenters
 from promptable.models.cpu import keep_freed_memory
 from promptable.models.segmenter import ImageFeatures, Prediction, Prompt, Segmenter
@@ -17,7 +18,8 @@ def load_interactor() -> "Interactor":
     where = device.resolve(settings.device)
     if where == "cpu":
         keep_freed_memory()
-    segmenter = segmenters.load(settings.model, settings.weights_dir, where, settings.precision)
+    model = sam2_model(where) if settings.model == AUTO else settings.model
+    segmenter = segmenters.load(model, settings.weights_dir, where, settings.precision)
     return Interactor(segmenter, settings)
 
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
+from promptable.defaults import AUTO
 from promptable.wire.interactor import AnswerForm
 
 
@@ -164,7 +165,9 @@ class DetectorSettings(CommonSettings):
 class InteractorSettings(CommonSettings):
     """Settings of functions/sam-interactor."""
 
-    model: str = _setting("PROMPTABLE_MODEL", _TEXT, "sam2.1-large", "a SAM or SAM 2.1 model, or a model folder")
+    model: str = _setting(
+        "PROMPTABLE_MODEL", _TEXT, AUTO, "a SAM or SAM 2.1 model, a model folder, or auto: SAM 2.1 to suit the device"
+    )
     answer_form: AnswerForm = _setting(
         "PROMPTABLE_ANSWER_FORM",
         Kind(" or ".join(AnswerForm), AnswerForm),
