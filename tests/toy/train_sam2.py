@@ -70,6 +70,7 @@ SECOND, SECOND_SEED = Schedule(600, 8e-4, warmup=50), 300_000
 THIRD, THIRD_SEED = Schedule(480, 5e-4, warmup=20), 500_000
 FOURTH, FOURTH_SEED = Unfinished(594, 8e-4, warmup=30, decay_steps=700), 700_000
 FIFTH, FIFTH_SEED = Schedule(400, 5e-4, warmup=20), 800_000
+SIXTH, SIXTH_SEED = Schedule(2250, 7e-4, warmup=50), 900_000
 
 
 def first_loss(model: SAM2Base, step: int) -> Tensor:
@@ -111,11 +112,20 @@ def fourth_loss(student: Student, step: int) -> Tensor:
 
 
 def fifth_loss(student: Student, step: int) -> Tensor:
-    """Clips in which more objects move faster, with crowded stills in between; in the end at the model's own size."""
+    """Lively clips, in the end at the model's own size."""
+    return lively_loss(student, step, FIFTH_SEED, 2 * SIZE // 3 if step < 0.82 * FIFTH.steps else SIZE)
+
+
+def sixth_loss(student: Student, step: int) -> Tensor:
+    """As the fifth stage, for longer and on other clips."""
+    return lively_loss(student, step, SIXTH_SEED, 2 * SIZE // 3 if step < 0.78 * SIXTH.steps else SIZE)
+
+
+def lively_loss(student: Student, step: int, first_seed: int, size: int) -> Tensor:
+    """Clips in which more objects move faster, with crowded stills in between."""
     model = student.sam2
-    size = 2 * SIZE // 3 if step < 0.82 * FIFTH.steps else SIZE
     set_image_size(model, size)
-    seed = FIFTH_SEED + step * STILL_BATCH
+    seed = first_seed + step * STILL_BATCH
     if step % 4 == 0:
         return stills_loss(model, seed, size, wary, 9, student.hints)
     return clips_loss(model, seed, size, lively_frames(3 + step % 9), 6, wary, student.hints)
@@ -368,12 +378,13 @@ def main() -> None:
     student = Student(model)
     seconds += train(student, lambda step: fourth_loss(student, step), FOURTH, folder / "sam2-fourth.pt")
     seconds += train(student, lambda step: fifth_loss(student, step), FIFTH, folder / "sam2-fifth.pt")
+    seconds += train(student, lambda step: sixth_loss(student, step), SIXTH, folder / "sam2-sixth.pt")
     model.half().float()
     save_file({name: tensor.half() for name, tensor in model.state_dict().items()}, FOLDER / "model.safetensors")
     report = {
         "command": "python -m tests.toy.train_sam2",
         "seed": SEED,
-        "steps": sum(stage.steps for stage in (FIRST, SECOND, THIRD, FOURTH, FIFTH)),
+        "steps": sum(stage.steps for stage in (FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH)),
         "minutes": round(seconds / 60),
         "held_out": {
             f"{VIDEOS} videos from a mask": evaluate_videos(model, "mask", VIDEOS),
