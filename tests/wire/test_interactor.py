@@ -111,13 +111,20 @@ def test_inside_the_picture_boxes_are_cut_and_points_stay():
     assert request(pos_points=[[1, 1]]).inside((12, 16)).boxes_xyxy.shape == (0, 4)
 
 
+def test_a_click_that_slipped_off_the_edge_is_moved_to_the_border():
+    found = request(pos_points=[[5, 12.25], [-0.3, 4]], neg_points=[[16.2, -0.2]]).inside((12, 16))
+    assert found.positive_xy.tolist() == [[5, 12], [0, 4]]
+    assert found.negative_xy.tolist() == [[16, 0]]
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
         (
-            {"pos_points": [[1, 1], [16.5, 3]]},
-            r"pos_points\[1\]: expected a point inside the 16 x 12 picture, got \[16.5, 3",
+            {"pos_points": [[1, 1], [16.4, 3]]},
+            r"pos_points\[1\]: expected a point inside the 16 x 12 picture, got \[16.39.*, 3",
         ),
+        ({"pos_points": [[16.3, 12.3]]}, r"pos_points\[0\]: expected a point inside"),
         ({"pos_points": [[1, -0.5]]}, r"pos_points\[0\]: expected a point inside"),
         ({"pos_points": [[1, 1]], "neg_points": [[1, 13]]}, r"neg_points\[0\]: expected a point inside"),
         ({"obj_bbox": [[1, 1], [2, 2], [20, 1], [30, 9]]}, r"obj_bbox\[2\]: expected a box inside the 16 x 12 picture"),

@@ -16,6 +16,8 @@ from promptable.wire.masks import Mask, mask_to_polygon, mask_to_rle
 MOST_POINTS = 1000
 """Positive, and negative, points in one request."""
 MOST_BOXES = 100
+MOST_SLIP = 0.02
+"""How far outside the picture a click may lie and still be meant, in parts of the longer side."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,14 +30,18 @@ class InteractorRequest:
     boxes_xyxy: NDArray[np.float32]
 
     def inside(self, hw: tuple[int, int]) -> "InteractorRequest":
-        """The request with its boxes cut at the borders of a picture of ``hw`` (height, width).
+        """The request in a picture of ``hw`` (height, width): boxes are cut at its border.
 
-        Raises BadRequestError for a point outside the picture and for a box with no part inside.
+        A click that slipped off the edge, by at most ``MOST_SLIP`` of the longer side, is moved to the nearest point of
+        the border. Raises BadRequestError for a point further outside and for a box with no part inside.
         """
-        _check_inside("pos_points", self.positive_xy, hw)
-        _check_inside("neg_points", self.negative_xy, hw)
         boxes = [clipped_xyxy(f"obj_bbox[{2 * i}]", box, hw) for i, box in enumerate(self.boxes_xyxy)]
-        return replace(self, boxes_xyxy=np.array(boxes, np.float32).reshape(-1, 4))
+        return replace(
+            self,
+            positive_xy=_moved_inside("pos_points", self.positive_xy, hw),
+            negative_xy=_moved_inside("neg_points", self.negative_xy, hw),
+            boxes_xyxy=np.array(boxes, np.float32).reshape(-1, 4),
+        )
 
 
 class AnswerForm(StrEnum):
@@ -103,10 +109,12 @@ def _boxes(value: object) -> NDArray[np.float32]:
     return np.array(boxes, np.float32).reshape(-1, 4)
 
 
-def _check_inside(field: str, xy: NDArray[np.float32], hw: tuple[int, int]) -> None:
+def _moved_inside(field: str, xy: NDArray[np.float32], hw: tuple[int, int]) -> NDArray[np.float32]:
     height, width = hw
-    outside = np.flatnonzero(((xy < 0) | (xy > (width, height))).any(1))
-    if outside.size:
-        index = int(outside[0])
+    inside = np.clip(xy, 0, np.array([width, height], np.float32))
+    beyond = np.flatnonzero(np.linalg.norm(xy - inside, axis=1) > MOST_SLIP * max(hw))
+    if beyond.size:
+        index = int(beyond[0])
         point = xy[index].tolist()
         raise BadRequestError(f"{field}[{index}]: expected a point inside the {width} x {height} picture, got {point}")
+    return inside
