@@ -10,7 +10,8 @@ import pytest
 from demo.client import encode_png
 from demo.interact import deepest
 from demo.metrics import mask_iou
-from promptable.wire.masks import rle_to_mask
+from promptable.wire.clean import Cleaning
+from promptable.wire.masks import polygon_to_mask, rle_to_mask
 from tests.functions.conftest import TOY, Function
 from tests.functions.requests import SCENE, file_bytes
 
@@ -100,3 +101,30 @@ def test_the_default_model_suits_the_device(tmp_path: Path) -> None:
 def test_an_unknown_model_keeps_the_function_from_starting() -> None:
     with pytest.raises(FileNotFoundError, match="vit_x"):
         Function("sam-interactor", {"PROMPTABLE_MODEL": "vit_x"})
+
+
+def test_one_click_may_mean_a_part_or_the_whole(interactor: Function) -> None:
+    areas = []
+    for extent in ("part", "whole"):
+        function = Function("sam-interactor", {"PROMPTABLE_MODEL": str(TOY / "sam"), "PROMPTABLE_CLICK_MEANS": extent})
+        areas.append(sum(mask.sum() for mask in _masks(function, pos_points=[deepest(FRONT.mask)])))
+        box = _body(obj_bbox=np.reshape(FRONT.xyxy, (2, 2)).tolist())
+        assert function.answer(box) == interactor.answer(box), "a box is not ambiguous"
+    part, whole = areas
+    assert part < whole
+
+
+def test_masks_are_cleaned_as_the_settings_say(interactor: Function) -> None:
+    cleaner = Function("sam-interactor", {"PROMPTABLE_MODEL": str(TOY / "sam"), "PROMPTABLE_SMOOTH_EDGES": "3"})
+    click = [deepest(FRONT.mask)]
+    (mask,), (smooth,) = _masks(interactor, pos_points=click), _masks(cleaner, pos_points=click)
+    np.testing.assert_array_equal(smooth, Cleaning(smooth_edges=3).apply(mask))
+    assert (smooth != mask).any()
+
+
+def test_the_polygon_of_the_old_form_keeps_to_the_mask() -> None:
+    old = Function("sam-interactor", {"PROMPTABLE_MODEL": str(TOY / "sam"), "PROMPTABLE_ANSWER_FORM": "mask"})
+    answer = old.answer(_body(pos_points=[deepest(FRONT.mask)]))
+    drawn = polygon_to_mask(np.ravel(answer["points"]), HW)
+    whole = Cleaning(fill_holes=HW[0] * HW[1], largest_part_only=True).apply(np.array(answer["mask"], bool))
+    assert mask_iou(drawn, whole) > 0.95

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from promptable.models.segmenter import ImageFeatures, Prompt, best_of
+from promptable.models.extent import Extent
+from promptable.models.segmenter import ImageFeatures, Prompt, chosen_of
 
 POINT, POSITIVE = np.zeros((1, 2), np.float32), np.ones(1, np.int32)
 BOX, LOGITS = np.zeros(4, np.float32), np.zeros((8, 8), np.float32)
@@ -40,13 +41,24 @@ def test_prompts_without_sense_are_refused(arguments: dict[str, Any], message: s
         Prompt(**arguments)
 
 
-def test_best_of_takes_each_objects_own_best() -> None:
+def test_the_best_is_each_objects_own() -> None:
     logits = torch.arange(2 * 3 * 2 * 2.0).reshape(2, 3, 2, 2)
     scores = torch.tensor([[0.1, 0.9, 0.3], [0.2, -1.0, 0.4]])
-    chosen, score = best_of(logits, scores)
+    chosen, score = chosen_of(logits, scores)
     assert chosen.shape == (2, 1, 2, 2)
     torch.testing.assert_close(chosen[:, 0], torch.stack([logits[0, 1], logits[1, 2]]))
     torch.testing.assert_close(score, torch.tensor([0.9, 0.4]))
+
+
+@pytest.mark.parametrize(("extent", "expected"), [("best", 1), ("whole", 0), ("part", 3)])
+def test_a_lone_click_means_the_best_the_whole_or_a_part(extent: str, expected: int) -> None:
+    logits = torch.full((1, 4, 4, 4), -1.0)
+    for number, side in enumerate((4, 3, 0, 2)):
+        logits[0, number, :side, :side] = 1
+    scores = torch.tensor([[0.5, 0.9, 0.6, 0.4]])
+    chosen, score = chosen_of(logits, scores, Extent(extent))
+    torch.testing.assert_close(chosen[:, 0], logits[:, expected])
+    assert score.tolist() == scores[:, expected].tolist()
 
 
 def test_features_count_the_bytes_of_all_their_tensors() -> None:

@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from promptable.errors import BadRequestError
 from promptable.models.checkpoints import load_state_dict, locate
 from promptable.models.device import autocast
+from promptable.models.extent import Extent
 from promptable.models.sam_encoder import speed_up
-from promptable.models.segmenter import ImageFeatures, Prediction, Prompt, best_of, check_boxes, check_logits
+from promptable.models.segmenter import ImageFeatures, Prediction, Prompt, check_boxes, check_logits, chosen_of
 
 _PIXEL_MEAN = [123.675, 116.28, 103.53]
 _PIXEL_STD = [58.395, 57.12, 57.375]
@@ -157,17 +158,18 @@ class SamSegmenter:
             return ImageFeatures(hw, (self._sam.image_encoder(pixels),))
 
     @torch.inference_mode()
-    def predict(self, features: ImageFeatures, prompt: Prompt) -> Prediction:
+    def predict(self, features: ImageFeatures, prompt: Prompt, extent: Extent = Extent.BEST) -> Prediction:
         """The mask of the object that the prompt points at, as ``SamPredictor.predict`` would give it.
 
-        One lone point asks with ``multimask_output`` and takes the mask of highest score; all else asks for one mask.
+        One lone point asks with ``multimask_output`` and takes the mask that ``extent`` says, by default the one of
+        highest score; all else asks for one mask.
         """
         sparse, dense = self._sam.prompt_encoder(
             self._points(prompt, features.hw),
             None if prompt.box_xyxy is None else self._boxes(prompt.box_xyxy, features.hw),
             self._logits(prompt),
         )
-        return self._decode(features, sparse, dense, prompt.is_ambiguous)[0]
+        return self._decode(features, sparse, dense, prompt.is_ambiguous, extent)[0]
 
     @torch.inference_mode()
     def predict_boxes(self, features: ImageFeatures, boxes_xyxy: NDArray[np.float32]) -> list[Prediction]:
@@ -176,9 +178,16 @@ class SamSegmenter:
         if not len(boxes_xyxy):
             return []
         sparse, dense = self._sam.prompt_encoder(None, self._boxes(boxes_xyxy, features.hw), None)
-        return self._decode(features, sparse, dense, False)
+        return self._decode(features, sparse, dense)
 
-    def _decode(self, features: ImageFeatures, sparse: Tensor, dense: Tensor, multimask: bool) -> list[Prediction]:
+    def _decode(
+        self,
+        features: ImageFeatures,
+        sparse: Tensor,
+        dense: Tensor,
+        multimask: bool = False,
+        extent: Extent = Extent.BEST,
+    ) -> list[Prediction]:
         (embedding,) = features.tensors
         low_res, scores = self._sam.mask_decoder(
             image_embeddings=embedding.float(),
@@ -187,7 +196,7 @@ class SamSegmenter:
             dense_prompt_embeddings=dense,
             multimask_output=multimask,
         )
-        low_res, scores = best_of(low_res, scores)
+        low_res, scores = chosen_of(low_res, scores, extent)
         return [self._prediction(*chosen, features.hw) for chosen in zip(low_res, scores, strict=True)]
 
     def _prediction(self, low_res: Tensor, score: Tensor, hw: tuple[int, int]) -> Prediction:

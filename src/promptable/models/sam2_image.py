@@ -14,9 +14,10 @@ from torch import Tensor
 
 from promptable.models.checkpoints import locate
 from promptable.models.device import autocast
+from promptable.models.extent import Extent
 from promptable.models.sam2_build import build
 from promptable.models.sam2_encoder import speed_up
-from promptable.models.segmenter import ImageFeatures, Prediction, Prompt, best_of, check_boxes, check_logits
+from promptable.models.segmenter import ImageFeatures, Prediction, Prompt, check_boxes, check_logits, chosen_of
 
 _MASK_THRESHOLD = 0.0
 _LOGIT_LIMIT = 32.0
@@ -60,14 +61,15 @@ class Sam2Segmenter:
         return ImageFeatures((image.shape[0], image.shape[1]), tuple(levels))
 
     @torch.inference_mode()
-    def predict(self, features: ImageFeatures, prompt: Prompt) -> Prediction:
+    def predict(self, features: ImageFeatures, prompt: Prompt, extent: Extent = Extent.BEST) -> Prediction:
         """The mask of the object that the prompt points at, as ``SAM2ImagePredictor.predict`` would give it.
 
-        One lone point asks with ``multimask_output`` and takes the mask of highest score; all else asks for one mask.
+        One lone point asks with ``multimask_output`` and takes the mask that ``extent`` says, by default the one of
+        highest score; all else asks for one mask.
         """
         points = self._points(prompt, features.hw)
         sparse, dense = self._model.sam_prompt_encoder(points=points, boxes=None, masks=self._logits(prompt))
-        return self._decode(features, sparse, dense, prompt.is_ambiguous)[0]
+        return self._decode(features, sparse, dense, prompt.is_ambiguous, extent)[0]
 
     @torch.inference_mode()
     def predict_boxes(self, features: ImageFeatures, boxes_xyxy: NDArray[np.float32]) -> list[Prediction]:
@@ -78,9 +80,16 @@ class Sam2Segmenter:
         labels = np.tile(np.array(_BOX_LABELS, np.int32), (len(boxes_xyxy), 1))
         points = self._placed(boxes_xyxy.reshape(-1, 2, 2), labels, features.hw)
         sparse, dense = self._model.sam_prompt_encoder(points=points, boxes=None, masks=None)
-        return self._decode(features, sparse, dense, False)
+        return self._decode(features, sparse, dense)
 
-    def _decode(self, features: ImageFeatures, sparse: Tensor, dense: Tensor, multimask: bool) -> list[Prediction]:
+    def _decode(
+        self,
+        features: ImageFeatures,
+        sparse: Tensor,
+        dense: Tensor,
+        multimask: bool = False,
+        extent: Extent = Extent.BEST,
+    ) -> list[Prediction]:
         *high_res, embedding = (tensor.float() for tensor in features.tensors)
         low_res, scores, _, _ = self._model.sam_mask_decoder(
             image_embeddings=embedding,
@@ -91,7 +100,7 @@ class Sam2Segmenter:
             repeat_image=len(sparse) > 1,
             high_res_features=high_res,
         )
-        low_res, scores = best_of(low_res, scores)
+        low_res, scores = chosen_of(low_res, scores, extent)
         return [self._prediction(*chosen, features.hw) for chosen in zip(low_res, scores, strict=True)]
 
     def _prediction(self, low_res: Tensor, score: Tensor, hw: tuple[int, int]) -> Prediction:

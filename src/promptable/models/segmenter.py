@@ -12,6 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from promptable.models.extent import Extent
+
 
 @dataclass(frozen=True)
 class ImageFeatures:
@@ -92,8 +94,8 @@ class Segmenter(Protocol):
         """Encode a picture, uint8 RGB [H, W, 3]."""
         ...
 
-    def predict(self, features: ImageFeatures, prompt: Prompt) -> Prediction:
-        """The mask of the object that the prompt points at."""
+    def predict(self, features: ImageFeatures, prompt: Prompt, extent: Extent = Extent.BEST) -> Prediction:
+        """The mask of the object that the prompt points at; ``extent`` says what one lone point means."""
         ...
 
     def predict_boxes(self, features: ImageFeatures, boxes_xyxy: NDArray[np.float32]) -> list[Prediction]:
@@ -101,14 +103,24 @@ class Segmenter(Protocol):
         ...
 
 
-def best_of(low_res_logits: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
-    """Of each object's C candidates, logits [N, C, h, w] and scores [N, C], the best: [N, 1, h, w] and [N].
+def chosen_of(low_res_logits: Tensor, scores: Tensor, extent: Extent = Extent.BEST) -> tuple[Tensor, Tensor]:
+    """Of each object's C candidates, logits [N, C, h, w] and scores [N, C], the wanted: [N, 1, h, w] and [N].
 
     Choosing before upscaling saves most of the work on a large picture.
     """
     objects = torch.arange(len(scores), device=scores.device)
-    chosen = scores.argmax(1)
+    chosen = _choice(low_res_logits, scores, extent)
     return low_res_logits[objects, chosen].unsqueeze(1), scores[objects, chosen]
+
+
+def _choice(low_res_logits: Tensor, scores: Tensor, extent: Extent) -> Tensor:
+    """The wanted candidate's number for each object [N]."""
+    if extent is Extent.BEST:
+        return scores.argmax(1)
+    areas = (low_res_logits > 0).sum((2, 3))
+    if extent is Extent.WHOLE:
+        return areas.argmax(1)
+    return areas.where(areas > 0, areas.max() + 1).argmin(1)
 
 
 def check_boxes(boxes_xyxy: NDArray[np.float32]) -> None:

@@ -9,6 +9,7 @@ from promptable.serving.prompts import prompts_of
 from promptable.serving.refinement import Refinement
 from promptable.serving.settings import InteractorSettings, read
 from promptable.wire import interactor as wire
+from promptable.wire.clean import Cleaning
 from promptable.wire.images import EncodedImage
 
 
@@ -31,6 +32,9 @@ class Interactor:
         self._settings = settings
         self._features: FeatureCache[ImageFeatures] = FeatureCache(settings.feature_cache_mb * 2**20)
         self._refinement = Refinement()
+        self._cleaning = Cleaning(
+            settings.fill_holes, settings.remove_specks, settings.largest_part_only, settings.smooth_edges
+        )
 
     def __call__(self, body: object) -> str:
         """Request body -> answer JSON. Raises BadRequestError."""
@@ -38,8 +42,8 @@ class Interactor:
         features = self._encode(request.image)
         prompts = prompts_of(request.inside(features.hw))
         predictions = [self._predict(request.image.digest, features, prompt) for prompt in prompts]
-        masks = [wire.ScoredMask(prediction.mask, prediction.score) for prediction in predictions]
-        return wire.encode(masks, features.hw, self._settings.answer_form)
+        masks = [wire.ScoredMask(self._cleaning.apply(found.mask), found.score) for found in predictions]
+        return wire.encode(masks, features.hw, self._settings.answer_form, self._settings.polygon_tolerance)
 
     def _encode(self, image: EncodedImage) -> ImageFeatures:
         return self._features.get(
@@ -47,6 +51,7 @@ class Interactor:
         )
 
     def _predict(self, digest: str, features: ImageFeatures, prompt: Prompt) -> Prediction:
-        prediction = self._segmenter.predict(features, self._refinement.continued(digest, prompt))
+        continued = self._refinement.continued(digest, prompt)
+        prediction = self._segmenter.predict(features, continued, self._settings.click_means)
         self._refinement.remember(digest, prompt, prediction.low_res_logits)
         return prediction

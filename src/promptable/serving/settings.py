@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from promptable.defaults import AUTO
+from promptable.models.extent import Extent
 from promptable.wire.interactor import AnswerForm
 
 
@@ -70,6 +71,7 @@ _PATH = Kind("a path", Path)
 _DEVICE = Kind("auto, cpu, cuda or cuda:N", _device)
 _PRECISION = Kind("auto, fp32 or bf16", _precision)
 _MEGABYTES = _number(0, 1_000_000, int)
+_AREA = _number(0, 1_000_000_000, int)
 _PORT = _number(1, 65_535, int)
 _FLAG = Kind("true or false", _flag)
 _SECRET_FILE = Kind("a readable file", _content)
@@ -173,6 +175,20 @@ class InteractorSettings(CommonSettings):
         Kind(" or ".join(AnswerForm), AnswerForm),
         AnswerForm.SHAPES,
         "shapes for CVAT 2.62 and later, mask for older",
+    )
+    click_means: Extent = _setting(
+        "PROMPTABLE_CLICK_MEANS",
+        Kind(", ".join(Extent), Extent),
+        Extent.BEST,
+        "which of the model's candidates one lone click takes: the best by its score, the largest or the smallest",
+    )
+    fill_holes: int = _setting("PROMPTABLE_FILL_HOLES", _AREA, 0, "holes of up to so many pixels are filled")
+    remove_specks: int = _setting("PROMPTABLE_REMOVE_SPECKS", _AREA, 0, "parts of up to so many pixels are removed")
+    largest_part_only: bool = _setting(
+        "PROMPTABLE_LARGEST_PART_ONLY", _FLAG, False, "whether only the largest part stays"
+    )
+    smooth_edges: float = _setting(
+        "PROMPTABLE_SMOOTH_EDGES", _number(0, 100, float), 0.0, "deviation of the blur that smooths edges, in pixels"
     )
 
 

@@ -76,17 +76,17 @@ def parse(body: object) -> InteractorRequest:
     return request
 
 
-def encode(masks: Sequence[ScoredMask], hw: tuple[int, int], form: AnswerForm) -> str:
+def encode(masks: Sequence[ScoredMask], hw: tuple[int, int], form: AnswerForm, tolerance: float = 0.0) -> str:
     """The answer for a picture of ``hw`` (height, width); empty masks are nothing found.
 
     ``SHAPES``: a shape per mask, its score in the attribute with ``spec_id`` 0. ``MASK``: all masks as one, full size,
-    with the outline of its largest part; no ``bounds``, which only CVAT before 2.62 heeds. Raises ValueError at a NaN
-    score.
+    with the outline of its largest part, which may leave it by ``tolerance`` pixels; no ``bounds``, which only CVAT
+    before 2.62 heeds. Raises ValueError at a NaN score.
     """
     if form is AnswerForm.SHAPES:
         return to_json({"shapes": [_shape(found) for found in masks if found.mask.any()]})
     whole = np.logical_or.reduce([np.zeros(hw, np.bool_), *(found.mask for found in masks)])
-    points = np.reshape(mask_to_polygon(whole) if whole.any() else [], (-1, 2))
+    points = np.reshape(mask_to_polygon(whole, tolerance) if whole.any() else [], (-1, 2))
     return to_json({"mask": whole.view(np.uint8), "points": points})
 
 

@@ -1,0 +1,72 @@
+"""Masks as people would draw them: without pinholes and specks. Nothing is changed unless asked for.
+
+Pixels that touch at a side or a corner are one part, as in ``masks.mask_to_polygon``; areas are in pixels.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from promptable.wire.masks import Mask
+
+_SMOOTHED_MARGIN = 4  # in deviations: what lies further away from an edge does not move it
+
+
+@dataclass(frozen=True)
+class Cleaning:
+    """What to do to a mask.
+
+    Holes of up to ``fill_holes`` pixels are filled; parts of up to ``remove_specks`` pixels are removed, except the
+    largest, or all but the largest with ``largest_part_only``. Before that, edges are smoothed by a Gaussian of
+    deviation ``smooth_edges`` pixels.
+    """
+
+    fill_holes: int = 0
+    remove_specks: int = 0
+    largest_part_only: bool = False
+    smooth_edges: float = 0.0
+
+    def apply(self, mask: Mask) -> Mask:
+        """The cleaned mask, bool [H, W]; the same array where nothing is asked for. Never empty unless ``mask`` is."""
+        if self == Cleaning() or not mask.any():
+            return mask
+        smooth = _smoothed(mask, self.smooth_edges) if self.smooth_edges else mask
+        whole = _without_specks(smooth, self.remove_specks, self.largest_part_only)
+        return _without_holes(whole, self.fill_holes) if self.fill_holes else whole
+
+
+def _smoothed(mask: Mask, deviation: float) -> Mask:
+    """The mask blurred and cut at one half; one too thin to outlive that stays as it is."""
+    size = 2 * round(_SMOOTHED_MARGIN * deviation) + 1
+    blurred = cv2.GaussianBlur(mask.astype(np.float32), (size, size), deviation, borderType=cv2.BORDER_REPLICATE)
+    smooth = np.asarray(blurred > 0.5, np.bool_)
+    return smooth if smooth.any() else mask
+
+
+def _without_specks(mask: Mask, most: int, largest_only: bool) -> Mask:
+    parts, boxes = _parts(mask, 8)
+    areas = boxes[:, cv2.CC_STAT_AREA].copy()
+    areas[0] = 0
+    kept = np.zeros(len(areas), np.bool_) if largest_only else areas > most
+    kept[areas.argmax()] = True
+    kept[0] = False
+    return np.asarray(kept[parts])
+
+
+def _without_holes(mask: Mask, most: int) -> Mask:
+    """Holes are what the mask encloses: background at the picture's border is none."""
+    height, width = mask.shape
+    parts, boxes = _parts(~mask, 4)
+    left, top, right, bottom = boxes[:, 0], boxes[:, 1], boxes[:, 0] + boxes[:, 2], boxes[:, 1] + boxes[:, 3]
+    enclosed = (left > 0) & (top > 0) & (right < width) & (bottom < height)
+    filled = enclosed & (boxes[:, cv2.CC_STAT_AREA] <= most)
+    filled[0] = False
+    return np.asarray(mask | filled[parts])
+
+
+def _parts(mask: Mask, connectivity: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """The number of each pixel's part, int32 [H, W], 0 outside; and each part's x, y, width, height, area."""
+    _, parts, boxes, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=connectivity)
+    return np.asarray(parts, np.int32), np.asarray(boxes, np.int32)
