@@ -29,7 +29,7 @@ def test_words_become_the_right_boxes_and_masks(client: Client) -> None:
     summary = result.summary()
     assert summary["f1"] > 0.8
     assert summary["mean_iou"] > 0.75
-    assert summary["mask_iou"] > 0.8
+    assert summary["mask_iou"] > 0.86
 
 
 def test_clicks_and_boxes_become_the_right_masks(client: Client) -> None:
@@ -37,8 +37,8 @@ def test_clicks_and_boxes_become_the_right_masks(client: Client) -> None:
     for seed in range(SEED, SEED + 10):
         interact(client, scene(seed), result)
     summary = result.summary()
-    assert summary["click_iou"] > 0.8
-    assert summary["box_iou"] > 0.85
+    assert summary["click_iou"] > 0.86
+    assert summary["box_iou"] > 0.9
     assert summary["refined_iou"] > summary["click_iou"]
 
 
@@ -72,7 +72,7 @@ def test_every_detection_carries_its_confidence_in_percent(client: Client) -> No
     items = client.detect(scene(SEED + 2).image)
     assert items
     for item in items:
-        assert item["attributes"] == [{"name": "confidence", "value": str(round(100 * item["confidence"]))}]
+        assert {"name": "confidence", "value": str(round(100 * item["confidence"]))} in item["attributes"]
 
 
 def test_eight_clients_at_once_get_the_answers_that_each_would_get_alone(client: Client) -> None:
