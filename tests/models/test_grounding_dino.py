@@ -1,3 +1,4 @@
+import copy
 import json
 import runpy
 import socket
@@ -22,7 +23,7 @@ from torch import Tensor, nn
 from transformers import BertTokenizerFast
 
 from promptable.models.checkpoints import OFFICIAL
-from promptable.models.grounding_dino import GroundingDINO, load, preprocess
+from promptable.models.grounding_dino import GroundingDINO, load, preprocess, speed_up
 from promptable.models.grounding_dino_build import SWIN_B, SWIN_T, GroundingDinoConfig
 from tests.models.tiny_grounding_dino import BERT, CONFIG, tiny_model, word_tokenizer
 from tests.toy.evaluate_grounding_dino import evaluate
@@ -46,7 +47,7 @@ def network(tokenizer: BertTokenizerFast) -> nn.Module:
 
 @pytest.fixture
 def detector(network: Any) -> GroundingDINO:
-    return GroundingDINO(network, CONFIG)
+    return GroundingDINO(speed_up(copy.deepcopy(network)), CONFIG)
 
 
 def upstream(network: Any, image: NDArray[np.uint8], prompts: list[str]) -> tuple[Tensor, Tensor]:
@@ -96,13 +97,14 @@ def test_prompts_beyond_one_caption_are_read_in_several(
 
 
 def test_a_picture_is_encoded_once_and_prompts_once_for_all_pictures(
-    detector: GroundingDINO, network: Any, noise_image: NoiseImage
+    detector: GroundingDINO, noise_image: NoiseImage
 ) -> None:
     calls = {"backbone": 0, "bert": 0}
 
     def count(name: str) -> None:
         calls[name] += 1
 
+    network = detector._model
     hooks = [getattr(network, name).register_forward_hook(lambda *_, name=name: count(name)) for name in calls]
     for side in (64, 70, 80):
         detector.detect(noise_image(side, side), ["red circle", "dog"] * 60)

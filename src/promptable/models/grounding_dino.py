@@ -13,18 +13,20 @@ import torch
 from cachetools import LRUCache
 from groundingdino.models.GroundingDINO import groundingdino as upstream
 from groundingdino.models.GroundingDINO.bertwarper import generate_masks_with_special_tokens_and_transfer_map
-from groundingdino.util.misc import NestedTensor, inverse_sigmoid, nested_tensor_from_tensor_list
+from groundingdino.util.misc import NestedTensor, nested_tensor_from_tensor_list
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 from torchvision.ops import box_convert
 from torchvision.transforms.v2 import functional as transforms
 
 from promptable.models.checkpoints import BERT_VOCABULARY, load_state_dict, locate
+from promptable.models.cpu import pack_linears
 from promptable.models.device import autocast
 from promptable.models.grounding_dino_build import PRESETS, GroundingDinoConfig, build
+from promptable.models.grounding_dino_transformer import EncodedPicture, EncodedText, FastTransformer
 from promptable.models.memory import naming_out_of_memory
 from promptable.models.prompts import Caption, pack
+from promptable.models.swin_attention import FusedWindowAttention
 from promptable.models.text_encoder import load_tokenizer, new_bert
 
 _MEAN = [0.485, 0.456, 0.406]  # groundingdino.util.inference.load_image
@@ -51,19 +53,10 @@ class PromptScores:
 
 @dataclass(frozen=True)
 class _EncodedCaption:
-    """A caption and its ``text_dict`` as upstream's transformer takes it, batch of one."""
+    """A caption and what the transformer reads of it."""
 
     caption: Caption
-    text: dict[str, Tensor]
-
-
-@dataclass(frozen=True)
-class _EncodedImage:
-    """Feature levels [1, 256, h, w], finest first; their padding bool [1, h, w]; their positions, shaped alike."""
-
-    levels: list[Tensor]
-    masks: list[Tensor]
-    positions: list[Tensor]
+    text: EncodedText
 
 
 def load(model: str, weights_dir: Path, device: str, precision: str = "fp32") -> "GroundingDINO":
@@ -84,7 +77,7 @@ def load(model: str, weights_dir: Path, device: str, precision: str = "fp32") ->
         network.load_state_dict(_upstream_names(load_state_dict(files.weights, files.sha256)))
     except RuntimeError as error:
         raise ValueError(f"{files.weights} does not fit its configuration: {error}") from error
-    return GroundingDINO(network.to(device), config, precision)
+    return GroundingDINO(speed_up(network.to(device), precision), config, precision)
 
 
 def _upstream_names(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -97,7 +90,7 @@ class GroundingDINO:
     """A detector of whatever its prompts name. It keeps encoded prompts, nothing of a picture; threads may share it."""
 
     def __init__(self, model: upstream.GroundingDINO, config: GroundingDinoConfig, precision: str = "fp32") -> None:
-        """Wrap upstream's model, in evaluation mode and on its device; ``precision`` as in ``device.autocast``."""
+        """Wrap upstream's model after ``speed_up``; ``precision`` is that of ``device.autocast``."""
         self._model = model
         self._config = config
         self._precision = precision
@@ -135,52 +128,51 @@ class GroundingDINO:
             return self._encoded[prompts]
 
     def _encode_caption(self, caption: Caption) -> _EncodedCaption:
-        """The first half of upstream's forward, for one caption."""
+        """The first part of upstream's forward, for one caption."""
         model = self._model
         ids = torch.tensor([caption.input_ids], device=model.feat_map.weight.device)
-        mask, positions, _ = generate_masks_with_special_tokens_and_transfer_map(
+        visible, positions, _ = generate_masks_with_special_tokens_and_transfer_map(
             {"input_ids": ids}, model.specical_tokens, model.tokenizer
         )
-        hidden = model.bert(ids, torch.zeros_like(ids), mask, positions)["last_hidden_state"]
-        text = {
-            "encoded_text": model.feat_map(hidden),
-            "text_token_mask": torch.ones_like(ids, dtype=torch.bool),
-            "position_ids": positions,
-            "text_self_attention_masks": mask,
-        }
-        return _EncodedCaption(caption, text)
+        hidden = model.bert(ids, torch.zeros_like(ids), visible, positions)["last_hidden_state"]
+        return _EncodedCaption(caption, EncodedText(model.feat_map(hidden)[0], positions[0], visible[0]))
 
-    def _encode_image(self, image: NDArray[np.uint8], scale: float) -> _EncodedImage:
+    def _encode_image(self, image: NDArray[np.uint8], scale: float) -> EncodedPicture:
         """The middle of upstream's forward, which no caption changes."""
         model = self._model
         pixels = preprocess(image, round(scale * self._config.short_side), round(scale * self._config.long_side))
         samples = nested_tensor_from_tensor_list([pixels.to(model.feat_map.weight.device)])
         features, positions = model.backbone(samples)
         levels = [project(feature.tensors) for project, feature in zip(model.input_proj, features, strict=False)]
-        masks = [feature.mask for feature in features]
         source = features[-1].tensors
         for project in model.input_proj[len(features) :]:
             source = project(source)
-            mask = functional.interpolate(samples.mask[None].float(), size=source.shape[-2:])[0].bool()
-            positions.append(model.backbone[1](NestedTensor(source, mask)))
+            unpadded = torch.zeros_like(source[:, 0], dtype=torch.bool)
+            positions.append(model.backbone[1](NestedTensor(source, unpadded)))
             levels.append(source)
-            masks.append(mask)
-        return _EncodedImage(levels, masks, positions)
+        picture: EncodedPicture = model.transformer.picture(levels, positions)
+        return picture
 
-    def _decode(self, image: _EncodedImage, encoded: _EncodedCaption, prompts: int) -> tuple[Tensor, Tensor]:
+    def _decode(self, image: EncodedPicture, encoded: _EncodedCaption, prompts: int) -> tuple[Tensor, Tensor]:
         """The last part of upstream's forward: boxes cxcywh in 0..1 [Q, 4] and scores [Q, ``prompts``]."""
-        boxes, logits = self._forward(image, encoded)
+        boxes, logits = self._model.transformer(image, encoded.text)
         scores = logits.new_zeros(len(boxes), prompts, dtype=torch.float32)
         scores[:, list(encoded.caption.prompts)] = span_scores(logits.float(), encoded.caption.spans)
         return boxes, scores
 
-    def _forward(self, image: _EncodedImage, encoded: _EncodedCaption) -> tuple[Tensor, Tensor]:
-        """Boxes cxcywh in 0..1 [Q, 4] and token logits [Q, 256] of the last decoder layer."""
-        model = self._model
-        text = dict(encoded.text)  # the transformer puts its own encoding of the text into it
-        hidden, references, *_ = model.transformer(image.levels, image.masks, None, image.positions, None, None, text)
-        boxes = (model.bbox_embed[-1](hidden[-1]) + inverse_sigmoid(references[-2])).sigmoid()
-        return boxes[0], model.class_embed[-1](hidden[-1], text)[0]
+
+def speed_up(model: upstream.GroundingDINO, precision: str = "fp32") -> upstream.GroundingDINO:
+    """Give upstream's model, in evaluation mode and on the device where it stays, faster parts of the same meaning.
+
+    ``precision`` is the one it will run in (``device.autocast``): only float32 layers are packed.
+    """
+    for block in (block for stage in model.backbone[0].layers for block in stage.blocks):
+        block.attn = FusedWindowAttention(block.attn)
+    model.transformer = FastTransformer(model.transformer)
+    if model.feat_map.weight.device.type == "cpu" and precision != "bf16":
+        pack_linears(model.backbone)
+        pack_linears(model.transformer)
+    return model
 
 
 def span_scores(logits: Tensor, spans: Sequence[tuple[int, int]]) -> Tensor:

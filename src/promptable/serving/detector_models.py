@@ -6,6 +6,7 @@ from functools import cache, partial
 
 from promptable.labels import Label, LabelType
 from promptable.models import device, grounding_dino, segmenters
+from promptable.models.cpu import keep_freed_memory
 from promptable.models.grounding_dino import GroundingDINO
 from promptable.models.segmenter import Segmenter
 from promptable.serving.settings import DetectorSettings
@@ -29,6 +30,8 @@ class Models:
 def load_models(settings: DetectorSettings, labels: Sequence[Label]) -> Models:
     """The models on the device of the settings, and how to load them on the CPU where that is allowed."""
     where = device.resolve(settings.device)
+    if where == "cpu":
+        keep_freed_memory()
     load = partial(_load_on, settings, any(label.type in MASKED for label in labels))
     cpu = cache(partial(load, "cpu")) if settings.cpu_fallback and where != "cpu" else None
     return replace(load(where), elsewhere=cpu)

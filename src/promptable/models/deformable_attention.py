@@ -1,0 +1,106 @@
+"""Multi-scale deformable attention (Deformable DETR, arXiv:2010.04159) as a weighted sum of rows of one table.
+
+Each query adds up values that it reads between the pixels of several feature maps. Bilinear reading at a point is a
+weighted sum of four pixels, so all that a head reads is one weighted sum of rows: exactly what ``embedding_bag``
+computes, in one pass and without a copy of what was read. Upstream's version for the CPU calls ``grid_sample`` for
+each map and stores every value that it reads; the numbers are the same but for the order of float32 sums.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from groundingdino.models.GroundingDINO.ms_deform_attn import MultiScaleDeformableAttention
+from torch import Tensor, nn
+from torch.nn import functional
+
+_BORDER = 3
+"""A map gets one row and column of zeros before it and two behind, as what lies outside of it counts as zero."""
+
+
+@dataclass(frozen=True)
+class ValueMaps:
+    """Feature maps of one picture as a table [rows * heads, channels of a head], with a border of zeros around each.
+
+    Tensors of a number per map, float32 [L, 1]: ``first_row``, ``stride`` (rows from one line of a map to the next),
+    ``width`` and ``height`` without the border.
+    """
+
+    table: Tensor
+    first_row: Tensor
+    stride: Tensor
+    width: Tensor
+    height: Tensor
+
+
+class DeformableAttention(nn.Module):
+    """Upstream's module with the same weights, for one picture at a time."""
+
+    def __init__(self, attention: MultiScaleDeformableAttention) -> None:
+        super().__init__()
+        self.heads: int = attention.num_heads
+        self.levels: int = attention.num_levels
+        self.points: int = attention.num_points
+        self.value_proj = attention.value_proj
+        self.output_proj = attention.output_proj
+        self.where_and_how_much = _joined(attention.sampling_offsets, attention.attention_weights)
+
+    def value_maps(self, values: Tensor, shapes: Sequence[tuple[int, int]]) -> ValueMaps:
+        """The maps that queries read: pixels [n, C] of all maps of these heights and widths, one after the other."""
+        pixels = self.value_proj(values)
+        maps = [
+            functional.pad(one.unflatten(0, shape), (0, 0, 1, 2, 1, 2)).flatten(0, 1)
+            for one, shape in zip(pixels.split([h * w for h, w in shapes]), shapes, strict=True)
+        ]
+        height, width = torch.tensor(shapes, dtype=torch.float32, device=values.device)[..., None].unbind(1)
+        rows = (height + _BORDER) * (width + _BORDER)
+        table = torch.cat(maps).reshape(-1, pixels.shape[-1] // self.heads)
+        return ValueMaps(table, rows.cumsum(0) - rows, width + _BORDER, width, height)
+
+    def forward(self, query: Tensor, maps: ValueMaps, centre: Tensor, unit: Tensor | None) -> Tensor:
+        """Attend from queries [q, C] to the maps; returns [q, C].
+
+        ``centre`` [q, L, 2] is where each query stands on each map, x and y in its pixels, 0 in the middle of the
+        first one; ``unit`` [q, L, 2] is how many pixels an offset of one means, None for one pixel.
+        """
+        x, y, share = self.where_and_how_much(query).float().view(len(query), 3, self.heads, -1).unbind(1)
+        shape = (len(query), self.heads, self.levels, self.points)
+        share = share.softmax(-1).view(shape)
+        column = _pixel(x.view(shape), centre, unit, 0).clamp(maps.width.new_tensor(-1), maps.width).add_(1)
+        row = _pixel(y.view(shape), centre, unit, 1).clamp(maps.width.new_tensor(-1), maps.height).add_(1)
+        rows, weights = self._corners(column, row, share, maps)
+        bags = len(query) * self.heads
+        read = functional.embedding_bag(
+            rows.view(bags, -1), maps.table, per_sample_weights=weights.view(bags, -1).to(maps.table.dtype), mode="sum"
+        )
+        attended: Tensor = self.output_proj(read.view(len(query), -1))
+        return attended
+
+    def _corners(self, column: Tensor, row: Tensor, share: Tensor, maps: ValueMaps) -> tuple[Tensor, Tensor]:
+        """Rows of the table, int32, and weights, float32, of the four pixels around each place: [q, H, L, P, 4]."""
+        left, top = column.floor(), row.floor()
+        right_share, bottom_share = column.sub_(left), row.sub_(top)
+        heads = torch.arange(self.heads, device=share.device)[:, None, None]
+        first = left.addcmul_(top, maps.stride).add_(maps.first_row).mul_(self.heads).add_(heads).int()
+        beside, below = torch.full_like(maps.stride, self.heads), maps.stride * self.heads
+        corners = torch.stack([torch.zeros_like(beside), beside, below, below + beside], -1).int()
+        lower = share * bottom_share
+        upper = share.sub_(lower)
+        upper_right, lower_right = upper * right_share, lower * right_share
+        weights = torch.stack([upper.sub_(upper_right), upper_right, lower.sub_(lower_right), lower_right], -1)
+        return first[..., None] + corners, weights
+
+
+def _pixel(offset: Tensor, centre: Tensor, unit: Tensor | None, axis: int) -> Tensor:
+    """Places on the maps, [q, H, L, P], from offsets shaped alike."""
+    start = centre[:, None, :, None, axis]
+    return start + offset if unit is None else torch.addcmul(start, offset, unit[:, None, :, None, axis])
+
+
+def _joined(offsets: nn.Linear, shares: nn.Linear) -> nn.Linear:
+    """One linear layer whose outputs are all x offsets, all y offsets, all shares."""
+    joined = nn.Linear(offsets.in_features, offsets.out_features + shares.out_features)
+    with torch.no_grad():
+        joined.weight.copy_(torch.cat([offsets.weight[0::2], offsets.weight[1::2], shares.weight]))
+        joined.bias.copy_(torch.cat([offsets.bias[0::2], offsets.bias[1::2], shares.bias]))
+    return joined.to(offsets.weight)

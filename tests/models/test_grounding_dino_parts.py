@@ -1,0 +1,89 @@
+"""Each faster part of Grounding DINO computes what upstream's computes, on weights where every number tells."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from groundingdino.models.GroundingDINO.backbone.swin_transformer import WindowAttention
+from groundingdino.models.GroundingDINO.fuse_modules import BiAttentionBlock
+from groundingdino.models.GroundingDINO.ms_deform_attn import MultiScaleDeformableAttention
+from groundingdino.models.GroundingDINO.utils import gen_encoder_output_proposals
+from torch import Tensor, nn
+from torch.testing import assert_close
+
+from promptable.models.deformable_attention import DeformableAttention
+from promptable.models.grounding_dino_transformer import _anchors, _in_pixels, _middles, _sizes
+from promptable.models.swin_attention import FusedWindowAttention
+from promptable.models.text_image_fusion import TextImageFusion
+
+SHAPES = [(7, 9), (4, 5), (1, 2)]
+PIXELS = sum(height * width for height, width in SHAPES)
+TOLERANCE: dict[str, float] = {"atol": 5e-5, "rtol": 1e-5}
+
+
+@pytest.fixture(autouse=True)
+def _inference() -> Iterator[None]:
+    torch.manual_seed(5)
+    with torch.inference_mode():
+        yield
+
+
+def random(module: nn.Module, size: float) -> Any:
+    for weights in module.parameters():
+        weights.copy_(torch.randn_like(weights) * size)
+    return module.eval()
+
+
+@pytest.fixture
+def attention() -> Any:
+    """Offsets of up to some ten pixels: much of what is read lies outside of the maps."""
+    return random(MultiScaleDeformableAttention(16, num_heads=4, num_levels=3, num_points=2, batch_first=True), 1.0)
+
+
+def expected(attention: Any, query: Tensor, values: Tensor, references: Tensor) -> Tensor:
+    attended: Tensor = attention(
+        query[None], value=values[None], reference_points=references[None], spatial_shapes=torch.tensor(SHAPES)
+    )
+    return attended[0]
+
+
+def test_pixels_read_between_the_pixels_of_all_levels_and_zeros_outside(attention: Any) -> None:
+    values, query = torch.randn(PIXELS, 16), torch.randn(PIXELS, 16)
+    middles = _middles(SHAPES, torch.device("cpu"))
+    ours = DeformableAttention(attention)
+    found = ours(query, ours.value_maps(values, SHAPES), _in_pixels(middles, SHAPES), None)
+    assert_close(found, expected(attention, query, values, middles[:, None].expand(-1, 3, -1)), **TOLERANCE)
+
+
+def test_the_offsets_of_boxes_are_shares_of_their_sides(attention: Any) -> None:
+    values, query, boxes = torch.randn(PIXELS, 16), torch.randn(30, 16), torch.rand(30, 4) * 1.2
+    ours = DeformableAttention(attention)
+    unit = boxes[:, None, 2:] * _sizes(SHAPES, boxes.device) * (0.5 / ours.points)
+    found = ours(query, ours.value_maps(values, SHAPES), _in_pixels(boxes[:, :2], SHAPES), unit)
+    assert_close(found, expected(attention, query, values, boxes[:, None].expand(-1, 3, -1)), **TOLERANCE)
+
+
+def test_anchors_are_upstreams() -> None:
+    _, proposals = gen_encoder_output_proposals(
+        torch.zeros(1, PIXELS, 1), torch.zeros(1, PIXELS, dtype=torch.bool), torch.tensor(SHAPES)
+    )
+    anchors = _anchors(_middles(SHAPES, torch.device("cpu")), SHAPES)
+    assert anchors.isinf().any()
+    assert_close(anchors, proposals[0], **TOLERANCE)
+
+
+@pytest.mark.parametrize("tokens", [1, 5])
+def test_text_and_picture_look_at_one_another_as_in_upstream(tokens: int) -> None:
+    block = random(BiAttentionBlock(8, 8, 24, 3), 0.7)
+    pixels, text = torch.randn(20, 8), torch.randn(tokens, 8)
+    for found, wanted in zip(TextImageFusion(block)(pixels, text), block(pixels[None], text[None]), strict=True):
+        assert_close(found, wanted[0], **TOLERANCE)
+
+
+@pytest.mark.parametrize("shifted", [False, True])
+def test_attention_within_windows_is_upstreams(shifted: bool) -> None:
+    attention = random(WindowAttention(12, (3, 3), 2), 0.7)
+    windows = torch.randn(5, 9, 12)
+    mask = torch.where(torch.rand(5, 9, 9) < 0.3, -100.0, 0.0) if shifted else None
+    assert_close(FusedWindowAttention(attention)(windows, mask), attention(windows, mask), **TOLERANCE)
