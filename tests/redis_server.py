@@ -59,6 +59,11 @@ class RedisServer:
         client = connect("127.0.0.1", self.port)
         return {key: client.get(key) for key in client.keys()}  # noqa: SIM118 - not a dict
 
+    def overwrite(self, value: bytes) -> None:
+        """Put this value into every entry."""
+        client = connect("127.0.0.1", self.port)
+        client.mset(dict.fromkeys(self.entries(), value))
+
 
 @contextmanager
 def running_redis(*options: str) -> Iterator[RedisServer]:

@@ -59,3 +59,17 @@ def test_parallel_requests_for_a_new_picture_encode_it_once() -> None:
         results = list(pool.map(request, range(8)))
     assert encoded == ["a"]
     assert all(result is results[0] for result in results)
+
+
+def test_a_picture_at_hand_is_found_while_another_is_encoded() -> None:
+    cache: FeatureCache[Features] = FeatureCache(100)
+    known = cache.get("a", lambda: Features("a"))
+    found: list[Features] = []
+
+    def encode_slowly() -> Features:
+        with ThreadPoolExecutor() as pool:
+            found.append(pool.submit(cache.get, "a", lambda: Features("again")).result(timeout=10))
+        return Features("b")
+
+    cache.get("b", encode_slowly)
+    assert found == [known]

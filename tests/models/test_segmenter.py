@@ -3,6 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save
 
 from promptable.models.extent import Extent
 from promptable.models.segmenter import ImageFeatures, Prompt, chosen_of
@@ -64,3 +65,20 @@ def test_a_lone_click_means_the_best_the_whole_or_a_part(extent: str, expected: 
 def test_features_count_the_bytes_of_all_their_tensors() -> None:
     tensors = (torch.zeros(1, 4, 8, 8), torch.zeros(10, dtype=torch.bfloat16))
     assert ImageFeatures((64, 48), tensors).nbytes == 4 * 4 * 64 + 2 * 10
+
+
+def test_features_come_back_from_their_bytes() -> None:
+    tensors = (torch.randn(1, 4, 8, 8).transpose(2, 3), torch.randn(10).to(torch.bfloat16))
+    found = ImageFeatures.from_bytes(ImageFeatures((64, 48), tensors).to_bytes(), "cpu")
+    assert found.hw == (64, 48)
+    assert [tensor.dtype for tensor in found.tensors] == [torch.float32, torch.bfloat16]
+    assert all(torch.equal(*pair) for pair in zip(found.tensors, tensors, strict=True))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\x80\x04K\x07.", save({"0": torch.zeros(1)}), save({"hw": torch.tensor([1, 2]), "a": torch.ones(1)})],
+)
+def test_bytes_of_anything_else_are_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match="features must be in the form that to_bytes writes"):
+        ImageFeatures.from_bytes(data, "cpu")

@@ -10,9 +10,13 @@ from typing import Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
 from promptable.models.extent import Extent
+
+_HW = "hw"
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,21 @@ class ImageFeatures:
     def nbytes(self) -> int:
         """Memory that the tensors hold, in bytes."""
         return sum(tensor.nbytes for tensor in self.tensors)
+
+    def to_bytes(self) -> bytes:
+        """In safetensors form, exact to the bit."""
+        named = {str(number): tensor.contiguous() for number, tensor in enumerate(self.tensors)}
+        return save({_HW: torch.tensor(self.hw), **named})
+
+    @classmethod
+    def from_bytes(cls, data: bytes, device: str) -> "ImageFeatures":
+        """Read what ``to_bytes`` wrote, onto a device. Raises ValueError for anything else."""
+        try:
+            named = load(data)
+            height, width = named.pop(_HW).tolist()
+            return cls((height, width), tuple(named[str(number)].to(device) for number in range(len(named))))
+        except (SafetensorError, KeyError, TypeError) as error:
+            raise ValueError(f"features must be in the form that to_bytes writes: {error!r}") from error
 
 
 def _no_points() -> NDArray[np.float32]:

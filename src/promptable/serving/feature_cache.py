@@ -20,19 +20,29 @@ F = TypeVar("F", bound=Sized)
 class FeatureCache(Generic[F]):
     """Least recently used features, bounded in bytes; safe under parallel requests, which encode a new picture once.
 
-    Encoding holds the lock: two encodings at a time would only share one device.
+    One picture is encoded at a time, since two would only share one device; meanwhile others are found as ever.
     """
 
     def __init__(self, capacity_bytes: int) -> None:
         self._entries: LRUCache[str, F] = LRUCache(capacity_bytes, getsizeof=lambda features: features.nbytes)
         self._lock = Lock()
+        self._encoding = Lock()
 
     def get(self, digest: str, encode: Callable[[], F]) -> F:
         """Features of the picture with this content digest; ``encode()`` makes them where they are not at hand."""
-        with self._lock:
-            features = self._entries.get(digest)
-            if features is None:
-                features = encode()
-                if features.nbytes <= self._entries.maxsize:
-                    self._entries[digest] = features
+        features = self._found(digest)
+        if features is not None:
             return features
+        with self._encoding:
+            features = self._found(digest)
+            return self._kept(digest, encode()) if features is None else features
+
+    def _found(self, digest: str) -> F | None:
+        with self._lock:
+            return self._entries.get(digest)
+
+    def _kept(self, digest: str, features: F) -> F:
+        if features.nbytes <= self._entries.maxsize:
+            with self._lock:
+                self._entries[digest] = features
+        return features
