@@ -1,5 +1,25 @@
-"""``make bench``: every benchmark, one table and one JSON file each in out/bench/."""
+"""``make bench``: each benchmark ends with a table and a JSON file in out/bench/.
 
-from benchmarks import interactor
+``python -m benchmarks interactor --quick`` runs one of them, on the smaller models only.
+"""
 
-interactor.run()
+import argparse
+from importlib import import_module
+
+_NAMES = ("interactor",)
+
+
+def main() -> None:
+    """Run the benchmarks that the command line names, or all."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Speed against the upstream packages.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(_NAMES)}; none means all")
+    parser.add_argument("--quick", action="store_true", help="the smaller models only")
+    parsed = parser.parse_args()
+    if unknown := set(parsed.names) - set(_NAMES):
+        parser.error(f"unknown benchmark {', '.join(sorted(unknown))}: expected {', '.join(_NAMES)}")
+    for name in parsed.names or _NAMES:
+        import_module(f"benchmarks.{name}").run(parsed.quick)
+
+
+if __name__ == "__main__":
+    main()

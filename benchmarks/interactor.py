@@ -1,66 +1,113 @@
 """A click on a picture: the function against decode, ``set_image``, ``predict`` and a full-mask JSON at every click.
 
-SAM ViT-B with random weights: the time and the agreement do not depend on what the weights know.
+The models have the real sizes and random weights: the time does not depend on what the weights know. Nor do the masks
+mean anything: they are noise with edges everywhere, on which rounding shows more than on a real object. They are
+compared where that is hardest, with the logits cut at their median so that half the picture is mask.
 """
 
 import base64
 import json
+from dataclasses import dataclass
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
-from segment_anything import SamPredictor
 
-from benchmarks.measure import Row, report, timed
+from benchmarks.click_models import ours, random_model, upstream
+from benchmarks.click_requests import body
+from benchmarks.measure import Row, in_fresh_process, peak_megabytes, report, timed
 from demo.metrics import mask_iou
-from promptable.models.sam import PRESETS, SamSegmenter, build
+from promptable.models.cpu import keep_freed_memory
+from promptable.models.extent import Extent
+from promptable.models.segmenter import ImageFeatures, Prediction, Prompt, Segmenter
 from promptable.serving.interactor import Interactor
 from promptable.serving.settings import InteractorSettings
-from promptable.wire.masks import rle_to_mask
-from tests.toy.scenes import scene
+from promptable.serving.shared_features import SharedFeatures
 
-_HW = (1080, 1920)
-_CLICKS = ([[960.0, 540.0]], [[400.0, 300.0]], [[1500.0, 800.0]])
+_QUICK = (("vit_b", "1080p"), ("sam2.1-tiny", "1080p"))
+_ALL = (*_QUICK, ("vit_b", "4K"), ("sam2.1-tiny", "4K"), ("vit_h", "1080p"), ("sam2.1-large", "1080p"))
+_FIRST, _LATER = (0.5, 0.5), (0.2, 0.3)
+_LATER_REPEATS = 9
 
 
-def run() -> None:
-    """Measure the first and the later clicks at 1080p."""
-    torch.manual_seed(0)
-    model = build(PRESETS["vit_b"])
-    first, *later = [_request(clicks) for clicks in _CLICKS]
-    predictor = SamPredictor(model)
-    function = Interactor(SamSegmenter(model), InteractorSettings())
-    plain_first, plain_mask = timed(lambda: _plain(predictor, first), repeats=1)
-    our_first, our_mask = timed(lambda: _ours(function, first), repeats=1)
-    rows = [Row("first click, ViT-B, 1080p", plain_first, our_first, mask_iou(plain_mask, our_mask))]
-    for number, request in enumerate(later, start=2):
-        plain_seconds, plain_mask = timed(lambda request=request: _plain(predictor, request), repeats=1)
-        our_seconds, our_mask = timed(lambda request=request: _ours(function, request), repeats=5)
-        rows.append(Row(f"click {number}", plain_seconds, our_seconds, mask_iou(plain_mask, our_mask)))
+@dataclass(frozen=True)
+class Clicks:
+    """Seconds of the first click on a picture and of a later one, and the later one's low-res logits [h, w]."""
+
+    first_seconds: float
+    later_seconds: float
+    logits: NDArray[np.float32]
+    peak_megabytes: float
+
+
+def run(quick: bool) -> None:
+    """Measure the first and a later click, model by model, each way in a process of its own."""
+    rows = [row for model, size in (_QUICK if quick else _ALL) for row in _compared(model, size)]
     report("interactor", rows)
 
 
-def _request(clicks: list[list[float]]) -> bytes:
-    picture = Image.fromarray(scene(1, size=_HW[1]).image[: _HW[0]])
-    buffer = BytesIO()
-    picture.save(buffer, "JPEG", quality=90)
-    image = base64.b64encode(buffer.getvalue()).decode()
-    return json.dumps({"image": image, "pos_points": clicks, "neg_points": [], "obj_bbox": []}).encode()
+def _compared(model: str, size: str) -> list[Row]:
+    plain, fast = in_fresh_process(_plain, model, size), in_fresh_process(_ours, model, size)
+    cut, spread = float(np.median(plain.logits)), float(plain.logits.std())
+    agreement = {
+        "mask IoU": mask_iou(plain.logits > cut, fast.logits > cut),
+        "logit error": float(np.abs(plain.logits - fast.logits).max()) / spread,
+    }
+    memory = {"plain MB": plain.peak_megabytes, "our MB": fast.peak_megabytes}
+    return [
+        Row(f"{model}, {size}, first click", plain.first_seconds, fast.first_seconds, agreement),
+        Row(f"{model}, {size}, later clicks", plain.later_seconds, fast.later_seconds, memory),
+    ]
 
 
-def _plain(predictor: SamPredictor, body: bytes) -> np.ndarray:
-    """What a handler written straight from SAM's README does."""
-    request = json.loads(body)
+def _plain(model: str, size: str) -> Clicks:
+    """What a handler written straight from upstream's README does: the same work at every click."""
+    predictor = upstream(random_model(model))
+    one, other = body(size, *_FIRST), body(size, *_LATER)
+    first, _ = timed(lambda: _plain_click(predictor, one), repeats=1)
+    later, logits = timed(lambda: _plain_click(predictor, other), repeats=1)
+    quicker = min(first, later)
+    return Clicks(quicker, quicker, logits, peak_megabytes())
+
+
+def _plain_click(predictor: Any, text: bytes) -> NDArray[np.float32]:
+    request = json.loads(text)
     image = np.array(Image.open(BytesIO(base64.b64decode(request["image"]))).convert("RGB"))
-    predictor.set_image(image)
-    points = np.array(request["pos_points"])
-    masks, scores, _ = predictor.predict(points, np.ones(len(points)), multimask_output=True)
-    mask = masks[scores.argmax()]
-    json.dumps({"mask": mask.astype(int).tolist()})
-    return mask
+    with torch.inference_mode():
+        predictor.set_image(image)
+        points = np.array(request["pos_points"])
+        masks, scores, logits = predictor.predict(points, np.ones(len(points)), multimask_output=True)
+    best = int(scores.argmax())
+    json.dumps({"mask": masks[best].astype(int).tolist()})
+    return np.asarray(logits[best], np.float32)
 
 
-def _ours(function: Interactor, body: bytes) -> np.ndarray:
-    shapes = json.loads(function(body))["shapes"]
-    return rle_to_mask(shapes[0]["points"], _HW) if shapes else np.zeros(_HW, bool)
+def _ours(model: str, size: str) -> Clicks:
+    """The function, warm as it is after ``init_context``."""
+    keep_freed_memory()
+    segmenter = _Recording(ours(random_model(model)))
+    function = Interactor(segmenter, InteractorSettings(), SharedFeatures(None, "cpu"))
+    warm = "4K" if size == "1080p" else "1080p"
+    function(body(warm, *_FIRST))
+    request, other = body(size, *_FIRST), body(size, *_LATER)
+    first, _ = timed(lambda: function(request), repeats=1)
+    later, _ = timed(lambda: function(other), repeats=_LATER_REPEATS)
+    return Clicks(first, later, segmenter.last.low_res_logits, peak_megabytes())
+
+
+class _Recording:
+    """A segmenter that keeps its last prediction."""
+
+    last: Prediction
+
+    def __init__(self, segmenter: Segmenter) -> None:
+        self._segmenter = segmenter
+        self.encode_image = segmenter.encode_image
+        self.predict_boxes = segmenter.predict_boxes
+
+    def predict(self, features: ImageFeatures, prompt: Prompt, extent: Extent = Extent.BEST) -> Prediction:
+        self.last = self._segmenter.predict(features, prompt, extent)
+        return self.last

@@ -1,0 +1,44 @@
+"""SAM and SAM 2.1 of the real sizes with random weights, as upstream runs them and as the function does."""
+
+from typing import Any, TypeAlias
+
+import torch
+from sam2.modeling.sam2_base import SAM2Base
+from sam2.sam2_image_predictor import SAM2ImagePredictor
+from segment_anything import SamPredictor
+from segment_anything.modeling import Sam
+
+from promptable.models import sam, sam2_build, sam2_encoder, sam_encoder
+from promptable.models.sam2_image import Sam2Segmenter
+from promptable.models.segmenter import Segmenter
+
+Model: TypeAlias = Sam | SAM2Base
+
+
+def random_model(name: str) -> Model:
+    """The architecture of an official name. What starts as zero, positions above all, is drawn at random too."""
+    torch.manual_seed(0)
+    model = sam.build(sam.PRESETS[name]) if name in sam.PRESETS else _sam2(name)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if not parameter.any():
+                parameter.normal_(std=0.02)
+    return model
+
+
+def _sam2(name: str) -> SAM2Base:
+    return sam2_build.build_architecture(sam2_build.official_config(name))
+
+
+def upstream(model: Model) -> Any:
+    """Upstream's predictor: ``set_image``, then ``predict``."""
+    return SamPredictor(model) if isinstance(model, Sam) else SAM2ImagePredictor(model)
+
+
+def ours(model: Model) -> Segmenter:
+    """The function's segmenter, which takes the model over."""
+    if isinstance(model, Sam):
+        sam_encoder.speed_up(model.image_encoder)
+        return sam.SamSegmenter(model)
+    sam2_encoder.speed_up(model.image_encoder)
+    return Sam2Segmenter(model)

@@ -1,0 +1,31 @@
+"""Requests as CVAT's editor sends them: a photo-like picture as JPEG, and one click."""
+
+import base64
+import json
+from io import BytesIO
+
+import cv2
+import numpy as np
+from PIL import Image
+
+SIZES = {"1080p": (1080, 1920), "4K": (2160, 3840)}
+_GRAIN = 6  # deviation in gray levels
+
+
+def jpeg(size: str) -> bytes:
+    """Soft colours with the grain of a photo, so that it decodes like one."""
+    height, width = SIZES[size]
+    random = np.random.default_rng(0)
+    colours = cv2.resize(random.uniform(0, 255, (9, 16, 3)), (width, height), interpolation=cv2.INTER_CUBIC)
+    grained = colours + random.normal(0, _GRAIN, colours.shape)
+    buffer = BytesIO()
+    Image.fromarray(grained.clip(0, 255).astype(np.uint8)).save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
+def body(size: str, x: float, y: float) -> bytes:
+    """One click at these parts of the picture's width and height."""
+    height, width = SIZES[size]
+    image = base64.b64encode(jpeg(size)).decode()
+    clicks = {"pos_points": [[x * width, y * height]], "neg_points": [], "obj_bbox": []}
+    return json.dumps({"image": image} | clicks).encode()
