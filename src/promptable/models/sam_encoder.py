@@ -52,7 +52,8 @@ class RelativeAttention(nn.Module):
         at_once = max(1, _MOST_WEIGHTS // (batch * count**2))
         groups = zip(*(each.split(at_once, dim=1) for each in (query, key, value)), strict=True)
         attended = [F.scaled_dot_product_attention(q, k, v, self._bias(q, height, width)) for q, k, v in groups]
-        projected: Tensor = self.proj(torch.cat(attended, 1).transpose(1, 2).reshape(batch, height, width, -1))
+        heads = torch.cat([each.transpose(1, 2) for each in attended], 2)
+        projected: Tensor = self.proj(heads.reshape(batch, height, width, -1))
         return projected
 
     def _bias(self, query: Tensor, height: int, width: int) -> Tensor:
