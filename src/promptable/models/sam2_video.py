@@ -25,6 +25,8 @@ from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor
 
 from promptable.models.checkpoints import fingerprint, locate
+from promptable.models.device import autocast
+from promptable.models.sam2_attention import speed_up
 from promptable.models.sam2_build import build
 from promptable.models.sam2_memory import Memory
 
@@ -109,13 +111,17 @@ class ObjectResult:
 
 
 class VideoTracker:
-    """Follows objects from frame to frame. It holds nothing but the model: the same arguments give the same answer."""
+    """Follows objects from frame to frame. It holds nothing but the model: the same arguments give the same answer.
 
-    def __init__(self, model: SAM2Base, fingerprint: str) -> None:
+    ``precision`` is that of the whole model (``device.autocast``).
+    """
+
+    def __init__(self, model: SAM2Base, fingerprint: str, precision: str = "fp32") -> None:
         """Raises ValueError for a model without memory, or whose memory depends on frame numbers or other objects."""
         if model.num_maskmem < 1 or model.memory_temporal_stride_for_eval != 1 or model.non_overlap_masks_for_mem_enc:
             raise ValueError("expected a SAM 2 with memory, of stride 1, without non_overlap_masks_for_mem_enc")
         self.fingerprint = fingerprint
+        self._precision = precision
         self._model = model.eval()
         grid = (model.sam_image_embedding_size,) * 2
         self._features_shape = (model.mem_dim, *grid)
@@ -129,7 +135,8 @@ class VideoTracker:
         resized = np.array(Image.fromarray(image).resize((size, size)))
         pixels = torch.from_numpy(resized).permute(2, 0, 1) / 255
         normalised = (pixels - torch.tensor(_MEAN)[:, None, None]) / torch.tensor(_STD)[:, None, None]
-        encoded = self._model.forward_image(normalised[None].to(self._model.device))
+        with self._autocast():
+            encoded = self._model.forward_image(normalised[None].to(self._model.device))
         levels = encoded["backbone_fpn"][-self._model.num_feature_levels :]
         return FrameFeatures((image.shape[0], image.shape[1]), tuple(levels))
 
@@ -139,7 +146,8 @@ class VideoTracker:
 
         Raises ValueError for a mask of another size than the frame.
         """
-        return [self._start(features, prompt) for prompt in prompts]
+        with self._autocast():
+            return [self._start(features, prompt) for prompt in prompts]
 
     @torch.inference_mode()
     def step(
@@ -154,7 +162,8 @@ class VideoTracker:
         layouts = [_layout(step, bank) for step, bank in zip(steps, banks, strict=True)]
         results: dict[int, ObjectResult] = {}
         for layout, members in _batches(layouts):
-            outputs = self._follow(features, layout, [banks[index] for index in members])
+            with self._autocast():
+                outputs = self._follow(features, layout, [banks[index] for index in members])
             batch = self._results(features.hw, outputs, [steps[index] for index in members], conditioning=False)
             results.update(zip(members, batch, strict=True))
         return [results[index] for index in range(len(layouts))]
@@ -174,6 +183,9 @@ class VideoTracker:
     def needs_features(self, age: int, conditioning: bool) -> bool:
         """Whether a step looks at the features of a memory that is ``age`` steps older, or only at its pointer."""
         return conditioning or age < self._model.num_maskmem
+
+    def _autocast(self) -> torch.autocast:
+        return autocast(str(self._model.device), self._precision)
 
     def _is_needed(self, memory: Memory, step: int) -> bool:
         """Prompted frames for ever, others while their features or, for longer, their pointer is attended to."""
@@ -286,19 +298,21 @@ class VideoTracker:
         self, hw: tuple[int, int], outputs: dict[str, Any], steps: Sequence[int], conditioning: bool
     ) -> list[ObjectResult]:
         masks = (_resize(outputs["pred_masks"], hw) > 0)[:, 0].cpu().numpy()
-        logits = outputs["pred_masks"][:, 0].cpu().numpy()
+        logits = outputs["pred_masks"][:, 0].float().cpu().numpy()
         scores = outputs["object_score_logits"][:, 0].tolist()
         # Copies, lest the memory of one object keep the whole batch alive.
-        pointers = [each.clone() for each in outputs["obj_ptr"].cpu()]
+        pointers = [each.clone() for each in outputs["obj_ptr"].float().cpu()]
         features = [each.clone() for each in outputs["maskmem_features"].bfloat16().cpu()]
         memories = [Memory(step, conditioning, *parts) for step, *parts in zip(steps, pointers, features, strict=True)]
         return [ObjectResult(*parts) for parts in zip(masks, scores, logits, memories, strict=True)]
 
 
-def load(model: str, weights_dir: Path, device: str) -> VideoTracker:
+def load(model: str, weights_dir: Path, device: str, precision: str = "fp32") -> VideoTracker:
     """The tracker of an official SAM 2.1 name or a model folder. Raises as ``locate`` and ``build`` do."""
     files = locate(model, weights_dir)
-    return VideoTracker(build(files).to(device), fingerprint(files.weights))
+    built = build(files).to(device)
+    speed_up(built)
+    return VideoTracker(built, fingerprint(files.weights), precision)
 
 
 def _layout(step: int, bank: Sequence[Memory]) -> _Layout:

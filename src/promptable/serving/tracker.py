@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from promptable.models import device, sam2_video
+from promptable.models.cpu import keep_freed_memory
 from promptable.models.sam2_memory import Memory
 from promptable.models.sam2_video import BoxPrompt, FrameFeatures, MaskPrompt, ObjectResult, VideoTracker
 from promptable.serving.feature_cache import FeatureCache
@@ -20,7 +21,10 @@ from promptable.wire.tracker import Shape, ShapeType, TrackState, shape_of_mask
 def load_tracker() -> "Tracker":
     """The function as the environment's settings describe it."""
     settings = read(TrackerSettings)
-    model = sam2_video.load(settings.model, settings.weights_dir, device.resolve(settings.device))
+    where = device.resolve(settings.device)
+    if where == "cpu":
+        keep_freed_memory()
+    model = sam2_video.load(settings.model, settings.weights_dir, where, settings.precision)
     return Tracker(model, _store(settings), settings)
 
 
