@@ -6,7 +6,7 @@
 import argparse
 from importlib import import_module
 
-_NAMES = ("interactor",)
+_NAMES = ("interactor", "interactor_stages")
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """SAM and SAM 2.1 of the real sizes with random weights, as upstream runs them and as the function does."""
 
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import torch
 from sam2.modeling.sam2_base import SAM2Base
@@ -13,21 +13,30 @@ from promptable.models.sam2_image import Sam2Segmenter
 from promptable.models.segmenter import Segmenter
 
 Model: TypeAlias = Sam | SAM2Base
+M = TypeVar("M", Sam, SAM2Base)
 
 
 def random_model(name: str) -> Model:
-    """The architecture of an official name. What starts as zero, positions above all, is drawn at random too."""
+    """The architecture of an official name."""
+    if name in sam.PRESETS:
+        return random_sam(sam.PRESETS[name])
     torch.manual_seed(0)
-    model = sam.build(sam.PRESETS[name]) if name in sam.PRESETS else _sam2(name)
+    return _filled(sam2_build.build_architecture(sam2_build.official_config(name)))
+
+
+def random_sam(config: sam.SamConfig) -> Sam:
+    """A SAM of these sizes."""
+    torch.manual_seed(0)
+    return _filled(sam.build(config))
+
+
+def _filled(model: M) -> M:
+    """The model; what starts as zero, positions above all, is drawn at random too."""
     with torch.no_grad():
         for parameter in model.parameters():
             if not parameter.any():
                 parameter.normal_(std=0.02)
     return model
-
-
-def _sam2(name: str) -> SAM2Base:
-    return sam2_build.build_architecture(sam2_build.official_config(name))
 
 
 def upstream(model: Model) -> Any:

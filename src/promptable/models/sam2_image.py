@@ -53,7 +53,7 @@ class Sam2Segmenter:
         image embedding [1, C, h, w].
         """
         pixels = torch.from_numpy(np.ascontiguousarray(image)).to(self._model.device).permute(2, 0, 1)
-        scaled = self._transforms.transforms(pixels.contiguous().float().div(255))
+        scaled = self._transforms.transforms(pixels.contiguous().float().div_(255))
         with autocast(str(self._model.device), self._precision):
             levels = self._model.forward_image(scaled[None])["backbone_fpn"][-self._model.num_feature_levels :]
         if self._model.directly_add_no_mem_embed:
