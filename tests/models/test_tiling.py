@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from promptable.models.grounding_dino import PromptScores
+from promptable.models.grounding_dino import PromptScores, load
 from promptable.models.selection import LabelRule, Suppression, select
 from promptable.models.tiling import Tiling, look, views
+from tests.toy.crowds import crowd, scores
 
+TOY = Path(__file__).parents[1] / "toy/grounding-dino"
 _COLOURS = (50, 100, 150, 200)
 
 
@@ -102,3 +105,14 @@ def test_every_look_is_as_large_as_asked_for() -> None:
     eye: Any = Eye()
     look(eye, np.zeros((100, 170, 3), np.uint8), ("50",), Tiling(100, 0.3), scale=0.5)
     assert eye.seen == [(100, 100, 50), (100, 100, 50), (100, 170, 50)]
+
+
+def test_tiles_find_several_times_as_many_objects_at_the_same_precision() -> None:
+    """In the whole picture the toy detector can see only the large objects: to it a small one is 4 to 7 pixels wide."""
+    detector = load(str(TOY), TOY, "cpu")
+    crowds = [crowd(seed, (720, 1280), large=3, small=20) for seed in (40_000_000, 40_000_001)]
+    (whole,) = scores(detector, crowds, Tiling(), [0.35])
+    (tiled,) = scores(detector, crowds, Tiling(160, 0.25), [0.45])
+    assert whole.recall > 0.1
+    assert tiled.recall >= 3 * whole.recall
+    assert tiled.precision >= whole.precision - 0.05

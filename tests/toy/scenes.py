@@ -83,7 +83,7 @@ def scene(seed: int, size: int = SIZE, max_objects: int = 6) -> Scene:
     """A picture of 1 to ``max_objects`` shapes. Each shows at least 1% of the picture and at least half of itself."""
     rng = np.random.default_rng([seed, 1])
     sprites = [_random_sprite(rng, size) for _ in range(rng.integers(1, max_objects + 1))]
-    background = _background(rng, size)
+    background = texture(rng, size)
     return _draw(_without_crowding(sprites, size), background, rng)
 
 
@@ -95,7 +95,7 @@ def video(seed: int, frames: int = 16, size: int = SIZE, max_objects: int = 4, l
     rng = np.random.default_rng([seed, 2])
     sprites = [_random_sprite(rng, size) for _ in range(rng.integers(1, max_objects + 1))]
     sprites = [_in_motion(sprite, rng, size, frames, leaving) for sprite in _without_crowding(sprites, size)]
-    background = _background(rng, size)
+    background = texture(rng, size)
     return [_draw([sprite.after(t) for sprite in sprites], background, rng) for t in range(frames)]
 
 
@@ -106,12 +106,12 @@ def scenes(first_seed: int, count: int, size: int = SIZE) -> Iterator[Scene]:
 def silhouette(sprite: Sprite, size: int) -> NDArray[np.bool_]:
     """The whole shape's mask, bool [size, size], hidden parts included."""
     canvas = np.zeros((size, size), np.uint8)
-    outline = np.round(_outline(sprite) * (1 << _SUBPIXEL_BITS)).astype(np.int32)
+    outline = np.round(outline_of(sprite) * (1 << _SUBPIXEL_BITS)).astype(np.int32)
     cv2.fillPoly(canvas, [outline], 1, shift=_SUBPIXEL_BITS)
     return canvas.astype(bool)
 
 
-def _outline(sprite: Sprite) -> NDArray[np.float64]:
+def outline_of(sprite: Sprite) -> NDArray[np.float64]:
     """Corners of the shape around its centre, float64 [N, 2], in pixel-centre coordinates as cv2 draws them."""
     corners = {"circle": 48, "square": 4, "triangle": 3, "star": 10}[sprite.shape]
     angles = sprite.angle + np.arange(corners) * 2 * np.pi / corners
@@ -164,7 +164,7 @@ def _in_motion(sprite: Sprite, rng: np.random.Generator, size: int, frames: int,
     )
 
 
-def _background(rng: np.random.Generator, size: int) -> NDArray[np.float32]:
+def texture(rng: np.random.Generator, size: int) -> NDArray[np.float32]:
     """A grayish texture of several scales with thin lines and specks that are no shapes, float32 [H, W, 3]."""
     canvas = np.full((size, size, 3), rng.uniform(70, 170), np.float32)
     for cells in (3, 8, 24):
