@@ -82,7 +82,7 @@ def _plain_decode(data: bytes) -> NDArray[np.uint8]:
 @torch.inference_mode()
 def _around_the_model(what: str, model: Model, image: NDArray[np.uint8]) -> list[Row]:
     """From pixels to the encoder's input, and from the prompt to the full mask, upstream's way and ours."""
-    encoder = [model.image_encoder]
+    encoder = [part for name, part in model.named_modules() if name.endswith(("image_encoder", "conv_s0", "conv_s1"))]
     heads = [part for name, part in model.named_children() if name.endswith(("prompt_encoder", "mask_decoder"))]
     predictor = upstream(model)
     plain_resize, _ = _split(lambda: predictor.set_image(image), encoder, repeats=3)
