@@ -1,5 +1,6 @@
 import json
 
+import cv2
 import numpy as np
 import pytest
 
@@ -169,3 +170,12 @@ def test_nothing_found(masks):
 def test_a_nan_score_never_leaves():
     with pytest.raises(ValueError, match="score: NaN in an answer"):
         encode([ScoredMask(MASK, NAN)], MASK.shape, AnswerForm.SHAPES)
+
+
+def test_a_large_object_at_4k_is_a_small_answer():
+    angles = np.linspace(0, 2 * np.pi, 2160, endpoint=False)
+    radius = 900 + 100 * np.sin(7 * angles) + np.random.default_rng(0).normal(0, 4, angles.size)
+    outline = np.stack([1920 + 1.3 * radius * np.cos(angles), 1080 + radius * np.sin(angles)], 1)
+    mask = cv2.fillPoly(np.zeros((2160, 3840), np.uint8), [outline.astype(np.int32)], 1).view(bool)
+    assert mask.mean() > 0.3
+    assert len(encode([ScoredMask(mask, 0.9)], mask.shape, AnswerForm.SHAPES)) < 100_000

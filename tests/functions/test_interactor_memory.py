@@ -1,0 +1,67 @@
+"""The interactor's process does not grow with the requests that it has answered."""
+
+import base64
+import os
+from io import BytesIO
+from pathlib import Path
+from random import Random
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.measure import in_fresh_process
+from promptable.models.sam import SamConfig, SamSegmenter, build
+from promptable.serving import refinement
+from promptable.serving.interactor import Interactor
+from promptable.serving.settings import InteractorSettings
+from promptable.serving.shared_features import SharedFeatures
+
+REQUESTS = 2000
+WARM = 500
+MOST_GROWTH_MB = 5
+CLICKS_A_PICTURE = 20
+TINY = SamConfig(
+    encoder_embed_dim=16,
+    encoder_depth=1,
+    encoder_num_heads=2,
+    encoder_global_attn_indexes=(0,),
+    image_size=128,
+    patch_size=4,
+    prompt_embed_dim=16,
+    decoder_num_heads=2,
+    decoder_mlp_dim=16,
+    iou_head_hidden_dim=16,
+)
+"""Its features are 64 KB a picture."""
+
+
+def _resident_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def _picture(seed: int) -> str:
+    pixels = np.random.default_rng(seed).integers(0, 256, (90, 120, 3), np.uint8)
+    buffer = BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def _grown_mb() -> float:
+    """How much the process grows over 2,000 requests with full caches, a new picture after every 20th."""
+    refinement._CAPACITY_BYTES = 2**20
+    settings = InteractorSettings(feature_cache_mb=1)
+    function = Interactor(SamSegmenter(build(TINY)), settings, SharedFeatures(None, "cpu"))
+    random, warm = Random(0), 0.0
+    for number in range(REQUESTS):
+        if number % CLICKS_A_PICTURE == 0:
+            picture = _picture(number)
+        clicks = [[random.uniform(0, 120), random.uniform(0, 90)] for _ in range(random.randint(1, 4))]
+        function({"image": picture, "pos_points": clicks, "neg_points": [], "obj_bbox": None})
+        if number == WARM:
+            warm = _resident_mb()
+    return _resident_mb() - warm
+
+
+def test_memory_stays_flat() -> None:
+    assert in_fresh_process(_grown_mb) < MOST_GROWTH_MB
