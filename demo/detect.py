@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from demo.answers import box_of, drawing_of, truth
 from demo.client import Client
+from demo.confusion import Confusion
 from demo.metrics import box_iou, f1, mask_iou, match, mean
 from demo.pictures import Image, overlay, side_by_side
 from tests.toy.scenes import Scene
@@ -19,13 +20,15 @@ class DetectorResult:
     box_ious: list[float] = field(default_factory=list)
     mask_ious: list[float] = field(default_factory=list)
     pictures: list[Image] = field(default_factory=list)
+    confusion: Confusion = field(default_factory=Confusion)
 
     def summary(self) -> dict[str, float]:
-        """F1 at IoU 0.5 with the right label; mean IoU of matched rectangles, and of matched masks and polygons."""
+        """F1 at IoU 0.5 by label; mean IoU of rectangles, and of masks and polygons; share of right labels."""
         return {
             "f1": f1(self.matched, self.found, self.true),
             "mean_iou": mean(self.box_ious),
             "mask_iou": mean(self.mask_ious),
+            "right_label": self.confusion.right,
         }
 
 
@@ -35,7 +38,9 @@ def detect(client: Client, scene: Scene, result: DetectorResult) -> None:
     items = client.detect(scene.image)
     drawings = [drawing_of(item, (height, width)) for item in items]
     found = [(str(item["label"]), box_of(drawing)) for item, drawing in zip(items, drawings, strict=True)]
-    pairs = match(found, [(thing.label, thing.xyxy) for thing in scene.objects])
+    true = [(thing.label, thing.xyxy) for thing in scene.objects]
+    result.confusion.add(found, true)
+    pairs = match(found, true)
     result.matched += len(pairs)
     result.found += len(items)
     result.true += len(scene.objects)

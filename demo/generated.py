@@ -8,12 +8,13 @@ from time import perf_counter
 from tqdm import tqdm
 
 from demo.client import Client
+from demo.confusion import MISSED
 from demo.detect import DetectorResult, detect
 from demo.interact import InteractorResult, interact
-from demo.page import Section
+from demo.page import Section, Table
 from demo.pictures import Image, save, save_animation
 from demo.track import TrackerResult, track
-from tests.toy.scenes import scene, video
+from tests.toy.scenes import LABELS, scene, video
 
 # Training drew from far smaller seeds: what the demo shows was never trained on.
 _FIRST_SEED = 20_000_000
@@ -61,10 +62,16 @@ def _sections(
     return [
         Section(
             "Words become boxes and masks",
-            f"{len(detector.pictures)} pictures, 32 labels asked for at once. Circles are answered as rectangles, "
-            "squares as polygons, triangles and stars as masks. Left the truth, right the answer.",
+            f"{len(detector.pictures)} pictures, {len(LABELS)} labels with a synonym each asked for at once. Circles "
+            "are answered as rectangles, squares as polygons, triangles and stars as masks. Left the truth, right the "
+            "answer.",
             detector.summary(),
             _save_pictures(detector.pictures, "detector", folder),
+            Table(
+                "What each object (rows) was answered as (columns), wherever boxes overlap by an IoU of at least 0.5.",
+                (*LABELS, MISSED),
+                detector.confusion.rows(LABELS),
+            ),
         ),
         Section(
             "A click becomes a mask",

@@ -8,6 +8,15 @@ from jinja2 import Template
 
 
 @dataclass(frozen=True)
+class Table:
+    """Counts: what rows and columns are, the columns' names, and each row's name and numbers."""
+
+    caption: str
+    columns: Sequence[str]
+    rows: Sequence[tuple[str, Sequence[int]]]
+
+
+@dataclass(frozen=True)
 class Section:
     """A heading, a sentence, figures by name, and the files of pictures that show truth and answer side by side."""
 
@@ -15,6 +24,7 @@ class Section:
     text: str
     figures: Mapping[str, float]
     pictures: Sequence[str]
+    table: Table | None = None
 
 
 _TEMPLATE = Template(
@@ -30,6 +40,13 @@ _TEMPLATE = Template(
   dt { color: #666; font-size: .85rem; }
   dd { margin: 0; font-size: 1.6rem; font-variant-numeric: tabular-nums; }
   .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(560px, 1fr)); gap: 1rem; }
+  table { border-collapse: collapse; font-size: .8rem; font-variant-numeric: tabular-nums; margin: 1rem 0; }
+  caption { text-align: left; color: #666; padding-bottom: .5rem; }
+  th { font-weight: normal; text-align: right; padding-right: .4rem; white-space: nowrap; }
+  thead th { writing-mode: vertical-rl; transform: rotate(180deg); text-align: left; padding: .3rem 0 0; }
+  td { border: 1px solid #e4e4e4; width: 1.5rem; height: 1.5rem; text-align: center; background: #fbe3e0; }
+  td.right { background: #d5efd8; }
+  td.none { background: none; color: transparent; }
   img { width: 100%; border-radius: 4px; }
 </style>
 <h1>Promptable: what the functions answered</h1>
@@ -40,6 +57,13 @@ _TEMPLATE = Template(
 <dl>{% for name, value in section.figures.items() %}
   <div><dt>{{ name }}</dt><dd>{{ "%.3f" | format(value) }}</dd></div>{% endfor %}
 </dl>
+{% if section.table %}<table>
+<caption>{{ section.table.caption }}</caption>
+<thead><tr><td class="none"></td>{% for name in section.table.columns %}<th>{{ name }}</th>{% endfor %}</tr></thead>
+{% for name, counts in section.table.rows %}<tr><th>{{ name }}</th>{% for count in counts %}
+<td class="{{ "none" if not count else "right" if section.table.columns[loop.index0] == name }}">{{ count }}</td>
+{% endfor %}</tr>{% endfor %}
+</table>{% endif %}
 <div class="pictures">{% for picture in section.pictures %}
   <img src="{{ picture }}" alt="{{ section.title }}" loading="lazy">{% endfor %}
 </div>

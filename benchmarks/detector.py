@@ -1,0 +1,131 @@
+"""A picture and 1 to 365 labels: the function's model against the two usual ways to use Grounding DINO.
+
+Grounding DINO Swin-T with random weights at its real size on a 1080p picture, shown as 750 x 1333. "upstream" is what
+``groundingdino.util.inference`` does: for each caption, of which there are as many as ours, picture and text are
+encoded anew. "one by one" asks for one label at a time in that way, as autodistill does. Each way runs in a process of
+its own.
+
+Errors are the largest of all boxes, in pixels of the picture, and of all scores.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from groundingdino.models.GroundingDINO.groundingdino import GroundingDINO as Upstream
+from numpy.typing import NDArray
+from torchvision.ops import box_convert
+
+from benchmarks.measure import Row, in_fresh_process, report, timed
+from promptable.models.cpu import keep_freed_memory
+from promptable.models.grounding_dino import GroundingDINO, PromptScores, preprocess, span_scores, speed_up
+from promptable.models.grounding_dino_build import SWIN_T, build
+from promptable.models.prompts import Caption, pack
+from promptable.models.text_encoder import load_tokenizer, new_bert
+from tests.toy.scenes import scene
+
+_HW = (1080, 1920)
+_COUNTS = (1, 20, 80, 365)
+_ONE_BY_ONE = 20
+_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", "?")
+
+Detect = Callable[[NDArray[np.uint8], Sequence[str]], PromptScores]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Seconds for one picture, and what came of it."""
+
+    seconds: float
+    found: PromptScores
+
+
+def run(quick: bool) -> None:
+    """Measure 1, 20, 80 and 365 labels; ``quick``: 1 and 20, and only two labels one by one."""
+    counts = _COUNTS[:2] if quick else _COUNTS
+    ours = in_fresh_process(_answers, "ours", counts, 3)
+    plain = in_fresh_process(_answers, "plain", counts, 1)
+    rows = [_row(f"{count} labels, upstream", *pair) for count, *pair in zip(counts, plain, ours, strict=True)]
+    asked = 2 if quick else _ONE_BY_ONE
+    (alone,) = in_fresh_process(_answers, "one by one", (asked,), 1)
+    (together,) = in_fresh_process(_answers, "ours", (asked,), 3)
+    rows.append(Row(f"{asked} labels, one by one", alone.seconds, together.seconds, _pace(together)))
+    report("detector", rows)
+
+
+def _row(what: str, plain: Answer, ours: Answer) -> Row:
+    errors = {
+        "box error": float(np.abs(plain.found.boxes_xyxy - ours.found.boxes_xyxy).max()),
+        "score error": float(np.abs(plain.found.scores - ours.found.scores).max()),
+    }
+    return Row(what, plain.seconds, ours.seconds, _pace(ours) | errors)
+
+
+def _pace(ours: Answer) -> dict[str, float]:
+    return {"frames/s": 1 / ours.seconds}
+
+
+def _answers(way: str, counts: Sequence[int], repeats: int) -> list[Answer]:
+    """What one way answers for these numbers of labels."""
+    torch.manual_seed(0)
+    with TemporaryDirectory() as folder:
+        detect = {"ours": _ours, "plain": _plain, "one by one": _one_by_one}[way](_model(Path(folder)))
+    image = scene(1, size=_HW[1]).image[: _HW[0]]
+    detect(image, _labels(1))  # warm up
+    return [Answer(*timed(partial(detect, image, _labels(count)), repeats)) for count in counts]
+
+
+def _labels(count: int) -> list[str]:
+    """Labels of one or two words, as COCO's and Objects365's are."""
+    return [f"first{n} second{n}" if n % 3 == 0 else f"first{n}" for n in range(count)]
+
+
+def _model(folder: Path) -> Upstream:
+    words = [f"{place}{n}" for place in ("first", "second") for n in range(max(_COUNTS))]
+    (folder / "vocab.txt").write_text("\n".join((*_SPECIAL, *words)))
+    model = build(SWIN_T, new_bert(folder / "bert.json"), load_tokenizer(folder / "vocab.txt"))
+    with torch.no_grad():
+        for weights in model.transformer.parameters():  # many of which are zero or one at first, and would hide errors
+            weights.add_(torch.randn_like(weights) * 0.02)
+    return model
+
+
+def _ours(model: Upstream) -> Detect:
+    keep_freed_memory()
+    return GroundingDINO(speed_up(model), SWIN_T).detect
+
+
+def _plain(model: Upstream) -> Detect:
+    """Upstream's ``predict`` for each caption, scored as ours."""
+
+    def detect(image: NDArray[np.uint8], labels: Sequence[str]) -> PromptScores:
+        found = [_predict(model, image, caption, labels) for caption in pack(labels, model.tokenizer)]
+        boxes, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return PromptScores(boxes, scores, np.zeros(len(boxes), np.int64))
+
+    return detect
+
+
+def _one_by_one(model: Upstream) -> Detect:
+    def detect(image: NDArray[np.uint8], labels: Sequence[str]) -> PromptScores:
+        return [_plain(model)(image, [label]) for label in labels][-1]
+
+    return detect
+
+
+@torch.no_grad()
+def _predict(
+    model: Upstream, image: NDArray[np.uint8], caption: Caption, labels: Sequence[str]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Boxes xyxy [Q, 4] and scores [Q, P] as ``groundingdino.util.inference`` computes them."""
+    text = " . ".join(labels[index] for index in caption.prompts) + " ."
+    output = model(preprocess(image, SWIN_T.short_side, SWIN_T.long_side)[None], captions=[text])
+    height, width = image.shape[:2]
+    boxes = box_convert(output["pred_boxes"][0], "cxcywh", "xyxy") * torch.tensor([width, height, width, height])
+    scores = torch.zeros(len(boxes), len(labels))
+    scores[:, list(caption.prompts)] = span_scores(output["pred_logits"][0], caption.spans)
+    return boxes.numpy(), scores.numpy()

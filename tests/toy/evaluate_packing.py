@@ -1,0 +1,73 @@
+"""How far a label's score moves with the other prompts of its caption: ``python -m tests.toy.evaluate_packing``."""
+
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torchvision.ops import box_iou
+
+from promptable.models.grounding_dino import GroundingDINO, load
+from tests.toy.scenes import LABELS, Scene, scenes
+from tests.toy.train_grounding_dino import SYNONYMS
+
+FOLDER = Path(__file__).parent / "grounding-dino"
+SEED = 12_000_000
+
+
+def long_list(count: int) -> list[str]:
+    """The 32 labels, then other prompts from the toy's vocabulary that mean one of them or several."""
+    colours, shapes = zip(*(label.split() for label in LABELS), strict=True)
+    words = [[word for name in dict.fromkeys(names) for word in (name, *SYNONYMS[name])] for names in (colours, shapes)]
+    pairs = [" ".join(pair) for pair in product(*words)]
+    others = [*pairs, *(f"{pair}s" for pair in pairs), *(f"the {pair}" for pair in pairs)]
+    return [*LABELS, *(prompt for prompt in others if prompt not in LABELS)][:count]
+
+
+def own_scores(detector: GroundingDINO, drawn: Sequence[Scene], groups: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+    """For each object the best score of its own label, where the prompts are asked for group by group; 0 if missed.
+
+    Objects without a prompt of their own are NaN.
+    """
+    return np.array([score for one in drawn for score in _own_scores(detector, one, groups)])
+
+
+def _own_scores(detector: GroundingDINO, one: Scene, groups: Sequence[Sequence[str]]) -> list[float]:
+    scores = [float("nan")] * len(one.objects)
+    for group in groups:
+        found = detector.detect(one.image, group)
+        truth = torch.from_numpy(np.stack([thing.xyxy for thing in one.objects]))
+        overlaps = box_iou(torch.from_numpy(found.boxes_xyxy), truth).numpy() >= 0.5
+        for number, thing in enumerate(one.objects):
+            if thing.label in group:
+                scores[number] = found.scores[overlaps[:, number], group.index(thing.label)].max(initial=0)
+    return scores
+
+
+def main() -> None:
+    """Print how scores move against those of the 32 labels in one caption."""
+    torch.set_num_threads(1)
+    detector, drawn = load(str(FOLDER), FOLDER, "cpu"), list(scenes(SEED, 60))
+    alone = own_scores(detector, drawn, [LABELS])
+    asked: dict[str, Sequence[Sequence[str]]] = {
+        "each label alone": [[label] for label in LABELS],
+        "20 labels": [LABELS[:20]],
+        "the same, reversed": [LABELS[::-1]],
+        "80 prompts": [long_list(80)],
+        "365 prompts": [long_list(365)],
+        "16 + 16 labels": [LABELS[:16], LABELS[16:]],
+        "28 + 4 labels, the 28": [LABELS[:28]],
+        "28 + 4 labels, the 4": [LABELS[28:]],
+    }
+    for what, groups in asked.items():
+        moved = own_scores(detector, drawn, groups) - alone
+        moved = moved[np.isfinite(moved) & (alone > 0)]
+        captions = sum(len(detector._encode(tuple(group))) for group in groups)
+        far = np.quantile(np.abs(moved), 0.95)
+        print(f"{what:24}{captions:3} captions, moved by {moved.mean():+.3f} +- {moved.std():.3f}, 95% below {far:.3f}")
+
+
+if __name__ == "__main__":
+    main()
