@@ -251,7 +251,8 @@ def test_other_official_models_are_refused(tmp_path: Path) -> None:
         load("vit_b", tmp_path, "cpu")
 
 
-def test_the_trained_toy_finds_what_its_prompts_name() -> None:
-    (figures,) = evaluate(load(str(TOY), TOY, "cpu"), [0.35], count=12)
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_trained_toy_finds_what_its_prompts_name(precision: str) -> None:
+    (figures,) = evaluate(load(str(TOY), TOY, "cpu", precision), [0.35], count=12)
     assert figures.f1 >= 0.85
     assert figures.mean_iou >= 0.75
