@@ -6,7 +6,7 @@
 import argparse
 from importlib import import_module
 
-_NAMES = ("interactor", "interactor_stages", "detector")
+_NAMES = ("interactor", "interactor_stages", "detector", "tracker")
 
 
 def main() -> None:

@@ -1,0 +1,41 @@
+"""A track of 1,000 frames through the function on the toy checkpoint: time and memory must stay as they are."""
+
+import json
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+import psutil
+
+from benchmarks.measure import Row
+from demo.client import encode_png
+from promptable.models import sam2_video
+from promptable.serving.settings import TrackerSettings
+from promptable.serving.tracker import Tracker
+from promptable.store.memory_store import InProcessStore
+from promptable.wire.masks import mask_to_rle
+from tests.toy.scenes import video
+
+_TOY = Path(__file__).parents[1] / "tests" / "toy" / "sam2"
+_FRAMES = 1000
+_STORE_BYTES = 2**20
+
+
+def measure() -> Row:
+    """Frames 100 to 200 against the last 100: seconds a frame, megabytes that the process grew, bytes of the state."""
+    clip = video(7, leaving=0.0)
+    images = [encode_png(scene.image) for scene in (*clip, *clip[-2:0:-1])]  # to and fro
+    model = sam2_video.load(str(_TOY), _TOY, "cpu")
+    tracker = Tracker(model, InProcessStore(_STORE_BYTES), TrackerSettings())
+    shapes = [{"type": "mask", "points": mask_to_rle(clip[0].objects[0].mask)}]
+    states = json.loads(tracker({"image": images[0], "shapes": shapes}))["states"]
+    seconds, resident = [], []
+    for frame in range(1, _FRAMES + 1):
+        started = perf_counter()
+        body = {"image": images[frame % len(images)], "shapes": [None], "states": states}
+        states = json.loads(tracker(body))["states"]
+        seconds.append(perf_counter() - started)
+        resident.append(psutil.Process().memory_info().rss / 2**20)
+    grown = {"MB grown": max(resident[-100:]) - max(resident[100:200]), "state bytes": len(json.dumps(states[0]))}
+    what = f"toy, frames 100 to 200 against {_FRAMES - 100} to {_FRAMES}"
+    return Row(what, median(seconds[100:200]), median(seconds[-100:]), grown)

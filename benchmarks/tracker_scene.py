@@ -1,0 +1,103 @@
+"""The frame of the tracker's benchmark: the model, the objects, and the function that remembers them."""
+
+import base64
+import json
+from dataclasses import dataclass, replace
+from io import BytesIO
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from sam2.modeling.sam2_base import SAM2Base
+
+from benchmarks.click_models import random_model
+from promptable.models.sam2_video import MaskPrompt, VideoTracker, speed_up
+from promptable.serving.settings import TrackerSettings
+from promptable.serving.track_memory import TrackMemory
+from promptable.serving.tracker import Tracker
+from promptable.store.memory_store import InProcessStore
+from promptable.wire.masks import rle_to_mask
+from promptable.wire.shapes import ShapeType
+from promptable.wire.state import TrackState, write_state
+from tests.toy.scenes import scene
+
+HW = (1080, 1920)
+LATEST = 16
+"""The last step that is remembered: with the first there are as many as ever count."""
+
+Masks = list[NDArray[np.bool_]]
+
+
+@dataclass(frozen=True)
+class Function:
+    """The tracker function, and the parts that it is made of."""
+
+    model: VideoTracker
+    memory: TrackMemory
+    answer: Tracker
+
+
+def model(name: str) -> SAM2Base:
+    """The architecture of an official name with random weights, to which every object is always there."""
+    built: SAM2Base = random_model(name)
+    with torch.no_grad():
+        built.sam_mask_decoder.pred_obj_score_head.layers[-1].bias.fill_(10)
+    return built
+
+
+def jpeg(number: int) -> bytes:
+    """A frame as the bytes of a file."""
+    buffer = BytesIO()
+    Image.fromarray(scene(number, size=HW[1]).image[: HW[0]]).save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
+def picture(data: bytes) -> NDArray[np.uint8]:
+    """The pixels of a file, uint8 RGB [H, W, 3]."""
+    return np.array(Image.open(BytesIO(data)).convert("RGB"))
+
+
+def discs(count: int) -> Masks:
+    """The objects of the first frame."""
+    rows, columns = np.ogrid[: HW[0], : HW[1]]
+    centres = [(150 + 260 * (i // 5), 200 + 380 * (i % 5)) for i in range(count)]
+    return [np.hypot(rows - y, columns - x) < 60 + 5 * i for i, (y, x) in enumerate(centres)]
+
+
+def function(name: str) -> Function:
+    """The function as it is loaded, without a cache of image features."""
+    built = model(name)
+    speed_up(built)
+    tracker, store = VideoTracker(built, "0" * 16), InProcessStore(2**34)
+    return Function(tracker, TrackMemory(tracker, store), Tracker(tracker, store, TrackerSettings(feature_cache_mb=0)))
+
+
+def continuing(function: Function, count: int) -> bytes:
+    """The request for one more frame of objects whose memory is full."""
+    first = function.model.encode_image(picture(jpeg(0)))
+    results = function.model.start(first, [MaskPrompt(mask) for mask in discs(count)])
+    ids = [
+        function.memory.write([replace(each.memory, step=step, conditioning=step == 0) for each in results])
+        for step in range(LATEST + 1)
+    ]
+    states = [write_state(_state(function.model, [ids[step][i] for step in (0, *range(2, 17))])) for i in range(count)]
+    image = base64.b64encode(jpeg(1)).decode()
+    return json.dumps({"image": image, "shapes": [None] * count, "states": states}).encode()
+
+
+def _state(tracker: VideoTracker, ids: list[str]) -> TrackState:
+    return TrackState(tracker.fingerprint, HW, ShapeType.MASK, False, LATEST, tuple(ids))
+
+
+def masks_of(answer: str) -> Masks:
+    """The masks that the function answers."""
+    shapes = json.loads(answer)["shapes"]
+    return [np.zeros(HW, bool) if shape is None else rle_to_mask(shape["points"], HW) for shape in shapes]
+
+
+def sizes(function: Function) -> tuple[int, int]:
+    """Bytes of one object's state, and of what one step of it adds to the store."""
+    state = json.loads(continuing(function, 1))["states"][0]
+    (result,) = function.model.start(function.model.encode_image(picture(jpeg(0))), [MaskPrompt(discs(1)[0])])
+    return len(json.dumps(state)), len(result.memory.pointer_bytes()) + len(result.memory.features_bytes())
