@@ -97,6 +97,16 @@ def test_the_limit_keeps_the_best() -> None:
     np.testing.assert_allclose(found.scores, [0.7, 0.6])
 
 
+def test_of_very_many_boxes_the_strongest_are_considered() -> None:
+    count = 50_000
+    corners = np.random.default_rng(3).uniform(0, 30, (count, 2)).astype(np.float32)
+    scores = np.linspace(0.9, 0.1, count, dtype=np.float32)[:, None]
+    proposed = PromptScores(np.hstack([corners, corners + 1]), scores, np.arange(count) % 7)
+    found = select(best_prompts(proposed), [0], [LabelRule(0.0)], HW, Suppression(limit=50))
+    assert len(found.scores) == 50
+    assert found.scores[0] == np.float32(0.9)
+
+
 @given(
     hnp.arrays(np.float32, (7, 4), elements=st.floats(-20, 80, width=32) | st.just(float("nan"))),
     hnp.arrays(np.float32, (7, 3), elements=st.floats(0, 1, width=32)),

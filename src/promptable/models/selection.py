@@ -14,6 +14,9 @@ from promptable.models.tiling import join_pieces
 _SAME_OBJECT = 0.8
 """Boxes of different captions that overlap by more are one object: only within a caption do prompts compete."""
 
+_MOST_CANDIDATES = 4000
+"""More are not compared with one another, only the strongest: at a threshold near 0, tiles make a hundred thousand."""
+
 
 @dataclass(frozen=True)
 class Detections:
@@ -63,7 +66,9 @@ def select(
     not finite are dropped.
     """
     labels = np.asarray(label_of_prompt, np.int64)[proposals.prompts]
-    accepted = _accepted(proposals, labels, rules, hw)
+    accepted = np.flatnonzero(_accepted(proposals, labels, rules, hw))
+    strongest = np.argsort(-proposals.scores[accepted], kind="stable")
+    accepted = accepted[strongest[: max(_MOST_CANDIDATES, suppression.limit)]]
     joined, labels = join_pieces(proposals[accepted], labels[accepted])
     boxes = _clipped(joined.boxes_xyxy, hw)
     fits = _area(boxes) <= _of_labels([rule.max_area for rule in rules], labels) * hw[0] * hw[1]
@@ -110,6 +115,6 @@ def _best_captions(xyxy: torch.Tensor, captions: torch.Tensor) -> torch.Tensor:
     """Which boxes, given best first, are the first of their object or of the same caption as the first; bool [N]."""
     rivals = (box_iou(xyxy, xyxy) > _SAME_OBJECT) & (captions[:, None] != captions[None])
     kept = torch.ones(len(xyxy), dtype=torch.bool)
-    for i in range(1, len(xyxy)):
+    for i in rivals.any(1).nonzero()[:, 0].tolist():
         kept[i] = not (rivals[i, :i] & kept[:i]).any()
     return kept
