@@ -12,10 +12,10 @@ SIZES = {"1080p": (1080, 1920), "4K": (2160, 3840)}
 _GRAIN = 6  # deviation in gray levels
 
 
-def jpeg(size: str) -> bytes:
+def jpeg(size: str, seed: int = 0) -> bytes:
     """Soft colours with the grain of a photo, so that it decodes like one."""
     height, width = SIZES[size]
-    random = np.random.default_rng(0)
+    random = np.random.default_rng(seed)
     colours = cv2.resize(random.uniform(0, 255, (9, 16, 3)), (width, height), interpolation=cv2.INTER_CUBIC)
     grained = colours + random.normal(0, _GRAIN, colours.shape)
     buffer = BytesIO()
@@ -23,9 +23,9 @@ def jpeg(size: str) -> bytes:
     return buffer.getvalue()
 
 
-def body(size: str, x: float, y: float) -> bytes:
-    """One click at these parts of the picture's width and height."""
+def body(size: str, x: float, y: float, seed: int = 0) -> bytes:
+    """One click at these parts of the width and height of the picture of this seed."""
     height, width = SIZES[size]
-    image = base64.b64encode(jpeg(size)).decode()
+    image = base64.b64encode(jpeg(size, seed)).decode()
     clicks = {"pos_points": [[x * width, y * height]], "neg_points": [], "obj_bbox": []}
     return json.dumps({"image": image} | clicks).encode()

@@ -7,9 +7,10 @@ compared where that is hardest, with the logits cut at their median so that half
 
 import base64
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -31,6 +32,7 @@ _QUICK = (("vit_b", "1080p"), ("sam2.1-tiny", "1080p"))
 _ALL = (*_QUICK, ("vit_b", "4K"), ("sam2.1-tiny", "4K"), ("vit_h", "1080p"), ("sam2.1-large", "1080p"))
 _FIRST, _LATER = (0.5, 0.5), (0.2, 0.3)
 _LATER_REPEATS = 9
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -66,11 +68,15 @@ def _compared(model: str, size: str) -> list[Row]:
 def _plain(model: str, size: str) -> Clicks:
     """What a handler written straight from upstream's README does: the same work at every click."""
     predictor = upstream(random_model(model))
-    one, other = body(size, *_FIRST), body(size, *_LATER)
-    first, _ = timed(lambda: _plain_click(predictor, one), repeats=1)
-    later, logits = timed(lambda: _plain_click(predictor, other), repeats=1)
-    quicker = min(first, later)
-    return Clicks(quicker, quicker, logits, peak_megabytes())
+    requests = [body(size, *_FIRST, seed=1), body(size, *_LATER)]
+    seconds, logits = _quickest(lambda request: _plain_click(predictor, request), requests)
+    return Clicks(seconds, seconds, logits, peak_megabytes())
+
+
+def _quickest(click: Callable[[bytes], T], requests: Sequence[bytes]) -> tuple[float, T]:
+    """Seconds of the quickest, since other work on the machine only ever makes one slower; and the last answer."""
+    measured = [timed(lambda request=request: click(request), repeats=1) for request in requests]
+    return min(seconds for seconds, _ in measured), measured[-1][1]
 
 
 def _plain_click(predictor: Any, text: bytes) -> NDArray[np.float32]:
@@ -92,9 +98,8 @@ def _ours(model: str, size: str) -> Clicks:
     function = Interactor(segmenter, InteractorSettings(), SharedFeatures(None, "cpu"))
     warm = "4K" if size == "1080p" else "1080p"
     function(body(warm, *_FIRST))
-    request, other = body(size, *_FIRST), body(size, *_LATER)
-    first, _ = timed(lambda: function(request), repeats=1)
-    later, _ = timed(lambda: function(other), repeats=_LATER_REPEATS)
+    first, _ = _quickest(function, [body(size, *_FIRST, seed=1), body(size, *_FIRST)])
+    later, _ = _quickest(function, [body(size, *_LATER)] * _LATER_REPEATS)
     return Clicks(first, later, segmenter.last.low_res_logits, peak_megabytes())
 
 
