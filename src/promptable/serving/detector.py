@@ -56,8 +56,8 @@ class Detector:
         self._logger = logger
         self._prompts = tuple(prompt for label in labels for prompt in label.prompts)
         self._label_of_prompt = [number for number, label in enumerate(labels) for _ in label.prompts]
-        self._rules = ItemRules(labels, settings.review_threshold, settings.polygon_tolerance)
-        self._failed = _failure_tag(self._rules, settings.on_failure)
+        self._item_rules = ItemRules(labels, settings.review_threshold, settings.polygon_tolerance)
+        self._failed = _failure_tag(self._item_rules, settings.on_failure)
         models.detector.prepare(self._prompts)
         half = settings.feature_cache_mb * 2**20 // 2
         self._scored: FeatureCache[ScoredPicture] = FeatureCache(half)
@@ -68,7 +68,7 @@ class Detector:
         request = wire.parse(body)
         try:
             detections = self._detections(request)
-            return wire.encode(self._rules.items(detections, self._masks(request.image, detections)))
+            return wire.encode(self._item_rules.items(detections, self._masks(request.image, detections)))
         except (BadRequestError, OutOfMemoryError) as error:
             if self._failed is None:
                 raise
@@ -102,7 +102,7 @@ class Detector:
         detector, settings = self._models.detector, self._settings
         tiling = Tiling(settings.tile_size, settings.tile_overlap, settings.tile_whole)
         whole = Tiling()
-        if tiling != whole:
+        if tiling.size:
             yield "tiles", lambda: look(detector, pixels, self._prompts, tiling)
         yield "whole picture", lambda: look(detector, pixels, self._prompts, whole)
         yield "lower resolution", lambda: look(detector, pixels, self._prompts, whole, _REDUCED)
