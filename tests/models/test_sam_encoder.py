@@ -14,7 +14,7 @@ from promptable.models.sam_encoder import speed_up
 @pytest.mark.parametrize("most_weights", [1, 2**24], ids=["head by head", "all heads"])
 @torch.inference_mode()
 def test_the_features_are_upstreams(tiny_sam: Sam, most_weights: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sam_encoder, "_MOST_WEIGHTS", most_weights)
+    monkeypatch.setattr(sam_encoder, "_MOST_WEIGHTS", {"cpu": most_weights})
     torch.manual_seed(3)
     pixels = torch.randn(2, 3, 64, 64)
     faster = deepcopy(tiny_sam.image_encoder)
