@@ -1,6 +1,7 @@
 """One shape per box, refinement by further clicks, and the two forms of the answer."""
 
 import base64
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -127,3 +128,11 @@ def test_the_polygon_of_the_old_form_keeps_to_the_mask() -> None:
     drawn = polygon_to_mask(np.ravel(answer["points"]), HW)
     whole = Cleaning(fill_holes=HW[0] * HW[1], largest_part_only=True).apply(np.array(answer["mask"], bool))
     assert mask_iou(drawn, whole) > 0.95
+
+
+def test_parallel_requests_get_the_answers_of_lonely_ones(interactor: Function) -> None:
+    fresh = Function("sam-interactor", {"PROMPTABLE_MODEL": str(TOY / "sam")})
+    bodies = [_body(pos_points=[deepest(thing.mask)]) for thing in SCENE.objects] * 3
+    with ThreadPoolExecutor(len(bodies)) as pool:
+        together = list(pool.map(fresh.answer, bodies))
+    assert together == [interactor.answer(body) for body in bodies]
