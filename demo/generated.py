@@ -13,12 +13,14 @@ from demo.detect import DetectorResult, detect
 from demo.interact import InteractorResult, interact
 from demo.page import Section, Table
 from demo.pictures import Image, save, save_animation
+from demo.returning import ReturnResult, follow, there_and_back
+from demo.similar import SimilarResult, find_similar
 from demo.track import TrackerResult, track
 from tests.toy.scenes import LABELS, scene, video
 
 # Training drew from far smaller seeds: what the demo shows was never trained on.
 _FIRST_SEED = 20_000_000
-_DETECTED, _CLICKED, _VIDEOS = 40, 20, 6
+_DETECTED, _CLICKED, _VIDEOS, _RETURNING, _REFERENCES = 40, 20, 6, 3, 8
 _SHOWN = 8
 
 
@@ -33,13 +35,16 @@ class Outcome:
 def run(client: Client, folder: Path) -> Outcome:
     """Run all scenes through all functions and save the pictures to ``folder``."""
     detector, interactor, tracker = DetectorResult(), InteractorResult(), TrackerResult()
+    returning, similar = ReturnResult(), SimilarResult()
     steps: tuple[tuple[str, int, Callable[[int], None]], ...] = (
         ("detector", _DETECTED, lambda seed: detect(client, scene(seed), detector)),
         ("interactor", _CLICKED, lambda seed: interact(client, scene(seed), interactor)),
         ("tracker", _VIDEOS, lambda seed: track(client, video(seed), tracker)),
+        ("returning", _RETURNING, lambda seed: follow(client, there_and_back(seed), returning)),
+        ("similar", _REFERENCES, lambda seed: find_similar(client, seed, similar)),
     )
     seconds: dict[str, float] = {}
-    with tqdm(total=_DETECTED + _CLICKED + _VIDEOS, unit="scene") as bar:
+    with tqdm(total=sum(count for _, count, _ in steps), unit="scene") as bar:
         for name, count, step in steps:
             bar.set_description(name)
             started = perf_counter()
@@ -51,9 +56,12 @@ def run(client: Client, folder: Path) -> Outcome:
         "detector": detector.summary(),
         "interactor": interactor.summary(),
         "tracker": tracker.summary(),
+        "returning": returning.summary(),
+        "similar": similar.summary(),
         "seconds": seconds,
     }
-    return Outcome(summary, _sections(detector, interactor, tracker, folder))
+    sections = [*_sections(detector, interactor, tracker, folder), *_memory_sections(returning, similar, folder)]
+    return Outcome(summary, sections)
 
 
 def _sections(
@@ -85,7 +93,27 @@ def _sections(
             f"{len(tracker.animations)} clips of 16 frames in which shapes cross, turn, scale and leave. j_mask: from "
             "masks; j_box: boxes from boxes; lost_reported: share of gone objects that are answered as lost.",
             tracker.summary(),
-            _save_animations(tracker, folder),
+            _save_animations(tracker.animations, "tracker", folder),
+        ),
+    ]
+
+
+def _memory_sections(returning: ReturnResult, similar: SimilarResult, folder: Path) -> list[Section]:
+    return [
+        Section(
+            "What leaves and comes back is found again",
+            f"{len(returning.animations)} clips of 31 frames, several objects as polygons, played to and fro: what "
+            "leaves and crosses on the way there does so again on the way back. found_again: share of the objects that "
+            "were gone and are on the right polygon in the last frame.",
+            returning.summary(),
+            _save_animations(returning.animations, "returning", folder),
+        ),
+        Section(
+            "One reference, other pictures",
+            "Beyond video: the same calls, from a mask on one picture (left) to the object of equal colour and shape "
+            "on unrelated ones (right), which this small model was never trained for.",
+            similar.summary(),
+            _save_pictures(similar.pictures, "similar", folder),
         ),
     ]
 
@@ -97,8 +125,8 @@ def _save_pictures(pictures: Sequence[Image], name: str, folder: Path) -> list[s
     return files
 
 
-def _save_animations(tracker: TrackerResult, folder: Path) -> list[str]:
-    files = [f"tracker-{number}.webp" for number in range(len(tracker.animations))]
-    for file, frames in zip(files, tracker.animations, strict=True):
+def _save_animations(animations: Sequence[Sequence[Image]], name: str, folder: Path) -> list[str]:
+    files = [f"{name}-{number}.webp" for number in range(len(animations))]
+    for file, frames in zip(files, animations, strict=True):
         save_animation(frames, folder / file)
     return files
