@@ -14,6 +14,8 @@ from demo.client import Client, encode_png
 from demo.detect import DetectorResult, detect
 from demo.interact import InteractorResult, deepest, interact
 from demo.metrics import mask_iou
+from demo.returning import ReturnResult, follow, there_and_back
+from demo.similar import SimilarResult, find_similar
 from demo.track import TrackerResult, track
 from promptable.local.server import Running
 from promptable.wire.masks import polygon_to_mask
@@ -49,6 +51,22 @@ def test_masks_and_boxes_are_followed(client: Client) -> None:
     summary = result.summary()
     assert summary["j_mask"] > 0.7
     assert summary["j_box"] > 0.65
+
+
+def test_polygons_are_followed_and_found_again(client: Client) -> None:
+    result = ReturnResult()
+    for seed in range(SEED, SEED + 3):
+        follow(client, there_and_back(seed), result)
+    assert result.summary()["j_polygon"] > 0.6
+    assert result.summary()["found_again"] > 0.4
+
+
+def test_one_reference_is_found_on_other_pictures(client: Client) -> None:
+    """Far more often than by chance, though the toy checkpoint has only ever followed videos."""
+    result = SimilarResult()
+    for seed in range(SEED, SEED + 6):
+        find_similar(client, seed, result)
+    assert result.summary()["similar_iou"] > 0.25
 
 
 def test_a_masks_polygon_outlines_the_mask(client: Client) -> None:
