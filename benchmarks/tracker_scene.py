@@ -3,6 +3,7 @@
 import base64
 import json
 from dataclasses import dataclass, replace
+from functools import cache
 from io import BytesIO
 
 import numpy as np
@@ -46,6 +47,7 @@ def model(name: str) -> SAM2Base:
     return built
 
 
+@cache
 def jpeg(number: int) -> bytes:
     """A frame as the bytes of a file."""
     buffer = BytesIO()
