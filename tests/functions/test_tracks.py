@@ -142,11 +142,15 @@ def test_pictures_need_not_be_of_one_video(tracker: Function) -> None:
 
 
 def test_start_and_continue_on_one_frame_encode_it_once(model: VideoTracker) -> None:
+    """As CVAT's sidebar calls: objects that are drawn on a frame start on it after the others have come to it."""
     tracker = Tracker(model, InProcessStore(2**30), TrackerSettings())
     with patch.object(model, "encode_image", wraps=model.encode_image) as encode:
-        tracker(starting(first_shapes("mask")))
-        tracker(starting(first_shapes("rectangle")))
-        assert encode.call_count == 1
+        states = json.loads(tracker(starting(first_shapes("mask"))))["states"]
+        tracker(continuing(states, 1))
+        assert encode.call_count == 2
+        tracker(starting(first_shapes("rectangle", 1), 1))
+        tracker(continuing(states, 1))
+        assert encode.call_count == 2
 
 
 def test_a_long_track_needs_no_more_memory_than_a_short_one(model: VideoTracker) -> None:
