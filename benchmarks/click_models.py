@@ -44,10 +44,10 @@ def upstream(model: Model) -> Any:
     return SamPredictor(model) if isinstance(model, Sam) else SAM2ImagePredictor(model)
 
 
-def ours(model: Model) -> Segmenter:
+def ours(model: Model, precision: str = "fp32") -> Segmenter:
     """The function's segmenter, which takes the model over."""
     if isinstance(model, Sam):
-        sam_encoder.speed_up(model.image_encoder)
-        return sam.SamSegmenter(model)
-    sam2_encoder.speed_up(model.image_encoder)
-    return Sam2Segmenter(model)
+        sam_encoder.speed_up(model.image_encoder, precision)
+        return sam.SamSegmenter(model, precision)
+    sam2_encoder.speed_up(model.image_encoder, precision)
+    return Sam2Segmenter(model, precision)

@@ -3,6 +3,8 @@
 The models have the real sizes and random weights: the time does not depend on what the weights know. Nor do the masks
 mean anything: they are noise with edges everywhere, on which rounding shows more than on a real object. They are
 compared where that is hardest, with the logits cut at their median so that half the picture is mask.
+
+It runs on the GPU if there is one: upstream in float32, the function in its default precision.
 """
 
 import base64
@@ -21,6 +23,7 @@ from benchmarks.click_models import ours, random_model, upstream
 from benchmarks.click_requests import body
 from benchmarks.measure import Row, in_fresh_process, peak_megabytes, report, timed
 from demo.metrics import mask_iou
+from promptable.models import device
 from promptable.models.cpu import keep_freed_memory
 from promptable.models.extent import Extent
 from promptable.models.segmenter import ImageFeatures, Prediction, Prompt, Segmenter
@@ -59,15 +62,16 @@ def _compared(model: str, size: str) -> list[Row]:
         "logit error": float(np.abs(plain.logits - fast.logits).max()) / spread,
     }
     memory = {"plain MB": plain.peak_megabytes, "our MB": fast.peak_megabytes}
+    where = device.resolve("auto")
     return [
-        Row(f"{model}, {size}, first click", plain.first_seconds, fast.first_seconds, agreement),
-        Row(f"{model}, {size}, later clicks", plain.later_seconds, fast.later_seconds, memory),
+        Row(f"{model}, {size}, {where}, first click", plain.first_seconds, fast.first_seconds, agreement),
+        Row(f"{model}, {size}, {where}, later clicks", plain.later_seconds, fast.later_seconds, memory),
     ]
 
 
 def _plain(model: str, size: str) -> Clicks:
     """What a handler written straight from upstream's README does: the same work at every click."""
-    predictor = upstream(random_model(model))
+    predictor = upstream(random_model(model).to(device.resolve("auto")))
     requests = [body(size, *_FIRST, seed=1), body(size, *_LATER)]
     seconds, logits = _quickest(lambda request: _plain_click(predictor, request), requests)
     return Clicks(seconds, seconds, logits, peak_megabytes())
@@ -94,7 +98,7 @@ def _plain_click(predictor: Any, text: bytes) -> NDArray[np.float32]:
 def _ours(model: str, size: str) -> Clicks:
     """The function, warm as it is after ``init_context``."""
     keep_freed_memory()
-    segmenter = _Recording(ours(random_model(model)))
+    segmenter = _Recording(ours(random_model(model).to(device.resolve("auto")), "auto"))
     function = Interactor(segmenter, InteractorSettings(), SharedFeatures(None, "cpu"))
     warm = "4K" if size == "1080p" else "1080p"
     function(body(warm, *_FIRST))
