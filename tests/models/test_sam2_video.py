@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from itertools import cycle
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -440,6 +441,20 @@ class TestMemory:
         assert_same([results[1], results[3]], [expected[1], expected[3]])
         assert logit_error(results, expected) < 1e-4
         assert [result.memory.step for result in results] == steps
+
+    def test_objects_prompted_in_different_frames_share_a_batch(
+        self, tracker: VideoTracker, model: SAM2Base, features: list[FrameFeatures], alone: Callable[[str], Track]
+    ) -> None:
+        """As soon as their memories are full, only the position of the prompted frame's pointer differs."""
+        banks = [memories(alone("mbm"), name, age) for name, age in ((0, 20), (1, 40), (2, 17), (0, 29))]
+        steps = [len(bank) for bank in banks]
+        expected = [tracker.step(features[50], [step], [bank])[0] for step, bank in zip(steps, banks, strict=True)]
+        with patch.object(model.memory_attention, "forward", wraps=model.memory_attention.forward) as attention:
+            together = tracker.step(features[50], steps, banks)
+            assert attention.call_count == 1
+        assert logit_error(together, expected) < 1e-4
+        (younger,) = tracker.step(features[50], [20], [[replace(banks[0][0], step=3), *banks[0][5:]]])
+        assert logit_error([younger], expected[:1]) > 1e-3
 
     def test_two_prompted_frames_are_both_remembered(
         self, tracker: VideoTracker, features: list[FrameFeatures], alone: Callable[[str], Track]

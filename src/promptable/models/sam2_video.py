@@ -27,6 +27,7 @@ from torch import Tensor
 from promptable.models import sam2_attention, sam2_encoder
 from promptable.models.checkpoints import fingerprint, locate
 from promptable.models.device import autocast
+from promptable.models.sam2_bank import Layout, layout, remembered
 from promptable.models.sam2_build import build
 from promptable.models.sam2_memory import Memory
 
@@ -39,9 +40,6 @@ _CORNER_LABELS = np.array([2, 3], np.int32)
 
 # Objects in one batch; each takes about 0.2 GB at 1024 pixels.
 _BATCH_SIZE = 16
-
-# The entries of one object's memory bank, oldest first: how many steps ago, and whether the frame was prompted.
-_Layout = tuple[tuple[int, bool], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,16 +153,17 @@ class VideoTracker:
     ) -> list[ObjectResult]:
         """Find each object in its next frame: object ``i`` is at its step ``steps[i]`` and remembers ``memories[i]``.
 
-        Memories may come in any order, and more of them than needed. Objects whose memories are equally many steps old
-        share one batch. Raises ValueError for memories that are not all of this model and of one object's past.
+        Memories may come in any order, and more of them than needed. Objects that remember as many steps share a batch,
+        whatever their age. Raises ValueError for memories that are not all of this model and of one object's past.
         """
         banks = [self._bank(step, bank) for step, bank in zip(steps, memories, strict=True)]
-        layouts = [_layout(step, bank) for step, bank in zip(steps, banks, strict=True)]
+        layouts = [layout(step, bank) for step, bank in zip(steps, banks, strict=True)]
         results: dict[int, ObjectResult] = {}
-        for layout, members in _batches(layouts):
+        for members in _batches(layouts):
+            own_steps = [steps[index] for index in members]
             with self._autocast():
-                outputs = self._follow(features, layout, [banks[index] for index in members])
-            batch = self._results(features.hw, outputs, [steps[index] for index in members], conditioning=False)
+                outputs = self._follow(features, own_steps, [banks[index] for index in members])
+            batch = self._results(features.hw, outputs, own_steps, conditioning=False)
             results.update(zip(members, batch, strict=True))
         return [results[index] for index in range(len(layouts))]
 
@@ -255,19 +254,33 @@ class VideoTracker:
         size = (self._model.image_size, self._model.image_size)
         return (_resize(given, size, antialias=True) >= 0.5).float()
 
-    def _follow(self, features: FrameFeatures, layout: _Layout, banks: Sequence[Sequence[Memory]]) -> dict[str, Any]:
-        """One step of objects whose banks have the same layout, as one batch."""
-        frame_idx = layout[0][0]
-        outputs: dict[str, Any] = self._model.track_step(
-            **self._frame(features, len(banks)),
-            frame_idx=frame_idx,
-            is_init_cond_frame=False,
-            point_inputs=None,
-            mask_inputs=None,
-            output_dict=self._output_dict(layout, banks),
-            num_frames=frame_idx + self._model.max_obj_ptrs_in_encoder,
+    def _follow(
+        self, features: FrameFeatures, steps: Sequence[int], banks: Sequence[Sequence[Memory]]
+    ) -> dict[str, Any]:
+        """One step of objects whose banks have the same layout, as one batch: ``SAM2Base.track_step``."""
+        model, frame = self._model, self._frame(features, len(banks))
+        vision, sizes = frame["current_vision_feats"], frame["feat_sizes"]
+        memory, memory_pos, pointer_tokens = remembered(model, self._memory_position, steps, banks)
+        attended = model.memory_attention(
+            curr=vision[-1:],
+            curr_pos=frame["current_vision_pos_embeds"],
+            memory=memory,
+            memory_pos=memory_pos,
+            num_obj_ptr_tokens=pointer_tokens,
         )
-        return outputs
+        finer = [level.expand(len(banks), -1, -1, -1) for level in features.maps[:-1]]
+        *_, low_res, high_res, pointers, scores = model._forward_sam_heads(
+            backbone_features=attended.permute(1, 2, 0).unflatten(-1, sizes[-1]),
+            high_res_features=finer or None,
+            multimask_output=model._use_multimask(is_init_cond_frame=False, point_inputs=None),
+        )
+        memory_features, _ = model._encode_new_memory(vision, sizes, high_res, scores, is_mask_from_pts=False)
+        return {
+            "pred_masks": low_res,
+            "object_score_logits": scores,
+            "obj_ptr": pointers,
+            "maskmem_features": memory_features,
+        }
 
     def _frame(self, features: FrameFeatures, objects: int) -> dict[str, Any]:
         """``track_step``'s arguments for a frame, as ``SAM2Base._prepare_backbone_features`` makes them.
@@ -279,20 +292,6 @@ class VideoTracker:
             "current_vision_pos_embeds": [_as_sequence(self._frame_position, objects)],
             "feat_sizes": [tuple(level.shape[-2:]) for level in features.maps],
         }
-
-    def _output_dict(self, layout: _Layout, banks: Sequence[Sequence[Memory]]) -> dict[str, dict[int, dict[str, Any]]]:
-        """Upstream's record of past frames, in which the oldest entry's frame is 0."""
-        device, oldest = self._model.device, layout[0][0]
-        record: dict[str, dict[int, dict[str, Any]]] = {"cond_frame_outputs": {}, "non_cond_frame_outputs": {}}
-        for (age, conditioning), entries in zip(layout, zip(*banks, strict=True), strict=True):
-            kind = "cond_frame_outputs" if conditioning else "non_cond_frame_outputs"
-            output: dict[str, Any] = {"obj_ptr": torch.stack([entry.pointer for entry in entries]).to(device)}
-            if self.needs_features(age, conditioning):
-                features = [entry.features for entry in entries if entry.features is not None]
-                output["maskmem_features"] = torch.stack(features).to(device)
-                output["maskmem_pos_enc"] = [self._memory_position.expand(len(entries), -1, -1, -1)]
-            record[kind][oldest - age] = output
-        return record
 
     def _results(
         self, hw: tuple[int, int], outputs: dict[str, Any], steps: Sequence[int], conditioning: bool
@@ -321,16 +320,12 @@ def speed_up(model: SAM2Base, precision: str = "fp32") -> None:
     sam2_attention.speed_up(model)
 
 
-def _layout(step: int, bank: Sequence[Memory]) -> _Layout:
-    return tuple((step - memory.step, memory.conditioning) for memory in bank)
-
-
-def _batches(layouts: Sequence[_Layout]) -> Iterator[tuple[_Layout, list[int]]]:
+def _batches(layouts: Sequence[Layout]) -> Iterator[list[int]]:
     """Which objects step together: indices of equal layouts."""
-    for layout in dict.fromkeys(layouts):
-        members = [index for index, other in enumerate(layouts) if other == layout]
+    for shared in dict.fromkeys(layouts):
+        members = [index for index, other in enumerate(layouts) if other == shared]
         for first in range(0, len(members), _BATCH_SIZE):
-            yield layout, members[first : first + _BATCH_SIZE]
+            yield members[first : first + _BATCH_SIZE]
 
 
 def _position(owner: torch.nn.Module, shape: tuple[int, ...], device: torch.device) -> Tensor:
