@@ -1,8 +1,9 @@
 """The quicker memory attention computes what upstream's does."""
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -12,7 +13,8 @@ from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor
 
 from promptable.models import sam2_attention
-from promptable.models.sam2_attention import FrameAttention, speed_up
+from promptable.models.sam2_attention import FrameAttention, ObjectByObject, speed_up
+from promptable.models.sam2_bank import Remembered
 from promptable.models.sam2_build import build_architecture
 from tests.functions.conftest import TOY
 
@@ -34,66 +36,77 @@ def quick(model: SAM2Base) -> FrameAttention:
     return attention
 
 
-def inputs(objects: int, frames: int, pointers: int, scale: float = 1.0) -> dict[str, Any]:
-    """A frame and what the objects remember, as ``SAM2Base`` hands them over."""
-    positions, remembered = SIDE * SIDE, frames * SIDE * SIDE + pointers
-    return {
-        "curr": [torch.randn(positions, 1, CHANNELS).expand(-1, objects, -1)],
-        "curr_pos": [torch.randn(positions, 1, CHANNELS).expand(-1, objects, -1)],
-        "memory": scale * torch.randn(remembered, objects, MEMORY_CHANNELS),
-        "memory_pos": torch.randn(remembered, objects, MEMORY_CHANNELS),
-        "num_obj_ptr_tokens": pointers,
-    }
+Frame = tuple[Tensor, Tensor]
 
 
-@pytest.mark.parametrize(("objects", "frames", "pointers"), [(1, 1, 2), (1, 7, 0), (3, 7, 32)])
+def frame() -> Frame:
+    """A frame and its position, [P, 1, C] each."""
+    return torch.randn(SIDE * SIDE, 1, CHANNELS), torch.randn(SIDE * SIDE, 1, CHANNELS)
+
+
+def thing(frames: int, pointers: int, scale: float = 1.0) -> Remembered:
+    """What an object remembers of so many frames, with so many tokens of pointers."""
+    tokens = frames * SIDE * SIDE + pointers
+    return Remembered(scale * torch.randn(tokens, MEMORY_CHANNELS), torch.randn(tokens, MEMORY_CHANNELS), pointers)
+
+
+def upstream(model: SAM2Base, seen: Frame, objects: Sequence[Remembered]) -> Tensor:
+    return ObjectByObject(model.memory_attention)(*seen, objects)  # type: ignore[no-any-return]
+
+
+SIZES = [[(1, 2)], [(7, 0)], [(7, 32)] * 3, [(2, 4), (7, 32), (1, 2), (7, 30), (2, 4), (7, 32)]]
+"""Frames and tokens of pointers of each object; also of objects that remember differently much."""
+
+
+@pytest.mark.parametrize("sizes", SIZES)
 @pytest.mark.parametrize("block", [1024, 100])
 @torch.inference_mode()
 def test_it_computes_what_upstream_does(
     model: SAM2Base,
     quick: FrameAttention,
     monkeypatch: pytest.MonkeyPatch,
-    objects: int,
-    frames: int,
-    pointers: int,
+    sizes: list[tuple[int, int]],
     block: int,
 ) -> None:
     monkeypatch.setattr(sam2_attention, "_BLOCK", block)
-    given = inputs(objects, frames, pointers)
-    theirs: Tensor = model.memory_attention(**given)
-    torch.testing.assert_close(quick(**given), theirs, atol=2e-5, rtol=0)
+    seen, objects = frame(), [thing(*size) for size in sizes]
+    theirs = upstream(model, seen, objects)
+    torch.testing.assert_close(quick(*seen, objects), theirs, atol=2e-5, rtol=0)
     assert theirs.std() > 0.5
+    assert len(objects) == 1 or (theirs[0] - theirs[-1]).std() > 0.01, "objects must see the frame differently"
 
 
 @torch.inference_mode()
-def test_objects_keep_apart(model: SAM2Base, quick: FrameAttention) -> None:
-    given = inputs(3, 2, 4)
-    alone = [
-        quick(
-            **given
-            | {"curr": [given["curr"][0][:, :1]], "curr_pos": [given["curr_pos"][0][:, :1]]}
-            | {name: given[name][:, index : index + 1] for name in ("memory", "memory_pos")}
-        )
-        for index in range(3)
-    ]
-    torch.testing.assert_close(quick(**given), torch.cat(alone, 1), atol=2e-5, rtol=0)
+def test_all_but_the_attention_is_one_batch(quick: FrameAttention) -> None:
+    """Objects that remember as much are looked up together too."""
+    seen, objects = frame(), [thing(*size) for size in SIZES[-1]]
+    layer = quick._layers[0]
+    with (
+        patch.object(layer.linear1, "forward", wraps=layer.linear1.forward) as alone,
+        patch.object(layer.cross_attn_image.k_proj, "forward", wraps=layer.cross_attn_image.k_proj.forward) as looks,
+    ):
+        quick(*seen, objects)
+    assert (alone.call_count, looks.call_count) == (1, 4)
 
 
 @torch.inference_mode()
 def test_extreme_scores_stay_finite(model: SAM2Base, quick: FrameAttention) -> None:
-    """The running maximum keeps the exponentials in range, in whatever block the largest score is."""
-    given = inputs(2, 7, 32, scale=300.0)
-    ours = quick(**given)
+    """The running maximum keeps the exponentials in range, in whatever block the largest score is.
+
+    Scores 300 times as large are 300 times as far from float64's: up to 1e-3 of the result was seen.
+    """
+    seen, objects = frame(), [thing(7, 32, 300.0), thing(7, 32, 300.0)]
+    ours = quick(*seen, objects)
     assert ours.isfinite().all()
-    torch.testing.assert_close(ours, model.memory_attention(**given), atol=1e-3, rtol=0)
+    torch.testing.assert_close(ours, upstream(model, seen, objects), atol=5e-3, rtol=0)
 
 
 @torch.inference_mode()
 def test_in_bfloat16_it_is_as_near_as_upstream(model: SAM2Base, quick: FrameAttention) -> None:
-    given = inputs(2, 7, 32)
-    exact = model.memory_attention(**given)
+    seen, objects = frame(), [thing(7, 32), thing(3, 8)]
+    exact = upstream(model, seen, objects)
     with torch.autocast("cpu", torch.bfloat16):
-        theirs, ours = model.memory_attention(**given), quick(**given)
+        theirs, ours = upstream(model, seen, objects), quick(*seen, objects)
     assert (ours - exact).abs().mean() < 1.2 * (theirs - exact).abs().mean()
 
 

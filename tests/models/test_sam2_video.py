@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -26,6 +27,7 @@ from sam2.build_sam import build_sam2_video_predictor
 from sam2.modeling.sam2_base import SAM2Base
 from sam2.sam2_video_predictor import SAM2VideoPredictor
 
+from promptable.errors import OutOfMemoryError
 from promptable.models.checkpoints import fingerprint
 from promptable.models.sam2_build import build_architecture, official_config
 from promptable.models.sam2_memory import Memory
@@ -225,7 +227,8 @@ def advance(
 
 def follow(tracker: VideoTracker, features: Sequence[FrameFeatures], prompts: Prompts, together: bool = False) -> Track:
     """Our answers, with memories that go through bytes and are kept no longer than they are needed."""
-    track = [tracker.start(features[0], prompts)]
+    calls = [prompts] if together else [[prompt] for prompt in prompts]
+    track = [[result for call in calls for result in tracker.start(features[0], call)]]
     banks = [[result.memory] for result in track[0]]
     for frame in features[1:]:
         track.append(advance(tracker, frame, banks, together))
@@ -278,6 +281,12 @@ def theirs(predictor: SAM2VideoPredictor, video: Video) -> Callable[[str], Track
 def alone(tracker: VideoTracker, features: list[FrameFeatures], video: Video) -> Callable[[str], Track]:
     """Our track of the same, one object per call."""
     return cache(lambda kinds: follow(tracker, features, prompts_of(video, kinds)))
+
+
+def decodings(tracker: VideoTracker) -> Any:
+    """A context in which the calls of the mask decoder, one for every batch, are counted."""
+    decoder = tracker._model.sam_mask_decoder
+    return patch.object(decoder, "forward", wraps=decoder.forward)
 
 
 def memories(track: Track, name: int, frames: int) -> list[Memory]:
@@ -429,32 +438,76 @@ class TestMemory:
         results = tracker.step(features[20], [20] * 3, banks)
         assert logit_error(results, [alone("mbm")[20][name] for name in (2, 0, 1)]) < 1e-4
 
-    def test_objects_of_different_ages_step_together(
+    @pytest.mark.parametrize("plain", [True, False], ids=["upstream's attention", "ours"])
+    def test_objects_of_any_age_share_a_batch(
+        self,
+        tracker: VideoTracker,
+        quick: VideoTracker,
+        features: list[FrameFeatures],
+        alone: Callable[[str], Track],
+        plain: bool,
+    ) -> None:
+        """Prompted in different frames, their memories full or not yet, those of an age not side by side."""
+        chosen = tracker if plain else quick
+        named = ((0, 20), (1, 3), (2, 40), (0, 17), (2, 9), (1, 1), (1, 3))
+        banks = [memories(alone("mbm"), name, age) for name, age in named]
+        steps = [age for _, age in named]
+        expected = [tracker.step(features[50], [step], [bank])[0] for step, bank in zip(steps, banks, strict=True)]
+        with decodings(chosen) as decoder:
+            together = chosen.step(features[50], steps, banks)
+        assert decoder.call_count == 1
+        assert logit_error(together, expected) < 1e-4
+        assert [result.memory.step for result in together] == steps
+
+    def test_the_age_of_the_prompted_frame_counts(
         self, tracker: VideoTracker, features: list[FrameFeatures], alone: Callable[[str], Track]
     ) -> None:
-        """Two of one age share a batch; the others' layouts are theirs alone, so their answers equal to the bit."""
-        track = alone("mbm")
-        banks = [memories(track, 0, 20), memories(track, 1, 3), memories(track, 2, 20), memories(track, 2, 9)]
-        steps = [20, 3, 20, 9]
-        expected = [tracker.step(features[20], [step], [bank])[0] for step, bank in zip(steps, banks, strict=True)]
-        results = tracker.step(features[20], steps, banks)
-        assert_same([results[1], results[3]], [expected[1], expected[3]])
-        assert logit_error(results, expected) < 1e-4
-        assert [result.memory.step for result in results] == steps
+        """Once the memory is full, it shows in nothing but the position of the prompted frame's pointer."""
+        bank = memories(alone("m"), 0, 20)
+        younger = [replace(bank[0], step=3), *bank[5:]]
+        results = [tracker.step(features[50], [20], [each])[0] for each in (bank, younger)]
+        assert logit_error(results[:1], results[1:]) > 1e-3
 
-    def test_objects_prompted_in_different_frames_share_a_batch(
-        self, tracker: VideoTracker, model: SAM2Base, features: list[FrameFeatures], alone: Callable[[str], Track]
+    def test_prompts_of_a_kind_start_as_one_batch(
+        self, tracker: VideoTracker, features: list[FrameFeatures], video: Video
     ) -> None:
-        """As soon as their memories are full, only the position of the prompted frame's pointer differs."""
-        banks = [memories(alone("mbm"), name, age) for name, age in ((0, 20), (1, 40), (2, 17), (0, 29))]
-        steps = [len(bank) for bank in banks]
-        expected = [tracker.step(features[50], [step], [bank])[0] for step, bank in zip(steps, banks, strict=True)]
-        with patch.object(model.memory_attention, "forward", wraps=model.memory_attention.forward) as attention:
-            together = tracker.step(features[50], steps, banks)
-            assert attention.call_count == 1
-        assert logit_error(together, expected) < 1e-4
-        (younger,) = tracker.step(features[50], [20], [[replace(banks[0][0], step=3), *banks[0][5:]]])
-        assert logit_error([younger], expected[:1]) > 1e-3
+        """Masks; one point each; two points each, as a box has."""
+        prompts = prompts_of(video, "mbpqmbp")
+        with decodings(tracker) as decoder:
+            together = tracker.start(features[0], prompts)
+        assert decoder.call_count == 3
+        alone = [tracker.start(features[0], [prompt])[0] for prompt in prompts]
+        assert logit_error(together, alone) < 1e-4
+        assert mask_error(together, alone) < 1e-4
+
+    def test_a_batch_that_does_not_fit_is_halved(
+        self, tracker: VideoTracker, features: list[FrameFeatures], video: Video
+    ) -> None:
+        """Where there is memory for two objects at a time."""
+        sizes: list[int] = []
+        decode = tracker._model.sam_mask_decoder.forward
+
+        def scarce(*args: object, **kwargs: torch.Tensor) -> object:
+            sizes.append(len(kwargs["sparse_prompt_embeddings"]))
+            if sizes[-1] > 2:
+                raise RuntimeError("CUDA out of memory. Tried to allocate 20 GiB.")
+            return decode(*args, **kwargs)
+
+        prompts = prompts_of(video, "mmmmm")
+        expected = tracker.start(features[0], prompts)
+        with patch.object(tracker._model.sam_mask_decoder, "forward", scarce):
+            assert logit_error(tracker.start(features[0], prompts), expected) < 1e-4
+        assert sizes == [5, 2, 2, 1]
+
+    def test_too_little_memory_for_one_object_is_an_error(
+        self, tracker: VideoTracker, features: list[FrameFeatures], video: Video
+    ) -> None:
+        full = RuntimeError("CUDA out of memory. Tried to allocate 20 GiB.")
+        with (
+            patch.object(tracker._model.sam_mask_decoder, "forward", side_effect=full),
+            pytest.raises(OutOfMemoryError),
+        ):
+            tracker.start(features[0], prompts_of(video, "mm"))
 
     def test_two_prompted_frames_are_both_remembered(
         self, tracker: VideoTracker, features: list[FrameFeatures], alone: Callable[[str], Track]

@@ -9,12 +9,17 @@ ones, in each of 4 layers. What is saved:
 - Copies of large tensors: of the keys for their rotary position encoding, and in the feed-forward part.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from sam2.modeling.memory_attention import MemoryAttention, MemoryAttentionLayer
 from sam2.modeling.sam.transformer import RoPEAttention
 from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor, nn
+
+from promptable.models.sam2_bank import Remembered
 
 # Keys whose weights are computed at a time: few enough for the cache, enough for the matrix product to be quick.
 _BLOCK = 1024
@@ -31,26 +36,68 @@ def speed_up(model: SAM2Base) -> None:
     model.memory_attention = FrameAttention(model.memory_attention)
 
 
+class ObjectByObject(nn.Module):
+    """A ``MemoryAttention`` of any kind, as upstream runs it: one object after the other."""
+
+    def __init__(self, upstream: MemoryAttention) -> None:
+        super().__init__()
+        self._upstream = upstream
+
+    def forward(self, frame: Tensor, position: Tensor, objects: Sequence[Remembered]) -> Tensor:
+        """As ``FrameAttention``."""
+        attended = [
+            self._upstream(
+                curr=[frame],
+                curr_pos=[position],
+                memory=one.values[:, None],
+                memory_pos=one.positions[:, None],
+                num_obj_ptr_tokens=one.pointers,
+            )
+            for one in objects
+        ]
+        return torch.cat(attended, 1).transpose(0, 1)
+
+
 class FrameAttention(nn.Module):
-    """Stands in for a ``MemoryAttention`` where every object of the batch sees the same frame."""
+    """Stands in for a ``MemoryAttention`` where every object sees the same frame."""
 
     def __init__(self, upstream: MemoryAttention) -> None:
         super().__init__()
         self._layers, self._norm = upstream.layers, upstream.norm
 
-    def forward(
-        self, curr: list[Tensor], curr_pos: list[Tensor], memory: Tensor, memory_pos: Tensor, num_obj_ptr_tokens: int
-    ) -> Tensor:
-        """Upstream's arguments and result, [positions, objects, channels]; ``curr`` is equal for all objects."""
-        tokens = (curr[0][:, :1] + 0.1 * curr_pos[0][:, :1]).transpose(0, 1)
-        values = memory.transpose(0, 1)
-        keys = values + memory_pos.transpose(0, 1)
+    def forward(self, frame: Tensor, position: Tensor, objects: Sequence[Remembered]) -> Tensor:
+        """The frame as each object sees it, [objects, P, C]; ``frame`` and its ``position`` are [P, 1, C]."""
+        groups = _groups(objects)
+        tokens = (frame + 0.1 * position).transpose(0, 1)
         for layer in self._layers:
             tokens = _attend_to_frame(layer, tokens)
-            tokens = _attend_to_memory(layer, tokens, keys, values, num_obj_ptr_tokens)
+            tokens = _attend_to_memory(layer, tokens, groups)
             tokens = tokens + layer.linear2(layer.linear1(layer.norm3(tokens)).relu_())
         normed: Tensor = self._norm(tokens)
-        return normed.transpose(0, 1)
+        order = torch.tensor([member for group in groups for member in group.members], device=normed.device)
+        return normed[order.argsort()]
+
+
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """Objects, by their numbers, that remember as much: ``keys`` and ``values`` [members, N, C], pointers last."""
+
+    members: tuple[int, ...]
+    keys: Tensor
+    values: Tensor
+    pointers: int
+
+
+def _groups(objects: Sequence[Remembered]) -> list[_Group]:
+    """Only the attention itself goes group by group: all else does not care how much an object remembers."""
+    sizes = [(len(one.values), one.pointers) for one in objects]
+    return [_group(objects, [i for i, other in enumerate(sizes) if other == size]) for size in dict.fromkeys(sizes)]
+
+
+def _group(objects: Sequence[Remembered], members: Sequence[int]) -> _Group:
+    values = torch.stack([objects[i].values for i in members])
+    positions = torch.stack([objects[i].positions for i in members])
+    return _Group(tuple(members), values + positions, values, objects[members[0]].pointers)
 
 
 def _attend_to_frame(layer: MemoryAttentionLayer, tokens: Tensor) -> Tensor:
@@ -62,21 +109,26 @@ def _attend_to_frame(layer: MemoryAttentionLayer, tokens: Tensor) -> Tensor:
     return attended
 
 
-def _attend_to_memory(
-    layer: MemoryAttentionLayer, tokens: Tensor, keys: Tensor, values: Tensor, pointer_tokens: int
-) -> Tensor:
-    """``tokens`` of each object, or in the first layer of all; pointers are the last keys and have no position."""
+def _attend_to_memory(layer: MemoryAttentionLayer, tokens: Tensor, groups: Sequence[_Group]) -> Tensor:
+    """``tokens`` of each object, in the order of the groups, or in the first layer of all."""
     attention = layer.cross_attn_image
-    query = _rotated(attention.q_proj(layer.norm2(tokens)), attention.freqs_cis).expand(len(keys), -1, -1)
-    key = attention.k_proj(keys)
-    _rotated(key[:, : key.shape[1] - pointer_tokens], attention.freqs_cis)
-    if query.is_cpu and query.dtype == torch.float32:
-        weighted = torch.stack([_weighted(*each) for each in zip(query, key, values, strict=True)])
-        found = attention.v_proj(weighted)
-    else:
-        found = F.scaled_dot_product_attention(query[:, None], key[:, None], attention.v_proj(values)[:, None])[:, 0]
-    attended: Tensor = tokens + attention.out_proj(found)
+    count = sum(len(group.members) for group in groups)
+    query = _rotated(attention.q_proj(layer.norm2(tokens)), attention.freqs_cis).expand(count, -1, -1)
+    queries = torch.split(query, [len(group.members) for group in groups])
+    found = [_looked_up(attention, *each) for each in zip(queries, groups, strict=True)]
+    attended: Tensor = tokens + attention.out_proj(torch.cat(found))
     return attended
+
+
+def _looked_up(attention: RoPEAttention, query: Tensor, group: _Group) -> Tensor:
+    """What the queries [members, P, C] find in the memories of their objects."""
+    key = attention.k_proj(group.keys)
+    _rotated(key[:, : key.shape[1] - group.pointers], attention.freqs_cis)
+    if query.is_cpu and query.dtype == torch.float32:
+        weighted = torch.stack([_weighted(*each) for each in zip(query, key, group.values, strict=True)])
+        return torch.as_tensor(attention.v_proj(weighted))
+    value = attention.v_proj(group.values)
+    return F.scaled_dot_product_attention(query[:, None], key[:, None], value[:, None])[:, 0]
 
 
 def _rotated(features: Tensor, rotations: Tensor) -> Tensor:

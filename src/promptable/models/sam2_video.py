@@ -11,7 +11,7 @@ branched. The numbers are those of ``SAM2VideoPredictor.propagate_in_video`` on 
 - Small holes are not filled (``fill_hole_area``), as upstream does not fill them without its compiled extension.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,11 @@ from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor
 
 from promptable.models import sam2_attention, sam2_encoder
+from promptable.models.batches import in_batches
 from promptable.models.checkpoints import fingerprint, locate
 from promptable.models.device import autocast
-from promptable.models.sam2_bank import Layout, layout, remembered
+from promptable.models.sam2_attention import FrameAttention, ObjectByObject
+from promptable.models.sam2_bank import remembered
 from promptable.models.sam2_build import build
 from promptable.models.sam2_memory import Memory
 
@@ -121,6 +123,8 @@ class VideoTracker:
         self.fingerprint = fingerprint
         self._precision = precision
         self._model = model.eval()
+        attention = model.memory_attention
+        self._attend = attention if isinstance(attention, FrameAttention) else ObjectByObject(attention)
         grid = (model.sam_image_embedding_size,) * 2
         self._features_shape = (model.mem_dim, *grid)
         self._frame_position = _position(model.image_encoder.neck, (model.hidden_dim, *grid), model.device)
@@ -142,10 +146,9 @@ class VideoTracker:
     def start(self, features: FrameFeatures, prompts: Sequence[VideoPrompt]) -> list[ObjectResult]:
         """Begin to follow one object per prompt, each at its step 0.
 
-        Raises ValueError for a mask of another size than the frame.
+        Raises ValueError for a mask of another size than the frame, OutOfMemoryError.
         """
-        with self._autocast():
-            return [self._start(features, prompt) for prompt in prompts]
+        return in_batches(prompts, lambda batch: self._start(features, batch), _BATCH_SIZE, _number_of_points)
 
     @torch.inference_mode()
     def step(
@@ -153,19 +156,11 @@ class VideoTracker:
     ) -> list[ObjectResult]:
         """Find each object in its next frame: object ``i`` is at its step ``steps[i]`` and remembers ``memories[i]``.
 
-        Memories may come in any order, and more of them than needed. Objects that remember as many steps share a batch,
-        whatever their age. Raises ValueError for memories that are not all of this model and of one object's past.
+        Memories may come in any order, and more of them than needed. Objects of any age share a batch. Raises
+        ValueError for memories that are not all of this model and of one object's past, OutOfMemoryError.
         """
-        banks = [self._bank(step, bank) for step, bank in zip(steps, memories, strict=True)]
-        layouts = [layout(step, bank) for step, bank in zip(steps, banks, strict=True)]
-        results: dict[int, ObjectResult] = {}
-        for members in _batches(layouts):
-            own_steps = [steps[index] for index in members]
-            with self._autocast():
-                outputs = self._follow(features, own_steps, [banks[index] for index in members])
-            batch = self._results(features.hw, outputs, own_steps, conditioning=False)
-            results.update(zip(members, batch, strict=True))
-        return [results[index] for index in range(len(layouts))]
+        banks = [(step, self._bank(step, bank)) for step, bank in zip(steps, memories, strict=True)]
+        return in_batches(banks, lambda batch: self._follow(features, batch), _BATCH_SIZE)
 
     def retained(self, memories: Sequence[Memory]) -> list[int]:
         """Positions in ``memories`` of those that the step after the newest, or a later one, can still need."""
@@ -207,43 +202,42 @@ class VideoTracker:
                 raise ValueError(f"step {step} needs the features of step {memory.step}")
         return bank
 
-    def _start(self, features: FrameFeatures, prompt: VideoPrompt) -> ObjectResult:
-        """As ``add_new_points_or_box`` or ``add_new_mask``, then ``propagate_in_video_preflight``."""
-        model, frame = self._model, self._frame(features, 1)
-        outputs = model.track_step(
-            **frame,
-            **self._prompt_inputs(prompt, features.hw),
-            frame_idx=0,
-            is_init_cond_frame=True,
-            output_dict={},
-            num_frames=1,
-            run_mem_encoder=False,
-        )
-        # Upstream remembers a prompted frame by its low-resolution mask, and as if clicked even where a mask was given.
-        outputs["maskmem_features"], _ = model._encode_new_memory(
-            current_vision_feats=frame["current_vision_feats"],
-            feat_sizes=frame["feat_sizes"],
-            pred_masks_high_res=_resize(outputs["pred_masks"], (model.image_size, model.image_size)),
-            object_score_logits=outputs["object_score_logits"],
-            is_mask_from_pts=True,
-        )
-        return self._results(features.hw, outputs, [0], conditioning=True)[0]
+    def _start(self, features: FrameFeatures, prompts: Sequence[VideoPrompt]) -> list[ObjectResult]:
+        """As ``add_new_points_or_box`` or ``add_new_mask``, then ``propagate_in_video_preflight``, of alike prompts."""
+        model, frame = self._model, self._frame(features, len(prompts))
+        with self._autocast():
+            outputs = model.track_step(
+                **frame,
+                **self._prompt_inputs(prompts, features.hw),
+                frame_idx=0,
+                is_init_cond_frame=True,
+                output_dict={},
+                num_frames=1,
+                run_mem_encoder=False,
+            )
+            # Upstream remembers a prompted frame by its low-res mask, and as if clicked even where a mask was given.
+            outputs["maskmem_features"], _ = model._encode_new_memory(
+                current_vision_feats=frame["current_vision_feats"],
+                feat_sizes=frame["feat_sizes"],
+                pred_masks_high_res=_resize(outputs["pred_masks"], (model.image_size, model.image_size)),
+                object_score_logits=outputs["object_score_logits"],
+                is_mask_from_pts=True,
+            )
+        return self._results(features.hw, outputs, [0] * len(prompts), conditioning=True)
 
-    def _prompt_inputs(self, prompt: VideoPrompt, hw: tuple[int, int]) -> dict[str, Any]:
-        match prompt:
-            case BoxPrompt(xyxy):
-                corners = self._points(xyxy.reshape(2, 2), _CORNER_LABELS, hw)
-                return {"point_inputs": corners, "mask_inputs": None}
-            case PointsPrompt(points_xy, labels):
-                return {"point_inputs": self._points(points_xy, labels, hw), "mask_inputs": None}
-            case MaskPrompt(mask):
-                return {"point_inputs": None, "mask_inputs": self._model_mask(mask, hw)}
+    def _prompt_inputs(self, prompts: Sequence[VideoPrompt], hw: tuple[int, int]) -> dict[str, Any]:
+        """``track_step``'s arguments for masks alone, or for clicks and boxes of as many points each."""
+        masks = [self._model_mask(prompt.mask, hw) for prompt in prompts if isinstance(prompt, MaskPrompt)]
+        if masks:
+            return {"point_inputs": None, "mask_inputs": torch.cat(masks)}
+        xy, labels = zip(*(_clicks(prompt) for prompt in prompts if not isinstance(prompt, MaskPrompt)), strict=True)
+        return {"point_inputs": self._points(np.stack(xy), np.stack(labels), hw), "mask_inputs": None}
 
     def _points(self, xy: NDArray[np.float32], labels: NDArray[np.int32], hw: tuple[int, int]) -> dict[str, Tensor]:
-        """Points at the model's resolution."""
+        """Points [objects, P, 2] with labels [objects, P], at the model's resolution."""
         height, width = hw
-        points = torch.from_numpy(xy)[None] / torch.tensor([width, height]) * self._model.image_size
-        kinds = torch.from_numpy(labels)[None]
+        points = torch.from_numpy(xy) / torch.tensor([width, height]) * self._model.image_size
+        kinds = torch.from_numpy(labels)
         return {"point_coords": points.to(self._model.device), "point_labels": kinds.to(self._model.device)}
 
     def _model_mask(self, mask: NDArray[np.bool_], hw: tuple[int, int]) -> Tensor:
@@ -254,33 +248,26 @@ class VideoTracker:
         size = (self._model.image_size, self._model.image_size)
         return (_resize(given, size, antialias=True) >= 0.5).float()
 
-    def _follow(
-        self, features: FrameFeatures, steps: Sequence[int], banks: Sequence[Sequence[Memory]]
-    ) -> dict[str, Any]:
-        """One step of objects whose banks have the same layout, as one batch: ``SAM2Base.track_step``."""
+    def _follow(self, features: FrameFeatures, banks: Sequence[tuple[int, Sequence[Memory]]]) -> list[ObjectResult]:
+        """One step of objects, each with its own number and what it remembers: ``SAM2Base.track_step``."""
         model, frame = self._model, self._frame(features, len(banks))
         vision, sizes = frame["current_vision_feats"], frame["feat_sizes"]
-        memory, memory_pos, pointer_tokens = remembered(model, self._memory_position, steps, banks)
-        attended = model.memory_attention(
-            curr=vision[-1:],
-            curr_pos=frame["current_vision_pos_embeds"],
-            memory=memory,
-            memory_pos=memory_pos,
-            num_obj_ptr_tokens=pointer_tokens,
-        )
-        finer = [level.expand(len(banks), -1, -1, -1) for level in features.maps[:-1]]
-        *_, low_res, high_res, pointers, scores = model._forward_sam_heads(
-            backbone_features=attended.permute(1, 2, 0).unflatten(-1, sizes[-1]),
-            high_res_features=finer or None,
-            multimask_output=model._use_multimask(is_init_cond_frame=False, point_inputs=None),
-        )
-        memory_features, _ = model._encode_new_memory(vision, sizes, high_res, scores, is_mask_from_pts=False)
-        return {
+        with self._autocast():
+            objects = [remembered(model, self._memory_position, *bank) for bank in banks]
+            attended = self._attend(vision[-1][:, :1], frame["current_vision_pos_embeds"][-1][:, :1], objects)
+            *_, low_res, high_res, pointers, scores = model._forward_sam_heads(
+                backbone_features=attended.transpose(1, 2).unflatten(-1, sizes[-1]),
+                high_res_features=[level.expand(len(banks), -1, -1, -1) for level in features.maps[:-1]] or None,
+                multimask_output=model._use_multimask(is_init_cond_frame=False, point_inputs=None),
+            )
+            memory_features, _ = model._encode_new_memory(vision, sizes, high_res, scores, is_mask_from_pts=False)
+        outputs = {
             "pred_masks": low_res,
             "object_score_logits": scores,
             "obj_ptr": pointers,
             "maskmem_features": memory_features,
         }
+        return self._results(features.hw, outputs, [step for step, _ in banks], conditioning=False)
 
     def _frame(self, features: FrameFeatures, objects: int) -> dict[str, Any]:
         """``track_step``'s arguments for a frame, as ``SAM2Base._prepare_backbone_features`` makes them.
@@ -320,12 +307,16 @@ def speed_up(model: SAM2Base, precision: str = "fp32") -> None:
     sam2_attention.speed_up(model)
 
 
-def _batches(layouts: Sequence[Layout]) -> Iterator[list[int]]:
-    """Which objects step together: indices of equal layouts."""
-    for shared in dict.fromkeys(layouts):
-        members = [index for index, other in enumerate(layouts) if other == shared]
-        for first in range(0, len(members), _BATCH_SIZE):
-            yield members[first : first + _BATCH_SIZE]
+def _number_of_points(prompt: VideoPrompt) -> int:
+    """Prompts of as many points can share a batch; a mask has none."""
+    return 0 if isinstance(prompt, MaskPrompt) else len(_clicks(prompt)[1])
+
+
+def _clicks(prompt: BoxPrompt | PointsPrompt) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """Points [P, 2] in pixels of the frame, and their labels [P]."""
+    if isinstance(prompt, BoxPrompt):
+        return prompt.xyxy.reshape(2, 2), _CORNER_LABELS
+    return prompt.points_xy, prompt.labels
 
 
 def _position(owner: torch.nn.Module, shape: tuple[int, ...], device: torch.device) -> Tensor:
