@@ -2,7 +2,8 @@
 
 SAM 2.1 of the real sizes with random weights. Every object has its full memory, 7 frames and 16 pointers, in which
 copies of the first frame's stand for later ones: what is timed is one more frame, as it goes on and on in a long video.
-A frame of N objects is N requests to the plain serverless tracker, of which a few are measured.
+A frame of N objects is N requests to the plain serverless tracker, of which the first object's is measured. It runs on
+the GPU if there is one, upstream then in bfloat16 too.
 """
 
 from collections.abc import Mapping
@@ -16,8 +17,10 @@ from benchmarks.tracker_scene import Masks
 from demo.metrics import mask_iou
 from promptable.models.cpu import keep_freed_memory
 
-_QUICK = (("sam2.1-tiny", (1, 5, 10, 20)),)
-_ALL = (*_QUICK, ("sam2.1-large", (1, 10)))
+_QUICK = ("sam2.1-tiny",)
+_ALL = (*_QUICK, "sam2.1-large")
+_COUNTS = (1, 5, 10, 20)
+_REPEATS = 3
 
 
 @dataclass(frozen=True)
@@ -32,21 +35,28 @@ class Frames:
 
 def run(quick: bool) -> None:
     """Measure model by model, each way in a process of its own; then a long track on the toy checkpoint."""
-    rows = [row for model, counts in (_QUICK if quick else _ALL) for row in _compared(model, counts)]
+    rows = [row for model in (_QUICK if quick else _ALL) for row in _compared(model)]
     report("tracker", [*rows, in_fresh_process(tracker_long.measure)])
 
 
-def _compared(model: str, counts: tuple[int, ...]) -> list[Row]:
-    video = in_fresh_process(_video, model, counts)
-    request_seconds, plain_bytes = in_fresh_process(_requests, model)
-    ours = in_fresh_process(_function, model, counts)
+def _compared(model: str) -> list[Row]:
+    video, ours = in_fresh_process(_video, model), in_fresh_process(_function, model)
+    requests = in_fresh_process(_requests, model)
     rows = []
-    for count in counts:
-        agreement = {"mask IoU": float(np.mean(list(map(mask_iou, video.masks[count], ours.masks[count]))))}
+    for count in _COUNTS:
+        agreement = {"mask IoU": _agreement(video.masks[count], ours.masks[count])}
         rows.append(Row(f"{model}, {count} objects, predictor", video.seconds[count], ours.seconds[count], agreement))
-    rows += [Row(f"{model}, {n} objects, requests", n * request_seconds, ours.seconds[n]) for n in counts]
-    sizes = {"plain state bytes": plain_bytes, "our state bytes": ours.state_bytes, "entry bytes": ours.memory_bytes}
-    return [*rows, _further_object(model, ours, sizes)]
+    for count in _COUNTS:
+        agreement = {"mask IoU": _agreement(requests.masks[1], ours.masks[count][:1])}
+        rows.append(
+            Row(f"{model}, {count} objects, requests", count * requests.seconds[1], ours.seconds[count], agreement)
+        )
+    sizes = {"plain state": requests.state_bytes, "our state": ours.state_bytes, "memory": ours.memory_bytes}
+    return [*rows, _further_object(model, ours, {f"{name} bytes": size for name, size in sizes.items()})]
+
+
+def _agreement(theirs: Masks, ours: Masks) -> float:
+    return float(np.mean([mask_iou(one, other) for one, other in zip(theirs, ours, strict=True)]))
 
 
 def _further_object(model: str, ours: Frames, sizes: Mapping[str, float]) -> Row:
@@ -55,35 +65,27 @@ def _further_object(model: str, ours: Frames, sizes: Mapping[str, float]) -> Row
     return Row(f"{model}, first object against a further one", ours.seconds[1], each, sizes)
 
 
-def _repeats(count: int) -> int:
-    """The first count, a single object, also warms up; many objects are an average in themselves."""
-    return 3 if count == 1 else 1
-
-
-def _video(model: str, counts: tuple[int, ...]) -> Frames:
+def _video(model: str) -> Frames:
     seconds, masks = {}, {}
     predictor = tracker_plain.predictor(model)
-    for count in counts:
+    for count in _COUNTS:
         state = tracker_plain.remembering(predictor, count)
-        seconds[count], masks[count] = timed(
-            lambda state=state: tracker_plain.next_frame(predictor, state), _repeats(count)
-        )
+        seconds[count], masks[count] = timed(lambda state=state: tracker_plain.next_frame(predictor, state), _REPEATS)
     return Frames(seconds, masks)
 
 
-def _requests(model: str) -> tuple[float, int]:
+def _requests(model: str) -> Frames:
     handler, body = tracker_plain.handler(model)
-    handler(body)
-    seconds, answer = timed(lambda: handler(body), repeats=3)
-    return seconds, len(answer)
+    seconds, answer = timed(lambda: handler(body), _REPEATS)
+    return Frames({1: seconds}, {1: tracker_scene.masks_of(answer)}, len(answer))
 
 
-def _function(model: str, counts: tuple[int, ...]) -> Frames:
+def _function(model: str) -> Frames:
     keep_freed_memory()
     seconds, masks = {}, {}
     function = tracker_scene.function(model)
-    for count in counts:
+    for count in _COUNTS:
         body = tracker_scene.continuing(function, count)
-        seconds[count], answer = timed(lambda body=body: function.answer(body), _repeats(count))
+        seconds[count], answer = timed(lambda body=body: function.answer(body), _REPEATS)
         masks[count] = tracker_scene.masks_of(answer)
     return Frames(seconds, masks, *tracker_scene.sizes(function))

@@ -22,6 +22,7 @@ from sam2.utils.transforms import SAM2Transforms
 
 from benchmarks import tracker_scene
 from benchmarks.tracker_scene import HW, LATEST, Masks
+from promptable.models import device
 from promptable.models.sam2_build import official_config
 from promptable.wire.masks import mask_to_rle
 
@@ -32,7 +33,8 @@ Record = dict[str, dict[int, dict[str, torch.Tensor]]]
 
 def predictor(name: str) -> SAM2VideoPredictor:
     """Upstream's predictor; its hole filling needs an extension that is not built."""
-    built = build_sam2_video_predictor(f"configs/sam2.1/{official_config(name).name}", device="cpu")
+    config = f"configs/sam2.1/{official_config(name).name}"
+    built: SAM2VideoPredictor = build_sam2_video_predictor(config, device=device.resolve("auto"))
     built.load_state_dict(tracker_scene.model(name).state_dict())
     built.fill_hole_area = 0
     return built
@@ -53,17 +55,18 @@ def remembering(predictor: SAM2VideoPredictor, count: int) -> Any:
 
 
 def next_frame(predictor: SAM2VideoPredictor, state: Any) -> Masks:
-    """One more frame."""
+    """One more frame, on a GPU in bfloat16 as upstream's README has it."""
     state["cached_features"].clear()
-    ((_, _, logits),) = predictor.propagate_in_video(state, start_frame_idx=_NEXT, max_frame_num_to_track=0)
-    return [mask.numpy() for mask in logits[:, 0] > 0]
+    with device.autocast(str(predictor.device), "auto"):
+        ((_, _, logits),) = predictor.propagate_in_video(state, start_frame_idx=_NEXT, max_frame_num_to_track=0)
+    return list((logits[:, 0] > 0).cpu().numpy())
 
 
-def handler(name: str) -> tuple[Callable[[bytes], bytes], bytes]:
+def handler(name: str) -> tuple[Callable[[bytes], str], bytes]:
     """A plain tracker's handler, and a request for one more frame of an object whose memory is full."""
-    model = tracker_scene.model(name)
+    model = tracker_scene.model(name).to(device.resolve("auto"))
     with torch.inference_mode():
-        prompt = torch.from_numpy(tracker_scene.discs(1)[0])[None, None].float()
+        prompt = torch.from_numpy(tracker_scene.discs(1)[0])[None, None].float().to(model.device)
         first = _step(model, tracker_scene.jpeg(0), 0, {}, F.interpolate(prompt, (model.image_size,) * 2))
     record: Record = {
         "cond_frame_outputs": {0: first},
@@ -75,23 +78,24 @@ def handler(name: str) -> tuple[Callable[[bytes], bytes], bytes]:
 
 
 @torch.inference_mode()
-def _answer(model: SAM2Base, body: bytes) -> bytes:
+def _answer(model: SAM2Base, body: bytes) -> str:
     request = json.loads(body)
-    record = _unpacked(request["states"][0])
+    record = _unpacked(request["states"][0], model.device)
     output = _step(model, base64.b64decode(request["image"]), _NEXT, record, None)
-    mask = (F.interpolate(output["pred_masks"], HW, mode="bilinear") > 0)[0, 0].numpy()
+    mask = (F.interpolate(output["pred_masks"], HW, mode="bilinear") > 0)[0, 0].cpu().numpy()
     recent = {**record["non_cond_frame_outputs"], _NEXT: output}
     record["non_cond_frame_outputs"] = {frame: recent[frame] for frame in list(recent)[1 - _POINTERS :]}
     shape = {"type": "mask", "points": mask_to_rle(mask) if mask.any() else []}
-    return json.dumps({"shapes": [shape], "states": [_packed(record)]}).encode()
+    return json.dumps({"shapes": [shape], "states": [_packed(record)]})
 
 
 def _step(model: SAM2Base, data: bytes, frame: int, record: Record, mask: torch.Tensor | None) -> dict[str, Any]:
-    pixels = SAM2Transforms(model.image_size, 0)(tracker_scene.picture(data))
-    _, features, positions, sizes = model._prepare_backbone_features(model.forward_image(pixels[None]))
-    output = model.track_step(
-        frame, frame == 0, features, positions, sizes, None, mask, record, num_frames=_NEXT + _POINTERS
-    )
+    pixels = SAM2Transforms(model.image_size, 0)(tracker_scene.picture(data)).to(model.device)
+    with device.autocast(str(model.device), "auto"):
+        _, features, positions, sizes = model._prepare_backbone_features(model.forward_image(pixels[None]))
+        output = model.track_step(
+            frame, frame == 0, features, positions, sizes, None, mask, record, num_frames=_NEXT + _POINTERS
+        )
     output["maskmem_features"] = output["maskmem_features"].bfloat16()
     names = ("maskmem_features", "maskmem_pos_enc", "pred_masks", "obj_ptr", "object_score_logits")
     return {name: output[name] for name in names}
@@ -109,11 +113,14 @@ def _packed(record: Record) -> Any:
     return {**frames, "maskmem_pos_enc": _array(constant)}
 
 
-def _unpacked(state: Any) -> Record:
-    constant = _tensor(state.pop("maskmem_pos_enc"))
+def _unpacked(state: Any, where: torch.device) -> Record:
+    constant = _tensor(state.pop("maskmem_pos_enc"), where)
     return {
         kind: {
-            int(frame): {**{name: _tensor(array) for name, array in output.items()}, "maskmem_pos_enc": [constant]}
+            int(frame): {
+                **{name: _tensor(array, where) for name, array in output.items()},
+                "maskmem_pos_enc": [constant],
+            }
             for frame, output in outputs.items()
         }
         for kind, outputs in state.items()
@@ -121,10 +128,10 @@ def _unpacked(state: Any) -> Record:
 
 
 def _array(tensor: torch.Tensor) -> dict[str, Any]:
-    array = tensor.float().numpy()
+    array = tensor.float().cpu().numpy()
     return {"shape": array.shape, "values": base64.b64encode(zlib.compress(array.tobytes())).decode()}
 
 
-def _tensor(array: dict[str, Any]) -> torch.Tensor:
+def _tensor(array: dict[str, Any], where: torch.device) -> torch.Tensor:
     values = np.frombuffer(zlib.decompress(base64.b64decode(array["values"])), np.float32)
-    return torch.from_numpy(values.reshape(array["shape"]).copy())
+    return torch.from_numpy(values.reshape(array["shape"]).copy()).to(where)

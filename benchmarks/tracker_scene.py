@@ -13,6 +13,7 @@ from PIL import Image
 from sam2.modeling.sam2_base import SAM2Base
 
 from benchmarks.click_models import random_model
+from promptable.models import device
 from promptable.models.sam2_video import MaskPrompt, VideoTracker, speed_up
 from promptable.serving.settings import TrackerSettings
 from promptable.serving.track_memory import TrackMemory
@@ -69,9 +70,9 @@ def discs(count: int) -> Masks:
 
 def function(name: str) -> Function:
     """The function as it is loaded, without a cache of image features."""
-    built = model(name)
-    speed_up(built)
-    tracker, store = VideoTracker(built, "0" * 16), InProcessStore(2**34)
+    built = model(name).to(device.resolve("auto"))
+    speed_up(built, "auto")
+    tracker, store = VideoTracker(built, "0" * 16, "auto"), InProcessStore(2**34)
     return Function(tracker, TrackMemory(tracker, store), Tracker(tracker, store, TrackerSettings(feature_cache_mb=0)))
 
 
@@ -93,9 +94,11 @@ def _state(tracker: VideoTracker, ids: list[str]) -> TrackState:
 
 
 def masks_of(answer: str) -> Masks:
-    """The masks that the function answers."""
+    """The masks that a tracker answers."""
     shapes = json.loads(answer)["shapes"]
-    return [np.zeros(HW, bool) if shape is None else rle_to_mask(shape["points"], HW) for shape in shapes]
+    return [
+        np.zeros(HW, bool) if not shape or not shape["points"] else rle_to_mask(shape["points"], HW) for shape in shapes
+    ]
 
 
 def sizes(function: Function) -> tuple[int, int]:
