@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from promptable.store import redis_cache
+from promptable.store import circuit_breaker
 from promptable.store.redis_cache import RedisCache
 from promptable.store.redis_connection import connect
 from tests.redis_server import RedisServer, running_redis
@@ -30,7 +30,7 @@ def test_without_redis_it_goes_on_with_one_warning(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [1000.0]
-    monkeypatch.setattr(redis_cache, "monotonic", lambda: now[0])
+    monkeypatch.setattr(circuit_breaker, "monotonic", lambda: now[0])
     with running_redis() as server, caplog.at_level(logging.WARNING):
         cache = _cache(server)
         server.stop()
@@ -43,3 +43,15 @@ def test_without_redis_it_goes_on_with_one_warning(
         now[0] += 31
         cache.put("a", b"value")
         assert cache.get("a") == b"value"
+
+
+def test_a_key_of_another_type_is_a_miss_and_the_others_are_found(caplog: pytest.LogCaptureFixture) -> None:
+    with running_redis() as server, caplog.at_level(logging.WARNING):
+        cache = _cache(server)
+        cache.put("b", b"value")
+        connect("127.0.0.1", server.port).rpush("test:a", "a list")
+        assert cache.get("a") is None
+        assert "Redis refused a command" in caplog.text
+        assert cache.get("b") == b"value"
+        cache.put("a", b"overwritten")
+        assert cache.get("a") == b"overwritten"

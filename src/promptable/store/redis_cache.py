@@ -1,32 +1,31 @@
 """What replicas need not compute twice, in a Redis: whatever is missing there is simply made again."""
 
 import logging
-from time import monotonic
 from typing import Any
 
 from redis import Redis, RedisError
 
-_log = logging.getLogger(__name__)
+from promptable.store.circuit_breaker import PAUSE_SECONDS, CircuitBreaker, means_away
 
-_AWAY_SECONDS = 30.0
+_log = logging.getLogger(__name__)
 
 
 class RedisCache:
     """Values under a prefix, each kept for ``lifetime_seconds`` after it was last written or read.
 
-    A failure of Redis is a warning, and then Redis is left alone for half a minute, so that not every caller waits for
-    it in vain.
+    A failure is a warning. Where Redis is away it is then left alone for half a minute; where it refused one command,
+    that value is as good as missing.
     """
 
     def __init__(self, client: Redis, prefix: str, lifetime_seconds: int) -> None:
         self._client = client
         self._prefix = prefix
         self._lifetime = lifetime_seconds
-        self._away_until = -_AWAY_SECONDS
+        self._breaker = CircuitBreaker()
 
     def get(self, key: str) -> bytes | None:
         """The value, or None where Redis has none or fails."""
-        if self._is_away():
+        if self._breaker.is_open:
             return None
         try:
             value: Any = self._client.getex(self._prefix + key, ex=self._lifetime)
@@ -37,16 +36,16 @@ class RedisCache:
 
     def put(self, key: str, value: bytes) -> None:
         """Keep a value; where Redis fails it is not kept."""
-        if self._is_away():
+        if self._breaker.is_open:
             return
         try:
             self._client.set(self._prefix + key, value, ex=self._lifetime)
         except RedisError as error:
             self._failed(error)
 
-    def _is_away(self) -> bool:
-        return monotonic() < self._away_until
-
     def _failed(self, error: RedisError) -> None:
-        _log.warning("Redis failed, this process goes on without it for %g seconds: %s", _AWAY_SECONDS, error)
-        self._away_until = monotonic() + _AWAY_SECONDS
+        if means_away(error):
+            self._breaker.trip()
+            _log.warning("Redis failed, this process goes on without it for %g seconds: %s", PAUSE_SECONDS, error)
+        else:
+            _log.warning("Redis refused a command, this process goes on without that value: %s", error)
