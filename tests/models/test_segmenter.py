@@ -67,18 +67,47 @@ def test_features_count_the_bytes_of_all_their_tensors() -> None:
     assert ImageFeatures((64, 48), tensors).nbytes == 4 * 4 * 64 + 2 * 10
 
 
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("in_scores", [True, False])
+def test_what_is_not_finite_is_no_answer(wrong: float, in_scores: bool) -> None:
+    logits, scores = torch.zeros(1, 3, 2, 2), torch.zeros(1, 3)
+    (scores if in_scores else logits)[0, 0] = wrong
+    with pytest.raises(FloatingPointError, match="the model answered NaN or Infinity"):
+        chosen_of(logits, scores)
+
+
+HW = (64, 48)
+LIKE = ImageFeatures((9, 9), (torch.zeros(1, 4, 8, 8), torch.zeros(10, dtype=torch.bfloat16)))
+GOOD = {"hw": torch.tensor(HW), "0": torch.randn(1, 4, 8, 8), "1": torch.randn(10).to(torch.bfloat16)}
+
+
 def test_features_come_back_from_their_bytes() -> None:
     tensors = (torch.randn(1, 4, 8, 8).transpose(2, 3), torch.randn(10).to(torch.bfloat16))
-    found = ImageFeatures.from_bytes(ImageFeatures((64, 48), tensors).to_bytes(), "cpu")
-    assert found.hw == (64, 48)
+    found = ImageFeatures.from_bytes(ImageFeatures(HW, tensors).to_bytes(), HW, LIKE)
+    assert found.hw == HW
     assert [tensor.dtype for tensor in found.tensors] == [torch.float32, torch.bfloat16]
     assert all(torch.equal(*pair) for pair in zip(found.tensors, tensors, strict=True))
 
 
-@pytest.mark.parametrize(
-    "data",
-    [b"", b"\x80\x04K\x07.", save({"0": torch.zeros(1)}), save({"hw": torch.tensor([1, 2]), "a": torch.ones(1)})],
-)
+FORGED = {
+    "nothing": b"",
+    "a pickle": b"\x80\x04K\x07.",
+    "cut short": save(GOOD)[:-1],
+    "no size": save({name: GOOD[name] for name in ("0", "1")}),
+    "another size": save(GOOD | {"hw": torch.tensor([48, 64])}),
+    "a size of three": save(GOOD | {"hw": torch.tensor([64, 48, 3])}),
+    "a size of one": save(GOOD | {"hw": torch.tensor(64)}),
+    "a tensor less": save({name: GOOD[name] for name in ("hw", "0")}),
+    "a tensor more": save(GOOD | {"2": torch.zeros(1)}),
+    "other names": save({"hw": GOOD["hw"], "0": GOOD["0"], "a": GOOD["1"].clone()}),
+    "another shape": save(GOOD | {"0": torch.zeros(1, 4, 4, 8)}),
+    "another type": save(GOOD | {"1": torch.zeros(10)}),
+    "NaN": save(GOOD | {"0": torch.full((1, 4, 8, 8), torch.nan)}),
+    "Infinity": save(GOOD | {"1": torch.full((10,), torch.inf, dtype=torch.bfloat16)}),
+}
+
+
+@pytest.mark.parametrize("data", FORGED.values(), ids=FORGED.keys())
 def test_bytes_of_anything_else_are_refused(data: bytes) -> None:
-    with pytest.raises(ValueError, match="features must be in the form that to_bytes writes"):
-        ImageFeatures.from_bytes(data, "cpu")
+    with pytest.raises(ValueError, match="features: expected"):
+        ImageFeatures.from_bytes(data, HW, LIKE)

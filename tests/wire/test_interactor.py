@@ -1,4 +1,5 @@
 import json
+from weakref import WeakSet
 
 import cv2
 import numpy as np
@@ -167,9 +168,31 @@ def test_nothing_found(masks):
     assert json.loads(encode(masks, (5, 5), AnswerForm.MASK)) == {"mask": [[0] * 5] * 5, "points": []}
 
 
-def test_a_nan_score_never_leaves():
-    with pytest.raises(ValueError, match="score: NaN in an answer"):
-        encode([ScoredMask(MASK, NAN)], MASK.shape, AnswerForm.SHAPES)
+@pytest.mark.parametrize("form", AnswerForm)
+@pytest.mark.parametrize("mask", [MASK, NOTHING], ids=["a mask", "an empty mask"])
+@pytest.mark.parametrize("score", [NAN, float("inf"), -float("inf")])
+def test_a_score_that_is_no_number_is_never_nothing_found(form, mask, score):
+    with pytest.raises(ValueError, match="score: NaN or Infinity in an answer"):
+        encode([ScoredMask(mask, score)], mask.shape, form)
+
+
+@pytest.mark.parametrize("form", AnswerForm)
+def test_masks_are_let_go_one_by_one(form):
+    alive = WeakSet()
+
+    class Tracked(np.ndarray):
+        """An array that a WeakSet can hold."""
+
+        __hash__ = object.__hash__
+
+    def made():
+        for _ in range(5):
+            assert len(alive) <= 1
+            mask = MASK.copy().view(Tracked)
+            alive.add(mask)
+            yield ScoredMask(mask, 0.5)
+
+    assert encode(made(), MASK.shape, form)
 
 
 def test_a_large_object_at_4k_is_a_small_answer():

@@ -4,6 +4,7 @@ Coordinates are continuous pixels of the original picture: pixel (row, column) c
 [column, column + 1) x [row, row + 1).
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -33,18 +34,44 @@ class ImageFeatures:
 
     def to_bytes(self) -> bytes:
         """In safetensors form, exact to the bit."""
-        named = {str(number): tensor.contiguous() for number, tensor in enumerate(self.tensors)}
-        return save({_HW: torch.tensor(self.hw), **named})
+        contiguous = [tensor.contiguous() for tensor in self.tensors]
+        return save({_HW: torch.tensor(self.hw), **_named(contiguous)})
 
     @classmethod
-    def from_bytes(cls, data: bytes, device: str) -> "ImageFeatures":
-        """Read what ``to_bytes`` wrote, onto a device. Raises ValueError for anything else."""
-        try:
-            named = load(data)
-            height, width = named.pop(_HW).tolist()
-            return cls((height, width), tuple(named[str(number)].to(device) for number in range(len(named))))
-        except (SafetensorError, KeyError, TypeError) as error:
-            raise ValueError(f"features must be in the form that to_bytes writes: {error!r}") from error
+    def from_bytes(cls, data: bytes, hw: tuple[int, int], like: "ImageFeatures") -> "ImageFeatures":
+        """Read what ``to_bytes`` wrote, onto the device of ``like``, which is another picture's from the same model.
+
+        Raises ValueError for anything else than finite features of a picture of ``hw``, in tensors of that form.
+        """
+        named = _loaded(data)
+        found_hw = named.pop(_HW, None)
+        if found_hw is None or found_hw.tolist() != list(hw):
+            raise ValueError(f"features: expected those of a picture of {list(hw)}, got {found_hw}")
+        if _form(named) != _form(_named(like.tensors)):
+            raise ValueError(f"features: expected {_form(_named(like.tensors))}, got {len(named)} tensors of another form")
+        if not all_finite(*named.values()):
+            raise ValueError("features: expected finite numbers, got NaN or Infinity")
+        return cls(hw, tuple(named[name].to(one.device) for name, one in _named(like.tensors).items()))
+
+
+def _named(tensors: Sequence[Tensor]) -> dict[str, Tensor]:
+    return {str(number): tensor for number, tensor in enumerate(tensors)}
+
+
+def _loaded(data: bytes) -> dict[str, Tensor]:
+    try:
+        return load(data)
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"features: expected safetensors, got {len(data)} bytes: {error!r}") from error
+
+
+def _form(named: Mapping[str, Tensor]) -> dict[str, str]:
+    return {name: f"{tensor.dtype} {list(tensor.shape)}" for name, tensor in named.items()}
+
+
+def all_finite(*tensors: Tensor) -> bool:
+    """Whether there is no NaN and no Infinity in them."""
+    return all(bool(tensor.isfinite().all()) for tensor in tensors)
 
 
 def _no_points() -> NDArray[np.float32]:
@@ -125,8 +152,11 @@ class Segmenter(Protocol):
 def chosen_of(low_res_logits: Tensor, scores: Tensor, extent: Extent = Extent.BEST) -> tuple[Tensor, Tensor]:
     """Of each object's C candidates, logits [N, C, h, w] and scores [N, C], the wanted: [N, 1, h, w] and [N].
 
-    Choosing before upscaling saves most of the work on a large picture.
+    Choosing before upscaling saves most of the work on a large picture. Raises FloatingPointError at NaN and Infinity,
+    which have no sense to choose from.
     """
+    if not all_finite(low_res_logits, scores):
+        raise FloatingPointError("the model answered NaN or Infinity: its weights are damaged, or the device is")
     objects = torch.arange(len(scores), device=scores.device)
     chosen = _choice(low_res_logits, scores, extent)
     return low_res_logits[objects, chosen].unsqueeze(1), scores[objects, chosen]

@@ -1,6 +1,6 @@
 """The interactor's request and answer, in the two forms that CVAT has read (2.62 and later, and before)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promptable.errors import BadRequestError
-from promptable.wire.answers import to_json
+from promptable.wire.answers import finite, to_json
 from promptable.wire.fields import as_list, as_pairs, as_xyxy, clipped_xyxy, expected, read_object
 from promptable.wire.images import EncodedImage, parse_image
 from promptable.wire.masks import Mask, mask_to_polygon, mask_to_rle
@@ -76,23 +76,33 @@ def parse(body: object) -> InteractorRequest:
     return request
 
 
-def encode(masks: Sequence[ScoredMask], hw: tuple[int, int], form: AnswerForm, tolerance: float = 0.0) -> str:
+def encode(masks: Iterable[ScoredMask], hw: tuple[int, int], form: AnswerForm, tolerance: float = 0.0) -> str:
     """The answer for a picture of ``hw`` (height, width); empty masks are nothing found.
 
-    ``SHAPES``: a shape per mask, its score in the attribute with ``spec_id`` 0. ``MASK``: all masks as one, full size,
-    with the outline of its largest part, which may leave it by ``tolerance`` pixels; no ``bounds``, which only CVAT
-    before 2.62 heeds. Raises ValueError at a NaN score.
+    Masks are taken one by one and none is kept, so an iterator that makes them needs memory for one. ``SHAPES``: a shape
+    per mask, its score in the attribute with ``spec_id`` 0. ``MASK``: all masks as one, full size, with the outline of
+    its largest part, which may leave it by ``tolerance`` pixels; no ``bounds``, which only CVAT before 2.62 heeds.
+    Raises ValueError at a score of NaN or Infinity, also that of an empty mask.
     """
+    found = _found(masks)
     if form is AnswerForm.SHAPES:
-        return to_json({"shapes": [_shape(found) for found in masks if found.mask.any()]})
-    whole = np.logical_or.reduce([np.zeros(hw, np.bool_), *(found.mask for found in masks)])
+        return to_json({"shapes": [_shape(each) for each in found]})
+    whole = np.zeros(hw, np.bool_)
+    for each in found:
+        whole |= each.mask
     points = np.reshape(mask_to_polygon(whole, tolerance) if whole.any() else [], (-1, 2))
     return to_json({"mask": whole.view(np.uint8), "points": points})
 
 
+def _found(masks: Iterable[ScoredMask]) -> Iterator[ScoredMask]:
+    """Those that are not empty, once the score of each is known to be a number."""
+    for each in masks:
+        finite("score", each.score)
+        if each.mask.any():
+            yield each
+
+
 def _shape(found: ScoredMask) -> dict[str, object]:
-    if np.isnan(found.score):
-        raise ValueError("score: NaN in an answer")
     score = min(max(found.score, 0.0), 1.0)
     return {
         "type": "mask",
