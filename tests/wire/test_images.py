@@ -1,6 +1,7 @@
 import struct
 import subprocess
 import sys
+import tracemalloc
 import warnings
 import zlib
 
@@ -8,8 +9,10 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.ImageFile import ImageFile
 
 from promptable.errors import BadRequestError
+from promptable.wire import pixels
 from promptable.wire.images import EncodedImage, parse_image
 from tests.wire.samples import IMAGE, PIXELS, base64_text, file_bytes
 
@@ -84,6 +87,69 @@ def test_16_bit_gray_is_stretched_over_its_real_range():
     expected = as_rgb(np.array([[0, 26], [51, 255]], np.uint8))  # (v - 1000) / 20 = 0, 25.5, 51, 255
     for data in (file_bytes(values, "PNG"), file_bytes(values, "TIFF"), file_bytes(values.astype(">u2"), "TIFF")):
         np.testing.assert_array_equal(decoded(data), expected)
+
+
+def as_one_formula(values):
+    """Gray levels by the rule as it is written, on all values at once."""
+    wide = values.astype(np.float64)
+    finite = wide[np.isfinite(wide)]
+    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
+    bounded = np.nan_to_num(wide, nan=low, posinf=high, neginf=low)
+    return np.rint((bounded - low) / ((high - low) or 1.0) * 255).astype(np.uint8)
+
+
+RANDOM = np.random.default_rng(0)
+DEEP = {
+    "all of 16 bits": np.arange(2**16, dtype=np.uint16).reshape(256, 256),
+    "a part of 16 bits": RANDOM.integers(1000, 40_123, (700, 800), np.uint16),
+    "one value": np.full((3, 4), 7, np.uint16),
+    "narrow 32 bits": RANDOM.integers(-40_000, 25_535, (700, 800), np.int32),
+    "wide 32 bits": RANDOM.integers(-(2**31), 2**31 - 1, (700, 800), np.int32),
+    "floats": np.where(RANDOM.random((700, 800)) < 0.1, np.nan, RANDOM.normal(0, 9, (700, 800))).astype(np.float32),
+}
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_deep_gray_is_stretched_by_one_formula(name):
+    expected = as_one_formula(DEEP[name])
+    np.testing.assert_array_equal(decoded(file_bytes(DEEP[name], "TIFF"))[..., 0], expected)
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.float32])
+def test_deep_gray_is_stretched_in_little_memory(kind):
+    values = RANDOM.integers(0, 60_000, (3000, 4000)).astype(kind)
+    image = EncodedImage(file_bytes(values, "TIFF"))
+    tracemalloc.start()
+    image.decode(max_megapixels=12)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10 * values.size, "a pixel has 4 bytes of value, once more while its range is sought, and 4 of levels"
+
+
+def test_a_lack_of_memory_is_not_the_files_fault(monkeypatch):
+    def fail(_):
+        raise MemoryError
+
+    monkeypatch.setattr(pixels, "_to_rgb", fail)
+    with pytest.raises(MemoryError):
+        decoded(LOSSLESS["png"])
+
+
+@pytest.mark.parametrize("name", LOSSLESS)
+def test_the_size_is_known_without_decoding(name, monkeypatch):
+    monkeypatch.setattr(ImageFile, "load", None)
+    image = EncodedImage(LOSSLESS[name])
+    assert image.hw(1) == PIXELS.shape[:2]
+    with pytest.raises(BadRequestError, match=r"image: expected at most 0\.0001 megapixels"):
+        image.hw(0.0001)
+    with pytest.raises(BadRequestError, match="image: expected a"):
+        EncodedImage(LOSSLESS[name][:9]).hw(1)
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_the_size_is_that_of_the_turned_tiff(orientation):
+    picture = EncodedImage(file_bytes(PIXELS, "TIFF", tiffinfo={0x0112: orientation}))
+    assert picture.hw(1) == picture.decode(1).shape[:2]
 
 
 def test_32_bit_integers_are_stretched_too():
@@ -191,7 +257,7 @@ def test_a_webp_bomb_is_refused():
 def test_pillows_own_limit_is_not_ours(form, monkeypatch):
     data = file_bytes(np.zeros((100, 200, 3), np.uint8), form)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 15_000)  # so Image.open would warn, and refuse twice as many
-    with warnings.catch_warnings(action="error"):
+    with warnings.catch_warnings(action="ignore" if form == "TIFF" else "error"):  # of a TIFF it warns all the same
         assert decoded(data).shape == (100, 200, 3)
 
 

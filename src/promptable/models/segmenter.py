@@ -48,7 +48,9 @@ class ImageFeatures:
         if found_hw is None or found_hw.tolist() != list(hw):
             raise ValueError(f"features: expected those of a picture of {list(hw)}, got {found_hw}")
         if _form(named) != _form(_named(like.tensors)):
-            raise ValueError(f"features: expected {_form(_named(like.tensors))}, got {len(named)} tensors of another form")
+            raise ValueError(
+                f"features: expected {_form(_named(like.tensors))}, got {len(named)} tensors of another form"
+            )
         if not all_finite(*named.values()):
             raise ValueError("features: expected finite numbers, got NaN or Infinity")
         return cls(hw, tuple(named[name].to(one.device) for name, one in _named(like.tensors).items()))

@@ -25,6 +25,10 @@ class EncodedImage:
         """The content's name, 32 hexadecimal digits: equal bytes have equal digests."""
         return hashlib.blake2b(self.data, digest_size=16).hexdigest()
 
+    def hw(self, max_megapixels: float) -> tuple[int, int]:
+        """Height and width by the file's header, without decoding; see ``pixels.hw`` for the errors."""
+        return pixels.hw(self.data, max_megapixels)
+
     def decode(self, max_megapixels: float) -> NDArray[np.uint8]:
         """The pixels, uint8 RGB [H, W, 3]; see ``pixels.decode`` for the rules and the errors."""
         return pixels.decode(self.data, max_megapixels)

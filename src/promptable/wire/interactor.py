@@ -79,10 +79,10 @@ def parse(body: object) -> InteractorRequest:
 def encode(masks: Iterable[ScoredMask], hw: tuple[int, int], form: AnswerForm, tolerance: float = 0.0) -> str:
     """The answer for a picture of ``hw`` (height, width); empty masks are nothing found.
 
-    Masks are taken one by one and none is kept, so an iterator that makes them needs memory for one. ``SHAPES``: a shape
-    per mask, its score in the attribute with ``spec_id`` 0. ``MASK``: all masks as one, full size, with the outline of
-    its largest part, which may leave it by ``tolerance`` pixels; no ``bounds``, which only CVAT before 2.62 heeds.
-    Raises ValueError at a score of NaN or Infinity, also that of an empty mask.
+    Masks are taken one by one and none is kept. ``SHAPES``: a shape per mask, its score in the attribute with
+    ``spec_id`` 0. ``MASK``: all masks as one, full size, with the outline of its largest part, which may leave it by
+    ``tolerance`` pixels; no ``bounds``, which only CVAT before 2.62 heeds. Raises ValueError at a score of NaN or
+    Infinity, also that of an empty mask.
     """
     found = _found(masks)
     if form is AnswerForm.SHAPES:

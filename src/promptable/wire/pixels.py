@@ -12,9 +12,8 @@ also equalizes 16-bit gray:
 """
 
 import struct
-import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 
@@ -44,6 +43,10 @@ _READERS: dict[bytes, type[ImageFile]] = {
     b"MM\0+": TiffImageFile,
 }
 
+# The gray levels that a picture is stretched by are looked up where it can have only so many different values.
+_MOST_ENTRIES = 2**16
+_PIECE = 2**18  # values that are stretched at a time
+
 # What Pillow's readers are known to raise on broken files.
 _BROKEN = (
     OSError,
@@ -53,11 +56,17 @@ _BROKEN = (
     LookupError,
     ArithmeticError,
     AttributeError,
-    MemoryError,
     DecompressionBombError,
     struct.error,
     zlib.error,
 )
+
+
+def hw(data: bytes, max_megapixels: float) -> tuple[int, int]:
+    """Height and width that the pixels will have, by the file's header. Raises BadRequestError as ``decode`` does."""
+    with _refusing_broken_files():
+        picture = _opened(data, max_megapixels)
+        return picture.height, picture.width
 
 
 def decode(data: bytes, max_megapixels: float) -> NDArray[np.uint8]:
@@ -66,12 +75,16 @@ def decode(data: bytes, max_megapixels: float) -> NDArray[np.uint8]:
     Raises BadRequestError, naming ``image``, when the file is of another format, is broken or truncated, or has more
     than ``max_megapixels`` million pixels by its header, which is checked before anything is decoded.
     """
-    reader = _reader_for(data)
-    with warnings.catch_warnings(action="ignore"), _refusing_broken_files():
-        picture = reader(BytesIO(data))
-        _check_size(picture, max_megapixels)
+    with _refusing_broken_files():
+        picture = _opened(data, max_megapixels)
         picture.load()
         return _to_rgb(picture)
+
+
+def _opened(data: bytes, max_megapixels: float) -> ImageFile:
+    picture = _reader_for(data)(BytesIO(data))
+    _check_size(picture, max_megapixels)
+    return picture
 
 
 def _reader_for(data: bytes) -> type[ImageFile]:
@@ -110,9 +123,31 @@ def _gray_to_rgb(gray: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _stretched(values: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """The finite range of ``values`` [H, W] stretched to 0..255."""
-    wide = values.astype(np.float64)
-    finite = wide[np.isfinite(wide)]
-    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
-    bounded = np.nan_to_num(wide, nan=low, posinf=high, neginf=low)
-    return np.rint((bounded - low) / ((high - low) or 1.0) * 255).astype(np.uint8)
+    """The finite range of ``values`` [H, W] stretched to 0..255, piece by piece, so that copies stay small."""
+    low, high = _finite_range(values)
+    scale = _table(low, high) if values.dtype.kind in "iu" and high - low < _MOST_ENTRIES else _formula(low, high)
+    flat, stretched = values.ravel(), np.empty(values.size, np.uint8)
+    for start in range(0, values.size, _PIECE):
+        stretched[start : start + _PIECE] = scale(flat[start : start + _PIECE])
+    return stretched.reshape(values.shape)
+
+
+def _finite_range(values: NDArray[np.generic]) -> tuple[float, float]:
+    finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
+    return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+
+
+def _formula(low: float, high: float) -> Callable[[NDArray[np.generic]], NDArray[np.uint8]]:
+    """From values to gray levels."""
+
+    def scale(values: NDArray[np.generic]) -> NDArray[np.uint8]:
+        bounded = np.nan_to_num(values.astype(np.float64), nan=low, posinf=high, neginf=low)
+        return np.rint((bounded - low) / ((high - low) or 1.0) * 255).astype(np.uint8)
+
+    return scale
+
+
+def _table(low: float, high: float) -> Callable[[NDArray[np.generic]], NDArray[np.uint8]]:
+    """The formula for integers, worked out once for each value that there can be."""
+    levels = _formula(low, high)(np.arange(low, high + 1))
+    return lambda values: levels[values.astype(np.int64) - int(low)]
