@@ -18,11 +18,11 @@ from segment_anything.utils.transforms import ResizeLongestSide
 from torch import Tensor, nn
 
 from promptable.errors import BadRequestError
+from promptable.models.base_segmenter import BaseSegmenter, Embeddings
 from promptable.models.checkpoints import load_state_dict, locate
 from promptable.models.device import autocast
-from promptable.models.extent import Extent
 from promptable.models.sam_encoder import speed_up
-from promptable.models.segmenter import ImageFeatures, Prediction, Prompt, check_boxes, check_logits, chosen_of
+from promptable.models.segmenter import ImageFeatures, Prediction, Prompt
 
 _PIXEL_MEAN = [123.675, 116.28, 103.53]
 _PIXEL_STD = [58.395, 57.12, 57.375]
@@ -132,75 +132,45 @@ def load(model: str, weights_dir: Path, device: str, precision: str = "fp32") ->
     return SamSegmenter(sam, precision)
 
 
-class SamSegmenter:
-    """A ``Segmenter`` over a SAM in evaluation mode. It keeps nothing of a picture, so threads may share it.
-
-    ``precision`` is that of the image encoder (``device.autocast``); the rest is quick and always float32.
-    """
+class SamSegmenter(BaseSegmenter):
+    """SAM as a ``Segmenter``. A picture's features are one tensor, [1, C, h, w]."""
 
     def __init__(self, sam: Sam, precision: str = "fp32") -> None:
+        super().__init__(sam.prompt_encoder, sam.device, precision)
         self._sam = sam
-        self._precision = precision
         self._transform = ResizeLongestSide(sam.image_encoder.img_size)
 
-    @torch.inference_mode()
-    def encode_image(self, image: NDArray[np.uint8]) -> ImageFeatures:
-        """Encode a picture, uint8 RGB [H, W, 3], resized as ``SamPredictor.set_image`` does. One tensor: [1, C, h, w].
-
-        Raises BadRequestError for a picture so narrow that nothing of it would be left.
-        """
+    def _encode(self, image: NDArray[np.uint8]) -> tuple[Tensor, ...]:
+        """The picture is resized as ``SamPredictor.set_image`` does; one that would vanish raises BadRequestError."""
         hw = (image.shape[0], image.shape[1])
         if 0 in self._input_hw(hw):
             raise BadRequestError(f"image: too narrow for the model, {hw[1]} x {hw[0]} pixels")
-        resized = torch.from_numpy(self._transform.apply_image(image)).to(self._sam.device)
+        resized = torch.from_numpy(self._transform.apply_image(image)).to(self._device)
         pixels = self._sam.preprocess(resized.permute(2, 0, 1).contiguous()[None])
-        with autocast(str(self._sam.device), self._precision):
-            return ImageFeatures(hw, (self._sam.image_encoder(pixels),))
+        with autocast(str(self._device), self._precision):
+            return (self._sam.image_encoder(pixels),)
 
-    @torch.inference_mode()
-    def predict(self, features: ImageFeatures, prompt: Prompt, extent: Extent = Extent.BEST) -> Prediction:
-        """The mask of the object that the prompt points at, as ``SamPredictor.predict`` would give it.
+    def _embed(self, prompt: Prompt, hw: tuple[int, int]) -> Embeddings:
+        box = None if prompt.box_xyxy is None else self._boxes(prompt.box_xyxy, hw)
+        embeddings: Embeddings = self._prompt_encoder(self._points(prompt, hw), box, self._logits(prompt))
+        return embeddings
 
-        One lone point asks with ``multimask_output`` and takes the mask that ``extent`` says, by default the one of
-        highest score; all else asks for one mask.
-        """
-        sparse, dense = self._sam.prompt_encoder(
-            self._points(prompt, features.hw),
-            None if prompt.box_xyxy is None else self._boxes(prompt.box_xyxy, features.hw),
-            self._logits(prompt),
-        )
-        return self._decode(features, sparse, dense, prompt.is_ambiguous, extent)[0]
+    def _embed_boxes(self, boxes_xyxy: NDArray[np.float32], hw: tuple[int, int]) -> Embeddings:
+        embeddings: Embeddings = self._prompt_encoder(None, self._boxes(boxes_xyxy, hw), None)
+        return embeddings
 
-    @torch.inference_mode()
-    def predict_boxes(self, features: ImageFeatures, boxes_xyxy: NDArray[np.float32]) -> list[Prediction]:
-        """One mask for each box, float32 [N, 4], all in one decoding; equals ``predict`` box by box."""
-        check_boxes(boxes_xyxy)
-        if not len(boxes_xyxy):
-            return []
-        sparse, dense = self._sam.prompt_encoder(None, self._boxes(boxes_xyxy, features.hw), None)
-        return self._decode(features, sparse, dense)
-
-    def _decode(
-        self,
-        features: ImageFeatures,
-        sparse: Tensor,
-        dense: Tensor,
-        multimask: bool = False,
-        extent: Extent = Extent.BEST,
-    ) -> list[Prediction]:
+    def _decode(self, features: ImageFeatures, embeddings: Embeddings, multimask: bool) -> tuple[Tensor, Tensor]:
         (embedding,) = features.tensors
-        low_res, scores = self._sam.mask_decoder(
+        candidates: tuple[Tensor, Tensor] = self._sam.mask_decoder(
             image_embeddings=embedding.float(),
-            image_pe=self._sam.prompt_encoder.get_dense_pe(),
-            sparse_prompt_embeddings=sparse,
-            dense_prompt_embeddings=dense,
+            image_pe=self._prompt_encoder.get_dense_pe(),
+            sparse_prompt_embeddings=embeddings[0],
+            dense_prompt_embeddings=embeddings[1],
             multimask_output=multimask,
         )
-        low_res, scores = chosen_of(low_res, scores, extent)
-        return [self._prediction(*chosen, features.hw) for chosen in zip(low_res, scores, strict=True)]
+        return candidates
 
     def _prediction(self, low_res: Tensor, score: Tensor, hw: tuple[int, int]) -> Prediction:
-        """Masks are upscaled one by one, so that many boxes on a large picture stay within memory."""
         logits = self._sam.postprocess_masks(low_res[None], self._input_hw(hw), hw)
         mask = logits[0, 0] > self._sam.mask_threshold
         return Prediction(mask.cpu().numpy(), float(score), low_res[0].cpu().numpy())
@@ -214,16 +184,7 @@ class SamSegmenter:
     def _boxes(self, boxes_xyxy: NDArray[np.float32], hw: tuple[int, int]) -> Tensor:
         return self._tensor(self._transform.apply_boxes(boxes_xyxy, hw), torch.float32)
 
-    def _logits(self, prompt: Prompt) -> Tensor | None:
-        if prompt.low_res_logits is None:
-            return None
-        check_logits(prompt.low_res_logits, self._sam.prompt_encoder.mask_input_size)
-        return self._tensor(prompt.low_res_logits[None, None], torch.float32)
-
     def _input_hw(self, hw: tuple[int, int]) -> tuple[int, int]:
         """Size of the resized picture before padding."""
         height, width = self._transform.get_preprocess_shape(*hw, self._transform.target_length)
         return height, width
-
-    def _tensor(self, values: NDArray[np.generic], dtype: torch.dtype) -> Tensor:
-        return torch.as_tensor(values, dtype=dtype, device=self._sam.device)
