@@ -29,7 +29,6 @@ from promptable.models.extent import Extent
 from promptable.models.segmenter import ImageFeatures, Prediction, Prompt, Segmenter
 from promptable.serving.interactor import Interactor
 from promptable.serving.settings import InteractorSettings
-from promptable.serving.shared_features import SharedFeatures
 
 _QUICK = (("vit_b", "1080p"), ("sam2.1-tiny", "1080p"))
 _ALL = (*_QUICK, ("vit_b", "4K"), ("sam2.1-tiny", "4K"), ("vit_h", "1080p"), ("sam2.1-large", "1080p"))
@@ -99,7 +98,7 @@ def _ours(model: str, size: str) -> Clicks:
     """The function, warm as it is after ``init_context``."""
     keep_freed_memory()
     segmenter = _Recording(ours(random_model(model).to(device.resolve("auto")), "auto"))
-    function = Interactor(segmenter, InteractorSettings(), SharedFeatures(None, "cpu"))
+    function = Interactor(segmenter, InteractorSettings())
     warm = "4K" if size == "1080p" else "1080p"
     function(body(warm, *_FIRST))
     first, _ = _quickest(function, [body(size, *_FIRST, seed=1), body(size, *_FIRST)])

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from demo.client import encode_png
+from demo.interact import deepest
 from promptable.wire.masks import mask_to_polygon, mask_to_rle
 from tests.toy.scenes import Scene, scene, video
 
@@ -23,7 +24,7 @@ def good_request(function: str, image: NDArray[np.uint8] = SCENE.image) -> dict[
 
 _REST: Mapping[str, Mapping[str, Any]] = {
     "detector": {"threshold": 0.3},
-    "interactor": {"pos_points": [[96.0, 96.0]], "neg_points": [], "obj_bbox": []},
+    "interactor": {"pos_points": [deepest(SCENE.objects[-1].mask)], "neg_points": [], "obj_bbox": []},
     "tracker": {"shapes": [{"type": "rectangle", "points": [60, 60, 130, 130]}], "states": []},
 }
 

@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from threading import Barrier
+from threading import Semaphore
 
 import pytest
 
@@ -42,21 +42,34 @@ def test_a_failing_encoding_is_not_kept() -> None:
     assert cache.get("a", lambda: Features("a")).name == "a"
 
 
+class CountedCache(FeatureCache[Features]):
+    """A cache that releases ``missed`` whenever a look-up finds nothing."""
+
+    def __init__(self, capacity_bytes: int) -> None:
+        super().__init__(capacity_bytes)
+        self.missed = Semaphore(0)
+
+    def _found(self, digest: str) -> Features | None:
+        found = super()._found(digest)
+        if found is None:
+            self.missed.release()
+        return found
+
+
 def test_parallel_requests_for_a_new_picture_encode_it_once() -> None:
-    cache: FeatureCache[Features] = FeatureCache(100)
+    """The encoding takes until every request has looked in vain."""
+    cache = CountedCache(100)
     encoded: list[str] = []
-    together = Barrier(8)
 
     def encode() -> Features:
         encoded.append("a")
+        if len(encoded) == 1:
+            for _ in range(8 + 1):  # the one that encodes has looked twice
+                assert cache.missed.acquire(timeout=10)
         return Features("a")
 
-    def request(_: int) -> Features:
-        together.wait()
-        return cache.get("a", encode)
-
     with ThreadPoolExecutor(8) as pool:
-        results = list(pool.map(request, range(8)))
+        results = list(pool.map(lambda _: cache.get("a", encode), range(8)))
     assert encoded == ["a"]
     assert all(result is results[0] for result in results)
 

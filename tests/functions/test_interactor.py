@@ -4,13 +4,17 @@ import base64
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
 import numpy as np
 import pytest
+import torch
 
 from demo.client import encode_png
 from demo.interact import deepest
 from demo.metrics import mask_iou
+from promptable.models.sam import SamSegmenter
+from promptable.models.segmenter import Prediction
 from promptable.wire.clean import Cleaning
 from promptable.wire.masks import polygon_to_mask, rle_to_mask
 from tests.functions.conftest import TOY, Function
@@ -92,6 +96,35 @@ def test_sam_2_can_stand_in_for_sam() -> None:
     sam2 = Function("sam-interactor", {"PROMPTABLE_MODEL": str(TOY / "sam2")})
     (mask,) = _masks(sam2, obj_bbox=np.reshape(FRONT.xyxy, (2, 2)).tolist())
     assert mask_iou(mask, FRONT.mask) > 0.7
+
+
+@pytest.mark.parametrize("form", ["shapes", "mask"])
+def test_many_boxes_hold_one_mask_at_a_time(monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    """At 8K a mask is 33 MB, and a request may have a hundred boxes."""
+    masks: list[ref[Any]] = []
+    predict = SamSegmenter.predict
+
+    def watched(*arguments: Any) -> Prediction:
+        assert sum(mask() is not None for mask in masks) <= 1
+        found = predict(*arguments)
+        masks.append(ref(found.mask))
+        return found
+
+    function = Function("sam-interactor", {"PROMPTABLE_MODEL": str(TOY / "sam"), "PROMPTABLE_ANSWER_FORM": form})
+    monkeypatch.setattr(SamSegmenter, "predict", watched)
+    function.answer(_body(obj_bbox=[corner for x in range(9) for corner in ([10 * x, 5], [10 * x + 60, 90])]))
+    assert len(masks) == 9
+
+
+@pytest.mark.parametrize("model", ["sam", "sam2"])
+def test_a_model_that_answers_nan_is_a_failure_and_not_remembered(monkeypatch: pytest.MonkeyPatch, model: str) -> None:
+    function = Function("sam-interactor", {"PROMPTABLE_MODEL": str(TOY / model)})
+    body = _body(pos_points=[deepest(FRONT.mask)])
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.nn.LayerNorm, "forward", lambda _, features: features * torch.nan)
+        assert function.post(body).status_code == 500
+    assert "NaN or Infinity" in function.log.getvalue()
+    assert function.answer(body)["shapes"], "the next time all is well"
 
 
 def test_the_default_model_suits_the_device(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from promptable.models.sam import SamConfig, SamSegmenter, build
 from promptable.serving import refinement
 from promptable.serving.interactor import Interactor
 from promptable.serving.settings import InteractorSettings
-from promptable.serving.shared_features import SharedFeatures
 
 REQUESTS = 2000
 WARM = 500
@@ -51,7 +50,7 @@ def _grown_mb() -> float:
     """How much the process grows over 2,000 requests with full caches, a new picture after every 20th."""
     refinement._CAPACITY_BYTES = 2**20
     settings = InteractorSettings(feature_cache_mb=1)
-    function = Interactor(SamSegmenter(build(TINY)), settings, SharedFeatures(None, "cpu"))
+    function = Interactor(SamSegmenter(build(TINY)), settings)
     random, warm = Random(0), 0.0
     for number in range(REQUESTS):
         if number % CLICKS_A_PICTURE == 0:

@@ -1,21 +1,29 @@
 """functions/sam-interactor: clicks and boxes on a picture become masks."""
 
-import numpy as np
+from collections.abc import Iterator, Sequence
+
+from redis import Redis
 
 from promptable.defaults import AUTO, sam2_model
 from promptable.models import device, segmenters
+from promptable.models.checkpoints import fingerprint, locate
 from promptable.models.cpu import keep_freed_memory
 from promptable.models.segmenter import ImageFeatures, Prediction, Prompt, Segmenter
 from promptable.serving.feature_cache import FeatureCache
 from promptable.serving.prompts import prompts_of
 from promptable.serving.refinement import Refinement
 from promptable.serving.settings import InteractorSettings, read
-from promptable.serving.shared_features import SharedFeatures, shared_features
+from promptable.serving.shared_answers import SharedAnswers
+from promptable.serving.shared_features import SharedFeatures
+from promptable.serving.shared_redis import shared_redis
+from promptable.serving.warm_up import warm_up
+from promptable.store.redis_cache import RedisCache
 from promptable.wire import interactor as wire
 from promptable.wire.clean import Cleaning
 from promptable.wire.images import EncodedImage
 
-_WARM_HW = (720, 1280)
+_FORM = 1  # of what is shared; another one when what it means changes
+_LIFETIME_SECONDS = 3600  # a picture that nobody has clicked into for an hour is done
 
 
 def load_interactor() -> "Interactor":
@@ -26,26 +34,38 @@ def load_interactor() -> "Interactor":
         keep_freed_memory()
     model = sam2_model(where) if settings.model == AUTO else settings.model
     segmenter = segmenters.load(model, settings.weights_dir, where, settings.precision)
-    _warm_up(segmenter)
-    return Interactor(segmenter, settings, shared_features(model, settings.weights_dir, where, settings.precision))
+    features, logits = warm_up(segmenter)
+    redis = shared_redis()
+    if redis is None:
+        return Interactor(segmenter, settings)
+    encoded, answered = _caches(redis, settings, model, where)
+    return Interactor(segmenter, settings, SharedFeatures(encoded, features), SharedAnswers(answered, logits.shape))
 
 
-def _warm_up(segmenter: Segmenter) -> None:
-    """One inference on a gray picture, so that the first click is not the slow one."""
-    gray = np.full((*_WARM_HW, 3), 128, np.uint8)
-    click = Prompt(np.array([[_WARM_HW[1] / 2, _WARM_HW[0] / 2]], np.float32), np.ones(1, np.int32))
-    segmenter.predict(segmenter.encode_image(gray), click)
+def _caches(redis: Redis, settings: InteractorSettings, model: str, where: str) -> tuple[RedisCache, RedisCache]:
+    """For features and for answers, among replicas of the same weights, precision and kind of device."""
+    weights = fingerprint(locate(model, settings.weights_dir).weights)
+    encoder = f"{_FORM}:{weights}:{settings.precision}:{where.partition(':')[0]}"
+    prefixes = (f"promptable:features:{encoder}:", f"promptable:answers:{encoder}:{settings.click_means}:")
+    features, answers = (RedisCache(redis, prefix, _LIFETIME_SECONDS) for prefix in prefixes)
+    return features, answers
 
 
 class Interactor:
     """Answers interactor requests: one mask per box, or one for all the points."""
 
-    def __init__(self, segmenter: Segmenter, settings: InteractorSettings, shared: SharedFeatures) -> None:
+    def __init__(
+        self,
+        segmenter: Segmenter,
+        settings: InteractorSettings,
+        shared_features: SharedFeatures | None = None,
+        shared_answers: SharedAnswers | None = None,
+    ) -> None:
         self._segmenter = segmenter
         self._settings = settings
-        self._shared = shared
+        self._shared = shared_features
         self._features: FeatureCache[ImageFeatures] = FeatureCache(settings.feature_cache_mb * 2**20)
-        self._refinement = Refinement()
+        self._refinement = Refinement(shared_answers)
         self._cleaning = Cleaning(
             settings.fill_holes, settings.remove_specks, settings.largest_part_only, settings.smooth_edges
         )
@@ -53,20 +73,29 @@ class Interactor:
     def __call__(self, body: object) -> str:
         """Request body -> answer JSON. Raises BadRequestError."""
         request = wire.parse(body)
-        features = self._encode(request.image)
-        prompts = prompts_of(request.inside(features.hw))
-        predictions = [self._predict(request.image.digest, features, prompt) for prompt in prompts]
-        masks = [wire.ScoredMask(self._cleaning.apply(found.mask), found.score) for found in predictions]
-        return wire.encode(masks, features.hw, self._settings.answer_form, self._settings.polygon_tolerance)
+        hw = request.image.hw(self._settings.max_megapixels)
+        prompts = prompts_of(request.inside(hw))
+        features = self._encode(request.image, hw)
+        masks = self._masks(request.image.digest, features, prompts)
+        return wire.encode(masks, hw, self._settings.answer_form, self._settings.polygon_tolerance)
 
-    def _encode(self, image: EncodedImage) -> ImageFeatures:
+    def _encode(self, image: EncodedImage, hw: tuple[int, int]) -> ImageFeatures:
         def encode() -> ImageFeatures:
             return self._segmenter.encode_image(image.decode(self._settings.max_megapixels))
 
-        return self._features.get(image.digest, lambda: self._shared.get(image.digest, encode))
+        def find() -> ImageFeatures:
+            return encode() if self._shared is None else self._shared.get(image.digest, hw, encode)
+
+        return self._features.get(image.digest, find)
+
+    def _masks(self, digest: str, features: ImageFeatures, prompts: Sequence[Prompt]) -> Iterator[wire.ScoredMask]:
+        """One by one, so that no more than one mask of the picture's size is there at a time."""
+        for prompt in prompts:
+            found = self._predict(digest, features, prompt)
+            yield wire.ScoredMask(self._cleaning.apply(found.mask), found.score)
 
     def _predict(self, digest: str, features: ImageFeatures, prompt: Prompt) -> Prediction:
         continued = self._refinement.continued(digest, prompt)
         prediction = self._segmenter.predict(features, continued, self._settings.click_means)
-        self._refinement.remember(digest, prompt, prediction.low_res_logits)
+        self._refinement.remember(digest, continued, prediction.low_res_logits)
         return prediction
