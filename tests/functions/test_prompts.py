@@ -1,6 +1,7 @@
 """Which point belongs to which box."""
 
 import numpy as np
+import pytest
 
 from promptable.serving.prompts import prompts_of
 from promptable.wire.images import EncodedImage
@@ -37,6 +38,15 @@ def test_a_point_in_no_box_goes_to_the_nearest() -> None:
     assert right.points_xy.tolist() == [[11.5, 5]]
 
 
-def test_a_point_in_two_boxes_goes_to_the_first() -> None:
-    first, second = prompts_of(_request([[5, 5]], [], [[0, 0, 10, 10], [0, 0, 20, 20]]))
+@pytest.mark.parametrize("order", [[0, 1], [1, 0]], ids=["the smaller first", "the larger first"])
+def test_a_point_in_nested_boxes_goes_to_the_smallest(order: list[int]) -> None:
+    boxes = np.array([[0, 0, 10, 10], [0, 0, 20, 20]])
+    prompts = prompts_of(_request([[5, 5], [15, 15]], [[6, 6]], boxes[order].tolist()))
+    smaller, larger = (prompts[order.index(number)] for number in (0, 1))
+    assert smaller.points_xy.tolist() == [[5, 5], [6, 6]]
+    assert larger.points_xy.tolist() == [[15, 15]]
+
+
+def test_of_equal_boxes_the_first_gets_the_point() -> None:
+    first, second = prompts_of(_request([[5, 5]], [], [[0, 0, 10, 10], [0, 0, 10, 10]]))
     assert (len(first.points_xy), len(second.points_xy)) == (1, 0)

@@ -8,7 +8,7 @@ from promptable.wire.interactor import InteractorRequest
 
 
 def prompts_of(request: InteractorRequest) -> list[Prompt]:
-    """One prompt per box, each with the points that lie nearest to it; without a box, one prompt of all points."""
+    """One prompt per box, each with the points that it holds or is nearest to; without a box, one of all points."""
     points = np.concatenate([request.positive_xy, request.negative_xy])
     labels = np.repeat([1, 0], [len(request.positive_xy), len(request.negative_xy)]).astype(np.int32)
     if not len(request.boxes_xyxy):
@@ -18,8 +18,10 @@ def prompts_of(request: InteractorRequest) -> list[Prompt]:
 
 
 def _nearest_box(points_xy: NDArray[np.float32], boxes_xyxy: NDArray[np.float32]) -> NDArray[np.intp]:
-    """For each point [N, 2] the number of the box [K, 4] that holds it, or else is nearest; the first of several."""
+    """For each point [N, 2] the number of the box [K, 4] that holds it, or else is nearest; the smallest of several."""
     low, high = boxes_xyxy[:, :2], boxes_xyxy[:, 2:]
     outside = np.maximum(low - points_xy[:, None], 0) + np.maximum(points_xy[:, None] - high, 0)
-    nearest: NDArray[np.intp] = np.linalg.norm(outside, axis=2).argmin(axis=1)
+    distances = np.linalg.norm(outside, axis=2)
+    is_nearest = distances == distances.min(1, keepdims=True)
+    nearest: NDArray[np.intp] = np.where(is_nearest, (high - low).prod(1), np.inf).argmin(1)
     return nearest
