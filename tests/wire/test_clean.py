@@ -1,5 +1,9 @@
+import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from promptable.wire.clean import Cleaning
 from tests.wire.samples import mask_of
@@ -100,3 +104,32 @@ def test_an_empty_mask_stays_empty_and_a_full_one_full(cleaning):
     assert not cleaning.apply(empty).any()
     assert cleaning.apply(~empty).all()
     assert cleaning.apply(mask_of("#")).all()
+
+
+def masks():
+    """Random masks of every density inside a larger picture, at its borders too."""
+    inner = arrays(np.bool_, st.tuples(st.integers(1, 24), st.integers(1, 24)))
+    margins = st.tuples(*[st.integers(0, 6)] * 4)
+    return st.builds(lambda mask, edges: np.pad(mask, (edges[:2], edges[2:])), inner, margins)
+
+
+CLEANINGS = st.builds(
+    Cleaning, st.integers(0, 9), st.integers(0, 9), st.booleans(), st.sampled_from([0.0, 0.5, 1.0, 2.5, 9.0])
+)
+
+
+@given(masks(), CLEANINGS)
+@settings(max_examples=500)
+def test_only_the_masks_box_is_looked_at_and_the_whole_picture_would_give_the_same(mask, cleaning):
+    whole = cleaning._apply(mask) if mask.any() else mask
+    np.testing.assert_array_equal(cleaning.apply(mask), whole)
+
+
+def test_a_wide_blur_at_the_pictures_border_is_the_same_too():
+    for seed in range(20):
+        random = np.random.default_rng(seed)
+        mask = np.zeros((150, 170), bool)
+        top, left = random.integers(0, 90, 2)
+        mask[top : top + 60, left : left + 80] = cv2.resize(random.random((7, 9)), (80, 60)) > 0.4
+        cleaning = Cleaning(20, 20, False, random.uniform(1, 40))
+        np.testing.assert_array_equal(cleaning.apply(mask), cleaning._apply(mask))
