@@ -1,4 +1,4 @@
-"""Requests as CVAT's editor sends them: a photo-like picture as JPEG, and one click."""
+"""Requests as CVAT's editor sends them: a photo-like picture as JPEG, and clicks."""
 
 import base64
 import json
@@ -23,9 +23,9 @@ def jpeg(size: str, seed: int = 0) -> bytes:
     return buffer.getvalue()
 
 
-def body(size: str, x: float, y: float, seed: int = 0) -> bytes:
-    """One click at these parts of the width and height of the picture of this seed."""
+def body(size: str, *clicks: tuple[float, float], seed: int = 0) -> bytes:
+    """Positive clicks at these parts of the width and height of the picture of this seed."""
     height, width = SIZES[size]
     image = base64.b64encode(jpeg(size, seed)).decode()
-    clicks = {"pos_points": [[x * width, y * height]], "neg_points": [], "obj_bbox": []}
-    return json.dumps({"image": image} | clicks).encode()
+    points = [[x * width, y * height] for x, y in clicks]
+    return json.dumps({"image": image, "pos_points": points, "neg_points": [], "obj_bbox": []}).encode()

@@ -1,4 +1,8 @@
-"""A click on a picture: the function against decode, ``set_image``, ``predict`` and a full-mask JSON at every click.
+"""Clicks on a picture: the function against decode, ``set_image``, ``predict`` and a full-mask JSON at every click.
+
+Both ways answer the same requests: a first click on each of three new pictures, then on the last of them one click
+more each time, three times. Upstream too gets the logits of its last answer, as its notebook shows, so that the later
+answers can be compared. Seconds are medians of three.
 
 The models have the real sizes and random weights: the time does not depend on what the weights know. Nor do the masks
 mean anything: they are noise with edges everywhere, on which rounding shows more than on a real object. They are
@@ -12,7 +16,8 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any, TypeVar
+from statistics import median
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,66 +34,89 @@ from promptable.models.extent import Extent
 from promptable.models.segmenter import ImageFeatures, Prediction, Prompt, Segmenter
 from promptable.serving.interactor import Interactor
 from promptable.serving.settings import InteractorSettings
+from promptable.serving.warm_up import warm_up
 
 _QUICK = (("vit_b", "1080p"), ("sam2.1-tiny", "1080p"))
 _ALL = (*_QUICK, ("vit_b", "4K"), ("sam2.1-tiny", "4K"), ("vit_h", "1080p"), ("sam2.1-large", "1080p"))
-_FIRST, _LATER = (0.5, 0.5), (0.2, 0.3)
-_LATER_REPEATS = 9
-T = TypeVar("T")
+_CLICKS = ((0.5, 0.5), (0.2, 0.3), (0.7, 0.6), (0.4, 0.8))
+_PICTURES = 3
+Logits = NDArray[np.float32]
+"""Low-res, float32 [h, w]."""
 
 
 @dataclass(frozen=True)
 class Clicks:
-    """Seconds of the first click on a picture and of a later one, and the later one's low-res logits [h, w]."""
+    """Median seconds of a first click and of a later one, and the logits of the last of each kind."""
 
     first_seconds: float
+    first_logits: Logits
     later_seconds: float
-    logits: NDArray[np.float32]
+    later_logits: Logits
     peak_megabytes: float
 
 
 def run(quick: bool) -> None:
-    """Measure the first and a later click, model by model, each way in a process of its own."""
+    """Measure first and later clicks, model by model, each way in a process of its own."""
     rows = [row for model, size in (_QUICK if quick else _ALL) for row in _compared(model, size)]
     report("interactor", rows)
 
 
 def _compared(model: str, size: str) -> list[Row]:
     plain, fast = in_fresh_process(_plain, model, size), in_fresh_process(_ours, model, size)
-    cut, spread = float(np.median(plain.logits)), float(plain.logits.std())
-    agreement = {
-        "mask IoU": mask_iou(plain.logits > cut, fast.logits > cut),
-        "logit error": float(np.abs(plain.logits - fast.logits).max()) / spread,
-    }
+    what = f"{model}, {size}, {device.resolve('auto')}"
+    first = _agreement(plain.first_logits, fast.first_logits)
+    later = _agreement(plain.later_logits, fast.later_logits)
     memory = {"plain MB": plain.peak_megabytes, "our MB": fast.peak_megabytes}
-    where = device.resolve("auto")
     return [
-        Row(f"{model}, {size}, {where}, first click", plain.first_seconds, fast.first_seconds, agreement),
-        Row(f"{model}, {size}, {where}, later clicks", plain.later_seconds, fast.later_seconds, memory),
+        Row(f"{what}, first click", plain.first_seconds, fast.first_seconds, first),
+        Row(f"{what}, later clicks", plain.later_seconds, fast.later_seconds, later | memory),
     ]
+
+
+def _agreement(plain: Logits, fast: Logits) -> dict[str, float]:
+    cut = float(np.median(plain))
+    error = float(np.abs(plain - fast).max()) / float(plain.std())
+    return {"mask IoU": mask_iou(plain > cut, fast > cut), "logit error": error}
+
+
+def _clicked(click: Callable[[bytes], Logits], size: str) -> Clicks:
+    """Answer all requests, warm: one click on a picture of the other size comes before."""
+    click(body("4K" if size == "1080p" else "1080p", _CLICKS[0]))
+    new = [body(size, _CLICKS[0], seed=seed) for seed in range(_PICTURES)]
+    longer = [body(size, *_CLICKS[:count], seed=_PICTURES - 1) for count in range(2, len(_CLICKS) + 1)]
+    return Clicks(*_medians(click, new), *_medians(click, longer), peak_megabytes())
+
+
+def _medians(click: Callable[[bytes], Logits], requests: Sequence[bytes]) -> tuple[float, Logits]:
+    """Median seconds, and the last answer's logits."""
+    measured = [timed(lambda request=request: click(request), repeats=1) for request in requests]
+    return median(seconds for seconds, _ in measured), measured[-1][1]
 
 
 def _plain(model: str, size: str) -> Clicks:
     """What a handler written straight from upstream's README does: the same work at every click."""
     predictor = upstream(random_model(model).to(device.resolve("auto")))
-    requests = [body(size, *_FIRST, seed=1), body(size, *_LATER)]
-    seconds, logits = _quickest(lambda request: _plain_click(predictor, request), requests)
-    return Clicks(seconds, seconds, logits, peak_megabytes())
+    before: list[Logits] = []
+
+    def click(text: bytes) -> Logits:
+        before.append(_plain_click(predictor, json.loads(text), before))
+        return before[-1]
+
+    return _clicked(click, size)
 
 
-def _quickest(click: Callable[[bytes], T], requests: Sequence[bytes]) -> tuple[float, T]:
-    """Seconds of the quickest, since other work on the machine only ever makes one slower; and the last answer."""
-    measured = [timed(lambda request=request: click(request), repeats=1) for request in requests]
-    return min(seconds for seconds, _ in measured), measured[-1][1]
-
-
-def _plain_click(predictor: Any, text: bytes) -> NDArray[np.float32]:
-    request = json.loads(text)
+def _plain_click(predictor: Any, request: dict[str, Any], before: Sequence[Logits]) -> Logits:
     image = np.array(Image.open(BytesIO(base64.b64decode(request["image"]))).convert("RGB"))
+    points = np.array(request["pos_points"])
+    is_first = len(points) == 1
     with torch.inference_mode():
         predictor.set_image(image)
-        points = np.array(request["pos_points"])
-        masks, scores, logits = predictor.predict(points, np.ones(len(points)), multimask_output=True)
+        masks, scores, logits = predictor.predict(
+            points,
+            np.ones(len(points)),
+            mask_input=None if is_first else before[-1][None],
+            multimask_output=is_first,
+        )
     best = int(scores.argmax())
     json.dumps({"mask": masks[best].astype(int).tolist()})
     return np.asarray(logits[best], np.float32)
@@ -98,12 +126,14 @@ def _ours(model: str, size: str) -> Clicks:
     """The function, warm as it is after ``init_context``."""
     keep_freed_memory()
     segmenter = _Recording(ours(random_model(model).to(device.resolve("auto")), "auto"))
+    warm_up(segmenter)
     function = Interactor(segmenter, InteractorSettings())
-    warm = "4K" if size == "1080p" else "1080p"
-    function(body(warm, *_FIRST))
-    first, _ = _quickest(function, [body(size, *_FIRST, seed=1), body(size, *_FIRST)])
-    later, _ = _quickest(function, [body(size, *_LATER)] * _LATER_REPEATS)
-    return Clicks(first, later, segmenter.last.low_res_logits, peak_megabytes())
+
+    def click(text: bytes) -> Logits:
+        function(text)
+        return segmenter.last.low_res_logits
+
+    return _clicked(click, size)
 
 
 class _Recording:

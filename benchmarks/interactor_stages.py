@@ -1,8 +1,8 @@
 """Where the time of a click goes, stage by stage, but for the image encoder, which ``benchmarks.interactor`` measures.
 
 SAM's encoder is one small block here; all else has its real size. Both ways run in one process, whose memory is kept as
-the function keeps it. The mask that is answered is one large object with a
-wavy edge, as real ones are; those of random weights are noise.
+the function keeps it. The mask that is answered is one large object with a wavy edge, as real ones are; those of random
+weights are noise.
 """
 
 import base64
@@ -43,7 +43,7 @@ def run(quick: bool) -> None:
 
 
 def _stages(size: str) -> list[Row]:
-    text = body(size, 0.5, 0.5)
+    text = body(size, (0.5, 0.5))
     image = parse_image(read_object(text)).decode(100)
     small = replace(PRESETS["vit_b"], encoder_embed_dim=32, encoder_depth=1, encoder_num_heads=2)
     sam = _around_the_model(f"{size}, SAM", random_sam(small), image)

@@ -57,7 +57,7 @@ def report(name: str, rows: Sequence[Row]) -> None:
     print(f"\n{name}\n{'':{width}}{'plain s':>11}{'ours s':>11}{'ratio':>10}")
     for row in rows:
         agreement = "".join(f"  {what} {value:.6g}" for what, value in row.agreement.items())
-        print(f"{row.what:{width}}{row.plain_seconds:11.4f}{row.our_seconds:11.4f}{row.ratio:9.1f}x{agreement}")
+        print(f"{row.what:{width}}{row.plain_seconds:11.4f}{row.our_seconds:11.4f}{row.ratio:9.2f}x{agreement}")
     FOLDER.mkdir(parents=True, exist_ok=True)
     entries = [asdict(row) | {"ratio": row.ratio} for row in rows]
     (FOLDER / f"{name}.json").write_text(json.dumps(entries, indent=2) + "\n")
