@@ -71,6 +71,16 @@ def test_the_longest_known_prompt_is_gone_on_from() -> None:
     assert continued.low_res_logits[0, 0] == 1
 
 
+@pytest.mark.parametrize("order", [[0, 1], [1, 0]], ids=str)
+def test_of_two_equally_long_prompts_the_one_with_more_negative_clicks_is_gone_on_from(order: list[int]) -> None:
+    refinement = Refinement()
+    for number in order:
+        refinement.remember("picture", [_prompt(A, B), _prompt(A, C)][number], np.full((4, 4), number, np.float32))
+    continued = refinement.continued("picture", _prompt(A, B, C))
+    assert continued.low_res_logits is not None
+    assert continued.low_res_logits[0, 0] == 1
+
+
 def test_another_picture_starts_fresh() -> None:
     assert not _continues(_prompt((1, 1, 1)), _prompt((1, 1, 1), (2, 2, 1)), same_picture=False)
 

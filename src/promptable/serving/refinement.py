@@ -18,7 +18,7 @@ class Refinement:
 
     A prompt goes on from the longest answered prompt that it contains; one that was answered before starts from where
     it started then, so that its answer is the same again. The first answer to a prompt is kept and never replaced.
-    Nothing belongs to a user: two annotators share answers as long as their clicks are the same, and no longer.
+    Nothing belongs to a user: two annotators share an answer only where all the clicks behind it are both's.
     """
 
     def __init__(self, shared: SharedAnswers | None = None) -> None:
