@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from PIL.ImageFile import ImageFile
 
-from promptable.errors import BadRequestError
+from promptable.errors import BadRequestError, OutOfMemoryError
 from promptable.wire import pixels
 from promptable.wire.images import EncodedImage, parse_image
 from tests.wire.samples import IMAGE, PIXELS, base64_text, file_bytes
@@ -131,7 +131,7 @@ def test_a_lack_of_memory_is_not_the_files_fault(monkeypatch):
         raise MemoryError
 
     monkeypatch.setattr(pixels, "_to_rgb", fail)
-    with pytest.raises(MemoryError):
+    with pytest.raises(OutOfMemoryError, match="not enough memory to decode the picture"):
         decoded(LOSSLESS["png"])
 
 

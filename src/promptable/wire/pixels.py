@@ -28,7 +28,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from promptable.errors import BadRequestError
+from promptable.errors import BadRequestError, OutOfMemoryError
 from promptable.wire.fields import expected
 
 # The readers are called directly because Image.open warns of, and refuses, large pictures by a limit of its own.
@@ -73,7 +73,8 @@ def decode(data: bytes, max_megapixels: float) -> NDArray[np.uint8]:
     """The picture as uint8 RGB [H, W, 3], writable.
 
     Raises BadRequestError, naming ``image``, when the file is of another format, is broken or truncated, or has more
-    than ``max_megapixels`` million pixels by its header, which is checked before anything is decoded.
+    than ``max_megapixels`` million pixels by its header, which is checked before anything is decoded. Raises
+    OutOfMemoryError for a picture that this machine cannot hold, which is not the file's fault.
     """
     with _refusing_broken_files():
         picture = _opened(data, max_megapixels)
@@ -100,6 +101,8 @@ def _refusing_broken_files() -> Iterator[None]:
         yield
     except BadRequestError:
         raise
+    except MemoryError as error:
+        raise OutOfMemoryError("not enough memory to decode the picture") from error
     except _BROKEN as error:
         raise BadRequestError(f"image: expected a complete picture file, got a broken one: {error}") from error
 
