@@ -49,8 +49,8 @@ class CountedCache(FeatureCache[Features]):
         super().__init__(capacity_bytes)
         self.missed = Semaphore(0)
 
-    def _found(self, digest: str) -> Features | None:
-        found = super()._found(digest)
+    def find(self, digest: str) -> Features | None:
+        found = super().find(digest)
         if found is None:
             self.missed.release()
         return found

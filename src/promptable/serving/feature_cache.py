@@ -28,18 +28,19 @@ class FeatureCache(Generic[F]):
         self._lock = Lock()
         self._encoding = Lock()
 
+    def find(self, digest: str) -> F | None:
+        """Features at hand of the picture with this content digest."""
+        with self._lock:
+            return self._entries.get(digest)
+
     def get(self, digest: str, encode: Callable[[], F]) -> F:
         """Features of the picture with this content digest; ``encode()`` makes them where they are not at hand."""
-        features = self._found(digest)
+        features = self.find(digest)
         if features is not None:
             return features
         with self._encoding:
-            features = self._found(digest)
+            features = self.find(digest)
             return self._kept(digest, encode()) if features is None else features
-
-    def _found(self, digest: str) -> F | None:
-        with self._lock:
-            return self._entries.get(digest)
 
     def _kept(self, digest: str, features: F) -> F:
         if features.nbytes <= self._entries.maxsize:

@@ -73,11 +73,16 @@ class Interactor:
     def __call__(self, body: object) -> str:
         """Request body -> answer JSON. Raises BadRequestError."""
         request = wire.parse(body)
-        hw = request.image.hw(self._settings.max_megapixels)
+        hw = self._hw(request.image)
         prompts = prompts_of(request.inside(hw))
         features = self._encode(request.image, hw)
         masks = self._masks(request.image.digest, features, prompts)
         return wire.encode(masks, hw, self._settings.answer_form, self._settings.polygon_tolerance)
+
+    def _hw(self, image: EncodedImage) -> tuple[int, int]:
+        """The picture's height and width, if new by its header: prompts are checked before it is encoded."""
+        known = self._features.find(image.digest)
+        return image.hw(self._settings.max_megapixels) if known is None else known.hw
 
     def _encode(self, image: EncodedImage, hw: tuple[int, int]) -> ImageFeatures:
         def encode() -> ImageFeatures:
