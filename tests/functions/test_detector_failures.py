@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from demo.client import encode_png
-from promptable.models import device
+from promptable.models import device, grounding_dino
 from promptable.models.grounding_dino import GroundingDINO
 from promptable.models.sam import SamSegmenter
 from promptable.models.segmenter import ImageFeatures, Prediction
@@ -146,3 +146,13 @@ def test_another_error_is_not_taken_for_a_lack_of_memory(tmp_path: Path, monkeyp
 
     monkeypatch.setattr(GroundingDINO, "_encode_image", wrong)
     assert function.post(BODY).status_code == 500
+
+
+def test_numbers_that_are_not_finite_are_an_error_and_no_empty_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run whose every frame came back empty would look like a run that found nothing."""
+    function = new_detector(tmp_path, [{"name": THING}, FAILED], PROMPTABLE_ON_FAILURE="tag")
+    monkeypatch.setattr(grounding_dino, "span_scores", lambda logits, spans: torch.full((len(logits), 1), torch.nan))
+    assert function.post(BODY).status_code == 500
+    assert "NaN or infinite" in function.log.getvalue()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import nuclio_sdk
 import pytest
 
-from promptable.errors import BadRequestError
+from promptable.errors import BadRequestError, OutOfMemoryError
 from promptable.serving import respond as module
 from promptable.serving.respond import respond
 
@@ -64,7 +64,16 @@ def test_a_lost_cuda_context_ends_the_process(monkeypatch: pytest.MonkeyPatch) -
     assert ended == [1]
 
 
-@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("CUDA out of memory"), ZeroDivisionError()])
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("CUDA out of memory"),
+        RuntimeError("CUDA error: out of memory"),
+        OutOfMemoryError("not enough memory: CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"),
+        ZeroDivisionError(),
+    ],
+)
 def test_other_errors_do_not_end_the_process(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     ended: list[int] = []
     monkeypatch.setattr(module.os, "_exit", ended.append)

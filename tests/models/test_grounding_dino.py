@@ -1,5 +1,6 @@
 import copy
 import json
+import math
 import runpy
 import socket
 from collections.abc import Callable
@@ -120,6 +121,18 @@ def test_pictures_of_any_shape_give_finite_boxes(
     found = detector.detect(noise_image(*hw), ["dog"])
     assert np.isfinite(found.boxes_xyxy).all()
     assert ((found.scores > 0) & (found.scores < 1)).all()
+
+
+@pytest.mark.parametrize(("part", "value"), [("boxes", math.nan), ("boxes", math.inf), ("logits", math.nan)])
+def test_numbers_that_are_not_finite_are_an_error_and_no_empty_answer(
+    detector: GroundingDINO, noise_image: NoiseImage, part: str, value: float
+) -> None:
+    def damage(*given: Any) -> None:
+        given[-1][("boxes", "logits").index(part)][3, 1] = value
+
+    detector._model.transformer.register_forward_hook(damage)
+    with pytest.raises(FloatingPointError, match="precision fp32"):
+        detector.detect(noise_image(64, 64), ["dog"])
 
 
 @pytest.mark.parametrize("prompts", [[], ["dog", ""], ["zebra"]])

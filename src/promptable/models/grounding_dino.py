@@ -102,7 +102,8 @@ class GroundingDINO:
     def detect(self, image: NDArray[np.uint8], prompts: Sequence[str], scale: float = 1.0) -> PromptScores:
         """Look for all prompts in a picture, uint8 RGB [H, W, 3], shown to the model at ``scale`` of its usual size.
 
-        A prompt's score for a box is ``span_scores``. Raises ValueError for prompts as ``pack`` does, OutOfMemoryError.
+        A prompt's score for a box is ``span_scores``. Raises ValueError for prompts as ``pack`` does, OutOfMemoryError,
+        FloatingPointError where the model's own numbers are not finite.
         """
         captions = self._encode(tuple(prompts))
         with naming_out_of_memory(), autocast(self._device, self._precision):
@@ -112,7 +113,9 @@ class GroundingDINO:
         size = torch.tensor([width, height, width, height])
         corners = box_convert(torch.cat(boxes).float(), "cxcywh", "xyxy").cpu() * size
         found_by = np.repeat(np.arange(len(captions)), [len(one) for one in boxes])
-        return PromptScores(corners.numpy(), torch.cat(scores).cpu().numpy(), found_by)
+        found = PromptScores(corners.numpy(), torch.cat(scores).cpu().numpy(), found_by)
+        _check_finite(found, self._precision)
+        return found
 
     @torch.inference_mode()
     def prepare(self, prompts: Sequence[str]) -> None:
@@ -159,6 +162,14 @@ class GroundingDINO:
         scores = logits.new_zeros(len(boxes), prompts, dtype=torch.float32)
         scores[:, list(encoded.caption.prompts)] = span_scores(logits.float(), encoded.caption.spans)
         return boxes, scores
+
+
+def _check_finite(found: PromptScores, precision: str) -> None:
+    """Raise FloatingPointError for NaN or Infinity, which no threshold would pass: the answer would look empty."""
+    if not (np.isfinite(found.boxes_xyxy).all() and np.isfinite(found.scores).all()):
+        raise FloatingPointError(
+            f"the model's boxes or scores are NaN or infinite at precision {precision}: try fp32, or check its weights"
+        )
 
 
 def speed_up(model: upstream.GroundingDINO, precision: str = "fp32") -> upstream.GroundingDINO:

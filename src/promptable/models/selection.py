@@ -62,8 +62,8 @@ def select(
     """Label each box by its best prompt and keep what the rule of that label accepts.
 
     ``label_of_prompt`` [P] names the label of each prompt, so that synonyms fall together; there is one rule per label.
-    Boxes are clipped to the picture ``hw``, pieces from tiles joined, and overlaps suppressed. Boxes that are empty or
-    not finite are dropped.
+    Boxes are clipped to the picture ``hw``, pieces from tiles joined, and overlaps suppressed. Boxes that are empty are
+    dropped.
     """
     labels = np.asarray(label_of_prompt, np.int64)[proposals.prompts]
     accepted = np.flatnonzero(_accepted(proposals, labels, rules, hw))
@@ -81,8 +81,7 @@ def _accepted(
 ) -> NDArray[np.bool_]:
     """Which proposals are boxes, lie in the picture and reach their label's threshold."""
     reached = proposals.scores >= _of_labels([rule.threshold for rule in rules], labels)
-    finite = np.isfinite(proposals.boxes_xyxy).all(1)
-    return np.asarray(reached & finite & (_area(_clipped(proposals.boxes_xyxy, hw)) > 0))
+    return np.asarray(reached & (_area(_clipped(proposals.boxes_xyxy, hw)) > 0))
 
 
 def _of_labels(values: Sequence[float], labels: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from promptable.errors import BadRequestError, NotReadyError
+from promptable.errors import BadRequestError, NotReadyError, OutOfMemoryError
 
 Answer = Callable[[object], str]
 """A loaded function: request body (dict, or bytes where it was no JSON) -> answer as JSON text."""
@@ -59,7 +59,9 @@ def _failed(context: Any, error: Exception) -> str:
 
 
 def _unrecoverable(error: Exception) -> bool:
-    """Whether the CUDA context is lost, so that every later call would fail too (out of memory is no such case)."""
+    """Whether the CUDA context is lost, so that every later call would fail too. Out of memory is no such case."""
+    if isinstance(error, OutOfMemoryError) or "out of memory" in str(error):
+        return False
     return isinstance(error, RuntimeError) and "CUDA error" in str(error)
 
 
