@@ -1,6 +1,7 @@
 """Labels: from the deployed metadata, and from the labels.yaml that people write."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,12 @@ def test_our_extra_keys_are_read() -> None:
         ({"name": "look", "marks": "review", "prompts": ["look"]}, "has no prompts"),
         ({"name": "look", "marks": "review", "threshold": 0.5}, "has no threshold"),
         ({"name": "car", "attributes": {}}, "list"),
+        ({"name": "."}, r"label '\.': prompt '\.' is empty"),
+        ({"name": "car", "prompts": ["car", "_"]}, "label 'car': prompt '_' is empty"),
+        (
+            {"name": "car", "attributes": [{"name": "review", "input_type": "text", "values": []}]},
+            "label 'car': attribute 'review' is the detector's own",
+        ),
     ],
 )
 def test_a_wrong_label_is_refused_with_what_is_wrong(entry: Any, said: str) -> None:
@@ -71,6 +78,31 @@ def test_a_wrong_label_is_refused_with_what_is_wrong(entry: Any, said: str) -> N
 def test_a_name_that_comes_twice_is_refused_since_cvat_would_refuse_the_function() -> None:
     with pytest.raises(LabelError, match="car"):
         _load({"name": "car"}, {"name": "bus"}, {"name": "car"})
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"name": "Car"}, {"name": "car"}),
+        ({"name": "traffic light"}, {"name": "signal", "prompts": ["signal", "Traffic_Light"]}),
+        ({"name": "light", "prompts": ["traffic  light."]}, {"name": "traffic light"}),
+    ],
+)
+def test_a_prompt_of_two_labels_is_refused_since_only_one_would_be_answered(first: Any, second: Any) -> None:
+    names = f"labels '{first['name']}' and '{second['name']}' have the same prompt"
+    with pytest.raises(LabelError, match=names):
+        _load(first, second)
+
+
+def test_prompts_of_a_label_that_are_the_same_fall_together() -> None:
+    (label,) = _load({"name": "car", "prompts": ["Car", "auto", "car ", "CAR", "auto"]})
+    assert label.prompts == ("Car", "auto")
+
+
+@pytest.mark.parametrize("entries", [[], [{"name": "needs-review", "marks": "review"}]])
+def test_nothing_to_look_for_is_refused(entries: list[Any]) -> None:
+    with pytest.raises(LabelError, match="at least one label that the model looks for"):
+        _load(*entries)
 
 
 def test_each_mark_has_one_label() -> None:
@@ -86,8 +118,12 @@ def test_attributes_that_cvat_takes_are_taken(attribute: Any) -> None:
     assert [label.name for label in _load({"name": "car", "attributes": [attribute]})] == ["car"]
 
 
-@pytest.mark.parametrize("spec", ["", "{", "{}", "7"])
-def test_a_spec_that_is_no_json_list_is_refused(spec: str) -> None:
+def test_attributes_without_a_value_are_none() -> None:
+    assert [label.name for label in _load({"name": "car", "attributes": None})] == ["car"]
+
+
+@pytest.mark.parametrize("spec", ["", "{", "{}", "7", [{"name": "car"}], None])
+def test_a_spec_that_is_no_json_list_is_refused(spec: Any) -> None:
     with pytest.raises(LabelError):
         labels.load(spec)
 
@@ -112,12 +148,53 @@ def test_rendering_and_loading_are_inverse(tmp_path: Path) -> None:
     assert (marking["type"], "attributes" in marking) == ("tag", False)
 
 
+def test_rendering_keeps_the_attributes_of_a_label_and_adds_ours(tmp_path: Path) -> None:
+    file = tmp_path / "labels.yaml"
+    file.write_text(
+        "- name: car\n"
+        "  attributes:\n"
+        "  - {name: colour, input_type: select, values: [red, blue], mutable: true}\n"
+        "  - {name: review, input_type: checkbox, values: ['false']}\n"
+        "- {name: failed, marks: failure, attributes: [{name: note, input_type: text, values: []}]}\n"
+    )
+    car, failed = json.loads(labels.render(file))
+    assert [attribute["name"] for attribute in car["attributes"]] == ["colour", "review", "confidence"]
+    colour = {"name": "colour", "input_type": "select", "values": ["red", "blue"], "mutable": True}
+    assert car["attributes"][0] == colour
+    assert failed["attributes"] == [{"name": "note", "input_type": "text", "values": []}]
+
+
+@pytest.mark.parametrize("read", [labels.render, labels.deployed])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "No such file"),
+        ("- [", "not YAML: while parsing"),
+        ("- caf\N{LATIN SMALL LETTER E WITH ACUTE}".encode("latin-1"), "not UTF-8"),
+        ("- {name: car, threshold: 0.3, threshold: 0.4}", "the key 'threshold' comes twice"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(
+    tmp_path: Path, read: Callable[[Path], object], content: str | bytes | None, said: str
+) -> None:
+    file = tmp_path / "file.yaml"
+    if content is not None:
+        file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(LabelError) as caught:
+        read(file)
+    assert str(caught.value).startswith(f"{file}: ")
+    assert said in str(caught.value)
+
+
 def test_the_labels_of_a_deployed_function_are_found(tmp_path: Path) -> None:
     config = tmp_path / "processor.yaml"
     config.write_text(yaml.safe_dump({"metadata": {"annotations": {"spec": '[{"name": "car"}]'}}}))
     assert [label.name for label in labels.deployed(config)] == ["car"]
     config.write_text(yaml.safe_dump({"metadata": {}}))
-    with pytest.raises(LabelError, match=r"metadata\.annotations\.spec"):
+    with pytest.raises(LabelError, match=r"processor\.yaml: there is no metadata\.annotations\.spec"):
+        labels.deployed(config)
+    config.write_text(yaml.safe_dump({"metadata": {"annotations": {"spec": [{"name": "car"}]}}}))
+    with pytest.raises(LabelError, match=r"processor\.yaml: the annotation spec must be a text that holds JSON"):
         labels.deployed(config)
 
 

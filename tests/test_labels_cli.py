@@ -128,6 +128,8 @@ def test_render_prints_what_cvat_reads(tmp_path: Path, capsys: pytest.CaptureFix
         ("- rust\n- rust", "names must differ"),
         ("rust", "expected a list"),
         ("- [", "while parsing"),
+        ("[]", "at least one label"),
+        ("- .", "is empty"),
         (None, "No such file"),
     ],
 )

@@ -73,15 +73,12 @@ def _add_labels(parser: argparse.ArgumentParser) -> None:
 
 
 def _render_labels(parsed: argparse.Namespace) -> int:
-    from yaml import YAMLError
-
-    from promptable.labels import LabelError, load, render
+    from promptable.labels import LabelError, render
 
     try:
         spec = render(parsed.file)
-        load(spec)
-    except (LabelError, YAMLError, OSError) as error:
-        sys.stderr.write(f"promptable labels: {parsed.file}: {error}\n")
+    except LabelError as error:
+        sys.stderr.write(f"promptable labels: {error}\n")
         return 1
     sys.stdout.write(spec + "\n")
     return 0

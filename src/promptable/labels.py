@@ -7,13 +7,15 @@ carries keys of ours that CVAT ignores: ``prompts`` (what the model is asked for
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-import yaml
+from promptable.prompt_text import normalise
+from promptable.yaml_file import read_yaml
 
 
 class LabelError(ValueError):
@@ -64,6 +66,8 @@ _INPUT_TYPES = ("checkbox", "number", "radio", "select", "text")
 
 def load(spec: str) -> tuple[Label, ...]:
     """Read the labels from the JSON text of ``metadata.annotations.spec``. Raises LabelError."""
+    if not isinstance(spec, str):
+        raise LabelError(f"the annotation spec must be a text that holds JSON, got {spec!r}")
     try:
         entries = json.loads(spec)
     except ValueError as error:
@@ -72,24 +76,41 @@ def load(spec: str) -> tuple[Label, ...]:
 
 
 def render(path: Path) -> str:
-    """Turn a ``labels.yaml`` into the JSON text of the annotation ``spec``. Raises LabelError.
+    """Turn a ``labels.yaml`` into the JSON text of the annotation ``spec``. Raises LabelError with the file's name.
 
     The file is a list; an entry is a name, or a mapping with the keys ``name``, ``type``, ``prompts``, ``threshold``,
-    ``marks``.
+    ``attributes``, ``marks``.
     """
-    entries = yaml.safe_load(path.read_text())
-    labels = _labels([{"name": entry} if isinstance(entry, str) else entry for entry in _as_list(entries)])
-    return json.dumps([_spec_entry(number, label) for number, label in enumerate(labels)])
+    with _naming(path):
+        given = _as_list(read_yaml(path))
+        entries = [{"name": entry} if isinstance(entry, str) else entry for entry in given]
+        pairs = zip(entries, _labels(entries), strict=True)
+        return json.dumps([_spec_entry(number, *pair) for number, pair in enumerate(pairs)])
 
 
 def deployed(function_config: Path) -> tuple[Label, ...]:
-    """Labels of the function with this Nuclio configuration (processor.yaml, function.yaml). Raises LabelError."""
-    config = yaml.safe_load(function_config.read_text())
+    """Labels of the function with this Nuclio configuration (processor.yaml, function.yaml).
+
+    Raises LabelError with the file's name.
+    """
+    with _naming(function_config):
+        config = read_yaml(function_config)
+        try:
+            spec = config["metadata"]["annotations"]["spec"]
+        except (KeyError, TypeError):
+            raise LabelError("there is no metadata.annotations.spec") from None
+        return load(spec)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Raise LabelError that begins with the file's name, for what is wrong with the file or its labels."""
     try:
-        spec = config["metadata"]["annotations"]["spec"]
-    except (KeyError, TypeError):
-        raise LabelError(f"{function_config} has no metadata.annotations.spec") from None
-    return load(spec)
+        yield
+    except OSError as error:
+        raise LabelError(f"{path}: {error.strerror}") from None
+    except ValueError as error:
+        raise LabelError(f"{path}: {error}") from None
 
 
 def _labels(entries: object) -> tuple[Label, ...]:
@@ -100,7 +121,22 @@ def _labels(entries: object) -> tuple[Label, ...]:
         raise LabelError(f"only one label may mark {max(marks, key=marks.count)}")
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise LabelError(f"label names must differ, but these come twice: {', '.join(repeated)}")
+    if len(marks) == len(labels):
+        raise LabelError("expected at least one label that the model looks for, got none")
+    _check_prompts_differ(labels)
     return labels
+
+
+def _check_prompts_differ(labels: Sequence[Label]) -> None:
+    """What the model finds for a prompt can be answered under one label only."""
+    owners: dict[str, str] = {}
+    for label in labels:
+        for prompt in label.prompts:
+            owner = owners.setdefault(normalise(prompt), label.name)
+            if owner != label.name:
+                raise LabelError(
+                    f"labels {owner!r} and {label.name!r} have the same prompt {prompt!r}: leave it to one of them"
+                )
 
 
 def _label(entry: object) -> Label:
@@ -111,7 +147,7 @@ def _label(entry: object) -> Label:
         raise LabelError(f"a label's name must be a non-empty text, got {name!r}")
     if unknown := sorted(set(map(str, entry)) - set(_KEYS)):
         raise LabelError(f"label {name!r}: unknown key {unknown[0]!r}, expected one of {', '.join(_KEYS)}")
-    _check_attributes(name, entry.get("attributes", []))
+    _check_attributes(name, _attributes(entry))
     if "marks" in entry:
         return Label(name, LabelType.TAG, (), marks=_mark(name, entry))
     return Label(name, _type(name, entry), _prompts(name, entry), _threshold(name, entry))
@@ -137,10 +173,17 @@ def _type(name: str, entry: Mapping[str, Any]) -> LabelType:
 
 
 def _prompts(name: str, entry: Mapping[str, Any]) -> tuple[str, ...]:
+    """The prompts, without those that are another one to the model too."""
     prompts = entry.get("prompts", [name])
     if not isinstance(prompts, list) or not prompts or not all(isinstance(p, str) and p.strip() for p in prompts):
         raise LabelError(f"label {name!r}: prompts must be a list of non-empty texts, got {prompts!r}")
-    return tuple(prompts)
+    different: dict[str, str] = {}
+    try:
+        for prompt in prompts:
+            different.setdefault(normalise(prompt), prompt)
+    except ValueError as error:
+        raise LabelError(f"label {name!r}: {error}") from None
+    return tuple(different.values())
 
 
 def _threshold(name: str, entry: Mapping[str, Any]) -> float | None:
@@ -152,11 +195,21 @@ def _threshold(name: str, entry: Mapping[str, Any]) -> float | None:
     return float(value)
 
 
-def _check_attributes(label: str, attributes: object) -> None:
+def _check_attributes(label: str, attributes: Sequence[Mapping[str, object]]) -> None:
     """As CVAT checks attributes: one that lacks a key, or two of one name, break its whole list of models."""
-    names = [_attribute_name(label, attribute) for attribute in _as_list(attributes)]
+    names = [_attribute_name(label, attribute) for attribute in attributes]
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise LabelError(f"label {label!r}: attribute names must differ, but these come twice: {', '.join(repeated)}")
+    ours = {attribute["name"]: attribute for attribute in ATTRIBUTES}
+    for name, attribute in zip(names, attributes, strict=True):
+        if {**attribute, **ours.get(name, {})} != attribute:
+            raise LabelError(f"label {label!r}: attribute {name!r} is the detector's own: leave it out")
+
+
+def _attributes(entry: Mapping[str, Any]) -> Sequence[Mapping[str, object]]:
+    """The attributes that an entry has of its own; none where the key has no value."""
+    attributes = entry.get("attributes")
+    return [] if attributes is None else _as_list(attributes)
 
 
 def _attribute_name(label: str, attribute: object) -> str:
@@ -190,11 +243,15 @@ def _fit(kind: str, values: Sequence[str]) -> bool:
             return len(values) > 0
 
 
-def _spec_entry(number: int, label: Label) -> dict[str, object]:
+def _spec_entry(number: int, given: Mapping[str, Any], label: Label) -> dict[str, object]:
+    """The label as CVAT reads it, with the attributes that it was given, and ours where it is for detections."""
+    ours = [] if label.marks is not None else ATTRIBUTES
+    named = {attribute["name"]: attribute for attribute in (*_attributes(given), *ours)}
     entry: dict[str, object] = {"id": number, "name": label.name, "type": str(label.type)}
+    if named:
+        entry["attributes"] = list(named.values())
     if label.marks is not None:
         return entry | {"marks": str(label.marks)}
-    entry["attributes"] = list(ATTRIBUTES)
     if label.prompts != (label.name,):
         entry["prompts"] = list(label.prompts)
     if label.threshold is not None:

@@ -1,5 +1,6 @@
 """What the detector answers for each label type, and which threshold counts."""
 
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from tests.functions.conftest import new_detector
 from tests.functions.requests import SCENE
 
 BODY = {"image": encode_png(SCENE.image)}
+NAMES = ["white triangle", "ivory wedge"]
+"""Two names of the scene's one object that the toy detector was trained on."""
 
 
 def _entries(kind: str, **more: object) -> list[dict[str, Any]]:
@@ -23,19 +26,29 @@ def _entries(kind: str, **more: object) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("kind", ["rectangle", "polygon", "mask", "tag"])
 def test_a_label_is_answered_in_its_type(tmp_path: Path, kind: str) -> None:
-    items = new_detector(tmp_path, _entries(kind)).answer(BODY)
-    assert items
+    items = new_detector(tmp_path, _entries(kind)).answer(BODY | {"threshold": 0.01})
+    assert len(items) > (kind != "tag")
     assert {item["type"] for item in items} == {kind}
     labels = [item["label"] for item in items]
     assert kind != "tag" or len(labels) == len(set(labels)), "a frame has each tag once"
 
 
 def test_synonyms_are_one_label(tmp_path: Path) -> None:
-    thing = SCENE.objects[-1]
-    entry = {"name": "thing", "prompts": [thing.label, thing.label.upper()]}
-    plain = new_detector(tmp_path, [{"name": "thing", "prompts": [thing.label]}]).answer(BODY)
-    assert {item["label"] for item in plain} == {"thing"}
-    assert len(new_detector(tmp_path, [entry]).answer(BODY)) == len(plain)
+    both = new_detector(tmp_path, [{"name": "thing", "prompts": NAMES}])
+    items = both.answer(BODY | {"threshold": 0.01})
+    assert {item["label"] for item in items} == {"thing"}
+    boxes = [np.array(item["points"], np.float32) for item in items]
+    assert max(box_iou(one, other) for one, other in combinations(boxes, 2)) <= 0.6
+    for prompts in ([name] for name in NAMES):
+        alone = new_detector(tmp_path, [{"name": "thing", "prompts": prompts}]).answer(BODY)
+        assert [item["label"] for item in alone] == ["thing"]
+        assert box_iou(np.array(alone[0]["points"], np.float32), boxes[0]) > 0.9, "each finds it"
+    apart = new_detector(tmp_path, _named_apart()).answer(BODY | {"threshold": 0.01})
+    assert {item["label"] for item in apart} == {"one", "other"}, "both count"
+
+
+def _named_apart() -> list[dict[str, Any]]:
+    return [{"name": name, "prompts": [prompt]} for name, prompt in zip(("one", "other"), NAMES, strict=True)]
 
 
 def test_request_over_label_over_default_threshold(tmp_path: Path) -> None:
@@ -73,17 +86,15 @@ def test_rectangles_need_no_mask_model(tmp_path: Path) -> None:
 
 
 def test_confidence_and_review_are_attributes_that_cvat_keeps(tmp_path: Path) -> None:
-    entries = [*_entries("rectangle"), *_entries_as_tags()]
-    for item in new_detector(tmp_path, entries, PROMPTABLE_REVIEW_THRESHOLD="0.6").answer(BODY | {"threshold": 0.1}):
+    entries = [{"name": "thing", "prompts": NAMES[:1]}, {"name": "has one", "type": "tag", "prompts": NAMES[1:]}]
+    items = new_detector(tmp_path, entries, PROMPTABLE_REVIEW_THRESHOLD="0.6").answer(BODY | {"threshold": 0.01})
+    assert {item["type"] for item in items} == {"rectangle", "tag"}
+    for item in items:
         attributes = {attribute["name"]: attribute["value"] for attribute in item["attributes"]}
         assert attributes == {
             "confidence": str(round(100 * item["confidence"])),
             "review": "true" if item["confidence"] < 0.6 else "false",
         }
-
-
-def _entries_as_tags() -> list[dict[str, Any]]:
-    return [{"name": f"has {entry['name']}", "type": "tag", "prompts": [entry["name"]]} for entry in _entries("tag")]
 
 
 @pytest.mark.parametrize(("threshold", "tags"), [("0", []), ("1", ["needs-review"])])
@@ -109,11 +120,11 @@ def test_shapes_as_large_as_the_picture_are_dropped_and_tags_are_not(tmp_path: P
 
 
 def test_a_second_label_for_an_object_can_be_suppressed(tmp_path: Path) -> None:
-    entries = [{"name": name, "prompts": [SCENE.objects[-1].label]} for name in ("one", "other")]
     low = BODY | {"threshold": 0.01}
-    labels = [item["label"] for item in new_detector(tmp_path, entries).answer(low)]
-    alone = new_detector(tmp_path, entries, PROMPTABLE_CROSS_LABEL_NMS_IOU="0.01").answer(low)
-    assert len(alone) < len(labels)
+    labels = {item["label"] for item in new_detector(tmp_path, _named_apart()).answer(low)}
+    alone = new_detector(tmp_path, _named_apart(), PROMPTABLE_CROSS_LABEL_NMS_IOU="0.01").answer(low)
+    assert labels == {"one", "other"}
+    assert [item["label"] for item in alone] == ["one"]
 
 
 def test_a_large_picture_is_looked_at_in_tiles(tmp_path: Path) -> None:
@@ -145,6 +156,10 @@ def test_masks_come_from_one_encoding_and_one_decoding_of_pictures_that_need_the
 def test_wrong_labels_and_settings_keep_the_function_from_starting(tmp_path: Path) -> None:
     with pytest.raises(LabelError, match="cuboid"):
         new_detector(tmp_path, [{"name": "car", "type": "cuboid"}])
+    for prompt, said in (("\N{AUTOMOBILE}", "vocabulary"), ("red " * 300, "300 tokens")):
+        entries = [*_entries("rectangle"), {"name": "thing", "prompts": [prompt]}]
+        with pytest.raises(LabelError, match=f"label 'thing': prompt .* {said}"):
+            new_detector(tmp_path, entries)
     with pytest.raises(SettingsError, match="PROMPTABLE_THRESHOLD"):
         new_detector(tmp_path, _entries("rectangle"), PROMPTABLE_THRESHOLD="2")
     with pytest.raises(SettingsError, match=r"PROMPTABLE_ON_FAILURE.*marks: failure"):

@@ -153,6 +153,6 @@ def test_numbers_that_are_not_finite_are_an_error_and_no_empty_answer(
 ) -> None:
     """A run whose every frame came back empty would look like a run that found nothing."""
     function = new_detector(tmp_path, [{"name": THING}, FAILED], PROMPTABLE_ON_FAILURE="tag")
-    monkeypatch.setattr(grounding_dino, "span_scores", lambda logits, spans: torch.full((len(logits), 1), torch.nan))
+    monkeypatch.setattr(grounding_dino, "span_scores", lambda logits, _: torch.full((len(logits), 1), torch.nan))
     assert function.post(BODY).status_code == 500
     assert "NaN or infinite" in function.log.getvalue()

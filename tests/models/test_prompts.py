@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import BertTokenizerFast
 
-from promptable.models.prompts import MAX_TOKENS, Caption, normalise, pack
+from promptable.models.prompts import MAX_TOKENS, Caption, pack
+from promptable.prompt_text import normalise
 from tests.models.tiny_grounding_dino import bert_base_tokenizer, word_tokenizer
 
 SPELLED = {
@@ -25,6 +26,7 @@ SPELLED = {
     "dog.": ["dog"],
     "No. 5 bolt": ["no", "5", "bolt"],
     "what?": ["what"],
+    "traffic_light": ["traffic", "light"],
     "[SEP]": ["[", "sep", "]"],
     "日本": ["日", "本"],
 }
@@ -115,7 +117,7 @@ def test_no_text_breaks_the_structure_of_a_caption(bert_base: BertTokenizerFast,
     assert not {"?", "[CLS]", "[SEP]", "[PAD]", "[UNK]"} & set(tokens[1:-1])
 
 
-@pytest.mark.parametrize("prompt", ["", "   ", ".", " . ? ", "\n"])
+@pytest.mark.parametrize("prompt", ["", "   ", ".", " . ? ", "\n", "_"])
 def test_empty_prompts_are_named(prompt: str) -> None:
     with pytest.raises(ValueError, match=re.escape(f"prompt {prompt!r} is empty")):
         normalise(prompt)

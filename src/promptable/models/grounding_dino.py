@@ -25,7 +25,7 @@ from promptable.models.device import autocast
 from promptable.models.grounding_dino_build import PRESETS, GroundingDinoConfig, build
 from promptable.models.grounding_dino_transformer import EncodedPicture, EncodedText, FastTransformer
 from promptable.models.memory import naming_out_of_memory
-from promptable.models.prompts import Caption, pack
+from promptable.models.prompts import Caption, pack, spell
 from promptable.models.swin_attention import FusedWindowAttention
 from promptable.models.text_encoder import load_tokenizer, new_bert
 
@@ -116,6 +116,11 @@ class GroundingDINO:
         found = PromptScores(corners.numpy(), torch.cat(scores).cpu().numpy(), found_by)
         _check_finite(found, self._precision)
         return found
+
+    def check(self, prompts: Sequence[str]) -> None:
+        """Raise ValueError that names the prompt, where one cannot be read (``prompts.spell``)."""
+        for prompt in prompts:
+            spell(prompt, self._model.tokenizer)
 
     @torch.inference_mode()
     def prepare(self, prompts: Sequence[str]) -> None:

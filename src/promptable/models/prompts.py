@@ -1,13 +1,13 @@
 """Prompts as Grounding DINO reads them: cleaned, spelled in BERT's tokens, and packed into captions."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
 
+from promptable.prompt_text import normalise
+
 MAX_TOKENS = 256  # upstream's max_text_len; what a caption has beyond it, upstream cuts off in silence
-_SEPARATORS = re.compile(r"[.?]")
 
 
 @dataclass(frozen=True)
@@ -23,15 +23,17 @@ class Caption:
     spans: tuple[tuple[int, int], ...]
 
 
-def normalise(prompt: str) -> str:
-    """Lower case, single spaces, and no "." or "?", at which upstream splits a caption into separate prompts.
+def spell(prompt: str, tokenizer: PreTrainedTokenizerBase, max_tokens: int = MAX_TOKENS) -> list[int]:
+    """The prompt's token ids, without separators.
 
-    Raises ValueError when nothing is left.
+    Raises ValueError that names a prompt which is empty, too long for a caption or not in the vocabulary.
     """
-    text = " ".join(_SEPARATORS.sub(" ", prompt.lower()).split())
-    if not text:
-        raise ValueError(f"prompt {prompt!r} is empty: expected at least one word")
-    return text
+    ids: list[int] = tokenizer.encode(normalise(prompt), add_special_tokens=False)
+    if not ids or tokenizer.unk_token_id in ids:
+        raise ValueError(f"prompt {prompt!r} has characters or words that are not in the model's vocabulary")
+    if len(ids) > max_tokens - 3:
+        raise ValueError(f"prompt {prompt!r} has {len(ids)} tokens, the model reads at most {max_tokens - 3}")
+    return ids
 
 
 def pack(prompts: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_tokens: int = MAX_TOKENS) -> list[Caption]:
@@ -40,24 +42,13 @@ def pack(prompts: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_tokens:
     A prompt's score depends on which other prompts its caption has, not on their order: they compete for the picture's
     attention, so that scores are higher in a short caption and confusable prompts are best read together. Hence the
     even filling, and the alphabetical order, in which prompts that begin alike are neighbours and which does not depend
-    on the order of the list. Raises ValueError that names a prompt which is empty, too long for a caption or not in the
-    vocabulary, and for no prompts at all.
+    on the order of the list. Raises ValueError as ``spell`` does, and for no prompts at all.
     """
     if not prompts:
         raise ValueError("expected at least one prompt, got none")
-    spelled = [_spell(prompt, tokenizer, max_tokens) for prompt in prompts]
+    spelled = [spell(prompt, tokenizer, max_tokens) for prompt in prompts]
     order = sorted(range(len(prompts)), key=lambda index: normalise(prompts[index]))
     return [_caption(group, spelled, tokenizer) for group in _even_groups(order, spelled, max_tokens)]
-
-
-def _spell(prompt: str, tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> list[int]:
-    """The prompt's token ids, without separators."""
-    ids: list[int] = tokenizer.encode(normalise(prompt), add_special_tokens=False)
-    if not ids or tokenizer.unk_token_id in ids:
-        raise ValueError(f"prompt {prompt!r} has characters or words that are not in the model's vocabulary")
-    if len(ids) > max_tokens - 3:
-        raise ValueError(f"prompt {prompt!r} has {len(ids)} tokens, the model reads at most {max_tokens - 3}")
-    return ids
 
 
 def _even_groups(order: Sequence[int], spelled: Sequence[Sequence[int]], max_tokens: int) -> list[list[int]]:

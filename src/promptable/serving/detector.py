@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from promptable import labels as labelling
 from promptable.errors import BadRequestError, OutOfMemoryError
-from promptable.labels import Label, LabelType, Mark
+from promptable.labels import Label, LabelError, LabelType, Mark
+from promptable.models.grounding_dino import GroundingDINO
 from promptable.models.memory import naming_out_of_memory
 from promptable.models.proposals import Proposals
 from promptable.models.segmenter import ImageFeatures
@@ -58,6 +59,7 @@ class Detector:
         self._label_of_prompt = [number for number, label in enumerate(labels) for _ in label.prompts]
         self._item_rules = ItemRules(labels, settings.review_threshold, settings.polygon_tolerance)
         self._failed = _failure_tag(self._item_rules, settings.on_failure)
+        _check_prompts(models.detector, labels)
         models.detector.prepare(self._prompts)
         half = settings.feature_cache_mb * 2**20 // 2
         self._scored: FeatureCache[ScoredPicture] = FeatureCache(half)
@@ -141,6 +143,15 @@ class Detector:
             )
             parts = [boxes[start : start + together] for start in range(0, len(boxes), together)]
             return [one.mask for part in parts for one in segmenter.predict_boxes(features, part)]
+
+
+def _check_prompts(detector: GroundingDINO, labels: Sequence[Label]) -> None:
+    """Raise LabelError for a prompt that the model cannot read."""
+    for label in labels:
+        try:
+            detector.check(label.prompts)
+        except ValueError as error:
+            raise LabelError(f"label {label.name!r}: {error}") from None
 
 
 def _failure_tag(rules: ItemRules, on_failure: OnFailure) -> wire.Tag | None:
