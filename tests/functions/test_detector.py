@@ -72,6 +72,12 @@ def test_the_strongest_are_kept_where_there_are_too_many(tmp_path: Path) -> None
     assert confidences == sorted(confidences, reverse=True)
 
 
+def test_shapes_that_are_too_many_leave_the_tags(tmp_path: Path) -> None:
+    entries = [{"name": "thing", "prompts": NAMES[:1]}, {"name": "has one", "type": "tag", "prompts": NAMES[1:]}]
+    items = new_detector(tmp_path, entries, PROMPTABLE_MAX_DETECTIONS="1").answer(BODY | {"threshold": 0.01})
+    assert [(item["type"], item["label"]) for item in items] == [("rectangle", "thing"), ("tag", "has one")]
+
+
 def test_boxes_lie_in_the_picture(tmp_path: Path) -> None:
     for item in new_detector(tmp_path, _entries("rectangle")).answer(BODY | {"threshold": 0.01}):
         left, top, right, bottom = item["points"]

@@ -95,6 +95,15 @@ def test_the_limit_keeps_the_best() -> None:
     np.testing.assert_allclose(found.scores, [0.7, 0.6])
 
 
+def test_the_limit_is_for_shapes() -> None:
+    proposed = PromptScores(
+        np.array([LEFT, MIDDLE, RIGHT], np.float32), np.eye(3, dtype=np.float32), np.zeros(3, np.int64)
+    )
+    rules = [LabelRule(0.35), LabelRule(0.35), LabelRule(0.35, shape=False)]
+    found = select(best_prompts(proposed), (0, 1, 2), rules, HW, Suppression(limit=1))
+    assert found.labels.tolist() == [0, 2]
+
+
 def test_of_very_many_boxes_the_strongest_are_considered() -> None:
     count = 50_000
     corners = np.random.default_rng(3).uniform(0, 30, (count, 2)).astype(np.float32)

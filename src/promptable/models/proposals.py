@@ -16,7 +16,8 @@ class Proposals:
     ``boxes_xyxy`` float32 [N, 4] in continuous pixels of the picture, not clipped to it; ``prompts`` int64 [N], the
     index of the best prompt, and ``scores`` float32 [N] in 0..1, how well it fits; ``captions`` int64 [N], the caption
     that found the box; ``cut`` bool [N, 4], whether the picture goes on beyond the left, top, right and bottom edge of
-    what the detector saw there.
+    what the detector saw there; ``beyond_overlap`` bool [N], whether a tile found it though it is larger than what the
+    tiles overlap by.
     """
 
     boxes_xyxy: NDArray[np.float32]
@@ -24,6 +25,7 @@ class Proposals:
     scores: NDArray[np.float32]
     captions: NDArray[np.int64]
     cut: NDArray[np.bool_]
+    beyond_overlap: NDArray[np.bool_]
 
     @property
     def nbytes(self) -> int:
@@ -36,10 +38,11 @@ class Proposals:
 
 
 def best_prompts(scores: PromptScores) -> Proposals:
-    """Each box with its best prompt; nothing is cut."""
+    """Each box with its best prompt, as from a look at the whole picture: nothing is cut."""
     prompts = scores.scores.argmax(1)
     best = scores.scores[np.arange(len(prompts)), prompts]
-    return Proposals(scores.boxes_xyxy, prompts, best, scores.captions, np.zeros((len(prompts), 4), np.bool_))
+    cut, beyond_overlap = np.zeros((len(prompts), 4), np.bool_), np.zeros(len(prompts), np.bool_)
+    return Proposals(scores.boxes_xyxy, prompts, best, scores.captions, cut, beyond_overlap)
 
 
 def concatenate(parts: Sequence[Proposals]) -> Proposals:

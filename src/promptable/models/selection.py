@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torchvision.ops import batched_nms, box_iou, nms
 
 from promptable.models.proposals import Proposals
-from promptable.models.tiling import join_pieces
+from promptable.models.tiling import are_parts, join_pieces
 
 _SAME_OBJECT = 0.8
 """Boxes of different captions that overlap by more are one object: only within a caption do prompts compete."""
@@ -33,10 +33,14 @@ class Detections:
 
 @dataclass(frozen=True)
 class LabelRule:
-    """A box gets a label with a score of at least ``threshold`` and at most the share ``max_area`` of the picture."""
+    """A box gets a label with a score of at least ``threshold`` and at most the share ``max_area`` of the picture.
+
+    ``shape`` is whether the box is answered; otherwise it says only that the label is on the picture, as a tag does.
+    """
 
     threshold: float
     max_area: float = 1.0
+    shape: bool = True
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class Suppression:
     """What goes where boxes overlap, and how many remain.
 
     Of boxes that overlap by an IoU over ``nms_iou`` within a label, over ``cross_label_iou`` whatever their labels (1
-    keeps them all), the best stays; of what is left, the ``limit`` best.
+    keeps them all), the best stays; of the shapes that are left, the ``limit`` best.
     """
 
     nms_iou: float = 0.6
@@ -62,8 +66,8 @@ def select(
     """Label each box by its best prompt and keep what the rule of that label accepts.
 
     ``label_of_prompt`` [P] names the label of each prompt, so that synonyms fall together; there is one rule per label.
-    Boxes are clipped to the picture ``hw``, pieces from tiles joined, and overlaps suppressed. Boxes that are empty are
-    dropped.
+    Boxes are clipped to the picture ``hw``, pieces from tiles joined, parts of larger things and overlaps suppressed.
+    Boxes that are empty are dropped.
     """
     labels = np.asarray(label_of_prompt, np.int64)[proposals.prompts]
     accepted = np.flatnonzero(_accepted(proposals, labels, rules, hw))
@@ -71,8 +75,11 @@ def select(
     accepted = accepted[strongest[: max(_MOST_CANDIDATES, suppression.limit)]]
     joined, labels = join_pieces(proposals[accepted], labels[accepted])
     boxes = _clipped(joined.boxes_xyxy, hw)
+    shapes = np.array([rule.shape for rule in rules])[labels]
     fits = _area(boxes) <= _of_labels([rule.max_area for rule in rules], labels) * hw[0] * hw[1]
-    order = np.flatnonzero(fits)[_suppressed(boxes[fits], labels[fits], joined[fits], suppression)]
+    kept = np.flatnonzero(fits & ~are_parts(boxes, joined.beyond_overlap, fits & shapes))
+    order = kept[_suppressed(boxes[kept], labels[kept], joined[kept], suppression)]
+    order = order[~shapes[order] | (shapes[order].cumsum() <= suppression.limit)]
     return Detections(boxes[order], labels[order], joined.scores[order])
 
 
@@ -107,7 +114,7 @@ def _suppressed(
     kept = kept[_best_captions(xyxy[kept], torch.from_numpy(found.captions)[kept])]
     if suppression.cross_label_iou < 1:
         kept = kept[nms(xyxy[kept], scores[kept], suppression.cross_label_iou)]
-    return np.asarray(kept[: suppression.limit], np.int64)
+    return np.asarray(kept, np.int64)
 
 
 def _best_captions(xyxy: torch.Tensor, captions: torch.Tensor) -> torch.Tensor:

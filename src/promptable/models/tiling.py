@@ -1,11 +1,12 @@
 """Small objects on large pictures: the detector looks at overlapping tiles, and at the whole picture.
 
 Each object is answered by a look that has all of it. What is no larger than the tiles' overlap lies whole in some tile;
-larger things are the whole picture's, or are joined from the pieces in neighbouring tiles (``join_pieces``).
+larger things are the whole picture's, or are joined from the pieces in neighbouring tiles (``join_pieces``). A tile
+shows no more than a part of them, which looks like a thing of its own (``are_parts``).
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 import numpy as np
@@ -20,6 +21,9 @@ _SAME_EXTENT = 0.5
 """Pieces on both sides of a seam are of one object if their extents along the seam overlap by this IoU."""
 _INSIDE = 0.7
 """A piece is part of a whole box if this share of it lies inside."""
+_PART_INSIDE = 0.9
+_PART_AREA = 0.5
+"""A box is a part of a larger one if this share of it lies inside, and it takes at most this share of the other."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +70,11 @@ def look(
     """
     height, width = image.shape[:2]
     tiles = views((height, width), tiling)
-    parts = [_tile(detector, image, view, prompts, scale) for view in tiles]
+    overlap = tiling.overlap * tiling.size
+    parts = [_tile(detector, image, view, prompts, scale, overlap) for view in tiles]
     if tiling.whole or not tiles:
         whole = best_prompts(detector.detect(image, prompts, scale))
-        parts.append(_larger_than(whole, tiling.overlap * tiling.size) if tiles else whole)
+        parts.append(whole[_larger_than(whole.boxes_xyxy, overlap)] if tiles else whole)
     return concatenate(parts)
 
 
@@ -90,6 +95,22 @@ def join_pieces(proposals: Proposals, labels: NDArray[np.int64]) -> tuple[Propos
     )
 
 
+def are_parts(
+    boxes_xyxy: NDArray[np.float32], beyond_overlap: NDArray[np.bool_], things: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Which boxes [N, 4] are parts of larger things, bool [N]; ``things`` bool [N] says which can have parts.
+
+    Only what is ``beyond_overlap`` can be a part: what is small enough for the tiles is theirs, wherever it lies.
+    """
+    areas = _sides(boxes_xyxy).prod(1)
+    parts, wholes = np.flatnonzero(beyond_overlap), np.flatnonzero(things & ~beyond_overlap)
+    inside = _overlap(boxes_xyxy[parts], boxes_xyxy[wholes]).prod(2) >= _PART_INSIDE * areas[parts, None]
+    smaller = areas[parts, None] <= _PART_AREA * areas[wholes]
+    found = np.zeros(len(boxes_xyxy), np.bool_)
+    found[parts] = (inside & smaller).any(1)
+    return found
+
+
 def _starts(length: int, tiling: Tiling) -> list[int]:
     """Where tiles begin along one side: evenly spread, the first and the last at the picture's borders."""
     if length <= tiling.size:
@@ -100,13 +121,18 @@ def _starts(length: int, tiling: Tiling) -> list[int]:
 
 
 def _tile(
-    detector: GroundingDINO, image: NDArray[np.uint8], view: View, prompts: tuple[str, ...], scale: float
+    detector: GroundingDINO,
+    image: NDArray[np.uint8],
+    view: View,
+    prompts: tuple[str, ...],
+    scale: float,
+    overlap: float,
 ) -> Proposals:
     """Proposals of one tile, in pixels of the picture."""
     found = best_prompts(detector.detect(image[view.top : view.bottom, view.left : view.right], prompts, scale))
     boxes = found.boxes_xyxy + np.array([view.left, view.top, view.left, view.top], np.float32)
     cut = _reaches(boxes, view) & _inner_edges(view, image.shape[:2])
-    return Proposals(boxes, found.prompts, found.scores, found.captions, cut)
+    return replace(found, boxes_xyxy=boxes, cut=cut, beyond_overlap=_larger_than(boxes, overlap))
 
 
 def _reaches(boxes: NDArray[np.float32], view: View) -> NDArray[np.bool_]:
@@ -121,9 +147,9 @@ def _inner_edges(view: View, hw: tuple[int, int]) -> NDArray[np.bool_]:
     return np.array([view.left > 0, view.top > 0, view.right < hw[1], view.bottom < hw[0]])
 
 
-def _larger_than(proposals: Proposals, pixels: float) -> Proposals:
-    """The boxes that are wider or higher than that."""
-    return proposals[np.flatnonzero((_sides(proposals.boxes_xyxy) > pixels).any(1))]
+def _larger_than(boxes: NDArray[np.float32], pixels: float) -> NDArray[np.bool_]:
+    """Which boxes are wider or higher than that, bool [N]."""
+    return np.asarray((_sides(boxes) > pixels).any(1))
 
 
 def _sides(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -180,7 +206,10 @@ def _union(pieces: Proposals, group: NDArray[np.int64]) -> tuple[Proposals, int]
     outermost = outward.argmax(0)
     sides = np.arange(4)
     one = pieces[np.array([strongest])]
-    joined = Proposals(
-        boxes[outermost, sides][None], one.prompts, one.scores, one.captions, cut[outermost, sides][None]
+    joined = replace(
+        one,
+        boxes_xyxy=boxes[outermost, sides][None],
+        cut=cut[outermost, sides][None],
+        beyond_overlap=np.ones(1, np.bool_),  # or a tile would have had it whole
     )
     return joined, strongest

@@ -92,7 +92,9 @@ class Detector:
         """The request's threshold, else the label's own, else the default. A tag may be about the whole picture."""
         thresholds = (requested, label.threshold, self._settings.threshold)
         threshold = next(threshold for threshold in thresholds if threshold is not None)
-        return LabelRule(threshold, 1.0 if label.type is LabelType.TAG else self._settings.max_box_area)
+        if label.type is LabelType.TAG:
+            return LabelRule(threshold, shape=False)
+        return LabelRule(threshold, self._settings.max_box_area)
 
     def _score(self, image: EncodedImage) -> ScoredPicture:
         pixels = image.decode(self._settings.max_megapixels)
