@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from demo.answers import drawing_of
 from demo.client import encode_png
-from demo.metrics import box_iou
+from demo.metrics import box_iou, mask_iou
 from promptable.labels import LabelError
 from promptable.models.sam import SamSegmenter
 from promptable.serving.settings import SettingsError
-from tests.functions.conftest import new_detector
+from tests.functions.conftest import TOY, new_detector
 from tests.functions.requests import SCENE
 
 BODY = {"image": encode_png(SCENE.image)}
@@ -157,6 +158,16 @@ def test_masks_come_from_one_encoding_and_one_decoding_of_pictures_that_need_the
     assert calls == ["encode_image", "predict_boxes"]
     assert function.answer(BODY | {"threshold": 1.0}) == []
     assert calls == ["encode_image", "predict_boxes"], "nothing on this frame is a mask"
+
+
+def test_sam2_masks_too(tmp_path: Path) -> None:
+    sam2 = {"PROMPTABLE_MASK_MODEL": str(TOY / "sam2")}
+    (item,) = new_detector(tmp_path, _entries("mask"), **sam2).answer(BODY)
+    assert item["type"] == "mask"
+    mask = drawing_of(item, (192, 192)).mask
+    assert mask is not None
+    assert mask_iou(mask, SCENE.objects[-1].mask) > 0.8
+    assert {"name": "review", "value": "false"} in item["attributes"], "it is no filled box"
 
 
 def test_wrong_labels_and_settings_keep_the_function_from_starting(tmp_path: Path) -> None:

@@ -63,12 +63,16 @@ def test_a_wrong_request_is_an_error_whatever_the_setting(tmp_path: Path) -> Non
 
 def test_without_memory_a_picture_is_tried_with_less_and_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     function = new_detector(tmp_path, [{"name": THING}], **TILES)
-    tried = allow_encodings_of(200 * 200, monkeypatch)
-    assert function.answer(BODY | {"threshold": 0.001}) != []
+    with monkeypatch.context() as patch:
+        tried = allow_encodings_of(200 * 200, patch)
+        lesser = function.answer(BODY | {"threshold": 0.001})
+        assert lesser != []
     assert tried == [*[(192, 100)] * 9, (384, 100), (384, 100), (384, 50)]
     log = function.log.getvalue()
-    assert log.index("tiles") < log.index("whole picture")
+    assert log.index("full look") < log.index("whole picture")
     assert "lower resolution" not in log, "that attempt went well"
+    full = new_detector(tmp_path, [{"name": THING}], **TILES).answer(BODY | {"threshold": 0.001})
+    assert function.answer(BODY | {"threshold": 0.001}) == full != lesser, "with memory again, nothing less is answered"
 
 
 @pytest.mark.parametrize(("setting", "status"), [("error", 500), ("tag", 200)])
@@ -136,6 +140,79 @@ def one_box_at_a_time(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(SamSegmenter, "predict_boxes", predict)
     return counts
+
+
+@pytest.mark.parametrize("kind", ["mask", "polygon"])
+def test_where_sam_gives_nothing_the_box_is_answered_filled_and_to_be_reviewed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    boxes = new_detector(tmp_path, [{"name": THING}]).answer(BODY)
+    function = new_detector(tmp_path, [{"name": THING, "type": kind}], PROMPTABLE_REVIEW_THRESHOLD="0")
+    give(np.zeros((384, 384), bool), 0.0, monkeypatch)
+    items = function.answer(BODY)
+    assert len(items) == len(boxes) > 1
+    for item, box in zip(items, boxes, strict=True):
+        check_filled(item, np.array(box["points"]))
+    assert "empty masks, boxes answered filled" in function.log.getvalue()
+
+
+@pytest.mark.parametrize("hw", [(1, 5000), (5000, 1)])
+def test_a_picture_that_sam_cannot_take_is_answered_in_boxes(tmp_path: Path, hw: tuple[int, int]) -> None:
+    body = {"image": encode_png(np.full((*hw, 3), 128, np.uint8)), "threshold": 0.0001}
+    boxes = new_detector(tmp_path, [{"name": THING}], PROMPTABLE_MAX_BOX_AREA="1").answer(body)
+    function = new_detector(tmp_path, [{"name": THING, "type": "mask"}], PROMPTABLE_MAX_BOX_AREA="1")
+    items = function.answer(body)
+    assert len(items) == len(boxes) > 0
+    for item, box in zip(items, boxes, strict=True):
+        check_filled(item, np.array(box["points"]))
+    assert "too narrow for the model" in function.log.getvalue()
+
+
+def check_filled(item: dict[str, Any], xyxy: NDArray[np.float64]) -> None:
+    """All pixels that the box touches, and to be reviewed."""
+    left, top, right, bottom = *np.floor(xyxy[:2]).astype(int).tolist(), *np.ceil(xyxy[2:]).astype(int).tolist()
+    assert item["points"] == [left, top, right, top, right, bottom, left, bottom]
+    if item["type"] == "mask":
+        assert item["mask"] == [1] * (right - left) * (bottom - top) + [left, top, right - 1, bottom - 1]
+    assert {"name": "review", "value": "true"} in item["attributes"]
+
+
+def test_masks_that_are_not_finite_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    function = new_detector(tmp_path, [{"name": THING, "type": "mask"}])
+    give(np.zeros((384, 384), bool), np.nan, monkeypatch)
+    assert function.post(BODY).status_code == 500
+
+
+def give(mask: NDArray[np.bool_], score: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let SAM answer every box so."""
+    one = Prediction(mask, score, np.zeros((4, 4), np.float32))
+    monkeypatch.setattr(SamSegmenter, "predict_boxes", lambda _, __, boxes: [one] * len(boxes))
+
+
+def test_many_masks_are_decoded_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each holds a mask of the whole picture until its crop is taken."""
+    counts: list[int] = []
+    plain: Callable[..., list[Prediction]] = SamSegmenter.predict_boxes
+
+    def predict(self: SamSegmenter, features: ImageFeatures, boxes: NDArray[np.float32]) -> list[Prediction]:
+        counts.append(len(boxes))
+        return plain(self, features, boxes)
+
+    monkeypatch.setattr(SamSegmenter, "predict_boxes", predict)
+    function = new_detector(tmp_path, [{"name": THING, "type": "mask"}], PROMPTABLE_NMS_IOU="1", **TILES)
+    items = function.answer(BODY | {"threshold": 0.0})
+    assert len(items) == sum(counts) > 64
+    assert counts[:-1] == [32] * (len(counts) - 1)
+
+
+def test_a_picture_gets_no_more_tiles_than_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    function = new_detector(tmp_path, [{"name": THING}], PROMPTABLE_TILE_SIZE="64", PROMPTABLE_MAX_TILES="9")
+    tried = allow_encodings_of(10**9, monkeypatch)
+    function.answer(BODY)
+    assert len(tried) == 10, "and the whole picture"
+    (side,) = {side for side, _ in tried} - {384}
+    assert 154 <= side <= 162, "hardly larger than nine tiles must be"
+    assert "tiles enlarged" in function.log.getvalue()
 
 
 def test_another_error_is_not_taken_for_a_lack_of_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

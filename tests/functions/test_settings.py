@@ -29,6 +29,7 @@ def test_variables_are_read_into_their_types() -> None:
     environ = {"PROMPTABLE_WEIGHTS": "/w", "PROMPTABLE_THRESHOLD": "0.5", "PROMPTABLE_MAX_DETECTIONS": "7"}
     settings = read(DetectorSettings, environ)
     assert (settings.weights_dir, settings.threshold, settings.max_detections) == (Path("/w"), 0.5, 7)
+    assert [read(DetectorSettings, {"PROMPTABLE_TILE_SIZE": size}).tile_size for size in ("0", "64")] == [0, 64]
     assert read(InteractorSettings, {"PROMPTABLE_ANSWER_FORM": "mask"}).answer_form is AnswerForm.MASK
 
 
@@ -39,6 +40,8 @@ def test_variables_are_read_into_their_types() -> None:
         ("PROMPTABLE_THRESHOLD", "1.01", "a number from 0 to 1"),
         ("PROMPTABLE_THRESHOLD", "nan", "a number from 0 to 1"),
         ("PROMPTABLE_MAX_DETECTIONS", "2.5", "an integer from 1 to 10000"),
+        ("PROMPTABLE_TILE_SIZE", "1", "0 or an integer from 64 to 100000"),
+        ("PROMPTABLE_TILE_SIZE", "-64", "0 or an integer from 64 to 100000"),
         ("PROMPTABLE_DEVICE", "gpu", "auto, cpu, cuda or cuda:N"),
         ("PROMPTABLE_DEVICE", "cuda:x", "auto, cpu, cuda or cuda:N"),
         ("PROMPTABLE_PRECISION", "fp16", "auto, fp32 or bf16"),

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from promptable.models.grounding_dino import PromptScores, load
 from promptable.models.proposals import Proposals
 from promptable.models.selection import LabelRule, Suppression, select
-from promptable.models.tiling import Tiling, look, views
+from promptable.models.tiling import Tiling, enlarged, look, views
 from tests.toy.crowds import crowd, scores
 
 TOY = Path(__file__).parents[1] / "toy/grounding-dino"
@@ -71,6 +71,17 @@ def test_tiles_cover_the_picture_and_overlap(height: int, width: int, size: int,
     assert covered.all() or not tiles
     starts = sorted({tile.left for tile in tiles})
     assert all(left + size - right >= overlap * size - 1 for left, right in pairwise(starts))
+
+
+@given(st.integers(1, 4000), st.integers(1, 4000), st.integers(64, 500), st.floats(0, 0.9), st.integers(1, 50))
+def test_tiles_grow_until_they_are_few_enough(height: int, width: int, size: int, overlap: float, most: int) -> None:
+    tiling = enlarged((height, width), Tiling(size, overlap), most)
+    assert len(views((height, width), tiling)) <= most
+    assert (tiling.overlap, tiling.whole) == (overlap, True)
+    if len(views((height, width), Tiling(size, overlap))) <= most:
+        assert tiling.size == size
+    else:
+        assert len(views((height, width), Tiling(round(tiling.size / 1.1), overlap))) > most, "and no longer"
 
 
 @given(st.integers(0, 270), st.integers(0, 170), st.integers(6, 25), st.integers(6, 25))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from promptable.errors import BadRequestError
 from promptable.wire.detector import MaskShape, Polygon, Rectangle, Tag, encode, parse
-from promptable.wire.masks import mask_to_polygon
+from promptable.wire.masks import MaskCrop, mask_to_crop, mask_to_polygon
 from tests.wire.samples import IMAGE, mask_of
 
 XYXY = np.array([1.5, 2, 30.25, 40], np.float32)
@@ -54,7 +54,7 @@ def test_every_kind_of_item_has_exactly_the_keys_that_cvat_reads():
     answer = encode(
         [
             Rectangle("car", XYXY, 0.5, {"rust": "true"}),
-            MaskShape("dog", MASK, 1.0, polygon),
+            MaskShape("dog", mask_to_crop(MASK), 1.0, polygon),
             Polygon("cat", (1.0, 2.0, 5.5, 2.0, 5.0, 9.0), 0),
             Tag("night", 0.75, {"moon": "3"}),
         ]
@@ -116,8 +116,8 @@ NAN = float("nan")
         (Polygon("a", [1, 2, 3, 4], 0.5), "polygon: expected flat x, y of at least 3 points"),
         (Polygon("a", [1, 2, 3, 4, 5, 6, 7], 0.5), "polygon: expected flat x, y of at least 3 points"),
         (Polygon("a", [1, 2, 3, 4, 5, NAN], 0.5), "polygon: NaN or Infinity"),
-        (MaskShape("a", np.zeros((3, 4), bool), 0.5, [1, 2, 3, 4, 5, 6]), "the mask is empty"),
-        (MaskShape("a", MASK, 0.5, []), "polygon: expected flat x, y of at least 3 points"),
+        (MaskShape("a", MaskCrop(np.zeros((3, 4), bool), 0, 0), 0.5, [1, 2, 3, 4, 5, 6]), "the mask is empty"),
+        (MaskShape("a", mask_to_crop(MASK), 0.5, []), "polygon: expected flat x, y of at least 3 points"),
     ],
 )
 def test_what_would_corrupt_a_task_never_leaves(item, message):

@@ -67,7 +67,7 @@ def test_any_memory_layout_gives_the_same(mask, offset, transposed):
         view, mask = view.T, np.ascontiguousarray(mask.T)
     assert mask_to_rle(view) == mask_to_rle(mask)
     assert mask_to_polygon(view) == mask_to_polygon(mask)
-    np.testing.assert_array_equal(mask_to_crop(view), mask_to_crop(mask))
+    np.testing.assert_array_equal(mask_to_crop(view).flat(), mask_to_crop(mask).flat())
 
 
 @pytest.mark.parametrize(
@@ -93,15 +93,19 @@ def test_wrong_run_lengths_are_refused(points, message):
 
 
 def test_the_flattened_crop():
-    assert mask_to_crop(RING).tolist() == [1, 1, 1, 1, 1, 0, 0, 1, 1, 1, 1, 1, 2, 1, 5, 3]
+    assert mask_to_crop(RING).flat().tolist() == [1, 1, 1, 1, 1, 0, 0, 1, 1, 1, 1, 1, 2, 1, 5, 3]
 
 
 @given(masks())
 def test_the_flattened_crop_is_the_tight_box(mask):
-    crop = mask_to_crop(mask)
+    crop = mask_to_crop(mask).flat()
     left, top, right, bottom = crop[-4:]
     np.testing.assert_array_equal(crop[:-4].reshape(bottom - top + 1, -1), mask[top : bottom + 1, left : right + 1])
     assert crop[:-4].sum() == mask.sum()
+
+
+def test_a_crop_does_not_hold_the_picture():
+    assert mask_to_crop(RING).pixels.base is None
 
 
 def test_the_box_is_in_continuous_coordinates():

@@ -7,7 +7,7 @@ shows no more than a part of them, which looks like a thing of its own (``are_pa
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from math import ceil
+from math import ceil, prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ _SAME_EXTENT = 0.5
 """Pieces on both sides of a seam are of one object if their extents along the seam overlap by this IoU."""
 _INSIDE = 0.7
 """A piece is part of a whole box if this share of it lies inside."""
+_GROWTH = 1.05
 _PART_INSIDE = 0.9
 _PART_AREA = 0.5
 """A box is a part of a larger one if this share of it lies inside, and it takes at most this share of the other."""
@@ -59,6 +60,13 @@ def views(hw: tuple[int, int], tiling: Tiling) -> list[View]:
         for top in _starts(height, tiling)
         for left in _starts(width, tiling)
     ]
+
+
+def enlarged(hw: tuple[int, int], tiling: Tiling, most: int) -> Tiling:
+    """The tiling, with tiles as much larger as it takes for a picture of ``hw`` to have at most ``most`` of them."""
+    while _count(hw, tiling) > most:
+        tiling = replace(tiling, size=ceil(tiling.size * _GROWTH))
+    return tiling
 
 
 def look(
@@ -109,6 +117,11 @@ def are_parts(
     found = np.zeros(len(boxes_xyxy), np.bool_)
     found[parts] = (inside & smaller).any(1)
     return found
+
+
+def _count(hw: tuple[int, int], tiling: Tiling) -> int:
+    """How many tiles a picture has."""
+    return prod(len(_starts(length, tiling)) for length in hw) if 0 < tiling.size < max(hw) else 0
 
 
 def _starts(length: int, tiling: Tiling) -> list[int]:

@@ -4,19 +4,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from promptable import labels as labelling
 from promptable.errors import BadRequestError, OutOfMemoryError
 from promptable.labels import Label, LabelError, LabelType, Mark
 from promptable.models.grounding_dino import GroundingDINO
-from promptable.models.memory import naming_out_of_memory
 from promptable.models.proposals import Proposals
-from promptable.models.segmenter import ImageFeatures
 from promptable.models.selection import Detections, LabelRule, Suppression, select
-from promptable.models.tiling import Tiling, look
+from promptable.models.tiling import Tiling, enlarged, look
 from promptable.serving.detector_items import ItemRules
+from promptable.serving.detector_masks import BoxMask, Masker
 from promptable.serving.detector_models import MASKED, Models, load_models
 from promptable.serving.fallback import first_that_fits
 from promptable.serving.feature_cache import FeatureCache
@@ -57,13 +53,13 @@ class Detector:
         self._logger = logger
         self._prompts = tuple(prompt for label in labels for prompt in label.prompts)
         self._label_of_prompt = [number for number, label in enumerate(labels) for _ in label.prompts]
-        self._item_rules = ItemRules(labels, settings.review_threshold, settings.polygon_tolerance)
+        self._item_rules = ItemRules(labels, settings.review_threshold)
         self._failed = _failure_tag(self._item_rules, settings.on_failure)
         _check_prompts(models.detector, labels)
         models.detector.prepare(self._prompts)
         half = settings.feature_cache_mb * 2**20 // 2
         self._scored: FeatureCache[ScoredPicture] = FeatureCache(half)
-        self._features: FeatureCache[ImageFeatures] = FeatureCache(half)
+        self._masker = Masker(models, settings, half, logger)
 
     def __call__(self, body: object) -> str:
         """Request body -> answer JSON. Raises BadRequestError; OutOfMemoryError for a picture that nothing can hold."""
@@ -78,7 +74,7 @@ class Detector:
             return wire.encode([self._failed])
 
     def _detections(self, request: wire.DetectorRequest) -> Detections:
-        scored = self._scored.get(request.image.digest, lambda: self._score(request.image))
+        scored = self._score(request.image)
         settings = self._settings
         return select(
             scored.proposals,
@@ -97,54 +93,38 @@ class Detector:
         return LabelRule(threshold, self._settings.max_box_area)
 
     def _score(self, image: EncodedImage) -> ScoredPicture:
-        pixels = image.decode(self._settings.max_megapixels)
-        proposals = first_that_fits(self._looks(pixels), self._logger)
-        return ScoredPicture(pixels.shape[:2], proposals)
+        """Only what the full look finds is kept: with memory again, the picture is worth another one."""
+        return first_that_fits(
+            [("full look", lambda: self._full_look(image)), *self._lesser_looks(image)], self._logger
+        )
 
-    def _looks(self, pixels: NDArray[np.uint8]) -> Iterator[tuple[str, Callable[[], Proposals]]]:
-        """Ways to look at a picture, each taking less memory than the one before."""
-        detector, settings = self._models.detector, self._settings
+    def _full_look(self, image: EncodedImage) -> ScoredPicture:
+        settings = self._settings
         tiling = Tiling(settings.tile_size, settings.tile_overlap, settings.tile_whole)
-        whole = Tiling()
-        if tiling.size:
-            yield "tiles", lambda: look(detector, pixels, self._prompts, tiling)
-        yield "whole picture", lambda: look(detector, pixels, self._prompts, whole)
-        yield "lower resolution", lambda: look(detector, pixels, self._prompts, whole, _REDUCED)
-        if (elsewhere := self._models.elsewhere) is not None:
-            yield "CPU", lambda: look(elsewhere().detector, pixels, self._prompts, whole)
+        return self._scored.get(image.digest, lambda: self._look(self._models, image, tiling))
 
-    def _masks(self, image: EncodedImage, detections: Detections) -> dict[int, NDArray[np.bool_]]:
-        """Masks bool [H, W] of the detections that need one, all from one image encoding and one decoding."""
-        wanted = [i for i, number in enumerate(detections.labels) if self._labels[number].type in MASKED]
-        if not wanted:
-            return {}
-        boxes = detections.boxes_xyxy[wanted]
-        masks = first_that_fits(self._segmentations(image, boxes), self._logger)
-        return dict(zip(wanted, masks, strict=True))
-
-    def _segmentations(
-        self, image: EncodedImage, boxes: NDArray[np.float32]
-    ) -> Iterator[tuple[str, Callable[[], list[NDArray[np.bool_]]]]]:
-        """Ways to mask what is in boxes, each taking less memory than the one before."""
-        models = self._models
-        yield "masks at once", lambda: self._segment(models, image, boxes, len(boxes))
-        yield "masks one by one", lambda: self._segment(models, image, boxes, 1)
+    def _lesser_looks(self, image: EncodedImage) -> Iterator[tuple[str, Callable[[], ScoredPicture]]]:
+        """Ways to look at a picture that take less and less memory."""
+        models, whole = self._models, Tiling()
+        if self._settings.tile_size:
+            yield "whole picture", lambda: self._look(models, image, whole)
+        yield "lower resolution", lambda: self._look(models, image, whole, _REDUCED)
         if (elsewhere := models.elsewhere) is not None:
-            yield "masks on the CPU", lambda: self._segment(elsewhere(), image, boxes, 1)
+            yield "CPU", lambda: self._look(elsewhere(), image, whole)
 
-    def _segment(
-        self, models: Models, image: EncodedImage, boxes: NDArray[np.float32], together: int
-    ) -> list[NDArray[np.bool_]]:
-        """The masks of all boxes, decoded ``together`` at a time. Raises OutOfMemoryError."""
-        segmenter = models.segmenter
-        assert segmenter is not None  # noqa: S101 - it is loaded wherever a label needs it
-        name = image.digest if models is self._models else f"{image.digest} elsewhere"
-        with naming_out_of_memory():
-            features = self._features.get(
-                name, lambda: segmenter.encode_image(image.decode(self._settings.max_megapixels))
-            )
-            parts = [boxes[start : start + together] for start in range(0, len(boxes), together)]
-            return [one.mask for part in parts for one in segmenter.predict_boxes(features, part)]
+    def _look(self, models: Models, image: EncodedImage, tiling: Tiling, scale: float = 1.0) -> ScoredPicture:
+        pixels = image.decode(self._settings.max_megapixels)
+        hw = pixels.shape[:2]
+        fitting = enlarged(hw, tiling, self._settings.max_tiles)
+        if fitting != tiling:
+            self._logger.warn_with("tiles enlarged", wanted=tiling.size, used=fitting.size, digest=image.digest)
+        return ScoredPicture(hw, look(models.detector, pixels, self._prompts, fitting, scale))
+
+    def _masks(self, image: EncodedImage, detections: Detections) -> dict[int, BoxMask]:
+        """Masks of the detections that need one."""
+        wanted = [i for i, number in enumerate(detections.labels) if self._labels[number].type in MASKED]
+        masks = self._masker.masks(image, detections.boxes_xyxy[wanted]) if wanted else []
+        return dict(zip(wanted, masks, strict=True))
 
 
 def _check_prompts(detector: GroundingDINO, labels: Sequence[Label]) -> None:

@@ -35,6 +35,13 @@ def _number(low: float, high: float, convert: Callable[[str], float]) -> Kind:
     return Kind(f"{'an integer' if convert is int else 'a number'} from {low:g} to {high:g}", parse)
 
 
+def _tile_size(text: str) -> int:
+    size = int(text)
+    if size != 0 and not _LEAST_TILE <= size <= _LARGEST_TILE:
+        raise ValueError(text)
+    return size
+
+
 def _device(text: str) -> str:
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", text):
         raise ValueError(text)
@@ -66,6 +73,7 @@ def _setting(variable: str, kind: Kind, default: Any, meaning: str, shown: bool 
     return field(default=default, repr=shown, metadata={"variable": variable, "kind": kind, "meaning": meaning})
 
 
+_LEAST_TILE, _LARGEST_TILE = 64, 100_000
 _TEXT = Kind("a text", str)
 _PATH = Kind("a path", Path)
 _DEVICE = Kind("auto, cpu, cuda or cuda:N", _device)
@@ -135,13 +143,19 @@ class DetectorSettings(CommonSettings):
         "PROMPTABLE_MAX_DETECTIONS", _number(1, 10_000, int), 300, "the most shapes for one picture, strongest first"
     )
     tile_size: int = _setting(
-        "PROMPTABLE_TILE_SIZE", _number(0, 100_000, int), 0, "side of the tiles to look at, in pixels; 0 for none"
+        "PROMPTABLE_TILE_SIZE",
+        Kind(f"0 or an integer from {_LEAST_TILE} to {_LARGEST_TILE}", _tile_size),
+        0,
+        "side of the tiles to look at, in pixels; 0 for none",
     )
     tile_overlap: float = _setting(
         "PROMPTABLE_TILE_OVERLAP", _number(0, 0.9, float), 0.25, "share of a tile that its neighbour has too"
     )
     tile_whole: bool = _setting(
         "PROMPTABLE_TILE_WHOLE", _FLAG, True, "whether to look at the whole picture beside its tiles"
+    )
+    max_tiles: int = _setting(
+        "PROMPTABLE_MAX_TILES", _number(1, 10_000, int), 100, "the most tiles for one picture: larger ones where more"
     )
     cpu_fallback: bool = _setting(
         "PROMPTABLE_CPU_FALLBACK", _FLAG, False, "whether a picture that the GPU has no memory for goes to the CPU"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from promptable.wire.answers import corners, outline, to_json, unit
 from promptable.wire.fields import as_number, read_object
 from promptable.wire.images import EncodedImage, parse_image
-from promptable.wire.masks import Mask, mask_to_crop
+from promptable.wire.masks import MaskCrop
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,13 @@ class Rectangle:
 
 @dataclass(frozen=True)
 class MaskShape:
-    """A non-empty mask, bool [H, W], and the polygon that CVAT keeps instead when the user converts masks.
+    """A mask, and the polygon that CVAT keeps instead when the user converts masks.
 
     ``polygon`` is flat x, y of at least 3 points, in picture pixels, from ``masks.mask_to_polygon``.
     """
 
     label: str
-    mask: Mask
+    mask: MaskCrop
     confidence: float
     polygon: Sequence[float]
     attributes: Mapping[str, str] = field(default_factory=dict)
@@ -81,8 +81,11 @@ def parse(body: object) -> DetectorRequest:
 
 
 def encode(items: Sequence[Item]) -> str:
-    """The JSON list that CVAT reads. Raises ValueError rather than send NaN, swapped corners or an empty mask."""
-    return to_json([_common(item) | _geometry(item) for item in items])
+    """The JSON list that CVAT reads. Raises ValueError rather than send NaN, swapped corners or an empty mask.
+
+    Item by item: the numbers of a large mask take several times its memory.
+    """
+    return f"[{','.join(to_json(_common(item) | _geometry(item)) for item in items)}]"
 
 
 def _common(item: Item) -> dict[str, object]:
@@ -98,7 +101,7 @@ def _geometry(item: Item) -> dict[str, object]:
         case Rectangle():
             return {"type": "rectangle", "points": corners(item.xyxy)}
         case MaskShape():
-            return {"type": "mask", "mask": mask_to_crop(item.mask), "points": outline(item.polygon)}
+            return {"type": "mask", "mask": item.mask.flat(), "points": outline(item.polygon)}
         case Polygon():
             return {"type": "polygon", "points": outline(item.points)}
         case Tag():

@@ -4,6 +4,8 @@ Coordinates are continuous picture pixels: pixel (row, column) covers [column, c
 numbers at the end of run lengths and crops are CVAT's: left, top, right, bottom as pixel indices, all inclusive.
 """
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,6 +22,26 @@ _DIRECTIONS = np.array([[7, 6, 5], [0, 1, 4], [1, 2, 3]])
 """By row and column of a step to one of the 8 neighbours. A lone pixel's no step is slanting: no side lies behind."""
 _SIDE_ENDS = np.array([[0, 1], [1, 1], [1, 0], [0, 0]])
 """Where a walk around a pixel, downwards along its left side, then along its bottom, ends each side; x, y."""
+
+
+@dataclass(frozen=True)
+class MaskCrop:
+    """A mask without the empty picture around it: ``pixels`` bool [h, w], the first at ``left`` and ``top``."""
+
+    pixels: Mask
+    left: int
+    top: int
+
+    def flat(self) -> NDArray[np.int32]:
+        """As CVAT takes it: pixels, 0 or 1 in row-major order, then left, top, right, bottom; int32 [N].
+
+        Raises ValueError when the mask is empty.
+        """
+        if not self.pixels.any():
+            raise ValueError("the mask is empty")
+        height, width = self.pixels.shape
+        box = [self.left, self.top, self.left + width - 1, self.top + height - 1]
+        return np.append(self.pixels.ravel().astype(np.int32), np.array(box, np.int32))
 
 
 def mask_to_rle(mask: Mask) -> list[int]:
@@ -72,11 +94,10 @@ def rle_to_mask(points: ArrayLike, hw: tuple[int, int], field: str = "points") -
     return mask
 
 
-def mask_to_crop(mask: Mask) -> NDArray[np.int32]:
-    """The tight box's pixels, 0 or 1 in row-major order, then l, t, r, b; int32 [N]. Raises ValueError when empty."""
+def mask_to_crop(mask: Mask) -> MaskCrop:
+    """What lies in the mask's tight box, a copy. Raises ValueError when the mask is empty."""
     left, top, right, bottom = _tight_box(mask)
-    crop = mask[top : bottom + 1, left : right + 1].ravel()
-    return np.append(crop.astype(np.int32), np.array([left, top, right, bottom], np.int32))
+    return MaskCrop(mask[top : bottom + 1, left : right + 1].copy(), left, top)
 
 
 def mask_to_xyxy(mask: Mask) -> NDArray[np.float32]:
