@@ -32,6 +32,7 @@ def test_words_become_the_right_boxes_and_masks(client: Client) -> None:
     assert summary["f1"] > 0.8
     assert summary["mean_iou"] > 0.75
     assert summary["mask_iou"] > 0.86
+    assert summary["right_label"] > 0.9
 
 
 def test_clicks_and_boxes_become_the_right_masks(client: Client) -> None:
