@@ -1,7 +1,9 @@
 """Settings come from the environment once, and a wrong one names its variable and what it takes."""
 
+import re
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,3 +64,25 @@ def test_a_wrong_answer_form_is_refused() -> None:
 def test_every_setting_is_in_the_readme(settings: type[CommonSettings | RedisSettings]) -> None:
     text = README.read_text()
     assert [f.metadata["variable"] for f in fields(settings) if f"`{f.metadata['variable']}`" not in text] == []
+
+
+@pytest.mark.parametrize("settings", ALL)
+def test_the_readme_has_the_defaults(settings: type[CommonSettings | RedisSettings]) -> None:
+    written = _defaults_in_readme()
+    wrong = {f.metadata["variable"]: f.default for f in fields(settings) if not _says(written, f)}
+    assert wrong == {}
+
+
+def _defaults_in_readme() -> dict[str, list[str]]:
+    """What the second column of the README's table has in backticks, by the variable in the first."""
+    rows = re.findall(r"^\| `(\w+)` \|([^|]*)\|", README.read_text(), re.MULTILINE)
+    return {variable: re.findall(r"`([^`]*)`", default) for variable, default in rows}
+
+
+def _says(written: dict[str, list[str]], setting: Any) -> bool:
+    """Whether the README gives a setting this default; that of a path may be its end."""
+    texts, default = written[setting.metadata["variable"]], setting.default
+    if default in ("", None):
+        return not texts
+    parse = setting.metadata["kind"].parse
+    return any(parse(text) == default or (isinstance(default, Path) and default.match(text)) for text in texts)

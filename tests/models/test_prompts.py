@@ -66,7 +66,7 @@ def test_any_number_of_prompts_is_packed(words: BertTokenizerFast, count: int, c
     assert max(len(caption.input_ids) for caption in packed) <= MAX_TOKENS
 
 
-COCO = (
+COCO_NAMES = (
     "person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, stop sign, "
     "parking meter, bench, bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, giraffe, backpack, umbrella, "
     "handbag, tie, suitcase, frisbee, skis, snowboard, sports ball, kite, baseball bat, baseball glove, skateboard, "
@@ -74,14 +74,15 @@ COCO = (
     "broccoli, carrot, hot dog, pizza, donut, cake, chair, couch, potted plant, bed, dining table, toilet, tv, laptop, "
     "mouse, remote, keyboard, cell phone, microwave, oven, toaster, sink, refrigerator, book, clock, vase, scissors, "
     "teddy bear, hair drier, toothbrush"
-).split(", ")
+)
 
 
 def test_the_names_of_coco_fit_one_caption(bert_base: BertTokenizerFast) -> None:
-    assert len(COCO) == 80
-    (caption,) = pack(COCO, bert_base)
+    names = COCO_NAMES.split(", ")
+    assert len(names) == 80
+    (caption,) = pack(names, bert_base)
     assert sorted(caption.prompts) == list(range(80))
-    assert list(caption.input_ids) == bert_base(" . ".join(sorted(COCO)) + " .").input_ids
+    assert list(caption.input_ids) == bert_base(" . ".join(sorted(names)) + " .").input_ids
     assert len(caption.input_ids) <= MAX_TOKENS
 
 
