@@ -18,6 +18,7 @@ SMALL = (24.0, 40.0)
 _NOISE = 7
 _SUBPIXEL_BITS = 4
 _GAP = 1.2
+_TRIES = 1000
 
 
 @dataclass(frozen=True)
@@ -69,15 +70,26 @@ def _score(looks: Sequence[Proposals], crowds: Sequence[Crowd], threshold: float
 def _placed(sides: Sequence[float], hw: tuple[int, int], rng: np.random.Generator) -> list[Sprite]:
     """Random shapes of these sides in pixels, apart from one another and inside the picture."""
     sprites: list[Sprite] = []
-    for side in sides:
-        while True:
-            x, y = rng.uniform(side, hw[1] - side), rng.uniform(side, hw[0] - side)
-            if all(np.hypot(*np.subtract(one.centre, (x, y))) > _GAP * (one.radius + side / 2) for one in sprites):
-                break
+    while len(sprites) < len(sides):
+        side = sides[len(sprites)]
+        places = (_free_place(side, hw, sprites, rng) for _ in range(_TRIES))
+        place = next((place for place in places if place is not None), None)
+        if place is None:  # the first ones leave no room for this one
+            sprites.clear()
+            continue
         colour, shape = str(rng.choice(list(COLOURS))), str(rng.choice(SHAPES))
         turned, brightness = float(rng.uniform(0, 2 * np.pi)), float(rng.uniform(0.82, 1.08))
-        sprites.append(Sprite(colour, shape, (float(x), float(y)), side / 2, turned, brightness))
+        sprites.append(Sprite(colour, shape, place, side / 2, turned, brightness))
     return sprites
+
+
+def _free_place(
+    side: float, hw: tuple[int, int], sprites: Sequence[Sprite], rng: np.random.Generator
+) -> tuple[float, float] | None:
+    """A random centre x, y inside the picture; None where it is too near to another shape."""
+    x, y = rng.uniform(side, hw[1] - side), rng.uniform(side, hw[0] - side)
+    apart = (np.hypot(*np.subtract(one.centre, (x, y))) > _GAP * (one.radius + side / 2) for one in sprites)
+    return (float(x), float(y)) if all(apart) else None
 
 
 def _draw(canvas: NDArray[np.float32], sprite: Sprite) -> tuple[str, NDArray[np.float32]]:
