@@ -61,7 +61,7 @@ def test_our_extra_keys_are_read() -> None:
         ({"name": "look", "marks": "review", "type": "mask"}, "must be of type tag"),
         ({"name": "look", "marks": "review", "prompts": ["look"]}, "has no prompts"),
         ({"name": "look", "marks": "review", "threshold": 0.5}, "has no threshold"),
-        ({"name": "car", "attributes": {}}, "list"),
+        ({"name": "car", "attributes": {}}, "label 'car': attributes must be a list, got {}"),
         ({"name": "."}, r"label '\.': prompt '\.' is empty"),
         ({"name": "car", "prompts": ["car", "_"]}, "label 'car': prompt '_' is empty"),
         (
@@ -153,13 +153,19 @@ def test_rendering_keeps_the_attributes_of_a_label_and_adds_ours(tmp_path: Path)
     file.write_text(
         "- name: car\n"
         "  attributes:\n"
-        "  - {name: colour, input_type: select, values: [red, blue], mutable: true}\n"
+        "  - {name: colour, input_type: select, values: [red, blue], mutable: true, since: 2020-01-01}\n"
         "  - {name: review, input_type: checkbox, values: ['false']}\n"
         "- {name: failed, marks: failure, attributes: [{name: note, input_type: text, values: []}]}\n"
     )
     car, failed = json.loads(labels.render(file))
     assert [attribute["name"] for attribute in car["attributes"]] == ["colour", "review", "confidence"]
-    colour = {"name": "colour", "input_type": "select", "values": ["red", "blue"], "mutable": True}
+    colour = {
+        "name": "colour",
+        "input_type": "select",
+        "values": ["red", "blue"],
+        "mutable": True,
+        "since": "2020-01-01",
+    }
     assert car["attributes"][0] == colour
     assert failed["attributes"] == [{"name": "note", "input_type": "text", "values": []}]
 

@@ -64,8 +64,8 @@ _INTEGER = re.compile(r"-?\d+")
 _INPUT_TYPES = ("checkbox", "number", "radio", "select", "text")
 
 
-def load(spec: str) -> tuple[Label, ...]:
-    """Read the labels from the JSON text of ``metadata.annotations.spec``. Raises LabelError."""
+def load(spec: object) -> tuple[Label, ...]:
+    """Read the labels from ``metadata.annotations.spec``, which must be a JSON text. Raises LabelError."""
     if not isinstance(spec, str):
         raise LabelError(f"the annotation spec must be a text that holds JSON, got {spec!r}")
     try:
@@ -85,7 +85,7 @@ def render(path: Path) -> str:
         given = _as_list(read_yaml(path))
         entries = [{"name": entry} if isinstance(entry, str) else entry for entry in given]
         pairs = zip(entries, _labels(entries), strict=True)
-        return json.dumps([_spec_entry(number, *pair) for number, pair in enumerate(pairs)])
+        return json.dumps([_spec_entry(number, *pair) for number, pair in enumerate(pairs)], default=str)
 
 
 def deployed(function_config: Path) -> tuple[Label, ...]:
@@ -209,7 +209,9 @@ def _check_attributes(label: str, attributes: Sequence[Mapping[str, object]]) ->
 def _attributes(entry: Mapping[str, Any]) -> Sequence[Mapping[str, object]]:
     """The attributes that an entry has of its own; none where the key has no value."""
     attributes = entry.get("attributes")
-    return [] if attributes is None else _as_list(attributes)
+    if attributes is not None and not isinstance(attributes, list):
+        raise LabelError(f"label {entry['name']!r}: attributes must be a list, got {attributes!r}")
+    return attributes or []
 
 
 def _attribute_name(label: str, attribute: object) -> str:
