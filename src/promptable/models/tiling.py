@@ -22,6 +22,7 @@ _SAME_EXTENT = 0.5
 _INSIDE = 0.7
 """A piece is part of a whole box if this share of it lies inside."""
 _GROWTH = 1.05
+"""How much larger tiles become at a time, where there would be too many."""
 _PART_INSIDE = 0.9
 _PART_AREA = 0.5
 """A box is a part of a larger one if this share of it lies inside, and it takes at most this share of the other."""
