@@ -202,7 +202,7 @@ def test_many_masks_are_decoded_in_batches(tmp_path: Path, monkeypatch: pytest.M
     function = new_detector(tmp_path, [{"name": THING, "type": "mask"}], PROMPTABLE_NMS_IOU="1", **TILES)
     items = function.answer(BODY | {"threshold": 0.0})
     assert len(items) == sum(counts) > 64
-    assert counts[:-1] == [32] * (len(counts) - 1)
+    assert max(counts) == 32
 
 
 def test_a_picture_gets_no_more_tiles_than_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
