@@ -4,8 +4,8 @@ import asyncio
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from ssl import SSLContext
 from threading import Thread
@@ -78,6 +78,24 @@ def running_redis(*options: str) -> Iterator[RedisServer]:
         yield server
     finally:
         server.stop()
+
+
+@contextmanager
+def silent_server() -> Iterator[tuple[int, Callable[[], int]]]:
+    """The port of a server that accepts connections and never replies, and how many it was asked for so far."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        accepted: list[socket.socket] = []
+
+        def count() -> int:
+            with suppress(BlockingIOError):
+                while True:
+                    accepted.append(listener.accept()[0])
+            return len(accepted)
+
+        yield listener.getsockname()[1], count
+        for connection in accepted:
+            connection.close()
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import pytest
 
 from promptable.errors import BadRequestError
-from promptable.store.memory_store import InProcessStore
+from promptable.store.memory_store import REWIND_SECONDS, InProcessStore
 
 
 def test_entries_come_back_by_their_keys() -> None:
@@ -40,3 +40,29 @@ def test_an_entry_larger_than_the_store_is_not_kept() -> None:
     store = InProcessStore(4)
     store.put({"large": b"11111", "small": b"22"})
     assert store.find(["large", "small"]) == {"small": b"22"}
+
+
+def test_outgrown_entries_go_before_all_others() -> None:
+    store = InProcessStore(15)
+    store.put({"a": b"11111", "b": b"22222"})
+    store.put({"c": b"33333"}, outgrown=["b", "gone"])
+    assert store.find(["a", "b", "c"]).keys() == {"a", "b", "c"}
+    store.put({"d": b"44444"})
+    assert store.find(["a", "b", "c", "d"]).keys() == {"a", "c", "d"}
+    store.put({"e": b"55555"})
+    assert store.find(["a", "b", "c", "d", "e"]).keys() == {"c", "d", "e"}
+
+
+def test_outgrown_entries_are_found_for_a_while() -> None:
+    now = [0.0]
+    store = InProcessStore(100, lambda: now[0])
+    store.put({"a": b"one", "b": b"two", "c": b"three"})
+    store.put({}, outgrown=["a", "b"])
+    now[0] = REWIND_SECONDS - 1
+    assert store.find(["a", "b", "c"]) == {"a": b"one", "b": b"two", "c": b"three"}
+    store.put({}, renewed=["a"])
+    now[0] = 100 * REWIND_SECONDS
+    assert store.find(["a", "b", "c"]) == {"a": b"one", "c": b"three"}
+    assert len(store) == 2
+    with pytest.raises(BadRequestError, match="expired"):
+        store.get(["b"])

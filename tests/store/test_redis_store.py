@@ -8,11 +8,12 @@ import pytest
 from redis import Redis
 from redis.connection import Connection
 
-from promptable.errors import NotReadyError
-from promptable.store.memory_store import InProcessStore, StateExpiredError
+from promptable.errors import BadRequestError, NotReadyError
+from promptable.store import circuit_breaker, redis_connection
+from promptable.store.memory_store import REWIND_SECONDS, InProcessStore, StateExpiredError
 from promptable.store.redis_connection import connect
 from promptable.store.redis_store import RedisStore
-from tests.redis_server import RedisServer, running_redis
+from tests.redis_server import RedisServer, running_redis, silent_server
 
 HOURS = 3600
 
@@ -46,6 +47,62 @@ def test_entries_expire_after_eight_hours_and_renewed_ones_later(server: RedisSe
     left = {key.rpartition(b":")[2]: client(server).ttl(key) for key in client(server).keys()}  # noqa: SIM118
     assert left[b"b"] <= 1 * HOURS
     assert min(left[b"a"], left[b"c"]) > 7 * HOURS
+
+
+def test_outgrown_entries_expire_soon_unless_they_are_needed_again(server: RedisServer) -> None:
+    store = replica(server)
+    store.put({"a": b"one", "b": b"two", "c": b"three"})
+    store.put({}, renewed=["a"], outgrown=["b", "c", "gone"])
+    store.put({}, renewed=["c"])
+    left = {key.rpartition(b":")[2]: client(server).ttl(key) for key in client(server).keys()}  # noqa: SIM118
+    assert 0 < left[b"b"] <= REWIND_SECONDS
+    assert min(left[b"a"], left[b"c"]) > 7 * HOURS
+
+
+@pytest.mark.parametrize("wrong", [b"", b"garbage", b"\0" * 64, bytes(32) + b"one"])
+def test_an_entry_that_was_overwritten_is_refused(server: RedisServer, wrong: bytes) -> None:
+    replica(server).put({"a": b"one"})
+    server.overwrite(wrong)
+    with pytest.raises(BadRequestError, match="damaged, start tracking again"):
+        replica(server).get(["a"])
+
+
+def test_another_keys_entry_is_refused(server: RedisServer) -> None:
+    replica(server).put({"a": b"one", "b": b"two"})
+    client(server).set("promptable:memory:a", server.entries()[b"promptable:memory:b"])
+    with pytest.raises(BadRequestError, match="damaged"):
+        replica(server).get(["a"])
+    assert replica(server).get(["b"]) == {"b": b"two"}
+
+
+def test_a_server_that_does_not_reply_is_left_alone_for_half_a_minute(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each attempt is one connection: two at the first command, which is tried once more, then none."""
+    now = [1000.0]
+    monkeypatch.setattr(circuit_breaker, "monotonic", lambda: now[0])
+    monkeypatch.setattr(redis_connection, "_REPLY_SECONDS", 0.05)
+    with silent_server() as (port, attempts):
+        store = RedisStore(connect("127.0.0.1", port), InProcessStore(1000))
+        for frame in range(5):
+            store.put({f"{frame}": b"entry"}, renewed=[f"{frame - 1}"])
+            assert store.get([f"{frame}"]) == {f"{frame}": b"entry"}
+            with pytest.raises(NotReadyError, match="try again"):
+                store.get(["of another replica"])
+            assert attempts() == 2
+        assert caplog.text.count("Redis failed") == 1
+        now[0] += 31
+        store.put({"later": b"entry"})
+        assert attempts() == 4
+
+
+def test_a_command_that_is_refused_is_no_reason_for_a_pause(server: RedisServer) -> None:
+    client(server).config_set("maxmemory", 1)
+    store = replica(server)
+    store.put({"a": b"one"})
+    client(server).config_set("maxmemory", 0)
+    store.put({"b": b"two"})
+    assert replica(server).get(["b"]) == {"b": b"two"}
 
 
 def test_reading_and_writing_take_one_round_trip_each(server: RedisServer) -> None:
@@ -105,12 +162,17 @@ def test_without_redis_another_replica_cannot_answer_yet(server: RedisServer) ->
         replica(server).get(["a"])
 
 
-def test_what_a_restarted_redis_lost_is_written_again_when_renewed(server: RedisServer) -> None:
+def test_what_a_restarted_redis_lost_is_written_again_when_renewed(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(circuit_breaker, "monotonic", lambda: now[0])
     store = replica(server)
     store.put({"a": b"one", "b": b"two"})
     server.stop()
     store.put({"c": b"three"}, renewed=["a"])
     server.start()
+    now[0] += 31
     store.put({"d": b"four"}, renewed=["a", "c"])
     assert replica(server).get(["a", "c", "d"]) == {"a": b"one", "c": b"three", "d": b"four"}
     with pytest.raises(StateExpiredError):

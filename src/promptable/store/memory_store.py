@@ -1,12 +1,16 @@
 """Where the tracker keeps what it remembers between two frames: immutable entries of bytes by key."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from threading import Lock
+from time import monotonic
 from typing import Protocol
 
-from cachetools import LRUCache
+from cachetools import LRUCache, TTLCache
 
 from promptable.errors import BadRequestError
+
+REWIND_SECONDS = 300
+"""How long an entry is kept that newer states no longer need: who goes back or repeats a request does so soon."""
 
 
 class StateExpiredError(BadRequestError):
@@ -19,27 +23,34 @@ class StateExpiredError(BadRequestError):
 class MemoryStore(Protocol):
     """Entries that are written once and read many times, until they are too old."""
 
-    def put(self, entries: Mapping[str, bytes], renewed: Collection[str] = ()) -> None:
-        """Keep new entries, and older ones, by their keys, for as long again."""
+    def put(self, entries: Mapping[str, bytes], renewed: Collection[str] = (), outgrown: Collection[str] = ()) -> None:
+        """Keep new entries; of older ones, by their keys, some for as long again and some for ``REWIND_SECONDS``."""
 
     def get(self, keys: Collection[str]) -> Mapping[str, bytes]:
         """The entries by key. Raises StateExpiredError where one is no longer kept."""
 
 
 class InProcessStore:
-    """Entries in this process, bounded in bytes; the least recently used go first. Threads may share it."""
+    """Entries in this process, bounded in bytes. Threads may share it.
 
-    def __init__(self, capacity_bytes: int) -> None:
-        self._entries: LRUCache[str, bytes] = LRUCache(capacity_bytes, getsizeof=len)
+    The first to go are those that were outgrown, after ``REWIND_SECONDS`` or where the bytes are needed, then the least
+    recently used. ``clock`` gives seconds.
+    """
+
+    def __init__(self, capacity_bytes: int, clock: Callable[[], float] = monotonic) -> None:
+        self._needed: LRUCache[str, bytes] = LRUCache(capacity_bytes, getsizeof=len)
+        self._outgrown: TTLCache[str, bytes] = TTLCache(capacity_bytes, REWIND_SECONDS, clock, getsizeof=len)
         self._lock = Lock()
 
-    def put(self, entries: Mapping[str, bytes], renewed: Collection[str] = ()) -> None:
-        """Keep new entries; an entry larger than the store is not kept. Older ones count as just used."""
-        self.find(renewed)
+    def put(self, entries: Mapping[str, bytes], renewed: Collection[str] = (), outgrown: Collection[str] = ()) -> None:
+        """Keep new entries; an entry larger than the store is not kept. Older ones count as just used or outgrown."""
         with self._lock:
-            for key, entry in entries.items():
-                if len(entry) <= self._entries.maxsize:
-                    self._entries[key] = entry
+            self._outgrown.update(self._taken_out(outgrown))
+            for key, entry in {**self._taken_out(renewed), **entries}.items():
+                if len(entry) <= self._needed.maxsize:
+                    self._needed[key] = entry
+            while self._outgrown.currsize > self._needed.maxsize - self._needed.currsize:
+                self._outgrown.popitem()
 
     def get(self, keys: Collection[str]) -> Mapping[str, bytes]:
         """The entries by key. Raises StateExpiredError where one is no longer kept."""
@@ -51,4 +62,19 @@ class InProcessStore:
     def find(self, keys: Collection[str]) -> dict[str, bytes]:
         """Those of the entries that are kept."""
         with self._lock:
-            return {key: entry for key in keys if (entry := self._entries.get(key)) is not None}
+            return {key: entry for key in keys if (entry := self._found(key)) is not None}
+
+    def __len__(self) -> int:
+        """How many entries are kept."""
+        with self._lock:
+            return len(self._needed) + len(self._outgrown)
+
+    def _found(self, key: str) -> bytes | None:
+        return self._needed.get(key, self._outgrown.get(key))
+
+    def _taken_out(self, keys: Collection[str]) -> dict[str, bytes]:
+        taken = {key: entry for key in keys if (entry := self._found(key)) is not None}
+        for key in taken:
+            self._needed.pop(key, None)
+            self._outgrown.pop(key, None)
+        return taken
