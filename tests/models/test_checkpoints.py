@@ -1,6 +1,7 @@
 """Weights are found by name or folder, verified, and never unpickled into code."""
 
 import pickle
+import re
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -59,9 +60,20 @@ def test_a_wrong_hash_is_refused_and_the_right_one_accepted(tmp_path: Path) -> N
     save_file({"weight": torch.zeros(1)}, path)
     right = sha256(path.read_bytes()).hexdigest()
     assert "weight" in load_state_dict(path, right)
-    assert fingerprint(path) == right[:16]
     with pytest.raises(ValueError, match="SHA-256"):
         load_state_dict(path, "0" * 64)
+
+
+def test_a_fingerprint_tells_weights_configurations_and_numbers_apart(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("weights", "other", "config", "changed")]
+    for file in files:
+        file.write_text(file.name)
+    weights, other, config, changed = files
+    named = [fingerprint(weights), fingerprint(other), fingerprint(weights, config), fingerprint(weights, changed)]
+    named += [fingerprint(weights, config, numbers) for numbers in ("torch.float32", "torch.bfloat16")]
+    assert len(set(named)) == len(named)
+    assert fingerprint(weights, config) == fingerprint(weights, config)
+    assert all(re.fullmatch("[0-9a-f]{16}", name) for name in named)
 
 
 class Evil:

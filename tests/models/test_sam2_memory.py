@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save
 
-from promptable.models.sam2_memory import Memory
+from promptable.models.sam2_memory import Memory, Retention
 
 Reader = Callable[[bytes], Memory]
 
@@ -48,13 +48,29 @@ def test_bytes_give_the_same_memory_back(step: int, conditioning: bool) -> None:
     assert torch.equal(after.features, memory(step, conditioning).features)
 
 
-def test_values_that_are_not_finite_survive() -> None:
-    features = torch.tensor([[[torch.inf, torch.nan]]]).bfloat16()
-    odd = Memory(0, True, torch.tensor([-torch.inf]), features)
-    after = Memory.from_bytes(odd.pointer_bytes(), odd.features_bytes())
-    assert after.features is not None
-    assert torch.equal(after.features.isnan(), features.isnan())
-    assert after.pointer.item() == -torch.inf
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -float("inf")])
+def test_values_that_are_not_finite_are_refused(wrong: float) -> None:
+    features = torch.tensor([[[1.0, wrong]]]).bfloat16()
+    odd = Memory(0, True, torch.tensor([wrong, 1.0]), features)
+    with pytest.raises(ValueError, match="finite"):
+        Memory.from_bytes(odd.pointer_bytes(), None)
+    with pytest.raises(ValueError, match="finite"):
+        Memory.from_bytes(memory().pointer_bytes(), odd.features_bytes())
+
+
+@pytest.mark.parametrize("retention", [Retention(7, 16), Retention(3, 3), Retention(1, 1)])
+def test_the_steps_that_are_kept_are_those_that_can_be_needed_later(retention: Retention) -> None:
+    for newest in range(40):
+        needed = [step for step in range(newest + 1) if retention.needs(newest + 1 - step, conditioning=step == 0)]
+        assert retention.steps(newest) == needed
+    assert len(retention.steps(10**9)) == retention.anything
+
+
+def test_features_are_needed_for_fewer_steps() -> None:
+    retention = Retention(7, 16)
+    assert [age for age in range(1, 30) if retention.needs(age, conditioning=False)] == list(range(1, 16))
+    assert [age for age in range(1, 30) if retention.needs_features(age, conditioning=False)] == list(range(1, 7))
+    assert retention.needs_features(10**9, conditioning=True)
 
 
 def test_a_memory_can_outlive_its_features() -> None:

@@ -243,7 +243,7 @@ def kept(tracker: VideoTracker, bank: Sequence[Memory]) -> list[Memory]:
     return [
         Memory.from_bytes(
             memory.pointer_bytes(),
-            memory.features_bytes() if tracker.needs_features(age, memory.conditioning) else None,
+            memory.features_bytes() if tracker.retention.needs_features(age, memory.conditioning) else None,
         )
         for memory, age in zip(needed, ages, strict=True)
     ]
@@ -631,6 +631,8 @@ def test_a_model_folder_is_loaded(
     OmegaConf.save(OmegaConf.load(config), tmp_path / "config.yaml")
     save_file(model.state_dict(), tmp_path / "model.safetensors")
     loaded = load(str(tmp_path), tmp_path, "cpu")
-    assert loaded.fingerprint == fingerprint(tmp_path / "model.safetensors")
+    files = tmp_path / "model.safetensors", tmp_path / "config.yaml"
+    assert loaded.fingerprint == fingerprint(*files, numbers="torch.float32")
+    assert load(str(tmp_path), tmp_path, "cpu", "bf16").fingerprint != loaded.fingerprint
     started = loaded.start(loaded.encode_image(video.pictures[0]), prompts_of(video, "mbpq"))
     assert logit_error(started, alone("mbpq")[0]) < 1e-4

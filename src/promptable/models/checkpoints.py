@@ -151,9 +151,10 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def fingerprint(weights: Path) -> str:
-    """What tells one set of weights from another: the first 16 hex digits of the file's SHA-256."""
-    return sha256_of(weights)[:_FINGERPRINT_DIGITS]
+def fingerprint(weights: Path, config: Path | None = None, numbers: str = "") -> str:
+    """What tells one model from another: 16 hex digits of its weights, configuration file and kind of numbers."""
+    parts = [sha256_of(weights), "" if config is None else sha256_of(config), numbers]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:_FINGERPRINT_DIGITS]
 
 
 def load_state_dict(path: Path, sha256: str | None = None) -> dict[str, Tensor]:

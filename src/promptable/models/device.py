@@ -21,6 +21,12 @@ def autocast(device: str, precision: str) -> torch.autocast:
     ``device`` is resolved; ``precision`` is ``fp32``, ``bf16``, or ``auto``: bfloat16 on a GPU, float32 on a CPU.
     Make a new context for every call: threads cannot share one.
     """
-    kind = torch.device(device).type
-    half = precision == "bf16" or (precision == "auto" and kind == "cuda")
-    return torch.autocast(kind, torch.bfloat16, enabled=half)
+    return torch.autocast(
+        torch.device(device).type, torch.bfloat16, enabled=numbers(device, precision) is torch.bfloat16
+    )
+
+
+def numbers(device: str, precision: str) -> torch.dtype:
+    """The type of the results of a model's matrix products, by ``autocast``'s arguments."""
+    half = precision == "bf16" or (precision == "auto" and torch.device(device).type == "cuda")
+    return torch.bfloat16 if half else torch.float32

@@ -15,6 +15,29 @@ _POINTER: _Layout = {"step": (torch.int64, 0), "conditioning": (torch.bool, 0), 
 _FEATURES: _Layout = {"features": (torch.bfloat16, 3)}
 
 
+@dataclass(frozen=True)
+class Retention:
+    """How many steps back a step can look: at a memory's ``features``, and at anything of it.
+
+    The prompted frame, step 0, is never too old.
+    """
+
+    features: int
+    anything: int
+
+    def needs(self, age: int, conditioning: bool) -> bool:
+        """Whether a step can look at a memory that is ``age`` steps older."""
+        return conditioning or age < self.anything
+
+    def needs_features(self, age: int, conditioning: bool) -> bool:
+        """Whether a step looks at the features of a memory that is ``age`` steps older, or only at its pointer."""
+        return conditioning or age < self.features
+
+    def steps(self, newest: int) -> list[int]:
+        """Which of an object's steps 0 to ``newest`` the next one can look at, in their order."""
+        return [0, *range(max(1, newest - self.anything + 2), newest + 1)]
+
+
 @dataclass(frozen=True, eq=False)
 class Memory:
     """One object in one frame; never changed, so that any number of steps may start from it.
@@ -43,7 +66,10 @@ class Memory:
 
     @classmethod
     def from_bytes(cls, pointer: bytes, features: bytes | None) -> "Memory":
-        """Read what ``pointer_bytes`` and ``features_bytes`` wrote. Raises ValueError for anything else."""
+        """Read what ``pointer_bytes`` and ``features_bytes`` wrote.
+
+        Raises ValueError for anything else, and for numbers that are not finite.
+        """
         tensors = _read(pointer, _POINTER)
         step = int(tensors["step"])
         if step < 0:
@@ -60,4 +86,6 @@ def _read(data: bytes, layout: _Layout) -> dict[str, Tensor]:
     found = {name: (tensor.dtype, tensor.ndim) for name, tensor in tensors.items()}
     if found != layout:
         raise ValueError(f"a memory holds {layout} (type and rank by name), got {found}")
+    if not all(tensor.isfinite().all() for tensor in tensors.values()):
+        raise ValueError("a memory holds finite numbers, got NaN or Infinity")
     return tensors

@@ -27,11 +27,11 @@ from torch import Tensor
 from promptable.models import sam2_attention, sam2_encoder
 from promptable.models.batches import in_batches
 from promptable.models.checkpoints import fingerprint, locate
-from promptable.models.device import autocast
+from promptable.models.device import autocast, numbers
 from promptable.models.sam2_attention import FrameAttention, ObjectByObject
 from promptable.models.sam2_bank import remembered
-from promptable.models.sam2_build import build
-from promptable.models.sam2_memory import Memory
+from promptable.models.sam2_build import build, official_config
+from promptable.models.sam2_memory import Memory, Retention
 
 # Mean and deviation of RGB in [0, 1], from sam2.utils.misc.load_video_frames.
 _MEAN = (0.485, 0.456, 0.406)
@@ -123,6 +123,8 @@ class VideoTracker:
         self.fingerprint = fingerprint
         self._precision = precision
         self._model = model.eval()
+        pointers = model.max_obj_ptrs_in_encoder if model.use_obj_ptrs_in_encoder else 0
+        self.retention = Retention(model.num_maskmem, max(pointers, model.num_maskmem))
         attention = model.memory_attention
         self._attend = attention if isinstance(attention, FrameAttention) else ObjectByObject(attention)
         grid = (model.sam_image_embedding_size,) * 2
@@ -174,17 +176,11 @@ class VideoTracker:
         if shapes != expected:
             raise ValueError(f"a memory of this model has pointer and features of {expected}, got {shapes}")
 
-    def needs_features(self, age: int, conditioning: bool) -> bool:
-        """Whether a step looks at the features of a memory that is ``age`` steps older, or only at its pointer."""
-        return conditioning or age < self._model.num_maskmem
-
     def _autocast(self) -> torch.autocast:
         return autocast(str(self._model.device), self._precision)
 
     def _is_needed(self, memory: Memory, step: int) -> bool:
-        """Prompted frames for ever, others while their features or, for longer, their pointer is attended to."""
-        pointers = self._model.max_obj_ptrs_in_encoder if self._model.use_obj_ptrs_in_encoder else 0
-        return memory.conditioning or step - memory.step < max(pointers, self._model.num_maskmem)
+        return self.retention.needs(step - memory.step, memory.conditioning)
 
     def _bank(self, step: int, memories: Sequence[Memory]) -> list[Memory]:
         """The memories that ``step`` attends to, oldest first."""
@@ -198,7 +194,7 @@ class VideoTracker:
             raise ValueError(f"step {step} needs the memory of a prompted frame")
         bank = [memory for memory in earlier if self._is_needed(memory, step)]
         for memory in bank:
-            if memory.features is None and self.needs_features(step - memory.step, memory.conditioning):
+            if memory.features is None and self.retention.needs_features(step - memory.step, memory.conditioning):
                 raise ValueError(f"step {step} needs the features of step {memory.step}")
         return bank
 
@@ -283,6 +279,9 @@ class VideoTracker:
     def _results(
         self, hw: tuple[int, int], outputs: dict[str, Any], steps: Sequence[int], conditioning: bool
     ) -> list[ObjectResult]:
+        """Raises FloatingPointError at NaN and Infinity, which would read as a lost object."""
+        if not (outputs["pred_masks"].isfinite().all() and outputs["object_score_logits"].isfinite().all()):
+            raise FloatingPointError("the model answered NaN or Infinity: its weights are damaged, or the device is")
         masks = (_resize(outputs["pred_masks"], hw) > 0)[:, 0].cpu().numpy()
         logits = outputs["pred_masks"][:, 0].float().cpu().numpy()
         scores = outputs["object_score_logits"][:, 0].tolist()
@@ -298,7 +297,8 @@ def load(model: str, weights_dir: Path, device: str, precision: str = "fp32") ->
     files = locate(model, weights_dir)
     built = build(files).to(device)
     speed_up(built, precision)
-    return VideoTracker(built, fingerprint(files.weights), precision)
+    config = files.config or official_config(files.name)
+    return VideoTracker(built, fingerprint(files.weights, config, numbers=str(numbers(device, precision))), precision)
 
 
 def speed_up(model: SAM2Base, precision: str = "fp32") -> None:
