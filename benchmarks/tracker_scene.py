@@ -80,17 +80,16 @@ def continuing(function: Function, count: int) -> bytes:
     """The request for one more frame of objects whose memory is full."""
     first = function.model.encode_image(picture(jpeg(0)))
     results = function.model.start(first, [MaskPrompt(mask) for mask in discs(count)])
-    ids = [
-        function.memory.write([replace(each.memory, step=step, conditioning=step == 0) for each in results])
-        for step in range(LATEST + 1)
-    ]
-    states = [write_state(_state(function.model, [ids[step][i] for step in (0, *range(2, 17))])) for i in range(count)]
+    states = [_state(function.model, 0, ids) for ids in function.memory.start([each.memory for each in results])]
+    for step in range(1, LATEST + 1):
+        memories = [replace(each.memory, step=step, conditioning=False) for each in results]
+        states = [_state(function.model, step, ids) for ids in function.memory.advance(states, memories)]
     image = base64.b64encode(jpeg(1)).decode()
-    return json.dumps({"image": image, "shapes": [None] * count, "states": states}).encode()
+    return json.dumps({"image": image, "shapes": [None] * count, "states": [*map(write_state, states)]}).encode()
 
 
-def _state(tracker: VideoTracker, ids: list[str]) -> TrackState:
-    return TrackState(tracker.fingerprint, HW, ShapeType.MASK, False, LATEST, tuple(ids))
+def _state(tracker: VideoTracker, step: int, ids: tuple[str, ...]) -> TrackState:
+    return TrackState(tracker.fingerprint, ShapeType.MASK, False, step, ids)
 
 
 def masks_of(answer: str) -> Masks:

@@ -129,7 +129,7 @@ BAD_STATES: dict[str, dict[str, Any]] = {
     "with a negative step": {"step": -1},
     "with a step of text": {"step": "1"},
     "of another type": {"type": "cuboid"},
-    "with a size of zero": {"size": [0, 0]},
+    "without its box": {"box": None},
     "with a box of NaN": {"box": [NAN, 0, 1, 1]},
 }
 

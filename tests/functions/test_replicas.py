@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from promptable.models.sam2_memory import Memory
+from promptable.store import circuit_breaker
 from promptable.store.redis_connection import connect
 from tests.functions.conftest import TOY, Function
 from tests.functions.requests import VIDEO, continuing, first_shapes, starting
@@ -59,8 +60,13 @@ def test_replicas_that_take_turns_answer_as_one_process(
 
 
 def test_tracking_goes_on_while_redis_is_away_and_is_shared_again_afterwards(
-    server: RedisServer, replicas: tuple[Function, Function], alone: list[Answer]
+    server: RedisServer,
+    replicas: tuple[Function, Function],
+    alone: list[Answer],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(circuit_breaker, "monotonic", lambda: now[0])
     first, second = replicas
     states = first.answer(starting(first_shapes("mask")))["states"]
     states = first.answer(continuing(states, 1))["states"]
@@ -71,6 +77,7 @@ def test_tracking_goes_on_while_redis_is_away_and_is_shared_again_afterwards(
     assert away["shapes"] == alone[2]["shapes"]
     assert refused.status_code == 503
     assert "try again" in refused.body
+    now[0] += 31
     back = first.answer(continuing(away["states"], 3))
     taken_over = second.answer(continuing(back["states"], 4))
     assert [back["shapes"], taken_over["shapes"]] == [alone[3]["shapes"], alone[4]["shapes"]]
@@ -100,15 +107,33 @@ def test_only_what_a_step_needs_is_asked_for(server: RedisServer, cold: Function
 
 
 @pytest.mark.parametrize("part", ["pointer", "features"])
-@pytest.mark.parametrize("forged", ["garbage", "cut", "another part", "another model's"])
+@pytest.mark.parametrize(
+    "forged",
+    ["garbage", "cut", "zeros", "not finite", "another part", "another object's", "another step's", "another model's"],
+)
 def test_forged_entries_are_refused(server: RedisServer, cold: Function, part: str, forged: str) -> None:
-    state = replica(server).answer(starting(first_shapes("mask")[:1]))["states"][0]
-    key = f"promptable:memory:{state['model']}:{state['memories'][0]}:"
-    entries = {name: value for name, value in server.entries().items() if name.startswith(key.encode())}
-    value = entries[f"{key}{part}".encode()]
-    other = entries[f"{key}{'features' if part == 'pointer' else 'pointer'}".encode()]
-    values = {"garbage": b"garbage", "cut": value[:-2], "another part": other, "another model's": FOREIGN[part]}
-    connect("127.0.0.1", server.port).set(key + part, values[forged])
-    response = cold.post(continuing([state], 1))
+    """Whatever lies in Redis in the place of an entry is no answer: neither a mask nor a lost object."""
+    writer = replica(server)
+    states = writer.answer(starting(first_shapes("mask")[:2]))["states"]
+    state, other = writer.answer(continuing(states, 1))["states"]
+
+    def key(names: list[str], position: int = -1, kind: str = part) -> str:
+        return f"promptable:memory:{state['model']}:{names[position]}:{kind}"
+
+    client = connect("127.0.0.1", server.port)
+    target = key(state["memories"])
+    value: Any = client.get(target)
+    values = {
+        "garbage": b"garbage",
+        "cut": value[:-2],
+        "zeros": value[:-400] + bytes(400),
+        "not finite": value[:-400] + b"\xff" * 400,
+        "another part": client.get(key(state["memories"], kind="features" if part == "pointer" else "pointer")),
+        "another object's": client.get(key(other["memories"])),
+        "another step's": client.get(key(state["memories"], 0)),
+        "another model's": FOREIGN[part],
+    }
+    client.set(target, values[forged])
+    response = cold.post(continuing([state], 2))
     assert response.status_code == 400
     assert "damaged" in response.body

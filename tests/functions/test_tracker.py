@@ -8,7 +8,7 @@ import pytest
 
 from demo.client import encode_png
 from demo.metrics import mask_iou
-from promptable.wire.masks import polygon_to_mask, rle_to_mask
+from promptable.wire.masks import mask_to_rle, polygon_to_mask, rle_to_mask
 from tests.functions.conftest import Function
 from tests.functions.requests import VIDEO, first_shapes
 
@@ -62,6 +62,21 @@ def test_a_lost_mask_is_null_and_a_lost_rectangle_keeps_its_last_box(tracker: Fu
     assert _step(tracker, mask_states, image=gone)["shapes"] == [None] * len(mask_states)
     lost = _step(tracker, boxes["states"], image=gone)
     assert lost["shapes"] == [{**box, "outside": True} for box in boxes["shapes"]]
+
+
+def test_a_mask_too_small_for_the_model_to_see_is_followed_from_its_box(tracker: Function) -> None:
+    """On pictures of five times the model's resolution a speck of 3 x 3 pixels is no pixel of the model's."""
+    first, second = (np.kron(scene.image, np.ones((5, 5, 1), np.uint8)) for scene in VIDEO[:2])
+    row, column = (5 * int(axis[len(axis) // 2]) + 2 for axis in np.nonzero(VIDEO[0].objects[-1].mask))
+    speck = np.zeros(first.shape[:2], bool)
+    speck[row - 1 : row + 2, column - 1 : column + 2] = True
+    shape = {"type": "mask", "points": mask_to_rle(speck)}
+    started = tracker.answer({"image": encode_png(first), "shapes": [shape], "states": []})
+    assert started["shapes"] == [shape]
+    (found,) = _step(tracker, started["states"], image=second)["shapes"]
+    assert found is not None
+    mask = rle_to_mask(found["points"], speck.shape)[::5, ::5]
+    assert mask_iou(mask, VIDEO[1].objects[-1].mask) > 0.8
 
 
 def test_a_null_state_stays_null_and_does_not_disturb_the_others(tracker: Function) -> None:

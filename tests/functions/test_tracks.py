@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from unittest.mock import patch
 
@@ -13,13 +13,17 @@ import torch
 
 from demo.client import encode_png
 from demo.metrics import mask_iou
+from promptable.errors import BadRequestError
 from promptable.models.sam2_video import MaskPrompt, VideoTracker
 from promptable.serving.settings import TrackerSettings
 from promptable.serving.tracker import Tracker
-from promptable.store.memory_store import InProcessStore
+from promptable.store.memory_store import REWIND_SECONDS, InProcessStore
+from promptable.store.redis_connection import connect
+from promptable.store.redis_store import RedisStore
 from promptable.wire.masks import rle_to_mask
 from tests.functions.conftest import Function
 from tests.functions.requests import VIDEO, continuing, first_shapes, starting
+from tests.redis_server import running_redis
 from tests.toy.scenes import scene
 
 HW = (192, 192)
@@ -40,6 +44,15 @@ def line(tracker: Function) -> list[Answer]:
     answers = [tracker.answer(starting(first_shapes("mask")))]
     for frame in range(1, len(VIDEO)):
         answers.append(tracker.answer(continuing(answers[-1]["states"], frame)))
+    return answers
+
+
+@pytest.fixture(scope="module")
+def branch(tracker: Function, line: list[Answer]) -> list[Answer]:
+    """The same up to step 3, and then other frames."""
+    answers = line[:4]
+    for frame in range(10, 4, -1):
+        answers = [*answers, tracker.answer(continuing(answers[-1]["states"], frame))]
     return answers
 
 
@@ -72,7 +85,10 @@ def test_a_retry_after_a_lost_answer_changes_nothing(tracker: Function, line: li
 FORGED = {
     "backwards": lambda names: names[::-1],
     "without the prompted frame": lambda names: names[1:],
+    "without the second": lambda names: [names[0], *names[2:]],
     "without a step between": lambda names: [*names[:3], *names[4:]],
+    "with the first and the last two": lambda names: [names[0], *names[-2:]],
+    "with the first and the last": lambda names: [names[0], names[-1]],
     "without the last": lambda names: names[:-1],
     "with the first twice": lambda names: [names[0], *names],
     "with the last twice": lambda names: [*names, names[-1]],
@@ -89,6 +105,47 @@ def test_memories_that_are_no_past_are_refused(
     forged = forge(state["memories"])
     response = tracker.post(continuing([state | {"memories": forged}], step + 1))
     assert (response.status_code == 400) == (forged != state["memories"])
+
+
+MIXED = {
+    "the first of another": lambda ours, theirs: [theirs[0], *ours[1:]],
+    "the last of another": lambda ours, theirs: [*ours[:-1], theirs[-1]],
+    "one of another": lambda ours, theirs: [*ours[:4], theirs[4], *ours[5:]],
+    "in turns": lambda ours, theirs: [*(pair[i % 2] for i, pair in enumerate(zip(ours, theirs, strict=True)))],
+}
+
+
+@pytest.mark.parametrize("mix", MIXED.values(), ids=MIXED.keys())
+@pytest.mark.parametrize("other", ["another object", "another branch"])
+def test_memories_of_different_pasts_are_refused(
+    tracker: Function,
+    line: list[Answer],
+    branch: list[Answer],
+    other: str,
+    mix: Callable[[list[str], list[str]], list[str]],
+) -> None:
+    """Of two objects, or of two branches of one that part after step 3."""
+    ours = line[9]["states"][0]["memories"]
+    theirs = (branch[9]["states"][0] if other == "another branch" else line[9]["states"][1])["memories"]
+    mixed = mix(ours, theirs)
+    response = tracker.post(continuing([line[9]["states"][0] | {"memories": mixed}], 10))
+    assert (response.status_code == 400) == (mixed not in (ours, theirs))
+
+
+@pytest.mark.parametrize("step", [0, 8, 10, 10**9])
+def test_another_step_than_that_of_the_memories_is_refused(tracker: Function, line: list[Answer], step: int) -> None:
+    assert tracker.post(continuing([line[9]["states"][0] | {"step": step}], 10)).status_code == 400
+
+
+def test_a_state_of_which_too_much_is_remembered_is_refused(tracker: Function, line: list[Answer]) -> None:
+    """Later, when the state names no more than 16: the oldest of the last steps may neither stay nor be left out."""
+    states = line[-1]["states"][:1]
+    for frame in range(6):
+        earlier, states = states, tracker.answer(continuing(states, frame))["states"]
+    names, outgrown = states[0]["memories"], earlier[0]["memories"][1]
+    assert len(names) == 16
+    for forged in ([names[0], outgrown, *names[1:]], [names[0], outgrown, *names[2:]], [names[0], *names[2:]]):
+        assert tracker.post(continuing([states[0] | {"memories": forged}], 7)).status_code == 400
 
 
 def test_an_object_is_added_on_a_later_frame(tracker: Function, line: list[Answer]) -> None:
@@ -136,9 +193,9 @@ def test_pictures_need_not_be_of_one_video(tracker: Function) -> None:
     states = tracker.answer(starting(first_shapes("polygon")))["states"]
     other = scene(30_000_001).image[:150]
     answer = tracker.answer(continuing(states, 1) | {"image": encode_png(other)})
-    assert [state["size"] for state in answer["states"]] == [[150, 192]] * len(states)
-    for shape in filter(None, answer["shapes"]):
-        assert np.reshape(shape["points"], (-1, 2)).max(0)[1] <= 150
+    found = [np.reshape(shape["points"], (-1, 2)) for shape in answer["shapes"] if shape is not None]
+    assert found
+    assert all(points.max(0)[1] <= 150 for points in found)
 
 
 def test_start_and_continue_on_one_frame_encode_it_once(model: VideoTracker) -> None:
@@ -154,39 +211,107 @@ def test_start_and_continue_on_one_frame_encode_it_once(model: VideoTracker) -> 
 
 
 def test_a_long_track_needs_no_more_memory_than_a_short_one(model: VideoTracker) -> None:
-    """The store holds what the newest state needs, 16 pointers and 7 features, and a little for the next entries."""
+    """In a store with room for what the newest state needs, 16 pointers and 7 features, and the next entries."""
     entry_bytes = 20_000  # features of 12 x 12 x 64 in bfloat16, with their header
     tracker = Tracker(model, InProcessStore(16 * 1_000 + 8 * entry_bytes), TrackerSettings())
-    answer = json.loads(tracker(starting(first_shapes("mask")[:1])))
-    resident = []
-    for frame in range(1, 200):
-        answer = json.loads(tracker(continuing(answer["states"], frame % len(VIDEO))))
+    resident, states = [], []
+    for answer in _frames(tracker, 200):
         resident.append(psutil.Process().memory_info().rss)
-    assert answer["states"][0]["step"] == 199
-    assert len(json.dumps(answer["states"][0])) < 1_000
+        states.append(answer["states"][0])
+    assert states[-1]["step"] == 199
+    assert len(json.dumps(states[-1])) < 1_000
     assert max(resident[100:]) - max(resident[50:100]) < 20 * 2**20
 
 
+SECONDS_PER_FRAME = 10
+NEEDED = 16 + 7
+"""Entries of an object that is old enough: pointers and features that its next step looks at."""
+
+
+def test_the_store_of_a_long_track_stops_growing(model: VideoTracker) -> None:
+    """At the default size: what the newest state needs, and what was outgrown in the last minutes."""
+    now = [0.0]
+    store = InProcessStore(TrackerSettings().store_mb * 2**20, lambda: now[0])
+    counts = []
+    for _ in _frames(Tracker(model, store, TrackerSettings()), 300):
+        counts.append(len(store))
+        now[0] += SECONDS_PER_FRAME
+    rewindable = REWIND_SECONDS // SECONDS_PER_FRAME
+    assert counts[10] == 2 * 11
+    assert set(counts[100:]) == {counts[100]}
+    assert NEEDED + rewindable < counts[100] <= NEEDED + 2 * (rewindable + 9)
+    now[0] += REWIND_SECONDS
+    assert len(store) == NEEDED
+
+
+def test_in_redis_only_what_the_newest_state_needs_is_kept_for_hours(model: VideoTracker) -> None:
+    with running_redis() as server:
+        client = connect("127.0.0.1", server.port)
+        tracker = Tracker(model, RedisStore(client, InProcessStore(2**30)), TrackerSettings())
+        for step, _ in enumerate(_frames(tracker, 100)):
+            if step >= 20 and step % 20 == 0:
+                lives = [client.ttl(key) for key in client.keys()]  # noqa: SIM118 - not a dict
+                assert sum(life > REWIND_SECONDS for life in lives) == NEEDED
+                assert len(lives) == 2 * (step + 1)
+                assert min(lives) > 0, "everything expires"
+
+
+@pytest.mark.parametrize("steps_back", [1, 5, 30])
+def test_who_goes_back_in_time_finds_the_same_mask_and_later_an_expired_state(
+    model: VideoTracker, steps_back: int
+) -> None:
+    now = [0.0]
+    tracker = Tracker(model, InProcessStore(2**30, lambda: now[0]), TrackerSettings())
+    answers = list(_frames(tracker, 60))
+    earlier = continuing(answers[59 - steps_back]["states"], _to_and_fro(60 - steps_back))
+    assert json.loads(tracker(earlier))["shapes"] == answers[60 - steps_back]["shapes"]
+    fresh = Tracker(model, InProcessStore(2**30, lambda: now[0]), TrackerSettings())
+    answers = list(_frames(fresh, 60))
+    now[0] += REWIND_SECONDS
+    with pytest.raises(BadRequestError, match="expired, start tracking again"):
+        fresh(continuing(answers[59 - steps_back]["states"], 1))
+    assert json.loads(fresh(continuing(answers[-1]["states"], 1)))["shapes"], "the newest state has what it needs"
+
+
+def _frames(tracker: Tracker, count: int) -> Iterator[Answer]:
+    """The answers on this many frames, to and fro through the video, of one object."""
+    answer = json.loads(tracker(starting(first_shapes("mask")[:1])))
+    yield answer
+    for frame in range(1, count):
+        answer = json.loads(tracker(continuing(answer["states"], _to_and_fro(frame))))
+        yield answer
+
+
+def _to_and_fro(step: int) -> int:
+    """The frame of the video that a step looks at."""
+    there = step % (2 * len(VIDEO) - 2)
+    return min(there, 2 * len(VIDEO) - 2 - there)
+
+
 def test_memories_in_bfloat16_give_the_masks_of_float32(model: VideoTracker, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Over 100 frames, to and fro through the video. Upstream too rounds what it remembers, but no pointers."""
+    """Over 100 frames, to and fro through the video. Upstream too rounds what it remembers, but no pointers.
+
+    Measured: an IoU of 0.9996 at least, which is one pixel of the object's 2,500, and of 0.99996 on average.
+    """
     frames = [model.encode_image(scene.image) for scene in VIDEO]
-    rounded = _followed(model, frames)
+    rounded, kept_as = _followed(model, frames)
     monkeypatch.setattr(torch.Tensor, "bfloat16", lambda tensor: tensor)
-    exact = _followed(model, frames)
+    exact, kept_exactly_as = _followed(model, frames)
+    assert (kept_as, kept_exactly_as) == ({torch.bfloat16}, {torch.float32})
     ious = [mask_iou(one, other) for one, other in zip(rounded, exact, strict=True)]
-    assert min(ious) > 0.9
-    assert np.mean(ious) > 0.99
-    assert np.mean(ious[-20:]) > 0.99
+    assert min(ious) > 0.998
+    assert np.mean(ious) > 0.9995
+    assert np.mean(ious[-20:]) > 0.9995
 
 
-def _followed(model: VideoTracker, frames: list[Any]) -> list[Any]:
-    """The first object's masks in 100 frames."""
+def _followed(model: VideoTracker, frames: list[Any]) -> tuple[list[Any], set[torch.dtype]]:
+    """The first object's masks in 100 frames, and the types of the features that were remembered."""
     bank = [model.start(frames[0], [MaskPrompt(VIDEO[0].objects[0].mask)])[0].memory]
-    masks = []
+    masks, kept_as = [], set()
     for step in range(1, 101):
-        there = step % (2 * len(frames) - 2)
-        (result,) = model.step(frames[min(there, 2 * len(frames) - 2 - there)], [step], [bank])
+        (result,) = model.step(frames[_to_and_fro(step)], [step], [bank])
+        kept_as |= {memory.features.dtype for memory in (*bank, result.memory) if memory.features is not None}
         bank = [*bank, result.memory]
         bank = [bank[position] for position in model.retained(bank)]
         masks.append(result.mask)
-    return masks
+    return masks, kept_as

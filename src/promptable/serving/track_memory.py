@@ -1,5 +1,6 @@
 """What tracked objects remember, kept in a store under the names that their states carry."""
 
+import hashlib
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -10,68 +11,117 @@ from promptable.store.memory_store import MemoryStore
 from promptable.wire.tracker import TrackState
 
 _ID_BYTES = 12
+_DIGEST_BYTES = 16
+
+Ids = tuple[str, ...]
+"""The names of what an object remembers, oldest first: those of the steps that its next step can look at."""
 
 
 class TrackMemory:
     """Each memory is two entries under one fresh id: its pointer, and its features, which fewer steps need.
 
-    Keys carry the model's fingerprint, so that no model ever reads another one's entries.
+    Keys carry the model's fingerprint, so that no model ever reads another one's entries. The pointer's entry begins
+    with a digest of the one list of ids that a state may end with this one, and of its step, so that no state mixes,
+    cuts or crosses what was remembered.
     """
 
     def __init__(self, model: VideoTracker, store: MemoryStore) -> None:
         self._model = model
         self._store = store
 
-    def write(self, memories: Sequence[Memory], past: Sequence[TrackState] = ()) -> list[str]:
-        """Keep the memories, and for as long what the states of their past name; the memories' ids, in their order."""
-        ids = [secrets.token_urlsafe(_ID_BYTES) for _ in memories]
-        named = list(zip(ids, memories, strict=True))
-        entries = {self._key(name, "pointer"): memory.pointer_bytes() for name, memory in named}
-        entries |= {self._key(name, "features"): memory.features_bytes() for name, memory in named}
-        self._store.put(entries, renewed=[key for state in past for key in self._keys(state)])
+    def start(self, memories: Sequence[Memory]) -> list[Ids]:
+        """Keep the memories of new objects; the ids for the state of each."""
+        ids: list[Ids] = [(_fresh(),) for _ in memories]
+        self._store.put(self._entries(memories, ids))
+        return ids
+
+    def advance(self, past: Sequence[TrackState], memories: Sequence[Memory]) -> list[Ids]:
+        """Keep what objects remember of the step after each state, and what of the past is still needed.
+
+        What is no longer needed is kept for those who go back. The ids for the next state of each.
+        """
+        ids = [self._following(state) for state in past]
+        needed = {key for each, memory in zip(ids, memories, strict=True) for key in self._keys(each, memory.step)}
+        entries = self._entries(memories, ids)
+        self._store.put(
+            entries,
+            renewed=needed - entries.keys(),
+            outgrown={key for state in past for name in state.memory_ids for key in self._both(name)} - needed,
+        )
         return ids
 
     def read(self, states: Sequence[TrackState]) -> list[list[Memory]]:
         """What each state remembers, oldest first. Raises BadRequestError for a foreign, forged or expired state."""
         for state in states:
-            if state.model != self._model.fingerprint:
-                raise BadRequestError("states: a state is of another model, start tracking again from this frame")
-        entries = self._store.get({key for state in states for key in self._keys(state)})
+            self._check(state)
+        entries = self._store.get({key for state in states for key in self._keys(state.memory_ids, state.step)})
+        for state in states:
+            newest = entries[self._pointer(state.memory_ids[-1])]
+            if newest[:_DIGEST_BYTES] != _digest(state.memory_ids, state.step):
+                raise _misfit()
         try:
-            pasts = [[self._memory(entries, *keys) for keys in self._named(state)] for state in states]
+            return [self._past(state, entries) for state in states]
         except ValueError as error:
             raise BadRequestError(f"states: a memory is damaged, start tracking again: {error}") from error
-        for state, past in zip(states, pasts, strict=True):
-            _check_past(state, past)
-        return pasts
 
-    def _memory(self, entries: Mapping[str, bytes], pointer_key: str, features_key: str | None) -> Memory:
-        features = None if features_key is None else entries[features_key]
-        memory = Memory.from_bytes(entries[pointer_key], features)
-        self._model.check(memory)
-        return memory
+    def _check(self, state: TrackState) -> None:
+        if state.model != self._model.fingerprint:
+            raise BadRequestError("states: a state is of another model, start tracking again from this frame")
+        if len(state.memory_ids) != len(self._model.retention.steps(state.step)):
+            raise _misfit()
 
-    def _keys(self, state: TrackState) -> list[str]:
-        return [key for pair in self._named(state) for key in pair if key is not None]
+    def _following(self, state: TrackState) -> Ids:
+        """The ids of the next state."""
+        known = dict(zip(self._model.retention.steps(state.step), state.memory_ids, strict=True))
+        known[state.step + 1] = _fresh()
+        return tuple(known[step] for step in self._model.retention.steps(state.step + 1))
 
-    def _named(self, state: TrackState) -> Iterator[tuple[str, str | None]]:
-        """Keys of the pointer, and of the features if they are still needed, of each memory that a state names.
+    def _entries(self, memories: Sequence[Memory], ids: Sequence[Ids]) -> dict[str, bytes]:
+        entries = {}
+        for memory, names in zip(memories, ids, strict=True):
+            entries[self._pointer(names[-1])] = _digest(names, memory.step) + memory.pointer_bytes()
+            entries[self._features(names[-1])] = memory.features_bytes()
+        return entries
 
-        The oldest is that of the prompted frame; the others are those of the last steps without a gap.
-        """
-        for position, name in enumerate(state.memory_ids):
-            age = len(state.memory_ids) - position
-            needed = self._model.needs_features(age, conditioning=position == 0)
-            yield self._key(name, "pointer"), self._key(name, "features") if needed else None
+    def _past(self, state: TrackState, entries: Mapping[str, bytes]) -> list[Memory]:
+        past = []
+        for name, has_features in self._named(state.memory_ids, state.step):
+            features = entries[self._features(name)] if has_features else None
+            memory = Memory.from_bytes(entries[self._pointer(name)][_DIGEST_BYTES:], features)
+            self._model.check(memory)
+            past.append(memory)
+        return past
 
-    def _key(self, name: str, part: str) -> str:
-        return f"{self._model.fingerprint}:{name}:{part}"
+    def _keys(self, ids: Ids, newest: int) -> Iterator[str]:
+        """What the step after ``newest`` needs."""
+        for name, has_features in self._named(ids, newest):
+            yield self._pointer(name)
+            if has_features:
+                yield self._features(name)
+
+    def _named(self, ids: Ids, newest: int) -> Iterator[tuple[str, bool]]:
+        """The ids of a state at step ``newest``, and whether the next step looks at their features."""
+        retention = self._model.retention
+        for name, step in zip(ids, retention.steps(newest), strict=True):
+            yield name, retention.needs_features(newest + 1 - step, conditioning=step == 0)
+
+    def _both(self, name: str) -> tuple[str, str]:
+        return self._pointer(name), self._features(name)
+
+    def _pointer(self, name: str) -> str:
+        return f"{self._model.fingerprint}:{name}:pointer"
+
+    def _features(self, name: str) -> str:
+        return f"{self._model.fingerprint}:{name}:features"
 
 
-def _check_past(state: TrackState, past: Sequence[Memory]) -> None:
-    """Raise BadRequestError unless the memories are a past: a prompted frame, then the last steps without a gap."""
-    steps = [memory.step for memory in past]
-    prompted = [memory.conditioning for memory in past]
-    gapless = [0, *range(max(1, state.step - len(past) + 2), state.step + 1)]
-    if prompted != [step == 0 for step in steps] or steps != gapless or steps[-1] != state.step:
-        raise BadRequestError("states: a state does not fit its memory, start tracking again from this frame")
+def _fresh() -> str:
+    return secrets.token_urlsafe(_ID_BYTES)
+
+
+def _digest(ids: Ids, step: int) -> bytes:
+    return hashlib.sha256(f"{step}:{','.join(ids)}".encode()).digest()[:_DIGEST_BYTES]
+
+
+def _misfit() -> BadRequestError:
+    return BadRequestError("states: a state does not fit its memory, start tracking again from this frame")

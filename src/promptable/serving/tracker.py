@@ -5,7 +5,6 @@ from dataclasses import replace
 
 from promptable.models import device, sam2_video
 from promptable.models.cpu import keep_freed_memory
-from promptable.models.sam2_memory import Memory
 from promptable.models.sam2_video import BoxPrompt, FrameFeatures, MaskPrompt, ObjectResult, VideoTracker
 from promptable.serving.feature_cache import FeatureCache
 from promptable.serving.settings import TrackerSettings, read
@@ -15,6 +14,7 @@ from promptable.store.memory_store import InProcessStore, MemoryStore
 from promptable.store.redis_store import RedisStore
 from promptable.wire import tracker as wire
 from promptable.wire.images import EncodedImage
+from promptable.wire.masks import mask_to_xyxy
 from promptable.wire.tracker import Shape, ShapeType, TrackState, shape_of_mask
 
 
@@ -54,18 +54,17 @@ class Tracker:
         """The shapes as they came, since people drew them, and a state for each."""
         features = self._encode(request.image)
         prompts = [_prompt(f"shapes[{i}].points", shape, features.hw) for i, shape in enumerate(request.shapes)]
-        kept = self._memory.write([result.memory for result in self._model.start(features, prompts)])
+        kept = self._memory.start([result.memory for result in self._begin(features, prompts)])
         states = [
             TrackState(
                 model=self._model.fingerprint,
-                hw=features.hw,
                 shape_type=shape.type,
                 bare=request.bare,
                 step=0,
-                memory_ids=(entry,),
+                memory_ids=ids,
                 last_xyxy=_corners(shape),
             )
-            for shape, entry in zip(request.shapes, kept, strict=True)
+            for shape, ids in zip(request.shapes, kept, strict=True)
         ]
         return wire.encode(request.shapes, states, request.bare)
 
@@ -75,8 +74,8 @@ class Tracker:
         memories = self._memory.read(tracked)
         features = self._encode(request.image)
         results = self._model.step(features, [state.step + 1 for state in tracked], memories)
-        kept = self._memory.write([result.memory for result in results], past=tracked)
-        advanced = iter(map(self._advance, tracked, memories, results, kept))
+        kept = self._memory.advance(tracked, [result.memory for result in results])
+        advanced = iter(map(self._advance, tracked, results, kept))
         pairs = [(None, None) if state is None else next(advanced) for state in request.states]
         return wire.encode([shape for shape, _ in pairs], [state for _, state in pairs], request.bare)
 
@@ -85,22 +84,24 @@ class Tracker:
             image.digest, lambda: self._model.encode_image(image.decode(self._settings.max_megapixels))
         )
 
+    def _begin(self, features: FrameFeatures, prompts: Sequence[BoxPrompt | MaskPrompt]) -> list[ObjectResult]:
+        """What the model makes of the prompts. A mask too small for the model to see starts from its box instead."""
+        results = self._model.start(features, prompts)
+        unseen = {
+            index: BoxPrompt(mask_to_xyxy(prompt.mask))
+            for index, (prompt, result) in enumerate(zip(prompts, results, strict=True))
+            if isinstance(prompt, MaskPrompt) and result.object_score <= 0
+        }
+        boxed = dict(zip(unseen, self._model.start(features, list(unseen.values())), strict=True))
+        return [boxed.get(index, result) for index, result in enumerate(results)]
+
     def _advance(
-        self, state: TrackState, known: Sequence[Memory], result: ObjectResult, entry: str
+        self, state: TrackState, result: ObjectResult, memory_ids: tuple[str, ...]
     ) -> tuple[Shape | None, TrackState]:
-        """One object's shape on this frame and its next state, which names only the memory that can still count."""
+        """One object's shape on this frame and its next state."""
         shape = self._shape(state, result)
-        ids = (*state.memory_ids, entry)
-        retained = self._model.retained([*known, result.memory])
-        height, width = result.mask.shape
-        following = replace(
-            state,
-            hw=(height, width),
-            step=state.step + 1,
-            memory_ids=tuple(ids[position] for position in retained),
-            last_xyxy=None if shape is None else _corners(shape),
-        )
-        return shape, following
+        last = None if shape is None else _corners(shape)
+        return shape, replace(state, step=state.step + 1, memory_ids=memory_ids, last_xyxy=last)
 
     def _shape(self, state: TrackState, result: ObjectResult) -> Shape | None:
         """The mask as a shape of the state's type. Of a lost object a rectangle keeps its last box, and is outside;

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from promptable.errors import BadRequestError
 from promptable.wire.answers import corners, finite, outline
-from promptable.wire.fields import as_numbers, as_object, as_xyxy, clipped_xyxy, expected
+from promptable.wire.fields import as_number, as_numbers, as_object, as_xyxy, clipped_xyxy, expected
 from promptable.wire.masks import (
     Mask,
     check_rle,
@@ -75,6 +75,7 @@ def read_shape(field: str, value: object) -> Shape:
     points = fields.get("points")
     match fields.get("type"):
         case "rectangle":
+            _check_upright(field, fields.get("rotation"))
             return _read_rectangle(f"{field}.points", points)
         case "mask":
             return _read_mask(f"{field}.points", points)
@@ -102,6 +103,12 @@ def write_points(shape: Shape) -> object:
             return finite("mask", shape.points)
         case ShapeType.POLYGON:
             return outline(shape.points)
+
+
+def _check_upright(field: str, rotation: object) -> None:
+    """CVAT has rotated rectangles, but sends none to a tracker; as upright ones they would be other objects."""
+    if rotation is not None:
+        as_number(f"{field}.rotation", rotation, 0, 0)
 
 
 def _read_rectangle(field: str, value: object) -> Shape:

@@ -10,8 +10,7 @@ from promptable.wire.fields import as_integer, as_list, as_numbers, as_object, a
 from promptable.wire.shapes import ShapeType
 
 MOST_MEMORIES = 32
-_VERSION = 1
-_LARGEST_SIDE = 65_535
+_VERSION = 2
 _LARGEST_STEP = 1_000_000_000
 _MODEL = re.compile(r"[0-9a-z.-]{1,64}", re.ASCII)
 _MEMORY_ID = re.compile(r"[0-9A-Za-z_-]{16,22}", re.ASCII)
@@ -21,14 +20,13 @@ _MEMORY_ID = re.compile(r"[0-9A-Za-z_-]{16,22}", re.ASCII)
 class TrackState:
     """What a tracker must find again on the next frame.
 
-    ``model``: the weights' fingerprint, 1 to 64 characters of 0-9 a-z . -; ``hw``: the frame's height and width;
-    ``bare``: the dialect, true for CVAT's ``[l, t, r, b]``; ``step``: frames since the start, which is 0;
-    ``memory_ids``: 1 to 32 names of stored memories, each 16 to 22 url-safe characters;
-    ``last_xyxy``: the last box, ordered, in picture pixels, which a lost rectangle answers.
+    ``model``: the model's fingerprint, 1 to 64 characters of 0-9 a-z . -; ``bare``: the dialect, true for CVAT's
+    ``[l, t, r, b]``; ``step``: frames since the start, which is 0; ``memory_ids``: 1 to 32 names of stored memories,
+    each 16 to 22 url-safe characters; ``last_xyxy``: of a rectangle, and of nothing else, the last box, ordered, in
+    picture pixels, which it answers while its object is lost.
     """
 
     model: str
-    hw: tuple[int, int]
     shape_type: ShapeType
     bare: bool
     step: int
@@ -42,15 +40,17 @@ def read_state(field: str, value: object) -> TrackState:
     as_integer(f"{field}.version", fields.get("version"), _VERSION, _VERSION)
     state = TrackState(
         model=_matching(f"{field}.model", fields.get("model"), _MODEL),
-        hw=_read_size(f"{field}.size", fields.get("size")),
         shape_type=_read_type(f"{field}.type", fields.get("type")),
         bare=_read_flag(f"{field}.bare", fields.get("bare")),
         step=as_integer(f"{field}.step", fields.get("step"), 0, _LARGEST_STEP),
         memory_ids=_read_ids(f"{field}.memories", fields.get("memories")),
         last_xyxy=_read_box(f"{field}.box", fields.get("box")),
     )
-    if state.shape_type is not ShapeType.RECTANGLE and (state.bare or state.last_xyxy is not None):
-        raise expected(f"{field}.type", "rectangle where there is a box or the bare dialect", state.shape_type.value)
+    is_rectangle = state.shape_type is ShapeType.RECTANGLE
+    if state.bare and not is_rectangle:
+        raise expected(f"{field}.type", "rectangle in the bare dialect", state.shape_type.value)
+    if is_rectangle != (state.last_xyxy is not None):
+        raise expected(f"{field}.box", "the last box of a rectangle, and none of other types", fields.get("box"))
     return state
 
 
@@ -59,7 +59,6 @@ def write_state(state: TrackState) -> dict[str, object]:
     return {
         "version": _VERSION,
         "model": state.model,
-        "size": state.hw,
         "type": state.shape_type.value,
         "bare": state.bare,
         "step": state.step,
@@ -73,14 +72,6 @@ def _matching(field: str, value: object, pattern: re.Pattern[str]) -> str:
     if not pattern.fullmatch(text):
         raise expected(field, f"a name of the form {pattern.pattern}", text)
     return text
-
-
-def _read_size(field: str, value: object) -> tuple[int, int]:
-    height, width = as_list(field, value, most=2, least=2)
-    return (
-        as_integer(f"{field}[0]", height, 1, _LARGEST_SIDE),
-        as_integer(f"{field}[1]", width, 1, _LARGEST_SIDE),
-    )
 
 
 def _read_type(field: str, value: object) -> ShapeType:
