@@ -1,12 +1,16 @@
 """The Redis that replicas share is the one that the environment names."""
 
+import logging
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from promptable.serving.settings import RedisSettings, SettingsError, read
 from promptable.serving.shared_redis import shared_redis
-from tests.redis_server import RedisServer, running_redis
+from tests.redis_server import RedisServer, free_port, running_redis
 
 
 def _set(patch: pytest.MonkeyPatch, server: RedisServer, **more: str) -> None:
@@ -25,6 +29,42 @@ def test_host_and_port_name_it(monkeypatch: pytest.MonkeyPatch) -> None:
         client = shared_redis()
         assert client is not None
         assert client.ping()
+
+
+def test_a_server_that_answers_is_logged(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    with running_redis() as server, caplog.at_level(logging.INFO):
+        _set(monkeypatch, server)
+        shared_redis()
+    assert [(record.levelname, record.message) for record in caplog.records] == [
+        ("INFO", f"Redis at 127.0.0.1:{server.port} answers")
+    ]
+
+
+@pytest.mark.parametrize("wrong", ["PASSWORD", "PORT", "HOST"])
+def test_a_server_that_cannot_be_used_is_a_warning_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, wrong: str
+) -> None:
+    values = {"PASSWORD": "a guess", "PORT": str(free_port()), "HOST": "redis.invalid"}
+    with running_redis("--requirepass", "open sesame") as server:
+        _set(monkeypatch, server, **{f"CVAT_FUNCTIONS_REDIS_{wrong}": values[wrong]})
+        assert shared_redis() is not None, "a server that is away is no reason not to start"
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert "fails, check CVAT_FUNCTIONS_REDIS_*" in record.message
+    assert "a guess" not in caplog.text
+
+
+def test_the_log_reaches_the_process_stderr() -> None:
+    """As in Nuclio's container, where the wrapper sets up no logger but its own."""
+    script = "from promptable.serving.shared_redis import shared_redis; shared_redis()"
+    away = {"CVAT_FUNCTIONS_REDIS_HOST": "127.0.0.1", "CVAT_FUNCTIONS_REDIS_PORT": str(free_port())}
+    with running_redis() as server:
+        for variables, expected in ((server.variables, "answers"), (away, "fails")):
+            ran = subprocess.run(  # noqa: S603
+                [sys.executable, "-c", script], env=os.environ | variables, capture_output=True, text=True, check=True
+            )
+            assert ran.stderr.count("promptable.serving.shared_redis: Redis at 127.0.0.1:") == 1
+            assert expected in ran.stderr
 
 
 def test_the_password_may_be_a_variable_or_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
