@@ -618,6 +618,18 @@ class TestBadInput:
             VideoTracker(build_architecture(tmp_path / "config.yaml"), "0")
 
 
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+@pytest.mark.parametrize("layer", ["pred_obj_score_head", "output_hypernetworks_mlps.0"])
+def test_numbers_that_are_not_finite_are_no_lost_object(
+    model: SAM2Base, features: list[FrameFeatures], video: Video, layer: str, wrong: float
+) -> None:
+    broken = deepcopy(model)
+    with torch.no_grad():
+        broken.sam_mask_decoder.get_submodule(layer).layers[-1].bias.fill_(wrong)
+    with pytest.raises(FloatingPointError, match="NaN or Infinity"):
+        VideoTracker(broken, "0").start(features[0], prompts_of(video, "b"))
+
+
 def test_features_tell_their_size(tracker: VideoTracker, video: Video) -> None:
     features = tracker.encode_image(video.pictures[0])
     assert features.hw == (150, 180)
