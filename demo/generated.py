@@ -103,8 +103,8 @@ def _memory_sections(returning: ReturnResult, similar: SimilarResult, folder: Pa
         Section(
             "What leaves and comes back is found again",
             f"{len(returning.animations)} clips of 31 frames, several objects as polygons, played to and fro: what "
-            "leaves and crosses on the way there does so again on the way back. found_again: share of the objects that "
-            "were gone and are on the right polygon in the last frame.",
+            "leaves and crosses on the way there does so again on the way back. found_again and kept_apart: share of "
+            "the objects that were gone, and of those that crossed, with the right polygon in the last frame.",
             returning.summary(),
             _save_animations(returning.animations, "returning", folder),
         ),

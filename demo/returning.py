@@ -1,45 +1,66 @@
-"""Polygons on the first frame -> the same objects on the others, also once they have left the picture and come back."""
+"""Polygons on the first frame -> the same objects on the others, past one another, out of the picture and back."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import combinations, count
+
+import cv2
+import numpy as np
 
 from demo.answers import drawing_of, truth
 from demo.client import Client
-from demo.metrics import mask_iou, mean
+from demo.metrics import mean
 from demo.pictures import Image, overlay, side_by_side
+from demo.track import SEEN, drawings_of, followed, overlap
 from promptable.wire.masks import mask_to_polygon
 from tests.toy.scenes import Scene, video
 
-_SEEN = 0.01  # share of the picture: what shows less counts as neither visible nor gone
 _OBJECTS = 3
 _FOUND = 0.5
+_TOUCH = np.ones((5, 5), np.uint8)  # masks that come within 2 pixels of one another touch
 
 
 @dataclass
 class ReturnResult:
-    """Overlap of every visible object in every frame, and whether those that had been away were found in the last."""
+    """Overlap of every visible object in every frame, and who was on the right object in the last frame."""
 
     polygon_ious: list[float] = field(default_factory=list)
     found_again: list[bool] = field(default_factory=list)
+    kept_apart: list[bool] = field(default_factory=list)
     animations: list[list[Image]] = field(default_factory=list)
 
     def summary(self) -> dict[str, float]:
-        """Mean IoU of polygons started from polygons; share of objects that left, came back and were found again."""
-        return {"j_polygon": mean(self.polygon_ious), "found_again": mean(self.found_again)}
+        """Mean IoU of polygons started from polygons; of the objects that left and came back, and of those that
+        crossed another, the share that are found on the right object in the last frame."""
+        return {
+            "j_polygon": mean(self.polygon_ious),
+            "found_again": mean(self.found_again),
+            "kept_apart": mean(self.kept_apart),
+        }
 
 
 def there_and_back(seed: int) -> list[Scene]:
-    """A clip that is played to and fro, the first from ``seed`` on with several objects of which one is gone between.
+    """A clip that is played to and fro, the first from ``seed`` on in which some objects cross and another leaves.
 
     What crosses and leaves on the way there does so again on the way back.
     """
     for number in count(1000 * seed):
         clip = video(number, leaving=0.7)
-        gone = [not thing.mask.any() for thing in clip[-1].objects]
-        if len(gone) >= _OBJECTS and any(gone):
+        if len(clip[0].objects) >= _OBJECTS and any(left(clip)) and any(crossed(clip)):
             return [*clip, *clip[-2::-1]]
     raise AssertionError("unreachable: seeds do not end")
+
+
+def left(clip: Sequence[Scene]) -> list[bool]:
+    """Which objects are gone in some frame: hidden, or outside."""
+    return [any(not scene.objects[i].mask.any() for scene in clip) for i in range(len(clip[0].objects))]
+
+
+def crossed(clip: Sequence[Scene]) -> list[bool]:
+    """Which objects touch another that is clear of them in the first frame, while both are clearly visible."""
+    pairs = [pair for pair in combinations(range(len(clip[0].objects)), 2) if not _touch(clip[0], *pair)]
+    met = {thing for pair in pairs for scene in clip if _touch(scene, *pair) for thing in pair}
+    return [i in met for i in range(len(clip[0].objects))]
 
 
 def follow(client: Client, video: Sequence[Scene], result: ReturnResult) -> None:
@@ -47,18 +68,20 @@ def follow(client: Client, video: Sequence[Scene], result: ReturnResult) -> None
     first = video[0]
     hw = (first.image.shape[0], first.image.shape[1])
     polygons = [{"type": "polygon", "points": mask_to_polygon(thing.mask, 1.0)} for thing in first.objects]
-    states = client.start_tracking(first.image, polygons)
-    away = [any(not scene.objects[i].mask.any() for scene in video) for i in range(len(first.objects))]
     frames = [side_by_side(truth(first), overlay(first.image, [drawing_of(shape, hw) for shape in polygons]))]
-    for scene in video[1:]:
-        shapes, states = client.track(scene.image, states)
-        drawings = [drawing_of(shape, hw) for shape in shapes]
-        overlaps = [
-            0.0 if drawing.mask is None else mask_iou(drawing.mask, thing.mask)
-            for drawing, thing in zip(drawings, scene.objects, strict=True)
+    for scene, shapes in zip(video[1:], followed(client, video, polygons), strict=True):
+        drawings = drawings_of(scene, shapes)
+        ious = [overlap(drawing, thing) for drawing, thing in zip(drawings, scene.objects, strict=True)]
+        result.polygon_ious += [
+            iou for iou, thing in zip(ious, scene.objects, strict=True) if thing.mask.mean() >= SEEN
         ]
-        visible = [thing.mask.mean() >= _SEEN for thing in scene.objects]
-        result.polygon_ious += [iou for iou, seen in zip(overlaps, visible, strict=True) if seen]
         frames.append(side_by_side(truth(scene), overlay(scene.image, drawings)))
-    result.found_again += [iou > _FOUND for iou, left in zip(overlaps, away, strict=True) if left]
+    result.found_again += [iou > _FOUND for iou, gone in zip(ious, left(video), strict=True) if gone]
+    result.kept_apart += [iou > _FOUND for iou, met in zip(ious, crossed(video), strict=True) if met]
     result.animations.append(frames)
+
+
+def _touch(scene: Scene, one: int, other: int) -> bool:
+    masks = scene.objects[one].mask, scene.objects[other].mask
+    grown = cv2.dilate(masks[0].astype(np.uint8), _TOUCH).astype(bool)
+    return min(mask.mean() for mask in masks) >= SEEN and bool((grown & masks[1]).any())

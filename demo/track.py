@@ -1,6 +1,6 @@
 """Masks and boxes on the first frame -> the same objects on all others."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,9 +11,10 @@ from demo.client import Client
 from demo.metrics import box_iou, mask_iou, mean
 from demo.pictures import Drawing, Image, overlay, side_by_side
 from promptable.wire.masks import mask_to_rle
-from tests.toy.scenes import Scene
+from tests.toy.scenes import Scene, SceneObject
 
-_SEEN = 0.01  # share of the picture: what shows less counts as neither visible nor gone
+SEEN = 0.01
+"""Share of the picture: what shows less counts as neither visible nor gone."""
 
 
 @dataclass
@@ -39,27 +40,37 @@ def track(client: Client, video: Sequence[Scene], result: TrackerResult) -> None
     first = video[0]
     masks = [{"type": "mask", "points": mask_to_rle(thing.mask)} for thing in first.objects]
     boxes = [{"type": "rectangle", "points": thing.xyxy.tolist()} for thing in first.objects]
-    mask_states = client.start_tracking(first.image, masks)
-    box_states = client.start_tracking(first.image, boxes)
     frames = [side_by_side(truth(first), overlay(first.image, [Drawing(mask=thing.mask) for thing in first.objects]))]
-    for scene in video[1:]:
-        mask_shapes, mask_states = client.track(scene.image, mask_states)
-        box_shapes, box_states = client.track(scene.image, box_states)
+    by_masks, by_boxes = followed(client, video, masks), followed(client, video, boxes)
+    for scene, mask_shapes, box_shapes in zip(video[1:], by_masks, by_boxes, strict=True):
         _compare(scene, mask_shapes, box_shapes, result)
-        frames.append(side_by_side(truth(scene), overlay(scene.image, _drawings(scene, mask_shapes))))
+        frames.append(side_by_side(truth(scene), overlay(scene.image, drawings_of(scene, mask_shapes))))
     result.animations.append(frames)
 
 
+def followed(client: Client, video: Sequence[Scene], shapes: Sequence[Mapping[str, Any]]) -> Iterator[list[Any]]:
+    """What the tracker answers on each frame after the first, on which the shapes were drawn."""
+    states = client.start_tracking(video[0].image, shapes)
+    for scene in video[1:]:
+        found, states = client.track(scene.image, states)
+        yield found
+
+
+def drawings_of(scene: Scene, shapes: Sequence[Any]) -> list[Drawing]:
+    """The answers on a frame, to be drawn and compared."""
+    height, width = scene.image.shape[:2]
+    return [drawing_of(shape, (height, width)) for shape in shapes]
+
+
+def overlap(drawing: Drawing, thing: SceneObject) -> float:
+    """IoU of an answer's mask with an object, 0 where it was answered as lost."""
+    return 0.0 if drawing.mask is None else mask_iou(drawing.mask, thing.mask)
+
+
 def _compare(scene: Scene, mask_shapes: Sequence[Any], box_shapes: Sequence[Any], result: TrackerResult) -> None:
-    drawings = _drawings(scene, mask_shapes)
-    for thing, drawing, box_shape in zip(scene.objects, drawings, box_shapes, strict=True):
-        if thing.mask.mean() >= _SEEN:
-            result.mask_ious.append(0.0 if drawing.mask is None else mask_iou(drawing.mask, thing.mask))
+    for thing, drawing, box_shape in zip(scene.objects, drawings_of(scene, mask_shapes), box_shapes, strict=True):
+        if thing.mask.mean() >= SEEN:
+            result.mask_ious.append(overlap(drawing, thing))
             result.box_ious.append(box_iou(np.array(box_shape["points"], np.float32), thing.xyxy))
         elif not thing.mask.any():
             result.gone_reported.append(drawing.mask is None)
-
-
-def _drawings(scene: Scene, shapes: Sequence[Any]) -> list[Drawing]:
-    height, width = scene.image.shape[:2]
-    return [drawing_of(shape, (height, width)) for shape in shapes]

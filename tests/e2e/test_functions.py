@@ -54,20 +54,24 @@ def test_masks_and_boxes_are_followed(client: Client) -> None:
     assert summary["j_box"] > 0.65
 
 
-def test_polygons_are_followed_and_found_again(client: Client) -> None:
+def test_polygons_are_followed_past_one_another_and_found_again(client: Client) -> None:
+    """Measured: 0.90, and all of 5 objects that left and of 6 that crossed; on 12 clips 0.85, 20 of 21 and 24 of 25."""
     result = ReturnResult()
     for seed in range(SEED, SEED + 3):
         follow(client, there_and_back(seed), result)
-    assert result.summary()["j_polygon"] > 0.6
-    assert result.summary()["found_again"] > 0.4
+    assert len(result.found_again) >= 5
+    assert len(result.kept_apart) >= 6
+    assert result.summary()["j_polygon"] > 0.85
+    assert result.summary()["found_again"] >= 0.8
+    assert result.summary()["kept_apart"] > 0.8
 
 
 def test_one_reference_is_found_on_other_pictures(client: Client) -> None:
-    """Far more often than by chance, though the toy checkpoint has only ever followed videos."""
+    """Far more often than by chance, though the toy checkpoint has only ever followed videos. Measured: 0.55."""
     result = SimilarResult()
     for seed in range(SEED, SEED + 6):
         find_similar(client, seed, result)
-    assert result.summary()["similar_iou"] > 0.25
+    assert result.summary()["similar_iou"] > 0.48
 
 
 def test_a_masks_polygon_outlines_the_mask(client: Client) -> None:
