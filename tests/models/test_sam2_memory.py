@@ -81,10 +81,17 @@ def test_a_memory_can_outlive_its_features() -> None:
         old.features_bytes()
 
 
-def test_parts_of_full_size_are_small() -> None:
+def test_what_an_object_needs_takes_under_four_megabytes() -> None:
+    """At 1024 pixels: 1.2 KB and 0.52 MB a frame, 3.7 MB for what SAM 2.1's next step looks at."""
     full = Memory(7, False, torch.zeros(256), torch.zeros(64, 64, 64, dtype=torch.bfloat16))
-    assert len(full.features_bytes()) < 525_000
-    assert len(full.pointer_bytes()) < 1_300
+    pointer, features = len(full.pointer_bytes()), len(full.features_bytes())
+    assert pointer < 1_300
+    assert features < 525_000
+    retention = Retention(7, 16)
+    ages = [100 - step for step in retention.steps(99)]
+    spatial = sum(retention.needs_features(age, conditioning=age == 100) for age in ages)
+    assert (len(ages), spatial) == (16, 7)
+    assert 3.6e6 < len(ages) * pointer + spatial * features < 3.7e6
 
 
 @PARTS
