@@ -40,6 +40,9 @@ _STD = (0.229, 0.224, 0.225)
 # How SAM2VideoPredictor.add_new_points_or_box labels a box's two corners among points.
 _CORNER_LABELS = np.array([2, 3], np.int32)
 
+# What of track_step's outputs is answered or remembered.
+_OUTPUTS = ("pred_masks", "object_score_logits", "obj_ptr", "maskmem_features")
+
 # Objects in one batch; each takes about 0.2 GB at 1024 pixels.
 _BATCH_SIZE = 16
 
@@ -280,7 +283,7 @@ class VideoTracker:
         self, hw: tuple[int, int], outputs: dict[str, Any], steps: Sequence[int], conditioning: bool
     ) -> list[ObjectResult]:
         """Raises FloatingPointError at NaN and Infinity, which would read as a lost object."""
-        if not (outputs["pred_masks"].isfinite().all() and outputs["object_score_logits"].isfinite().all()):
+        if not all(outputs[name].isfinite().all() for name in _OUTPUTS):
             raise FloatingPointError("the model answered NaN or Infinity: its weights are damaged, or the device is")
         masks = (_resize(outputs["pred_masks"], hw) > 0)[:, 0].cpu().numpy()
         logits = outputs["pred_masks"][:, 0].float().cpu().numpy()

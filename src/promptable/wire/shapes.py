@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from promptable.errors import BadRequestError
 from promptable.wire.answers import corners, finite, outline
-from promptable.wire.fields import as_number, as_numbers, as_object, as_xyxy, clipped_xyxy, expected
+from promptable.wire.fields import as_numbers, as_object, as_xyxy, clipped_xyxy, expected
 from promptable.wire.masks import (
     Mask,
     check_rle,
@@ -107,8 +107,8 @@ def write_points(shape: Shape) -> object:
 
 def _check_upright(field: str, rotation: object) -> None:
     """CVAT has rotated rectangles, but sends none to a tracker; as upright ones they would be other objects."""
-    if rotation is not None:
-        as_number(f"{field}.rotation", rotation, 0, 0)
+    if rotation not in (None, 0):
+        raise expected(f"{field}.rotation", "0 (a polygon may lie as it likes)", rotation)
 
 
 def _read_rectangle(field: str, value: object) -> Shape:
