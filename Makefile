@@ -3,6 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+REQUIREMENTS := $(wildcard requirements/*.txt)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-nuclio lint audit bench serve toy clean
@@ -12,10 +13,12 @@ help:  ## List the commands
 
 setup: $(INSTALLED)  ## Build .venv with exactly pinned packages
 
-$(INSTALLED): requirements/runtime.txt requirements/models.txt requirements/dev.txt pyproject.toml
+$(INSTALLED): $(REQUIREMENTS) pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet -r requirements/runtime.txt -r requirements/dev.txt
-	SAM2_BUILD_CUDA=0 $(BIN)/pip install --quiet --no-deps --no-build-isolation -r requirements/models.txt
+	$(BIN)/pip install --quiet --require-hashes -r requirements/build.txt
+	$(BIN)/pip install --quiet --require-hashes --no-build-isolation \
+		-r requirements/torch.txt -r requirements/runtime.txt -r requirements/dev.txt
+	SAM2_BUILD_CUDA=0 $(BIN)/pip install --quiet --require-hashes --no-deps --no-build-isolation -r requirements/models.txt
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
@@ -38,7 +41,7 @@ lint: setup  ## ruff, mypy --strict, import contracts, shellcheck
 
 audit: setup  ## Known vulnerabilities of the pinned packages; needs the network
 	$(BIN)/pip-audit --strict --no-deps --disable-pip --progress-spinner off \
-		-r requirements/runtime.txt -r requirements/models.txt -r requirements/dev.txt
+		$(REQUIREMENTS:%=-r %)
 
 serve: setup  ## The three functions without Docker, on the toy checkpoints; ARGS="--help" for more
 	$(BIN)/promptable serve --models tests/toy --labels tests/toy/labels.yaml $(ARGS)

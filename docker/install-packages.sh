@@ -1,20 +1,19 @@
 #!/bin/sh
 # Installs the functions' pinned packages: install-packages.sh gpu|cpu REQUIREMENTS_DIR
+# pip takes only files whose SHA-256 is in the lists, except PyTorch's CPU builds: those come as its index serves them.
 set -eu
 device=$1
 requirements=$2
-runtime=$requirements/runtime.txt
-lists=$(mktemp -d)
-trap 'rm -r "$lists"' EXIT
+torch=$(mktemp)
+trap 'rm "$torch"' EXIT
 
+pip install --require-hashes -r "$requirements/build.txt"
 if [ "$device" = cpu ]; then
     # PyTorch's own CPU build of the same versions; without the CUDA libraries the image is some 4 GB smaller.
-    grep -E '^torch(vision)?==' "$runtime" > "$lists/torch.txt"
-    pip install --no-deps --index-url https://download.pytorch.org/whl/cpu -r "$lists/torch.txt"
-    grep -vE '^(torch|torchvision|triton|cuda-[a-z]+|nvidia-[a-z0-9-]+)==' "$runtime" > "$lists/runtime.txt"
-    runtime=$lists/runtime.txt
+    grep -oE '^torch(vision)?==[0-9.]+' "$requirements/torch.txt" > "$torch"
+    pip install --no-deps --index-url https://download.pytorch.org/whl/cpu -r "$torch"
+else
+    pip install --require-hashes --no-deps -r "$requirements/torch.txt"
 fi
-pip install -r "$runtime"
-grep -E '^(setuptools|wheel)==' "$requirements/dev.txt" > "$lists/build.txt"
-pip install -r "$lists/build.txt"
-SAM2_BUILD_CUDA=0 pip install --no-deps --no-build-isolation -r "$requirements/models.txt"
+pip install --require-hashes --no-build-isolation -r "$requirements/runtime.txt"
+SAM2_BUILD_CUDA=0 pip install --require-hashes --no-deps --no-build-isolation -r "$requirements/models.txt"

@@ -1,5 +1,6 @@
 """What the images install, against a pip that only writes down what it is given."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -9,7 +10,7 @@ REPOSITORY = Path(__file__).parents[2]
 PIP = """#!/bin/sh
 echo "pip $*" >> "$RECORD"
 for list; do :; done
-grep -v '^#' "$list" >> "$RECORD"
+grep -v '^[# ]' "$list" | sed 's/ .*//' >> "$RECORD"
 """
 
 
@@ -29,28 +30,45 @@ def _pins(device_lines: list[str]) -> list[str]:
     return sorted(line for line in device_lines if not line.startswith("pip "))
 
 
-def _required(name: str) -> list[str]:
-    return [line for line in (REPOSITORY / "requirements" / name).read_text().splitlines() if "==" in line]
+def _required(*names: str) -> list[str]:
+    lines = [line for name in names for line in (REPOSITORY / "requirements" / name).read_text().splitlines()]
+    return [line.split()[0] for line in lines if "==" in line]
 
 
 def test_the_gpu_image_has_the_pinned_packages(tmp_path: Path) -> None:
-    build_tools = [pin for pin in _required("dev.txt") if pin.startswith(("setuptools==", "wheel=="))]
-    expected = sorted([*_required("runtime.txt"), *_required("models.txt"), *build_tools])
+    expected = sorted(_required("build.txt", "torch.txt", "runtime.txt", "models.txt"))
     assert _pins(_installed(tmp_path, "gpu")) == expected
 
 
 def test_the_cpu_image_has_the_same_without_cuda(tmp_path: Path) -> None:
     lines = _installed(tmp_path, "cpu")
-    assert lines[0].startswith("pip install --no-deps --index-url https://download.pytorch.org/whl/cpu ")
-    assert [line.partition("==")[0] for line in lines[1:3]] == ["torch", "torchvision"]
+    (own,) = [number for number, line in enumerate(lines) if "https://download.pytorch.org/whl/cpu" in line]
+    assert [line.partition("==")[0] for line in lines[own + 1 : own + 3]] == ["torch", "torchvision"]
     other = tmp_path / "gpu"
     other.mkdir()
     left_out = set(_pins(_installed(other, "gpu"))) - set(_pins(lines))
     assert {pin.partition("-")[0].partition("==")[0] for pin in left_out} == {"nvidia", "cuda", "triton"}
 
 
+@pytest.mark.parametrize(("device", "unchecked"), [("gpu", 0), ("cpu", 1)])
+def test_every_file_is_checked_but_pytorchs_cpu_build(tmp_path: Path, device: str, unchecked: int) -> None:
+    calls = [line for line in _installed(tmp_path, device) if line.startswith("pip ")]
+    without = [call for call in calls if "--require-hashes" not in call]
+    assert len(without) == unchecked
+    assert all("download.pytorch.org" in call for call in without)
+
+
+@pytest.mark.parametrize("name", ["build.txt", "torch.txt", "runtime.txt", "models.txt", "dev.txt"])
+def test_every_pinned_package_has_a_sha256(name: str) -> None:
+    entries = re.split(r"^(?=\S)", (REPOSITORY / "requirements" / name).read_text(), flags=re.MULTILINE)
+    pins = [entry for entry in entries if entry and not entry.startswith("#")]
+    assert pins
+    for pin in pins:
+        assert re.match(r"\S+==\S+ \\\n    --hash=sha256:[0-9a-f]{64}", pin), pin
+
+
 @pytest.mark.parametrize("device", ["gpu", "cpu"])
 def test_no_package_is_compiled_with_cuda(tmp_path: Path, device: str) -> None:
     last = [line for line in _installed(tmp_path, device) if line.startswith("pip ")][-1]
-    assert "--no-deps --no-build-isolation" in last
+    assert "--require-hashes --no-deps --no-build-isolation" in last
     assert last.endswith("models.txt")
