@@ -5,6 +5,8 @@ set -euo pipefail
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=docker/lib/output.sh
 source "$repository/docker/lib/output.sh"
+# shellcheck source=docker/lib/options.sh
+source "$repository/docker/lib/options.sh"
 # shellcheck source=docker/lib/checks.sh
 source "$repository/docker/lib/checks.sh"
 # shellcheck source=docker/lib/local.sh
@@ -23,19 +25,20 @@ deploy.sh - bring the functions into CVAT's model list, on Docker or on Kubernet
   ./deploy.sh [FUNCTION...] [OPTION...]      build, deploy, check, send two real requests, print a table
   ./deploy.sh status   [FUNCTION...]         what runs
   ./deploy.sh logs     [FUNCTION...]         follow a function's log
-  ./deploy.sh rollback [FUNCTION...]         back to what was deployed before; once more: forward again
+  ./deploy.sh rollback [FUNCTION...]         back to what was deployed before; once more: forward again;
+                                             no name: each function that has a version before
   ./deploy.sh remove   [FUNCTION...]         out of CVAT's model list; the images stay
 
 FUNCTION is a folder of functions/: grounding-dino, sam-interactor, sam2-tracker; none means all three.
 
 What to run
-  --gpu, --cpu            where the models run; default: the GPU if this machine has one (kube: GPU)
+  --gpu, --cpu            where the models run; default: the GPU if this machine has one (kube: GPU; --no-build: the image's)
   --model MODEL           official model for the one FUNCTION named; default: its function.yaml's
                           (the interactor's: sam2.1-large with --gpu, sam2.1-tiny with --cpu)
   --labels FILE           labels.yaml for the detector; default: the labels in its function.yaml
   --weights DIR           folder with checkpoints; what is missing there is downloaded. SHA-256 is always checked.
   --no-build              use the image that is deployed (or was built last): new labels or settings in seconds
-  --port-base PORT        ports PORT, PORT+1, PORT+2 in alphabetical order; default: those in function.yaml
+  --port-base PORT        local: ports PORT, PORT+1, PORT+2 in alphabetical order; default: those in function.yaml
   --redis HOST:PORT       a Redis in which tracker and interactor share what they remember; CVAT's own: cvat_redis_ondisk:6666
   --redis-tls             speak TLS to it
   --redis-password-file FILE    local: its password, in a file that the containers' user 1000 can read
@@ -59,8 +62,8 @@ Kubernetes only
 
 Each run deploys exactly what its options say: repeat --labels and --model with every deployment that should keep them.
 Before anything is touched the machine is checked, and every problem is printed with its remedy. If the new version does
-not come up or answers wrongly, its log is printed and the one before is brought back. Running the same command twice
-changes nothing; after an interruption, run it again.
+not come up or answers wrongly, its log is printed and the one before is brought back, whoever deployed it. Running the
+same command twice changes nothing; after an interruption, run it again.
 
 Examples
   ./deploy.sh --dry-run
@@ -73,93 +76,13 @@ Files: what is deployed, and what was before, is kept in ${XDG_STATE_HOME:-~/.lo
 MANUAL
 }
 
-action=deploy
-functions=() tolerations=()
-platform=local device='' build=yes dry_run='' namespace='' port_base='' cvat_url=''
-model='' labels='' weights='' registry='' pull_secret='' weights_pvc='' node_selector='' replicas=''
-redis='' redis_tls='' redis_password_file='' redis_secret=''
 # Found out by the checks.
 python='' docker_version='' nuclio_version='' cvat_version='' network='' server='' dashboard='' answer_form=''
 # Of the function at hand.
-image='' timing='' restored='' function_url='' forward='' nuctl_job=''
-table=()
+image='' timing='' function_url='' forward='' nuctl_job=''
+declare -A images=() # of --no-build, by function
+table=() failures=() followers=()
 log_lines=50
-
-parse_options() {
-    case ${1:-} in
-        status | logs | rollback | remove) action=$1 && shift ;;
-    esac
-    while (($#)); do
-        case $1 in
-            --help | -h) manual && exit 0 ;;
-            --gpu) device=gpu ;;
-            --cpu) device=cpu ;;
-            --no-build) build='' ;;
-            --dry-run) dry_run=yes ;;
-            --redis-tls) redis_tls=yes ;;
-            --toleration) tolerations+=("$(value_of "$@")") && shift ;;
-            --platform | --namespace | --port-base | --cvat-url | --model | --labels | --weights | --redis | \
-                --redis-password-file | --redis-secret | --registry | --pull-secret | --weights-pvc | --node-selector | --replicas)
-                printf -v "$(tr - _ <<< "${1#--}")" %s "$(value_of "$@")" && shift ;;
-            -*) die "unknown option $1" "./deploy.sh --help" ;;
-            *) functions+=("$1") ;;
-        esac
-        shift
-    done
-}
-
-value_of() {
-    [[ ${2:-} ]] || die "$1 needs a value" "./deploy.sh --help"
-    echo "$2"
-}
-
-# What the options themselves say wrong; no tool is needed to see it.
-check_options() {
-    local function
-    [[ $platform == local || $platform == kube ]] || die "--platform is local or kube, not $platform" "./deploy.sh --help"
-    for function in "${functions[@]}"; do
-        [[ -f $repository/functions/$function/function.yaml ]] ||
-            problem "there is no function $function" "one of: ${all_functions[*]}"
-    done
-    [[ ! $model ]] || ((${#functions[@]} == 1)) || problem "--model needs exactly one FUNCTION" "./deploy.sh FUNCTION --model $model"
-    [[ ! $labels || -f $labels ]] || problem "--labels: there is no file $labels" "README.md shows what it looks like"
-    [[ ! $weights || -d $weights ]] || problem "--weights: there is no folder $weights" "promptable download MODEL --weights $weights fills one"
-    [[ ! $port_base || $port_base =~ ^[0-9]{4,5}$ ]] || problem "--port-base: expected a port number, got $port_base" "--port-base 32101"
-    check_redis_options
-}
-
-check_redis_options() {
-    local file=$redis_password_file
-    [[ ! $redis || $redis =~ ^[A-Za-z0-9._-]+:[0-9]{1,5}$ ]] ||
-        problem "--redis: expected HOST:PORT without user or password" \
-            "a password on a command line can be read by everyone on the machine: --redis-password-file (local), --redis-secret (kube)"
-    [[ $redis || ! $redis_tls$file$redis_secret ]] || problem "--redis-tls, --redis-password-file and --redis-secret need --redis" "--redis HOST:PORT"
-    [[ ! $file || $platform == local ]] || problem "--redis-password-file is for --platform local" "kubectl create secret, then --redis-secret NAME"
-    [[ ! $redis_secret || $platform == kube ]] || problem "--redis-secret is for --platform kube" "--redis-password-file FILE"
-    [[ ! $file || -f $file ]] || problem "--redis-password-file: there is no file $file" "write the password, and nothing else, into one"
-    [[ ! -f $file ]] || readable_in_container "$file" ||
-        problem "--redis-password-file: the containers run as user 1000, which cannot read $file" "sudo chown 1000 $file && sudo chmod 400 $file"
-}
-
-# readable_in_container FILE: may user or group 1000, or everyone, read it?
-readable_in_container() {
-    local owner group mode
-    read -r owner group mode < <(stat --format '%u %g %a' "$1")
-    ((owner == 1000 && 8#$mode & 8#400)) || ((group == 1000 && 8#$mode & 8#040)) || ((8#$mode & 8#004))
-}
-
-set_defaults() {
-    namespace=${namespace:-$([[ $platform == kube ]] && echo cvat || echo nuclio)}
-    state_dir=${XDG_STATE_HOME:-$HOME/.local/state}/promptable/$platform-$namespace
-    ((${#functions[@]})) || functions=("${all_functions[@]}")
-    [[ ! $labels ]] || labels=$(realpath "$labels")
-    [[ ! $weights ]] || weights=$(realpath "$weights")
-    [[ ! $redis_password_file ]] || redis_password_file=$(realpath "$redis_password_file")
-    if [[ ! $device ]]; then
-        device=gpu
-        [[ $platform == kube ]] || nvidia-smi > /dev/null 2>&1 || device=cpu
-    fi
-}
 
 # A dry run goes on without what only a running CVAT could tell.
 fill_unknowns() {
@@ -192,14 +115,20 @@ weights_plan() {
 
 deploy() {
     local function
+    lock
     step "checks"
     find_python
+    [[ ! $labels || ! $python ]] || "$python" -m promptable.deploy labels "$labels" || problem "--labels: see the line above" "README.md shows what it looks like"
     "${platform}_checks"
     stop_on_problems
     [[ ! $dry_run ]] || fill_unknowns
+    find_all_deployed
+    [[ $build ]] || find_images
+    stop_on_problems
     print_plan
     for function in "${functions[@]}"; do
         render "$function" > "$work/$function.yaml" || problem "$function cannot be rendered" "see the line above"
+        check_models "$function"
     done
     stop_on_problems
     step "images"
@@ -207,61 +136,113 @@ deploy() {
     for function in "${functions[@]}"; do
         prepare "$function"
     done
-    stop_on_problems
     deploy_all
 }
 
+find_all_deployed() {
+    local function
+    command -v nuctl > /dev/null || return 0 # a dry run has said so
+    for function in "${functions[@]}"; do
+        find_deployed "$function"
+    done
+}
+
+# Without a build the images decide the device.
+find_images() {
+    local function
+    for function in "${functions[@]}"; do
+        find_image "$function"
+    done
+    [[ ! $device ]] || return 0
+    device=cpu
+    [[ " ${images[*]}" != *:gpu-* ]] || device=gpu
+    [[ $device == cpu ]] || "${platform}_check_gpu"
+}
+
 deploy_all() {
-    local function failed=''
+    local function
     local -a command
     step "deployment"
-    [[ $dry_run ]] || mkdir -p "$state_dir"
     ensure_project
     for function in "${functions[@]}"; do
         if [[ $dry_run ]]; then
             read_deploy_command "$function" "$work/$function.yaml"
-            show nuctl "${command[@]}"
+            show "${command[@]}"
         else
-            deploy_function "$function" || failed+=" $function"
+            deploy_function "$function"
         fi
     done
     [[ $dry_run ]] && return
     print_table
-    [[ ! $failed ]] || die "not deployed:$failed" "the logs above say why; what ran before was brought back where there was something"
+    stop_on_failures
 }
 
 status() {
     local function
+    "${platform}_reachable"
+    stop_on_problems
     "${platform}_status_head"
     for function in "${functions[@]}"; do
         "${platform}_status" "$function"
     done
 }
 
+# One function's log as it is; several, each line with its function's name.
 logs() {
-    ((${#functions[@]} == 1)) || die "logs shows one function at a time" "./deploy.sh logs ${functions[0]}"
-    "${platform}_follow_logs" "${functions[0]}"
+    local function
+    local -a command
+    "${platform}_reachable"
+    stop_on_problems
+    trap 'exit 130' INT TERM
+    for function in "${functions[@]}"; do
+        "${platform}_follow_command" "$function"
+        "${command[@]}" > >(sed -u "s/^/$function | /") 2>&1 &
+        followers+=($!)
+    done
+    wait
 }
 
 rollback() {
     local function
+    lock
     find_python
+    check_tools nuctl
+    "${platform}_reachable"
+    choose_rollbacks
+    stop_on_problems
+    find_all_deployed
     stop_on_problems
     for function in "${functions[@]}"; do
         roll_back "$function"
     done
-    [[ $dry_run ]] || print_table
+    [[ $dry_run ]] && return
+    print_table
+    stop_on_failures
 }
 
 remove() {
     local function
+    lock
+    check_tools nuctl
+    "${platform}_reachable"
+    stop_on_problems
     for function in "${functions[@]}"; do
         remove_function "$function"
     done
 }
 
+# Two runs at once would take each other's functions for their own.
+lock() {
+    local file=$state_dir/lock descriptor
+    [[ ! $dry_run ]] || return 0
+    mkdir -p "$state_dir"
+    exec {descriptor}> "$file"
+    flock --nonblock "$descriptor" || die "another deploy.sh is at work on $platform, namespace $namespace" "wait until it has ended"
+}
+
 clean_up() {
     stop_nuctl
+    ((${#followers[@]} == 0)) || kill "${followers[@]}" 2> /dev/null || true
     kube_close
     rm -rf "$work"
 }

@@ -24,7 +24,7 @@ nuctl_hint() {
     echo "sudo curl -fLo /usr/local/bin/nuctl $url && sudo chmod +x /usr/local/bin/nuctl"
 }
 
-# The rendering needs Python 3.11 with PyYAML: a virtual environment here, the machine's own, or the base image.
+# The rendering needs Python 3.11 with PyYAML: a virtual environment here, or the machine's own.
 find_python() {
     local candidate
     export PYTHONPATH=$repository/src

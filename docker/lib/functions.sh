@@ -2,8 +2,29 @@
 # shellcheck shell=bash
 
 # What is deployed, and what was before: rendered function.yaml files, each naming its image.
-current_of() { echo "$state_dir/$1.current.yaml"; }
+state_of() { echo "$state_dir/$1.current.yaml"; }
 previous_of() { echo "$state_dir/$1.previous.yaml"; }
+
+# What Nuclio reports counts where it differs from what this user deployed last.
+current_of() {
+    if [[ -f $work/$1.reported.yaml ]]; then
+        echo "$work/$1.reported.yaml"
+    else
+        state_of "$1"
+    fi
+}
+
+# find_deployed FUNCTION: asks Nuclio what it runs. Somebody else, or another machine, may have deployed it.
+find_deployed() {
+    local said=$work/$1.said reported=$work/$1.reported.yaml
+    if nuctl get function "$1" --output yaml "${place[@]}" > "$said" 2> "$said.err"; then
+        "$python" -m promptable.deploy reported "$said" --known "$(state_of "$1")" > "$reported" ||
+            problem "what Nuclio says about $1 cannot be read" "see the line above"
+        [[ -s $reported ]] || rm "$reported"
+    elif ! grep -q "No functions found" "$said" "$said.err"; then
+        problem "Nuclio does not say whether $1 is deployed: $(tail -n 1 "$said.err")" "nuctl get function $1 ${place[*]}"
+    fi
+}
 
 port_of() {
     local function number=0
@@ -18,14 +39,12 @@ port_of() {
     fi
 }
 
-# port_in FUNCTION RENDERED: the port it is deployed on; in Kubernetes, where it has none, a free one for the smoke test.
-port_in() {
-    sed -n 's/^ *port: //p' "$2" | grep . || port_of "$1"
-}
+# port_in RENDERED: the port it is deployed on; in Kubernetes it has none.
+port_in() { sed -n 's/^ *port: //p' "$1"; }
 
 # render FUNCTION: prints the function.yaml to deploy; prepare puts the image's name in.
 render() {
-    local -a options=(--platform "$platform" --namespace "$namespace" --image not-built-yet --device "$device")
+    local -a options=(--platform "$platform" --namespace "$namespace" --image not-built-yet --device "$(device_of "$1")")
     local toleration
     [[ $platform == local ]] && options+=(--network "$network" --port "$(port_of "$1")")
     [[ $model ]] && options+=(--model "$model")
@@ -56,7 +75,7 @@ prepare() {
         mapfile -t models < <(models_in "$rendered")
         build_function "$1" "${models[@]}"
     else
-        existing_image "$1"
+        image=${images[$1]:-}
     fi
     sed -i "s|^  image: .*|  image: $image|" "$rendered"
     if [[ $dry_run ]]; then
@@ -65,20 +84,17 @@ prepare() {
     fi
 }
 
-# The platform is always named: nuctl's own choice follows whatever kubeconfig it finds.
-nuctl_here() { nuctl "$@" --platform "$platform" --namespace "$namespace"; }
-
-remove_function() { run nuctl delete function "$1" --force --platform "$platform" --namespace "$namespace"; }
+remove_function() { run nuctl delete function "$1" --force "${place[@]}"; }
 
 ensure_project() {
-    if [[ $dry_run ]] || ! nuctl_here get project cvat 2> /dev/null | grep -qw cvat; then
-        run nuctl create project cvat --platform "$platform" --namespace "$namespace"
+    if [[ $dry_run ]] || ! nuctl get project cvat "${place[@]}" 2> /dev/null | grep -qw cvat; then
+        run nuctl create project cvat "${place[@]}"
     fi
 }
 
 # A run that was interrupted leaves a function that Nuclio takes for being built, and refuses to deploy.
 clear_stuck() {
-    if nuctl_here get function "$1" --output json 2> /dev/null | grep -qE '"state": *"(building|waitingForBuild|waitingForResourceConfiguration|configuringResources)"'; then
+    if nuctl get function "$1" --output json "${place[@]}" 2> /dev/null | grep -qE '"state": *"(building|waitingForBuild|waitingForResourceConfiguration|configuringResources)"'; then
         say "$1 is stuck in an earlier deployment: cleared"
         remove_function "$1"
     fi
@@ -86,22 +102,30 @@ clear_stuck() {
 
 # read_deploy_command FUNCTION RENDERED: sets command. Without build keys and path nuctl builds nothing.
 read_deploy_command() {
-    command=(deploy "$1" --project-name cvat --file "$2" --run-image "$(image_in "$2")" --platform "$platform" --namespace "$namespace")
+    command=(nuctl deploy "$1" --project-name cvat --file "$2" --run-image "$(image_in "$2")" "${place[@]}")
 }
 
 # start FUNCTION RENDERED: deploys the rendered file and waits. Fails with the container's log.
 start() {
-    local identity status=0
+    clear_stuck "$1"
+    if run_nuctl "$1" "$2" && "${platform}_ready" "$1"; then return; fi
+    say "$1 did not come up; its log:"
+    "${platform}_logs" "$1" | sed 's/^/     | /'
+    return 1
+}
+
+# run_nuctl FUNCTION RENDERED: waits for nuctl, but no longer once the new container has crashed.
+run_nuctl() {
+    local before status=0
     local -a command
     read_deploy_command "$1" "$2"
-    clear_stuck "$1"
-    identity=$("${platform}_identity" "$1")
+    before=$("${platform}_identity" "$1") || true
+    show "${command[@]}"
     # nuctl writes a temporary file where it runs.
-    show nuctl "${command[@]}"
-    (cd "$work" && exec nuctl "${command[@]}") &
+    (cd "$work" && exec "${command[@]}") &
     nuctl_job=$!
     while kill -0 "$nuctl_job" 2> /dev/null; do
-        if "${platform}_crashed" "$1" "$identity"; then
+        if "${platform}_crashed" "$1" "$before"; then
             stop_nuctl
             break
         fi
@@ -109,10 +133,7 @@ start() {
     done
     wait "$nuctl_job" || status=$?
     nuctl_job=
-    if ((status == 0)) && "${platform}_ready" "$1"; then return; fi
-    say "$1 did not come up; its log:"
-    "${platform}_logs" "$1" | sed 's/^/     | /'
-    return 1
+    return "$status"
 }
 
 stop_nuctl() { [[ ! $nuctl_job ]] || kill "$nuctl_job" 2> /dev/null || true; }
@@ -120,85 +141,121 @@ stop_nuctl() { [[ ! $nuctl_job ]] || kill "$nuctl_job" 2> /dev/null || true; }
 # smoke FUNCTION RENDERED: two real requests; sets timing to their milliseconds.
 smoke() {
     local status=0
-    "${platform}_open" "$1" "$(port_in "$1" "$2")"
+    "${platform}_open" "$1" "$2" || return
     timing=$("$python" -m promptable.deploy smoke "$2" "$function_url") || status=$?
     "${platform}_close"
     return "$status"
 }
 
-# deploy_function FUNCTION: deploys what prepare has rendered, checks it, and goes back if that fails.
+# deploy_function FUNCTION: deploys what prepare has rendered, unless that runs already.
 deploy_function() {
-    local rendered=$work/$1.yaml started=$SECONDS
+    local rendered=$work/$1.yaml
     step "$1"
     if cmp -s "$rendered" "$(current_of "$1")" && "${platform}_ready" "$1" && smoke "$1" "$rendered"; then
         say "unchanged and ready: left alone"
         report "$1" "$rendered" unchanged
-        return
-    fi
-    if start "$1" "$rendered" && smoke "$1" "$rendered"; then
-        remember "$1" "$rendered"
-        "${platform}_check_reachable" "$1" "$(port_in "$1" "$rendered")"
-        report "$1" "$rendered" "$((SECONDS - started)) s"
-        return
-    fi
-    timing="- -"
-    restore "$1"
-    report "$1" "$rendered" "$restored"
-    return 1
-}
-
-remember() {
-    local current
-    current=$(current_of "$1")
-    cmp -s "$2" "$current" && return # the same once more, after its container was lost
-    [[ ! -f $current ]] || mv "$current" "$(previous_of "$1")"
-    cp "$2" "$current"
-    remove_old_images "$1"
-}
-
-# Brings back what was deployed before this run; a function that never ran is removed, or it would restart for ever.
-restore() {
-    local current
-    current=$(current_of "$1")
-    restored=failed
-    if [[ -f $current ]]; then
-        say "bringing back $(image_in "$current")"
-        start "$1" "$current" && restored=restored
     else
-        remove_function "$1" || true
+        replace "$1" "$rendered"
     fi
+}
+
+# replace FUNCTION RENDERED: deploys it, checks it and remembers it; if it does not work, brings back what ran before.
+# What fails is in the table and in failures.
+replace() {
+    local started=$SECONDS
+    if ! { start "$1" "$2" && smoke "$1" "$2"; }; then
+        drop_image "$(image_in "$2")" "$(image_in "$(current_of "$1")")" "$(image_in "$(previous_of "$1")")"
+        restore "$1" "$2"
+    elif ! remember "$1" "$2"; then
+        failed "$1" "$2" unrecorded "it runs, but $state_dir cannot be written: rollback would not know it"
+    else
+        "${platform}_check_reachable" "$1" "$(port_in "$2")"
+        report "$1" "$2" "$((SECONDS - started)) s"
+    fi
+}
+
+# remember FUNCTION RENDERED: what was current becomes the previous one, and the image of the one before that goes.
+remember() {
+    local current forgotten
+    current=$(current_of "$1")
+    forgotten=$(image_in "$(previous_of "$1")")
+    if [[ -f $current ]] && ! cmp -s "$2" "$current"; then # the same once more, if its container was lost
+        put "$current" "$(previous_of "$1")" || return
+    fi
+    put "$2" "$(state_of "$1")" || return
+    rm -f "$work/$1.reported.yaml"
+    drop_image "$forgotten" "$(image_in "$2")" "$(image_in "$(previous_of "$1")")"
+}
+
+# put FILE PLACE: all of it or nothing.
+put() { cp "$1" "$2.new" && mv "$2.new" "$2"; }
+
+# restore FUNCTION RENDERED: brings back what was deployed before this run; a function that never ran is removed, or it
+# would restart for ever.
+restore() {
+    local before
+    before=$(current_of "$1")
+    timing="- -"
+    if [[ ! -f $before ]]; then
+        remove_function "$1" || true
+        failed "$1" "$2" removed "nothing ran before"
+    elif say "bringing back $(image_in "$before")" && start "$1" "$before"; then
+        failed "$1" "$before" restored "the one before runs again"
+    else
+        failed "$1" "$before" down "the one before does not come up either: nothing runs now"
+    fi
+}
+
+# failed FUNCTION RENDERED HOW WHY
+failed() {
+    report "$1" "$2" "$3"
+    failures+=("$1: $4")
+}
+
+# Those of the functions that have a previous version; a function that was named must have one.
+choose_rollbacks() {
+    local function
+    local -a chosen=()
+    for function in "${functions[@]}"; do
+        if [[ -f $(previous_of "$function") ]]; then
+            chosen+=("$function")
+        elif [[ $named ]]; then
+            problem "nothing was deployed before the present $function" "deploy the version you want with ./deploy.sh"
+        fi
+    done
+    functions=("${chosen[@]}")
+    ((${#functions[@]})) || [[ $named ]] ||
+        problem "no function has a previous version in $state_dir" "deploy the version you want with ./deploy.sh"
 }
 
 roll_back() {
-    local previous current
-    previous=$(previous_of "$1")
-    current=$(current_of "$1")
     step "$1"
-    [[ -f $previous ]] || die "nothing was deployed before the present $1" "deploy the version you want with ./deploy.sh"
-    say "back to $(image_in "$previous")"
+    say "back to $(image_in "$(previous_of "$1")")"
     [[ $dry_run ]] && return
-    cp "$previous" "$work/$1.yaml"
-    if ! { start "$1" "$work/$1.yaml" && smoke "$1" "$work/$1.yaml"; }; then
-        restore "$1"
-        die "the previous $1 does not come up: the present one is $restored" "./deploy.sh logs $1"
-    fi
-    mv "$current" "$previous"
-    cp "$work/$1.yaml" "$current"
-    report "$1" "$current" rolled-back
+    cp "$(previous_of "$1")" "$work/$1.yaml"
+    replace "$1" "$work/$1.yaml"
 }
 
 # report FUNCTION RENDERED HOW: a row of the table; timing holds the two calls.
 report() {
-    local first second model tag
+    local first second model port
     read -r first second <<< "$timing"
     model=$(models_in "$2" | head -n 1)
-    tag=$(image_in "$2")
-    tag=${tag##*:} # gpu-0123456789ab
-    table+=("$(printf '%-16s %-16s %-6s %-6s %-11s %10s %10s' "$1" "$model" "${tag%%-*}" "$(port_in "$1" "$2")" "$3" "$first" "$second")")
+    port=$(port_in "$2")
+    table+=("$(printf '%-16s %-16s %-6s %-6s %-11s %10s %10s' "$1" "$model" "$(image_device "$(image_in "$2")")" "${port:--}" "$3" "$first" "$second")")
 }
 
 print_table() {
     step "deployed"
     printf '%-16s %-16s %-6s %-6s %-11s %10s %10s\n' function model device port ready "first ms" "second ms"
     printf '%s\n' "${table[@]}"
+}
+
+stop_on_failures() {
+    local failure
+    ((${#failures[@]})) || return 0
+    for failure in "${failures[@]}"; do
+        problem "not deployed: $failure" "the log above says why; ./deploy.sh logs ${failure%%:*}"
+    done
+    exit 1
 }

@@ -15,10 +15,15 @@ kube_checks() {
         check_named pvc "$weights_pvc" "--weights-pvc"
         check_named secret "$pull_secret" "--pull-secret"
         check_named secret "$redis_secret" "--redis-secret"
-        [[ $device == gpu ]] && check_gpu_nodes
+        [[ $device != gpu ]] || kube_check_gpu
     fi
     check_tools nuctl
     choose_answer_form
+}
+
+kube_reachable() {
+    check_tools kubectl
+    ! command -v kubectl > /dev/null || check_cluster || true
 }
 
 check_cluster() {
@@ -51,7 +56,7 @@ check_named() {
         problem "namespace $namespace has no $1 $2 ($3)" "kubectl --namespace $namespace get $1"
 }
 
-check_gpu_nodes() {
+kube_check_gpu() {
     kubectl get nodes -o 'jsonpath={range .items[*]}{.status.allocatable.nvidia\.com/gpu}{"\n"}{end}' | grep -q '[1-9]' ||
         problem "no node offers nvidia.com/gpu" "install NVIDIA's device plugin or GPU operator (docs/kubernetes.md), or use --cpu"
 }
@@ -67,22 +72,39 @@ kube_ready() { kube rollout status "deployment/$(deployment_of "$1")" --timeout=
 
 kube_logs() { kube logs -l "nuclio.io/function-name=$1" --tail "$log_lines" 2>&1 || true; }
 
-kube_follow_logs() { kube logs -l "nuclio.io/function-name=$1" --tail 100 --follow; }
+kube_follow_command() { command=(kubectl --namespace "$namespace" logs -l "nuclio.io/function-name=$1" --tail 100 --follow); }
 
-# The smoke test goes through a forwarded port: nothing is opened on the nodes.
-# kube_open FUNCTION PORT
+# What --no-build deploys ran with these before; on a claim they are not the image's.
+kube_models() {
+    local current
+    current=$(current_of "$1")
+    grep -q claimName: "$current" || models_in "$current" | tr '\n' ' '
+}
+
+# The smoke test goes through a forwarded port: nothing is opened on the nodes, and kubectl chooses a free one here.
+# kube_open FUNCTION RENDERED
 kube_open() {
-    kube port-forward "service/$(deployment_of "$1")" "$2:8080" > /dev/null &
+    local said=$work/$1.forward port=
+    # Not through a function: what is in the background must be kubectl itself, or stopping it would leave kubectl.
+    kubectl --namespace "$namespace" port-forward --address 127.0.0.1 "service/$(deployment_of "$1")" :8080 > "$said" 2>&1 &
     forward=$!
-    function_url="http://127.0.0.1:$2/"
-    for _ in {1..50}; do
-        listens "$2" && return
+    for _ in {1..300}; do
+        port=$(sed -n 's/^Forwarding from 127\.0\.0\.1:\([0-9]*\) .*/\1/p' "$said")
+        [[ ! $port ]] || break
+        kill -0 "$forward" 2> /dev/null || break
         sleep 0.1
     done
+    function_url="http://127.0.0.1:$port/"
+    [[ $port ]] && return
+    kube_close
+    warn "no port could be forwarded to $1: $(tail -n 1 "$said")"
+    return 1
 }
 
 kube_close() {
-    [[ ! $forward ]] || kill "$forward" 2> /dev/null || true
+    [[ $forward ]] || return 0
+    kill "$forward" 2> /dev/null || true
+    wait "$forward" 2> /dev/null || true
     forward=
 }
 

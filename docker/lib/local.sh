@@ -12,13 +12,18 @@ service_container() {
     return 1
 }
 
+local_reachable() {
+    check_tools docker
+    ! command -v docker > /dev/null || check_docker || true
+}
+
 local_checks() {
     check_tools docker curl
     if command -v docker > /dev/null && check_docker; then
         [[ $build ]] && check_buildx
         check_disks
         find_cvat && check_cvat
-        [[ $device == gpu ]] && check_gpu
+        [[ $device != gpu ]] || local_check_gpu
         check_ports
     fi
     check_tools nuctl
@@ -80,7 +85,7 @@ check_dashboard_port() {
 }
 
 # CUDA 13, which the pinned PyTorch brings, needs the driver 580.
-check_gpu() {
+local_check_gpu() {
     local said image=python:3.11-slim-bookworm
     docker image inspect promptable-base:gpu > /dev/null 2>&1 && image=promptable-base:gpu
     set -- docker run --rm --gpus all --entrypoint nvidia-smi "$image" --query-gpu=driver_version --format=csv,noheader
@@ -128,10 +133,13 @@ local_identity() { local_state "$1" | cut -d ' ' -f 1; }
 
 local_logs() { docker logs --tail "$log_lines" "$(container_of "$1")" 2>&1 || true; }
 
-local_follow_logs() { docker logs --tail 100 --follow "$(container_of "$1")"; }
+local_follow_command() { command=(docker logs --tail 100 --follow "$(container_of "$1")"); }
 
-# local_open FUNCTION PORT
-local_open() { function_url="http://127.0.0.1:$2/"; }
+# What the image for --no-build was built with.
+local_models() { docker image inspect --format '{{index .Config.Labels "promptable.models"}}' "${images[$1]}" || true; }
+
+# local_open FUNCTION RENDERED
+local_open() { function_url="http://127.0.0.1:$(port_in "$2")/"; }
 
 local_close() { :; }
 

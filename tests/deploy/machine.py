@@ -28,6 +28,8 @@ HEALTHY = {
     "docker exec .* getent hosts": "172.17.0.1 host.docker.internal",
     "docker port nuclio": "127.0.0.1:8070",
     "docker run .*nvidia-smi": "580.95.05",
+    "docker image inspect .*promptable.models.*grounding-dino": "swin-t vit_b",
+    "docker image inspect .*promptable.models.*(sam-interactor|sam2-tracker)": "sam2.1-large sam2.1-tiny",
     "docker logs": "the container's own log",
     "nuctl version": 'Client version:\n"Label: 1.15.9, Git commit: 0, OS: linux, Arch: amd64, Go version: go1.23"',
     "nuctl get project": " nuclio | cvat",
@@ -70,9 +72,9 @@ class Machine:
         (folder / "bin" / "python3").symlink_to(sys.executable)
         (folder / "bin" / "sleep").write_text("#!/bin/sh\nexec /bin/sleep 0.05\n")
         (folder / "bin" / "sleep").chmod(0o755)
-        (folder / "image_id").write_text("0123456789abcdef")
         for pattern, answer in HEALTHY.items():
             self.answer(pattern, answer)
+        self.built("0123456789abcdef")
 
     def answer(
         self,
@@ -98,7 +100,7 @@ class Machine:
 
     def built(self, image_id: str) -> None:
         """The next build gives an image with this id."""
-        (self.folder / "image_id").write_text(image_id)
+        self.answer(r"docker image inspect .*\.Id\}", f"sha256:{image_id}")
 
     def deploy(self, *arguments: str) -> Outcome:
         """Run ``./deploy.sh`` with the ports of this machine's functions."""
@@ -132,6 +134,7 @@ class Machine:
             "XDG_STATE_HOME": str(self.folder / "state"),
             "TMPDIR": os.environ.get("TMPDIR", "/tmp"),  # noqa: S108
             "STAND_INS": str(self.folder),
+            "FORWARDING": str(Path(__file__).with_name("forwarding.py")),
         }
 
     def forget(self) -> None:

@@ -13,21 +13,41 @@ for rule in "$STAND_INS"/rules/*; do
 done
 [[ $rule ]] || { echo "stand-in: nothing is said about: $line" >&2; exit 99; }
 
-# What a build and a deployment leave behind.
-if [[ $line =~ --iidfile\ ([^ ]+) ]]; then
-    echo "sha256:$(cat "$STAND_INS/image_id")" > "${BASH_REMATCH[1]}"
-fi
-if [[ $line =~ ^nuctl\ deploy\ ([^ ]+).*--file\ ([^ ]+) ]]; then
-    cp "${BASH_REMATCH[2]}" "$STAND_INS/deployed.${EPOCHREALTIME/./}.yaml"
-    sed "s/NEW/${EPOCHREALTIME/./}/" "$rule/container" > "$STAND_INS/container.${BASH_REMATCH[1]}"
-fi
-[[ $line =~ ^docker\ inspect\ .*RestartCount.*\ nuclio-nuclio-(.*)$ ]] && exec cat "$STAND_INS/container.${BASH_REMATCH[1]}"
-
 read -r seconds < "$rule/seconds"
+read -r status < "$rule/status"
+function=$(sed -nE 's/^nuctl (deploy|get function|delete function) ([^ ]+) .*/\2/p' <<< "$line")
+
+# What a deployment leaves behind: the container, and what Nuclio has stored.
+if [[ $line == "nuctl deploy "* ]]; then
+    file=${line#* --file } file=${file%% --run-image *}
+    cp "$file" "$STAND_INS/deployed.${EPOCHREALTIME/./}.yaml"
+    state=ready
+    [[ $status$seconds == 00 ]] || state=error
+    { cat "$file" && printf 'status:\n  state: %s\n' "$state"; } > "$STAND_INS/nuclio.$function"
+    sed "s/NEW/${EPOCHREALTIME/./}/" "$rule/container" > "$STAND_INS/container.$function"
+fi
+[[ $line != "nuctl delete "* ]] || rm -f "$STAND_INS/nuclio.$function" "$STAND_INS/container.$function"
+
+# A forwarded port is open for as long as kubectl runs.
+if [[ $line == *" port-forward "* && $status == 0 ]]; then
+    echo "$$" >> "$STAND_INS/forwarding"
+    exec python3 "$FORWARDING" "$(cat "$rule/stdout")"
+fi
+
 [[ $seconds == 0 ]] || exec /bin/sleep "$seconds"
 mapfile out < "$rule/stdout"
 mapfile err < "$rule/stderr"
 printf %s "${out[@]}"
 printf %s "${err[@]}" >&2
-read -r status < "$rule/status"
+
+# Where no rule says otherwise, Docker and Nuclio tell what the last deployment left.
+if [[ $status == 0 && ! ${out[*]} ]]; then
+    case $line in
+        "docker inspect "*RestartCount*) exec cat "$STAND_INS/container.${line##*nuclio-nuclio-}" ;;
+        "nuctl get function "*"--output yaml"*) [[ ! -f $STAND_INS/nuclio.$function ]] || exec cat "$STAND_INS/nuclio.$function" ;;
+    esac
+    if [[ $line == "nuctl get function "* ]]; then
+        echo "Error - No functions found" >&2 && exit 1
+    fi
+fi
 exit "$status"

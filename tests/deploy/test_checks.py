@@ -183,8 +183,20 @@ def test_no_image_for_no_build(machine: Machine) -> None:
             "--redis-password-file is for --platform local",
         ),
         (("--labels",), "--labels needs a value"),
+        (("--labels", ""), "--labels needs a value"),
+        (("--labels", "--no-build"), "--labels needs a value, and --no-build is the next option"),
+        (("--toleration", ""), "--toleration needs a value"),
+        (("--gpu", "--cpu"), "--gpu and --cpu cannot both be"),
+        (("--port-base", "70000"), "expected a port number from 1024 to 65533, got 70000"),
+        (("--weights", "/tmp", "--no-build"), "--no-build makes none"),  # noqa: S108
+        (("sam2-tracker", "--labels", str(Path(__file__))), "--labels is for grounding-dino"),
+        (("--weights-pvc", "claim"), "--weights-pvc is for --platform kube"),
+        (("--replicas", "2"), "--replicas is for --platform kube"),
+        (("--registry", "registry.example.com"), "--registry is for --platform kube"),
+        (("--toleration", "gpu"), "--toleration is for --platform kube"),
+        (("--platform", "kube", "--port-base", "32101"), "--port-base is for --platform local"),
         (("--gpus",), "unknown option --gpus"),
-        (("--port-base", "http"), "expected a port number, got http"),
+        (("--port-base", "http"), "expected a port number from 1024 to 65533, got http"),
         (("--dry-run", "sam3"), "there is no function sam3"),
     ],
 )
@@ -210,8 +222,8 @@ def test_a_password_that_the_containers_cannot_read(
 
 def test_the_manual_names_every_option(machine: Machine) -> None:
     manual = machine.start("--help").out
-    script = (Path(__file__).parents[2] / "deploy.sh").read_text()
-    parser = script[script.index("parse_options()") : script.index("value_of()")]
+    script = (Path(__file__).parents[2] / "docker/lib/options.sh").read_text()
+    parser = script[script.index("parse_options()") : script.index("need_value()")]
     options = set(re.findall(r"--[a-z-]+[a-z]", parser))
     assert len(options) > 15
     assert sorted(option for option in options if option not in manual) == []

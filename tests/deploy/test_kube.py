@@ -1,10 +1,13 @@
 """deploy.sh on Kubernetes, against recording stand-ins of kubectl, nuctl and docker."""
 
 import json
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.deploy.conftest import FUNCTIONS, Answering
 from tests.deploy.machine import Machine
 
 KUBE = ("--platform", "kube", "--registry", "registry.example.com/cvat")
@@ -12,8 +15,10 @@ KUBE = ("--platform", "kube", "--registry", "registry.example.com/cvat")
 
 @pytest.fixture
 def cluster(machine: Machine) -> Machine:
-    """A cluster with CVAT, Nuclio and a GPU; the forwarded ports are those of the answering functions."""
+    """A cluster with CVAT, Nuclio and a GPU; kubectl forwards to the answering functions."""
     machine.answer("docker ps", "")
+    for port, function in zip(machine.ports, FUNCTIONS, strict=True):
+        machine.answer(f"kubectl .*port-forward .*service/nuclio-{function} ", str(port))
     return machine
 
 
@@ -23,21 +28,56 @@ def _spec(machine: Machine) -> Any:
 
 
 def test_images_are_pushed_deployed_and_called_through_a_forwarded_port(cluster: Machine) -> None:
-    outcome = cluster.deploy("sam-interactor", *KUBE)
+    outcome = cluster.start("sam-interactor", *KUBE)
     assert outcome.status == 0, outcome.err
     image = "registry.example.com/cvat/promptable-sam-interactor:gpu-0123456789ab"
     assert cluster.calls("docker push") == [f"docker push {image}"]
     (deploy,) = cluster.calls("nuctl deploy")
     assert deploy.endswith(f"--run-image {image} --platform kube --namespace cvat")
-    port = cluster.ports[1]
     assert cluster.calls("kubectl --namespace cvat port-forward") == [
-        f"kubectl --namespace cvat port-forward service/nuclio-sam-interactor {port}:8080"
+        "kubectl --namespace cvat port-forward --address 127.0.0.1 service/nuclio-sam-interactor :8080"
     ]
     assert "cluster: the-cluster" in outcome.out
 
 
+def test_the_forwarded_port_closes_with_the_call(
+    cluster: Machine, answering: tuple[Answering, ...], tmp_path: Path
+) -> None:
+    assert cluster.start(*KUBE).status == 0
+    assert [len(server.bodies) for server in answering] == [2, 2, 2]
+    processes = [int(line) for line in (tmp_path / "forwarding").read_text().split()]
+    assert len(processes) == 3
+    for process in processes:
+        with pytest.raises(ProcessLookupError):
+            os.kill(process, 0)
+
+
+def test_a_port_that_cannot_be_forwarded_is_a_failure(cluster: Machine, answering: tuple[Answering, ...]) -> None:
+    cluster.answer("kubectl .*port-forward", err="error: unable to forward port", status=1)
+    outcome = cluster.start("sam2-tracker", *KUBE)
+    assert outcome.status == 1
+    assert "no port could be forwarded to sam2-tracker: error: unable to forward port" in outcome.err
+    assert answering[2].bodies == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "requests"),
+    [
+        (("grounding-dino",), {"cpu": "1", "memory": "6Gi"}),
+        (("sam-interactor", "--cpu"), {"cpu": "2", "memory": "5Gi"}),
+        (("sam2-tracker", "--model", "sam2.1-tiny"), {"cpu": "1", "memory": "9Gi"}),
+    ],
+)
+def test_a_pod_asks_for_what_its_models_need(
+    cluster: Machine, arguments: tuple[str, ...], requests: dict[str, str]
+) -> None:
+    cluster.start(*arguments, *KUBE)
+    assert _spec(cluster)["resources"]["requests"] == requests
+    assert _spec(cluster)["imagePullPolicy"] == "IfNotPresent"
+
+
 def test_no_port_of_a_node_and_no_path_of_a_host(cluster: Machine) -> None:
-    cluster.deploy("sam2-tracker", *KUBE, "--weights-pvc", "weights")
+    cluster.start("sam2-tracker", *KUBE, "--weights-pvc", "weights")
     spec = _spec(cluster)
     attributes = spec["triggers"]["http"]["attributes"]
     assert "port" not in attributes
@@ -56,7 +96,7 @@ def test_no_port_of_a_node_and_no_path_of_a_host(cluster: Machine) -> None:
 
 
 def test_scheduling_flags(cluster: Machine) -> None:
-    cluster.deploy(
+    cluster.start(
         *("sam-interactor", *KUBE, "--replicas", "1:3", "--pull-secret", "regcred"),
         *(
             "--node-selector",
@@ -79,14 +119,14 @@ def test_scheduling_flags(cluster: Machine) -> None:
 
 
 def test_a_tracker_without_redis_keeps_one_replica(cluster: Machine) -> None:
-    cluster.deploy("sam2-tracker", *KUBE, "--replicas", "2:3")
+    cluster.start("sam2-tracker", *KUBE, "--replicas", "2:3")
     spec = _spec(cluster)
     assert (spec["minReplicas"], spec["maxReplicas"]) == (1, 1)
 
 
 def test_redis_with_its_password_from_a_secret(cluster: Machine) -> None:
     redis = ("--redis", "redis.cvat:6379", "--redis-tls", "--redis-secret", "redis-login")
-    cluster.deploy("sam2-tracker", *KUBE, "--replicas", "2:3", *redis)
+    cluster.start("sam2-tracker", *KUBE, "--replicas", "2:3", *redis)
     spec = _spec(cluster)
     assert (spec["minReplicas"], spec["maxReplicas"]) == (2, 3)
     assert cluster.calls("kubectl --namespace cvat get secret redis-login")
@@ -108,26 +148,26 @@ def test_redis_with_its_password_from_a_secret(cluster: Machine) -> None:
 
 def test_a_redis_secret_that_is_not_there(cluster: Machine) -> None:
     cluster.answer("kubectl --namespace cvat get secret nowhere", err="not found", status=1)
-    outcome = cluster.deploy("sam2-tracker", *KUBE, "--redis", "redis:6379", "--redis-secret", "nowhere")
+    outcome = cluster.start("sam2-tracker", *KUBE, "--redis", "redis:6379", "--redis-secret", "nowhere")
     assert outcome.status == 1
     assert "namespace cvat has no secret nowhere (--redis-secret)" in outcome.err
 
 
 def test_new_labels_need_neither_docker_nor_a_push(cluster: Machine, tmp_path: Any) -> None:
-    cluster.deploy("grounding-dino", *KUBE)
+    cluster.start("grounding-dino", *KUBE)
     cluster.lacks("docker")
     labels = tmp_path / "labels.yaml"
     labels.write_text("- rust\n")
-    outcome = cluster.deploy("grounding-dino", *KUBE, "--labels", str(labels), "--no-build")
+    outcome = cluster.start("grounding-dino", *KUBE, "--labels", str(labels), "--no-build")
     assert outcome.status == 0, outcome.err
     assert cluster.changes() == cluster.calls("nuctl deploy")
 
 
 def test_a_failure_prints_the_pods_log_and_brings_the_one_before_back(cluster: Machine) -> None:
-    cluster.deploy("sam2-tracker", *KUBE)
+    cluster.start("sam2-tracker", *KUBE)
     cluster.built("bad0bad0bad0bad0")
     cluster.answer("nuctl deploy .*gpu-bad0bad0bad0", err="pod is crash looping", status=1)
-    outcome = cluster.deploy("sam2-tracker", *KUBE)
+    outcome = cluster.start("sam2-tracker", *KUBE)
     assert outcome.status == 1
     assert "the pod's own log" in outcome.out
     assert [call.split("--run-image ")[1].split()[0][-16:] for call in cluster.calls("nuctl deploy")] == [
@@ -152,7 +192,7 @@ def test_a_failure_prints_the_pods_log_and_brings_the_one_before_back(cluster: M
 )
 def test_a_problem_of_the_cluster(cluster: Machine, pattern: str, what: str, remedy: str) -> None:
     cluster.answer(pattern, err="not found", status=1)
-    outcome = cluster.deploy("--weights-pvc", "weights", "--pull-secret", "regcred", *KUBE)
+    outcome = cluster.start("--weights-pvc", "weights", "--pull-secret", "regcred", *KUBE)
     assert outcome.status == 1
     lines = outcome.err.splitlines()
     (problem,) = [number for number, line in enumerate(lines) if what in line]
@@ -161,17 +201,17 @@ def test_a_problem_of_the_cluster(cluster: Machine, pattern: str, what: str, rem
 
 
 def test_a_registry_is_needed(cluster: Machine) -> None:
-    assert "no registry" in cluster.deploy("--platform", "kube").err
+    assert "no registry" in cluster.start("--platform", "kube").err
 
 
 def test_a_dashboard_open_to_the_world_is_warned_of(cluster: Machine) -> None:
     cluster.answer("kubectl .*get services", "cvat-nuclio-dashboard LoadBalancer")
-    assert "reachable from outside the cluster" in cluster.deploy("sam2-tracker", *KUBE).err
+    assert "reachable from outside the cluster" in cluster.start("sam2-tracker", *KUBE).err
 
 
 @pytest.mark.parametrize("replicas", ["0", "3:1", "many"])
 def test_wrong_replicas(cluster: Machine, replicas: str) -> None:
-    outcome = cluster.deploy("sam-interactor", *KUBE, "--replicas", replicas)
+    outcome = cluster.start("sam-interactor", *KUBE, "--replicas", replicas)
     assert outcome.status == 1
     assert "expected a number from 1 on, or min:max" in outcome.err
     assert cluster.changes() == []

@@ -15,6 +15,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="promptable.deploy", description="Steps of deploy.sh.")
     steps = parser.add_subparsers(required=True, metavar="step")
     _add_render(steps.add_parser("render", help="print the function.yaml to deploy"))
+    _add_labels(steps.add_parser("labels", help="say what is wrong with a labels.yaml"))
+    _add_reported(steps.add_parser("reported", help="print the function.yaml that Nuclio reports, if it is not known"))
     _add_smoke(steps.add_parser("smoke", help="send two requests; print their milliseconds"))
     _add_weights(steps.add_parser("weights", help="collect checkpoints, checked, into a folder"))
     parsed = parser.parse_args(arguments)
@@ -75,6 +77,29 @@ def _render(parsed: argparse.Namespace) -> None:
         scheduling=scheduling,
     )
     sys.stdout.write(render(parsed.function_yaml, target))
+
+
+def _add_labels(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("labels", type=Path)
+    parser.set_defaults(run=_labels)
+
+
+def _labels(parsed: argparse.Namespace) -> None:
+    from promptable.deploy.function_yaml import detector_labels
+
+    detector_labels(parsed.labels)
+
+
+def _add_reported(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("said", type=Path, help="what nuctl get function --output yaml printed")
+    parser.add_argument("--known", type=Path, required=True, help="the function.yaml deployed last; it may be absent")
+    parser.set_defaults(run=_reported)
+
+
+def _reported(parsed: argparse.Namespace) -> None:
+    from promptable.deploy.reported import unknown
+
+    sys.stdout.write(unknown(parsed.said.read_text(), parsed.known.read_text() if parsed.known.exists() else ""))
 
 
 def _redis(parsed: argparse.Namespace) -> SharedRedis | None:

@@ -32,6 +32,23 @@ MODELS: Mapping[str, Sequence[str]] = {
 _GPU = "nvidia.com/gpu"
 _TORCH_DEVICE = {Device.GPU: "cuda", Device.CPU: "cpu"}
 _KINDS_WITH_REDIS = ("interactor", "tracker")
+_LARGEST = 94_000
+"""Bytes of a function.yaml whose base64, with what Nuclio adds to it, fits Linux's 128 KiB for one argument."""
+_MEMORY_GIB: Mapping[str, int] = {
+    "swin-t": 2,
+    "swin-b": 3,
+    "vit_b": 1,
+    "vit_l": 3,
+    "vit_h": 6,
+    "sam2.1-tiny": 1,
+    "sam2.1-small": 1,
+    "sam2.1-base-plus": 1,
+    "sam2.1-large": 2,
+}
+"""Memory that a pod asks for, per model: the checkpoint twice, while it is loaded, in whole GiB."""
+_OTHER_MEMORY_GIB = {"detector": 3, "interactor": 4, "tracker": 8}
+"""Python, PyTorch and frames; the interactor's feature cache; the tracker's cache and store."""
+_CPU = {Device.GPU: "1", Device.CPU: "2"}
 
 
 class DeployError(ValueError):
@@ -39,13 +56,13 @@ class DeployError(ValueError):
 
 
 def render(function_yaml: Path, target: Target) -> str:
-    """The text of the function.yaml to deploy. Raises DeployError, LabelError."""
+    """The text of the function.yaml to deploy. Raises DeployError."""
     config: dict[str, Any] = yaml.safe_load(function_yaml.read_text())
     metadata, spec = config["metadata"], config["spec"]
     kind = function_type(config)
     metadata["namespace"] = target.namespace
     if target.labels and kind == "detector":
-        metadata["annotations"]["spec"] = labels.render(target.labels)
+        metadata["annotations"]["spec"] = detector_labels(target.labels)
     spec.pop("build", None)
     spec["image"] = target.image
     spec["env"] = _environment(spec.get("env", []), kind, target)
@@ -53,7 +70,23 @@ def render(function_yaml: Path, target: Target) -> str:
     if volumes := _volumes(kind, target):
         spec["volumes"] = volumes
     _PLATFORMS[target.platform](spec, kind, target)
+    text = dump(config)
+    if target.platform is Platform.LOCAL:
+        _check_size(text)
+    return text
+
+
+def dump(config: Mapping[str, Any]) -> str:
+    """The text of a function.yaml."""
     return yaml.dump(config, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+
+def detector_labels(path: Path) -> str:
+    """The annotation ``spec`` of this ``labels.yaml``. Raises DeployError, which names the file."""
+    try:
+        return labels.render(path)
+    except (ValueError, yaml.YAMLError) as error:
+        raise DeployError(f"{path}: {error}") from None
 
 
 def function_type(config: Mapping[str, Any]) -> str:
@@ -69,6 +102,16 @@ def http_trigger(spec: Mapping[str, Any]) -> dict[str, Any]:
             found: dict[str, Any] = trigger
             return found
     raise DeployError("function.yaml has no trigger of kind http, and CVAT calls over HTTP")
+
+
+def _check_size(text: str) -> None:
+    """nuctl hands the configuration to Docker as base64 in one shell argument (pkg/platform/local/platform.go)."""
+    size = len(text.encode())
+    if size > _LARGEST:
+        raise DeployError(
+            f"the function.yaml has {size} bytes, and nuctl can hand Docker {_LARGEST}: leave labels out or shorten"
+            " their prompts, or use --platform kube"
+        )
 
 
 def _environment(entries: Sequence[Mapping[str, str]], kind: str, target: Target) -> list[dict[str, str]]:
@@ -124,7 +167,16 @@ def _for_kubernetes(spec: dict[str, Any], kind: str, target: Target) -> None:
     attributes["serviceType"] = "ClusterIP"
     spec.pop("platform", None)
     spec.setdefault("securityContext", {})["seccompProfile"] = {"type": "RuntimeDefault"}
+    spec.setdefault("resources", {})["requests"] = _requests(spec, kind, target.device)
+    spec["imagePullPolicy"] = "IfNotPresent"  # the tag names the content
     spec.update(_scheduled(target, kind))
+
+
+def _requests(spec: Mapping[str, Any], kind: str, device: Device) -> dict[str, str]:
+    """Without them Nuclio asks for 25m and 1Mi: it would scale at once, and the node would evict the pod first."""
+    models = [entry["value"] for entry in spec["env"] if entry["name"] in ("PROMPTABLE_MODEL", "PROMPTABLE_MASK_MODEL")]
+    memory = _OTHER_MEMORY_GIB[kind] + sum(_MEMORY_GIB.get(model, 0) for model in models)
+    return {"cpu": _CPU[device], "memory": f"{memory}Gi"}
 
 
 _PLATFORMS = {Platform.LOCAL: _for_docker, Platform.KUBE: _for_kubernetes}
