@@ -116,12 +116,16 @@ def test_every_problem_is_named_in_one_run(machine: Machine) -> None:
     assert machine.deploy("--cpu").err.count("PROBLEM") == 3 + 1, "and the sum"
 
 
-def test_too_little_disk_space(machine: Machine, tmp_path: Path) -> None:
-    (tmp_path / "bin" / "df").write_text("#!/bin/sh\necho header\necho 'disk 1 1 2097152 1% /'\n")
+@pytest.mark.parametrize(
+    ("blocks", "what"),
+    [(2_097_152, "has 2 GB free, and building the images needs 12"), (0, "/tmp has 0 GB free, and nuctl needs 1")],
+)
+def test_too_little_disk_space(machine: Machine, tmp_path: Path, blocks: int, what: str) -> None:
+    (tmp_path / "bin" / "df").write_text(f"#!/bin/sh\necho header\necho 'disk 1 1 {blocks} 1% /'\n")
     (tmp_path / "bin" / "df").chmod(0o755)
     machine.answer("docker info .*DockerRootDir", str(tmp_path))
     outcome = machine.deploy("--cpu")
-    assert f"{tmp_path} has 2 GB free, and building the images needs 12" in outcome.err
+    assert what in outcome.err
     assert "docker builder prune" in outcome.err
     assert machine.changes() == []
     assert "needs 12" not in machine.deploy("sam2-tracker", "--cpu", "--no-build").err

@@ -290,3 +290,175 @@ def test_the_password_of_redis_is_mounted_and_never_shown(machine: Machine, tmp_
         assert volume["volumeMount"]["mountPath"] == "/run/secrets/redis/password"
         assert volume["volumeMount"]["readOnly"] is True
     assert "not-to-be-seen" not in outcome.out + outcome.err + str(specs) + "".join(machine.calls())
+
+
+def test_what_somebody_else_deployed_is_brought_back(machine: Machine, tmp_path: Path) -> None:
+    machine.deploy("sam2-tracker", "--cpu")
+    _forget_state(tmp_path)
+    machine.built("bad0bad0bad0bad0")
+    machine.answer("nuctl deploy .*cpu-bad0bad0bad0", status=1)
+    outcome = machine.deploy("sam2-tracker", "--cpu")
+    assert outcome.status == 1
+    assert machine.calls("nuctl delete") == []
+    assert _image(machine.deployed()[-1]) == "promptable-sam2-tracker:cpu-0123456789ab"
+    assert "build" not in str(machine.deployed()[-1])
+    assert "sam2-tracker: the one before runs again" in outcome.err
+
+
+def test_what_somebody_else_deployed_can_be_rolled_back_to(machine: Machine, tmp_path: Path) -> None:
+    machine.deploy("sam2-tracker", "--cpu")
+    _forget_state(tmp_path)
+    machine.built("bbbbbbbbbbbbbbbb")
+    machine.deploy("sam2-tracker", "--cpu")
+    assert machine.start("rollback", "sam2-tracker").status == 0
+    assert _image(machine.deployed()[-1]) == "promptable-sam2-tracker:cpu-0123456789ab"
+
+
+def test_a_nuclio_that_does_not_answer_touches_nothing(machine: Machine) -> None:
+    machine.answer("nuctl get function", err="Error - dial tcp: connection refused", status=1)
+    outcome = machine.deploy("sam2-tracker", "--cpu")
+    assert outcome.status == 1
+    assert "Nuclio does not say whether sam2-tracker is deployed: Error - dial tcp: connection refused" in outcome.err
+    assert machine.changes() == []
+
+
+def test_a_version_before_that_does_not_come_up_either(machine: Machine) -> None:
+    machine.deploy("sam2-tracker", "--cpu")
+    machine.built("bad0bad0bad0bad0")
+    machine.answer("nuctl deploy", status=1)
+    outcome = machine.deploy("sam2-tracker", "--cpu")
+    assert outcome.status == 1
+    assert "the one before does not come up either: nothing runs now" in outcome.err
+    row = outcome.out.splitlines()[-1].split()
+    assert row[0] == "sam2-tracker"
+    assert row[4] == "down"
+    assert "restored" not in outcome.out
+
+
+def test_a_state_that_cannot_be_written_is_said(machine: Machine, tmp_path: Path) -> None:
+    machine.deploy("sam2-tracker", "--cpu")
+    machine.built("bbbbbbbbbbbbbbbb")
+    (tmp_path / "bin" / "mv").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "bin" / "mv").chmod(0o755)
+    outcome = machine.deploy("sam2-tracker", "--cpu")
+    assert outcome.status == 1
+    assert "cannot be written: rollback would not know it" in outcome.err
+    assert len(machine.calls("nuctl deploy")) == 1, "it runs, and stays"
+
+
+def test_rollback_without_names_takes_those_with_a_version_before(machine: Machine) -> None:
+    machine.deploy("--cpu")
+    machine.built("bbbbbbbbbbbbbbbb")
+    machine.deploy("sam2-tracker", "--cpu")
+    machine.deploy("sam-interactor", "--cpu")
+    machine.answer("nuctl deploy sam-interactor .*cpu-0123456789ab", status=1)
+    outcome = machine.start("rollback")
+    assert outcome.status == 1
+    assert [call.split()[2] for call in machine.calls("nuctl deploy")] == ["sam-interactor"] * 2 + ["sam2-tracker"]
+    assert outcome.out.splitlines()[-2].split()[4] == "restored"
+    assert "not deployed: sam-interactor: the one before runs again" in outcome.err
+
+
+def test_rollback_without_names_and_without_a_version_before(machine: Machine) -> None:
+    machine.deploy("--cpu")
+    outcome = machine.start("rollback")
+    assert outcome.status == 1
+    assert "no function has a previous version" in outcome.err
+    assert machine.changes() == []
+
+
+def test_logs_of_all_functions_name_theirs(machine: Machine) -> None:
+    out = machine.start("logs").out
+    for name in ("grounding-dino", "sam-interactor", "sam2-tracker"):
+        assert f"{name} | the container's own log" in out
+
+
+@pytest.mark.parametrize("action", ["status", "logs", "remove", "rollback"])
+def test_without_docker_no_action_answers_none(machine: Machine, action: str) -> None:
+    machine.answer("docker", err="Cannot connect to the Docker daemon", status=1)
+    outcome = machine.start(action)
+    assert outcome.status == 1
+    assert "Docker is not reachable: Cannot connect" in outcome.err
+    assert machine.changes() == []
+
+
+@pytest.mark.parametrize("action", ["remove", "rollback"])
+def test_without_nuctl_its_download_is_named(machine: Machine, action: str) -> None:
+    machine.lacks("nuctl")
+    outcome = machine.start(action)
+    assert outcome.status == 1
+    assert "nuctl is not installed" in outcome.err
+
+
+def test_what_the_shell_completes_names_the_function(machine: Machine) -> None:
+    outcome = machine.deploy("functions/sam2-tracker/", "--cpu")
+    assert outcome.status == 0, outcome.err
+    assert [call.split()[2] for call in machine.calls("nuctl deploy")] == ["sam2-tracker"]
+
+
+def test_no_build_takes_the_device_of_the_image(machine: Machine) -> None:
+    machine.deploy("sam2-tracker", "--cpu")
+    assert machine.deploy("sam2-tracker", "--no-build").status == 0
+    refused = machine.deploy("sam2-tracker", "--no-build", "--gpu")
+    assert refused.status == 1
+    assert "--gpu: promptable-sam2-tracker:cpu-0123456789ab was built for cpu" in refused.err
+    assert machine.changes() == []
+
+
+def test_no_build_on_another_users_image(machine: Machine, tmp_path: Path) -> None:
+    machine.deploy("sam2-tracker", "--cpu")
+    _forget_state(tmp_path)
+    outcome = machine.deploy("sam2-tracker", "--no-build", "--model", "sam2.1-tiny")
+    assert outcome.status == 0, outcome.err
+    (deployed,) = machine.deployed()
+    assert _image(deployed) == "promptable-sam2-tracker:cpu-0123456789ab"
+    assert _environment(deployed)["PROMPTABLE_DEVICE"] == "cpu"
+
+
+def test_no_build_refuses_a_model_that_the_image_does_not_hold(machine: Machine) -> None:
+    machine.deploy("sam-interactor", "--cpu")
+    outcome = machine.deploy("sam-interactor", "--no-build", "--model", "vit_h")
+    assert outcome.status == 1
+    assert "does not hold vit_h, but: sam2.1-large sam2.1-tiny" in outcome.err
+    assert machine.changes() == []
+
+
+@pytest.mark.parametrize(("text", "what"), [("- [", "labels.yaml: while parsing"), ("- 3\n", "labels.yaml: a label")])
+def test_labels_are_read_before_the_machine_is_checked(machine: Machine, tmp_path: Path, text: str, what: str) -> None:
+    labels = tmp_path / "labels.yaml"
+    labels.write_text(text)
+    machine.answer("docker info", err="Cannot connect", status=1)
+    outcome = machine.deploy("grounding-dino", "--cpu", "--labels", str(labels))
+    assert outcome.status == 1
+    assert what in outcome.err
+    assert "Traceback" not in outcome.err
+    assert outcome.err.index(what) < outcome.err.index("Docker is not reachable")
+
+
+def test_more_labels_than_nuctl_can_hand_to_docker(machine: Machine, tmp_path: Path) -> None:
+    labels = tmp_path / "labels.yaml"
+    labels.write_text("".join(f"- a thing with the number {number}\n" for number in range(600)))
+    outcome = machine.deploy("grounding-dino", "--cpu", "--labels", str(labels))
+    assert outcome.status == 1
+    assert "leave labels out or shorten" in outcome.err
+    assert machine.changes() == []
+
+
+def test_two_runs_at_once(machine: Machine) -> None:
+    machine.answer("nuctl deploy", seconds=20)
+    machine.forget()
+    command = [REPOSITORY / "deploy.sh", "sam2-tracker", "--cpu", "--port-base", str(machine.ports.start)]
+    with subprocess.Popen(command, env=machine.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as first:  # noqa: S603
+        while not machine.calls("nuctl deploy"):
+            time.sleep(0.05)
+        second = machine.deploy("sam2-tracker", "--cpu")
+        first.send_signal(signal.SIGTERM)
+    assert second.status == 1
+    assert "another deploy.sh is at work on local, namespace nuclio" in second.err
+    assert machine.changes() == []
+
+
+def _forget_state(folder: Path) -> None:
+    """As if another user, or another machine, had deployed."""
+    for file in (folder / "state" / "promptable" / "local-nuclio").iterdir():
+        file.unlink()
