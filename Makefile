@@ -40,7 +40,7 @@ lint: setup  ## ruff, mypy --strict, import contracts, shellcheck
 	$(BIN)/shellcheck --external-sources deploy.sh docker/*.sh tests/deploy/*.sh
 
 audit: setup  ## Known vulnerabilities of the pinned packages; needs the network
-	$(BIN)/pip-audit --strict --no-deps --disable-pip --progress-spinner off \
+	$(BIN)/pip-audit --strict --require-hashes --disable-pip --progress-spinner off \
 		$(REQUIREMENTS:%=-r %)
 
 serve: setup  ## The three functions without Docker, on the toy checkpoints; ARGS="--help" for more

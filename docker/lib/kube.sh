@@ -5,6 +5,7 @@ kube() { kubectl --namespace "$namespace" "$@"; }
 
 kube_checks() {
     check_tools kubectl curl
+    [[ ! $build ]] || check_tools docker
     [[ $registry ]] || problem "no registry" "--registry HOST/PATH, from which the cluster pulls the images"
     if [[ $build ]] && command -v docker > /dev/null && check_docker; then
         check_buildx

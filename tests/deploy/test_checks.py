@@ -118,7 +118,7 @@ def test_every_problem_is_named_in_one_run(machine: Machine) -> None:
 
 @pytest.mark.parametrize(
     ("blocks", "what"),
-    [(2_097_152, "has 2 GB free, and building the images needs 12"), (0, "/tmp has 0 GB free, and nuctl needs 1")],
+    [(2_097_152, "has 2 GB free, and building the images needs 12"), (0, "/tmp has 0 GB free, and nuctl needs 1")],  # noqa: S108
 )
 def test_too_little_disk_space(machine: Machine, tmp_path: Path, blocks: int, what: str) -> None:
     (tmp_path / "bin" / "df").write_text(f"#!/bin/sh\necho header\necho 'disk 1 1 {blocks} 1% /'\n")

@@ -215,3 +215,18 @@ def test_wrong_replicas(cluster: Machine, replicas: str) -> None:
     assert outcome.status == 1
     assert "expected a number from 1 on, or min:max" in outcome.err
     assert cluster.changes() == []
+
+
+def test_building_needs_docker(cluster: Machine) -> None:
+    cluster.lacks("docker")
+    outcome = cluster.start("sam2-tracker", *KUBE)
+    assert outcome.status == 1
+    assert "docker is not installed" in outcome.err
+
+
+def test_a_claims_checkpoints_are_not_the_images(cluster: Machine) -> None:
+    cluster.start("sam2-tracker", *KUBE, "--weights-pvc", "weights")
+    outcome = cluster.start("sam2-tracker", *KUBE, "--no-build")
+    assert outcome.status == 1
+    assert "does not hold sam2.1-large" in outcome.err
+    assert cluster.start("sam2-tracker", *KUBE, "--no-build", "--weights-pvc", "weights").status == 0
