@@ -58,8 +58,10 @@ check_options() {
 
 check_port_base() {
     local last=$((65536 - ${#all_functions[@]}))
-    [[ ! $port_base ]] || [[ $port_base =~ ^[0-9]{4,5}$ ]] && ((10#${port_base:-1024} >= 1024 && 10#${port_base:-1024} <= last)) ||
+    [[ $port_base ]] || return 0
+    if ! [[ $port_base =~ ^[1-9][0-9]{3,4}$ ]] || ((port_base < 1024 || port_base > last)); then
         problem "--port-base: expected a port number from 1024 to $last, got $port_base" "--port-base 32101"
+    fi
 }
 
 check_contradictions() {
