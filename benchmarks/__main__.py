@@ -6,7 +6,7 @@
 import argparse
 from importlib import import_module
 
-_NAMES = ("interactor", "interactor_stages", "detector", "tracker")
+_NAMES = ("interactor", "interactor_stages", "detector", "tracker", "replicas")
 
 
 def main() -> None:

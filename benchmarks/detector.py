@@ -94,21 +94,22 @@ def _answers(way: str, counts: Sequence[int], repeats: int) -> list[Answer]:
     """What one way answers for these numbers of labels."""
     torch.manual_seed(0)
     with TemporaryDirectory() as folder:
-        model = _model(Path(folder)).to(device.resolve("auto"))
+        model = random_swin_t(Path(folder)).to(device.resolve("auto"))
     whose, _, one_by_one = way.partition(", ")
     detect = (_ours if whose == "ours" else _plain)(model)
     detect = _one_by_one(detect) if one_by_one else detect
     image = scene(1, size=_HW[1]).image[: _HW[0]]
-    detect(image, _labels(1))  # warm up
-    return [Answer(*timed(partial(detect, image, _labels(count)), repeats)) for count in counts]
+    detect(image, label_names(1))  # warm up
+    return [Answer(*timed(partial(detect, image, label_names(count)), repeats)) for count in counts]
 
 
-def _labels(count: int) -> list[str]:
+def label_names(count: int) -> list[str]:
     """Labels of one or two words, as COCO's and Objects365's are."""
     return [f"first{n} second{n}" if n % 3 == 0 else f"first{n}" for n in range(count)]
 
 
-def _model(folder: Path) -> Upstream:
+def random_swin_t(folder: Path) -> Upstream:
+    """Upstream's model with a vocabulary of its own, which is written into the folder."""
     words = [f"{place}{n}" for place in ("first", "second") for n in range(max(_COUNTS))]
     (folder / "vocab.txt").write_text("\n".join((*_SPECIAL, *words)))
     model = build(SWIN_T, new_bert(folder / "bert.json"), load_tokenizer(folder / "vocab.txt"))

@@ -20,7 +20,7 @@ from promptable.models.cpu import keep_freed_memory
 _QUICK = ("sam2.1-tiny",)
 _ALL = (*_QUICK, "sam2.1-large")
 _COUNTS = (1, 5, 10, 20)
-_REPEATS = 3
+_REPEATS = 2
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,8 @@ def render(path: Path) -> str:
         given = _as_list(read_yaml(path))
         entries = [{"name": entry} if isinstance(entry, str) else entry for entry in given]
         pairs = zip(entries, _labels(entries), strict=True)
-        return json.dumps([_spec_entry(number, *pair) for number, pair in enumerate(pairs)], default=str)
+        spec = [_spec_entry(number, *pair) for number, pair in enumerate(pairs)]
+        return json.dumps(spec, default=str, separators=(",", ":"))  # Nuclio's commands have room for only so much
 
 
 def deployed(function_config: Path) -> tuple[Label, ...]:

@@ -1,0 +1,120 @@
+"""What a replica of each function holds and serves on this machine: on the GPU if there is one, else on the CPU.
+
+The models are those that deploy.sh chooses here, of the real sizes with random weights; the pictures are of 1080p, each
+a new one where it says so. Every function runs in a process of its own. Its memory is the most that it has ever held: on
+a GPU what PyTorch has reserved there, to which CUDA adds a share of its own, on a CPU all of the process.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+import nuclio_sdk
+import torch
+
+from benchmarks import click_models, detector, tracker_scene
+from benchmarks.click_requests import body
+from benchmarks.measure import FOLDER, in_fresh_process, peak_megabytes, timed
+from promptable.defaults import sam2_model
+from promptable.labels import Label, LabelType
+from promptable.models import device
+from promptable.models.cpu import keep_freed_memory
+from promptable.models.grounding_dino import GroundingDINO, speed_up
+from promptable.models.grounding_dino_build import SWIN_T
+from promptable.serving.detector import Detector
+from promptable.serving.detector_models import Models
+from promptable.serving.interactor import Interactor
+from promptable.serving.settings import DetectorSettings, InteractorSettings
+
+_PICTURES = 3
+_OBJECTS = 10
+_LABELS = 20
+_CLICKS = ((0.5, 0.5), (0.2, 0.3))
+
+
+@dataclass(frozen=True)
+class Served:
+    """Megabytes that a function held once it had answered, and the median seconds of an answer."""
+
+    what: str
+    megabytes: float
+    seconds: float
+
+
+def run(quick: bool) -> None:
+    """Measure function by function; ``quick``: the interactor alone."""
+    functions = [_interactor] if quick else [_interactor, _boxes, _masks, _tracker]
+    _report([served for function in functions for served in in_fresh_process(function)])
+
+
+def _interactor() -> list[Served]:
+    where, name = _prepared(), sam2_model(device.resolve("auto"))
+    function = Interactor(click_models.ours(click_models.random_model(name).to(where), "auto"), InteractorSettings())
+    first = _median(function, [body("1080p", _CLICKS[0], seed=seed) for seed in range(_PICTURES)])
+    later = _median(function, [body("1080p", *_CLICKS)] * _PICTURES)
+    return [_served(f"sam-interactor {name}, a new picture", first), _served("the next click on it", later)]
+
+
+def _boxes() -> list[Served]:
+    return [_served(f"grounding-dino swin-t, {_LABELS} labels, boxes", _detect(LabelType.RECTANGLE))]
+
+
+def _masks() -> list[Served]:
+    return [_served(f"the same with {_OBJECTS} masks by vit_b", _detect(LabelType.MASK))]
+
+
+def _detect(kind: LabelType) -> float:
+    """Seconds for a new picture. The threshold is 0, so that there are always as many objects as may be answered."""
+    where = _prepared()
+    with TemporaryDirectory() as folder:
+        upstream = detector.random_swin_t(Path(folder)).to(where)
+    models = Models(
+        GroundingDINO(speed_up(upstream, "auto"), SWIN_T, "auto"),
+        click_models.ours(click_models.random_model("vit_b").to(where), "auto") if kind is LabelType.MASK else None,
+    )
+    labels = [Label(name, kind, (name,)) for name in detector.label_names(_LABELS)]
+    settings = DetectorSettings(threshold=0.0, max_detections=_OBJECTS)
+    function = Detector(models, labels, settings, nuclio_sdk.Logger("ERROR", "benchmark"))
+    return _median(function, [body("1080p", _CLICKS[0], seed=seed) for seed in range(_PICTURES)])
+
+
+def _tracker() -> list[Served]:
+    _prepared()
+    name = sam2_model(device.resolve("auto"))
+    function = tracker_scene.function(name)
+    served = []
+    for count in (1, _OBJECTS):
+        request = tracker_scene.continuing(function, count)
+        seconds = _median(function.answer, [request] * _PICTURES)
+        served.append(_served(f"sam2-tracker {name}, a new frame of {count} objects", seconds))
+    return served
+
+
+def _prepared() -> str:
+    where = device.resolve("auto")
+    if where == "cpu":
+        keep_freed_memory()
+    return where
+
+
+def _median(function: Callable[[object], str], requests: Sequence[bytes]) -> float:
+    """Median seconds, once the first request has warmed up."""
+    function(requests[0])
+    return median(timed(lambda request=request: function(request), repeats=1)[0] for request in requests)
+
+
+def _served(what: str, seconds: float) -> Served:
+    held = torch.cuda.max_memory_reserved() / 2**20 if torch.cuda.is_available() else peak_megabytes()
+    return Served(what, held, seconds)
+
+
+def _report(served: Sequence[Served]) -> None:
+    width = max(len(each.what) for each in served)
+    print(f"\nreplicas, on {device.resolve('auto')}\n{'':{width}}{'MB':>9}{'s':>10}{'a minute':>11}")
+    for each in served:
+        print(f"{each.what:{width}}{each.megabytes:9.0f}{each.seconds:10.3f}{60 / each.seconds:11.0f}")
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    (FOLDER / "replicas.json").write_text(json.dumps([asdict(each) for each in served], indent=2) + "\n")
