@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from segment_anything.modeling import MaskDecoder
 
 from demo.client import encode_png
 from promptable.models import device, grounding_dino
@@ -148,7 +149,7 @@ def test_where_sam_gives_nothing_the_box_is_answered_filled_and_to_be_reviewed(
 ) -> None:
     boxes = new_detector(tmp_path, [{"name": THING}]).answer(BODY)
     function = new_detector(tmp_path, [{"name": THING, "type": kind}], PROMPTABLE_REVIEW_THRESHOLD="0")
-    give(np.zeros((384, 384), bool), 0.0, monkeypatch)
+    give(np.zeros((384, 384), bool), monkeypatch)
     items = function.answer(BODY)
     assert len(items) == len(boxes) > 1
     for item, box in zip(items, boxes, strict=True):
@@ -179,13 +180,14 @@ def check_filled(item: dict[str, Any], xyxy: NDArray[np.float64]) -> None:
 
 def test_masks_that_are_not_finite_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     function = new_detector(tmp_path, [{"name": THING, "type": "mask"}])
-    give(np.zeros((384, 384), bool), np.nan, monkeypatch)
+    nothing = torch.full((1, 1, 8, 8), torch.nan), torch.zeros(1, 1)
+    monkeypatch.setattr(MaskDecoder, "forward", lambda *_, **__: nothing)
     assert function.post(BODY).status_code == 500
 
 
-def give(mask: NDArray[np.bool_], score: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def give(mask: NDArray[np.bool_], monkeypatch: pytest.MonkeyPatch) -> None:
     """Let SAM answer every box so."""
-    one = Prediction(mask, score, np.zeros((4, 4), np.float32))
+    one = Prediction(mask, 0.0, np.zeros((4, 4), np.float32))
     monkeypatch.setattr(SamSegmenter, "predict_boxes", lambda _, __, boxes: [one] * len(boxes))
 
 

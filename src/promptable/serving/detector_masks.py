@@ -84,10 +84,6 @@ class Masker:
             ]
 
     def _box_mask(self, box: NDArray[np.float32], prediction: Prediction) -> BoxMask:
-        if not (np.isfinite(prediction.score) and np.isfinite(prediction.low_res_logits).all()):
-            raise FloatingPointError(
-                "the mask model's numbers are NaN or infinite: check its weights and the precision"
-            )
         if not prediction.mask.any():
             return _filled(box)
         polygon = mask_to_polygon(prediction.mask, self._settings.polygon_tolerance)
