@@ -1,8 +1,8 @@
 """What a replica of each function holds and serves on this machine: on the GPU if there is one, else on the CPU.
 
-The models are those that deploy.sh chooses here, of the real sizes with random weights; the pictures are of 1080p, each
-a new one where it says so. Every function runs in a process of its own. Its memory is the most that it ever held: on a
-GPU what PyTorch has reserved there, to which CUDA adds a share of its own, on a CPU all of the process.
+The models are those that suit the device, of the real sizes with random weights; the pictures are of 1080p, each a new
+one where it says so. Every function runs in a process of its own. Its memory is the most that it ever held: on a GPU
+what PyTorch has reserved there, to which CUDA adds a share of its own, on a CPU all of the process.
 """
 
 import json
