@@ -423,7 +423,7 @@ def test_no_build_refuses_a_model_that_the_image_does_not_hold(machine: Machine)
     assert machine.changes() == []
 
 
-@pytest.mark.parametrize(("text", "what"), [("- [", "labels.yaml: while parsing"), ("- 3\n", "labels.yaml: a label")])
+@pytest.mark.parametrize(("text", "what"), [("- [", "labels.yaml: not YAML"), ("- 3\n", "labels.yaml: a label")])
 def test_labels_are_read_before_the_machine_is_checked(machine: Machine, tmp_path: Path, text: str, what: str) -> None:
     labels = tmp_path / "labels.yaml"
     labels.write_text(text)

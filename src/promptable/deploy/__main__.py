@@ -85,9 +85,9 @@ def _add_labels(parser: argparse.ArgumentParser) -> None:
 
 
 def _labels(parsed: argparse.Namespace) -> None:
-    from promptable.deploy.function_yaml import detector_labels
+    from promptable.labels import render
 
-    detector_labels(parsed.labels)
+    render(parsed.labels)
 
 
 def _add_reported(parser: argparse.ArgumentParser) -> None:

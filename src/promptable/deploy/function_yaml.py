@@ -56,13 +56,13 @@ class DeployError(ValueError):
 
 
 def render(function_yaml: Path, target: Target) -> str:
-    """The text of the function.yaml to deploy. Raises DeployError."""
+    """The text of the function.yaml to deploy. Raises DeployError, and LabelError for wrong labels."""
     config: dict[str, Any] = yaml.safe_load(function_yaml.read_text())
     metadata, spec = config["metadata"], config["spec"]
     kind = function_type(config)
     metadata["namespace"] = target.namespace
     if target.labels and kind == "detector":
-        metadata["annotations"]["spec"] = detector_labels(target.labels)
+        metadata["annotations"]["spec"] = labels.render(target.labels)
     spec.pop("build", None)
     spec["image"] = target.image
     spec["env"] = _environment(spec.get("env", []), kind, target)
@@ -79,14 +79,6 @@ def render(function_yaml: Path, target: Target) -> str:
 def dump(config: Mapping[str, Any]) -> str:
     """The text of a function.yaml."""
     return yaml.dump(config, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
-
-
-def detector_labels(path: Path) -> str:
-    """The annotation ``spec`` of this ``labels.yaml``. Raises DeployError, which names the file."""
-    try:
-        return labels.render(path)
-    except (ValueError, yaml.YAMLError) as error:
-        raise DeployError(f"{path}: {error}") from None
 
 
 def function_type(config: Mapping[str, Any]) -> str:
