@@ -311,7 +311,6 @@ def _followed(model: VideoTracker, frames: list[Any]) -> tuple[list[Any], set[to
     for step in range(1, 101):
         (result,) = model.step(frames[_to_and_fro(step)], [step], [bank])
         kept_as |= {memory.features.dtype for memory in (*bank, result.memory) if memory.features is not None}
-        bank = [*bank, result.memory]
-        bank = [bank[position] for position in model.retained(bank)]
+        bank = [memory for memory in (*bank, result.memory) if memory.step in model.retention.steps(step)]
         masks.append(result.mask)
     return masks, kept_as

@@ -236,9 +236,19 @@ def follow(tracker: VideoTracker, features: Sequence[FrameFeatures], prompts: Pr
     return track
 
 
+def retained(tracker: VideoTracker, bank: Sequence[Memory]) -> list[int]:
+    """Positions in ``bank`` of what the step after the newest can look at."""
+    following = 1 + max((memory.step for memory in bank), default=0)
+    return [
+        position
+        for position, memory in enumerate(bank)
+        if tracker.retention.needs(following - memory.step, memory.conditioning)
+    ]
+
+
 def kept(tracker: VideoTracker, bank: Sequence[Memory]) -> list[Memory]:
     """What the next step needs, after a trip through bytes."""
-    needed = [bank[position] for position in tracker.retained(bank)]
+    needed = [bank[position] for position in retained(tracker, bank)]
     ages = [1 + bank[-1].step - memory.step for memory in needed]
     return [
         Memory.from_bytes(
@@ -516,22 +526,22 @@ class TestMemory:
         corrected = [replace(memory, conditioning=memory.step in (0, 4)) for memory in memories(alone("m"), 0, 20)]
         (result,) = tracker.step(features[20], [20], [corrected])
         assert logit_error([result], alone("m")[20]) > 1e-2
-        assert {corrected[position].step for position in tracker.retained(corrected)} >= {0, 4}
+        assert {corrected[position].step for position in retained(tracker, corrected)} >= {0, 4}
 
     def test_retained_are_the_prompted_frame_and_the_pointers_horizon(
         self, tracker: VideoTracker, alone: Callable[[str], Track]
     ) -> None:
         bank = memories(alone("m"), 0, 20)
-        assert tracker.retained(bank) == [0, *range(5, 20)]
-        assert tracker.retained(bank[:16]) == list(range(16))
-        assert tracker.retained(bank[::-1]) == [*range(15), 19]
-        assert tracker.retained([]) == []
+        assert retained(tracker, bank) == [0, *range(5, 20)]
+        assert retained(tracker, bank[:16]) == list(range(16))
+        assert retained(tracker, bank[::-1]) == [*range(15), 19]
+        assert retained(tracker, []) == []
 
     def test_what_is_not_retained_has_no_influence_and_the_oldest_of_the_rest_has(
         self, tracker: VideoTracker, features: list[FrameFeatures], alone: Callable[[str], Track]
     ) -> None:
         bank = memories(alone("m"), 0, 20)
-        kept = [bank[position] for position in tracker.retained(bank)]
+        kept = [bank[position] for position in retained(tracker, bank)]
         assert_same(tracker.step(features[20], [20], [kept]), alone("m")[20])
         (without,) = tracker.step(features[20], [20], [[kept[0], *kept[2:]]])
         assert logit_error([without], alone("m")[20]) > 1e-2

@@ -167,11 +167,6 @@ class VideoTracker:
         banks = [(step, self._bank(step, bank)) for step, bank in zip(steps, memories, strict=True)]
         return in_batches(banks, lambda batch: self._follow(features, batch), _BATCH_SIZE)
 
-    def retained(self, memories: Sequence[Memory]) -> list[int]:
-        """Positions in ``memories`` of those that the step after the newest, or a later one, can still need."""
-        following = 1 + max((memory.step for memory in memories), default=0)
-        return [position for position, memory in enumerate(memories) if self._is_needed(memory, following)]
-
     def check(self, memory: Memory) -> None:
         """Raise ValueError unless the memory has this model's shapes."""
         features = self._features_shape if memory.features is None else tuple(memory.features.shape)
@@ -181,9 +176,6 @@ class VideoTracker:
 
     def _autocast(self) -> torch.autocast:
         return autocast(str(self._model.device), self._precision)
-
-    def _is_needed(self, memory: Memory, step: int) -> bool:
-        return self.retention.needs(step - memory.step, memory.conditioning)
 
     def _bank(self, step: int, memories: Sequence[Memory]) -> list[Memory]:
         """The memories that ``step`` attends to, oldest first."""
@@ -195,7 +187,7 @@ class VideoTracker:
             raise ValueError(f"step {step} needs memories of different, earlier steps, got those of {own_steps}")
         if not any(memory.conditioning for memory in earlier):
             raise ValueError(f"step {step} needs the memory of a prompted frame")
-        bank = [memory for memory in earlier if self._is_needed(memory, step)]
+        bank = [one for one in earlier if self.retention.needs(step - one.step, one.conditioning)]
         for memory in bank:
             if memory.features is None and self.retention.needs_features(step - memory.step, memory.conditioning):
                 raise ValueError(f"step {step} needs the features of step {memory.step}")
