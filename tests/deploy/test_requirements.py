@@ -1,0 +1,52 @@
+"""Is what an image installs complete? Without dev.txt, which hides from `make setup` what is missing."""
+
+import re
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+REQUIREMENTS = Path(__file__).parents[2] / "requirements"
+NOT_NEEDED = {"groundingdino-py": {"opencv-python", "supervision"}, "sam2": set(), "segment-anything": set()}
+"""What models.txt leaves out on purpose: the GUI OpenCV, in place of which runtime.txt has the headless one."""
+
+
+def _pins(*names: str) -> dict[str, str]:
+    text = "\n".join((REQUIREMENTS / name).read_text() for name in names)
+    return {canonicalize_name(name): version for name, version in re.findall(r"^([\w.-]+)==(\S+)", text, re.MULTILINE)}
+
+
+def _asked(package: str, extra: str = "") -> Iterator[Requirement]:
+    """What the installed package's metadata ask for on this platform, with what the extras they name ask for."""
+    for line in metadata.requires(package) or []:
+        requirement = Requirement(line)
+        if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
+            yield requirement
+            for inner in requirement.extras:
+                yield from _asked(requirement.name, inner)
+
+
+def _missing(package: str, pins: dict[str, str]) -> set[str]:
+    """Names that it asks for and that are not pinned to a version it takes."""
+    return {
+        asked.name
+        for asked in _asked(package)
+        if not asked.specifier.contains(pins.get(canonicalize_name(asked.name), "0"), prereleases=True)
+        or canonicalize_name(asked.name) not in pins
+    }
+
+
+IMAGE = _pins("build.txt", "torch.txt", "runtime.txt")
+
+
+@pytest.mark.parametrize("package", IMAGE)
+def test_the_image_holds_all_that_a_package_needs(package: str) -> None:
+    assert _missing(package, IMAGE) == set()
+
+
+@pytest.mark.parametrize("package", _pins("models.txt"))
+def test_what_the_model_packages_lack_is_named(package: str) -> None:
+    assert _missing(package, IMAGE) == NOT_NEEDED[package]
