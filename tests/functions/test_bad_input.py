@@ -68,7 +68,7 @@ NAN = float("nan")
 BAD_PROMPTS: dict[str, tuple[dict[str, Any], str]] = {
     "nothing to go by": ({"pos_points": [], "obj_bbox": []}, "pos_points"),
     "only null": ({"pos_points": None, "neg_points": None, "obj_bbox": None}, "pos_points"),
-    "only a negative point": ({"pos_points": [], "neg_points": [[5, 5]]}, "pos_points"),
+    "only words": ({"pos_points": [], "text_prompts": ["a star"]}, "text_prompts"),
     "points as text": ({"pos_points": "5,5"}, "pos_points"),
     "a point of one number": ({"pos_points": [[5]]}, "pos_points[0]"),
     "a point of texts": ({"pos_points": [["5", "5"]]}, "pos_points[0]"),

@@ -169,3 +169,12 @@ def test_parallel_requests_get_the_answers_of_lonely_ones(interactor: Function) 
     with ThreadPoolExecutor(len(bodies)) as pool:
         together = list(pool.map(fresh.answer, bodies))
     assert together == [interactor.answer(body) for body in bodies]
+
+
+@pytest.mark.parametrize(
+    ("form", "nothing"), [("shapes", {"shapes": []}), ("mask", {"mask": [[0] * 192] * 192, "points": []})]
+)
+def test_a_first_click_on_what_it_is_not_answers_nothing_yet(form: str, nothing: dict[str, Any]) -> None:
+    """With min_pos_points 0, which a box alone needs, CVAT's editor sends such a click."""
+    function = Function("sam-interactor", {"PROMPTABLE_MODEL": str(TOY / "sam"), "PROMPTABLE_ANSWER_FORM": form})
+    assert function.answer(_body(neg_points=[[4, 4]])) == nothing

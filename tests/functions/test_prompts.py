@@ -24,6 +24,10 @@ def test_points_alone_are_one_prompt() -> None:
     assert prompt.box_xyxy is None
 
 
+def test_negative_points_alone_are_no_prompt() -> None:
+    assert prompts_of(_request([], [[5, 6]], [])) == []
+
+
 def test_each_box_is_a_prompt_with_the_points_that_it_holds() -> None:
     left, right = prompts_of(_request([[15, 5], [2, 2]], [[18, 8]], [[0, 0, 10, 10], [12, 0, 20, 10]]))
     assert (left.points_xy.tolist(), left.labels.tolist()) == ([[2, 2]], [1])

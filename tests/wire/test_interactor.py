@@ -66,6 +66,15 @@ def test_absent_null_and_empty_are_the_same(absent):
     assert found.boxes_xyxy.shape == (0, 4)
 
 
+def test_a_first_negative_click_is_a_request():
+    found = request(pos_points=[], neg_points=[[4, 4]], obj_bbox=[])
+    assert found.negative_xy.tolist() == [[4, 4]]
+
+
+def test_words_beside_clicks_do_no_harm():
+    assert request(pos_points=[[1, 2]], text_prompts=["a star"]).positive_xy.tolist() == [[1, 2]]
+
+
 NAN = float("nan")
 
 
@@ -74,7 +83,8 @@ NAN = float("nan")
     [
         ({}, "pos_points: expected at least one point, or a box in obj_bbox, got neither"),
         ({"pos_points": [], "obj_bbox": []}, "pos_points: expected at least one point"),
-        ({"pos_points": None, "neg_points": [[1, 2]]}, "pos_points: expected at least one point"),
+        ({"text_prompts": ["a star"]}, "text_prompts: this model takes no words"),
+        ({"text_prompts": []}, "pos_points: expected at least one point"),
         ({"pos_points": "here"}, "pos_points: expected a list of 0 to 1000 items, got a text of 4 characters"),
         ({"pos_points": {"x": 1}}, "pos_points: expected a list of 0 to 1000 items, got an object with the keys 'x'"),
         ({"pos_points": [[1, 2]] * 1001}, "pos_points: expected a list of 0 to 1000 items, got a list of 1001"),

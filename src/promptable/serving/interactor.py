@@ -75,8 +75,7 @@ class Interactor:
         request = wire.parse(body)
         hw = self._hw(request.image)
         prompts = prompts_of(request.inside(hw))
-        features = self._encode(request.image, hw)
-        masks = self._masks(request.image.digest, features, prompts)
+        masks = self._masks(request.image, hw, prompts)
         return wire.encode(masks, hw, self._settings.answer_form, self._settings.polygon_tolerance)
 
     def _hw(self, image: EncodedImage) -> tuple[int, int]:
@@ -93,10 +92,13 @@ class Interactor:
 
         return self._features.get(image.digest, find)
 
-    def _masks(self, digest: str, features: ImageFeatures, prompts: Sequence[Prompt]) -> Iterator[wire.ScoredMask]:
+    def _masks(self, image: EncodedImage, hw: tuple[int, int], prompts: Sequence[Prompt]) -> Iterator[wire.ScoredMask]:
         """One by one, so that no more than one mask of the picture's size is there at a time."""
+        if not prompts:
+            return
+        features = self._encode(image, hw)
         for prompt in prompts:
-            found = self._predict(digest, features, prompt)
+            found = self._predict(image.digest, features, prompt)
             yield wire.ScoredMask(self._cleaning.apply(found.mask), found.score)
 
     def _predict(self, digest: str, features: ImageFeatures, prompt: Prompt) -> Prediction:

@@ -8,11 +8,14 @@ from promptable.wire.interactor import InteractorRequest
 
 
 def prompts_of(request: InteractorRequest) -> list[Prompt]:
-    """One prompt per box, each with the points that it holds or is nearest to; without a box, one of all points."""
+    """One prompt per box, each with the points that it holds or is nearest to; without a box, one of all points.
+
+    None while there are only negative points: they say what the object is not.
+    """
     points = np.concatenate([request.positive_xy, request.negative_xy])
     labels = np.repeat([1, 0], [len(request.positive_xy), len(request.negative_xy)]).astype(np.int32)
     if not len(request.boxes_xyxy):
-        return [Prompt(points, labels)]
+        return [Prompt(points, labels)] if len(request.positive_xy) else []
     owner = _nearest_box(points, request.boxes_xyxy)
     return [Prompt(points[owner == i], labels[owner == i], box) for i, box in enumerate(request.boxes_xyxy)]
 

@@ -1,6 +1,6 @@
 """The interactor's request and answer, in the two forms that CVAT has read (2.62 and later, and before)."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -22,7 +22,10 @@ MOST_SLIP = 0.02
 
 @dataclass(frozen=True, eq=False)
 class InteractorRequest:
-    """Clicks float32 [N, 2] and [M, 2] and boxes float32 [K, 4], in picture pixels; N + K >= 1."""
+    """Clicks float32 [N, 2] and [M, 2] and boxes float32 [K, 4], in picture pixels; N + M + K >= 1.
+
+    Only negative clicks (N + K = 0) name no object yet: CVAT's editor sends them when the first click is a right one.
+    """
 
     image: EncodedImage
     positive_xy: NDArray[np.float32]
@@ -62,7 +65,8 @@ class ScoredMask:
 def parse(body: object) -> InteractorRequest:
     """``{"image", "pos_points", "neg_points", "obj_bbox"}``; raises BadRequestError.
 
-    ``obj_bbox`` is null, absent, [] or two opposite corners per box, in any order.
+    ``obj_bbox`` is null, absent, [] or two opposite corners per box, in any order. ``text_prompts``, which CVAT from
+    2.73 on passes, are left aside beside clicks, and refused alone.
     """
     fields = read_object(body)
     request = InteractorRequest(
@@ -71,9 +75,17 @@ def parse(body: object) -> InteractorRequest:
         negative_xy=as_pairs("neg_points", fields.get("neg_points"), MOST_POINTS),
         boxes_xyxy=_boxes(fields.get("obj_bbox")),
     )
-    if not len(request.positive_xy) and not len(request.boxes_xyxy):
-        raise BadRequestError("pos_points: expected at least one point, or a box in obj_bbox, got neither")
+    if not any(map(len, (request.positive_xy, request.negative_xy, request.boxes_xyxy))):
+        raise _nothing_given(fields)
     return request
+
+
+def _nothing_given(fields: Mapping[str, object]) -> BadRequestError:
+    if fields.get("text_prompts"):
+        return BadRequestError(
+            "text_prompts: this model takes no words: expected a click in pos_points or a box in obj_bbox"
+        )
+    return BadRequestError("pos_points: expected at least one point, or a box in obj_bbox, got neither")
 
 
 def encode(masks: Iterable[ScoredMask], hw: tuple[int, int], form: AnswerForm, tolerance: float = 0.0) -> str:
