@@ -44,15 +44,15 @@ audit: setup  ## Known vulnerabilities of the pinned packages; needs the network
 		$(REQUIREMENTS:%=-r %)
 
 serve: setup  ## The three functions without Docker, on the toy checkpoints; ARGS="--help" for more
-	$(BIN)/promptable serve --models tests/toy --labels tests/toy/labels.yaml $(ARGS)
+	$(BIN)/promptable serve --models toy --labels toy/labels.yaml $(ARGS)
 
 bench: setup  ## Speed as ratios against the upstream packages, in the same run
 	$(BIN)/python -m benchmarks
 
 toy: setup  ## Train the toy checkpoints again (hours on a CPU; goes on where it stopped)
-	$(BIN)/python -m tests.toy.train_sam
-	$(BIN)/python -m tests.toy.train_sam2
-	$(BIN)/python -m tests.toy.train_grounding_dino
+	$(BIN)/python -m toy.train_sam
+	$(BIN)/python -m toy.train_sam2
+	$(BIN)/python -m toy.train_grounding_dino
 
 clean:  ## Remove what the other commands made
 	rm -rf $(VENV) out build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -8,9 +8,12 @@ from sam2.sam2_image_predictor import SAM2ImagePredictor
 from segment_anything import SamPredictor
 from segment_anything.modeling import Sam
 
-from promptable.models import sam, sam2_build, sam2_encoder, sam_encoder
-from promptable.models.sam2_image import Sam2Segmenter
-from promptable.models.segmenter import Segmenter
+from promptable.models.sam import image_encoder as sam_encoder
+from promptable.models.sam import segmenter as sam
+from promptable.models.sam2 import build as sam2_build
+from promptable.models.sam2 import image_encoder as sam2_encoder
+from promptable.models.sam2.segmenter import Sam2Segmenter
+from promptable.models.segmentation.segmenter import Segmenter
 
 Model: TypeAlias = Sam | SAM2Base
 M = TypeVar("M", Sam, SAM2Base)

@@ -27,13 +27,13 @@ from scipy.linalg import block_diag
 from torchvision.ops import box_convert
 
 from benchmarks.measure import Row, in_fresh_process, report, timed
-from promptable.models import device
-from promptable.models.cpu import keep_freed_memory
-from promptable.models.grounding_dino import GroundingDINO, PromptScores, preprocess, span_scores, speed_up
-from promptable.models.grounding_dino_build import SWIN_T, build
-from promptable.models.prompts import Caption, pack
-from promptable.models.text_encoder import load_tokenizer, new_bert
-from tests.toy.scenes import scene
+from promptable.models.grounding_dino.build import SWIN_T, build
+from promptable.models.grounding_dino.captions import Caption, pack
+from promptable.models.grounding_dino.detector import GroundingDINO, PromptScores, preprocess, span_scores, speed_up
+from promptable.models.grounding_dino.text_encoder import load_tokenizer, new_bert
+from promptable.models.runtime import device
+from promptable.models.runtime.cpu import keep_freed_memory
+from toy.scenes import scene
 
 _HW = (1080, 1920)
 _COUNTS = (1, 20, 80, 365)

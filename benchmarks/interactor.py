@@ -28,13 +28,13 @@ from benchmarks.click_models import ours, random_model, upstream
 from benchmarks.click_requests import body
 from benchmarks.measure import Row, in_fresh_process, peak_megabytes, report, timed
 from demo.metrics import mask_iou
-from promptable.models import device
-from promptable.models.cpu import keep_freed_memory
-from promptable.models.extent import Extent
-from promptable.models.segmenter import ImageFeatures, Prediction, Prompt, Segmenter
-from promptable.serving.interactor import Interactor
-from promptable.serving.settings import InteractorSettings
-from promptable.serving.warm_up import warm_up
+from promptable.config.settings import InteractorSettings
+from promptable.models.runtime import device
+from promptable.models.runtime.cpu import keep_freed_memory
+from promptable.models.segmentation.extent import Extent
+from promptable.models.segmentation.segmenter import ImageFeatures, Prediction, Prompt, Segmenter
+from promptable.serving.interactor.function import Interactor
+from promptable.serving.interactor.warm_up import warm_up
 
 _QUICK = (("vit_b", "1080p"), ("sam2.1-tiny", "1080p"))
 _ALL = (*_QUICK, ("vit_b", "4K"), ("sam2.1-tiny", "4K"), ("vit_h", "1080p"), ("sam2.1-large", "1080p"))

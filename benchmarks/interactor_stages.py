@@ -24,9 +24,9 @@ from benchmarks.click_models import Model, ours, random_model, random_sam, upstr
 from benchmarks.click_requests import SIZES, body
 from benchmarks.measure import Row, report, timed
 from demo.metrics import mask_iou
-from promptable.models.cpu import keep_freed_memory
-from promptable.models.sam import PRESETS
-from promptable.models.segmenter import Prompt
+from promptable.models.runtime.cpu import keep_freed_memory
+from promptable.models.sam.segmenter import PRESETS
+from promptable.models.segmentation.segmenter import Prompt
 from promptable.wire.fields import read_object
 from promptable.wire.images import parse_image
 from promptable.wire.interactor import AnswerForm, ScoredMask, encode

@@ -18,16 +18,16 @@ import torch
 from benchmarks import click_models, detector, tracker_scene
 from benchmarks.click_requests import body
 from benchmarks.measure import FOLDER, in_fresh_process, peak_megabytes, timed
-from promptable.defaults import sam2_model
-from promptable.labels import Label, LabelType
-from promptable.models import device
-from promptable.models.cpu import keep_freed_memory
-from promptable.models.grounding_dino import GroundingDINO, speed_up
-from promptable.models.grounding_dino_build import SWIN_T
-from promptable.serving.detector import Detector
-from promptable.serving.detector_models import Models
-from promptable.serving.interactor import Interactor
-from promptable.serving.settings import DetectorSettings, InteractorSettings
+from promptable.config.labels import Label, LabelType
+from promptable.config.settings import DetectorSettings, InteractorSettings
+from promptable.models.catalogue import sam2_model
+from promptable.models.grounding_dino.build import SWIN_T
+from promptable.models.grounding_dino.detector import GroundingDINO, speed_up
+from promptable.models.runtime import device
+from promptable.models.runtime.cpu import keep_freed_memory
+from promptable.serving.detector.function import Detector
+from promptable.serving.detector.models import Models
+from promptable.serving.interactor.function import Interactor
 
 _PICTURES = 3
 _OBJECTS = 10

@@ -15,7 +15,7 @@ from benchmarks import tracker_long, tracker_plain, tracker_scene
 from benchmarks.measure import Row, in_fresh_process, report, timed
 from benchmarks.tracker_scene import Masks
 from demo.metrics import mask_iou
-from promptable.models.cpu import keep_freed_memory
+from promptable.models.runtime.cpu import keep_freed_memory
 
 _QUICK = ("sam2.1-tiny",)
 _ALL = (*_QUICK, "sam2.1-large")

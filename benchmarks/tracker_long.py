@@ -9,14 +9,14 @@ import psutil
 
 from benchmarks.measure import Row
 from demo.client import encode_png
-from promptable.models import sam2_video
-from promptable.serving.settings import TrackerSettings
-from promptable.serving.tracker import Tracker
+from promptable.config.settings import TrackerSettings
+from promptable.models.sam2 import video_tracker as sam2_video
+from promptable.serving.tracker.function import Tracker
 from promptable.store.memory_store import InProcessStore
 from promptable.wire.masks import mask_to_rle
-from tests.toy.scenes import video
+from toy.scenes import video
 
-_TOY = Path(__file__).parents[1] / "tests" / "toy" / "sam2"
+_TOY = Path(__file__).parents[1] / "toy" / "sam2"
 _FRAMES = 1000
 _STORE_BYTES = 2**20
 

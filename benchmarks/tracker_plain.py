@@ -22,8 +22,8 @@ from sam2.utils.transforms import SAM2Transforms
 
 from benchmarks import tracker_scene
 from benchmarks.tracker_scene import HW, LATEST, Masks
-from promptable.models import device
-from promptable.models.sam2_build import official_config
+from promptable.models.runtime import device
+from promptable.models.sam2.build import official_config
 from promptable.wire.masks import mask_to_rle
 
 _NEXT = LATEST + 1

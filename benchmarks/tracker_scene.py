@@ -13,16 +13,16 @@ from PIL import Image
 from sam2.modeling.sam2_base import SAM2Base
 
 from benchmarks.click_models import random_model
-from promptable.models import device
-from promptable.models.sam2_video import MaskPrompt, VideoTracker, speed_up
-from promptable.serving.settings import TrackerSettings
-from promptable.serving.track_memory import TrackMemory
-from promptable.serving.tracker import Tracker
+from promptable.config.settings import TrackerSettings
+from promptable.models.runtime import device
+from promptable.models.sam2.video_tracker import MaskPrompt, VideoTracker, speed_up
+from promptable.serving.tracker.function import Tracker
+from promptable.serving.tracker.track_memory import TrackMemory
 from promptable.store.memory_store import InProcessStore
 from promptable.wire.masks import rle_to_mask
 from promptable.wire.shapes import ShapeType
 from promptable.wire.state import TrackState, write_state
-from tests.toy.scenes import scene
+from toy.scenes import scene
 
 HW = (1080, 1920)
 LATEST = 16

@@ -18,7 +18,7 @@ from promptable.local.server import serve
 
 _FOLDER = Path("out/demo")
 _LABELS = _FOLDER / "labels.yaml"
-_TOY = Path("tests/toy")
+_TOY = Path("toy")
 _FUNCTIONS = ("grounding-dino", "sam-interactor", "sam2-tracker")
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from demo.pictures import Drawing, Image, Mask, overlay
 from promptable.wire.masks import mask_to_xyxy, polygon_to_mask, rle_to_mask
-from tests.toy.scenes import Scene
+from toy.scenes import Scene
 
 
 def drawing_of(shape: Mapping[str, Any] | None, hw: tuple[int, int]) -> Drawing:

@@ -7,7 +7,7 @@ from demo.client import Client
 from demo.confusion import Confusion
 from demo.metrics import box_iou, f1, mask_iou, match, mean
 from demo.pictures import Image, overlay, side_by_side
-from tests.toy.scenes import Scene
+from toy.scenes import Scene
 
 
 @dataclass

@@ -16,7 +16,7 @@ from demo.pictures import Image, save, save_animation
 from demo.returning import ReturnResult, follow, there_and_back
 from demo.similar import SimilarResult, find_similar
 from demo.track import TrackerResult, track
-from tests.toy.scenes import LABELS, scene, video
+from toy.scenes import LABELS, scene, video
 
 # Training drew from far smaller seeds: what the demo shows was never trained on.
 _FIRST_SEED = 20_000_000

@@ -10,7 +10,7 @@ from demo.answers import truth
 from demo.client import Client
 from demo.metrics import mask_iou, mean
 from demo.pictures import Click, Drawing, Image, Mask, overlay, side_by_side
-from tests.toy.scenes import Scene
+from toy.scenes import Scene
 
 _CORRECTIONS = 2
 

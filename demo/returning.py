@@ -13,7 +13,7 @@ from demo.metrics import mean
 from demo.pictures import Image, overlay, side_by_side
 from demo.track import SEEN, drawings_of, followed, overlap
 from promptable.wire.masks import mask_to_polygon
-from tests.toy.scenes import Scene, video
+from toy.scenes import Scene, video
 
 _OBJECTS = 3
 _FOUND = 0.5

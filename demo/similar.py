@@ -8,7 +8,7 @@ from demo.client import Client
 from demo.metrics import mask_iou, mean
 from demo.pictures import Drawing, Image, overlay, side_by_side
 from promptable.wire.masks import mask_to_rle
-from tests.toy.scenes import Scene, SceneObject, scene
+from toy.scenes import Scene, SceneObject, scene
 
 _OTHERS = 3
 _SHOWN = 0.02  # share of the picture that an object must have

@@ -11,7 +11,7 @@ from demo.client import Client
 from demo.metrics import box_iou, mask_iou, mean
 from demo.pictures import Drawing, Image, overlay, side_by_side
 from promptable.wire.masks import mask_to_rle
-from tests.toy.scenes import Scene, SceneObject
+from toy.scenes import Scene, SceneObject
 
 SEEN = 0.01
 """Share of the picture: what shows less counts as neither visible nor gone."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from promptable.cli import main
+from promptable.cli.main import main
 
 
 def test_an_unknown_model_is_refused_with_the_known_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from promptable import labels
-from promptable.labels import Label, LabelError, LabelType, Mark
+from promptable.config import labels
+from promptable.config.labels import Label, LabelError, LabelType, Mark
 
 ROOT = Path(__file__).parents[1]
 

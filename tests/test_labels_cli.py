@@ -12,8 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from promptable import labels
-from promptable.cli import main
+from promptable.cli.main import main
+from promptable.config import labels
 
 TOKEN = "secret-token"  # noqa: S105 - the stub's
 PASSWORD = "secret-word"  # noqa: S105 - the stub's

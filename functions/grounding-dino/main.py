@@ -7,7 +7,7 @@ from promptable.serving.respond import respond
 
 def init_context(context: Any) -> None:
     """Load the model, once per worker process. An error here keeps the function from becoming ready."""
-    from promptable.serving.detector import load_detector
+    from promptable.serving.detector.function import load_detector
 
     context.user_data.answer = load_detector(context.logger)
 

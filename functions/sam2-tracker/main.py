@@ -7,7 +7,7 @@ from promptable.serving.respond import respond
 
 def init_context(context: Any) -> None:
     """Load the model, once per worker process. An error here keeps the function from becoming ready."""
-    from promptable.serving.tracker import load_tracker
+    from promptable.serving.tracker.function import load_tracker
 
     context.user_data.answer = load_tracker()
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from demo.returning import crossed, left, there_and_back
-from tests.toy.scenes import Scene, SceneObject
+from toy.scenes import Scene, SceneObject
 
 
 def _clip(*columns: tuple[int, int]) -> list[Scene]:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from promptable.deploy.function_yaml import MODELS, DeployError, render
+from promptable.deploy.render import MODELS, DeployError, render
 from promptable.deploy.target import Device, Platform, Scheduling, Target
 
 REPOSITORY = Path(__file__).parents[2]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from promptable.deploy.function_yaml import DeployError
+from promptable.deploy.render import DeployError
 from promptable.deploy.reported import unknown
 
 FUNCTION: dict[str, Any] = {

@@ -21,7 +21,7 @@ class _Download:
 
 
 class _Checkpoints(ModuleType):
-    """The part of promptable.models.checkpoints that is used; a missing file is 'downloaded' from ``net``."""
+    """The part of promptable.models.weights that is used; a missing file is 'downloaded' from ``net``."""
 
     net = GOOD
     OFFICIAL = {"tiny": _Download("tiny.pt", hashlib.sha256(GOOD).hexdigest())}  # noqa: RUF012
@@ -39,7 +39,7 @@ class _Checkpoints(ModuleType):
 
 @pytest.fixture
 def weights(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setitem(sys.modules, "promptable.models.checkpoints", _Checkpoints("checkpoints"))
+    monkeypatch.setitem(sys.modules, "promptable.models.weights", _Checkpoints("checkpoints"))
     monkeypatch.delitem(sys.modules, "promptable.deploy.weights", raising=False)
     yield importlib.import_module("promptable.deploy.weights")
     sys.modules.pop("promptable.deploy.weights")

@@ -10,7 +10,7 @@ from promptable.local.options import Options
 from promptable.local.server import Running, serve
 
 ROOT = Path(__file__).parents[2]
-TOY = ROOT / "tests" / "toy"
+TOY = ROOT / "toy"
 NAMES = ("grounding-dino", "sam-interactor", "sam2-tracker")
 
 

@@ -1,6 +1,6 @@
 """Right pixels for right words, clicks, boxes and masks, over HTTP.
 
-The bounds lie a little under what the toy checkpoints reach on many more scenes (tests/toy/*/training.json), since few
+The bounds lie a little under what the toy checkpoints reach on many more scenes (toy/*/training.json), since few
 scenes scatter.
 """
 
@@ -19,7 +19,7 @@ from demo.similar import SimilarResult, find_similar
 from demo.track import TrackerResult, track
 from promptable.local.server import Running
 from promptable.wire.masks import polygon_to_mask
-from tests.toy.scenes import scene, video
+from toy.scenes import scene, video
 
 SEED = 40_000_000
 

@@ -6,7 +6,7 @@ from PIL import Image
 
 from demo import own_picture, page
 from demo.client import Client
-from tests.toy.scenes import scene
+from toy.scenes import scene
 
 
 def test_all_three_functions_answer_and_the_page_shows_them(client: Client, tmp_path: Path) -> None:

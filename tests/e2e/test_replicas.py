@@ -10,7 +10,7 @@ from promptable.local.server import serve
 from promptable.wire.masks import mask_to_rle
 from tests.e2e.conftest import ROOT, TOY
 from tests.redis_server import running_redis
-from tests.toy.scenes import video
+from toy.scenes import video
 
 
 @contextmanager

@@ -14,10 +14,10 @@ import nuclio_sdk.event
 import pytest
 import yaml
 
-from promptable import labels
+from promptable.config import labels
 
 ROOT = Path(__file__).parents[2]
-TOY = ROOT / "tests" / "toy"
+TOY = ROOT / "toy"
 _OURS = ("PROMPTABLE_", "CVAT_FUNCTIONS_")
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from demo.client import encode_png
 from demo.interact import deepest
 from promptable.wire.masks import mask_to_polygon, mask_to_rle
-from tests.toy.scenes import Scene, scene, video
+from toy.scenes import Scene, scene, video
 
 SCENE: Scene = scene(30_000_000)
 VIDEO: list[Scene] = video(30_000_012, leaving=0.0)

@@ -12,11 +12,12 @@ from segment_anything import SamPredictor
 from demo.client import encode_png
 from demo.interact import deepest
 from demo.metrics import mask_iou
-from promptable.models import sam, sam2_build
-from promptable.models.checkpoints import load_state_dict, locate
+from promptable.models.sam import segmenter as sam
+from promptable.models.sam2 import build as sam2_build
+from promptable.models.weights import load_state_dict, locate
 from promptable.wire.masks import rle_to_mask
 from tests.functions.conftest import TOY, Function
-from tests.toy.scenes import Scene, scenes
+from toy.scenes import Scene, scenes
 
 Mask = NDArray[np.bool_]
 Clicks = list[tuple[float, float, int]]

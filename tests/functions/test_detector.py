@@ -10,9 +10,9 @@ import pytest
 from demo.answers import drawing_of
 from demo.client import encode_png
 from demo.metrics import box_iou, mask_iou
-from promptable.labels import LabelError
-from promptable.models.sam import SamSegmenter
-from promptable.serving.settings import SettingsError
+from promptable.config.labels import LabelError
+from promptable.config.settings import SettingsError
+from promptable.models.sam.segmenter import SamSegmenter
 from tests.functions.conftest import TOY, new_detector
 from tests.functions.requests import SCENE
 

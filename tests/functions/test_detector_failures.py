@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from segment_anything.modeling import MaskDecoder
 
 from demo.client import encode_png
-from promptable.models import device, grounding_dino
-from promptable.models.grounding_dino import GroundingDINO
-from promptable.models.sam import SamSegmenter
-from promptable.models.segmenter import ImageFeatures, Prediction
-from promptable.serving import detector_models
+from promptable.models.grounding_dino import detector as grounding_dino
+from promptable.models.grounding_dino.detector import GroundingDINO
+from promptable.models.runtime import device
+from promptable.models.sam.segmenter import SamSegmenter
+from promptable.models.segmentation.segmenter import ImageFeatures, Prediction
+from promptable.serving.detector import models as detector_models
 from tests.functions.conftest import Function, new_detector
 from tests.functions.requests import SCENE
 

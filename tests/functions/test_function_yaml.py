@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 import yaml
 
-from promptable import labels
-from promptable.local import function_config
-from promptable.serving.settings import DetectorSettings, InteractorSettings, TrackerSettings, read
+from promptable.config import function_yaml as function_config
+from promptable.config import labels
+from promptable.config.settings import DetectorSettings, InteractorSettings, TrackerSettings, read
 from tests.nuclio.config import (
     ANNOTATIONS,
     FunctionConfig,

@@ -13,8 +13,8 @@ import torch
 from demo.client import encode_png
 from demo.interact import deepest
 from demo.metrics import mask_iou
-from promptable.models.sam import SamSegmenter
-from promptable.models.segmenter import Prediction
+from promptable.models.sam.segmenter import SamSegmenter
+from promptable.models.segmentation.segmenter import Prediction
 from promptable.wire.clean import Cleaning
 from promptable.wire.masks import polygon_to_mask, rle_to_mask
 from tests.functions.conftest import TOY, Function

@@ -9,10 +9,10 @@ import psutil
 from PIL import Image
 
 from benchmarks.measure import in_fresh_process
-from promptable.models.sam import SamConfig, SamSegmenter, build
-from promptable.serving import refinement
-from promptable.serving.interactor import Interactor
-from promptable.serving.settings import InteractorSettings
+from promptable.config.settings import InteractorSettings
+from promptable.models.sam.segmenter import SamConfig, SamSegmenter, build
+from promptable.serving.interactor import refinement
+from promptable.serving.interactor.function import Interactor
 
 REQUESTS = 2000
 WARM = 500

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from promptable.defaults import sam2_model
-from promptable.models.sam import SamSegmenter
-from promptable.models.sam2_image import Sam2Segmenter
-from promptable.models.segmenter import Prompt
+from promptable.models.catalogue import sam2_model
+from promptable.models.sam.segmenter import SamSegmenter
+from promptable.models.sam2.segmenter import Sam2Segmenter
+from promptable.models.segmentation.segmenter import Prompt
 from tests.functions.conftest import TOY, Function
 from tests.functions.requests import good_request
 

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from promptable.models.segmenter import Prompt
-from promptable.serving import refinement as module
-from promptable.serving.answered import Answered, Logits
-from promptable.serving.refinement import Refinement
+from promptable.models.segmentation.segmenter import Prompt
+from promptable.serving.interactor import refinement as module
+from promptable.serving.interactor.answered import Answered, Logits
+from promptable.serving.interactor.refinement import Refinement
 
 LOGITS = np.full((4, 4), 1.5, np.float32)
 BOX = np.array([0, 0, 9, 9], np.float32)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from promptable.models.sam2_memory import Memory
+from promptable.models.sam2.memory import Memory
 from promptable.store import circuit_breaker
 from promptable.store.redis_connection import connect
 from tests.functions.conftest import TOY, Function

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from promptable.serving.settings import (
+from promptable.config.settings import (
     CommonSettings,
     DetectorSettings,
     InteractorSettings,

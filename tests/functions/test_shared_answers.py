@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from promptable.models.segmenter import Prompt
-from promptable.serving.refinement import Refinement
-from promptable.serving.shared_answers import SharedAnswers
+from promptable.models.segmentation.segmenter import Prompt
+from promptable.serving.interactor.refinement import Refinement
+from promptable.serving.interactor.shared_answers import SharedAnswers
 from promptable.store.redis_cache import RedisCache
 from promptable.store.redis_connection import connect
 from tests.redis_server import RedisServer, running_redis

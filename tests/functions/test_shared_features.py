@@ -7,8 +7,8 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from promptable.models.sam import SamSegmenter
-from promptable.models.sam2_image import Sam2Segmenter
+from promptable.models.sam.segmenter import SamSegmenter
+from promptable.models.sam2.segmenter import Sam2Segmenter
 from promptable.store.redis_connection import connect
 from tests.functions.conftest import TOY, Function
 from tests.functions.requests import SCENE, good_request

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from promptable.serving.settings import RedisSettings, SettingsError, read
-from promptable.serving.shared_redis import shared_redis
+from promptable.config.settings import RedisSettings, SettingsError, read
+from promptable.serving.redis import shared_redis
 from tests.redis_server import RedisServer, free_port, running_redis
 
 
@@ -56,14 +56,14 @@ def test_a_server_that_cannot_be_used_is_a_warning_at_the_start(
 
 def test_the_log_reaches_the_process_stderr() -> None:
     """As in Nuclio's container, where the wrapper sets up no logger but its own."""
-    script = "from promptable.serving.shared_redis import shared_redis; shared_redis()"
+    script = "from promptable.serving.redis import shared_redis; shared_redis()"
     away = {"CVAT_FUNCTIONS_REDIS_HOST": "127.0.0.1", "CVAT_FUNCTIONS_REDIS_PORT": str(free_port())}
     with running_redis() as server:
         for variables, expected in ((server.variables, "answers"), (away, "fails")):
             ran = subprocess.run(  # noqa: S603
                 [sys.executable, "-c", script], env=os.environ | variables, capture_output=True, text=True, check=True
             )
-            assert ran.stderr.count("promptable.serving.shared_redis: Redis at 127.0.0.1:") == 1
+            assert ran.stderr.count("promptable.serving.redis: Redis at 127.0.0.1:") == 1
             assert expected in ran.stderr
 
 

@@ -13,10 +13,10 @@ import torch
 
 from demo.client import encode_png
 from demo.metrics import mask_iou
+from promptable.config.settings import TrackerSettings
 from promptable.errors import BadRequestError
-from promptable.models.sam2_video import MaskPrompt, VideoTracker
-from promptable.serving.settings import TrackerSettings
-from promptable.serving.tracker import Tracker
+from promptable.models.sam2.video_tracker import MaskPrompt, VideoTracker
+from promptable.serving.tracker.function import Tracker
 from promptable.store.memory_store import REWIND_SECONDS, InProcessStore
 from promptable.store.redis_connection import connect
 from promptable.store.redis_store import RedisStore
@@ -24,7 +24,7 @@ from promptable.wire.masks import rle_to_mask
 from tests.functions.conftest import Function
 from tests.functions.requests import VIDEO, continuing, first_shapes, starting
 from tests.redis_server import running_redis
-from tests.toy.scenes import scene
+from toy.scenes import scene
 
 HW = (192, 192)
 GONE = {"image": encode_png(np.full((*HW, 3), 110, np.uint8))}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from promptable.cli import main
+from promptable.cli.main import main
 
 from .conftest import write_function
 
@@ -25,7 +25,7 @@ def test_a_wrong_setting_is_refused(setting: str, capsys: pytest.CaptureFixture[
 
 def test_neither_the_command_nor_a_worker_process_loads_what_it_does_not_need() -> None:
     heavy = "{'torch', 'numpy', 'cv2', 'transformers', 'uvicorn', 'starlette'} & set(sys.modules)"
-    code = f"import sys, promptable.cli, promptable.local.worker_process; sys.exit(str({heavy}) if {heavy} else 0)"
+    code = f"import sys, promptable.cli.main, promptable.local.worker_process; sys.exit(str({heavy}) if {heavy} else 0)"
     command = [sys.executable, "-c", code]
     result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     assert result.returncode == 0, result.stderr

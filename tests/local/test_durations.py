@@ -1,6 +1,6 @@
 import pytest
 
-from promptable.local.durations import parse_duration
+from promptable.config.durations import parse_duration
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 import yaml
 
-from promptable.local.function_config import FunctionConfigError, find, load
+from promptable.config.function_yaml import FunctionConfigError, find, load
 
 from .conftest import write_function
 

@@ -6,7 +6,7 @@ import httpx
 import pytest
 import yaml
 
-from promptable.local import function_config
+from promptable.config import function_yaml as function_config
 from promptable.local.options import Options, environment, with_labels
 
 from .conftest import Serve, write_function

@@ -26,7 +26,7 @@ def handler(context, event):
 
 def _start_command(functions: Path, *arguments: str) -> subprocess.Popen[str]:
     """``promptable serve`` on free ports, as a process of its own."""
-    code = "import sys; from promptable.cli import main; sys.exit(main())"
+    code = "import sys; from promptable.cli.main import main; sys.exit(main())"
     command = [sys.executable, "-c", code, "serve", "--functions", str(functions), "--dashboard-port", "0"]
     pipe = subprocess.PIPE
     return subprocess.Popen([*command, *arguments], stdout=pipe, stderr=subprocess.STDOUT, text=True)  # noqa: S603

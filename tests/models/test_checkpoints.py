@@ -10,8 +10,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from promptable.models import checkpoints
-from promptable.models.checkpoints import OFFICIAL, fingerprint, load_state_dict, locate
+from promptable.models import weights as checkpoints
+from promptable.models.catalogue import OFFICIAL
+from promptable.models.weights import fingerprint, load_state_dict, locate
 
 
 def test_an_official_name_lies_in_the_weights_folder(tmp_path: Path) -> None:

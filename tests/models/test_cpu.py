@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch import nn
 
-from promptable.models.cpu import PackedLinear, pack_linears
+from promptable.models.runtime.cpu import PackedLinear, pack_linears
 
 ROUNDING = {"atol": 1e-5, "rtol": 1e-5}
 
 FAULTS = """
 import resource
 import torch
-from promptable.models.cpu import keep_freed_memory
+from promptable.models.runtime.cpu import keep_freed_memory
 
 def faults_of_ten_tensors():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from demo.metrics import mask_iou
-from promptable.models import segmenters
-from promptable.models.device import autocast
-from promptable.models.segmenter import Prompt
+from promptable.models import load as segmenters
+from promptable.models.runtime.device import autocast
+from promptable.models.segmentation.segmenter import Prompt
 from tests.functions.conftest import TOY
-from tests.toy.scenes import scene
+from toy.scenes import scene
 
 
 @pytest.mark.parametrize(

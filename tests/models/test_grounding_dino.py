@@ -23,11 +23,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import BertTokenizerFast
 
-from promptable.models.checkpoints import OFFICIAL
-from promptable.models.grounding_dino import GroundingDINO, load, preprocess, speed_up
-from promptable.models.grounding_dino_build import SWIN_B, SWIN_T, GroundingDinoConfig
+from promptable.models.catalogue import OFFICIAL
+from promptable.models.grounding_dino.build import SWIN_B, SWIN_T, GroundingDinoConfig
+from promptable.models.grounding_dino.detector import GroundingDINO, load, preprocess, speed_up
 from tests.models.tiny_grounding_dino import BERT, CONFIG, tiny_model, word_tokenizer
-from tests.toy.evaluate_grounding_dino import evaluate
+from toy.evaluate_grounding_dino import evaluate
 
 NoiseImage = Callable[[int, int], NDArray[np.uint8]]
 TOY = Path(__file__).parents[1] / "toy/grounding-dino"

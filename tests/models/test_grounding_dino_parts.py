@@ -12,10 +12,10 @@ from groundingdino.models.GroundingDINO.utils import gen_encoder_output_proposal
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from promptable.models.deformable_attention import DeformableAttention
-from promptable.models.grounding_dino_transformer import _anchors, _in_pixels, _middles, _sizes
-from promptable.models.swin_attention import FusedWindowAttention
-from promptable.models.text_image_fusion import TextImageFusion
+from promptable.models.grounding_dino.deformable_attention import DeformableAttention
+from promptable.models.grounding_dino.fusion import TextImageFusion
+from promptable.models.grounding_dino.swin_attention import FusedWindowAttention
+from promptable.models.grounding_dino.transformer import _anchors, _in_pixels, _middles, _sizes
 
 SHAPES = [(7, 9), (4, 5), (1, 2)]
 PIXELS = sum(height * width for height, width in SHAPES)

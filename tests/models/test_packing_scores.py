@@ -1,12 +1,12 @@
-"""Scores of a label are comparable whatever else is asked for; measured at length by tests/toy/evaluate_packing.py."""
+"""Scores of a label are comparable whatever else is asked for; measured at length by toy/evaluate_packing.py."""
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from promptable.models.grounding_dino import GroundingDINO, load
-from tests.toy.evaluate_packing import FOLDER, SEED, long_list, own_scores
-from tests.toy.scenes import LABELS, scenes
+from promptable.models.grounding_dino.detector import GroundingDINO, load
+from toy.evaluate_packing import FOLDER, SEED, long_list, own_scores
+from toy.scenes import LABELS, scenes
 
 DRAWN = list(scenes(SEED, 12))
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import BertTokenizerFast
 
-from promptable.models.prompts import MAX_TOKENS, Caption, pack
+from promptable.models.grounding_dino.captions import MAX_TOKENS, Caption, pack
 from promptable.prompt_text import normalise
 from tests.models.tiny_grounding_dino import bert_base_tokenizer, word_tokenizer
 

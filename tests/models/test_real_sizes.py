@@ -14,8 +14,8 @@ from segment_anything.modeling import Sam
 
 from benchmarks.click_models import ours, random_model, random_sam
 from demo.metrics import mask_iou
-from promptable.models.sam import PRESETS, SamSegmenter
-from promptable.models.segmenter import Prompt, Segmenter
+from promptable.models.sam.segmenter import PRESETS, SamSegmenter
+from promptable.models.segmentation.segmenter import Prompt, Segmenter
 
 MEDIA = Path(__file__).parents[3] / "shared" / "media"
 PHOTOS = ("truck.jpg", "cat_dog.jpeg", "groceries.jpg")

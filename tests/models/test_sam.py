@@ -13,9 +13,9 @@ from segment_anything import SamPredictor, sam_model_registry
 from segment_anything.modeling import Sam
 
 from promptable.errors import BadRequestError
-from promptable.models.sam import PRESETS, SamConfig, SamSegmenter, build, load
-from promptable.models.segmenter import Prediction, Prompt
-from tests.toy.evaluate_sam import evaluate
+from promptable.models.sam.segmenter import PRESETS, SamConfig, SamSegmenter, build, load
+from promptable.models.segmentation.segmenter import Prediction, Prompt
+from toy.evaluate_sam import evaluate
 
 NoiseImage = Callable[[int, int], NDArray[np.uint8]]
 
@@ -225,7 +225,7 @@ def test_a_config_is_read_as_it_was_written(tmp_path: Path, tiny_sam_config: Sam
 
 
 def test_the_toy_checkpoint_segments_scenes_it_has_not_seen() -> None:
-    folder = Path(__file__).parents[1] / "toy" / "sam"
+    folder = Path(__file__).parents[2] / "toy" / "sam"
     figures = evaluate(load(str(folder), folder, "cpu"), count=12)
     assert figures.click_iou > 0.8
     assert figures.box_iou > 0.85

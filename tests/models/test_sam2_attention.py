@@ -12,10 +12,10 @@ from sam2.modeling.memory_attention import MemoryAttention
 from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor
 
-from promptable.models import sam2_attention
-from promptable.models.sam2_attention import FrameAttention, ObjectByObject, speed_up
-from promptable.models.sam2_bank import Remembered
-from promptable.models.sam2_build import build_architecture
+from promptable.models.sam2 import memory_attention as sam2_attention
+from promptable.models.sam2.build import build_architecture
+from promptable.models.sam2.memory_attention import FrameAttention, ObjectByObject, speed_up
+from promptable.models.sam2.memory_bank import Remembered
 from tests.functions.conftest import TOY
 
 SIDE, CHANNELS, MEMORY_CHANNELS = 12, 128, 64

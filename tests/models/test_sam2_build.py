@@ -10,10 +10,10 @@ from omegaconf import OmegaConf
 from safetensors.torch import save_file
 from sam2.build_sam import build_sam2, build_sam2_video_predictor
 
-from promptable.models.checkpoints import ModelFiles
-from promptable.models.sam2_build import build, build_architecture, official_config
+from promptable.models.sam2.build import build, build_architecture, official_config
+from promptable.models.weights import ModelFiles
 
-TOY_CONFIG = Path(__file__).parents[1] / "toy" / "sam2" / "config.yaml"
+TOY_CONFIG = Path(__file__).parents[2] / "toy" / "sam2" / "config.yaml"
 NAMES = ("sam2.1-tiny", "sam2.1-small", "sam2.1-base-plus", "sam2.1-large")
 Change = Callable[[Any], None]
 

@@ -15,14 +15,14 @@ from sam2.modeling.sam2_base import SAM2Base
 from sam2.sam2_image_predictor import SAM2ImagePredictor
 from torch import nn
 
-from promptable.models.sam2_build import build_architecture
-from promptable.models.sam2_encoder import speed_up
-from promptable.models.sam2_image import Sam2Segmenter, load
-from promptable.models.segmenter import Prediction, Prompt
+from promptable.models.sam2.build import build_architecture
+from promptable.models.sam2.image_encoder import speed_up
+from promptable.models.sam2.segmenter import Sam2Segmenter, load
+from promptable.models.segmentation.segmenter import Prediction, Prompt
 
 NoiseImage = Callable[[int, int], NDArray[np.uint8]]
 
-TOY_CONFIG = Path(__file__).parents[1] / "toy" / "sam2" / "config.yaml"
+TOY_CONFIG = Path(__file__).parents[2] / "toy" / "sam2" / "config.yaml"
 SIZES = [(64, 64), (48, 96), (130, 70), (1, 60)]
 # One decoding of many prompts adds up in another order than many decodings of one.
 BATCH_TOLERANCE = 1e-3

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save
 
-from promptable.models.sam2_memory import Memory, Retention
+from promptable.models.sam2.memory import Memory, Retention
 
 Reader = Callable[[bytes], Memory]
 

@@ -28,10 +28,9 @@ from sam2.modeling.sam2_base import SAM2Base
 from sam2.sam2_video_predictor import SAM2VideoPredictor
 
 from promptable.errors import OutOfMemoryError
-from promptable.models.checkpoints import fingerprint
-from promptable.models.sam2_build import build_architecture, official_config
-from promptable.models.sam2_memory import Memory
-from promptable.models.sam2_video import (
+from promptable.models.sam2.build import build_architecture, official_config
+from promptable.models.sam2.memory import Memory
+from promptable.models.sam2.video_tracker import (
     BoxPrompt,
     FrameFeatures,
     MaskPrompt,
@@ -42,7 +41,8 @@ from promptable.models.sam2_video import (
     load,
     speed_up,
 )
-from tests.toy import scenes
+from promptable.models.weights import fingerprint
+from toy import scenes
 
 Picture = NDArray[np.uint8]
 Prompts = Sequence[VideoPrompt]
@@ -444,7 +444,7 @@ class TestMemory:
         alone: Callable[[str], Track],
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr("promptable.models.sam2_video._BATCH_SIZE", 2)
+        monkeypatch.setattr("promptable.models.sam2.video_tracker._BATCH_SIZE", 2)
         banks = [memories(alone("mbm"), name, 20) for name in (2, 0, 1)]
         results = tracker.step(features[20], [20] * 3, banks)
         assert logit_error(results, [alone("mbm")[20][name] for name in (2, 0, 1)]) < 1e-4

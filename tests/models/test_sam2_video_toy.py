@@ -13,7 +13,7 @@ from sam2.build_sam import build_sam2_video_predictor
 from sam2.sam2_video_predictor import SAM2VideoPredictor
 
 from demo.metrics import mask_iou
-from promptable.models.sam2_video import FrameFeatures, ObjectResult, VideoTracker, load
+from promptable.models.sam2.video_tracker import FrameFeatures, ObjectResult, VideoTracker, load
 from tests.models.test_sam2_video import (
     Video,
     follow,
@@ -23,9 +23,9 @@ from tests.models.test_sam2_video import (
     upstream,
     written,
 )
-from tests.toy import scenes
+from toy import scenes
 
-TOY = Path(__file__).parents[1] / "toy" / "sam2"
+TOY = Path(__file__).parents[2] / "toy" / "sam2"
 FRAMES = 40
 
 

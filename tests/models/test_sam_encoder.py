@@ -7,8 +7,8 @@ import torch
 from segment_anything.modeling import Sam
 from torch import nn
 
-from promptable.models import sam_encoder
-from promptable.models.sam_encoder import speed_up
+from promptable.models.sam import image_encoder as sam_encoder
+from promptable.models.sam.image_encoder import speed_up
 
 
 @pytest.mark.parametrize("most_weights", [1, 2**24], ids=["head by head", "all heads"])

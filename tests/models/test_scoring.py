@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from transformers import BertTokenizerFast
 
-from promptable.models.grounding_dino import span_scores
-from promptable.models.prompts import Caption, pack
+from promptable.models.grounding_dino.captions import Caption, pack
+from promptable.models.grounding_dino.detector import span_scores
 from tests.models.tiny_grounding_dino import bert_base_tokenizer
 
 BOX_THRESHOLD, TEXT_THRESHOLD = 0.35, 0.25  # upstream's defaults

@@ -5,8 +5,8 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from promptable.models.extent import Extent
-from promptable.models.segmenter import ImageFeatures, Prompt, chosen_of
+from promptable.models.segmentation.extent import Extent
+from promptable.models.segmentation.segmenter import ImageFeatures, Prompt, chosen_of
 
 POINT, POSITIVE = np.zeros((1, 2), np.float32), np.ones(1, np.int32)
 BOX, LOGITS = np.zeros(4, np.float32), np.zeros((8, 8), np.float32)

@@ -7,9 +7,9 @@ import torch
 from groundingdino.models.GroundingDINO.bertwarper import generate_masks_with_special_tokens_and_transfer_map
 from transformers import BertConfig, BertModel
 
-from promptable.models.checkpoints import BERT_VOCABULARY
-from promptable.models.prompts import pack
-from promptable.models.text_encoder import TextEncoder, load_tokenizer, new_bert
+from promptable.models.catalogue import BERT_VOCABULARY
+from promptable.models.grounding_dino.captions import pack
+from promptable.models.grounding_dino.text_encoder import TextEncoder, load_tokenizer, new_bert
 from tests.models.tiny_grounding_dino import BERT, WORDS, bert_base_tokenizer, bert_base_vocabulary, word_tokenizer
 
 

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from promptable.models.grounding_dino import PromptScores, load
-from promptable.models.proposals import Proposals
-from promptable.models.selection import LabelRule, Suppression, select
-from promptable.models.tiling import Tiling, enlarged, look, views
-from tests.toy.crowds import crowd, scores
+from promptable.models.detection.proposals import Proposals
+from promptable.models.detection.selection import LabelRule, Suppression, select
+from promptable.models.detection.tiling import Tiling, enlarged, look, views
+from promptable.models.grounding_dino.detector import PromptScores, load
+from toy.crowds import crowd, scores
 
 TOY = Path(__file__).parents[1] / "toy/grounding-dino"
 _COLOURS = (50, 100, 150, 200)
@@ -122,7 +122,7 @@ def test_every_look_is_as_large_as_asked_for() -> None:
 def test_tiles_find_several_times_as_many_objects_at_the_same_precision() -> None:
     """In the whole picture the toy detector can see only the large objects: to it a small one is 4 to 7 pixels wide.
 
-    Measured at length by tests/toy/evaluate_tiling.py.
+    Measured at length by toy/evaluate_tiling.py.
     """
     detector = load(str(TOY), TOY, "cpu")
     crowds = [crowd(seed, (720, 1280), large=3, small=20) for seed in (40_000_000, 40_000_001)]

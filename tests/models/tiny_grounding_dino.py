@@ -7,8 +7,8 @@ import torch
 from groundingdino.models.GroundingDINO.groundingdino import GroundingDINO
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
-from promptable.models.grounding_dino_build import GroundingDinoConfig, build
-from promptable.models.text_encoder import load_tokenizer
+from promptable.models.grounding_dino.build import GroundingDinoConfig, build
+from promptable.models.grounding_dino.text_encoder import load_tokenizer
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 WORDS = [*SPECIAL, ".", "?", "-", "##s", "##go", "red", "blue", "circle", "star", "car", "dog", "the"]

@@ -15,8 +15,8 @@ from pathlib import Path
 import httpx
 import yaml
 
-from promptable.local import function_config
-from promptable.local.function_config import FunctionConfig
+from promptable.config import function_yaml as function_config
+from promptable.config.function_yaml import FunctionConfig
 from promptable.local.options import Options, environment, with_labels
 from promptable.local.server import ServeError, serve
 

@@ -44,7 +44,7 @@ def handler(context, event):
 _LABELS = """
 import json, os
 from pathlib import Path
-from promptable import labels
+from promptable.config import labels
 
 def handler(context, event):
     deployed = labels.deployed(Path(os.environ["PROMPTABLE_FUNCTION_CONFIG"]))

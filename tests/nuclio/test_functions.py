@@ -23,10 +23,10 @@ from tests.e2e.test_functions import (  # noqa: F401 - run here again, with this
     test_words_become_the_right_boxes_and_masks,
 )
 from tests.nuclio.platforms import Platform
-from tests.toy.scenes import scene
+from toy.scenes import scene
 
 ROOT = Path(__file__).parents[2]
-TOY = ROOT / "tests" / "toy"
+TOY = ROOT / "toy"
 NAMES = ("grounding-dino", "sam-interactor", "sam2-tracker")
 
 

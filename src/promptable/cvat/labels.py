@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from promptable.labels import LabelType, Mark
+from promptable.config.labels import LabelType, Mark
 
 if TYPE_CHECKING:
     from cvat_sdk import Client
@@ -24,7 +24,7 @@ class CvatError(RuntimeError):
 
 @dataclass(frozen=True)
 class CvatLabels:
-    """Entries for ``promptable.labels.render``, and the names of labels whose shape the detector cannot answer."""
+    """Entries for ``config.labels.render``, and the names of labels whose shape the detector cannot answer."""
 
     entries: tuple[str | Mapping[str, str], ...]
     left_out: tuple[str, ...]

@@ -53,7 +53,7 @@ def _add_render(parser: argparse.ArgumentParser) -> None:
 
 
 def _render(parsed: argparse.Namespace) -> None:
-    from promptable.deploy.function_yaml import render
+    from promptable.deploy.render import render
 
     scheduling = Scheduling(
         node_selector=parsed.node_selector,
@@ -85,7 +85,7 @@ def _add_labels(parser: argparse.ArgumentParser) -> None:
 
 
 def _labels(parsed: argparse.Namespace) -> None:
-    from promptable.labels import render
+    from promptable.config.labels import render
 
     render(parsed.labels)
 

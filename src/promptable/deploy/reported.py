@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from promptable.deploy.function_yaml import DeployError, dump
+from promptable.deploy.render import DeployError, dump
 
 _WORKING = ("ready", "unhealthy", "scaledToZero")
 """States of a function that has come up; ``unhealthy`` is one whose container does not answer at the moment."""

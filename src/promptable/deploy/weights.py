@@ -4,7 +4,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from promptable.models.checkpoints import BERT_VOCABULARY, OFFICIAL, download, sha256_of
+from promptable.models.catalogue import BERT_VOCABULARY, OFFICIAL
+from promptable.models.weights import download, sha256_of
 
 _SHA256 = {source.file_name: source.sha256 for source in (*OFFICIAL.values(), BERT_VOCABULARY)}
 

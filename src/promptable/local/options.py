@@ -7,8 +7,8 @@ from pathlib import Path
 
 import yaml
 
-from promptable import labels
-from promptable.local.function_config import FunctionConfig
+from promptable.config import labels
+from promptable.config.function_yaml import FunctionConfig
 
 _MODEL_FOLDERS = {"grounding-dino": "grounding-dino", "sam-interactor": "sam", "sam2-tracker": "sam2"}
 _MASK_MODEL_FOLDER = "sam"

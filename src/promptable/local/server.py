@@ -13,7 +13,7 @@ from anyio import CancelScope
 from anyio.from_thread import start_blocking_portal
 from starlette.applications import Starlette
 
-from promptable.local import function_config
+from promptable.config import function_yaml as function_config
 from promptable.local.apps import dashboard_app, function_app
 from promptable.local.function import Function, State
 from promptable.local.options import Options, environment, with_labels

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 
-from promptable.local.function_config import FunctionConfig
+from promptable.config.function_yaml import FunctionConfig
 from promptable.local.messages import Message, receive_async, send_async
 from promptable.local.worker_process import Launch
 

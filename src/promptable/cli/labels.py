@@ -1,0 +1,53 @@
+"""``promptable labels``: labels.yaml to what CVAT reads, and CVAT's labels to labels.yaml."""
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(required=True, metavar="command")
+    render = commands.add_parser("render", help="check a labels.yaml and print the annotation spec that CVAT reads")
+    render.add_argument("file", type=Path, metavar="labels.yaml")
+    render.set_defaults(run=_render_labels)
+    fetch = commands.add_parser(
+        "from-cvat",
+        help="write a labels.yaml with the labels of a task or project",
+        epilog="Logs in with CVAT_ACCESS_TOKEN, or with CVAT_USERNAME and CVAT_PASSWORD, from the environment.",
+    )
+    fetch.add_argument("--url", required=True, help="where CVAT is, such as http://localhost:8080")
+    source = fetch.add_mutually_exclusive_group(required=True)
+    source.add_argument("--task", type=int, metavar="N", help="number of the task")
+    source.add_argument("--project", type=int, metavar="N", help="number of the project")
+    fetch.add_argument(
+        "--output", type=Path, default=Path("labels.yaml"), metavar="FILE", help="new file (default: labels.yaml)"
+    )
+    fetch.set_defaults(run=_fetch_labels)
+
+
+def _render_labels(parsed: argparse.Namespace) -> int:
+    from promptable.config.labels import LabelError, render
+
+    try:
+        spec = render(parsed.file)
+    except LabelError as error:
+        sys.stderr.write(f"promptable labels: {error}\n")
+        return 1
+    sys.stdout.write(spec + "\n")
+    return 0
+
+
+def _fetch_labels(parsed: argparse.Namespace) -> int:
+    from promptable.cvat.labels import CvatError, fetch
+
+    try:
+        labels = fetch(parsed.url, parsed.task, parsed.project)
+        with parsed.output.open("x") as file:
+            file.write(labels.to_yaml())
+    except (CvatError, OSError) as error:
+        sys.stderr.write(f"promptable labels: {error}\n")
+        return 1
+    for name in labels.left_out:
+        sys.stderr.write(f"left out: {name!r} takes a shape that the detector does not answer\n")
+    sys.stdout.write(f"{parsed.output}\n")
+    return 0

@@ -1,0 +1,88 @@
+"""``promptable serve``: the functions without Docker."""
+
+import argparse
+import logging
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from promptable.local.server import Running
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("names", nargs="*", metavar="name", help="folders of --functions to serve (default: all)")
+    add("--functions", type=Path, default=Path("functions"), metavar="DIR", help="folder of the functions")
+    add("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 for a CVAT in Docker (default: 127.0.0.1)")
+    add(
+        "--dashboard-port",
+        type=int,
+        default=8070,
+        metavar="PORT",
+        help="port of the Nuclio dashboard API; 0: a free one",
+    )
+    add("--port-base", type=int, metavar="PORT", help="first function's port (default: function.yaml's; 0: free ones)")
+    add("--models", type=Path, metavar="DIR", help="folder with model folders grounding-dino, sam, sam2")
+    add("--labels", type=Path, metavar="FILE", help="labels.yaml to use in place of the detector's labels")
+    add("--env", type=_variable, action="append", default=[], metavar="NAME=VALUE", help="a setting of the functions")
+    parser.set_defaults(run=_serve)
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, got {text!r}")
+    return name, value
+
+
+def _serve(parsed: argparse.Namespace) -> int:
+    from promptable.config.function_yaml import FunctionConfigError
+    from promptable.config.labels import LabelError
+    from promptable.local.options import Options
+    from promptable.local.server import ServeError, serve
+
+    options = Options(
+        host=parsed.host,
+        dashboard_port=parsed.dashboard_port,
+        port_base=parsed.port_base,
+        env=dict(parsed.env),
+        models=parsed.models,
+        labels=parsed.labels,
+    )
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S", level=logging.INFO)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with serve(parsed.functions, parsed.names, options) as running:
+            sys.stdout.write(_report(running))
+            sys.stdout.flush()
+            threading.Event().wait()
+    except KeyboardInterrupt:
+        return 0
+    except (FunctionConfigError, LabelError, ServeError) as error:
+        sys.stderr.write(f"promptable serve: {error}\n")
+        return 1
+    return 0
+
+
+def _report(running: "Running") -> str:
+    rows = [("function", "state", "port", "")]
+    rows += [
+        (name, str(function.state), str(running.ports[name]), function.failure)
+        for name, function in running.functions.items()
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    table = [
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]]) for row in rows
+    ]
+    return "\n".join([*(line.rstrip() for line in table), _CVAT_HINT.format(port=running.dashboard_port)])
+
+
+_CVAT_HINT = """
+For CVAT, in the environment of cvat_server and cvat_worker_annotation:
+  CVAT_SERVERLESS=1  CVAT_NUCLIO_HOST=<this machine, as CVAT sees it>  CVAT_NUCLIO_PORT={port}
+A CVAT in Docker sees this machine as host.docker.internal, and needs --host 0.0.0.0 here.
+Ctrl-C stops the functions.
+"""

@@ -1,0 +1,50 @@
+"""What a detector proposes for a picture before anything is chosen: boxes, each with the prompt that fits it best."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promptable.models.grounding_dino.detector import PromptScores
+
+
+@dataclass(frozen=True)
+class Proposals:
+    """N boxes of one picture.
+
+    ``boxes_xyxy`` float32 [N, 4] in continuous pixels of the picture, not clipped to it; ``prompts`` int64 [N], the
+    index of the best prompt, and ``scores`` float32 [N] in 0..1, how well it fits; ``captions`` int64 [N], the caption
+    that found the box; ``cut`` bool [N, 4], whether the picture goes on beyond the left, top, right and bottom edge of
+    what the detector saw there; ``beyond_overlap`` bool [N], whether a tile found it though it is larger than what the
+    tiles overlap by.
+    """
+
+    boxes_xyxy: NDArray[np.float32]
+    prompts: NDArray[np.int64]
+    scores: NDArray[np.float32]
+    captions: NDArray[np.int64]
+    cut: NDArray[np.bool_]
+    beyond_overlap: NDArray[np.bool_]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that the arrays hold, in bytes."""
+        return sum(getattr(self, field.name).nbytes for field in fields(self))
+
+    def __getitem__(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> "Proposals":
+        """The boxes that a mask or indices name."""
+        return Proposals(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+
+def best_prompts(scores: PromptScores) -> Proposals:
+    """Each box with its best prompt, as from a look at the whole picture: nothing is cut."""
+    prompts = scores.scores.argmax(1)
+    best = scores.scores[np.arange(len(prompts)), prompts]
+    cut, beyond_overlap = np.zeros((len(prompts), 4), np.bool_), np.zeros(len(prompts), np.bool_)
+    return Proposals(scores.boxes_xyxy, prompts, best, scores.captions, cut, beyond_overlap)
+
+
+def concatenate(parts: Sequence[Proposals]) -> Proposals:
+    """All boxes of the parts, in their order."""
+    return Proposals(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Proposals)))

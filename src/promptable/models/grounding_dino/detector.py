@@ -1,0 +1,225 @@
+"""Grounding DINO (https://github.com/IDEA-Research/GroundingDINO): a picture and prompts become boxes with scores.
+
+The boxes and logits are those of upstream's own forward on the same weights.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+import torch
+from cachetools import LRUCache
+from groundingdino.models.GroundingDINO import groundingdino as upstream
+from groundingdino.models.GroundingDINO.bertwarper import generate_masks_with_special_tokens_and_transfer_map
+from groundingdino.util.misc import NestedTensor, nested_tensor_from_tensor_list
+from numpy.typing import NDArray
+from torch import Tensor
+from torchvision.ops import box_convert
+from torchvision.transforms.v2 import functional as transforms
+
+from promptable.models.catalogue import BERT_VOCABULARY
+from promptable.models.grounding_dino.build import PRESETS, GroundingDinoConfig, build
+from promptable.models.grounding_dino.captions import Caption, pack, spell
+from promptable.models.grounding_dino.swin_attention import FusedWindowAttention
+from promptable.models.grounding_dino.text_encoder import load_tokenizer, new_bert
+from promptable.models.grounding_dino.transformer import EncodedPicture, EncodedText, FastTransformer
+from promptable.models.runtime.cpu import pack_linears
+from promptable.models.runtime.device import autocast
+from promptable.models.runtime.out_of_memory import naming_out_of_memory
+from promptable.models.weights import load_state_dict, locate
+
+_MEAN = [0.485, 0.456, 0.406]  # groundingdino.util.inference.load_image
+_STD = [0.229, 0.224, 0.225]
+_MIN_SIDE = 64
+_PROMPT_SETS_KEPT = 8
+# In the official checkpoints, but not in the model: upstream skips all such keys, here any other is an error.
+_UNUSED_KEYS = {"label_enc.weight", "bert.embeddings.position_ids"}
+
+
+@dataclass(frozen=True)
+class PromptScores:
+    """Every box that the model proposes, with how well each prompt describes it.
+
+    ``boxes_xyxy`` float32 [Q, 4] in continuous pixels of the picture, not clipped to it; ``scores`` float32 [Q, P] in
+    0..1, a column per prompt. Prompts that do not fit one caption are read in several: each caption adds its own boxes,
+    for which the prompts of other captions score 0; ``captions`` int64 [Q] says which caption found a box.
+    """
+
+    boxes_xyxy: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    captions: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class _EncodedCaption:
+    """A caption and what the transformer reads of it."""
+
+    caption: Caption
+    text: EncodedText
+
+
+def load(model: str, weights_dir: Path, device: str, precision: str = "fp32") -> "GroundingDINO":
+    """The detector of an official name (``swin-t``, ``swin-b``) or of a folder; see ``checkpoints.locate``.
+
+    BERT's vocabulary lies beside the weights as ``vocab.txt``, its sizes as ``bert.json``; without that file they are
+    those of bert-base-uncased. Raises FileNotFoundError where a file is missing, ValueError for a model that is no
+    Grounding DINO or files that do not fit together.
+    """
+    files = locate(model, weights_dir)
+    if files.config is None and files.name not in PRESETS:
+        raise ValueError(f"{model!r} is not a Grounding DINO: expected a folder or one of {', '.join(PRESETS)}")
+    config = PRESETS[files.name] if files.config is None else GroundingDinoConfig.from_json(files.config)
+    vocabulary_sha256 = BERT_VOCABULARY.sha256 if files.config is None else None
+    tokenizer = load_tokenizer(files.folder / BERT_VOCABULARY.file_name, vocabulary_sha256)
+    network = build(config, new_bert(files.folder / "bert.json"), tokenizer)
+    try:
+        network.load_state_dict(_upstream_names(load_state_dict(files.weights, files.sha256)))
+    except RuntimeError as error:
+        raise ValueError(f"{files.weights} does not fit its configuration: {error}") from error
+    return GroundingDINO(speed_up(network.to(device), precision), config, precision)
+
+
+def _upstream_names(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Drop the prefix of distributed training, as groundingdino.util.misc.clean_state_dict does, and unused keys."""
+    named = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
+    return {name: tensor for name, tensor in named.items() if name not in _UNUSED_KEYS}
+
+
+class GroundingDINO:
+    """A detector of whatever its prompts name. It keeps encoded prompts, nothing of a picture; threads may share it."""
+
+    def __init__(self, model: upstream.GroundingDINO, config: GroundingDinoConfig, precision: str = "fp32") -> None:
+        """Wrap upstream's model after ``speed_up``; ``precision`` is that of ``device.autocast``."""
+        self._model = model
+        self._config = config
+        self._precision = precision
+        self._device = model.feat_map.weight.device.type
+        self._encoded: LRUCache[tuple[str, ...], list[_EncodedCaption]] = LRUCache(_PROMPT_SETS_KEPT)
+        self._lock = Lock()
+
+    @torch.inference_mode()
+    def detect(self, image: NDArray[np.uint8], prompts: Sequence[str], scale: float = 1.0) -> PromptScores:
+        """Look for all prompts in a picture, uint8 RGB [H, W, 3], shown to the model at ``scale`` of its usual size.
+
+        A prompt's score for a box is ``span_scores``. Raises ValueError for prompts as ``pack`` does, OutOfMemoryError,
+        FloatingPointError where the model's own numbers are not finite.
+        """
+        captions = self._encode(tuple(prompts))
+        with naming_out_of_memory(), autocast(self._device, self._precision):
+            encoded = self._encode_image(image, scale)
+            boxes, scores = zip(*(self._decode(encoded, caption, len(prompts)) for caption in captions), strict=True)
+        height, width = image.shape[:2]
+        size = torch.tensor([width, height, width, height])
+        corners = box_convert(torch.cat(boxes).float(), "cxcywh", "xyxy").cpu() * size
+        found_by = np.repeat(np.arange(len(captions)), [len(one) for one in boxes])
+        found = PromptScores(corners.numpy(), torch.cat(scores).cpu().numpy(), found_by)
+        _check_finite(found, self._precision)
+        return found
+
+    def check(self, prompts: Sequence[str]) -> None:
+        """Raise ValueError that names the prompt, where one cannot be read (``prompts.spell``)."""
+        for prompt in prompts:
+            spell(prompt, self._model.tokenizer)
+
+    @torch.inference_mode()
+    def prepare(self, prompts: Sequence[str]) -> None:
+        """Encode prompts ahead of the first picture. Raises ValueError for prompts as ``pack`` does."""
+        self._encode(tuple(prompts))
+
+    def _encode(self, prompts: tuple[str, ...]) -> list[_EncodedCaption]:
+        """Encoded captions; those of the latest sets of prompts are kept."""
+        with self._lock:
+            if prompts not in self._encoded:
+                captions = pack(prompts, self._model.tokenizer)
+                self._encoded[prompts] = [self._encode_caption(caption) for caption in captions]
+            return self._encoded[prompts]
+
+    def _encode_caption(self, caption: Caption) -> _EncodedCaption:
+        """The first part of upstream's forward, for one caption."""
+        model = self._model
+        ids = torch.tensor([caption.input_ids], device=model.feat_map.weight.device)
+        visible, positions, _ = generate_masks_with_special_tokens_and_transfer_map(
+            {"input_ids": ids}, model.specical_tokens, model.tokenizer
+        )
+        hidden = model.bert(ids, torch.zeros_like(ids), visible, positions)["last_hidden_state"]
+        return _EncodedCaption(caption, EncodedText(model.feat_map(hidden)[0], positions[0], visible[0]))
+
+    def _encode_image(self, image: NDArray[np.uint8], scale: float) -> EncodedPicture:
+        """The middle of upstream's forward, which no caption changes."""
+        model = self._model
+        pixels = preprocess(image, round(scale * self._config.short_side), round(scale * self._config.long_side))
+        samples = nested_tensor_from_tensor_list([pixels.to(model.feat_map.weight.device)])
+        features, positions = model.backbone(samples)
+        levels = [project(feature.tensors) for project, feature in zip(model.input_proj, features, strict=False)]
+        source = features[-1].tensors
+        for project in model.input_proj[len(features) :]:
+            source = project(source)
+            unpadded = torch.zeros_like(source[:, 0], dtype=torch.bool)
+            positions.append(model.backbone[1](NestedTensor(source, unpadded)))
+            levels.append(source)
+        picture: EncodedPicture = model.transformer.picture(levels, positions)
+        return picture
+
+    def _decode(self, image: EncodedPicture, encoded: _EncodedCaption, prompts: int) -> tuple[Tensor, Tensor]:
+        """The last part of upstream's forward: boxes cxcywh in 0..1 [Q, 4] and scores [Q, ``prompts``]."""
+        boxes, logits = self._model.transformer(image, encoded.text)
+        scores = logits.new_zeros(len(boxes), prompts, dtype=torch.float32)
+        scores[:, list(encoded.caption.prompts)] = span_scores(logits.float(), encoded.caption.spans)
+        return boxes, scores
+
+
+def _check_finite(found: PromptScores, precision: str) -> None:
+    """Raise FloatingPointError for NaN or Infinity, which no threshold would pass: the answer would look empty."""
+    if not (np.isfinite(found.boxes_xyxy).all() and np.isfinite(found.scores).all()):
+        raise FloatingPointError(
+            f"the model's boxes or scores are NaN or infinite at precision {precision}: try fp32, or check its weights"
+        )
+
+
+def speed_up(model: upstream.GroundingDINO, precision: str = "fp32") -> upstream.GroundingDINO:
+    """Give upstream's model, in evaluation mode and on the device where it stays, faster parts of the same meaning.
+
+    ``precision`` is the one it will run in (``device.autocast``): only float32 layers are packed.
+    """
+    for block in (block for stage in model.backbone[0].layers for block in stage.blocks):
+        block.attn = FusedWindowAttention(block.attn)
+    model.transformer = FastTransformer(model.transformer)
+    if model.feat_map.weight.device.type == "cpu" and precision != "bf16":
+        pack_linears(model.backbone)
+        pack_linears(model.transformer)
+    return model
+
+
+def span_scores(logits: Tensor, spans: Sequence[tuple[int, int]]) -> Tensor:
+    """How well prompts describe boxes, float [Q, P] in 0..1: token logits [Q, T] pooled over each span [start, stop).
+
+    The score is the mean of the sigmoids of the prompt's own tokens, as in upstream's evaluation on COCO
+    (demo/test_ap_on_coco.py). A box whose score reaches a threshold always passes upstream's ``box_threshold`` of the
+    same value, which is held against the maximum over all tokens of the caption; upstream's ``text_threshold``, which
+    chooses the tokens that it decodes into a phrase, has no counterpart: no phrase is decoded.
+    """
+    return torch.stack([logits[:, start:stop].sigmoid().mean(1) for start, stop in spans], 1)
+
+
+def preprocess(image: NDArray[np.uint8], short_side: int, long_side: int) -> Tensor:
+    """Resize and normalise as upstream's ``load_image`` does: RGB uint8 [H, W, 3] to float32 [3, h, w]."""
+    hw = _resized_hw(image.shape[0], image.shape[1], short_side, long_side)
+    pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
+    resized = transforms.resize(pixels, list(hw), antialias=True)
+    normalised: Tensor = transforms.normalize(resized.float() / 255, _MEAN, _STD)
+    return normalised
+
+
+def _resized_hw(height: int, width: int, short_side: int, long_side: int) -> tuple[int, int]:
+    """As groundingdino.datasets.transforms.resize: ``short_side``, or less where the other would pass ``long_side``.
+
+    But no side is below 64 pixels: upstream would round it to nothing or find fewer positions than it has queries.
+    """
+    short, long = min(height, width), max(height, width)
+    if long / short * short_side > long_side:
+        short_side = round(long_side * short / long)
+    other = int(short_side * long / short)
+    sides = max(short_side, _MIN_SIDE), max(other, _MIN_SIDE)
+    return sides if height < width else (sides[1], sides[0])

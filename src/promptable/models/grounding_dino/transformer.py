@@ -1,0 +1,224 @@
+"""Grounding DINO's transformer with upstream's weights, for one picture and one caption, neither of them padded.
+
+The numbers are those of upstream's ``Transformer.forward`` but for the order of float32 sums. What makes it faster:
+attention as in ``deformable_attention`` and ``text_image_fusion``; what no caption changes is computed once per
+picture; what pixels do on their own is done in groups that fit into the cache; and nothing is computed that only
+training needs.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from groundingdino.models.GroundingDINO.transformer import (
+    DeformableTransformerDecoderLayer,
+    DeformableTransformerEncoderLayer,
+    Transformer,
+)
+from groundingdino.models.GroundingDINO.utils import gen_sineembed_for_position, get_sine_pos_embed
+from groundingdino.util.misc import inverse_sigmoid
+from torch import Tensor, nn
+
+from promptable.models.grounding_dino.deformable_attention import DeformableAttention, ValueMaps
+from promptable.models.grounding_dino.fusion import TextImageFusion
+
+_PIXELS_AT_ONCE = 1024
+"""On a CPU: 8 MB of the feed-forward layers' hidden numbers, about what a core's caches hold."""
+_ANCHOR_SIDE = 0.05
+"""Upstream's first guess of a box on the finest level, as a share of the picture; each coarser level doubles it."""
+
+
+@dataclass(frozen=True)
+class EncodedPicture:
+    """A picture's pixels on all feature levels, finest first, n in all; nothing here depends on a caption.
+
+    ``features`` and ``positions`` [n, C]; ``shapes`` height and width of each level; ``centres`` [n, L, 2], where each
+    pixel stands on each level, x and y in its pixels; ``anchors`` [n, 4], first boxes cxcywh as logits, infinite where
+    upstream counts them as invalid, too near to the picture's edge.
+    """
+
+    features: Tensor
+    positions: Tensor
+    shapes: tuple[tuple[int, int], ...]
+    centres: Tensor
+    anchors: Tensor
+
+
+@dataclass(frozen=True)
+class EncodedText:
+    """A caption's tokens: ``features`` [T, C], ``position_ids`` [T], ``visible`` bool [T, T], who may look at whom."""
+
+    features: Tensor
+    position_ids: Tensor
+    visible: Tensor
+
+
+class FastTransformer(nn.Module):
+    """Upstream's ``Transformer`` with its heads, on the same weights."""
+
+    def __init__(self, transformer: Transformer) -> None:
+        super().__init__()
+        encoder, decoder = transformer.encoder, transformer.decoder
+        self._level_embed = transformer.level_embed
+        self._fusions = nn.ModuleList(TextImageFusion(block) for block in encoder.fusion_layers)
+        self._text_layers = encoder.text_layers
+        self._encoder = nn.ModuleList(EncoderLayer(layer) for layer in encoder.layers)
+        self._choice = QueryChoice(transformer)
+        self._query_position = decoder.ref_point_head
+        self._decoder = nn.ModuleList(DecoderLayer(layer) for layer in decoder.layers)
+        self._boxes = decoder.bbox_embed
+        self._norm = decoder.norm
+
+    def picture(self, levels: Sequence[Tensor], positions: Sequence[Tensor]) -> EncodedPicture:
+        """Lay out feature levels [1, C, h, w] and their positional encodings, shaped alike."""
+        shapes = tuple((level.shape[-2], level.shape[-1]) for level in levels)
+        placed = [one + level[:, None, None] for one, level in zip(positions, self._level_embed, strict=True)]
+        middles = _middles(shapes, levels[0].device)
+        return EncodedPicture(
+            _pixels(levels), _pixels(placed), shapes, _in_pixels(middles, shapes), _anchors(middles, shapes)
+        )
+
+    def forward(self, picture: EncodedPicture, text: EncodedText) -> tuple[Tensor, Tensor]:
+        """Boxes cxcywh in 0..1 [Q, 4] and token logits [Q, T]."""
+        pixels, tokens = self._encode(picture, text)
+        states, boxes = self._choice(pixels, tokens, picture.anchors)
+        for layer, refine in zip(self._decoder, self._boxes, strict=True):
+            start = inverse_sigmoid(boxes)
+            places = self._query_position(gen_sineembed_for_position(boxes[:, None])[:, 0])
+            states = layer(states, places, tokens, pixels, boxes, picture.shapes)
+            boxes = (refine(states) + start).sigmoid()
+        states = self._norm(states)
+        return (refine(states) + start).sigmoid(), states @ tokens.T
+
+    def _encode(self, picture: EncodedPicture, text: EncodedText) -> tuple[Tensor, Tensor]:
+        """Pixels [n, C] and tokens [T, C] that have looked at one another."""
+        pixels, tokens = picture.features, text.features
+        places = get_sine_pos_embed(text.position_ids[:, None, None], num_pos_feats=tokens.shape[1], exchange_xy=False)
+        for fusion, read, layer in zip(self._fusions, self._text_layers, self._encoder, strict=True):
+            pixels, tokens = fusion(pixels, tokens)
+            tokens = read(src=tokens[:, None], src_mask=~text.visible[None], pos=places)[:, 0]
+            pixels = layer(pixels, picture)
+        return pixels, tokens
+
+
+class EncoderLayer(nn.Module):
+    """Pixels look at pixels."""
+
+    def __init__(self, layer: DeformableTransformerEncoderLayer) -> None:
+        super().__init__()
+        self._attention = DeformableAttention(layer.self_attn)
+        self._norm = layer.norm1
+        self._feed_forward = FeedForward(layer.linear1, layer.linear2, layer.norm2)
+
+    def forward(self, pixels: Tensor, picture: EncodedPicture) -> Tensor:
+        """[n, C] -> [n, C]."""
+        maps = self._attention.value_maps(pixels, picture.shapes)
+        return torch.cat([self._look(pixels[part], picture, part, maps) for part in _parts(pixels)])
+
+    def _look(self, pixels: Tensor, picture: EncodedPicture, part: slice, maps: ValueMaps) -> Tensor:
+        seen = self._attention(pixels + picture.positions[part], maps, picture.centres[part], None)
+        looked: Tensor = self._feed_forward(self._norm(pixels + seen))
+        return looked
+
+
+class QueryChoice(nn.Module):
+    """The pixels that fit a token best become queries."""
+
+    def __init__(self, transformer: Transformer) -> None:
+        super().__init__()
+        self._count: int = transformer.num_queries
+        self._states = transformer.tgt_embed
+        self._output, self._norm = transformer.enc_output, transformer.enc_output_norm
+        self._box = transformer.enc_out_bbox_embed
+
+    def forward(self, pixels: Tensor, tokens: Tensor, anchors: Tensor) -> tuple[Tensor, Tensor]:
+        """States [Q, C] and boxes cxcywh in 0..1 [Q, 4] from pixels [n, C], tokens [T, C] and anchors [n, 4]."""
+        valid = anchors.isfinite().all(1, keepdim=True)
+        candidates = self._norm(self._output(pixels * valid))
+        chosen = (candidates @ tokens.T).amax(1).topk(self._count).indices
+        boxes = (self._box(candidates[chosen]) + anchors[chosen]).sigmoid()
+        return candidates[chosen] if self._states is None else self._states.weight, boxes
+
+
+class DecoderLayer(nn.Module):
+    """Queries look at one another, at the text and at the picture."""
+
+    def __init__(self, layer: DeformableTransformerDecoderLayer) -> None:
+        super().__init__()
+        self._self_attention, self._norm_self = layer.self_attn, layer.norm2
+        self._text_attention, self._norm_text = layer.ca_text, layer.catext_norm
+        self._attention, self._norm = DeformableAttention(layer.cross_attn), layer.norm1
+        self._feed_forward = FeedForward(layer.linear1, layer.linear2, layer.norm3)
+
+    def forward(
+        self,
+        states: Tensor,
+        places: Tensor,
+        tokens: Tensor,
+        pixels: Tensor,
+        boxes: Tensor,
+        shapes: Sequence[tuple[int, int]],
+    ) -> Tensor:
+        """States [Q, C] of queries with the positional encoding ``places`` [Q, C] and boxes cxcywh in 0..1 [Q, 4]."""
+        placed = states + places
+        states = self._norm_self(states + self._self_attention(placed, placed, states, need_weights=False)[0])
+        read, _ = self._text_attention(states + places, tokens, tokens, need_weights=False)
+        states = self._norm_text(states + read)
+        maps = self._attention.value_maps(pixels, shapes)
+        unit = boxes[:, None, 2:] * _sizes(shapes, boxes.device) * (0.5 / self._attention.points)
+        seen = self._attention(states + places, maps, _in_pixels(boxes[:, :2], shapes), unit)
+        looked: Tensor = self._feed_forward(self._norm(states + seen))
+        return looked
+
+
+class FeedForward(nn.Module):
+    """What each pixel or query does on its own."""
+
+    def __init__(self, widen: nn.Linear, narrow: nn.Linear, norm: nn.LayerNorm) -> None:
+        super().__init__()
+        self._widen, self._narrow, self._norm = widen, narrow, norm
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[..., C] -> [..., C]."""
+        normed: Tensor = self._norm(features + self._narrow(self._widen(features).relu_()))
+        return normed
+
+
+def _parts(pixels: Tensor) -> Iterator[slice]:
+    """The pixels in groups: on a CPU as many as its caches hold, elsewhere all at once."""
+    step = _PIXELS_AT_ONCE if pixels.device.type == "cpu" else len(pixels)
+    return (slice(start, start + step) for start in range(0, len(pixels), step))
+
+
+def _pixels(levels: Sequence[Tensor]) -> Tensor:
+    """[n, C] of maps [1, C, h, w]."""
+    return torch.cat([level[0].flatten(1).T for level in levels])
+
+
+def _sizes(shapes: Sequence[tuple[int, int]], device: torch.device) -> Tensor:
+    """Width and height of each level, float32 [L, 2]."""
+    return torch.tensor([(width, height) for height, width in shapes], dtype=torch.float32, device=device)
+
+
+def _middles(shapes: Sequence[tuple[int, int]], device: torch.device) -> Tensor:
+    """The middle of each pixel, x and y as shares of the picture, float32 [n, 2]."""
+    places = []
+    for height, width in shapes:
+        y = (torch.arange(height, device=device) + 0.5) / height
+        x = (torch.arange(width, device=device) + 0.5) / width
+        places.append(torch.cartesian_prod(y, x).flip(1))
+    return torch.cat(places)
+
+
+def _in_pixels(places: Tensor, shapes: Sequence[tuple[int, int]]) -> Tensor:
+    """Places [q, 2] as shares of the picture, in pixels of each level: [q, L, 2]."""
+    return places[:, None] * _sizes(shapes, places.device) - 0.5
+
+
+def _anchors(middles: Tensor, shapes: Sequence[tuple[int, int]]) -> Tensor:
+    """As upstream's ``gen_encoder_output_proposals``: a box in the middle of each pixel, larger on coarser levels."""
+    counts = torch.tensor([height * width for height, width in shapes], device=middles.device)
+    sides = (_ANCHOR_SIDE * 2.0 ** torch.arange(len(shapes), device=middles.device)).repeat_interleave(counts)
+    boxes = torch.cat([middles, sides[:, None].expand(-1, 2)], 1)
+    valid = ((boxes > 0.01) & (boxes < 0.99)).all(1, keepdim=True)
+    return boxes.logit().masked_fill(~valid, torch.inf)

@@ -1,0 +1,331 @@
+"""SAM 2.1 video as a frame-by-frame tracker whose memory is data.
+
+Upstream's ``SAM2VideoPredictor`` keeps a video's frames and every object's past in one inference state. Here each step
+of each object returns one ``Memory``, and the caller hands back those that count, so steps can be repeated, rewound and
+branched. The numbers are those of ``SAM2VideoPredictor.propagate_in_video`` on the same weights:
+
+- Upstream divides a pointer's age by ``min(num_frames, max_obj_ptrs_in_encoder) - 1``. One frame at a time there is
+  no ``num_frames``, so the divisor is always that of a video of ``max_obj_ptrs_in_encoder`` frames (16 in SAM 2.1) or
+  more; upstream's numbers for shorter videos differ a little.
+- Only differences of steps enter the model, so each object's steps may be counted from the frame that prompted it.
+- Small holes are not filled (``fill_hole_area``), as upstream does not fill them without its compiled extension.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from numpy.typing import NDArray
+from PIL import Image
+from sam2.modeling.sam2_base import SAM2Base
+from torch import Tensor
+
+from promptable.models.runtime.batches import in_batches
+from promptable.models.runtime.device import autocast, numbers
+from promptable.models.sam2 import image_encoder as sam2_encoder
+from promptable.models.sam2 import memory_attention as sam2_attention
+from promptable.models.sam2.build import build, official_config
+from promptable.models.sam2.memory import Memory, Retention
+from promptable.models.sam2.memory_attention import FrameAttention, ObjectByObject
+from promptable.models.sam2.memory_bank import remembered
+from promptable.models.weights import fingerprint, locate
+
+# Mean and deviation of RGB in [0, 1], from sam2.utils.misc.load_video_frames.
+_MEAN = (0.485, 0.456, 0.406)
+_STD = (0.229, 0.224, 0.225)
+
+# How SAM2VideoPredictor.add_new_points_or_box labels a box's two corners among points.
+_CORNER_LABELS = np.array([2, 3], np.int32)
+
+# What of track_step's outputs is answered or remembered.
+_OUTPUTS = ("pred_masks", "object_score_logits", "obj_ptr", "maskmem_features")
+
+# Objects in one batch; each takes about 0.2 GB at 1024 pixels.
+_BATCH_SIZE = 16
+
+
+@dataclass(frozen=True, eq=False)
+class FrameFeatures:
+    """One encoded frame of height and width ``hw`` in pixels: feature maps [1, C, h, w] on the device, finest first."""
+
+    hw: tuple[int, int]
+    maps: tuple[Tensor, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that the feature maps hold, in bytes."""
+        return sum(tensor.nbytes for tensor in self.maps)
+
+
+@dataclass(frozen=True, eq=False)
+class BoxPrompt:
+    """A box around the object, float32 [4] in pixels of the frame. Raises ValueError unless it is 4 finite numbers."""
+
+    xyxy: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        if self.xyxy.shape != (4,) or not np.isfinite(self.xyxy).all():
+            raise ValueError(f"expected a box of 4 finite numbers, got {self.xyxy.tolist()}")
+
+
+@dataclass(frozen=True, eq=False)
+class PointsPrompt:
+    """Points on the object and beside it: float32 [N, 2] in pixels of the frame, and labels int32 [N], 1 and 0.
+
+    Raises ValueError unless they are finite numbers, and as many labels.
+    """
+
+    points_xy: NDArray[np.float32]
+    labels: NDArray[np.int32]
+
+    def __post_init__(self) -> None:
+        count = len(self.labels)
+        if not count or self.points_xy.shape != (count, 2) or not np.isfinite(self.points_xy).all():
+            raise ValueError(f"expected finite points x, y and as many labels, got {self.points_xy.tolist()}")
+
+
+@dataclass(frozen=True, eq=False)
+class MaskPrompt:
+    """The object's mask, bool [H, W] of the frame. One too small for the model's resolution starts as a lost object."""
+
+    mask: NDArray[np.bool_]
+
+
+VideoPrompt = BoxPrompt | PointsPrompt | MaskPrompt
+"""What shows an object in the first of its frames."""
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectResult:
+    """One object in one frame.
+
+    ``mask`` is bool [H, W] of the frame; ``object_score`` the logit that the object is there at all: at 0 and below it
+    is lost, and the mask empty. ``low_res_logits`` float32 [h, w] is the mask before upscaling, ``memory`` what later
+    steps need.
+    """
+
+    mask: NDArray[np.bool_]
+    object_score: float
+    low_res_logits: NDArray[np.float32]
+    memory: Memory
+
+
+class VideoTracker:
+    """Follows objects from frame to frame. It holds nothing but the model: the same arguments give the same answer.
+
+    ``precision`` is that of the whole model (``device.autocast``).
+    """
+
+    def __init__(self, model: SAM2Base, fingerprint: str, precision: str = "fp32") -> None:
+        """Raises ValueError for a model without memory, or whose memory depends on frame numbers or other objects."""
+        if model.num_maskmem < 1 or model.memory_temporal_stride_for_eval != 1 or model.non_overlap_masks_for_mem_enc:
+            raise ValueError("expected a SAM 2 with memory, of stride 1, without non_overlap_masks_for_mem_enc")
+        self.fingerprint = fingerprint
+        self._precision = precision
+        self._model = model.eval()
+        pointers = model.max_obj_ptrs_in_encoder if model.use_obj_ptrs_in_encoder else 0
+        self.retention = Retention(model.num_maskmem, max(pointers, model.num_maskmem))
+        attention = model.memory_attention
+        self._attend = attention if isinstance(attention, FrameAttention) else ObjectByObject(attention)
+        grid = (model.sam_image_embedding_size,) * 2
+        self._features_shape = (model.mem_dim, *grid)
+        self._frame_position = _position(model.image_encoder.neck, (model.hidden_dim, *grid), model.device)
+        self._memory_position = _position(model.memory_encoder, self._features_shape, model.device)
+
+    @torch.inference_mode()
+    def encode_image(self, image: NDArray[np.uint8]) -> FrameFeatures:
+        """Encode a frame, uint8 RGB [H, W, 3], resized and normalised as ``sam2.utils.misc.load_video_frames`` does."""
+        size = self._model.image_size
+        resized = np.array(Image.fromarray(image).resize((size, size)))
+        pixels = torch.from_numpy(resized).permute(2, 0, 1) / 255
+        normalised = (pixels - torch.tensor(_MEAN)[:, None, None]) / torch.tensor(_STD)[:, None, None]
+        with self._autocast():
+            encoded = self._model.forward_image(normalised[None].to(self._model.device))
+        levels = encoded["backbone_fpn"][-self._model.num_feature_levels :]
+        return FrameFeatures((image.shape[0], image.shape[1]), tuple(levels))
+
+    @torch.inference_mode()
+    def start(self, features: FrameFeatures, prompts: Sequence[VideoPrompt]) -> list[ObjectResult]:
+        """Begin to follow one object per prompt, each at its step 0.
+
+        Raises ValueError for a mask of another size than the frame, OutOfMemoryError.
+        """
+        return in_batches(prompts, lambda batch: self._start(features, batch), _BATCH_SIZE, _number_of_points)
+
+    @torch.inference_mode()
+    def step(
+        self, features: FrameFeatures, steps: Sequence[int], memories: Sequence[Sequence[Memory]]
+    ) -> list[ObjectResult]:
+        """Find each object in its next frame: object ``i`` is at its step ``steps[i]`` and remembers ``memories[i]``.
+
+        Memories may come in any order, and more of them than needed. Objects of any age share a batch. Raises
+        ValueError for memories that are not all of this model and of one object's past, OutOfMemoryError.
+        """
+        banks = [(step, self._bank(step, bank)) for step, bank in zip(steps, memories, strict=True)]
+        return in_batches(banks, lambda batch: self._follow(features, batch), _BATCH_SIZE)
+
+    def check(self, memory: Memory) -> None:
+        """Raise ValueError unless the memory has this model's shapes."""
+        features = self._features_shape if memory.features is None else tuple(memory.features.shape)
+        shapes, expected = (tuple(memory.pointer.shape), features), ((self._model.hidden_dim,), self._features_shape)
+        if shapes != expected:
+            raise ValueError(f"a memory of this model has pointer and features of {expected}, got {shapes}")
+
+    def _autocast(self) -> torch.autocast:
+        return autocast(str(self._model.device), self._precision)
+
+    def _bank(self, step: int, memories: Sequence[Memory]) -> list[Memory]:
+        """The memories that ``step`` attends to, oldest first."""
+        for memory in memories:
+            self.check(memory)
+        earlier = sorted(memories, key=lambda memory: memory.step)
+        own_steps = [memory.step for memory in earlier]
+        if len(set(own_steps)) < len(own_steps) or step <= max(own_steps, default=-1):
+            raise ValueError(f"step {step} needs memories of different, earlier steps, got those of {own_steps}")
+        if not any(memory.conditioning for memory in earlier):
+            raise ValueError(f"step {step} needs the memory of a prompted frame")
+        bank = [one for one in earlier if self.retention.needs(step - one.step, one.conditioning)]
+        for memory in bank:
+            if memory.features is None and self.retention.needs_features(step - memory.step, memory.conditioning):
+                raise ValueError(f"step {step} needs the features of step {memory.step}")
+        return bank
+
+    def _start(self, features: FrameFeatures, prompts: Sequence[VideoPrompt]) -> list[ObjectResult]:
+        """As ``add_new_points_or_box`` or ``add_new_mask``, then ``propagate_in_video_preflight``, of alike prompts."""
+        model, frame = self._model, self._frame(features, len(prompts))
+        with self._autocast():
+            outputs = model.track_step(
+                **frame,
+                **self._prompt_inputs(prompts, features.hw),
+                frame_idx=0,
+                is_init_cond_frame=True,
+                output_dict={},
+                num_frames=1,
+                run_mem_encoder=False,
+            )
+            # Upstream remembers a prompted frame by its low-res mask, and as if clicked even where a mask was given.
+            outputs["maskmem_features"], _ = model._encode_new_memory(
+                current_vision_feats=frame["current_vision_feats"],
+                feat_sizes=frame["feat_sizes"],
+                pred_masks_high_res=_resize(outputs["pred_masks"], (model.image_size, model.image_size)),
+                object_score_logits=outputs["object_score_logits"],
+                is_mask_from_pts=True,
+            )
+        return self._results(features.hw, outputs, [0] * len(prompts), conditioning=True)
+
+    def _prompt_inputs(self, prompts: Sequence[VideoPrompt], hw: tuple[int, int]) -> dict[str, Any]:
+        """``track_step``'s arguments for masks alone, or for clicks and boxes of as many points each."""
+        masks = [self._model_mask(prompt.mask, hw) for prompt in prompts if isinstance(prompt, MaskPrompt)]
+        if masks:
+            return {"point_inputs": None, "mask_inputs": torch.cat(masks)}
+        xy, labels = zip(*(_clicks(prompt) for prompt in prompts if not isinstance(prompt, MaskPrompt)), strict=True)
+        return {"point_inputs": self._points(np.stack(xy), np.stack(labels), hw), "mask_inputs": None}
+
+    def _points(self, xy: NDArray[np.float32], labels: NDArray[np.int32], hw: tuple[int, int]) -> dict[str, Tensor]:
+        """Points [objects, P, 2] with labels [objects, P], at the model's resolution."""
+        height, width = hw
+        points = torch.from_numpy(xy) / torch.tensor([width, height]) * self._model.image_size
+        kinds = torch.from_numpy(labels)
+        return {"point_coords": points.to(self._model.device), "point_labels": kinds.to(self._model.device)}
+
+    def _model_mask(self, mask: NDArray[np.bool_], hw: tuple[int, int]) -> Tensor:
+        """A mask of 0 and 1 at the model's resolution, float32 [1, 1, S, S]."""
+        if mask.shape != hw:
+            raise ValueError(f"expected a mask of {hw} as the frame, got {mask.shape}")
+        given = torch.from_numpy(mask)[None, None].to(self._model.device).float()
+        size = (self._model.image_size, self._model.image_size)
+        return (_resize(given, size, antialias=True) >= 0.5).float()
+
+    def _follow(self, features: FrameFeatures, banks: Sequence[tuple[int, Sequence[Memory]]]) -> list[ObjectResult]:
+        """One step of objects, each with its own number and what it remembers: ``SAM2Base.track_step``."""
+        model, frame = self._model, self._frame(features, len(banks))
+        vision, sizes = frame["current_vision_feats"], frame["feat_sizes"]
+        with self._autocast():
+            objects = [remembered(model, self._memory_position, *bank) for bank in banks]
+            attended = self._attend(vision[-1][:, :1], frame["current_vision_pos_embeds"][-1][:, :1], objects)
+            *_, low_res, high_res, pointers, scores = model._forward_sam_heads(
+                backbone_features=attended.transpose(1, 2).unflatten(-1, sizes[-1]),
+                high_res_features=[level.expand(len(banks), -1, -1, -1) for level in features.maps[:-1]] or None,
+                multimask_output=model._use_multimask(is_init_cond_frame=False, point_inputs=None),
+            )
+            memory_features, _ = model._encode_new_memory(vision, sizes, high_res, scores, is_mask_from_pts=False)
+        outputs = {
+            "pred_masks": low_res,
+            "object_score_logits": scores,
+            "obj_ptr": pointers,
+            "maskmem_features": memory_features,
+        }
+        return self._results(features.hw, outputs, [step for step, _ in banks], conditioning=False)
+
+    def _frame(self, features: FrameFeatures, objects: int) -> dict[str, Any]:
+        """``track_step``'s arguments for a frame, as ``SAM2Base._prepare_backbone_features`` makes them.
+
+        Only the coarsest level's positional encoding is read, so the others are left out.
+        """
+        return {
+            "current_vision_feats": [_as_sequence(level, objects) for level in features.maps],
+            "current_vision_pos_embeds": [_as_sequence(self._frame_position, objects)],
+            "feat_sizes": [tuple(level.shape[-2:]) for level in features.maps],
+        }
+
+    def _results(
+        self, hw: tuple[int, int], outputs: dict[str, Any], steps: Sequence[int], conditioning: bool
+    ) -> list[ObjectResult]:
+        """Raises FloatingPointError at NaN and Infinity, which would read as a lost object."""
+        if not all(outputs[name].isfinite().all() for name in _OUTPUTS):
+            raise FloatingPointError("the model answered NaN or Infinity: its weights are damaged, or the device is")
+        masks = (_resize(outputs["pred_masks"], hw) > 0)[:, 0].cpu().numpy()
+        logits = outputs["pred_masks"][:, 0].float().cpu().numpy()
+        scores = outputs["object_score_logits"][:, 0].tolist()
+        # Copies, lest the memory of one object keep the whole batch alive.
+        pointers = [each.clone() for each in outputs["obj_ptr"].float().cpu()]
+        features = [each.clone() for each in outputs["maskmem_features"].bfloat16().cpu()]
+        memories = [Memory(step, conditioning, *parts) for step, *parts in zip(steps, pointers, features, strict=True)]
+        return [ObjectResult(*parts) for parts in zip(masks, scores, logits, memories, strict=True)]
+
+
+def load(model: str, weights_dir: Path, device: str, precision: str = "fp32") -> VideoTracker:
+    """The tracker of an official SAM 2.1 name or a model folder. Raises as ``locate`` and ``build`` do."""
+    files = locate(model, weights_dir)
+    built = build(files).to(device)
+    speed_up(built, precision)
+    config = files.config or official_config(files.name)
+    return VideoTracker(built, fingerprint(files.weights, config, numbers=str(numbers(device, precision))), precision)
+
+
+def speed_up(model: SAM2Base, precision: str = "fp32") -> None:
+    """Give a model in evaluation mode, on the device where it stays, faster layers of the same meaning."""
+    sam2_encoder.speed_up(model.image_encoder, precision)
+    sam2_attention.speed_up(model)
+
+
+def _number_of_points(prompt: VideoPrompt) -> int:
+    """Prompts of as many points can share a batch; a mask has none."""
+    return 0 if isinstance(prompt, MaskPrompt) else len(_clicks(prompt)[1])
+
+
+def _clicks(prompt: BoxPrompt | PointsPrompt) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """Points [P, 2] in pixels of the frame, and their labels [P]."""
+    if isinstance(prompt, BoxPrompt):
+        return prompt.xyxy.reshape(2, 2), _CORNER_LABELS
+    return prompt.points_xy, prompt.labels
+
+
+def _position(owner: torch.nn.Module, shape: tuple[int, ...], device: torch.device) -> Tensor:
+    """The constant positional encoding that a module gives to a map of ``shape`` [C, h, w], as [1, C, h, w]."""
+    encode = owner.get_submodule("position_encoding")
+    encoding: Tensor = encode(torch.zeros(1, *shape, device=device))
+    return encoding
+
+
+def _as_sequence(tensor: Tensor, objects: int) -> Tensor:
+    """One map [1, C, h, w] for every object, as the [h * w, objects, C] that ``track_step`` takes."""
+    return tensor.expand(objects, -1, -1, -1).flatten(2).permute(2, 0, 1)
+
+
+def _resize(tensor: Tensor, size: tuple[int, int], antialias: bool = False) -> Tensor:
+    return F.interpolate(tensor, size=size, mode="bilinear", align_corners=False, antialias=antialias)

@@ -1,0 +1,110 @@
+"""Where a model's weights lie, and how they are read: never unpickled into code, never used unverified."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from promptable.models.catalogue import BERT_VOCABULARY, OFFICIAL, Download
+
+WEIGHTS_FILE = "model.safetensors"
+_CONFIG_FILES = ("config.json", "config.yaml")
+_FINGERPRINT_DIGITS = 16
+_READABLE = 0o644  # torch.hub leaves downloads to their owner alone
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """One model on disk. ``config`` is None for official names, whose architecture is known by the name.
+
+    ``folder`` holds the files beside the weights (a vocabulary, say); ``sha256``, where known, is what the weights must
+    hash to.
+    """
+
+    name: str
+    folder: Path
+    weights: Path
+    sha256: str | None
+    config: Path | None
+
+
+def locate(model: str, weights_dir: Path) -> ModelFiles:
+    """Find the files of ``model``: an official name, or a folder with ``config.json|yaml`` and ``model.safetensors``.
+
+    The weights of official names lie in ``weights_dir`` under the file name of their download.
+    Raises FileNotFoundError with the remedy where a file is missing.
+    """
+    if model in OFFICIAL:
+        return _official(model, weights_dir)
+    folder = Path(model)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"unknown model {model!r}: expected a folder or one of {', '.join(OFFICIAL)}")
+    config = next((folder / name for name in _CONFIG_FILES if (folder / name).is_file()), None)
+    if config is None:
+        raise FileNotFoundError(f"model folder {folder} holds none of {', '.join(_CONFIG_FILES)}")
+    weights = _existing(folder / WEIGHTS_FILE, "every model folder must hold its weights")
+    return ModelFiles(folder.resolve().name, folder, weights, None, config)
+
+
+def _official(model: str, weights_dir: Path) -> ModelFiles:
+    download = OFFICIAL[model]
+    weights = _existing(weights_dir / download.file_name, f"download it from {download.url}")
+    return ModelFiles(model, weights_dir, weights, download.sha256, None)
+
+
+def download(model: str, weights_dir: Path) -> list[Path]:
+    """Fetch what an official model needs into ``weights_dir``, with a progress bar; files that are there are kept.
+
+    Raises ValueError for an unknown name or a damaged file, RuntimeError for a damaged download.
+    """
+    if model not in OFFICIAL:
+        raise ValueError(f"unknown model {model!r}: expected one of {', '.join(OFFICIAL)}")
+    weights_dir.mkdir(parents=True, exist_ok=True)
+    sources = [OFFICIAL[model], *([BERT_VOCABULARY] if model.startswith("swin") else [])]
+    return [_fetch(source, weights_dir / source.file_name) for source in sources]
+
+
+def _fetch(source: Download, target: Path) -> Path:
+    if not target.is_file():
+        torch.hub.download_url_to_file(source.url, str(target), hash_prefix=source.sha256)
+        target.chmod(_READABLE)
+    elif sha256_of(target) != source.sha256:
+        raise ValueError(f"{target} is damaged or not the official file: remove it and download it again")
+    return target
+
+
+def _existing(path: Path, remedy: str) -> Path:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: {remedy}")
+    return path
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fingerprint(weights: Path, config: Path | None = None, numbers: str = "") -> str:
+    """What tells one model from another: 16 hex digits of its weights, configuration file and kind of numbers."""
+    parts = [sha256_of(weights), "" if config is None else sha256_of(config), numbers]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:_FINGERPRINT_DIGITS]
+
+
+def load_state_dict(path: Path, sha256: str | None = None) -> dict[str, Tensor]:
+    """Read weights from a ``.safetensors`` file or a pickled checkpoint of tensors; half precision becomes float32.
+
+    Pickles are read with ``weights_only=True``; the ``{"model": ...}`` round the official weights is taken off.
+    Raises ValueError when ``sha256`` is given and the file's differs.
+    """
+    if sha256 is not None and (actual := sha256_of(path)) != sha256:
+        raise ValueError(f"{path} is damaged or not the official file: its SHA-256 is {actual}, expected {sha256}")
+    if path.suffix == ".safetensors":
+        tensors = load_file(path)
+    else:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        tensors = loaded.get("model", loaded)
+    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}

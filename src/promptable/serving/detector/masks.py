@@ -1,0 +1,98 @@
+"""The boxes of a picture become masks, from one encoding of the picture."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promptable.config.settings import DetectorSettings
+from promptable.errors import BadRequestError
+from promptable.models.runtime.out_of_memory import naming_out_of_memory
+from promptable.models.segmentation.segmenter import ImageFeatures, Prediction
+from promptable.serving.detector.models import Models
+from promptable.serving.fallback import first_that_fits
+from promptable.serving.feature_cache import FeatureCache
+from promptable.wire.images import EncodedImage
+from promptable.wire.masks import MaskCrop, mask_to_crop, mask_to_polygon
+
+_TOGETHER = 32
+"""Boxes in one decoding: each holds a mask of the whole picture until its crop is taken."""
+
+
+@dataclass(frozen=True)
+class BoxMask:
+    """What an answer needs of a mask: its pixels, and its outline, flat x, y of at least 3 points in picture pixels.
+
+    ``filled`` is whether it is just the box, because the model gave no mask for it.
+    """
+
+    crop: MaskCrop
+    polygon: Sequence[float]
+    filled: bool = False
+
+
+class Masker:
+    """Masks what is in boxes."""
+
+    def __init__(self, models: Models, settings: DetectorSettings, capacity_bytes: int, logger: Any) -> None:
+        """``capacity_bytes`` bounds the image features that are kept; ``logger`` is nuclio-sdk's."""
+        self._models = models
+        self._settings = settings
+        self._features: FeatureCache[ImageFeatures] = FeatureCache(capacity_bytes)
+        self._logger = logger
+
+    def masks(self, image: EncodedImage, boxes_xyxy: NDArray[np.float32]) -> list[BoxMask]:
+        """A mask for each box, float32 [N, 4] inside the picture. Raises OutOfMemoryError, FloatingPointError.
+
+        No box is lost: where the model's mask is empty, or the picture is none that it takes, the mask is the box.
+        """
+        try:
+            found = first_that_fits(self._attempts(image, boxes_xyxy), self._logger)
+        except BadRequestError as error:
+            self._logger.warn_with("no masks, boxes answered filled", reason=str(error), digest=image.digest)
+            return [_filled(box) for box in boxes_xyxy]
+        if empty := sum(mask.filled for mask in found):
+            self._logger.warn_with("empty masks, boxes answered filled", boxes=empty, digest=image.digest)
+        return found
+
+    def _attempts(
+        self, image: EncodedImage, boxes: NDArray[np.float32]
+    ) -> Iterator[tuple[str, Callable[[], list[BoxMask]]]]:
+        """Ways to mask what is in boxes, each taking less memory than the one before."""
+        models = self._models
+        yield "masks in batches", lambda: self._segment(models, image, boxes, _TOGETHER)
+        yield "masks one by one", lambda: self._segment(models, image, boxes, 1)
+        if (elsewhere := models.elsewhere) is not None:
+            yield "masks on the CPU", lambda: self._segment(elsewhere(), image, boxes, 1)
+
+    def _segment(self, models: Models, image: EncodedImage, boxes: NDArray[np.float32], together: int) -> list[BoxMask]:
+        """The masks of all boxes, decoded ``together`` at a time. Raises OutOfMemoryError."""
+        segmenter = models.segmenter
+        assert segmenter is not None  # noqa: S101 - it is loaded wherever a label needs it
+        name = image.digest if models is self._models else f"{image.digest} elsewhere"
+        with naming_out_of_memory():
+            features = self._features.get(
+                name, lambda: segmenter.encode_image(image.decode(self._settings.max_megapixels))
+            )
+            parts = [boxes[start : start + together] for start in range(0, len(boxes), together)]
+            return [
+                self._box_mask(box, prediction)
+                for part in parts
+                for box, prediction in zip(part, segmenter.predict_boxes(features, part), strict=True)
+            ]
+
+    def _box_mask(self, box: NDArray[np.float32], prediction: Prediction) -> BoxMask:
+        if not prediction.mask.any():
+            return _filled(box)
+        polygon = mask_to_polygon(prediction.mask, self._settings.polygon_tolerance)
+        return BoxMask(mask_to_crop(prediction.mask), polygon)
+
+
+def _filled(box: NDArray[np.float32]) -> BoxMask:
+    """All pixels that a box touches."""
+    left, top = np.floor(box[:2]).astype(int).tolist()
+    right, bottom = np.ceil(box[2:]).astype(int).tolist()
+    crop = MaskCrop(np.ones((bottom - top, right - left), np.bool_), left, top)
+    return BoxMask(crop, [left, top, right, top, right, bottom, left, bottom], filled=True)

@@ -1,0 +1,45 @@
+"""The models behind the detector: Grounding DINO, and a segmenter where labels need masks."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
+
+from promptable.config.labels import Label, LabelType
+from promptable.config.settings import DetectorSettings
+from promptable.models import load as segmenters
+from promptable.models.grounding_dino import detector as grounding_dino
+from promptable.models.grounding_dino.detector import GroundingDINO
+from promptable.models.runtime import device
+from promptable.models.runtime.cpu import keep_freed_memory
+from promptable.models.segmentation.segmenter import Segmenter
+
+MASKED = (LabelType.MASK, LabelType.POLYGON)
+"""The types of label that need a segmenter."""
+
+
+@dataclass(frozen=True)
+class Models:
+    """The models of one device. ``segmenter`` is needed only where a label's type is mask or polygon.
+
+    ``elsewhere`` gives those of another device, for a picture that this one has no memory for; None if there are none.
+    """
+
+    detector: GroundingDINO
+    segmenter: Segmenter | None
+    elsewhere: "Callable[[], Models] | None" = None
+
+
+def load_models(settings: DetectorSettings, labels: Sequence[Label]) -> Models:
+    """The models on the device of the settings, and how to load them on the CPU where that is allowed."""
+    where = device.resolve(settings.device)
+    if where == "cpu":
+        keep_freed_memory()
+    load = partial(_load_on, settings, any(label.type in MASKED for label in labels))
+    cpu = cache(partial(load, "cpu")) if settings.cpu_fallback and where != "cpu" else None
+    return replace(load(where), elsewhere=cpu)
+
+
+def _load_on(settings: DetectorSettings, needs_masks: bool, where: str) -> Models:
+    source = settings.weights_dir, where, settings.precision
+    detector = grounding_dino.load(settings.model, *source)
+    return Models(detector, segmenters.load(settings.mask_model, *source) if needs_masks else None)

@@ -1,0 +1,30 @@
+"""From CVAT's clicks and boxes to one prompt per object."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promptable.models.segmentation.segmenter import Prompt
+from promptable.wire.interactor import InteractorRequest
+
+
+def prompts_of(request: InteractorRequest) -> list[Prompt]:
+    """One prompt per box, each with the points that it holds or is nearest to; without a box, one of all points.
+
+    None while there are only negative points: they say what the object is not.
+    """
+    points = np.concatenate([request.positive_xy, request.negative_xy])
+    labels = np.repeat([1, 0], [len(request.positive_xy), len(request.negative_xy)]).astype(np.int32)
+    if not len(request.boxes_xyxy):
+        return [Prompt(points, labels)] if len(request.positive_xy) else []
+    owner = _nearest_box(points, request.boxes_xyxy)
+    return [Prompt(points[owner == i], labels[owner == i], box) for i, box in enumerate(request.boxes_xyxy)]
+
+
+def _nearest_box(points_xy: NDArray[np.float32], boxes_xyxy: NDArray[np.float32]) -> NDArray[np.intp]:
+    """For each point [N, 2] the number of the box [K, 4] that holds it, or else is nearest; the smallest of several."""
+    low, high = boxes_xyxy[:, :2], boxes_xyxy[:, 2:]
+    outside = np.maximum(low - points_xy[:, None], 0) + np.maximum(points_xy[:, None] - high, 0)
+    distances = np.linalg.norm(outside, axis=2)
+    is_nearest = distances == distances.min(1, keepdims=True)
+    nearest: NDArray[np.intp] = np.where(is_nearest, (high - low).prod(1), np.inf).argmin(1)
+    return nearest

@@ -1,0 +1,33 @@
+"""Image features that replicas share through Redis, and that a restart keeps: the second level behind FeatureCache."""
+
+import logging
+from collections.abc import Callable
+
+from promptable.models.segmentation.segmenter import ImageFeatures
+from promptable.store.redis_cache import RedisCache
+
+_log = logging.getLogger(__name__)
+
+
+class SharedFeatures:
+    """Features of one model by the picture's digest, in safetensors form; ``like`` is any picture's from it."""
+
+    def __init__(self, cache: RedisCache, like: ImageFeatures) -> None:
+        self._cache = cache
+        self._like = like
+
+    def get(self, digest: str, hw: tuple[int, int], encode: Callable[[], ImageFeatures]) -> ImageFeatures:
+        """What another replica has encoded of a picture of ``hw``; else ``encode()``, for the others to find."""
+        found = self._cache.get(digest)
+        features = None if found is None else self._read(found, hw)
+        if features is None:
+            features = encode()
+            self._cache.put(digest, features.to_bytes())
+        return features
+
+    def _read(self, data: bytes, hw: tuple[int, int]) -> ImageFeatures | None:
+        try:
+            return ImageFeatures.from_bytes(data, hw, self._like)
+        except ValueError as error:
+            _log.warning("features in Redis cannot be read, the picture is encoded again: %s", error)
+            return None

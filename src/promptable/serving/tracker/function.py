@@ -1,0 +1,129 @@
+"""functions/sam2-tracker: shapes on one frame are found again on the next."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from promptable.config.settings import TrackerSettings, read
+from promptable.models.runtime import device
+from promptable.models.runtime.cpu import keep_freed_memory
+from promptable.models.sam2 import video_tracker as sam2_video
+from promptable.models.sam2.video_tracker import BoxPrompt, FrameFeatures, MaskPrompt, ObjectResult, VideoTracker
+from promptable.serving.feature_cache import FeatureCache
+from promptable.serving.redis import shared_redis
+from promptable.serving.tracker.track_memory import TrackMemory
+from promptable.store.memory_store import InProcessStore, MemoryStore
+from promptable.store.redis_store import RedisStore
+from promptable.wire import tracker as wire
+from promptable.wire.images import EncodedImage
+from promptable.wire.masks import mask_to_xyxy
+from promptable.wire.tracker import Shape, ShapeType, TrackState, shape_of_mask
+
+
+def load_tracker() -> "Tracker":
+    """The function as the environment's settings describe it."""
+    settings = read(TrackerSettings)
+    where = device.resolve(settings.device)
+    if where == "cpu":
+        keep_freed_memory()
+    model = sam2_video.load(settings.model, settings.weights_dir, where, settings.precision)
+    return Tracker(model, _store(settings), settings)
+
+
+def _store(settings: TrackerSettings) -> MemoryStore:
+    at_hand = InProcessStore(settings.store_mb * 2**20)
+    redis = shared_redis()
+    return at_hand if redis is None else RedisStore(redis, at_hand)
+
+
+class Tracker:
+    """Answers tracker requests. Nothing of a track is kept here: its state names entries of the store."""
+
+    def __init__(self, model: VideoTracker, store: MemoryStore, settings: TrackerSettings) -> None:
+        self._model = model
+        self._memory = TrackMemory(model, store)
+        self._settings = settings
+        self._features: FeatureCache[FrameFeatures] = FeatureCache(settings.feature_cache_mb * 2**20)
+
+    def __call__(self, body: object) -> str:
+        """Request body -> answer JSON. Raises BadRequestError."""
+        request = wire.parse(body)
+        if isinstance(request, wire.StartRequest):
+            return self._start(request)
+        return self._continue(request)
+
+    def _start(self, request: wire.StartRequest) -> str:
+        """The shapes as they came, since people drew them, and a state for each."""
+        features = self._encode(request.image)
+        prompts = [_prompt(f"shapes[{i}].points", shape, features.hw) for i, shape in enumerate(request.shapes)]
+        kept = self._memory.start([result.memory for result in self._begin(features, prompts)])
+        states = [
+            TrackState(
+                model=self._model.fingerprint,
+                shape_type=shape.type,
+                bare=request.bare,
+                step=0,
+                memory_ids=ids,
+                last_xyxy=_corners(shape),
+            )
+            for shape, ids in zip(request.shapes, kept, strict=True)
+        ]
+        return wire.encode(request.shapes, states, request.bare)
+
+    def _continue(self, request: wire.ContinueRequest) -> str:
+        """The shapes found again, None where a state is None or its object is lost, and the new states."""
+        tracked = [state for state in request.states if state is not None]
+        memories = self._memory.read(tracked)
+        features = self._encode(request.image)
+        results = self._model.step(features, [state.step + 1 for state in tracked], memories)
+        kept = self._memory.advance(tracked, [result.memory for result in results])
+        advanced = iter(map(self._advance, tracked, results, kept))
+        pairs = [(None, None) if state is None else next(advanced) for state in request.states]
+        return wire.encode([shape for shape, _ in pairs], [state for _, state in pairs], request.bare)
+
+    def _encode(self, image: EncodedImage) -> FrameFeatures:
+        return self._features.get(
+            image.digest, lambda: self._model.encode_image(image.decode(self._settings.max_megapixels))
+        )
+
+    def _begin(self, features: FrameFeatures, prompts: Sequence[BoxPrompt | MaskPrompt]) -> list[ObjectResult]:
+        """What the model makes of the prompts. A mask too small for the model to see starts from its box instead."""
+        results = self._model.start(features, prompts)
+        unseen = {
+            index: BoxPrompt(mask_to_xyxy(prompt.mask))
+            for index, (prompt, result) in enumerate(zip(prompts, results, strict=True))
+            if isinstance(prompt, MaskPrompt) and result.object_score <= 0
+        }
+        boxed = dict(zip(unseen, self._model.start(features, list(unseen.values())), strict=True))
+        return [boxed.get(index, result) for index, result in enumerate(results)]
+
+    def _advance(
+        self, state: TrackState, result: ObjectResult, memory_ids: tuple[str, ...]
+    ) -> tuple[Shape | None, TrackState]:
+        """One object's shape on this frame and its next state."""
+        shape = self._shape(state, result)
+        last = None if shape is None else _corners(shape)
+        return shape, replace(state, step=state.step + 1, memory_ids=memory_ids, last_xyxy=last)
+
+    def _shape(self, state: TrackState, result: ObjectResult) -> Shape | None:
+        """The mask as a shape of the state's type. Of a lost object a rectangle keeps its last box, and is outside;
+        others are None. CVAT's stock sidebar, which tracks rectangles only, breaks on None."""
+        if result.mask.any():
+            return shape_of_mask(result.mask, state.shape_type, self._settings.polygon_tolerance)
+        if state.last_xyxy is not None:
+            return Shape(ShapeType.RECTANGLE, state.last_xyxy, outside=True)
+        return None
+
+
+def _prompt(field: str, shape: Shape, hw: tuple[int, int]) -> BoxPrompt | MaskPrompt:
+    """What the model starts from. Raises BadRequestError for a shape with nothing inside the picture."""
+    if shape.type is ShapeType.RECTANGLE:
+        return BoxPrompt(shape.to_xyxy(hw, field))
+    return MaskPrompt(shape.to_mask(hw, field))
+
+
+def _corners(shape: Shape) -> tuple[float, float, float, float] | None:
+    """A rectangle's corners, None for other shapes."""
+    if shape.type is not ShapeType.RECTANGLE:
+        return None
+    left, top, right, bottom = shape.points
+    return left, top, right, bottom
