@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from promptable.models import catalogue
+
 GOOD = b"weights"
 
 
@@ -20,15 +22,16 @@ class _Download:
     sha256: str
 
 
-class _Checkpoints(ModuleType):
+OFFICIAL = {"tiny": _Download("tiny.pt", hashlib.sha256(GOOD).hexdigest())}
+
+
+class _Weights(ModuleType):
     """The part of promptable.models.weights that is used; a missing file is 'downloaded' from ``net``."""
 
     net = GOOD
-    OFFICIAL = {"tiny": _Download("tiny.pt", hashlib.sha256(GOOD).hexdigest())}  # noqa: RUF012
-    BERT_VOCABULARY = _Download("vocab.txt", hashlib.sha256(b"words").hexdigest())
 
     def download(self, model: str, folder: Path) -> list[Path]:
-        file = folder / self.OFFICIAL[model].file_name
+        file = folder / OFFICIAL[model].file_name
         if not file.is_file():
             file.write_bytes(self.net)
         return [file]
@@ -39,7 +42,8 @@ class _Checkpoints(ModuleType):
 
 @pytest.fixture
 def weights(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setitem(sys.modules, "promptable.models.weights", _Checkpoints("checkpoints"))
+    monkeypatch.setattr(catalogue, "OFFICIAL", OFFICIAL)
+    monkeypatch.setitem(sys.modules, "promptable.models.weights", _Weights("weights"))
     monkeypatch.delitem(sys.modules, "promptable.deploy.weights", raising=False)
     yield importlib.import_module("promptable.deploy.weights")
     sys.modules.pop("promptable.deploy.weights")
