@@ -63,7 +63,7 @@ def test_from_the_net(weights: Any, folders: tuple[Path, Path, Path]) -> None:
 
 
 def test_from_a_local_folder(weights: Any, folders: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_Checkpoints, "net", b"not reached")
+    monkeypatch.setattr(_Weights, "net", b"not reached")
     (folders[0] / "tiny.pt").write_bytes(GOOD)
     (folders[0] / "notes.txt").write_text("something else")
     weights.collect(["tiny"], *folders)
