@@ -12,9 +12,9 @@ from typing import Any
 import nuclio_sdk
 import nuclio_sdk.event
 import pytest
-import yaml
 
 from promptable.config import labels
+from promptable.config.function_yaml import dump, load
 
 ROOT = Path(__file__).parents[2]
 TOY = ROOT / "toy"
@@ -54,10 +54,17 @@ class Function:
 
 def new_detector(folder: Path, entries: Sequence[Mapping[str, object]], **environment: str) -> Function:
     """The detector with these labels, its configuration in ``folder``, on the toy checkpoints."""
-    config = folder / "processor.yaml"
-    config.write_text(yaml.safe_dump({"metadata": {"annotations": {"spec": json.dumps(entries)}}}))
+    config = _deployed(folder, json.dumps(entries))
     models = {"PROMPTABLE_MODEL": str(TOY / "grounding-dino"), "PROMPTABLE_MASK_MODEL": str(TOY / "sam")}
     return Function("grounding-dino", models | {"PROMPTABLE_FUNCTION_CONFIG": str(config)} | environment)
+
+
+def _deployed(folder: Path, spec: str) -> Path:
+    """The detector's configuration with these labels, as Nuclio writes it into the container."""
+    config = folder / "processor.yaml"
+    function = load(ROOT / "functions" / "grounding-dino" / "function.yaml")
+    config.write_text(dump(function.with_annotations(spec=spec)))
+    return config
 
 
 def _import(path: Path) -> ModuleType:
@@ -71,9 +78,7 @@ def _import(path: Path) -> ModuleType:
 
 @pytest.fixture(scope="session")
 def detector(tmp_path_factory: pytest.TempPathFactory) -> Function:
-    config = tmp_path_factory.mktemp("detector") / "processor.yaml"
-    spec = labels.render(TOY / "labels.yaml")
-    config.write_text(yaml.safe_dump({"metadata": {"annotations": {"spec": spec}}}))
+    config = _deployed(tmp_path_factory.mktemp("detector"), labels.render(TOY / "labels.yaml"))
     return Function(
         "grounding-dino",
         {

@@ -6,7 +6,7 @@ import httpx
 import pytest
 import yaml
 
-from promptable.config import function_yaml as function_config
+from promptable.config.function_yaml import load
 from promptable.local.options import Options, environment, with_labels
 
 from .conftest import Serve, write_function
@@ -38,14 +38,14 @@ def test_the_environment_of_a_function(
     ("function", "folder"), [("grounding-dino", "grounding-dino"), ("sam-interactor", "sam"), ("sam2-tracker", "sam2")]
 )
 def test_a_folder_of_models_gives_each_function_its_own(tmp_path: Path, function: str, folder: str) -> None:
-    config = function_config.load(write_function(tmp_path, function))
+    config = load(write_function(tmp_path, function) / "function.yaml")
     seen = environment(config, Options(models=tmp_path / "toy"), tmp_path)
     assert seen["PROMPTABLE_MODEL"] == str(tmp_path / "toy" / folder)
     assert seen["PROMPTABLE_MASK_MODEL"] == str(tmp_path / "toy" / "sam")
 
 
 def test_what_the_caller_sets_wins_over_the_folder_of_models(tmp_path: Path) -> None:
-    config = function_config.load(write_function(tmp_path, "sam-interactor"))
+    config = load(write_function(tmp_path, "sam-interactor") / "function.yaml")
     options = Options(models=tmp_path, env={"PROMPTABLE_MODEL": "vit_b"})
     assert environment(config, options, tmp_path)["PROMPTABLE_MODEL"] == "vit_b"
 
@@ -68,12 +68,12 @@ def test_a_labels_file_leaves_other_kinds_of_functions_alone(tmp_path: Path) -> 
     folder = write_function(tmp_path, "sam-interactor")
     text = (folder / "function.yaml").read_text().replace("type: detector", "type: interactor")
     (folder / "function.yaml").write_text(text)
-    config = function_config.load(folder)
+    config = load(folder / "function.yaml")
     assert with_labels(config, Options(labels=tmp_path / "absent.yaml")) == config
 
 
 def test_the_ports(tmp_path: Path) -> None:
-    config = function_config.load(write_function(tmp_path, "cats", trigger={"attributes": {"port": 32001}}))
+    config = load(write_function(tmp_path, "cats", trigger={"attributes": {"port": 32001}}) / "function.yaml")
     assert Options().port(config, 2) == 32001
     assert Options(port_base=9000).port(config, 2) == 9002
     assert Options(port_base=0).port(config, 2) == 0

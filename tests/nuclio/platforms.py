@@ -15,8 +15,8 @@ from pathlib import Path
 import httpx
 import yaml
 
-from promptable.config import function_yaml as function_config
-from promptable.config.function_yaml import FunctionConfig
+from promptable.config.function_yaml import dump, load
+from promptable.config.nuclio import FunctionConfig
 from promptable.local.options import Options, environment, with_labels
 from promptable.local.server import ServeError, serve
 
@@ -62,7 +62,7 @@ class NuclioProcessor:
 
     @contextmanager
     def __call__(self, folder: Path, work: Path, options: Options) -> Iterator[Served]:
-        config = with_labels(function_config.load(folder), options)
+        config = with_labels(load(folder / "function.yaml"), options)
         port, health_port, admin_port = _free_ports(3)
         env = {**environment(config, options, work), **self._environment(folder)}
         _write_processor_yaml(Path(env["PROMPTABLE_FUNCTION_CONFIG"]), config, port)
@@ -84,10 +84,8 @@ class NuclioProcessor:
 
 def _write_processor_yaml(path: Path, config: FunctionConfig, port: int) -> None:
     """The deployed configuration, which in a container listens on port 8080."""
-    trigger = {"kind": "http", **config.spec.get("triggers", {}).get(config.trigger.name, {})}
-    triggers = {config.trigger.name: {**trigger, "url": f"127.0.0.1:{port}"}}
-    document = {"metadata": dict(config.metadata), "spec": {**config.spec, "triggers": triggers}}
-    path.write_text(yaml.safe_dump(document))
+    trigger = config.trigger.replace(kind="http", url=f"127.0.0.1:{port}")
+    path.write_text(dump(config.with_spec(triggers={trigger.name: trigger})))
 
 
 class KeptRunning:

@@ -1,86 +1,73 @@
-"""A function's ``function.yaml``, in Nuclio's form, read and checked.
+"""The reader and writer of function.yaml, and of what Nuclio makes of it: processor.yaml, ``nuctl get function``.
 
-The fields are those of Nuclio's function configuration reference that matter to CVAT and to ``promptable serve``.
-Nuclio takes only strings for annotations and environment values, and so does this.
+    config = load(Path("functions/grounding-dino/function.yaml"))
+    config = config.with_spec(image="promptable:1", build=None).with_env(PROMPTABLE_DEVICE="cuda")
+    text = dump(config)
+
+Only PyYAML and pydantic: it also runs on the machine of an admin, who has no PyTorch.
 """
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
-from promptable.config.durations import parse_duration
-
-T = TypeVar("T")
+from promptable.config.nuclio import FunctionConfig
+from promptable.config.validation import problems
+from promptable.config.yaml_file import read_yaml
 
 
 class FunctionConfigError(ValueError):
-    """A function.yaml is wrong: the message names the file, the field, what was expected and what came."""
+    """A function's configuration is wrong: the message names the file, the key, what was expected and what came."""
 
 
-@dataclass(frozen=True)
-class HttpTrigger:
-    """How a function is called; the defaults are Nuclio's."""
-
-    name: str
-    workers: int
-    wait_seconds: float
-    """How long a request waits for a worker to come free."""
-    port: int
-    """0: any free port."""
-    max_body_bytes: int
+_SECRET = re.compile(r"(PASSWORD|TOKEN|SECRET)$")
 
 
-@dataclass(frozen=True)
-class FunctionConfig:
-    """One function. ``metadata`` and ``spec`` are the file's own mappings, as the deployed function holds them."""
+def load(path: Path) -> FunctionConfig:
+    """Read a function.yaml as people write it: a key that Nuclio does not know is refused, as is a password.
 
-    folder: Path
-    name: str
-    handler: str
-    """``module:function``"""
-    env: Mapping[str, str]
-    trigger: HttpTrigger
-    event_timeout_seconds: float | None
-    metadata: Mapping[str, Any]
-    spec: Mapping[str, Any]
-
-    @property
-    def annotations(self) -> Mapping[str, str]:
-        """What CVAT reads about the function."""
-        annotations: Mapping[str, str] = self.metadata["annotations"]
-        return annotations
-
-    def with_labels(self, labels_json: str) -> "FunctionConfig":
-        """The same function with another ``metadata.annotations.spec``."""
-        annotations = {**self.annotations, "spec": labels_json}
-        return replace(self, metadata={**self.metadata, "annotations": annotations})
+    Raises FunctionConfigError.
+    """
+    config = _checked(_document(path), str(path), deployed=False)
+    for variable in config.env:
+        if _SECRET.search(variable):
+            raise FunctionConfigError(
+                f"{path}: spec.env: Nuclio's dashboard shows the value of {variable} to everybody:"
+                f" mount a file that holds it and name that in {variable}_FILE, or use valueFrom"
+            )
+    return config
 
 
-def load(folder: Path) -> FunctionConfig:
-    """Read ``folder/function.yaml``. Raises FunctionConfigError."""
-    path = folder / "function.yaml"
-    root = _Section(str(path), "", _parse(path))
-    metadata, spec = root.section("metadata"), root.section("spec")
-    metadata.section("annotations").texts()
-    spec.text("description")
-    return FunctionConfig(
-        folder=folder.resolve(),
-        name=metadata.text("name"),
-        handler=_handler(spec),
-        env=_environment(spec),
-        trigger=_trigger(spec),
-        event_timeout_seconds=_event_timeout(spec),
-        metadata=metadata.values,
-        spec=spec.values,
-    )
+def load_deployed(path: Path) -> FunctionConfig:
+    """Read a processor.yaml. What Nuclio has added to it is kept. Raises FunctionConfigError."""
+    return parse_deployed(_document(path), str(path))
 
 
-def find(functions_dir: Path, names: Sequence[str]) -> tuple[FunctionConfig, ...]:
-    """Read the functions in these folders of ``functions_dir``, or in all that hold a function.yaml.
+def parse_deployed(document: object, source: str) -> FunctionConfig:
+    """A deployed function's configuration from its parsed YAML or JSON; ``source`` names it in errors.
+
+    What Nuclio has added is kept, also beside ``metadata`` and ``spec`` (``status``: see ``model_extra``).
+    Raises FunctionConfigError.
+    """
+    return _checked(document, source, deployed=True)
+
+
+def dump(config: FunctionConfig) -> str:
+    """The text of a function.yaml that holds what was read or given, and no defaults."""
+    return yaml.dump(to_document(config), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+
+def to_document(config: FunctionConfig) -> dict[str, Any]:
+    """The same as plain mappings, lists and texts, by Nuclio's keys."""
+    return config.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
+def find(functions_dir: Path, names: Sequence[str] = ()) -> Mapping[Path, FunctionConfig]:
+    """Read the functions in these folders of ``functions_dir``, or in all that hold a function.yaml, by their folders.
 
     Raises FunctionConfigError.
     """
@@ -89,110 +76,38 @@ def find(functions_dir: Path, names: Sequence[str]) -> tuple[FunctionConfig, ...
     )
     if not folders:
         raise FunctionConfigError(f"{functions_dir} holds no folder with a function.yaml")
-    configs = tuple(load(folder) for folder in folders)
-    function_names = [config.name for config in configs]
+    configs = {folder.resolve(): load(folder / "function.yaml") for folder in folders}
+    function_names = [config.name for config in configs.values()]
     if repeated := sorted({name for name in function_names if function_names.count(name) > 1}):
         raise FunctionConfigError(f"two functions of {functions_dir} have the name {repeated[0]!r}")
     return configs
 
 
-@dataclass(frozen=True)
-class _Section:
-    """A mapping in the file, with the words to say where in it something is wrong."""
-
-    file: str
-    path: str
-    values: Mapping[str, Any]
-
-    def section(self, key: str) -> "_Section":
-        """The mapping under ``key``; empty where there is none."""
-        return _Section(self.file, f"{self.path}{key}.", self.value(key, dict, {}))
-
-    def value(self, key: str, kind: type[T], default: T | None = None) -> T:
-        """The value under ``key``, which must be of this kind and, without a default, be there."""
-        value = self.values.get(key, default)
-        if not isinstance(value, kind) or isinstance(value, bool):
-            raise self.error(key, _WORDS[kind], value)
-        return value
-
-    def text(self, key: str) -> str:
-        text = self.value(key, str)
-        if not text:
-            raise self.error(key, _WORDS[str], text)
-        return text
-
-    def texts(self) -> None:
-        """Check that every value is a string."""
-        for key in self.values:
-            self.value(key, str)
-
-    def natural(self, key: str, default: int) -> int:
-        number = self.value(key, int, default)
-        if number < 0:
-            raise self.error(key, _WORDS[int], number)
-        return number
-
-    def error(self, key: str, expected: str, value: object) -> FunctionConfigError:
-        return FunctionConfigError(f"{self.file}: {self.path}{key} must be {expected}, got {value!r}")
-
-
-_WORDS: Mapping[type, str] = {
-    str: "a text, in quotes where YAML would see a number or a truth value",
-    int: "a whole number from 0 on",
-    dict: "a mapping",
-    list: "a list",
-}
-_NUCLIO_BODY_BYTES = 4 * 1024 * 1024
-_NUCLIO_WAIT_MILLISECONDS = 10_000
-
-
-def _parse(path: Path) -> Mapping[str, Any]:
+def _document(path: Path) -> Any:
     try:
-        document = yaml.safe_load(path.read_text())
+        return read_yaml(path)
     except OSError as error:
         raise FunctionConfigError(f"{path} cannot be read: {error.strerror}") from None
-    except yaml.YAMLError as error:
-        raise FunctionConfigError(f"{path} is not YAML: {error}") from None
+    except ValueError as error:
+        raise FunctionConfigError(f"{path} is {error}") from None
+
+
+def _checked(document: object, source: str, *, deployed: bool) -> FunctionConfig:
     if not isinstance(document, dict):
-        raise FunctionConfigError(f"{path} must be a mapping, got {document!r}")
-    return document
-
-
-def _handler(spec: _Section) -> str:
-    handler = spec.text("handler")
-    if not re.fullmatch(r"\w+(\.\w+)*:\w+", handler):
-        raise spec.error("handler", "module:function", handler)
-    return handler
-
-
-def _environment(spec: _Section) -> Mapping[str, str]:
-    entries = [
-        _Section(spec.file, f"{spec.path}env[{number}].", entry if isinstance(entry, dict) else {"name": entry})
-        for number, entry in enumerate(spec.value("env", list, []))
-    ]
-    return {entry.text("name"): entry.value("value", str) for entry in entries}
-
-
-def _trigger(spec: _Section) -> HttpTrigger:
-    """The HTTP trigger; Nuclio gives every function one."""
-    triggers = spec.section("triggers")
-    name = next((key for key in triggers.values if triggers.section(key).values.get("kind") == "http"), "default-http")
-    trigger = triggers.section(name)
-    attributes = trigger.section("attributes")
-    return HttpTrigger(
-        name=name,
-        workers=max(1, trigger.natural("numWorkers", trigger.natural("maxWorkers", 1))),
-        wait_seconds=trigger.natural("workerAvailabilityTimeoutMilliseconds", _NUCLIO_WAIT_MILLISECONDS) / 1000,
-        port=attributes.natural("port", 0),
-        max_body_bytes=attributes.natural("maxRequestBodySize", 0) or _NUCLIO_BODY_BYTES,
-    )
-
-
-def _event_timeout(spec: _Section) -> float | None:
-    text = spec.value("eventTimeout", str, "")
-    if not text:
-        return None
+        raise FunctionConfigError(f"{source} must be a mapping, got {document!r}")
     try:
-        return parse_duration(text)
-    except ValueError:
-        raise spec.error("eventTimeout", "a duration such as 30s or 1m30s", text) from None
+        return FunctionConfig.model_validate(document, extra="allow" if deployed else "forbid")
+    except ValidationError as error:
+        sentences = "; ".join(problem.sentence() for problem in problems(error))
+        raise FunctionConfigError(f"{source}: {sentences}") from None
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as blocks."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _text)

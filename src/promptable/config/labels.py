@@ -14,6 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from promptable.config.function_yaml import FunctionConfigError, load_deployed
 from promptable.config.yaml_file import read_yaml
 from promptable.prompt_text import normalise
 
@@ -94,12 +95,11 @@ def deployed(function_config: Path) -> tuple[Label, ...]:
 
     Raises LabelError with the file's name.
     """
+    try:
+        spec = load_deployed(function_config).metadata.annotations.spec
+    except FunctionConfigError as error:
+        raise LabelError(str(error)) from None
     with _naming(function_config):
-        config = read_yaml(function_config)
-        try:
-            spec = config["metadata"]["annotations"]["spec"]
-        except (KeyError, TypeError):
-            raise LabelError("there is no metadata.annotations.spec") from None
         return load(spec)
 
 

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from promptable.config.function_yaml import to_document
 from promptable.local.function import Function, error_message
 from promptable.local.messages import Message
 
@@ -57,10 +58,10 @@ def dashboard_app(functions: Mapping[str, Function], ports: Mapping[str, int]) -
 
 def _description(function: Function, port: int) -> Mapping[str, object]:
     """A function as the dashboard describes it."""
-    config = function.config
+    document = to_document(function.config)
     return {
-        "metadata": {"namespace": "nuclio", "labels": {"nuclio.io/project-name": "cvat"}, **config.metadata},
-        "spec": config.spec,
+        "metadata": {"namespace": "nuclio", "labels": {"nuclio.io/project-name": "cvat"}, **document["metadata"]},
+        "spec": document["spec"],
         "status": {"state": function.state, "message": function.failure, "httpPort": port},
     }
 

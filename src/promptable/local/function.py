@@ -5,7 +5,7 @@ import json
 import logging
 from enum import StrEnum
 
-from promptable.config.function_yaml import FunctionConfig
+from promptable.config.nuclio import FunctionConfig
 from promptable.local.messages import Message
 from promptable.local.worker import (
     GOODBYE_SECONDS,

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
-
 from promptable.config import labels
-from promptable.config.function_yaml import FunctionConfig
+from promptable.config.function_yaml import dump
+from promptable.config.nuclio import FunctionConfig, FunctionType
 
 _MODEL_FOLDERS = {"grounding-dino": "grounding-dino", "sam-interactor": "sam", "sam2-tracker": "sam2"}
 _MASK_MODEL_FOLDER = "sam"
@@ -43,18 +42,18 @@ class Options:
 
 def with_labels(config: FunctionConfig, options: Options) -> FunctionConfig:
     """The function with the labels to serve it with. Raises LabelError."""
-    if options.labels is None or config.annotations.get("type") != "detector":
+    if options.labels is None or config.type is not FunctionType.DETECTOR:
         return config
-    return config.with_labels(labels.render(options.labels))
+    return config.with_annotations(spec=labels.render(options.labels))
 
 
 def environment(config: FunctionConfig, options: Options, config_dir: Path) -> Mapping[str, str]:
     """The environment of the function's processes, the server's own at the bottom.
 
-    Writes into ``config_dir`` the function's metadata and spec, as Nuclio writes processor.yaml into the container.
+    Writes into ``config_dir`` the function's configuration, as Nuclio writes processor.yaml into the container.
     """
     deployed = config_dir / f"{config.name}.yaml"
-    deployed.write_text(yaml.safe_dump({"metadata": dict(config.metadata), "spec": dict(config.spec)}))
+    deployed.write_text(dump(config), encoding="utf-8")
     return {
         **os.environ,
         **config.env,

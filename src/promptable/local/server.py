@@ -13,7 +13,7 @@ from anyio import CancelScope
 from anyio.from_thread import start_blocking_portal
 from starlette.applications import Starlette
 
-from promptable.config import function_yaml as function_config
+from promptable.config import function_yaml
 from promptable.local.apps import dashboard_app, function_app
 from promptable.local.function import Function, State
 from promptable.local.options import Options, environment, with_labels
@@ -64,13 +64,17 @@ def serve(functions_dir: Path, names: Sequence[str] = (), options: Options | Non
     LabelError, and ServeError for a port that is taken or functions that take over ``options.ready_seconds`` to start.
     """
     options = options or Options()
-    configs = [with_labels(config, options) for config in function_config.find(functions_dir, names)]
+    found = function_yaml.find(functions_dir, names)
+    configs = [with_labels(config, options) for config in found.values()]
     with ExitStack() as stack:
         ports = [options.port(config, number) for number, config in enumerate(configs)]
         listeners = [stack.enter_context(_listen(options.host, port)) for port in (*ports, options.dashboard_port)]
         log_fd = stack.enter_context(options.log.open("ab")).fileno() if options.log else _STDERR
         config_dir = Path(stack.enter_context(TemporaryDirectory(prefix="promptable-")))
-        functions = [Function(Surroundings(each, environment(each, options, config_dir), log_fd)) for each in configs]
+        functions = [
+            Function(Surroundings(folder, config, environment(config, options, config_dir), log_fd))
+            for folder, config in zip(found, configs, strict=True)
+        ]
         portal = stack.enter_context(start_blocking_portal())
         yield stack.enter_context(portal.wrap_async_context_manager(_serving(options, functions, listeners)))
 

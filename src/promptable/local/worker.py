@@ -9,8 +9,9 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
-from promptable.config.function_yaml import FunctionConfig
+from promptable.config.nuclio import FunctionConfig
 from promptable.local.messages import Message, receive_async, send_async
 from promptable.local.worker_process import Launch
 
@@ -30,6 +31,8 @@ class WorkerDiedError(Exception):
 class Surroundings:
     """What all worker processes of a function run in."""
 
+    folder: Path
+    """Where the function's code lies."""
     config: FunctionConfig
     env: Mapping[str, str]
     """The whole environment of the process."""
@@ -99,7 +102,7 @@ async def _spawn(surroundings: Surroundings, number: int) -> Worker:
     ours.setblocking(False)
     with theirs:
         process = await asyncio.create_subprocess_exec(
-            *_command(surroundings.config, number, theirs.fileno()),
+            *_command(surroundings, number, theirs.fileno()),
             env=surroundings.env,
             stdin=asyncio.subprocess.PIPE,
             stdout=surroundings.log_fd,
@@ -110,6 +113,7 @@ async def _spawn(surroundings: Surroundings, number: int) -> Worker:
     return Worker(number, process, ours)
 
 
-def _command(config: FunctionConfig, number: int, link_fd: int) -> list[str]:
-    launch = Launch(config.name, str(config.folder), config.handler, config.trigger.name, number, link_fd)
+def _command(surroundings: Surroundings, number: int, link_fd: int) -> list[str]:
+    config, folder = surroundings.config, str(surroundings.folder)
+    launch = Launch(config.name, folder, config.spec.handler, config.trigger.name, number, link_fd)
     return [sys.executable, "-u", "-P", "-m", "promptable.local.worker_process", json.dumps(asdict(launch))]

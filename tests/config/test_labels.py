@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from promptable.config import labels
+from promptable.config.function_yaml import dump, load
 from promptable.config.labels import Label, LabelError, LabelType, Mark
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def _load(*entries: object) -> tuple[Label, ...]:
@@ -175,7 +175,7 @@ def test_rendering_keeps_the_attributes_of_a_label_and_adds_ours(tmp_path: Path)
     ("content", "said"),
     [
         (None, "No such file"),
-        ("- [", "not YAML: while parsing"),
+        ("- [", "YAML: while parsing"),
         ("- caf\N{LATIN SMALL LETTER E WITH ACUTE}".encode("latin-1"), "not UTF-8"),
         ("- {name: car, threshold: 0.3, threshold: 0.4}", "the key 'threshold' comes twice"),
     ],
@@ -188,19 +188,20 @@ def test_a_file_that_cannot_be_read_is_named(
         file.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(LabelError) as caught:
         read(file)
-    assert str(caught.value).startswith(f"{file}: ")
+    assert str(caught.value).startswith(str(file))
     assert said in str(caught.value)
 
 
 def test_the_labels_of_a_deployed_function_are_found(tmp_path: Path) -> None:
     config = tmp_path / "processor.yaml"
-    config.write_text(yaml.safe_dump({"metadata": {"annotations": {"spec": '[{"name": "car"}]'}}}))
+    function = load(ROOT / "functions" / "grounding-dino" / "function.yaml")
+    config.write_text(dump(function.with_annotations(spec='[{"name": "car"}]')))
     assert [label.name for label in labels.deployed(config)] == ["car"]
-    config.write_text(yaml.safe_dump({"metadata": {}}))
-    with pytest.raises(LabelError, match=r"processor\.yaml: there is no metadata\.annotations\.spec"):
+    config.write_text(dump(function.with_annotations(spec="car")))
+    with pytest.raises(LabelError, match=r"processor\.yaml: the annotation spec is not JSON"):
         labels.deployed(config)
-    config.write_text(yaml.safe_dump({"metadata": {"annotations": {"spec": [{"name": "car"}]}}}))
-    with pytest.raises(LabelError, match=r"processor\.yaml: the annotation spec must be a text that holds JSON"):
+    config.write_text("metadata: {}\n")
+    with pytest.raises(LabelError, match=r"processor\.yaml: metadata\.name is missing"):
         labels.deployed(config)
 
 

@@ -1,0 +1,322 @@
+"""Nuclio's function configuration, the document of function.yaml and processor.yaml, as frozen models.
+
+The keys are those of pkg/functionconfig/types.go in nuclio/nuclio, and what CVAT reads of the annotations
+(cvat/apps/lambda_manager/views.py). Names in Python are theirs in snake case. What neither our functions nor their
+deployment look into (Kubernetes objects) is carried as it is.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from promptable.config.durations import parse_duration
+from promptable.config.validation import Section, Takes, Tuple
+
+
+class FunctionType(StrEnum):
+    """CVAT's kinds of functions."""
+
+    DETECTOR = "detector"
+    INTERACTOR = "interactor"
+    TRACKER = "tracker"
+
+
+def _is_duration(text: str) -> str:
+    if text:
+        parse_duration(text)
+    return text
+
+
+_TEXT = "a text, in quotes where YAML would see a number or a truth value"
+Text = Annotated[str, Field(min_length=1), Takes(_TEXT)]
+Count = Annotated[int, Field(ge=0), Takes("a whole number from 0 on")]
+Amount = Annotated[str | int, Takes("a whole number or a text such as 2Gi")]
+Handler = Annotated[str, Field(pattern=r"^\w+(\.\w+)*:\w+$"), Takes("module:function")]
+Duration = Annotated[str, AfterValidator(_is_duration), Takes("a duration such as 30s or 1m30s, as a text")]
+Kind = Annotated[FunctionType, Field(strict=False), Takes(f"one of {', '.join(FunctionType)}")]
+Http = Annotated[str, Field(pattern="^http$"), Takes("http: CVAT calls functions over HTTP")]
+
+_BODY_BYTES = 4 * 1024 * 1024
+_WAIT_MILLISECONDS = 10_000
+
+
+class NuclioSection(Section):
+    """A part whose keys are in camel case."""
+
+    model_config = ConfigDict(alias_generator=to_camel)
+
+
+class Annotations(Section):
+    """What CVAT reads about a function. Nuclio takes only texts, so numbers and truth values are quoted."""
+
+    name: Text = ""
+    type: Kind
+    framework: str = ""
+    spec: str = ""
+    """Labels of a detector, as JSON (``config.labels``)."""
+    version: Text = "1"
+    min_pos_points: str = ""
+    min_neg_points: str = ""
+    startswith_box: str = ""
+    """CVAT takes every text for true, "false" too."""
+    startswith_box_optional: str = ""
+    help_message: str = ""
+    animated_gif: str = ""
+    supported_shape_types: str = ""
+
+
+class Metadata(NuclioSection):
+    """Who the function is."""
+
+    name: Text
+    namespace: str = ""
+    labels: Mapping[str, str] = {}
+    annotations: Annotations
+    resource_version: str = ""
+
+
+class Variable(NuclioSection):
+    """An environment variable: a value, which the dashboard shows, or a reference to where Kubernetes keeps it."""
+
+    name: Text
+    value: Annotated[str, Takes(_TEXT)] = ""
+    value_from: Mapping[str, Any] = {}
+
+
+class HttpAttributes(NuclioSection):
+    """Of an HTTP trigger (pkg/processor/trigger/http/types.go); ``port`` is the host's, 0 is any free one."""
+
+    port: Count = 0
+    max_request_body_size: Count = 0
+    read_buffer_size: Count = 0
+    reduce_memory_usage: bool = False
+    disable_port_publishing: bool = False
+    service_type: str = ""
+    mode: str = ""
+    cors: Mapping[str, Any] = {}
+    ingresses: Mapping[str, Any] = {}
+
+
+class HttpTrigger(NuclioSection):
+    """How the function is called; what is absent has Nuclio's default."""
+
+    class_: str = Field("", alias="class")
+    kind: Http = "http"
+    name: str = ""
+    disabled: bool = False
+    num_workers: Count = 0
+    max_workers: Count = 0
+    """The older name of ``num_workers``."""
+    url: str = ""
+    worker_availability_timeout_milliseconds: Count = _WAIT_MILLISECONDS
+    worker_termination_timeout: str = ""
+    worker_allocator_name: str = ""
+    annotations: Mapping[str, str] = {}
+    attributes: HttpAttributes = HttpAttributes()
+
+    @property
+    def workers(self) -> int:
+        """How many processes answer requests."""
+        return self.num_workers or self.max_workers or 1
+
+    @property
+    def wait_seconds(self) -> float:
+        """How long a request waits for a worker to come free."""
+        return self.worker_availability_timeout_milliseconds / 1000
+
+    @property
+    def port(self) -> int:
+        """The host's port; 0: any free one."""
+        return self.attributes.port
+
+    @property
+    def max_body_bytes(self) -> int:
+        """A larger request is refused."""
+        return self.attributes.max_request_body_size or _BODY_BYTES
+
+
+class Resources(NuclioSection):
+    """Kubernetes' ResourceRequirements: amounts by the resource's name, such as ``nvidia.com/gpu: 1``."""
+
+    limits: Mapping[str, Amount] = {}
+    requests: Mapping[str, Amount] = {}
+    claims: Tuple[Mapping[str, Any]] = ()
+
+
+class LoggerSink(NuclioSection):
+    """Without a sink's name it sets the level of the platform's own."""
+
+    level: str = ""
+    sink: str = ""
+
+
+class RestartPolicy(NuclioSection):
+    """Docker's; in Kubernetes a pod always restarts."""
+
+    name: Text
+    maximum_retry_count: Count = 0
+
+
+class PlatformAttributes(NuclioSection):
+    """Of Docker as a platform (pkg/platform/local/types.go)."""
+
+    network: str = ""
+    restart_policy: RestartPolicy | None = None
+    mount_mode: str = ""
+
+
+class Platform(NuclioSection):
+    """What only one platform understands."""
+
+    attributes: PlatformAttributes = PlatformAttributes()
+
+
+class SecurityContext(NuclioSection):
+    """Kubernetes' PodSecurityContext; Nuclio hands user and groups to ``docker run`` too."""
+
+    run_as_non_root: bool | None = None
+    run_as_user: Count | None = None
+    run_as_group: Count | None = None
+    fs_group: Count | None = None
+    fs_group_change_policy: str | None = None
+    supplemental_groups: Tuple[int] = ()
+    supplemental_groups_policy: str | None = None
+    seccomp_profile: Mapping[str, Any] = {}
+    app_armor_profile: Mapping[str, Any] = {}
+    se_linux_options: Mapping[str, Any] = {}
+    windows_options: Mapping[str, Any] = {}
+    sysctls: Tuple[Mapping[str, Any]] = ()
+
+
+class Volume(NuclioSection):
+    """A Kubernetes volume and where it is mounted; on Docker its ``hostPath`` counts."""
+
+    volume: Mapping[str, Any]
+    volume_mount: Mapping[str, Any]
+
+
+class Toleration(NuclioSection):
+    """A taint that the function's pods may run beside."""
+
+    key: str = ""
+    operator: str = ""
+    value: str = ""
+    effect: str = ""
+    toleration_seconds: int | None = None
+
+
+class Spec(NuclioSection):
+    """What runs, and where."""
+
+    description: Text
+    """CVAT shows it; without one its list of models breaks."""
+    runtime: str = ""
+    handler: Handler
+    event_timeout: Duration = ""
+    readiness_timeout_seconds: Count = 0
+    env: Tuple[Variable] = ()
+    image: str = ""
+    triggers: Mapping[str, HttpTrigger] = {}
+    resources: Resources = Resources()
+    volumes: Tuple[Volume] = ()
+    logger_sinks: Tuple[LoggerSink] = ()
+    platform: Platform = Platform()
+    security_context: SecurityContext = SecurityContext()
+    min_replicas: Count | None = None
+    max_replicas: Count | None = None
+    node_selector: Mapping[str, str] = {}
+    tolerations: Tuple[Toleration] = ()
+    image_pull_policy: str = ""
+    image_pull_secrets: str = ""
+
+    # Carried as they are.
+    affinity: Any = None
+    alias: Any = None
+    auto_scale_metrics: Any = None
+    build: Any = None
+    custom_scaling_metric_specs: Any = None
+    data_bindings: Any = None
+    dealer_uri: Any = Field(None, alias="dealerURI")
+    deployment_strategy: Any = None
+    devices: Any = None
+    disable: Any = None
+    disable_default_http_trigger: Any = Field(None, alias="disableDefaultHTTPTrigger")
+    disable_sensitive_fields_masking: Any = None
+    env_from: Any = None
+    host_ipc: Any = Field(None, alias="hostIPC")
+    image_hash: Any = None
+    init_containers: Any = None
+    node_name: Any = None
+    preemption_mode: Any = None
+    preemption_policy: Any = None
+    priority_class_name: Any = None
+    publish: Any = None
+    replicas: Any = None
+    run_registry: Any = None
+    runtime_attributes: Any = None
+    scale_to_zero: Any = None
+    service_account: Any = None
+    service_type: Any = None
+    sidecars: Any = None
+    target_cpu: Any = Field(None, alias="targetCPU")
+    version: Any = None
+    wait_readiness_timeout_before_failure: Any = None
+
+
+class FunctionConfig(NuclioSection):
+    """One function: read it, ``replace`` what changes, and dump it (``config.function_yaml``)."""
+
+    metadata: Metadata
+    spec: Spec
+
+    @property
+    def name(self) -> str:
+        return self.metadata.name
+
+    @property
+    def type(self) -> FunctionType:
+        return self.metadata.annotations.type
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """The environment's values by their names, without what Kubernetes is to look up."""
+        return {variable.name: variable.value for variable in self.spec.env if not variable.value_from}
+
+    @property
+    def trigger(self) -> HttpTrigger:
+        """The HTTP trigger, with its name; Nuclio gives every function one."""
+        for name, trigger in self.spec.triggers.items():
+            return trigger.replace(name=name)
+        return HttpTrigger.model_validate({"name": "default-http"})
+
+    @property
+    def event_timeout_seconds(self) -> float | None:
+        """How long an answer may take; None for as long as it likes."""
+        return parse_duration(self.spec.event_timeout) if self.spec.event_timeout else None
+
+    def with_annotations(self, **annotations: str) -> "FunctionConfig":
+        """The same with these annotations, such as ``spec``, a detector's labels."""
+        changed = self.metadata.annotations.replace(**annotations)
+        return self.replace(metadata=self.metadata.replace(annotations=changed))
+
+    def with_metadata(self, **changes: Any) -> "FunctionConfig":
+        """The same with these fields of ``metadata``; None leaves one out."""
+        return self.replace(metadata=self.metadata.replace(**changes))
+
+    def with_spec(self, **changes: Any) -> "FunctionConfig":
+        """The same with these fields of ``spec``; None leaves one out."""
+        return self.replace(spec=self.spec.replace(**changes))
+
+    def with_env(self, **values: str) -> "FunctionConfig":
+        """The same with these variables, over those that it has."""
+        kept = [variable for variable in self.spec.env if variable.name not in values]
+        return self.with_spec(env=(*kept, *(Variable(name=name, value=value) for name, value in values.items())))
+
+    def with_trigger(self, **attributes: Any) -> "FunctionConfig":
+        """The same with these attributes of its HTTP trigger, such as ``port``; None leaves one out."""
+        trigger = self.trigger
+        changed = trigger.replace(attributes=trigger.attributes.replace(**attributes))
+        return self.with_spec(triggers={trigger.name: changed})
