@@ -4,18 +4,16 @@ import argparse
 import sys
 from pathlib import Path
 
+from promptable.cli.cvat_options import add_server_arguments, connected
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(required=True, metavar="command")
     render = commands.add_parser("render", help="check a labels.yaml and print the annotation spec that CVAT reads")
     render.add_argument("file", type=Path, metavar="labels.yaml")
     render.set_defaults(run=_render_labels)
-    fetch = commands.add_parser(
-        "from-cvat",
-        help="write a labels.yaml with the labels of a task or project",
-        epilog="Logs in with CVAT_ACCESS_TOKEN, or with CVAT_USERNAME and CVAT_PASSWORD, from the environment.",
-    )
-    fetch.add_argument("--url", required=True, help="where CVAT is, such as http://localhost:8080")
+    fetch = commands.add_parser("from-cvat", help="write a labels.yaml with the labels of a task or project")
+    add_server_arguments(fetch)
     source = fetch.add_mutually_exclusive_group(required=True)
     source.add_argument("--task", type=int, metavar="N", help="number of the task")
     source.add_argument("--project", type=int, metavar="N", help="number of the project")
@@ -38,13 +36,20 @@ def _render_labels(parsed: argparse.Namespace) -> int:
 
 
 def _fetch_labels(parsed: argparse.Namespace) -> int:
-    from promptable.cvat.labels import CvatError, fetch
+    from promptable.cvat.errors import CvatError
+    from promptable.cvat.labels import fetch
 
     try:
-        labels = fetch(parsed.url, parsed.task, parsed.project)
-        with parsed.output.open("x") as file:
+        if parsed.output.exists():
+            raise CvatError(f"{parsed.output} exists: move it away, or name another file with --output")
+        with connected(parsed) as client:
+            labels = fetch(client, parsed.task, parsed.project)
+        with parsed.output.open("x", encoding="utf-8") as file:
             file.write(labels.to_yaml())
-    except (CvatError, OSError) as error:
+    except OSError as error:
+        sys.stderr.write(f"promptable labels: {parsed.output} cannot be written: {error.strerror}\n")
+        return 1
+    except CvatError as error:
         sys.stderr.write(f"promptable labels: {error}\n")
         return 1
     for name in labels.left_out:

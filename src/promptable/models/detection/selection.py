@@ -1,12 +1,14 @@
-"""From every box with its prompt scores to the few detections that a picture is answered with."""
+"""From every box with its prompt scores to the few detections that a picture is answered with.
+
+Boxes are compared in double precision, operation by operation as written: the page of ``promptable preview`` does the
+very same in JavaScript, whose numbers these are. Scores and thresholds are compared as float32.
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torchvision.ops import batched_nms, box_iou, nms
 
 from promptable.models.detection.proposals import Proposals
 from promptable.models.detection.tiling import are_parts, join_pieces
@@ -73,54 +75,78 @@ def select(
     accepted = np.flatnonzero(_accepted(proposals, labels, rules, hw))
     strongest = np.argsort(-proposals.scores[accepted], kind="stable")
     accepted = accepted[strongest[: max(_MOST_CANDIDATES, suppression.limit)]]
-    joined, labels = join_pieces(proposals[accepted], labels[accepted])
+    joined, labels = join_pieces(_in_double(proposals[accepted]), labels[accepted])
     boxes = _clipped(joined.boxes_xyxy, hw)
     shapes = np.array([rule.shape for rule in rules])[labels]
-    fits = _area(boxes) <= _of_labels([rule.max_area for rule in rules], labels) * hw[0] * hw[1]
+    fits = _area(boxes) <= np.array([rule.max_area for rule in rules])[labels] * hw[0] * hw[1]
     kept = np.flatnonzero(fits & ~are_parts(boxes, joined.beyond_overlap, fits & shapes))
     order = kept[_suppressed(boxes[kept], labels[kept], joined[kept], suppression)]
     order = order[~shapes[order] | (shapes[order].cumsum() <= suppression.limit)]
-    return Detections(boxes[order], labels[order], joined.scores[order])
+    return Detections(boxes[order].astype(np.float32), labels[order], joined.scores[order])
 
 
 def _accepted(
     proposals: Proposals, labels: NDArray[np.int64], rules: Sequence[LabelRule], hw: tuple[int, int]
 ) -> NDArray[np.bool_]:
     """Which proposals are boxes, lie in the picture and reach their label's threshold."""
-    reached = proposals.scores >= _of_labels([rule.threshold for rule in rules], labels)
-    return np.asarray(reached & (_area(_clipped(proposals.boxes_xyxy, hw)) > 0))
+    thresholds = np.array([rule.threshold for rule in rules], np.float32)
+    boxes = _clipped(proposals.boxes_xyxy.astype(np.float64), hw)
+    return np.asarray((proposals.scores >= thresholds[labels]) & (_area(boxes) > 0))
 
 
-def _of_labels(values: Sequence[float], labels: NDArray[np.int64]) -> NDArray[np.float32]:
-    return np.asarray(values, np.float32)[labels]
+def _in_double(proposals: Proposals) -> Proposals:
+    return replace(proposals, boxes_xyxy=proposals.boxes_xyxy.astype(np.float64))
 
 
-def _clipped(boxes_xyxy: NDArray[np.float32], hw: tuple[int, int]) -> NDArray[np.float32]:
+def _clipped(boxes_xyxy: NDArray[np.float64], hw: tuple[int, int]) -> NDArray[np.float64]:
     height, width = hw
-    return np.clip(boxes_xyxy, 0, np.array([width, height, width, height], np.float32))
+    return np.clip(boxes_xyxy, 0, np.array([width, height, width, height]))
 
 
-def _area(boxes_xyxy: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Areas float32 [N]; 0 for a box whose corners are swapped."""
+def _area(boxes_xyxy: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Areas float64 [N]; 0 for a box whose corners are swapped."""
     return np.asarray(np.maximum(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], 0).prod(1))
 
 
 def _suppressed(
-    boxes: NDArray[np.float32], labels: NDArray[np.int64], found: Proposals, suppression: Suppression
+    boxes: NDArray[np.float64], labels: NDArray[np.int64], found: Proposals, suppression: Suppression
 ) -> NDArray[np.int64]:
     """Indices of the boxes that remain, best first."""
-    xyxy, scores = torch.from_numpy(boxes), torch.from_numpy(found.scores)
-    kept = batched_nms(xyxy, scores, torch.from_numpy(labels), suppression.nms_iou)
-    kept = kept[_best_captions(xyxy[kept], torch.from_numpy(found.captions)[kept])]
+    kept = np.argsort(-found.scores, kind="stable")
+    kept = kept[_best(boxes[kept], suppression.nms_iou, same=labels[kept])]
+    kept = kept[_best(boxes[kept], _SAME_OBJECT, different=found.captions[kept])]
     if suppression.cross_label_iou < 1:
-        kept = kept[nms(xyxy[kept], scores[kept], suppression.cross_label_iou)]
-    return np.asarray(kept, np.int64)
-
-
-def _best_captions(xyxy: torch.Tensor, captions: torch.Tensor) -> torch.Tensor:
-    """Which boxes, given best first, are the first of their object or of the same caption as the first; bool [N]."""
-    rivals = (box_iou(xyxy, xyxy) > _SAME_OBJECT) & (captions[:, None] != captions[None])
-    kept = torch.ones(len(xyxy), dtype=torch.bool)
-    for i in rivals.any(1).nonzero()[:, 0].tolist():
-        kept[i] = not (rivals[i, :i] & kept[:i]).any()
+        kept = kept[_best(boxes[kept], suppression.cross_label_iou)]
     return kept
+
+
+def _best(
+    boxes: NDArray[np.float64],
+    most: float,
+    same: NDArray[np.int64] | None = None,
+    different: NDArray[np.int64] | None = None,
+) -> NDArray[np.bool_]:
+    """Which boxes, given best first, overlap by no more than an IoU of ``most`` with one that is kept before them.
+
+    Bool [N]. Rivals are only boxes of the ``same`` value, or of a ``different`` one, where one of them is given.
+    """
+    kept = np.ones(len(boxes), np.bool_)
+    areas = _area(boxes)
+    for i in range(len(boxes) - 1):
+        if kept[i]:
+            rivals = _iou(boxes[i], areas[i], boxes[i + 1 :], areas[i + 1 :]) > most
+            if same is not None:
+                rivals &= same[i + 1 :] == same[i]
+            if different is not None:
+                rivals &= different[i + 1 :] != different[i]
+            kept[i + 1 :] &= ~rivals
+    return kept
+
+
+def _iou(
+    box: NDArray[np.float64], area: float, others: NDArray[np.float64], areas: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The IoU of a box with each of ``others``, float64 [N]."""
+    shared = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
+    inter = np.maximum(shared, 0).prod(1)
+    return np.asarray(inter / (area + areas - inter))

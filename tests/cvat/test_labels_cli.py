@@ -4,19 +4,14 @@ import json
 import os
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from promptable.cli.main import main
 from promptable.config import labels
+from tests.cvat.stand_in import PASSWORD, StandIn
 
-TOKEN = "secret-token"  # noqa: S105 - the stub's
-PASSWORD = "secret-word"  # noqa: S105 - the stub's
 LABELS = [
     ("rust", "mask"),
     ("Rivet Ø", "any"),
@@ -27,70 +22,10 @@ LABELS = [
 ]
 
 
-class Cvat(BaseHTTPRequestHandler):
-    """The endpoints of CVAT's API that cvat-sdk asks for."""
-
-    def do_GET(self) -> None:
-        url = urlsplit(self.path)
-        if self.headers.get("Authorization") != f"Bearer {TOKEN}" and "sessionid=yes" not in self.headers.get(
-            "Cookie", ""
-        ):
-            self._send(401, {"detail": "Authentication credentials were not provided."})
-        else:
-            self._send(*_labels(url.path, {key: value[0] for key, value in parse_qs(url.query).items()}))
-
-    def do_POST(self) -> None:
-        given = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if (self.path, given) == ("/api/auth/login", {"username": "ann", "password": PASSWORD}):
-            self._send(200, {"key": "k"}, [("Set-Cookie", "sessionid=yes"), ("Set-Cookie", "csrftoken=c")])
-        else:
-            self._send(400, {"non_field_errors": ["Unable to log in with provided credentials."]})
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-    def _send(self, status: int, body: object, headers: Sequence[tuple[str, str]] = ()) -> None:
-        data = json.dumps(body).encode()
-        self.send_response(status)
-        for name, value in headers:
-            self.send_header(name, value)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-
-_SOURCES = {("task_id", "7"): LABELS, ("project_id", "3"): LABELS[:1], ("project_id", "4"): LABELS[2:3]}
-_PAGE = 3
-
-
-def _labels(path: str, query: Mapping[str, str]) -> tuple[int, object]:
-    """Status and body of ``GET /api/labels``, in pages."""
-    sources = [labels for (key, number), labels in _SOURCES.items() if query.get(key) == number]
-    if path != "/api/labels" or len(sources) != 1:
-        return 404, {"detail": "Not found."}
-    first = _PAGE * (int(query.get("page", "1")) - 1)
-    results = [{"id": i, "name": name, "type": shape, "attributes": []} for i, (name, shape) in enumerate(sources[0])]
-    following = "http://cvat/api/labels?page=next" if len(results) > first + _PAGE else None
-    return 200, {"count": len(results), "next": following, "previous": None, "results": results[first : first + _PAGE]}
-
-
 @pytest.fixture
-def url() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Cvat)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-@pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("CVAT_USERNAME", "CVAT_PASSWORD"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("CVAT_ACCESS_TOKEN", TOKEN)
+def url(cvat: StandIn) -> str:
+    cvat.labels = {("task_id", 7): LABELS, ("project_id", 3): LABELS[:1], ("project_id", 4): LABELS[2:3]}
+    return cvat.url
 
 
 def _fetch(url: str, tmp_path: Path, *source: str) -> tuple[int, Path]:
@@ -172,7 +107,10 @@ def test_a_projects_labels(url: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("source", "sentence"),
-    [(("--task", "8"), "answered 404"), (("--project", "4"), "no label is of type any, rectangle, mask, polygon, tag")],
+    [
+        (("--task", "8"), "has no task 8"),
+        (("--project", "4"), "no label is of type any, rectangle, mask, polygon, tag"),
+    ],
 )
 def test_what_cvat_does_not_have_is_said(
     url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], source: tuple[str, str], sentence: str
@@ -195,13 +133,15 @@ def test_a_user_and_password_do_too(
     monkeypatch.setenv("CVAT_USERNAME", "ann")
     monkeypatch.setenv("CVAT_PASSWORD", password)
     assert _fetch(url, tmp_path, "--task", "7")[0] == status
-    assert ("answered 400" in capsys.readouterr().err) == bool(status)
+    assert ("user or password is wrong" in capsys.readouterr().err) == bool(status)
 
 
 def test_without_cvat_sdk_it_says_what_to_install(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "cvat_sdk", None)
+    for module in [name for name in sys.modules if name.startswith("cvat_sdk")] or ["cvat_sdk"]:
+        monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.delitem(sys.modules, "promptable.cvat.client", raising=False)
     assert _fetch("http://cvat", tmp_path, "--task", "7")[0] == 1
     assert "pip install 'promptable[cvat]'" in capsys.readouterr().err
 
@@ -212,7 +152,7 @@ def test_a_refused_token_is_said_and_not_shown(
     monkeypatch.setenv("CVAT_ACCESS_TOKEN", "wrong-token")
     status, _ = _fetch(url, tmp_path, "--task", "7")
     message = capsys.readouterr().err
-    assert (status, "answered 401" in message, "wrong-token" in message) == (1, True, False)
+    assert (status, "does not accept the login" in message, "wrong-token" in message) == (1, True, False)
 
 
 def test_without_credentials_the_variables_are_named(
@@ -220,7 +160,7 @@ def test_without_credentials_the_variables_are_named(
 ) -> None:
     monkeypatch.delenv("CVAT_ACCESS_TOKEN")
     assert _fetch(url, tmp_path, "--task", "7")[0] == 1
-    assert "CVAT_ACCESS_TOKEN, or CVAT_USERNAME and CVAT_PASSWORD" in capsys.readouterr().err
+    assert "say who logs in: --auth USER" in capsys.readouterr().err
 
 
 def test_an_unreachable_server_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -234,7 +174,7 @@ def test_an_existing_file_is_kept(url: str, tmp_path: Path, capsys: pytest.Captu
     (tmp_path / "labels.yaml").write_text("- mine\n")
     status, file = _fetch(url, tmp_path, "--task", "7")
     assert (status, file.read_text()) == (1, "- mine\n")
-    assert "File exists" in capsys.readouterr().err
+    assert "exists: move it away" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("source", [(), ("--task", "7", "--project", "3"), ("--task", "seven")])
@@ -246,3 +186,31 @@ def test_one_task_or_one_project(source: tuple[str, ...], capsys: pytest.Capture
 def test_cvat_sdk_is_needed_only_to_ask_cvat() -> None:
     code = "import sys, promptable.cvat.labels as m; sys.exit('cvat_sdk' in sys.modules or 'urllib3' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], env=dict(os.environ), check=False).returncode == 0  # noqa: S603
+
+
+def test_a_password_is_not_taken_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["labels", "from-cvat", "--url", "http://cvat", "--auth", "ann:secret", "--task", "7"])
+    assert "every user of this machine can read a password here" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--url", "http://cvat", "--server-port", "80"), "--url and --server-host say the same"),
+        (("--url", "http://cvat", "--profile", "office"), "--profile says where CVAT is"),
+    ],
+)
+def test_contradictions_are_refused(
+    options: tuple[str, ...], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "labels.yaml"
+    assert main(["labels", "from-cvat", *options, "--task", "7", "--output", str(file)]) == 1
+    assert sentence in capsys.readouterr().err
+
+
+def test_host_and_port_are_as_good_as_a_url(cvat: StandIn, url: str, tmp_path: Path) -> None:
+    host, _, port = url.rpartition(":")
+    file = tmp_path / "labels.yaml"
+    options = ["--server-host", host, "--server-port", port, "--task", "7", "--output", str(file)]
+    assert main(["labels", "from-cvat", *options]) == 0

@@ -1,0 +1,97 @@
+"""The options that every command over a CVAT server shares: which server, and which model."""
+
+import argparse
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from promptable.cvat.functions import Function, Source
+
+
+def add_server_arguments(parser: argparse.ArgumentParser) -> None:
+    """The server and who logs in, by cvat-cli's names, and ``--url`` for the first."""
+    group = parser.add_argument_group(
+        "CVAT",
+        "The password comes from CVAT_PASSWORD (or PASS) or a prompt, an access token from CVAT_ACCESS_TOKEN. "
+        "Without any of these, cvat-cli's default profile.",
+    )
+    group.add_argument("--url", help="where CVAT is, such as http://localhost:8080; without a scheme it is https")
+    group.add_argument("--server-host", metavar="HOST", help="the same in two parts")
+    group.add_argument("--server-port", type=int, metavar="PORT")
+    group.add_argument("--auth", type=_user, metavar="USER", help="who logs in with a password")
+    group.add_argument("--org", "--organization", metavar="SLUG", help='the organization\'s short name; "" for none')
+    group.add_argument("--profile", metavar="NAME", help="a profile that cvat-cli has saved")
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """``--function URL``, ``--via-cvat NAME`` or ``--local``."""
+    group = parser.add_argument_group("model", "exactly one of").add_mutually_exclusive_group(required=True)
+    group.add_argument(
+        "--function",
+        metavar="URL",
+        help="a deployed function, asked directly, such as http://localhost:32101; from another machine: "
+        "ssh -L 32101:localhost:32101 HOST",
+    )
+    group.add_argument("--via-cvat", metavar="NAME", help="a function that CVAT lists, asked through CVAT")
+    group.add_argument(
+        "--local", action="store_true", help="in this process, as the environment's PROMPTABLE_ settings say"
+    )
+
+
+def _user(text: str) -> str:
+    if ":" in text:
+        raise argparse.ArgumentTypeError(
+            "expected a user name alone: every user of this machine can read a password here; CVAT_PASSWORD holds it"
+        )
+    return text
+
+
+@contextmanager
+def connected(parsed: argparse.Namespace, *, writes: bool = False) -> Iterator[Any]:
+    """The cvat-sdk Client that the options of ``add_server_arguments`` describe. Raises CvatError."""
+    from promptable.cvat.errors import CvatError
+
+    try:
+        from promptable.cvat.client import Login, connect
+    except ImportError:
+        raise CvatError("cvat-sdk is not installed: make cvat, or pip install 'promptable[cvat]'") from None
+    login = Login(_url(parsed), parsed.auth, parsed.profile, parsed.org)
+    with connect(login, writes=writes) as client:
+        yield client
+
+
+def function_of(parsed: argparse.Namespace, client: Any = None, source: "Source | None" = None) -> "Function":
+    """The function that the options of ``add_model_arguments`` name.
+
+    Through CVAT it is asked about frames of ``source``. Raises CvatError.
+    """
+    from promptable.cvat.errors import CvatError
+    from promptable.cvat.functions import CvatFunction, DirectFunction
+
+    if parsed.function is not None:
+        return DirectFunction(parsed.function)
+    if parsed.local:
+        from promptable.cvat.local_detector import LocalDetector
+
+        return LocalDetector(os.environ)
+    if client is None or source is None:
+        raise CvatError("--via-cvat asks about frames of CVAT: expected a task or a job, not a folder of pictures")
+    return CvatFunction(client, parsed.via_cvat, source)
+
+
+def _url(parsed: argparse.Namespace) -> str | None:
+    from promptable.cvat.errors import CvatError
+
+    parts = [parsed.server_host, parsed.server_port]
+    if parsed.profile is not None and any(part is not None for part in (*parts, parsed.url, parsed.auth)):
+        raise CvatError("--profile says where CVAT is and who logs in: leave out --url, --server-host and --auth")
+    if parsed.url is not None:
+        if any(part is not None for part in parts):
+            raise CvatError("--url and --server-host say the same: leave one of them out")
+        return str(parsed.url)
+    if not any(part is not None for part in parts):
+        return None
+    host = parsed.server_host or "http://localhost"
+    return f"{host}:{parsed.server_port}" if parsed.server_port is not None else str(host)

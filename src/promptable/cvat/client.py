@@ -1,0 +1,112 @@
+"""One way to a CVAT server: cvat-sdk's client, logged in once, checked before work begins.
+
+The names are those of cvat-cli, and its saved profiles serve here too. Every error is a CvatError with a sentence.
+"""
+
+import getpass
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from cvat_sdk.core.auth import DEFAULT_SERVER, AuthStore, make_client_from_profile
+from cvat_sdk.core.client import AccessTokenCredentials, Client, Config, Credentials, PasswordCredentials
+from cvat_sdk.core.exceptions import CvatSdkException
+from packaging.version import Version
+
+from promptable.cvat.errors import CvatError
+from promptable.cvat.rest import PAUSES, Rest
+
+OLDEST = Version("2.56")
+"""The first CVAT with what the commands use, by its changelog: access tokens (2.47) and scores. Run against 2.73."""
+
+_NO_LOGIN = "say who logs in: --auth USER (CVAT_PASSWORD holds the password), CVAT_ACCESS_TOKEN, or --profile NAME"
+
+
+@dataclass(frozen=True)
+class Login:
+    """Where CVAT is and who asks; None everywhere is cvat-cli's default profile.
+
+    ``url`` may lack the scheme, which is https then. ``organization`` is its short name, "" the personal workspace.
+    """
+
+    url: str | None = None
+    user: str | None = None
+    profile: str | None = None
+    organization: str | None = None
+
+
+@contextmanager
+def connect(login: Login, *, writes: bool = False) -> Iterator[Any]:
+    """A cvat-sdk Client (``cvat_sdk.Client``) that is logged in. Raises CvatError.
+
+    ``writes`` is whether the work stores something or calls a function: a token that only reads is then refused here.
+    """
+    try:
+        client, credentials = _client(login)
+    except CvatSdkException as error:
+        raise CvatError(f"{error}") from None
+    with client:
+        rest = client.api_client.rest_client = Rest(client.api_client.configuration)
+        _check_version(client)
+        rest.pauses = PAUSES  # it has answered once: worth waiting for
+        client.login(credentials)
+        _check_token(client, writes)
+        if login.organization is not None:
+            client.organization_slug = login.organization
+        yield client
+
+
+def _client(login: Login) -> tuple[Any, Any]:
+    """The client and what it logs in with; asks the server nothing."""
+    store, config = AuthStore(), Config()
+    token = os.environ.get("CVAT_ACCESS_TOKEN")
+    user = login.user or (None if token or login.profile else os.environ.get("CVAT_USERNAME"))
+    if login.profile is not None:
+        profile = store.get_profile(login.profile)
+        if profile is None:
+            raise CvatError(f"there is no profile {login.profile!r}: cvat-cli profile list shows those there are")
+    elif login.url is None and not (token or user) and (default := store.get_default_profile()):
+        profile = default[1]
+    else:
+        url = login.url or store.get_default_server() or DEFAULT_SERVER
+        credentials = _credentials(user, token, url)
+        return Client(url, config=config, check_server_version=False), credentials
+    return make_client_from_profile(profile, config=config), AccessTokenCredentials(profile.token)
+
+
+def _credentials(user: str | None, token: str | None, url: str) -> Credentials:
+    if user is not None:
+        return PasswordCredentials(user, _password(user, url))
+    if token:
+        return AccessTokenCredentials(token)
+    raise CvatError(_NO_LOGIN)
+
+
+def _password(user: str, url: str) -> str:
+    password = os.environ.get("PASS") or os.environ.get("CVAT_PASSWORD")
+    if password:
+        return password
+    if not sys.stdin.isatty():
+        raise CvatError(f"there is no password for {user}: set CVAT_PASSWORD, or CVAT_ACCESS_TOKEN")
+    return getpass.getpass(f"Password for {user} at {url}: ")
+
+
+def _check_version(client: Any) -> None:
+    version = client.get_server_version()
+    if version < OLDEST:
+        raise CvatError(f"{client.api_map.host} runs CVAT {version}: the commands need {OLDEST} or later")
+
+
+def _check_token(client: Any, writes: bool) -> None:
+    """Raise CvatError for a token that is refused, or that only reads where that is not enough."""
+    if not client.api_client.configuration.access_token:
+        return
+    token, _ = client.api_client.auth_api.retrieve_access_tokens_self()
+    if writes and token.read_only:
+        raise CvatError(
+            "the access token only reads, and this stores annotations or calls a function: make one with "
+            "'read only' off (in CVAT: profile, security, access tokens)"
+        )

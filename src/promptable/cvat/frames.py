@@ -1,0 +1,109 @@
+"""The frames of a task or job: which there are, how large CVAT says they are, and their original bytes.
+
+Frame numbers are the task's, in jobs too. Deleted frames are left out, and jobs that hold the ground truth.
+"""
+
+import io
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from promptable.cvat.errors import CvatError
+
+_GROUND_TRUTH = "ground_truth"
+_WORTH_A_CHUNK = 3
+"""So many frames of a chunk take longer one by one than the chunk as a whole."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame: its number in the task, its file's name, and its height and width as CVAT stores annotations for it.
+
+    The bytes may show a pixel more of an odd-sized video: ``hw`` is what answers are clipped to.
+    """
+
+    number: int
+    name: str
+    hw: tuple[int, int]
+
+
+class Frames:
+    """The frames of a task, or of one of its jobs, that people annotate."""
+
+    def __init__(self, client: Any, *, task: int | None = None, job: int | None = None) -> None:
+        """``client`` is cvat-sdk's. Exactly one of ``task`` and ``job`` is given. Raises CvatError.
+
+        A job of the ground truth has none.
+        """
+        if (task is None) == (job is None):
+            raise ValueError("expected a task or a job")
+        self._job = None if job is None else client.jobs.retrieve(job)
+        if self._job is not None and _value(self._job.type) == _GROUND_TRUTH:
+            raise CvatError(f"job {job} holds the ground truth, which is left alone: name another job")
+        self.task = client.tasks.retrieve(task if self._job is None else self._job.task_id)
+        if not self.task.size:
+            raise CvatError(f"task {self.task.id} has no data yet")
+        if _value(self.task.dimension) != "2d":
+            raise CvatError(f"task {self.task.id} holds point clouds: expected pictures or a video")
+        self._meta = self.task.get_meta()
+
+    @property
+    def is_video(self) -> bool:
+        """Whether they are the frames of one video, not pictures."""
+        return bool(self.task.mode == "interpolation" or len(self._meta.frames) == 1 < self.task.size)
+
+    @cached_property
+    def jobs(self) -> tuple[Any, ...]:
+        """The jobs (``cvat_sdk.core.proxies.jobs.Job``) of these frames, without the ground truth's, by first frame."""
+        if self._job is not None:
+            return (self._job,)
+        jobs = [job for job in self.task.get_jobs() if _value(job.type) != _GROUND_TRUTH]
+        return tuple(sorted(jobs, key=lambda job: (job.start_frame, job.id)))
+
+    @cached_property
+    def numbers(self) -> tuple[int, ...]:
+        """The frames' numbers, in order, without deleted ones and without a pool that only the ground truth shows."""
+        deleted = set(self._meta.deleted_frames or ())
+        shown = {number for job in self.jobs for number in range(job.start_frame, job.stop_frame + 1)}
+        return tuple(sorted(shown - deleted))
+
+    def frame(self, number: int) -> Frame:
+        """What CVAT says of a frame. Raises CvatError where it is none of these."""
+        if number not in self.numbers:
+            first, last = self.numbers[0], self.numbers[-1]
+            raise CvatError(f"there is no frame {number}: expected one from {first} to {last} that is not deleted")
+        one = self._meta.frames[0 if len(self._meta.frames) == 1 else number]
+        return Frame(number, one.name, (int(one.height), int(one.width)))
+
+    def data(self, number: int) -> bytes:
+        """The bytes that a function is sent for a frame: the original file's, or a PNG of a video's frame."""
+        _, response = self.task.api.retrieve_data(self.task.id, type="frame", number=number, quality="original")
+        return bytes(response.data)
+
+    def read(self, numbers: Iterable[int]) -> Iterator[tuple[int, bytes]]:
+        """``data`` of many frames, in their order; a chunk at a time where that is quicker."""
+        by_chunk: dict[int, list[int]] = {}
+        for number in sorted(numbers):
+            by_chunk.setdefault(number // self._meta.chunk_size, []).append(number)
+        for chunk, wanted in by_chunk.items():
+            whole = {} if self.is_video or len(wanted) < _WORTH_A_CHUNK else self._chunk(chunk)
+            for number in wanted:
+                yield number, whole[number] if number in whole else self.data(number)
+
+    def _chunk(self, chunk: int) -> Mapping[int, bytes]:
+        """The original files of a chunk, by frame number; empty where they cannot be told apart."""
+        _, response = self.task.api.retrieve_data(self.task.id, type="chunk", number=chunk, quality="original")
+        first = chunk * int(self._meta.chunk_size)
+        count = min(int(self._meta.chunk_size), int(self.task.size) - first)
+        with zipfile.ZipFile(io.BytesIO(response.data)) as archive:
+            names = sorted(name for name in archive.namelist() if not name.endswith("/"))
+            if len(names) != count:
+                return {}
+            return {first + i: archive.read(name) for i, name in enumerate(names)}
+
+
+def _value(enumerated: object) -> str:
+    """The text of cvat-sdk's enumerations, which some versions hand over as texts."""
+    return str(getattr(enumerated, "value", enumerated))

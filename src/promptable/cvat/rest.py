@@ -1,0 +1,144 @@
+"""cvat-sdk's HTTP layer with a time limit, patience where it is harmless, and sentences for what goes wrong."""
+
+import json
+import re
+import time
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from cvat_sdk.api_client.exceptions import ApiException
+from cvat_sdk.api_client.rest import RESTClientObject
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
+from urllib3.util import Retry
+
+from promptable.cvat.errors import CvatError
+
+PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""Seconds to wait before each further try."""
+
+_TIMEOUT = (10.0, 150.0)
+"""To connect, and for CVAT to answer, which waits up to 120 s for a function itself; seconds."""
+_LONGEST_PAUSE = 60.0
+_PASSING = (429, 502, 503, 504)
+_REPEATABLE = ("GET", "HEAD", "OPTIONS", "PUT")
+_CALL = re.compile(r"/api/lambda/functions/[^/]+$")
+_THING = re.compile(r"/api/(task|job|project|issue)s/(\d+)")
+_SHOWN = 300
+
+
+class Rest(RESTClientObject):  # type: ignore[misc]  # cvat-sdk's is generated, without types
+    """Raises CvatError for every answer that is none, and for a server that does not answer.
+
+    ``pauses`` are the seconds to wait before each further try of a request that may be repeated: one that only reads or
+    puts, calls a function, or never reached the server.
+    """
+
+    def __init__(self, configuration: Any, pauses: Sequence[float] = ()) -> None:
+        configuration.retries = Retry(0, redirect=3)
+        super().__init__(configuration)
+        self.pauses = pauses
+
+    def request(self, method: str, url: str, *arguments: Any, **options: Any) -> Any:
+        """As cvat-sdk's, whose errors become CvatError."""
+        options["_request_timeout"] = options.get("_request_timeout") or _TIMEOUT
+        for pause in self.pauses:
+            try:
+                return super().request(method, url, *arguments, **options)
+            except (ApiException, HTTPError) as error:
+                if not _worth_repeating(error, method, url):
+                    raise refusal(error, url) from None
+                time.sleep(max(pause, _asked_pause(error)))
+        try:
+            return super().request(method, url, *arguments, **options)
+        except (ApiException, HTTPError) as error:
+            raise refusal(error, url) from None
+
+
+def _worth_repeating(error: Exception, method: str, url: str) -> bool:
+    """Whether a repeat may help and does no harm."""
+    if isinstance(error, ApiException) and error.status not in _PASSING:
+        return False
+    repeatable = method in _REPEATABLE or (method == "POST" and _CALL.search(urlsplit(url).path))
+    return bool(repeatable or _never_arrived(error))
+
+
+def _never_arrived(error: Exception) -> bool:
+    reason = error.reason if isinstance(error, MaxRetryError) else error
+    return isinstance(reason, NewConnectionError | ConnectTimeoutError)
+
+
+def _asked_pause(error: Exception) -> float:
+    """The seconds of ``Retry-After``, as far as they are bearable."""
+    asked = str((getattr(error, "headers", None) or {}).get("Retry-After", ""))
+    return min(float(asked), _LONGEST_PAUSE) if asked.isdecimal() else 0.0
+
+
+def refusal(error: Exception, url: str) -> CvatError:
+    """The sentence for what cvat-sdk or urllib3 raised at a request for ``url``."""
+    parts = urlsplit(url)
+    server = f"{parts.scheme}://{parts.netloc}"
+    if isinstance(error, ApiException) and error.status:
+        return CvatError(_answered(error, server, parts.path), error.status)
+    return CvatError(_unreachable(error, server))
+
+
+def _answered(error: Any, server: str, path: str) -> str:
+    """What a status means."""
+    said = _said(error.body)
+    status = int(error.status)
+    match status:
+        case 400 if path.endswith("/auth/login"):
+            return f"{server} refuses the login: user or password is wrong"
+        case 401:
+            return f"{server} does not accept the login: the token or password is wrong or has expired"
+        case 403:
+            return f"{server} forbids it: {said or 'this account may not do that'}"
+        case 404:
+            return f"{server} has no {_thing(path)}, or this account may not see it"
+        case 409:
+            return f"{server} is already at it: {said or 'wait until it is done'}"
+        case 429:
+            return f"{server} takes no more requests for now: try again later"
+        case 502 | 503 | 504:
+            said = f": {said}" if said else ""
+            return f"{server} cannot answer now ({status}{said}): it is starting, or what is behind it is down"
+    return f"{server} answered {status} to {path}: {said or error.reason}"
+
+
+def _thing(path: str) -> str:
+    found = _THING.search(path)
+    return f"{found[1]} {found[2]}" if found else path
+
+
+def _said(body: object) -> str:
+    """What CVAT says in a body, in a line: Django REST framework's ``detail``, or its lists of messages by field."""
+    text = body.decode("utf-8", "replace") if isinstance(body, bytes) else str(body or "")
+    try:
+        said = json.loads(text)
+    except ValueError:
+        return "" if "<html" in text.lower() else " ".join(text.split())[:_SHOWN]
+    return " ".join(_messages(said))[:_SHOWN]
+
+
+def _messages(said: object) -> list[str]:
+    match said:
+        case {"detail": detail}:
+            return [str(detail)]
+        case dict():
+            return [f"{key}: {' '.join(_messages(value))}" for key, value in said.items()]
+        case list():
+            return [message for item in said for message in _messages(item)]
+    return [str(said)]
+
+
+def _unreachable(error: Any, server: str) -> str:
+    reason = error.reason if isinstance(error, MaxRetryError | ApiException) else error
+    if "SSL" in f"{type(reason).__name__} {reason}":
+        plain = server.replace("https://", "http://")
+        return f"{server} does not speak TLS as it should: write {plain} if it has none, or check its certificate"
+    if isinstance(reason, NewConnectionError):
+        return f"{server} cannot be reached: {str(reason).rpartition(': ')[2]}"
+    if "timed out" in str(reason):
+        return f"{server} does not answer in time"
+    return f"{server} broke the connection: {reason}"

@@ -1,0 +1,23 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from promptable.cvat import rest
+from tests.cvat.stand_in import TOKEN, StandIn, serve
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A token, no profile of whoever runs the tests, and no waiting between tries."""
+    for name in ("CVAT_USERNAME", "CVAT_PASSWORD", "PASS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CVAT_ACCESS_TOKEN", TOKEN)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setattr(rest.time, "sleep", lambda _: None)
+
+
+@pytest.fixture
+def cvat() -> Iterator[StandIn]:
+    with serve(StandIn()) as stand_in:
+        yield stand_in

@@ -1,0 +1,214 @@
+"""A stand-in for CVAT's server: the parts of its API that the commands use, with models as CVAT 2.73 answered them."""
+
+import io
+import json
+import threading
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+TOKEN = "secret-token"  # noqa: S105 - the stand-in's
+PASSWORD = "secret-word"  # noqa: S105 - the stand-in's
+_RECORDINGS = Path(__file__).with_name("recordings")
+_PAGE = 3
+_CHUNK = 4
+
+
+@dataclass
+class Task:
+    """A task: its pictures' bytes by frame, its jobs as (id, type, first frame, last frame)."""
+
+    pictures: Sequence[bytes]
+    hw: tuple[int, int]
+    jobs: Sequence[tuple[int, str, int, int]]
+    deleted: Sequence[int] = ()
+    video: bool = False
+
+
+@dataclass
+class StandIn:
+    """What the server has, and what it was asked. ``failures`` are answered first, one a request: (status, headers)."""
+
+    tasks: dict[int, Task] = field(default_factory=dict)
+    labels: dict[tuple[str, int], Sequence[tuple[str, str]]] = field(default_factory=dict)
+    answers: dict[str, Any] = field(default_factory=dict)
+    """By the name of a function: the answer to every call."""
+    version: str = "2.73.0"
+    read_only: bool = False
+    failures: list[tuple[int, Mapping[str, str]]] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    bodies: list[Any] = field(default_factory=list)
+    url: str = ""
+
+    def get(self, path: str, query: Mapping[str, str]) -> tuple[int, object]:  # noqa: C901
+        """Status and body of a GET; bytes are sent as they are."""
+        match path.strip("/").split("/")[1:]:
+            case ["auth", "access_tokens", "self"]:
+                return 200, _recorded("token") | {"read_only": self.read_only}
+            case ["tasks", number] if int(number) in self.tasks:
+                return 200, self._task(int(number))
+            case ["tasks", number] if ("task_id", int(number)) in self.labels:
+                return 200, _recorded("task") | {"id": int(number)}
+            case ["projects", number] if ("project_id", int(number)) in self.labels:
+                return 200, {"id": int(number), "name": "project"}
+            case ["tasks", number, "data", "meta"]:
+                return 200, _meta(self.tasks[int(number)])
+            case ["tasks", number, "data"]:
+                return 200, _data(self.tasks[int(number)], query)
+            case ["jobs"]:
+                return 200, _page([job for task in self.tasks for job in self._jobs(task)], query)
+            case ["jobs", number]:
+                found = [job for task in self.tasks for job in self._jobs(task) if job["id"] == int(number)]
+                return (200, found[0]) if found else (404, {"detail": "Not found."})
+            case ["labels"]:
+                return self._labels(query)
+            case ["lambda", "functions"]:
+                return 200, [{"id": name, "kind": "detector", "labels_v2": []} for name in self.answers]
+        return 404, {"detail": "Not found."}
+
+    def _task(self, number: int) -> dict[str, Any]:
+        task = self.tasks[number]
+        mode = "interpolation" if task.video else "annotation"
+        return _recorded("task") | {"id": number, "size": len(task.pictures), "mode": mode}
+
+    def _jobs(self, task: int) -> Iterator[dict[str, Any]]:
+        for number, kind, first, last in self.tasks[task].jobs:
+            yield _recorded("job") | {
+                "id": number,
+                "type": kind,
+                "start_frame": first,
+                "stop_frame": last,
+                "task_id": task,
+            }
+
+    def _labels(self, query: Mapping[str, str]) -> tuple[int, object]:
+        found = [labels for (key, number), labels in self.labels.items() if query.get(key) == str(number)]
+        if len(found) != 1:
+            return 500, "<html>Server Error</html>"
+        entries = [{"id": i, "name": name, "type": kind, "attributes": []} for i, (name, kind) in enumerate(found[0])]
+        return 200, _page(entries, query)
+
+
+def _recorded(name: str) -> dict[str, Any]:
+    model: dict[str, Any] = json.loads((_RECORDINGS / f"{name}.json").read_text())
+    return model
+
+
+def _meta(task: Task) -> dict[str, Any]:
+    frames = [
+        {"name": f"{i}.png", "height": task.hw[0], "width": task.hw[1], "related_files": 0}
+        for i in range(len(task.pictures))
+    ]
+    shown = frames[:1] if task.video else frames
+    return _recorded("meta") | {
+        "size": len(task.pictures),
+        "chunk_size": _CHUNK,
+        "frames": shown,
+        "deleted_frames": list(task.deleted),
+    }
+
+
+def _data(task: Task, query: Mapping[str, str]) -> bytes:
+    assert query["quality"] == "original"
+    number = int(query["number"])
+    if query["type"] == "frame":
+        return task.pictures[number]
+    assert not task.video, "chunks of a video are films"
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for i, picture in enumerate(task.pictures[number * _CHUNK : (number + 1) * _CHUNK]):
+            archive.writestr(f"{i:06}.png", picture)
+    return packed.getvalue()
+
+
+def _page(entries: Sequence[object], query: Mapping[str, str]) -> dict[str, object]:
+    first = _PAGE * (int(query.get("page", "1")) - 1)
+    following = "http://cvat/next" if len(entries) > first + _PAGE else None
+    return {"count": len(entries), "next": following, "previous": None, "results": entries[first : first + _PAGE]}
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: "_Server"
+
+    def do_GET(self) -> None:
+        url = urlsplit(self.path)
+        stand_in = self._begin()
+        if stand_in is None:
+            return
+        if url.path == "/api/server/about":
+            about = dict.fromkeys(("name", "description", "logo_url", "subtitle"), "CVAT")
+            self._send(200, about | {"version": stand_in.version})
+        elif self._known():
+            self._send(*stand_in.get(url.path, {key: value[0] for key, value in parse_qs(url.query).items()}))
+        else:
+            self._send(401, {"detail": "Authentication credentials were not provided."})
+
+    def do_POST(self) -> None:
+        given = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        stand_in = self._begin()
+        if stand_in is None:
+            return
+        stand_in.bodies.append(given)
+        if self.path == "/api/auth/login":
+            if given == {"username": "ann", "password": PASSWORD}:
+                self._send(200, {"key": "k"}, [("Set-Cookie", "sessionid=yes"), ("Set-Cookie", "csrftoken=c")])
+            else:
+                self._send(400, {"non_field_errors": ["Unable to log in with provided credentials."]})
+        elif (name := self.path.rpartition("/")[2]) in stand_in.answers:
+            self._send(200, stand_in.answers[name])
+        else:
+            self._send(404, {"detail": "Not found."})
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def _begin(self) -> StandIn | None:
+        """Note the request; None where it has been answered with a failure."""
+        stand_in = self.server.stand_in
+        stand_in.asked.append(f"{self.command} {self.path}")
+        if stand_in.failures:
+            status, headers = stand_in.failures.pop(0)
+            if status:
+                self._send(status, {"detail": "said so"}, list(headers.items()))
+            else:
+                self.close_connection = True  # without a word
+            return None
+        return stand_in
+
+    def _known(self) -> bool:
+        return self.headers.get("Authorization") == f"Bearer {TOKEN}" or "sessionid=yes" in self.headers.get(
+            "Cookie", ""
+        )
+
+    def _send(self, status: int, body: object, headers: Sequence[tuple[str, str]] = ()) -> None:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.send_response(status)
+        for name, value in headers:
+            self.send_header(name, value)
+        self.send_header("Content-Type", "application/octet-stream" if isinstance(body, bytes) else "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+
+class _Server(ThreadingHTTPServer):
+    stand_in: StandIn
+
+
+@contextmanager
+def serve(stand_in: StandIn) -> Iterator[StandIn]:
+    """Serve it on a free port of this machine."""
+    server = _Server(("127.0.0.1", 0), _Handler)
+    server.stand_in = stand_in
+    stand_in.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield stand_in
+    server.shutdown()
+    thread.join()
+    server.server_close()

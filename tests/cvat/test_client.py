@@ -1,0 +1,143 @@
+"""Over one client: logging in, errors as sentences, patience."""
+
+import json
+import os
+import socket
+from pathlib import Path
+
+import pytest
+from cvat_sdk.core.auth import AuthStore, ProfileEntry
+
+from promptable.cvat.client import Login, connect
+from promptable.cvat.errors import CvatError
+from tests.cvat.stand_in import PASSWORD, TOKEN, StandIn
+
+TASK = {("task_id", 7): [("rust", "mask")]}
+
+
+def _retrieve(login: Login, task: int = 7, *, writes: bool = False) -> None:
+    with connect(login, writes=writes) as client:
+        client.tasks.retrieve(task)
+
+
+def test_a_password_logs_in_once(cvat: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    cvat.labels = dict(TASK)
+    monkeypatch.delenv("CVAT_ACCESS_TOKEN")
+    monkeypatch.setenv("CVAT_PASSWORD", PASSWORD)
+    with connect(Login(cvat.url, "ann"), writes=True) as client:
+        for _ in range(3):
+            client.tasks.retrieve(7)
+    assert cvat.asked == ["GET /api/server/about", "POST /api/auth/login", *["GET /api/tasks/7"] * 3]
+
+
+def test_a_saved_profile_of_cvat_cli_serves_too(cvat: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    cvat.labels = dict(TASK)
+    monkeypatch.delenv("CVAT_ACCESS_TOKEN")
+    AuthStore().put_profile("office", ProfileEntry(cvat.url, TOKEN, "2026-01-01"))
+    _retrieve(Login(profile="office"))
+    _retrieve(Login())  # the first one saved is the default
+    with pytest.raises(CvatError, match="there is no profile 'home'"):
+        _retrieve(Login(profile="home"))
+
+
+def test_a_token_that_only_reads_is_noticed_before_work_begins(cvat: StandIn) -> None:
+    cvat.labels = dict(TASK)
+    cvat.read_only = True
+    _retrieve(Login(cvat.url))
+    with pytest.raises(CvatError, match="only reads"):
+        _retrieve(Login(cvat.url), writes=True)
+
+
+def test_an_old_cvat_is_refused_with_the_oldest_that_works(cvat: StandIn) -> None:
+    cvat.version = "2.55.0"
+    with pytest.raises(CvatError, match=r"runs CVAT 2\.55\.0: the commands need 2\.56 or later"):
+        _retrieve(Login(cvat.url))
+
+
+@pytest.mark.parametrize(
+    ("status", "sentence"),
+    [
+        (400, "answered 400 to /api/tasks/7: said so"),
+        (403, "forbids it: said so"),
+        (404, "has no task 7, or this account may not see it"),
+        (409, "is already at it: said so"),
+        (429, "takes no more requests for now"),
+        (500, "answered 500 to /api/tasks/7: said so"),
+        (503, "cannot answer now (503: said so)"),
+        (0, "broke the connection"),
+    ],
+)
+def test_every_failure_is_a_sentence(cvat: StandIn, status: int, sentence: str) -> None:
+    with connect(Login(cvat.url)) as client:
+        cvat.failures = [(status, {})] * 20
+        with pytest.raises(CvatError) as caught:
+            client.tasks.retrieve(7)
+    assert sentence in str(caught.value)
+    assert caught.value.status == (status or None)
+
+
+@pytest.mark.parametrize("failure", [429, 502, 503, 504, 0])
+def test_what_only_reads_is_tried_again(cvat: StandIn, failure: int) -> None:
+    cvat.labels = dict(TASK)
+    with connect(Login(cvat.url)) as client:
+        cvat.failures = [(failure, {})] * 3
+        client.tasks.retrieve(7)
+    assert cvat.asked.count("GET /api/tasks/7") == 4
+
+
+@pytest.mark.parametrize("failure", [503, 0])
+def test_what_stores_something_is_not_tried_again(cvat: StandIn, failure: int) -> None:
+    with connect(Login(cvat.url)) as client:
+        cvat.failures = [(failure, {})] * 3
+        with pytest.raises(CvatError):
+            client.tasks.create({"name": "new", "labels": []})
+    assert [asked for asked in cvat.asked if asked.startswith("POST")] == ["POST /api/tasks"]
+
+
+def test_the_pause_that_a_server_asks_for_is_kept(cvat: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    cvat.labels = dict(TASK)
+    slept: list[float] = []
+    monkeypatch.setattr("promptable.cvat.rest.time.sleep", slept.append)
+    with connect(Login(cvat.url)) as client:
+        cvat.failures = [(429, {"Retry-After": "7"}), (429, {"Retry-After": "soon"}), (429, {"Retry-After": "86400"})]
+        client.tasks.retrieve(7)
+    assert slept == [7.0, 1.0, 60.0]
+
+
+def test_a_server_that_never_answered_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    monkeypatch.setattr("promptable.cvat.rest.time.sleep", lambda _: pytest.fail("waited"))
+    with pytest.raises(CvatError, match=f"{url} cannot be reached: .*refused"):
+        _retrieve(Login(url))
+
+
+def test_a_server_without_tls_is_told_from_one_that_is_away(cvat: StandIn) -> None:
+    with pytest.raises(CvatError, match="does not speak TLS as it should: write http://127"):
+        _retrieve(Login(cvat.url.removeprefix("http://")))
+
+
+def test_wrong_credentials_are_said_and_not_shown(cvat: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CVAT_ACCESS_TOKEN", "wrong-token")
+    with pytest.raises(CvatError, match="does not accept the login") as caught:
+        _retrieve(Login(cvat.url))
+    monkeypatch.setenv("CVAT_PASSWORD", "wrong-word")
+    with pytest.raises(CvatError, match="refuses the login: user or password is wrong") as refused:
+        _retrieve(Login(cvat.url, "ann"))
+    assert "wrong-" not in f"{caught.value} {refused.value}"
+
+
+def test_without_a_password_or_a_terminal_it_says_what_to_set(cvat: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(CvatError, match="set CVAT_PASSWORD, or CVAT_ACCESS_TOKEN"):
+        _retrieve(Login(cvat.url, "ann"))
+    monkeypatch.delenv("CVAT_ACCESS_TOKEN")
+    with pytest.raises(CvatError, match="say who logs in: --auth USER"):
+        _retrieve(Login(cvat.url))
+
+
+def test_profiles_that_others_can_read_are_refused(tmp_path: Path) -> None:
+    folder = Path(os.environ["XDG_CONFIG_HOME"]) / "cvat-sdk"
+    folder.mkdir(mode=0o755, parents=True)
+    (folder / "auth.json").write_text(json.dumps({"version": 1, "profiles": {}}))
+    with pytest.raises(CvatError, match="has permissions"):
+        _retrieve(Login(profile="office"))

@@ -1,0 +1,63 @@
+"""Which frames a task or a job has, and their bytes."""
+
+import pytest
+
+from promptable.cvat.client import Login, connect
+from promptable.cvat.errors import CvatError
+from promptable.cvat.frames import Frames
+from tests.cvat.stand_in import StandIn, Task
+
+PICTURES = [f"picture {i}".encode() for i in range(10)]
+JOBS = [(1, "annotation", 0, 4), (2, "annotation", 5, 9)]
+
+
+def _chunks(cvat: StandIn) -> int:
+    return sum("type=chunk" in asked for asked in cvat.asked)
+
+
+def test_frames_of_a_task_and_of_a_job_have_the_tasks_numbers(cvat: StandIn) -> None:
+    cvat.tasks = {3: Task(PICTURES, (40, 60), JOBS, deleted=[2])}
+    with connect(Login(cvat.url)) as client:
+        task, job = Frames(client, task=3), Frames(client, job=2)
+        assert task.numbers == (0, 1, 3, 4, 5, 6, 7, 8, 9)
+        assert job.numbers == (5, 6, 7, 8, 9)
+        assert (job.frame(6).name, job.frame(6).hw) == ("6.png", (40, 60))
+        with pytest.raises(CvatError, match="there is no frame 2: expected one from 0 to 9"):
+            task.frame(2)
+
+
+def test_original_bytes_come_by_chunks_where_many_are_wanted(cvat: StandIn) -> None:
+    cvat.tasks = {3: Task(PICTURES, (40, 60), JOBS)}
+    with connect(Login(cvat.url)) as client:
+        frames = Frames(client, task=3)
+        assert dict(frames.read([9, 1, 5, 7, 6])) == {i: PICTURES[i] for i in (1, 5, 6, 7, 9)}
+        assert _chunks(cvat) == 1, "5 to 7 are three of one chunk"
+
+
+def test_frames_of_a_video_come_one_by_one_in_the_tasks_size(cvat: StandIn) -> None:
+    cvat.tasks = {3: Task(PICTURES, (189, 191), JOBS, video=True)}
+    with connect(Login(cvat.url)) as client:
+        frames = Frames(client, task=3)
+        assert frames.is_video
+        assert dict(frames.read(frames.numbers)) == dict(enumerate(PICTURES))
+        assert frames.frame(9).hw == (189, 191)
+    assert _chunks(cvat) == 0
+
+
+def test_the_ground_truth_is_left_alone(cvat: StandIn) -> None:
+    jobs = [*JOBS[:1], (9, "ground_truth", 5, 9)]
+    cvat.tasks = {3: Task(PICTURES, (40, 60), jobs)}
+    with connect(Login(cvat.url)) as client:
+        frames = Frames(client, task=3)
+        assert frames.numbers == (0, 1, 2, 3, 4), "a pool that only the ground truth's job shows is none of them"
+        assert [job.id for job in frames.jobs] == [1]
+        with pytest.raises(CvatError, match="job 9 holds the ground truth"):
+            Frames(client, job=9)
+
+
+def test_what_is_not_there_is_said(cvat: StandIn) -> None:
+    cvat.tasks = {3: Task([], (40, 60), [])}
+    with connect(Login(cvat.url)) as client:
+        for sentence, asked in (("has no task 4", {"task": 4}), ("has no job 4", {"job": 4}), ("no data", {"task": 3})):
+            with pytest.raises(CvatError, match=sentence):
+                Frames(client, **asked)

@@ -1,0 +1,61 @@
+"""One way to a model: directly and through CVAT."""
+
+import pytest
+
+from promptable.cvat.client import Login, connect
+from promptable.cvat.errors import CvatError
+from promptable.cvat.functions import CvatFunction, DirectFunction, Picture, Source
+from tests.cvat.stand_in import StandIn
+
+PICTURE = Picture("a.png", lambda: b"bytes", frame=4)
+
+
+def test_a_function_is_asked_directly(cvat: StandIn) -> None:
+    cvat.answers = {"": [{"label": "rust"}]}  # at the root of its own address
+    assert DirectFunction(f"{cvat.url}/").call(PICTURE, {"threshold": 0.3}) == [{"label": "rust"}]
+    assert DirectFunction(f"{cvat.url}/".removeprefix("http://")).call(PICTURE, {}) == [{"label": "rust"}]
+    assert cvat.bodies == [{"threshold": 0.3, "image": "Ynl0ZXM="}, {"image": "Ynl0ZXM="}]
+
+
+def test_a_functions_own_sentence_is_shown(cvat: StandIn) -> None:
+    cvat.failures = [(400, {})]
+    with pytest.raises(CvatError, match=r"a\.png: the function answered 400"):
+        DirectFunction(cvat.url).call(PICTURE, {})
+
+
+def test_a_busy_function_is_asked_again(cvat: StandIn) -> None:
+    cvat.answers = {"": []}
+    cvat.failures = [(503, {})] * 2
+    assert DirectFunction(cvat.url).call(PICTURE, {}) == []
+    assert len(cvat.asked) == 3
+
+
+def test_an_unreachable_function_names_the_tunnel() -> None:
+    with pytest.raises(CvatError, match="ssh -L"):
+        DirectFunction("127.0.0.1:1").call(PICTURE, {})
+
+
+@pytest.mark.parametrize(("source", "where"), [(Source(3), {"task": 3}), (Source(3, 8), {"job": 8})])
+def test_through_cvat_the_frame_is_named(cvat: StandIn, source: Source, where: dict[str, int]) -> None:
+    cvat.answers = {"grounding-dino": {"shapes": []}}
+    with connect(Login(cvat.url)) as client:
+        function = CvatFunction(client, "grounding-dino", source)
+        cvat.failures = [(503, {})]
+        assert function.call(PICTURE, {"threshold": 0.3}) == {"shapes": []}, "a call is harmless to repeat"
+    assert cvat.bodies[-1] == {"threshold": 0.3, "frame": 4, **where}
+
+
+def test_a_function_that_cvat_does_not_list_is_said_with_those_it_does(cvat: StandIn) -> None:
+    cvat.answers = {"grounding-dino": []}
+    with (
+        connect(Login(cvat.url)) as client,
+        pytest.raises(CvatError, match="no function 'dino'; it has grounding-dino"),
+    ):
+        CvatFunction(client, "dino", Source(3))
+
+
+def test_where_nuclio_is_away_it_is_asked_about(cvat: StandIn) -> None:
+    with connect(Login(cvat.url)) as client:
+        cvat.failures = [(500, {})]
+        with pytest.raises(CvatError, match="is Nuclio up"):
+            CvatFunction(client, "dino", Source(3))
