@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 REQUIREMENTS := $(wildcard requirements/*.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-nuclio lint audit bench serve toy clean
+.PHONY: help setup demo test test-nuclio lint audit docs bench serve toy clean
 
 help:  ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ audit: setup  ## Known vulnerabilities of the pinned packages; needs the network
 
 serve: setup  ## The three functions without Docker, on the toy checkpoints; ARGS="--help" for more
 	$(BIN)/promptable serve --models toy --labels toy/labels.yaml $(ARGS)
+
+docs: setup  ## Write the generated pages in docs/
+	$(BIN)/python -m promptable.config.settings_page > docs/settings.md
 
 bench: setup  ## Speed as ratios against the upstream packages, in the same run
 	$(BIN)/python -m benchmarks

@@ -27,9 +27,10 @@ from demo.metrics import mask_iou
 from promptable.models.runtime.cpu import keep_freed_memory
 from promptable.models.sam.segmenter import PRESETS
 from promptable.models.segmentation.segmenter import Prompt
+from promptable.wire.answer_form import AnswerForm
 from promptable.wire.fields import read_object
 from promptable.wire.images import parse_image
-from promptable.wire.interactor import AnswerForm, ScoredMask, encode
+from promptable.wire.interactor import ScoredMask, encode
 from promptable.wire.masks import rle_to_mask
 
 _REPEATS = 9

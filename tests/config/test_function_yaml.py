@@ -107,7 +107,9 @@ def test_the_older_name_of_the_number_of_workers(tmp_path: Path) -> None:
         (("spec", "resources"), {"limits": {"nvidia.com/gpu": 0.5}}, "limits.nvidia.com/gpu must be a whole number or"),
         (("spec", "securityContext"), {"runAsNonRoot": 1}, "securityContext.runAsNonRoot must be true or false"),
         (("spec", "platform"), [], "spec.platform must be a mapping"),
-        (("spec", "env"), [{"name": "CVAT_FUNCTIONS_REDIS_PASSWORD", "value": "x"}], "REDIS_PASSWORD_FILE, or use"),
+        (("spec", "env"), [{"name": "PROMPTABLE_THRESHHOLD", "value": "1"}], "spec.env: PROMPTABLE_THRESHHOLD is no"),
+        (("spec", "env"), [{"name": "PROMPTABLE_THRESHOLD", "value": "2"}], "THRESHOLD: expected a number from 0 to 1"),
+        (("spec", "env"), [{"name": "CVAT_FUNCTIONS_REDIS_PASSWORD", "value": "x"}], "REDIS_PASSWORD_FILE, or"),
     ],
 )
 def test_a_wrong_field_is_named(tmp_path: Path, path: tuple[str, ...], value: Any, message: str) -> None:

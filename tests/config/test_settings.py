@@ -1,25 +1,25 @@
 """Settings come from the environment once, and a wrong one names its variable and what it takes."""
 
-import re
-from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+from promptable.config.nuclio import FunctionType
 from promptable.config.settings import (
-    CommonSettings,
+    SETTINGS,
     DetectorSettings,
     InteractorSettings,
     RedisSettings,
     SettingsError,
-    TrackerSettings,
+    check,
     read,
+    variables,
 )
-from promptable.wire.interactor import AnswerForm
+from promptable.config.settings_page import page
+from promptable.wire.answer_form import AnswerForm
 
-ALL = (DetectorSettings, InteractorSettings, TrackerSettings, RedisSettings)
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 
 
 def test_without_variables_the_defaults_hold() -> None:
@@ -60,29 +60,54 @@ def test_a_wrong_answer_form_is_refused() -> None:
         read(InteractorSettings, {"PROMPTABLE_ANSWER_FORM": "json"})
 
 
-@pytest.mark.parametrize("settings", ALL)
-def test_every_setting_is_in_the_readme(settings: type[CommonSettings | RedisSettings]) -> None:
-    text = README.read_text()
-    assert [f.metadata["variable"] for f in fields(settings) if f"`{f.metadata['variable']}`" not in text] == []
+def test_the_page_is_that_of_the_settings() -> None:
+    """``make docs`` writes it."""
+    assert PAGE.read_text() == page()
 
 
-@pytest.mark.parametrize("settings", ALL)
-def test_the_readme_has_the_defaults(settings: type[CommonSettings | RedisSettings]) -> None:
-    written = _defaults_in_readme()
-    wrong = {f.metadata["variable"]: f.default for f in fields(settings) if not _says(written, f)}
-    assert wrong == {}
+def test_every_setting_is_on_the_page() -> None:
+    absent = [variable for each in (*SETTINGS.values(), RedisSettings) for variable in variables(each)]
+    assert [variable for variable in absent if f"| `{variable}` |" not in PAGE.read_text()] == []
 
 
-def _defaults_in_readme() -> dict[str, list[str]]:
-    """What the second column of the README's table has in backticks, by the variable in the first."""
-    rows = re.findall(r"^\| `(\w+)` \|([^|]*)\|", README.read_text(), re.MULTILINE)
-    return {variable: re.findall(r"`([^`]*)`", default) for variable, default in rows}
+def test_every_wrong_variable_is_named() -> None:
+    with pytest.raises(
+        SettingsError, match=r"PROMPTABLE_DEVICE: .*; PROMPTABLE_NMS_IOU: expected a number from 0 to 1"
+    ):
+        read(DetectorSettings, {"PROMPTABLE_DEVICE": "gpu", "PROMPTABLE_NMS_IOU": "2"})
 
 
-def _says(written: dict[str, list[str]], setting: Any) -> bool:
-    """Whether the README gives a setting this default; that of a path may be its end."""
-    texts, default = written[setting.metadata["variable"]], setting.default
-    if default in ("", None):
-        return not texts
-    parse = setting.metadata["kind"].parse
-    return any(parse(text) == default or (isinstance(default, Path) and default.match(text)) for text in texts)
+def test_settings_are_frozen() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        DetectorSettings().threshold = 0.5
+
+
+def test_a_password_comes_from_its_file_and_is_never_shown(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("hidden\n")
+    settings = read(RedisSettings, {"CVAT_FUNCTIONS_REDIS_PASSWORD_FILE": str(file)})
+    assert settings.password_from_file == file.read_text().strip()
+    assert "hidden" not in repr(settings)
+    with pytest.raises(
+        SettingsError, match=r"CVAT_FUNCTIONS_REDIS_PASSWORD_FILE: expected a readable file, got '/none'"
+    ):
+        read(RedisSettings, {"CVAT_FUNCTIONS_REDIS_PASSWORD_FILE": "/none"})
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"PROMPTABLE_THRESHHOLD": "0.3"}, "no setting of a detector: PROMPTABLE_THRESHOLD"),
+        ({"PROMPTABLE_FILL_HOLES": "1"}, "PROMPTABLE_FILL_HOLES is no setting of a detector"),
+        ({"CVAT_FUNCTIONS_REDIS_PROT": "1"}, "CVAT_FUNCTIONS_REDIS_PORT"),
+        ({"PROMPTABLE_THRESHOLD": "high"}, "expected a number from 0 to 1"),
+        ({"CVAT_FUNCTIONS_REDIS_PORT": "high"}, "expected an integer from 1 to 65535"),
+    ],
+)
+def test_what_people_write_is_checked_for_unknown_variables(variables: dict[str, str], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        check(variables, FunctionType.DETECTOR)
+
+
+def test_what_is_not_ours_and_lies_elsewhere_is_not_checked() -> None:
+    check({"PATH": "/bin", "CVAT_FUNCTIONS_REDIS_PASSWORD_FILE": "/run/secrets/password"}, FunctionType.TRACKER)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from promptable.errors import BadRequestError
-from promptable.wire.interactor import AnswerForm, ScoredMask, encode, parse
+from promptable.wire.answer_form import AnswerForm
+from promptable.wire.interactor import ScoredMask, encode, parse
 from promptable.wire.masks import polygon_to_mask, rle_to_mask
 from tests.wire.samples import IMAGE, mask_of
 

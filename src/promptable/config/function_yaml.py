@@ -8,13 +8,14 @@ Only PyYAML and pydantic: it also runs on the machine of an admin, who has no Py
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
+from promptable.config import settings
 from promptable.config.nuclio import FunctionConfig
 from promptable.config.validation import problems
 from promptable.config.yaml_file import read_yaml
@@ -28,17 +29,17 @@ _SECRET = re.compile(r"(PASSWORD|TOKEN|SECRET)$")
 
 
 def load(path: Path) -> FunctionConfig:
-    """Read a function.yaml as people write it: a key that Nuclio does not know is refused, as is a password.
+    """Read a function.yaml as people write it: keys that Nuclio does not know are refused, as are variables that the
+    function does not know or accept, and passwords.
 
     Raises FunctionConfigError.
     """
     config = _checked(_document(path), str(path), deployed=False)
-    for variable in config.env:
-        if _SECRET.search(variable):
-            raise FunctionConfigError(
-                f"{path}: spec.env: Nuclio's dashboard shows the value of {variable} to everybody:"
-                f" mount a file that holds it and name that in {variable}_FILE, or use valueFrom"
-            )
+    try:
+        settings.check(config.env, config.type)
+        _refuse_passwords(config.env)
+    except ValueError as error:
+        raise FunctionConfigError(f"{path}: spec.env: {error}") from None
     return config
 
 
@@ -90,6 +91,15 @@ def _document(path: Path) -> Any:
         raise FunctionConfigError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise FunctionConfigError(f"{path} is {error}") from None
+
+
+def _refuse_passwords(names: Iterable[str]) -> None:
+    for name in names:
+        if _SECRET.search(name):
+            raise ValueError(
+                f"Nuclio's dashboard shows the value of {name} to everybody: mount a file that holds it and give its"
+                f" path as {name}_FILE, or use valueFrom"
+            )
 
 
 def _checked(document: object, source: str, *, deployed: bool) -> FunctionConfig:

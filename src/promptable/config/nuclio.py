@@ -5,11 +5,12 @@ The keys are those of pkg/functionconfig/types.go in nuclio/nuclio, and what CVA
 deployment look into (Kubernetes objects) is carried as it is.
 """
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from promptable.config.durations import parse_duration
@@ -24,20 +25,18 @@ class FunctionType(StrEnum):
     TRACKER = "tracker"
 
 
-def _is_duration(text: str) -> str:
-    if text:
-        parse_duration(text)
-    return text
+def _is_duration(text: str) -> bool:
+    return not text or parse_duration(text) >= 0
 
 
 _TEXT = "a text, in quotes where YAML would see a number or a truth value"
-Text = Annotated[str, Field(min_length=1), Takes(_TEXT)]
-Count = Annotated[int, Field(ge=0), Takes("a whole number from 0 on")]
+Text = Annotated[str, Takes(_TEXT, bool)]
+Count = Annotated[int, Takes("a whole number from 0 on", lambda number: number >= 0)]
 Amount = Annotated[str | int, Takes("a whole number or a text such as 2Gi")]
-Handler = Annotated[str, Field(pattern=r"^\w+(\.\w+)*:\w+$"), Takes("module:function")]
-Duration = Annotated[str, AfterValidator(_is_duration), Takes("a duration such as 30s or 1m30s, as a text")]
+Handler = Annotated[str, Takes("module:function", re.compile(r"\w+(\.\w+)*:\w+").fullmatch)]
+Duration = Annotated[str, Takes("a duration such as 30s or 1m30s, as a text", _is_duration)]
 Kind = Annotated[FunctionType, Field(strict=False), Takes(f"one of {', '.join(FunctionType)}")]
-Http = Annotated[str, Field(pattern="^http$"), Takes("http: CVAT calls functions over HTTP")]
+Http = Annotated[str, Takes("http: CVAT calls functions over HTTP", "http".__eq__)]
 
 _BODY_BYTES = 4 * 1024 * 1024
 _WAIT_MILLISECONDS = 10_000

@@ -1,65 +1,28 @@
-"""Settings of the functions: read from the environment once, checked, then frozen."""
+"""Settings of the functions: read from the environment once, checked, then frozen.
+
+``make docs`` writes docs/settings.md from them.
+"""
 
 import os
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import Field, dataclass, field, fields
+from collections.abc import Mapping
+from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar
+from types import MappingProxyType
+from typing import Annotated, Any, TypeVar
 
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from promptable.config.nuclio import FunctionType
+from promptable.config.validation import Takes, between, problems
 from promptable.models.catalogue import AUTO
 from promptable.models.segmentation.extent import Extent
-from promptable.wire.interactor import AnswerForm
+from promptable.wire.answer_form import AnswerForm
 
 
 class SettingsError(ValueError):
     """A variable's value is not accepted: the message names the variable, the accepted values and the value."""
-
-
-@dataclass(frozen=True)
-class Kind:
-    """How a variable's text becomes a value: ``parse`` raises where it cannot; ``accepts``, in words, what it takes."""
-
-    accepts: str
-    parse: Callable[[str], Any]
-
-
-def _number(low: float, high: float, convert: Callable[[str], float]) -> Kind:
-    def parse(text: str) -> float:
-        value = convert(text)
-        if not low <= value <= high:
-            raise ValueError(text)
-        return value
-
-    return Kind(f"{'an integer' if convert is int else 'a number'} from {low:g} to {high:g}", parse)
-
-
-def _tile_size(text: str) -> int:
-    size = int(text)
-    if size != 0 and not _LEAST_TILE <= size <= _LARGEST_TILE:
-        raise ValueError(text)
-    return size
-
-
-def _device(text: str) -> str:
-    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", text):
-        raise ValueError(text)
-    return text
-
-
-def _precision(text: str) -> str:
-    if text not in ("auto", "fp32", "bf16"):
-        raise ValueError(text)
-    return text
-
-
-def _flag(text: str) -> bool:
-    return {"true": True, "false": False}[text.lower()]
-
-
-def _content(path: str) -> str:
-    return Path(path).read_text().strip()
 
 
 class OnFailure(StrEnum):
@@ -69,184 +32,232 @@ class OnFailure(StrEnum):
     TAG = "tag"
 
 
-def _setting(variable: str, kind: Kind, default: Any, meaning: str, shown: bool = True) -> Any:
-    return field(default=default, repr=shown, metadata={"variable": variable, "kind": kind, "meaning": meaning})
+def _tile_fits(size: int) -> bool:
+    return size == 0 or _LEAST_TILE <= size <= _LARGEST_TILE
+
+
+def _content(path: str) -> str:
+    """What a file of a password holds. ValueError where it cannot be read."""
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ValueError(error.strerror) from None
+
+
+def _setting(variable: str, default: Any, meaning: str, *, shown: bool = True) -> Any:
+    """A field that comes from this environment variable; ``meaning`` is its line in docs/settings.md."""
+    return Field(default, alias=variable, description=meaning, repr=shown)
 
 
 _LEAST_TILE, _LARGEST_TILE = 64, 100_000
-_TEXT = Kind("a text", str)
-_PATH = Kind("a path", Path)
-_DEVICE = Kind("auto, cpu, cuda or cuda:N", _device)
-_PRECISION = Kind("auto, fp32 or bf16", _precision)
-_MEGABYTES = _number(0, 1_000_000, int)
-_AREA = _number(0, 1_000_000_000, int)
-_PORT = _number(1, 65_535, int)
-_FLAG = Kind("true or false", _flag)
-_SECRET_FILE = Kind("a readable file", _content)
+Model = Annotated[str, Takes("an official model, or a folder")]
+Text = Annotated[str, Takes("a text")]
+File = Annotated[Path, Takes("a path")]
+Flag = Annotated[bool, Takes("true or false")]
+Share = Annotated[float, between(0, 1)]
+Device = Annotated[str, Takes("auto, cpu, cuda or cuda:N", re.compile(r"auto|cpu|cuda(:[0-9]+)?").fullmatch)]
+Precision = Annotated[str, Takes("auto, fp32 or bf16", ("auto", "fp32", "bf16").__contains__)]
+Megabytes = Annotated[int, between(0, 1_000_000, "an integer")]
+Area = Annotated[int, between(0, 1_000_000_000, "an integer")]
+Pixels = Annotated[float, between(0, 100)]
+Port = Annotated[int, between(1, 65_535, "an integer")]
+TileSize = Annotated[int, Takes(f"0 or an integer from {_LEAST_TILE} to {_LARGEST_TILE}", _tile_fits)]
+SecretFile = Annotated[str, AfterValidator(_content), Takes("a readable file")]
 
 
-@dataclass(frozen=True)
-class CommonSettings:
+class Settings(BaseModel):
+    """Settings by their names in Python; their aliases are the environment's variables, whose values are texts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
+
+
+class CommonSettings(Settings):
     """What all three functions share."""
 
-    model: str = _setting("PROMPTABLE_MODEL", _TEXT, "", "official model name, or a folder with a model of your own")
-    weights_dir: Path = _setting(
-        "PROMPTABLE_WEIGHTS", _PATH, Path("/opt/promptable/weights"), "folder of the official checkpoints"
+    weights_dir: File = _setting(
+        "PROMPTABLE_WEIGHTS", Path("/opt/promptable/weights"), "Folder of the official checkpoints"
     )
-    device: str = _setting(
-        "PROMPTABLE_DEVICE", _DEVICE, "auto", "where the model runs; auto takes the GPU if there is one"
-    )
-    precision: str = _setting(
+    device: Device = _setting("PROMPTABLE_DEVICE", "auto", "Where the model runs; `auto`: the GPU if there is one")
+    precision: Precision = _setting(
         "PROMPTABLE_PRECISION",
-        _PRECISION,
         "auto",
-        "numbers of the model's matrix products; auto: bf16 on a GPU, else fp32",
+        "`fp32`: the numbers of upstream; `bf16`: nearly the same, faster on a GPU; `auto`: `bf16` on a GPU, `fp32` on"
+        " a CPU",
     )
-    max_megapixels: float = _setting(
-        "PROMPTABLE_MAX_MEGAPIXELS", _number(0.001, 1000, float), 100.0, "larger pictures are refused"
+    max_megapixels: Annotated[float, between(0.001, 1000)] = _setting(
+        "PROMPTABLE_MAX_MEGAPIXELS", 100.0, "Larger pictures are refused before they are decoded"
     )
-    feature_cache_mb: int = _setting(
-        "PROMPTABLE_FEATURE_CACHE_MB", _MEGABYTES, 1024, "memory for the image features of recent pictures"
+    feature_cache_mb: Megabytes = _setting(
+        "PROMPTABLE_FEATURE_CACHE_MB", 1024, "Memory for the image features of recent pictures, found again by content"
     )
-    polygon_tolerance: float = _setting(
-        "PROMPTABLE_POLYGON_TOLERANCE",
-        _number(0, 100, float),
-        1.0,
-        "how far a polygon may leave its mask's edge, in pixels",
+    polygon_tolerance: Pixels = _setting(
+        "PROMPTABLE_POLYGON_TOLERANCE", 1.0, "How far a polygon may leave its mask's edge, in pixels; 0 is exact"
     )
 
 
-@dataclass(frozen=True)
 class DetectorSettings(CommonSettings):
     """Settings of functions/grounding-dino."""
 
-    model: str = _setting("PROMPTABLE_MODEL", _TEXT, "swin-t", "swin-t, swin-b, or a model folder")
-    threshold: float = _setting(
-        "PROMPTABLE_THRESHOLD", _number(0, 1, float), 0.35, "confidence threshold where request and label have none"
+    model: Model = _setting("PROMPTABLE_MODEL", "swin-t", "`swin-t`, `swin-b`, or a folder with a model of your own")
+    threshold: Share = _setting("PROMPTABLE_THRESHOLD", 0.35, "Confidence threshold where request and label have none")
+    review_threshold: Share = _setting(
+        "PROMPTABLE_REVIEW_THRESHOLD", 0.45, "A detection below it has its attribute `review` ticked"
     )
-    review_threshold: float = _setting(
-        "PROMPTABLE_REVIEW_THRESHOLD", _number(0, 1, float), 0.45, "below it a detection is marked for review"
+    nms_iou: Share = _setting("PROMPTABLE_NMS_IOU", 0.6, "Of two boxes of a label that overlap more, the weaker goes")
+    cross_label_nms_iou: Share = _setting(
+        "PROMPTABLE_CROSS_LABEL_NMS_IOU", 1.0, "The same whatever the labels; 1 lets one object have several labels"
     )
-    nms_iou: float = _setting(
-        "PROMPTABLE_NMS_IOU", _number(0, 1, float), 0.6, "of two boxes of a label that overlap more, the weaker goes"
+    max_box_area: Annotated[float, between(0.01, 1)] = _setting(
+        "PROMPTABLE_MAX_BOX_AREA", 0.95, "Shapes that take a larger share of the picture are dropped (tags are not)"
     )
-    cross_label_nms_iou: float = _setting(
-        "PROMPTABLE_CROSS_LABEL_NMS_IOU",
-        _number(0, 1, float),
-        1.0,
-        "the same whatever the labels; 1 lets an object have several",
+    max_detections: Annotated[int, between(1, 10_000, "an integer")] = _setting(
+        "PROMPTABLE_MAX_DETECTIONS", 300, "The most shapes for one picture, strongest first"
     )
-    max_box_area: float = _setting(
-        "PROMPTABLE_MAX_BOX_AREA", _number(0.01, 1, float), 0.95, "larger shares of the picture are no objects but tags"
+    tile_size: TileSize = _setting(
+        "PROMPTABLE_TILE_SIZE", 0, "Side of the tiles to look at for small objects, in pixels; 0 for none"
     )
-    max_detections: int = _setting(
-        "PROMPTABLE_MAX_DETECTIONS", _number(1, 10_000, int), 300, "the most shapes for one picture, strongest first"
+    tile_overlap: Annotated[float, between(0, 0.9)] = _setting(
+        "PROMPTABLE_TILE_OVERLAP",
+        0.25,
+        "Share of a tile that its neighbour has too; the objects to find must fit into it",
     )
-    tile_size: int = _setting(
-        "PROMPTABLE_TILE_SIZE",
-        Kind(f"0 or an integer from {_LEAST_TILE} to {_LARGEST_TILE}", _tile_size),
-        0,
-        "side of the tiles to look at, in pixels; 0 for none",
+    tile_whole: Flag = _setting(
+        "PROMPTABLE_TILE_WHOLE", True, "Whether to look at the whole picture too, for larger things"
     )
-    tile_overlap: float = _setting(
-        "PROMPTABLE_TILE_OVERLAP", _number(0, 0.9, float), 0.25, "share of a tile that its neighbour has too"
+    max_tiles: Annotated[int, between(1, 10_000, "an integer")] = _setting(
+        "PROMPTABLE_MAX_TILES",
+        100,
+        "The most tiles for one picture, each a run of the model within `eventTimeout`; one that would take more gets"
+        " larger tiles, and a line in the log",
     )
-    tile_whole: bool = _setting(
-        "PROMPTABLE_TILE_WHOLE", _FLAG, True, "whether to look at the whole picture beside its tiles"
+    cpu_fallback: Flag = _setting(
+        "PROMPTABLE_CPU_FALLBACK", False, "Whether a picture that the GPU has no memory for goes to the CPU"
     )
-    max_tiles: int = _setting(
-        "PROMPTABLE_MAX_TILES", _number(1, 10_000, int), 100, "the most tiles for one picture: larger ones where more"
-    )
-    cpu_fallback: bool = _setting(
-        "PROMPTABLE_CPU_FALLBACK", _FLAG, False, "whether a picture that the GPU has no memory for goes to the CPU"
-    )
-    on_failure: OnFailure = _setting(
+    on_failure: Annotated[OnFailure, Takes(" or ".join(OnFailure))] = _setting(
         "PROMPTABLE_ON_FAILURE",
-        Kind(" or ".join(OnFailure), OnFailure),
         OnFailure.ERROR,
-        "what a picture that cannot be answered gets: an error, or the tag of the label that marks failure",
+        "A picture that cannot be answered gets an `error`, or the `tag` of a label that marks failure",
     )
-    mask_model: str = _setting(
-        "PROMPTABLE_MASK_MODEL", _TEXT, "vit_b", "SAM or SAM 2.1 model behind labels of type mask and polygon"
+    mask_model: Model = _setting(
+        "PROMPTABLE_MASK_MODEL", "vit_b", "SAM or SAM 2.1 model behind labels of type mask and polygon"
     )
-    function_config: Path = _setting(
+    function_config: File = _setting(
         "PROMPTABLE_FUNCTION_CONFIG",
-        _PATH,
         Path("/etc/nuclio/config/processor/processor.yaml"),
-        "deployed Nuclio configuration that holds the labels",
+        "The deployed configuration that holds the labels, which Nuclio writes",
     )
 
 
-@dataclass(frozen=True)
 class InteractorSettings(CommonSettings):
     """Settings of functions/sam-interactor."""
 
-    model: str = _setting(
-        "PROMPTABLE_MODEL", _TEXT, AUTO, "a SAM or SAM 2.1 model, a model folder, or auto: SAM 2.1 to suit the device"
+    model: Model = _setting(
+        "PROMPTABLE_MODEL",
+        AUTO,
+        "A SAM or SAM 2.1 model, a folder with a model of your own, or `auto`: `sam2.1-large` on a GPU, `sam2.1-tiny`"
+        " on a CPU",
     )
-    answer_form: AnswerForm = _setting(
-        "PROMPTABLE_ANSWER_FORM",
-        Kind(" or ".join(AnswerForm), AnswerForm),
-        AnswerForm.SHAPES,
-        "shapes for CVAT 2.62 and later, mask for older",
+    answer_form: Annotated[AnswerForm, Takes(" or ".join(AnswerForm))] = _setting(
+        "PROMPTABLE_ANSWER_FORM", AnswerForm.SHAPES, "`shapes` for CVAT 2.62 and later, `mask` for older"
     )
-    click_means: Extent = _setting(
+    click_means: Annotated[Extent, Takes(", ".join(Extent))] = _setting(
         "PROMPTABLE_CLICK_MEANS",
-        Kind(", ".join(Extent), Extent),
         Extent.BEST,
-        "which of the model's candidates one lone click takes: the best by its score, the largest or the smallest",
+        "Of a single click's candidates `best` takes the one that the model scores highest, `whole` the largest,"
+        " `part` the smallest",
     )
-    fill_holes: int = _setting("PROMPTABLE_FILL_HOLES", _AREA, 0, "holes of up to so many pixels are filled")
-    remove_specks: int = _setting("PROMPTABLE_REMOVE_SPECKS", _AREA, 0, "parts of up to so many pixels are removed")
-    largest_part_only: bool = _setting(
-        "PROMPTABLE_LARGEST_PART_ONLY", _FLAG, False, "whether only the largest part stays"
+    fill_holes: Area = _setting("PROMPTABLE_FILL_HOLES", 0, "Holes of up to so many pixels are filled")
+    remove_specks: Area = _setting(
+        "PROMPTABLE_REMOVE_SPECKS", 0, "Parts of up to so many pixels are removed; the largest always stays"
     )
-    smooth_edges: float = _setting(
-        "PROMPTABLE_SMOOTH_EDGES", _number(0, 100, float), 0.0, "deviation of the blur that smooths edges, in pixels"
+    largest_part_only: Flag = _setting("PROMPTABLE_LARGEST_PART_ONLY", False, "Whether only the largest part stays")
+    smooth_edges: Pixels = _setting(
+        "PROMPTABLE_SMOOTH_EDGES", 0.0, "Edges are smoothed by a blur of this deviation, in pixels; 0 leaves them"
     )
 
 
-@dataclass(frozen=True)
 class TrackerSettings(CommonSettings):
     """Settings of functions/sam2-tracker."""
 
-    model: str = _setting("PROMPTABLE_MODEL", _TEXT, "sam2.1-large", "a SAM 2.1 model, or a model folder")
-    store_mb: int = _setting(
-        "PROMPTABLE_STORE_MB", _MEGABYTES, 4096, "memory for what the tracker remembers of objects"
+    model: Model = _setting("PROMPTABLE_MODEL", "sam2.1-large", "A SAM 2.1 model, or a folder with a model of your own")
+    store_mb: Megabytes = _setting(
+        "PROMPTABLE_STORE_MB",
+        4096,
+        "Memory for what it remembers of objects: 3.7 MB each, and 0.52 MB for each of their frames in the last 5"
+        " minutes",
     )
 
 
-@dataclass(frozen=True)
-class RedisSettings:
+class RedisSettings(Settings):
     """The Redis that replicas share; without a host there is none.
 
     Host, port and password have the names that CVAT's own deploy scripts and documentation give them.
     """
 
-    host: str = _setting("CVAT_FUNCTIONS_REDIS_HOST", _TEXT, "", "a Redis that replicas share; none without it")
-    port: int = _setting("CVAT_FUNCTIONS_REDIS_PORT", _PORT, 6379, "its port")
-    password: str = _setting("CVAT_FUNCTIONS_REDIS_PASSWORD", _TEXT, "", "its password", shown=False)
-    password_from_file: str = _setting(
-        "CVAT_FUNCTIONS_REDIS_PASSWORD_FILE", _SECRET_FILE, "", "a file that holds its password", shown=False
+    host: Text = _setting(
+        "CVAT_FUNCTIONS_REDIS_HOST",
+        "",
+        "A Redis that replicas share, such as CVAT's own `cvat_redis_ondisk`; without it each process remembers alone",
     )
-    tls: bool = _setting("CVAT_FUNCTIONS_REDIS_TLS", _FLAG, False, "whether to speak TLS to it")
-    ca_file: Path | None = _setting(
-        "CVAT_FUNCTIONS_REDIS_CA_FILE", _PATH, None, "the authority that signed its certificate; else the system's"
+    port: Port = _setting("CVAT_FUNCTIONS_REDIS_PORT", 6379, "Its port; CVAT's own has 6666")
+    password_from_file: SecretFile = _setting(
+        "CVAT_FUNCTIONS_REDIS_PASSWORD_FILE",
+        "",
+        "A file that holds its password, such as a Docker or Kubernetes secret",
+        shown=False,
+    )
+    password: Text = _setting(
+        "CVAT_FUNCTIONS_REDIS_PASSWORD",
+        "",
+        "Its password; refused as a value in a `function.yaml`, which Nuclio's dashboard shows to everybody",
+        shown=False,
+    )
+    tls: Flag = _setting("CVAT_FUNCTIONS_REDIS_TLS", False, "Whether to speak TLS to it")
+    ca_file: Annotated[Path | None, Takes("a path")] = _setting(
+        "CVAT_FUNCTIONS_REDIS_CA_FILE",
+        None,
+        "The authority that signed its certificate, where the system does not know it",
     )
 
 
-S = TypeVar("S", bound=CommonSettings | RedisSettings)
+SETTINGS: Mapping[FunctionType, type[CommonSettings]] = MappingProxyType(
+    {
+        FunctionType.DETECTOR: DetectorSettings,
+        FunctionType.INTERACTOR: InteractorSettings,
+        FunctionType.TRACKER: TrackerSettings,
+    }
+)
+"""What each type of function reads, beside the settings of Redis."""
+
+_PREFIXES = ("PROMPTABLE_", "CVAT_FUNCTIONS_REDIS_")
+S = TypeVar("S", bound=Settings)
 
 
 def read(settings: type[S], environ: Mapping[str, str] = os.environ) -> S:
     """Settings from the environment; an unset or empty variable means its default. Raises SettingsError."""
-    given = {f.name: _parse(f, text) for f in fields(settings) if (text := environ.get(f.metadata["variable"], ""))}
-    return settings(**given)
-
-
-def _parse(setting: "Field[Any]", text: str) -> Any:
-    kind: Kind = setting.metadata["kind"]
+    given = {name: environ[name] for name in variables(settings) if environ.get(name)}
     try:
-        return kind.parse(text)
-    except (ValueError, KeyError, OSError):
-        raise SettingsError(f"{setting.metadata['variable']}: expected {kind.accepts}, got {text!r}") from None
+        return settings.model_validate(given)
+    except ValidationError as error:
+        wrong = [f"{problem.place[0]}: expected {problem.expected}, got {problem.got!r}" for problem in problems(error)]
+        raise SettingsError("; ".join(wrong)) from None
+
+
+def check(environment: Mapping[str, str], *functions: FunctionType) -> None:
+    """Check variables that people have written for functions of these types. Raises SettingsError.
+
+    One that looks like ours and is none is refused. Files are not opened: they lie where the function runs.
+    """
+    all_settings: list[type[Settings]] = [*(SETTINGS[function] for function in functions), RedisSettings]
+    known = {variable for settings in all_settings for variable in variables(settings)}
+    for name in sorted(environment.keys() - known):
+        if name.startswith(_PREFIXES):
+            near = ", ".join(get_close_matches(name, known, 1)) or "docs/settings.md lists them"
+            raise SettingsError(f"{name} is no setting of a {' or '.join(functions)}: {near}")
+    for settings in all_settings:
+        read(settings, {name: value for name, value in environment.items() if not name.endswith("_FILE")})
+
+
+def variables(settings: type[Settings]) -> list[str]:
+    """The environment variables of these settings."""
+    return [str(field.alias) for field in settings.model_fields.values()]

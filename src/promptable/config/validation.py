@@ -1,6 +1,6 @@
 """What a format's field takes, said in words where it is declared and again where a value is refused."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Self, TypeVar
 
@@ -10,20 +10,36 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 T = TypeVar("T")
 
 
+def _anything(_value: Any) -> bool:
+    return True
+
+
 @dataclass(frozen=True)
 class Takes:
-    """Annotates a field with what it accepts, in words; whatever is wrong with a value is reported with these words."""
+    """Annotates a field with what it accepts, in words; whatever is wrong with a value is reported with these words.
+
+    ``fits`` says of a value of the field's type whether it is accepted.
+    """
 
     words: str
+    fits: Callable[[Any], bool] = _anything
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_wrap_validator_function(self._check, handler(source))
 
     def _check(self, value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
         try:
-            return handler(value)
+            checked = handler(value)
+            if self.fits(checked):
+                return checked
         except ValueError:
-            raise PydanticCustomError("takes", "{words}", {"words": self.words}) from None
+            pass
+        raise PydanticCustomError("takes", "{words}", {"words": self.words})
+
+
+def between(low: float, high: float, noun: str = "a number") -> Takes:
+    """A number in this range, both ends included."""
+    return Takes(f"{noun} from {low:.10g} to {high:.10g}", lambda number: low <= number <= high)
 
 
 Tuple = Annotated[tuple[T, ...], Strict(False)]

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from promptable.errors import BadRequestError
+from promptable.wire.answer_form import AnswerForm
 from promptable.wire.answers import finite, to_json
 from promptable.wire.fields import as_list, as_pairs, as_xyxy, clipped_xyxy, expected, read_object
 from promptable.wire.images import EncodedImage, parse_image
@@ -45,13 +45,6 @@ class InteractorRequest:
             negative_xy=_moved_inside("neg_points", self.negative_xy, hw),
             boxes_xyxy=np.array(boxes, np.float32).reshape(-1, 4),
         )
-
-
-class AnswerForm(StrEnum):
-    """``SHAPES`` for CVAT 2.62 and later; ``MASK`` for every version, but large: the full picture as 0 and 1."""
-
-    SHAPES = "shapes"
-    MASK = "mask"
 
 
 @dataclass(frozen=True, eq=False)

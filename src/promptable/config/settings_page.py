@@ -1,0 +1,87 @@
+"""docs/settings.md, written from the settings: ``python -m promptable.config.settings_page > docs/settings.md``."""
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic.fields import FieldInfo
+
+from promptable.config.settings import (
+    CommonSettings,
+    DetectorSettings,
+    InteractorSettings,
+    RedisSettings,
+    Settings,
+    TrackerSettings,
+)
+from promptable.config.validation import Takes
+from promptable.models.catalogue import OFFICIAL
+
+_HEAD = """# Settings
+
+<!-- Written by `make docs` from src/promptable/config/settings.py. -->
+
+Each function reads its settings from the environment once, at start; a wrong value stops it with the variable's name,
+what it takes and what came. In a `function.yaml` they stand under `spec.env`, where unknown ones are refused too;
+`promptable serve` takes them as `--env NAME=VALUE`. An empty variable means the default.
+"""
+
+_SECTIONS: tuple[tuple[str, type[Settings]], ...] = (
+    ("All three functions", CommonSettings),
+    ("Detector", DetectorSettings),
+    ("Interactor", InteractorSettings),
+    ("Tracker", TrackerSettings),
+    ("Redis, for interactor and tracker", RedisSettings),
+)
+
+
+def page() -> str:
+    """The text of docs/settings.md."""
+    sections = [_section(title, settings) for title, settings in _SECTIONS]
+    return "\n".join((_HEAD, *sections, _models()))
+
+
+def _section(title: str, settings: type[Settings]) -> str:
+    rows = [_row(field) for field in _own(settings)]
+    return "\n".join(
+        (f"## {title}", "", "| Variable | Default | Takes | Meaning |", "| --- | --- | --- | --- |", *rows, "")
+    )
+
+
+def _own(settings: type[Settings]) -> Iterator[FieldInfo]:
+    """The fields that these settings do not share with the other functions."""
+    shared = CommonSettings.model_fields if settings is not CommonSettings else {}
+    return (field for name, field in settings.model_fields.items() if name not in shared)
+
+
+def _row(field: FieldInfo) -> str:
+    (takes,) = (part.words for part in field.metadata if isinstance(part, Takes))
+    return f"| `{field.alias}` | {_shown(field.default)} | {takes} | {field.description} |"
+
+
+def _shown(default: Any) -> str:
+    match default:
+        case "" | None:
+            return ""
+        case bool():
+            return f"`{default}`".lower()
+        case float():
+            return f"`{default:.10g}`"
+        case _:
+            return f"`{default}`"
+
+
+def _models() -> str:
+    names = ", ".join(f"`{name}`" for name in OFFICIAL)
+    return f"""## Models
+
+Official models: {names}.
+
+`promptable download` fetches them and checks their SHA-256; the same hash is checked again whenever one is loaded. A
+model folder holds `model.safetensors` and `config.json` (Grounding DINO, SAM) or `config.yaml` in upstream's form
+(SAM 2); `toy/` has one of each.
+"""
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
