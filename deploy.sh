@@ -118,7 +118,7 @@ deploy() {
     lock
     step "checks"
     find_python
-    [[ ! $labels || ! $python ]] || "$python" -m promptable.deploy labels "$labels" || problem "--labels: see the line above" "README.md shows what it looks like"
+    [[ ! $labels || ! $python ]] || "$python" -m promptable.deploy labels "$labels" || problem "--labels: see the line above" "docs/labels.md shows what it looks like"
     "${platform}_checks"
     stop_on_problems
     [[ ! $dry_run ]] || fill_unknowns

@@ -48,7 +48,7 @@ check_options() {
             problem "there is no function $function" "one of: ${all_functions[*]}"
     done
     [[ ! $model ]] || ((${#functions[@]} == 1)) || problem "--model needs exactly one FUNCTION" "./deploy.sh FUNCTION --model $model"
-    [[ ! $labels || -f $labels ]] || problem "--labels: there is no file $labels" "README.md shows what it looks like"
+    [[ ! $labels || -f $labels ]] || problem "--labels: there is no file $labels" "docs/labels.md shows what it looks like"
     [[ ! $weights || -d $weights ]] || problem "--weights: there is no folder $weights" "promptable download MODEL --weights $weights fills one"
     check_port_base
     check_contradictions
