@@ -188,6 +188,14 @@ def test_a_rectangle_is_outside_only_while_its_object_is_lost(tracker: Function)
     assert not all(box.get("outside", False) for box in back["shapes"])
 
 
+def test_a_lost_rectangle_is_clipped_to_the_picture_at_hand(tracker: Function) -> None:
+    box = {"type": "rectangle", "points": [60, 60, 130, 130]}
+    states = tracker.answer(starting([box]))["states"]
+    smaller = encode_png(np.full((100, 110, 3), 110, np.uint8))
+    lost = tracker.answer({"image": smaller, "shapes": [None], "states": states})
+    assert lost["shapes"] == [{"type": "rectangle", "points": [60, 60, 110, 100], "outside": True}]
+
+
 def test_pictures_need_not_be_of_one_video(tracker: Function) -> None:
     """A mask on one picture and the next picture of another scene and size: answers on that picture's grid."""
     states = tracker.answer(starting(first_shapes("polygon")))["states"]

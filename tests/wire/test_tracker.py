@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptable.errors import BadRequestError
-from promptable.wire.shapes import Shape, ShapeType, shape_of_mask
+from promptable.wire.shapes import Shape, ShapeType, lost_rectangle, shape_of_mask
 from promptable.wire.tracker import ContinueRequest, StartRequest, TrackState, encode, parse
 from tests.wire.samples import IMAGE, mask_of, masks
 
@@ -215,6 +215,19 @@ def test_the_answer_has_exactly_the_keys_that_cvat_reads():
         "states": [SENT, None, None, SENT],
     }
     assert all(isinstance(number, int) for number in answer["shapes"][1]["points"])
+
+
+@pytest.mark.parametrize(
+    ("xyxy", "inside"),
+    [
+        ((1.5, 2, 30, 20), (1.5, 2, 30, 20)),
+        ((-9, 2, 300, 20), (0, 2, 40, 20)),
+        ((90, 90, 99, 99), (39, 29, 40, 30)),
+        ((-9, -9, -5, -5), (0, 0, 1, 1)),
+    ],
+)
+def test_a_lost_rectangle_keeps_what_is_in_the_picture(xyxy, inside):
+    assert lost_rectangle(xyxy, (30, 40)) == Shape(ShapeType.RECTANGLE, inside, outside=True)
 
 
 def test_an_object_outside_the_picture_says_so_where_there_is_room():

@@ -67,6 +67,15 @@ def shape_of_mask(mask: Mask, shape_type: ShapeType, tolerance: float = 0.0) -> 
             return Shape(shape_type, tuple(mask_to_polygon(mask, tolerance)))
 
 
+def lost_rectangle(last_xyxy: tuple[float, float, float, float], hw: tuple[int, int]) -> Shape:
+    """What is left of an object's last box in a picture of ``hw``, outside; a pixel at the edge where nothing is."""
+    height, width = hw
+    x1, y1, x2, y2 = last_xyxy
+    left, top = min(max(x1, 0.0), width - 1.0), min(max(y1, 0.0), height - 1.0)
+    right, bottom = min(max(x2, left + 1), float(width)), min(max(y2, top + 1), float(height))
+    return Shape(ShapeType.RECTANGLE, (left, top, right, bottom), outside=True)
+
+
 def read_shape(field: str, value: object) -> Shape:
     """``{"type", "points"}``, or the bare list of a rectangle's corners; raises BadRequestError."""
     if isinstance(value, list):

@@ -13,6 +13,7 @@ from promptable.wire.fields import as_list, expected, read_object
 from promptable.wire.images import EncodedImage, parse_image
 from promptable.wire.shapes import Shape as Shape
 from promptable.wire.shapes import ShapeType as ShapeType
+from promptable.wire.shapes import lost_rectangle as lost_rectangle
 from promptable.wire.shapes import read_shape, write_points, write_shape
 from promptable.wire.shapes import shape_of_mask as shape_of_mask
 from promptable.wire.state import TrackState as TrackState

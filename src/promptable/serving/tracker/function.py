@@ -16,7 +16,7 @@ from promptable.store.redis_store import RedisStore
 from promptable.wire import tracker as wire
 from promptable.wire.images import EncodedImage
 from promptable.wire.masks import mask_to_xyxy
-from promptable.wire.tracker import Shape, ShapeType, TrackState, shape_of_mask
+from promptable.wire.tracker import Shape, ShapeType, TrackState, lost_rectangle, shape_of_mask
 
 
 def load_tracker() -> "Tracker":
@@ -110,7 +110,8 @@ class Tracker:
         if result.mask.any():
             return shape_of_mask(result.mask, state.shape_type, self._settings.polygon_tolerance)
         if state.last_xyxy is not None:
-            return Shape(ShapeType.RECTANGLE, state.last_xyxy, outside=True)
+            height, width = result.mask.shape
+            return lost_rectangle(state.last_xyxy, (height, width))
         return None
 
 
