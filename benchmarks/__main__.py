@@ -6,7 +6,9 @@
 import argparse
 from importlib import import_module
 
-_NAMES = ("interactor", "interactor_stages", "detector", "tracker", "replicas")
+from promptable.models.runtime import openmp
+
+_NAMES = ("interactor", "interactor_stages", "detector", "tracker", "replicas", "side_by_side")
 
 
 def main() -> None:
@@ -17,6 +19,7 @@ def main() -> None:
     parsed = parser.parse_args()
     if unknown := set(parsed.names) - set(_NAMES):
         parser.error(f"unknown benchmark {', '.join(sorted(unknown))}: expected {', '.join(_NAMES)}")
+    openmp.prepare()
     for name in parsed.names or _NAMES:
         import_module(f"benchmarks.{name}").run(parsed.quick)
 

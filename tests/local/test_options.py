@@ -8,6 +8,7 @@ import yaml
 
 from promptable.config.function_yaml import load
 from promptable.local.options import Options, environment, with_labels
+from promptable.models.runtime import openmp
 
 from .conftest import Serve, write_function
 
@@ -87,3 +88,18 @@ def test_the_log_goes_to_a_file(tmp_path: Path, serve_all: Serve, client: httpx.
     lines = (tmp_path / "log").read_text().splitlines()
     assert lines[0] == "importing"
     assert lines[1].endswith("info cats: hello number=3")
+
+
+def test_openmps_threads_give_way_to_other_functions_unless_the_user_says_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = load(write_function(tmp_path, "cats") / "function.yaml")
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    assert environment(config, Options(), tmp_path)["GOMP_SPINCOUNT"] == openmp.ENVIRONMENT["GOMP_SPINCOUNT"]
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    assert environment(config, Options(), tmp_path)["GOMP_SPINCOUNT"] == "7"
+
+
+def test_the_images_tell_openmp_the_same() -> None:
+    dockerfile = (Path(__file__).parents[2] / "docker" / "Dockerfile").read_text()
+    assert all(f"\nENV {name}={value}\n" in dockerfile for name, value in openmp.ENVIRONMENT.items())

@@ -8,6 +8,7 @@ from pathlib import Path
 from promptable.config import labels
 from promptable.config.function_yaml import dump
 from promptable.config.nuclio import FunctionConfig, FunctionType
+from promptable.models.runtime import openmp
 
 _MODEL_FOLDERS = {"grounding-dino": "grounding-dino", "sam-interactor": "sam", "sam2-tracker": "sam2"}
 _MASK_MODEL_FOLDER = "sam"
@@ -55,6 +56,7 @@ def environment(config: FunctionConfig, options: Options, config_dir: Path) -> M
     deployed = config_dir / f"{config.name}.yaml"
     deployed.write_text(dump(config), encoding="utf-8")
     return {
+        **openmp.ENVIRONMENT,
         **os.environ,
         **config.env,
         **_models(config.name, options.models),

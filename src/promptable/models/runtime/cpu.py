@@ -2,14 +2,24 @@
 
 import ctypes
 import platform
+from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+
+from promptable.models.runtime.threads import choose_threads
 
 # mallopt(3), and the numbers of glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 _NEVER = 2**31 - 1
 _LARGE_BYTES = 2**30
+
+
+def prepare(weights: Sequence[Path]) -> None:
+    """Set up this process for models on the CPU whose checkpoints are these files."""
+    keep_freed_memory()
+    choose_threads(weights)
 
 
 def keep_freed_memory() -> None:

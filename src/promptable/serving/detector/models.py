@@ -10,8 +10,9 @@ from promptable.models import load as segmenters
 from promptable.models.grounding_dino import detector as grounding_dino
 from promptable.models.grounding_dino.detector import GroundingDINO
 from promptable.models.runtime import device
-from promptable.models.runtime.cpu import keep_freed_memory
+from promptable.models.runtime.cpu import prepare
 from promptable.models.segmentation.segmenter import Segmenter
+from promptable.models.weights import locate
 
 MASKED = (LabelType.MASK, LabelType.POLYGON)
 """The types of label that need a segmenter."""
@@ -32,9 +33,11 @@ class Models:
 def load_models(settings: DetectorSettings, labels: Sequence[Label]) -> Models:
     """The models on the device of the settings, and how to load them on the CPU where that is allowed."""
     where = device.resolve(settings.device)
+    needs_masks = any(label.type in MASKED for label in labels)
     if where == "cpu":
-        keep_freed_memory()
-    load = partial(_load_on, settings, any(label.type in MASKED for label in labels))
+        names = [settings.model, *([settings.mask_model] if needs_masks else [])]
+        prepare([locate(name, settings.weights_dir).weights for name in names])
+    load = partial(_load_on, settings, needs_masks)
     cpu = cache(partial(load, "cpu")) if settings.cpu_fallback and where != "cpu" else None
     return replace(load(where), elsewhere=cpu)
 

@@ -8,7 +8,7 @@ from promptable.config.settings import InteractorSettings, read
 from promptable.models import load as segmenters
 from promptable.models.catalogue import AUTO, sam2_model
 from promptable.models.runtime import device
-from promptable.models.runtime.cpu import keep_freed_memory
+from promptable.models.runtime.cpu import prepare
 from promptable.models.segmentation.segmenter import ImageFeatures, Prediction, Prompt, Segmenter
 from promptable.models.weights import fingerprint, locate
 from promptable.serving.feature_cache import FeatureCache
@@ -31,9 +31,9 @@ def load_interactor() -> "Interactor":
     """The function as the environment's settings describe it."""
     settings = read(InteractorSettings)
     where = device.resolve(settings.device)
-    if where == "cpu":
-        keep_freed_memory()
     model = sam2_model(where) if settings.model == AUTO else settings.model
+    if where == "cpu":
+        prepare([locate(model, settings.weights_dir).weights])
     segmenter = segmenters.load(model, settings.weights_dir, where, settings.precision)
     features, logits = warm_up(segmenter)
     redis = shared_redis()

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 from promptable.config.settings import TrackerSettings, read
 from promptable.models.runtime import device
-from promptable.models.runtime.cpu import keep_freed_memory
+from promptable.models.runtime.cpu import prepare
 from promptable.models.sam2 import video_tracker as sam2_video
 from promptable.models.sam2.video_tracker import BoxPrompt, FrameFeatures, MaskPrompt, ObjectResult, VideoTracker
+from promptable.models.weights import locate
 from promptable.serving.feature_cache import FeatureCache
 from promptable.serving.redis import shared_redis
 from promptable.serving.tracker.track_memory import TrackMemory
@@ -24,7 +25,7 @@ def load_tracker() -> "Tracker":
     settings = read(TrackerSettings)
     where = device.resolve(settings.device)
     if where == "cpu":
-        keep_freed_memory()
+        prepare([locate(settings.model, settings.weights_dir).weights])
     model = sam2_video.load(settings.model, settings.weights_dir, where, settings.precision)
     return Tracker(model, _store(settings), settings)
 

@@ -1,0 +1,32 @@
+"""Model folders of the real sizes with random weights, as ``promptable serve --models`` takes them."""
+
+import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+from safetensors.torch import save_model
+from torch import nn
+
+from benchmarks.click_models import random_model
+from benchmarks.detector import label_names, random_swin_t
+from promptable.models.grounding_dino.build import SWIN_T
+from promptable.models.sam2.build import official_config
+
+_LABELS = 20
+
+
+def write_models(folder: Path) -> None:
+    """Grounding DINO Swin-T, SAM 2.1 tiny (for interactor and tracker), and a labels.yaml of 20 boxes."""
+    for name in ("grounding-dino", "sam2"):
+        (folder / name).mkdir()
+    (folder / "sam").symlink_to(folder / "sam2")
+    shutil.copyfile(official_config("sam2.1-tiny"), folder / "sam2" / "config.yaml")
+    _save(random_model("sam2.1-tiny"), folder / "sam2")
+    _save(random_swin_t(folder / "grounding-dino"), folder / "grounding-dino")
+    (folder / "grounding-dino" / "config.json").write_text(json.dumps(asdict(SWIN_T)))
+    (folder / "labels.yaml").write_text("".join(f"- {name}\n" for name in label_names(_LABELS)))
+
+
+def _save(model: nn.Module, folder: Path) -> None:
+    save_model(model, str(folder / "model.safetensors"))
