@@ -27,9 +27,10 @@ from scipy.linalg import block_diag
 from torchvision.ops import box_convert
 
 from benchmarks.measure import Row, in_fresh_process, report, timed
+from promptable.models.detection.detector import PromptScores
 from promptable.models.grounding_dino.build import SWIN_T, build
 from promptable.models.grounding_dino.captions import Caption, pack
-from promptable.models.grounding_dino.detector import GroundingDINO, PromptScores, preprocess, span_scores, speed_up
+from promptable.models.grounding_dino.detector import GroundingDINO, preprocess, span_scores, speed_up
 from promptable.models.grounding_dino.text_encoder import load_tokenizer, new_bert
 from promptable.models.runtime import device
 from promptable.models.runtime.cpu import keep_freed_memory

@@ -33,7 +33,7 @@ from promptable.models.runtime import device
 from promptable.models.runtime.cpu import keep_freed_memory
 from promptable.models.segmentation.extent import Extent
 from promptable.models.segmentation.segmenter import ImageFeatures, Prediction, Prompt, Segmenter
-from promptable.serving.interactor.function import Interactor
+from promptable.serving.interactor.function import InteractorFunction
 from promptable.serving.interactor.warm_up import warm_up
 
 _QUICK = (("vit_b", "1080p"), ("sam2.1-tiny", "1080p"))
@@ -127,7 +127,7 @@ def _ours(model: str, size: str) -> Clicks:
     keep_freed_memory()
     segmenter = _Recording(ours(random_model(model).to(device.resolve("auto")), "auto"))
     warm_up(segmenter)
-    function = Interactor(segmenter, InteractorSettings())
+    function = InteractorFunction(segmenter, InteractorSettings())
 
     def click(text: bytes) -> Logits:
         function(text)

@@ -25,9 +25,9 @@ from promptable.models.grounding_dino.build import SWIN_T
 from promptable.models.grounding_dino.detector import GroundingDINO, speed_up
 from promptable.models.runtime import device
 from promptable.models.runtime.cpu import keep_freed_memory
-from promptable.serving.detector.function import Detector
+from promptable.serving.detector.function import DetectorFunction
 from promptable.serving.detector.models import Models
-from promptable.serving.interactor.function import Interactor
+from promptable.serving.interactor.function import InteractorFunction
 
 _PICTURES = 3
 _OBJECTS = 10
@@ -52,7 +52,9 @@ def run(quick: bool) -> None:
 
 def _interactor() -> list[Served]:
     where, name = _prepared(), sam2_model(device.resolve("auto"))
-    function = Interactor(click_models.ours(click_models.random_model(name).to(where), "auto"), InteractorSettings())
+    function = InteractorFunction(
+        click_models.ours(click_models.random_model(name).to(where), "auto"), InteractorSettings()
+    )
     first = _median(function, [body("1080p", _CLICKS[0], seed=seed) for seed in range(_PICTURES)])
     later = _median(function, [body("1080p", *_CLICKS)] * _PICTURES)
     return [_served(f"sam-interactor {name}, a new picture", first), _served("the next click on it", later)]
@@ -77,7 +79,7 @@ def _detect(kind: LabelType) -> float:
     )
     labels = [Label(name, kind, (name,)) for name in detector.label_names(_LABELS)]
     settings = DetectorSettings(threshold=0.0, max_detections=_OBJECTS)
-    function = Detector(models, labels, settings, nuclio_sdk.Logger("ERROR", "benchmark"))
+    function = DetectorFunction(models, labels, settings, nuclio_sdk.Logger("ERROR", "benchmark"))
     return _median(function, [body("1080p", _CLICKS[0], seed=seed) for seed in range(_PICTURES)])
 
 

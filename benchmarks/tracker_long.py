@@ -11,7 +11,7 @@ from benchmarks.measure import Row
 from demo.client import encode_png
 from promptable.config.settings import TrackerSettings
 from promptable.models.sam2 import video_tracker as sam2_video
-from promptable.serving.tracker.function import Tracker
+from promptable.serving.tracker.function import TrackerFunction
 from promptable.store.memory_store import InProcessStore
 from promptable.wire.masks import mask_to_rle
 from toy.scenes import video
@@ -26,7 +26,7 @@ def measure() -> Row:
     clip = video(7, leaving=0.0)
     images = [encode_png(scene.image) for scene in (*clip, *clip[-2:0:-1])]  # to and fro
     model = sam2_video.load(str(_TOY), _TOY, "cpu")
-    tracker = Tracker(model, InProcessStore(_STORE_BYTES), TrackerSettings())
+    tracker = TrackerFunction(model, InProcessStore(_STORE_BYTES), TrackerSettings())
     shapes = [{"type": "mask", "points": mask_to_rle(clip[0].objects[0].mask)}]
     states = json.loads(tracker({"image": images[0], "shapes": shapes}))["states"]
     seconds, resident = [], []

@@ -16,7 +16,7 @@ from benchmarks.click_models import random_model
 from promptable.config.settings import TrackerSettings
 from promptable.models.runtime import device
 from promptable.models.sam2.video_tracker import MaskPrompt, VideoTracker, speed_up
-from promptable.serving.tracker.function import Tracker
+from promptable.serving.tracker.function import TrackerFunction
 from promptable.serving.tracker.track_memory import TrackMemory
 from promptable.store.memory_store import InProcessStore
 from promptable.wire.masks import rle_to_mask
@@ -37,7 +37,7 @@ class Function:
 
     model: VideoTracker
     memory: TrackMemory
-    answer: Tracker
+    answer: TrackerFunction
 
 
 def model(name: str) -> SAM2Base:
@@ -73,7 +73,9 @@ def function(name: str) -> Function:
     built = model(name).to(device.resolve("auto"))
     speed_up(built, "auto")
     tracker, store = VideoTracker(built, "0" * 16, "auto"), InProcessStore(2**34)
-    return Function(tracker, TrackMemory(tracker, store), Tracker(tracker, store, TrackerSettings(feature_cache_mb=0)))
+    return Function(
+        tracker, TrackMemory(tracker, store), TrackerFunction(tracker, store, TrackerSettings(feature_cache_mb=0))
+    )
 
 
 def continuing(function: Function, count: int) -> bytes:

@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from promptable.models.detection.detector import PromptScores
 from promptable.models.grounding_dino import detector as grounding_dino
-from promptable.models.grounding_dino.detector import GroundingDINO, PromptScores, load
+from promptable.models.grounding_dino.detector import GroundingDINO, load
 from toy.evaluate_grounding_dino import evaluate
 from toy.train_grounding_dino import SYNONYMS
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from promptable.models.load import load
+from promptable.models.load import load_segmenter
 from promptable.models.segmentation.segmenter import ImageFeatures, Prediction, Prompt, Segmenter
 from toy.scenes import scenes
 
@@ -85,7 +85,7 @@ def _refine(model: Segmenter, features: ImageFeatures, prompt: Prompt, answer: P
 def main() -> None:
     torch.set_num_threads(1)
     folder = sys.argv[1] if len(sys.argv) > 1 else str(Path(__file__).parent / "sam")
-    print(json.dumps(asdict(evaluate(load(folder, Path(folder), "cpu"))), indent=2))
+    print(json.dumps(asdict(evaluate(load_segmenter(folder, Path(folder), "cpu"))), indent=2))
 
 
 if __name__ == "__main__":

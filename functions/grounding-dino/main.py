@@ -7,9 +7,9 @@ from promptable.serving.respond import respond
 
 def init_context(context: Any) -> None:
     """Load the model, once per worker process. An error here keeps the function from becoming ready."""
-    from promptable.serving.detector.function import load_detector
+    from promptable.serving.detector.function import load_function
 
-    context.user_data.answer = load_detector(context.logger)
+    context.user_data.answer = load_function(context.logger)
 
 
 def handler(context: Any, event: Any) -> Any:

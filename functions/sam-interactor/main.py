@@ -7,9 +7,9 @@ from promptable.serving.respond import respond
 
 def init_context(context: Any) -> None:
     """Load the model, once per worker process. An error here keeps the function from becoming ready."""
-    from promptable.serving.interactor.function import load_interactor
+    from promptable.serving.interactor.function import load_function
 
-    context.user_data.answer = load_interactor()
+    context.user_data.answer = load_function()
 
 
 def handler(context: Any, event: Any) -> Any:

@@ -7,9 +7,9 @@ from promptable.serving.respond import respond
 
 def init_context(context: Any) -> None:
     """Load the model, once per worker process. An error here keeps the function from becoming ready."""
-    from promptable.serving.tracker.function import load_tracker
+    from promptable.serving.tracker.function import load_function
 
-    context.user_data.answer = load_tracker()
+    context.user_data.answer = load_function()
 
 
 def handler(context: Any, event: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from promptable.deploy.render import MODELS, DeployError, render
+from promptable.deploy.render import DeployError, render
 from promptable.deploy.target import Device, Platform, Scheduling, Target
 
 REPOSITORY = Path(__file__).parents[2]
@@ -77,14 +77,6 @@ def test_replicas_are_kept_from_the_tracker_only() -> None:
         "sam-interactor": 5,
         "sam2-tracker": 1,
     }
-
-
-def test_the_models_are_those_that_can_be_downloaded() -> None:
-    """Read as text: importing the checkpoints would import PyTorch."""
-    source = (REPOSITORY / "src/promptable/models/checkpoints.py").read_text()
-    for model in {model for models in MODELS.values() for model in models}:
-        assert f'"{model}": Download(' in source
-    assert source.count(": Download(\n") == len({model for models in MODELS.values() for model in models})
 
 
 def test_image_and_functions_agree_on_python() -> None:

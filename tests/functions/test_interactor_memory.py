@@ -12,7 +12,7 @@ from benchmarks.measure import in_fresh_process
 from promptable.config.settings import InteractorSettings
 from promptable.models.sam.segmenter import SamConfig, SamSegmenter, build
 from promptable.serving.interactor import refinement
-from promptable.serving.interactor.function import Interactor
+from promptable.serving.interactor.function import InteractorFunction
 
 REQUESTS = 2000
 WARM = 500
@@ -50,7 +50,7 @@ def _grown_mb() -> float:
     """How much the process grows over 2,000 requests with full caches, a new picture after every 20th."""
     refinement._CAPACITY_BYTES = 2**20
     settings = InteractorSettings(feature_cache_mb=1)
-    function = Interactor(SamSegmenter(build(TINY)), settings)
+    function = InteractorFunction(SamSegmenter(build(TINY)), settings)
     random, warm = Random(0), 0.0
     for number in range(REQUESTS):
         if number % CLICKS_A_PICTURE == 0:

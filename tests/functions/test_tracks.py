@@ -16,7 +16,7 @@ from demo.metrics import mask_iou
 from promptable.config.settings import TrackerSettings
 from promptable.errors import BadRequestError
 from promptable.models.sam2.video_tracker import MaskPrompt, VideoTracker
-from promptable.serving.tracker.function import Tracker
+from promptable.serving.tracker.function import TrackerFunction
 from promptable.store.memory_store import REWIND_SECONDS, InProcessStore
 from promptable.store.redis_connection import connect
 from promptable.store.redis_store import RedisStore
@@ -208,7 +208,7 @@ def test_pictures_need_not_be_of_one_video(tracker: Function) -> None:
 
 def test_start_and_continue_on_one_frame_encode_it_once(model: VideoTracker) -> None:
     """As CVAT's sidebar calls: objects that are drawn on a frame start on it after the others have come to it."""
-    tracker = Tracker(model, InProcessStore(2**30), TrackerSettings())
+    tracker = TrackerFunction(model, InProcessStore(2**30), TrackerSettings())
     with patch.object(model, "encode_image", wraps=model.encode_image) as encode:
         states = json.loads(tracker(starting(first_shapes("mask"))))["states"]
         tracker(continuing(states, 1))
@@ -221,7 +221,7 @@ def test_start_and_continue_on_one_frame_encode_it_once(model: VideoTracker) -> 
 def test_a_long_track_needs_no_more_memory_than_a_short_one(model: VideoTracker) -> None:
     """In a store with room for what the newest state needs, 16 pointers and 7 features, and the next entries."""
     entry_bytes = 20_000  # features of 12 x 12 x 64 in bfloat16, with their header
-    tracker = Tracker(model, InProcessStore(16 * 1_000 + 8 * entry_bytes), TrackerSettings())
+    tracker = TrackerFunction(model, InProcessStore(16 * 1_000 + 8 * entry_bytes), TrackerSettings())
     resident, states = [], []
     for answer in _frames(tracker, 200):
         resident.append(psutil.Process().memory_info().rss)
@@ -241,7 +241,7 @@ def test_the_store_of_a_long_track_stops_growing(model: VideoTracker) -> None:
     now = [0.0]
     store = InProcessStore(TrackerSettings().store_mb * 2**20, lambda: now[0])
     counts = []
-    for _ in _frames(Tracker(model, store, TrackerSettings()), 300):
+    for _ in _frames(TrackerFunction(model, store, TrackerSettings()), 300):
         counts.append(len(store))
         now[0] += SECONDS_PER_FRAME
     rewindable = REWIND_SECONDS // SECONDS_PER_FRAME
@@ -255,7 +255,7 @@ def test_the_store_of_a_long_track_stops_growing(model: VideoTracker) -> None:
 def test_in_redis_only_what_the_newest_state_needs_is_kept_for_hours(model: VideoTracker) -> None:
     with running_redis() as server:
         client = connect("127.0.0.1", server.port)
-        tracker = Tracker(model, RedisStore(client, InProcessStore(2**30)), TrackerSettings())
+        tracker = TrackerFunction(model, RedisStore(client, InProcessStore(2**30)), TrackerSettings())
         for step, _ in enumerate(_frames(tracker, 100)):
             if step >= 20 and step % 20 == 0:
                 lives = [client.ttl(key) for key in client.keys()]  # noqa: SIM118 - not a dict
@@ -269,11 +269,11 @@ def test_who_goes_back_in_time_finds_the_same_mask_and_later_an_expired_state(
     model: VideoTracker, steps_back: int
 ) -> None:
     now = [0.0]
-    tracker = Tracker(model, InProcessStore(2**30, lambda: now[0]), TrackerSettings())
+    tracker = TrackerFunction(model, InProcessStore(2**30, lambda: now[0]), TrackerSettings())
     answers = list(_frames(tracker, 60))
     earlier = continuing(answers[59 - steps_back]["states"], _to_and_fro(60 - steps_back))
     assert json.loads(tracker(earlier))["shapes"] == answers[60 - steps_back]["shapes"]
-    fresh = Tracker(model, InProcessStore(2**30, lambda: now[0]), TrackerSettings())
+    fresh = TrackerFunction(model, InProcessStore(2**30, lambda: now[0]), TrackerSettings())
     answers = list(_frames(fresh, 60))
     now[0] += REWIND_SECONDS
     with pytest.raises(BadRequestError, match="expired, start tracking again"):
@@ -281,7 +281,7 @@ def test_who_goes_back_in_time_finds_the_same_mask_and_later_an_expired_state(
     assert json.loads(fresh(continuing(answers[-1]["states"], 1)))["shapes"], "the newest state has what it needs"
 
 
-def _frames(tracker: Tracker, count: int) -> Iterator[Answer]:
+def _frames(tracker: TrackerFunction, count: int) -> Iterator[Answer]:
     """The answers on this many frames, to and fro through the video, of one object."""
     answer = json.loads(tracker(starting(first_shapes("mask")[:1])))
     yield answer

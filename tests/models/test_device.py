@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from demo.metrics import mask_iou
-from promptable.models import load as segmenters
+from promptable.models.load import load_segmenter
 from promptable.models.runtime.device import autocast
 from promptable.models.segmentation.segmenter import Prompt
 from tests.functions.conftest import TOY
@@ -36,7 +36,7 @@ def test_bfloat16_gives_nearly_the_masks_of_float32(model: str) -> None:
     box = Prompt(box_xyxy=drawn.objects[-1].xyxy)
     answers = []
     for precision in ("fp32", "bf16"):
-        segmenter = segmenters.load(str(TOY / model), TOY, "cpu", precision)
+        segmenter = load_segmenter(str(TOY / model), TOY, "cpu", precision)
         answers.append(segmenter.predict(segmenter.encode_image(drawn.image), box))
     exact, rounded = answers
     assert not np.array_equal(exact.low_res_logits, rounded.low_res_logits)

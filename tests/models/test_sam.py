@@ -198,12 +198,6 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path, tiny_sam: Sam, tiny
     assert "image_encoder.blocks.2.norm1.weight" in str(error.value)
 
 
-def test_another_kind_of_model_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "groundingdino_swint_ogc.pth").touch()
-    with pytest.raises(ValueError, match="'swin-t' is not a SAM: expected a folder or one of vit_b, vit_l, vit_h"):
-        load("swin-t", tmp_path, "cpu")
-
-
 def test_a_config_names_its_unknown_keys(tmp_path: Path, tiny_sam_config: SamConfig) -> None:
     file = tmp_path / "config.json"
     file.write_text(json.dumps(asdict(tiny_sam_config) | {"patchsize": 8}))

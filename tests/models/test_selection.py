@@ -3,9 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from promptable.models.detection.detector import PromptScores
 from promptable.models.detection.proposals import best_prompts
 from promptable.models.detection.selection import Detections, LabelRule, Suppression, select
-from promptable.models.grounding_dino.detector import PromptScores
 
 HW = (40, 60)
 DEFAULT = Suppression()

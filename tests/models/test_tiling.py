@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from promptable.models.detection.detector import PromptScores
 from promptable.models.detection.proposals import Proposals
 from promptable.models.detection.selection import LabelRule, Suppression, select
 from promptable.models.detection.tiling import Tiling, enlarged, look, views
-from promptable.models.grounding_dino.detector import PromptScores, load
+from promptable.models.grounding_dino.detector import load
 from toy.crowds import crowd, scores
 
 TOY = Path(__file__).parents[1] / "toy/grounding-dino"

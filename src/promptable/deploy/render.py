@@ -20,34 +20,18 @@ from promptable.deploy.target import (
     Target,
     Toleration,
 )
-from promptable.models.catalogue import AUTO, sam2_model
+from promptable.models.catalogue import AUTO, OFFICIAL, Task, names, sam2_model
 
-MODELS: Mapping[str, Sequence[str]] = {
-    "detector": ("swin-t", "swin-b"),
-    "interactor": ("vit_b", "vit_l", "vit_h", "sam2.1-tiny", "sam2.1-small", "sam2.1-base-plus", "sam2.1-large"),
-    "tracker": ("sam2.1-tiny", "sam2.1-small", "sam2.1-base-plus", "sam2.1-large"),
-}
-"""Official models by the type of function that can run them."""
+_TASKS = {"detector": Task.DETECTION, "interactor": Task.SEGMENTATION, "tracker": Task.TRACKING}
+"""What the model of each type of function is for."""
 
 _GPU = "nvidia.com/gpu"
 _TORCH_DEVICE = {Device.GPU: "cuda", Device.CPU: "cpu"}
 _KINDS_WITH_REDIS = ("interactor", "tracker")
 _LARGEST = 94_000
 """Bytes of a function.yaml whose base64, with what Nuclio adds to it, fits Linux's 128 KiB for one argument."""
-_MEMORY_GIB: Mapping[str, int] = {
-    "swin-t": 2,
-    "swin-b": 3,
-    "vit_b": 1,
-    "vit_l": 3,
-    "vit_h": 6,
-    "sam2.1-tiny": 1,
-    "sam2.1-small": 1,
-    "sam2.1-base-plus": 1,
-    "sam2.1-large": 2,
-}
-"""Memory that a pod asks for, per model: the checkpoint twice, while it is loaded, in whole GiB."""
 _OTHER_MEMORY_GIB = {"detector": 3, "interactor": 4, "tracker": 8}
-"""Python, PyTorch and frames; the interactor's feature cache; the tracker's cache and store."""
+"""Beside the models: Python, PyTorch and frames; the interactor's feature cache; the tracker's cache and store."""
 _CPU = {Device.GPU: "1", Device.CPU: "2"}
 
 
@@ -130,8 +114,8 @@ def _redis_variables(redis: SharedRedis) -> dict[str, str]:
 
 
 def _known_model(kind: str, model: str) -> str:
-    if model not in MODELS[kind]:
-        raise DeployError(f"--model: a {kind} runs one of {', '.join(MODELS[kind])}, got {model!r}")
+    if model not in names(_TASKS[kind]):
+        raise DeployError(f"--model: a {kind} runs one of {', '.join(names(_TASKS[kind]))}, got {model!r}")
     return model
 
 
@@ -167,7 +151,7 @@ def _for_kubernetes(spec: dict[str, Any], kind: str, target: Target) -> None:
 def _requests(spec: Mapping[str, Any], kind: str, device: Device) -> dict[str, str]:
     """Without them Nuclio asks for 25m and 1Mi: it would scale at once, and the node would evict the pod first."""
     models = [entry["value"] for entry in spec["env"] if entry["name"] in ("PROMPTABLE_MODEL", "PROMPTABLE_MASK_MODEL")]
-    memory = _OTHER_MEMORY_GIB[kind] + sum(_MEMORY_GIB.get(model, 0) for model in models)
+    memory = _OTHER_MEMORY_GIB[kind] + sum(OFFICIAL[model].memory_gib for model in models if model in OFFICIAL)
     return {"cpu": _CPU[device], "memory": f"{memory}Gi"}
 
 

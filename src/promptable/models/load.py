@@ -1,21 +1,57 @@
-"""SAM or SAM 2.1 by the name of the model."""
+"""From a model's name to the model, by what the catalogue says of its family."""
 
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from promptable.models import catalogue
+from promptable.models.catalogue import Family, Task
+from promptable.models.detection.detector import Detector
 from promptable.models.segmentation.segmenter import Segmenter
 from promptable.models.weights import locate
 
+if TYPE_CHECKING:
+    from promptable.models.sam2.video_tracker import VideoTracker
 
-def load(model: str, weights_dir: Path, device: str, precision: str = "fp32") -> Segmenter:
-    """SAM for ``vit_*`` and folders with ``config.json``, SAM 2.1 for ``sam2.1-*`` and folders with ``config.yaml``.
 
-    Raises FileNotFoundError or ValueError, with the remedy, as ``checkpoints.locate`` and the two adapters do.
+def load_detector(model: str, weights_dir: Path, device: str, precision: str = "fp32") -> Detector:
+    """The text-prompted detector of an official name or a model folder (``weights.locate``), on a resolved device.
+
+    ``precision`` is that of ``device.autocast``. Raises FileNotFoundError where a file is missing, with the remedy,
+    ValueError for a model of another task or files that do not fit together.
     """
+    detector: Detector = _load(Task.DETECTION, model, weights_dir, device, precision)
+    return detector
+
+
+def load_segmenter(model: str, weights_dir: Path, device: str, precision: str = "fp32") -> Segmenter:
+    """The promptable segmenter of a name or a folder, as ``load_detector``."""
+    segmenter: Segmenter = _load(Task.SEGMENTATION, model, weights_dir, device, precision)
+    return segmenter
+
+
+def load_video_tracker(model: str, weights_dir: Path, device: str, precision: str = "fp32") -> "VideoTracker":
+    """The tracker of a name or a folder, as ``load_detector``."""
+    tracker: VideoTracker = _load(Task.TRACKING, model, weights_dir, device, precision)
+    return tracker
+
+
+def _load(task: Task, model: str, weights_dir: Path, device: str, precision: str) -> Any:
+    return import_module(_adapter(task, model, weights_dir)).load(model, weights_dir, device, precision)
+
+
+def _adapter(task: Task, model: str, weights_dir: Path) -> str:
+    """The module that loads a model for this task; a folder's family is told by its configuration file's name."""
+    for family in _families(model, weights_dir):
+        if task in family.adapters:
+            return family.adapters[task]
+    official = ", ".join(catalogue.names(task))
+    raise ValueError(f"{model!r} is no model for {task}: expected one of {official}, or a folder of such a model")
+
+
+def _families(model: str, weights_dir: Path) -> list[Family]:
+    if model in catalogue.OFFICIAL:
+        return [catalogue.OFFICIAL[model].family]
     config = locate(model, weights_dir).config
-    if model.startswith("sam2.1-") if config is None else config.suffix == ".yaml":
-        from promptable.models.sam2 import segmenter as sam2_image
-
-        return sam2_image.load(model, weights_dir, device, precision)
-    from promptable.models.sam import segmenter as sam
-
-    return sam.load(model, weights_dir, device, precision)
+    known = (checkpoint.family for checkpoint in catalogue.OFFICIAL.values())
+    return [family for family in known if config is not None and config.name == family.config]

@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from promptable.models.catalogue import BERT_VOCABULARY, OFFICIAL, Download
+from promptable.models import catalogue
+from promptable.models.catalogue import Download
 
 WEIGHTS_FILE = "model.safetensors"
 _CONFIG_FILES = ("config.json", "config.yaml")
@@ -37,11 +38,11 @@ def locate(model: str, weights_dir: Path) -> ModelFiles:
     The weights of official names lie in ``weights_dir`` under the file name of their download.
     Raises FileNotFoundError with the remedy where a file is missing.
     """
-    if model in OFFICIAL:
+    if model in catalogue.OFFICIAL:
         return _official(model, weights_dir)
     folder = Path(model)
     if not folder.is_dir():
-        raise FileNotFoundError(f"unknown model {model!r}: expected a folder or one of {', '.join(OFFICIAL)}")
+        raise FileNotFoundError(f"unknown model {model!r}: expected a folder or one of {', '.join(catalogue.OFFICIAL)}")
     config = next((folder / name for name in _CONFIG_FILES if (folder / name).is_file()), None)
     if config is None:
         raise FileNotFoundError(f"model folder {folder} holds none of {', '.join(_CONFIG_FILES)}")
@@ -50,9 +51,9 @@ def locate(model: str, weights_dir: Path) -> ModelFiles:
 
 
 def _official(model: str, weights_dir: Path) -> ModelFiles:
-    download = OFFICIAL[model]
-    weights = _existing(weights_dir / download.file_name, f"download it from {download.url}")
-    return ModelFiles(model, weights_dir, weights, download.sha256, None)
+    checkpoint = catalogue.OFFICIAL[model]
+    weights = _existing(weights_dir / checkpoint.file_name, f"download it from {checkpoint.url}")
+    return ModelFiles(model, weights_dir, weights, checkpoint.sha256, None)
 
 
 def download(model: str, weights_dir: Path) -> list[Path]:
@@ -60,11 +61,11 @@ def download(model: str, weights_dir: Path) -> list[Path]:
 
     Raises ValueError for an unknown name or a damaged file, RuntimeError for a damaged download.
     """
-    if model not in OFFICIAL:
-        raise ValueError(f"unknown model {model!r}: expected one of {', '.join(OFFICIAL)}")
+    if model not in catalogue.OFFICIAL:
+        raise ValueError(f"unknown model {model!r}: expected one of {', '.join(catalogue.OFFICIAL)}")
     weights_dir.mkdir(parents=True, exist_ok=True)
-    sources = [OFFICIAL[model], *([BERT_VOCABULARY] if model.startswith("swin") else [])]
-    return [_fetch(source, weights_dir / source.file_name) for source in sources]
+    checkpoint = catalogue.OFFICIAL[model]
+    return [_fetch(source, weights_dir / source.file_name) for source in (checkpoint, *checkpoint.beside)]
 
 
 def _fetch(source: Download, target: Path) -> Path:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from promptable.models.grounding_dino.detector import PromptScores
+from promptable.models.detection.detector import PromptScores
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from math import ceil, prod
 import numpy as np
 from numpy.typing import NDArray
 
+from promptable.models.detection.detector import Detector
 from promptable.models.detection.proposals import Proposals, best_prompts, concatenate
-from promptable.models.grounding_dino.detector import GroundingDINO
 
 _EDGE_SHARE = 0.02
 """A box that ends this near to a tile's edge, as a share of the tile, may go on beyond it."""
@@ -71,7 +71,7 @@ def enlarged(hw: tuple[int, int], tiling: Tiling, most: int) -> Tiling:
 
 
 def look(
-    detector: GroundingDINO, image: NDArray[np.uint8], prompts: tuple[str, ...], tiling: Tiling, scale: float = 1.0
+    detector: Detector, image: NDArray[np.uint8], prompts: tuple[str, ...], tiling: Tiling, scale: float = 1.0
 ) -> Proposals:
     """What the detector proposes for a picture, uint8 RGB [H, W, 3], seen as ``tiling`` says.
 
@@ -135,7 +135,7 @@ def _starts(length: int, tiling: Tiling) -> list[int]:
 
 
 def _tile(
-    detector: GroundingDINO,
+    detector: Detector,
     image: NDArray[np.uint8],
     view: View,
     prompts: tuple[str, ...],

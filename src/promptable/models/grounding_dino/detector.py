@@ -20,6 +20,7 @@ from torchvision.ops import box_convert
 from torchvision.transforms.v2 import functional as transforms
 
 from promptable.models.catalogue import BERT_VOCABULARY
+from promptable.models.detection.detector import PromptScores
 from promptable.models.grounding_dino.build import PRESETS, GroundingDinoConfig, build
 from promptable.models.grounding_dino.captions import Caption, pack, spell
 from promptable.models.grounding_dino.swin_attention import FusedWindowAttention
@@ -39,20 +40,6 @@ _UNUSED_KEYS = {"label_enc.weight", "bert.embeddings.position_ids"}
 
 
 @dataclass(frozen=True)
-class PromptScores:
-    """Every box that the model proposes, with how well each prompt describes it.
-
-    ``boxes_xyxy`` float32 [Q, 4] in continuous pixels of the picture, not clipped to it; ``scores`` float32 [Q, P] in
-    0..1, a column per prompt. Prompts that do not fit one caption are read in several: each caption adds its own boxes,
-    for which the prompts of other captions score 0; ``captions`` int64 [Q] says which caption found a box.
-    """
-
-    boxes_xyxy: NDArray[np.float32]
-    scores: NDArray[np.float32]
-    captions: NDArray[np.int64]
-
-
-@dataclass(frozen=True)
 class _EncodedCaption:
     """A caption and what the transformer reads of it."""
 
@@ -61,15 +48,13 @@ class _EncodedCaption:
 
 
 def load(model: str, weights_dir: Path, device: str, precision: str = "fp32") -> "GroundingDINO":
-    """The detector of an official name (``swin-t``, ``swin-b``) or of a folder; see ``checkpoints.locate``.
+    """The detector of an official name (``swin-t``, ``swin-b``) or of a folder; see ``weights.locate``.
 
     BERT's vocabulary lies beside the weights as ``vocab.txt``, its sizes as ``bert.json``; without that file they are
-    those of bert-base-uncased. Raises FileNotFoundError where a file is missing, ValueError for a model that is no
-    Grounding DINO or files that do not fit together.
+    those of bert-base-uncased. Raises FileNotFoundError where a file is missing, ValueError where they do not fit
+    together.
     """
     files = locate(model, weights_dir)
-    if files.config is None and files.name not in PRESETS:
-        raise ValueError(f"{model!r} is not a Grounding DINO: expected a folder or one of {', '.join(PRESETS)}")
     config = PRESETS[files.name] if files.config is None else GroundingDinoConfig.from_json(files.config)
     vocabulary_sha256 = BERT_VOCABULARY.sha256 if files.config is None else None
     tokenizer = load_tokenizer(files.folder / BERT_VOCABULARY.file_name, vocabulary_sha256)
@@ -88,7 +73,7 @@ def _upstream_names(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 class GroundingDINO:
-    """A detector of whatever its prompts name. It keeps encoded prompts, nothing of a picture; threads may share it."""
+    """Grounding DINO as a ``Detector``. It keeps encoded prompts, nothing of a picture; threads may share it."""
 
     def __init__(self, model: upstream.GroundingDINO, config: GroundingDinoConfig, precision: str = "fp32") -> None:
         """Wrap upstream's model after ``speed_up``; ``precision`` is that of ``device.autocast``."""

@@ -116,13 +116,11 @@ def _mask_decoder(config: SamConfig) -> MaskDecoder:
 
 
 def load(model: str, weights_dir: Path, device: str, precision: str = "fp32") -> "SamSegmenter":
-    """The segmenter of an official name (``vit_b``, ``vit_l``, ``vit_h``) or of a folder; see ``checkpoints.locate``.
+    """The segmenter of an official name (``vit_b``, ``vit_l``, ``vit_h``) or of a folder; see ``weights.locate``.
 
-    Raises FileNotFoundError where a file is missing, ValueError for a model that is no SAM or weights that do not fit.
+    Raises FileNotFoundError where a file is missing, ValueError where they do not fit together.
     """
     files = locate(model, weights_dir)
-    if files.config is None and files.name not in PRESETS:
-        raise ValueError(f"{model!r} is not a SAM: expected a folder or one of {', '.join(PRESETS)}")
     sam = build(PRESETS[files.name] if files.config is None else SamConfig.from_json(files.config))
     try:
         sam.load_state_dict(load_state_dict(files.weights, files.sha256))

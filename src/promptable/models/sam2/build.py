@@ -52,8 +52,6 @@ def build(files: ModelFiles) -> SAM2Base:
 
 def official_config(name: str) -> Path:
     """The YAML that the ``sam2`` package ships for an official name."""
-    if name not in _OFFICIAL_CONFIGS:
-        raise ValueError(f"{name!r} is not a SAM 2 model: expected one of {', '.join(_OFFICIAL_CONFIGS)}")
     return Path(str(resources.files("sam2"))) / "configs" / "sam2.1" / _OFFICIAL_CONFIGS[name]
 
 

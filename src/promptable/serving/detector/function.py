@@ -8,10 +8,10 @@ from promptable.config import labels as labelling
 from promptable.config.labels import Label, LabelError, LabelType, Mark
 from promptable.config.settings import DetectorSettings, OnFailure, SettingsError, read
 from promptable.errors import BadRequestError, OutOfMemoryError
+from promptable.models.detection.detector import Detector
 from promptable.models.detection.proposals import Proposals
 from promptable.models.detection.selection import Detections, LabelRule, Suppression, select
 from promptable.models.detection.tiling import Tiling, enlarged, look
-from promptable.models.grounding_dino.detector import GroundingDINO
 from promptable.serving.detector.items import ItemRules
 from promptable.serving.detector.masks import BoxMask, Masker
 from promptable.serving.detector.models import MASKED, Models, load_models
@@ -23,11 +23,11 @@ from promptable.wire.images import EncodedImage
 _REDUCED = 0.5
 
 
-def load_detector(logger: Any) -> "Detector":
+def load_function(logger: Any) -> "DetectorFunction":
     """The function as the environment's settings and the deployed labels describe it; ``logger`` is nuclio-sdk's."""
     settings = read(DetectorSettings)
     labels = labelling.deployed(settings.function_config)
-    return Detector(load_models(settings, labels), labels, settings, logger)
+    return DetectorFunction(load_models(settings, labels), labels, settings, logger)
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class ScoredPicture:
         return self.proposals.nbytes
 
 
-class Detector:
+class DetectorFunction:
     """Answers detector requests."""
 
     def __init__(self, models: Models, labels: Sequence[Label], settings: DetectorSettings, logger: Any) -> None:
@@ -127,7 +127,7 @@ class Detector:
         return dict(zip(wanted, masks, strict=True))
 
 
-def _check_prompts(detector: GroundingDINO, labels: Sequence[Label]) -> None:
+def _check_prompts(detector: Detector, labels: Sequence[Label]) -> None:
     """Raise LabelError for a prompt that the model cannot read."""
     for label in labels:
         try:

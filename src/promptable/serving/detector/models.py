@@ -1,4 +1,4 @@
-"""The models behind the detector: Grounding DINO, and a segmenter where labels need masks."""
+"""The models behind the detector's answers: a text-prompted detector, and a segmenter where labels need masks."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -6,9 +6,8 @@ from functools import cache, partial
 
 from promptable.config.labels import Label, LabelType
 from promptable.config.settings import DetectorSettings
-from promptable.models import load as segmenters
-from promptable.models.grounding_dino import detector as grounding_dino
-from promptable.models.grounding_dino.detector import GroundingDINO
+from promptable.models.detection.detector import Detector
+from promptable.models.load import load_detector, load_segmenter
 from promptable.models.runtime import device
 from promptable.models.runtime.cpu import prepare
 from promptable.models.segmentation.segmenter import Segmenter
@@ -25,7 +24,7 @@ class Models:
     ``elsewhere`` gives those of another device, for a picture that this one has no memory for; None if there are none.
     """
 
-    detector: GroundingDINO
+    detector: Detector
     segmenter: Segmenter | None
     elsewhere: "Callable[[], Models] | None" = None
 
@@ -44,5 +43,5 @@ def load_models(settings: DetectorSettings, labels: Sequence[Label]) -> Models:
 
 def _load_on(settings: DetectorSettings, needs_masks: bool, where: str) -> Models:
     source = settings.weights_dir, where, settings.precision
-    detector = grounding_dino.load(settings.model, *source)
-    return Models(detector, segmenters.load(settings.mask_model, *source) if needs_masks else None)
+    detector = load_detector(settings.model, *source)
+    return Models(detector, load_segmenter(settings.mask_model, *source) if needs_masks else None)

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from redis import Redis
 
 from promptable.config.settings import InteractorSettings, read
-from promptable.models import load as segmenters
 from promptable.models.catalogue import AUTO, sam2_model
+from promptable.models.load import load_segmenter
 from promptable.models.runtime import device
 from promptable.models.runtime.cpu import prepare
 from promptable.models.segmentation.segmenter import ImageFeatures, Prediction, Prompt, Segmenter
@@ -27,20 +27,21 @@ _FORM = 1  # of what is shared; another one when what it means changes
 _LIFETIME_SECONDS = 3600  # a picture that nobody has clicked into for an hour is done
 
 
-def load_interactor() -> "Interactor":
+def load_function() -> "InteractorFunction":
     """The function as the environment's settings describe it."""
     settings = read(InteractorSettings)
     where = device.resolve(settings.device)
     model = sam2_model(where) if settings.model == AUTO else settings.model
     if where == "cpu":
         prepare([locate(model, settings.weights_dir).weights])
-    segmenter = segmenters.load(model, settings.weights_dir, where, settings.precision)
+    segmenter = load_segmenter(model, settings.weights_dir, where, settings.precision)
     features, logits = warm_up(segmenter)
     redis = shared_redis()
     if redis is None:
-        return Interactor(segmenter, settings)
+        return InteractorFunction(segmenter, settings)
     encoded, answered = _caches(redis, settings, model, where)
-    return Interactor(segmenter, settings, SharedFeatures(encoded, features), SharedAnswers(answered, logits.shape))
+    shared = SharedFeatures(encoded, features), SharedAnswers(answered, logits.shape)
+    return InteractorFunction(segmenter, settings, *shared)
 
 
 def _caches(redis: Redis, settings: InteractorSettings, model: str, where: str) -> tuple[RedisCache, RedisCache]:
@@ -52,7 +53,7 @@ def _caches(redis: Redis, settings: InteractorSettings, model: str, where: str) 
     return features, answers
 
 
-class Interactor:
+class InteractorFunction:
     """Answers interactor requests: one mask per box, or one for all the points."""
 
     def __init__(

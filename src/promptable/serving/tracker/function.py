@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from promptable.config.settings import TrackerSettings, read
+from promptable.models.load import load_video_tracker
 from promptable.models.runtime import device
 from promptable.models.runtime.cpu import prepare
-from promptable.models.sam2 import video_tracker as sam2_video
 from promptable.models.sam2.video_tracker import BoxPrompt, FrameFeatures, MaskPrompt, ObjectResult, VideoTracker
 from promptable.models.weights import locate
 from promptable.serving.feature_cache import FeatureCache
@@ -20,14 +20,14 @@ from promptable.wire.masks import mask_to_xyxy
 from promptable.wire.tracker import Shape, ShapeType, TrackState, lost_rectangle, shape_of_mask
 
 
-def load_tracker() -> "Tracker":
+def load_function() -> "TrackerFunction":
     """The function as the environment's settings describe it."""
     settings = read(TrackerSettings)
     where = device.resolve(settings.device)
     if where == "cpu":
         prepare([locate(settings.model, settings.weights_dir).weights])
-    model = sam2_video.load(settings.model, settings.weights_dir, where, settings.precision)
-    return Tracker(model, _store(settings), settings)
+    model = load_video_tracker(settings.model, settings.weights_dir, where, settings.precision)
+    return TrackerFunction(model, _store(settings), settings)
 
 
 def _store(settings: TrackerSettings) -> MemoryStore:
@@ -36,7 +36,7 @@ def _store(settings: TrackerSettings) -> MemoryStore:
     return at_hand if redis is None else RedisStore(redis, at_hand)
 
 
-class Tracker:
+class TrackerFunction:
     """Answers tracker requests. Nothing of a track is kept here: its state names entries of the store."""
 
     def __init__(self, model: VideoTracker, store: MemoryStore, settings: TrackerSettings) -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from promptable.models import weights as checkpoints
+from promptable.models import catalogue, weights
 from promptable.models.catalogue import OFFICIAL
 from promptable.models.weights import fingerprint, load_state_dict, locate
 
@@ -100,16 +100,16 @@ def test_a_download_is_kept_and_not_repeated(tmp_path: Path, monkeypatch: pytest
         Path(target).write_bytes(b"weights")
 
     sources = {name: replace(OFFICIAL[name], sha256=sha256(b"weights").hexdigest()) for name in ("vit_b", "swin-t")}
-    monkeypatch.setattr(checkpoints, "OFFICIAL", sources)
+    monkeypatch.setattr(catalogue, "OFFICIAL", sources)
     monkeypatch.setattr(torch.hub, "download_url_to_file", fetch)
-    (first,) = checkpoints.download("vit_b", tmp_path / "new")
-    assert checkpoints.download("vit_b", tmp_path / "new") == [first]
+    (first,) = weights.download("vit_b", tmp_path / "new")
+    assert weights.download("vit_b", tmp_path / "new") == [first]
     assert asked == [(sources["vit_b"].url, sources["vit_b"].sha256)]
     assert first.read_bytes() == b"weights"
-    names = [file.name for file in checkpoints.download("swin-t", tmp_path)]
+    names = [file.name for file in weights.download("swin-t", tmp_path)]
     assert names == ["groundingdino_swint_ogc.pth", "vocab.txt"]
     first.write_bytes(b"broken")
     with pytest.raises(ValueError, match="damaged"):
-        checkpoints.download("vit_b", tmp_path / "new")
+        weights.download("vit_b", tmp_path / "new")
     with pytest.raises(ValueError, match=r"vit_z.*swin-t"):
-        checkpoints.download("vit_z", tmp_path)
+        weights.download("vit_z", tmp_path)

@@ -1,0 +1,75 @@
+"""A further detector is one file and one row of the catalogue: all that serves the first one serves it too."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from demo.client import encode_png
+from promptable.config.labels import LabelError
+from promptable.models import catalogue
+from tests.functions import colours
+from tests.functions.conftest import Function, new_detector
+
+PICTURE = np.full((120, 200, 3), 30, np.uint8)
+PICTURE[20:60, 30:90] = (205, 40, 45)
+PICTURE[80:110, 120:180] = (40, 80, 205)
+
+
+@pytest.fixture(autouse=True)
+def _row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue, "OFFICIAL", MappingProxyType({**catalogue.OFFICIAL, "colours": colours.ROW}))
+
+
+def _function(folder: Path, kind: str, **environment: str) -> Function:
+    entries: list[Mapping[str, object]] = [
+        {"name": "warm", "type": kind, "prompts": ["red", "orange"]},
+        {"name": "cold", "type": "rectangle", "prompts": ["blue"]},
+        {"name": "leaf", "type": "tag", "prompts": ["green"]},
+    ]
+    return new_detector(folder, entries, PROMPTABLE_MODEL="colours", **environment)
+
+
+def _answer(function: Function, image: Any = PICTURE) -> list[dict[str, Any]]:
+    answer: list[dict[str, Any]] = function.answer({"image": encode_png(image)})
+    return answer
+
+
+def test_boxes_by_label(tmp_path: Path) -> None:
+    items = _answer(_function(tmp_path, "rectangle"))
+    assert {(item["label"], item["type"], tuple(item["points"])) for item in items} == {
+        ("warm", "rectangle", (30, 20, 90, 60)),
+        ("cold", "rectangle", (120, 80, 180, 110)),
+    }
+
+
+@pytest.mark.parametrize("kind", ["mask", "polygon"])
+def test_masks_of_its_boxes(tmp_path: Path, kind: str) -> None:
+    items = _answer(_function(tmp_path, kind))
+    assert {item["label"]: item["type"] for item in items} == {"warm": kind, "cold": "rectangle"}
+
+
+def test_a_large_picture_in_tiles(tmp_path: Path) -> None:
+    """A thing that tiles cut is joined again."""
+    items = _answer(_function(tmp_path, "rectangle", PROMPTABLE_TILE_SIZE="80", PROMPTABLE_TILE_WHOLE="false"))
+    assert ("cold", [120, 80, 180, 110]) in [(item["label"], item["points"]) for item in items]
+
+
+def test_tags_and_requests_thresholds(tmp_path: Path) -> None:
+    function = _function(tmp_path, "rectangle")
+    leaves = PICTURE.copy()
+    leaves[:20] = (45, 150, 60)
+    assert _answer(function, leaves)[-1]["label"] == "leaf"
+    assert function.answer({"image": encode_png(np.where(leaves > 100, leaves, 0)), "threshold": 1.0}) != []
+
+
+def test_prompts_that_it_cannot_read(tmp_path: Path) -> None:
+    with pytest.raises(LabelError, match="label 'dog': prompt 'dog' is no colour"):
+        new_detector(tmp_path, [{"name": "dog", "type": "rectangle"}], PROMPTABLE_MODEL="colours")
+
+
+def test_it_can_be_deployed() -> None:
+    assert "colours" in catalogue.names(catalogue.Task.DETECTION)

@@ -1,0 +1,35 @@
+"""A model's name, or its folder, is all that is needed to load it for a task."""
+
+from pathlib import Path
+
+import pytest
+
+from promptable.models.grounding_dino.detector import GroundingDINO
+from promptable.models.load import load_detector, load_segmenter, load_video_tracker
+from promptable.models.sam.segmenter import SamSegmenter
+from promptable.models.sam2.segmenter import Sam2Segmenter
+from promptable.models.sam2.video_tracker import VideoTracker
+from tests.functions.conftest import TOY
+
+
+def test_a_folder_is_loaded_by_its_configuration() -> None:
+    assert isinstance(load_detector(str(TOY / "grounding-dino"), TOY, "cpu"), GroundingDINO)
+    assert isinstance(load_segmenter(str(TOY / "sam"), TOY, "cpu"), SamSegmenter)
+    assert isinstance(load_segmenter(str(TOY / "sam2"), TOY, "cpu"), Sam2Segmenter)
+    assert isinstance(load_video_tracker(str(TOY / "sam2"), TOY, "cpu"), VideoTracker)
+
+
+def test_models_of_other_tasks_are_refused_before_anything_is_downloaded(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"'vit_b' is no model for detection: expected one of swin-t, swin-b, or a"):
+        load_detector("vit_b", tmp_path, "cpu")
+    with pytest.raises(ValueError, match=r"'swin-t' is no model for segmentation: expected one of vit_b.*sam2\.1"):
+        load_segmenter("swin-t", tmp_path, "cpu")
+    with pytest.raises(ValueError, match=r"no model for tracking: expected one of sam2\.1-tiny"):
+        load_video_tracker(str(TOY / "sam"), tmp_path, "cpu")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"sam_vit_b_01ec64\.pth is missing: download it from https://"):
+        load_segmenter("vit_b", tmp_path, "cpu")
+    with pytest.raises(FileNotFoundError, match="unknown model 'vit_z'"):
+        load_segmenter("vit_z", tmp_path, "cpu")
