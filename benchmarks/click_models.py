@@ -8,10 +8,11 @@ from sam2.sam2_image_predictor import SAM2ImagePredictor
 from segment_anything import SamPredictor
 from segment_anything.modeling import Sam
 
-from promptable.models.sam import image_encoder as sam_encoder
-from promptable.models.sam import segmenter as sam
-from promptable.models.sam2 import build as sam2_build
-from promptable.models.sam2 import image_encoder as sam2_encoder
+from promptable.models.sam.build import PRESETS, SamConfig, build
+from promptable.models.sam.image_encoder import fuse_encoder
+from promptable.models.sam.segmenter import SamSegmenter
+from promptable.models.sam2.build import build_architecture, official_config
+from promptable.models.sam2.image_encoder import pack_encoder
 from promptable.models.sam2.segmenter import Sam2Segmenter
 from promptable.models.segmentation.segmenter import Segmenter
 
@@ -21,16 +22,16 @@ M = TypeVar("M", Sam, SAM2Base)
 
 def random_model(name: str) -> Model:
     """The architecture of an official name."""
-    if name in sam.PRESETS:
-        return random_sam(sam.PRESETS[name])
+    if name in PRESETS:
+        return random_sam(PRESETS[name])
     torch.manual_seed(0)
-    return _filled(sam2_build.build_architecture(sam2_build.official_config(name)))
+    return _filled(build_architecture(official_config(name)))
 
 
-def random_sam(config: sam.SamConfig) -> Sam:
+def random_sam(config: SamConfig) -> Sam:
     """A SAM of these sizes."""
     torch.manual_seed(0)
-    return _filled(sam.build(config))
+    return _filled(build(config))
 
 
 def _filled(model: M) -> M:
@@ -50,7 +51,7 @@ def upstream(model: Model) -> Any:
 def ours(model: Model, precision: str = "fp32") -> Segmenter:
     """The function's segmenter, which takes the model over."""
     if isinstance(model, Sam):
-        sam_encoder.speed_up(model.image_encoder, precision)
-        return sam.SamSegmenter(model, precision)
-    sam2_encoder.speed_up(model.image_encoder, precision)
+        fuse_encoder(model.image_encoder, precision)
+        return SamSegmenter(model, precision)
+    pack_encoder(model.image_encoder, precision)
     return Sam2Segmenter(model, precision)

@@ -30,7 +30,7 @@ from benchmarks.measure import Row, in_fresh_process, report, timed
 from promptable.models.detection.detector import PromptScores
 from promptable.models.grounding_dino.build import SWIN_T, build
 from promptable.models.grounding_dino.captions import Caption, pack
-from promptable.models.grounding_dino.detector import GroundingDINO, preprocess, span_scores, speed_up
+from promptable.models.grounding_dino.detector import GroundingDINO, preprocess, span_scores, use_fast_layers
 from promptable.models.grounding_dino.text_encoder import load_tokenizer, new_bert
 from promptable.models.runtime import device
 from promptable.models.runtime.cpu import keep_freed_memory
@@ -122,7 +122,7 @@ def random_swin_t(folder: Path) -> Upstream:
 
 def _ours(model: Upstream) -> Detect:
     keep_freed_memory()
-    return GroundingDINO(speed_up(model, "auto"), SWIN_T, "auto").detect
+    return GroundingDINO(use_fast_layers(model, "auto"), SWIN_T, "auto").detect
 
 
 def _plain(model: Upstream) -> Detect:

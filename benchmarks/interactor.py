@@ -32,7 +32,8 @@ from promptable.config.settings import InteractorSettings
 from promptable.models.runtime import device
 from promptable.models.runtime.cpu import keep_freed_memory
 from promptable.models.segmentation.extent import Extent
-from promptable.models.segmentation.segmenter import ImageFeatures, Prediction, Prompt, Segmenter
+from promptable.models.segmentation.features import ImageFeatures
+from promptable.models.segmentation.segmenter import Prediction, Prompt, Segmenter
 from promptable.serving.interactor.function import InteractorFunction
 from promptable.serving.interactor.warm_up import warm_up
 

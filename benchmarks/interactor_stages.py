@@ -25,7 +25,7 @@ from benchmarks.click_requests import SIZES, body
 from benchmarks.measure import Row, report, timed
 from demo.metrics import mask_iou
 from promptable.models.runtime.cpu import keep_freed_memory
-from promptable.models.sam.segmenter import PRESETS
+from promptable.models.sam.build import PRESETS
 from promptable.models.segmentation.segmenter import Prompt
 from promptable.wire.answer_form import AnswerForm
 from promptable.wire.fields import read_object

@@ -12,7 +12,6 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-import nuclio_sdk
 import torch
 
 from benchmarks import click_models, detector, tracker_scene
@@ -22,7 +21,7 @@ from promptable.config.labels import Label, LabelType
 from promptable.config.settings import DetectorSettings, InteractorSettings
 from promptable.models.catalogue import sam2_model
 from promptable.models.grounding_dino.build import SWIN_T
-from promptable.models.grounding_dino.detector import GroundingDINO, speed_up
+from promptable.models.grounding_dino.detector import GroundingDINO, use_fast_layers
 from promptable.models.runtime import device
 from promptable.models.runtime.cpu import keep_freed_memory
 from promptable.serving.detector.function import DetectorFunction
@@ -74,12 +73,12 @@ def _detect(kind: LabelType) -> float:
     with TemporaryDirectory() as folder:
         upstream = detector.random_swin_t(Path(folder)).to(where)
     models = Models(
-        GroundingDINO(speed_up(upstream, "auto"), SWIN_T, "auto"),
+        GroundingDINO(use_fast_layers(upstream, "auto"), SWIN_T, "auto"),
         click_models.ours(click_models.random_model("vit_b").to(where), "auto") if kind is LabelType.MASK else None,
     )
     labels = [Label(name, kind, (name,)) for name in detector.label_names(_LABELS)]
     settings = DetectorSettings(threshold=0.0, max_detections=_OBJECTS)
-    function = DetectorFunction(models, labels, settings, nuclio_sdk.Logger("ERROR", "benchmark"))
+    function = DetectorFunction(models, labels, settings)
     return _median(function, [body("1080p", _CLICKS[0], seed=seed) for seed in range(_PICTURES)])
 
 

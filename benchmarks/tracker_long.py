@@ -10,9 +10,9 @@ import psutil
 from benchmarks.measure import Row
 from demo.client import encode_png
 from promptable.config.settings import TrackerSettings
-from promptable.models.sam2 import video_tracker as sam2_video
+from promptable.models.load import load_video_tracker
 from promptable.serving.tracker.function import TrackerFunction
-from promptable.store.memory_store import InProcessStore
+from promptable.store.entry_store import InProcessStore
 from promptable.wire.masks import mask_to_rle
 from toy.scenes import video
 
@@ -25,7 +25,7 @@ def measure() -> Row:
     """Frames 100 to 200 against the last 100: seconds a frame, megabytes that the process grew, bytes of the state."""
     clip = video(7, leaving=0.0)
     images = [encode_png(scene.image) for scene in (*clip, *clip[-2:0:-1])]  # to and fro
-    model = sam2_video.load(str(_TOY), _TOY, "cpu")
+    model = load_video_tracker(str(_TOY), _TOY, "cpu")
     tracker = TrackerFunction(model, InProcessStore(_STORE_BYTES), TrackerSettings())
     shapes = [{"type": "mask", "points": mask_to_rle(clip[0].objects[0].mask)}]
     states = json.loads(tracker({"image": images[0], "shapes": shapes}))["states"]

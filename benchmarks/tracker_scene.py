@@ -15,10 +15,10 @@ from sam2.modeling.sam2_base import SAM2Base
 from benchmarks.click_models import random_model
 from promptable.config.settings import TrackerSettings
 from promptable.models.runtime import device
-from promptable.models.sam2.video_tracker import MaskPrompt, VideoTracker, speed_up
+from promptable.models.sam2.video_tracker import MaskPrompt, VideoTracker, prepare_for_video
 from promptable.serving.tracker.function import TrackerFunction
-from promptable.serving.tracker.track_memory import TrackMemory
-from promptable.store.memory_store import InProcessStore
+from promptable.serving.tracker.stored_memories import StoredMemories
+from promptable.store.entry_store import InProcessStore
 from promptable.wire.masks import rle_to_mask
 from promptable.wire.shapes import ShapeType
 from promptable.wire.state import TrackState, write_state
@@ -36,7 +36,7 @@ class Function:
     """The tracker function, and the parts that it is made of."""
 
     model: VideoTracker
-    memory: TrackMemory
+    memory: StoredMemories
     answer: TrackerFunction
 
 
@@ -71,10 +71,10 @@ def discs(count: int) -> Masks:
 def function(name: str) -> Function:
     """The function as it is loaded, without a cache of image features."""
     built = model(name).to(device.resolve("auto"))
-    speed_up(built, "auto")
+    prepare_for_video(built, "auto")
     tracker, store = VideoTracker(built, "0" * 16, "auto"), InProcessStore(2**34)
     return Function(
-        tracker, TrackMemory(tracker, store), TrackerFunction(tracker, store, TrackerSettings(feature_cache_mb=0))
+        tracker, StoredMemories(tracker, store), TrackerFunction(tracker, store, TrackerSettings(feature_cache_mb=0))
     )
 
 

@@ -1,5 +1,16 @@
 """For all tests: one thread per model. Toy models gain nothing from more, and threads that wait for a core spin."""
 
+import logging
 import os
+from collections.abc import Iterator
+
+import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(autouse=True)
+def _package_log_is_no_functions() -> Iterator[None]:
+    """A function that was loaded takes the package's log, and its logger would show every record a second time."""
+    yield
+    logging.getLogger("promptable").handlers.clear()

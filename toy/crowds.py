@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from demo.metrics import match
 from promptable.models.detection.proposals import Proposals
 from promptable.models.detection.selection import LabelRule, Suppression, select
-from promptable.models.detection.tiling import Tiling, look
+from promptable.models.detection.tiling import Tiling, propose
 from promptable.models.grounding_dino.detector import GroundingDINO
 from toy.scenes import COLOURS, LABELS, SHAPES, Sprite, outline_of, texture
 
@@ -51,14 +51,14 @@ def crowd(seed: int, hw: tuple[int, int], large: int, small: int) -> Crowd:
 def scores(
     detector: GroundingDINO, crowds: Sequence[Crowd], tiling: Tiling, thresholds: Sequence[float]
 ) -> list[Score]:
-    """How well all 32 labels are found when the detector looks as ``tiling`` says, at each threshold."""
-    looks = [look(detector, one.image, LABELS, tiling) for one in crowds]
-    return [_score(looks, crowds, threshold) for threshold in thresholds]
+    """How well all 32 labels are found when the detector sees as ``tiling`` says, at each threshold."""
+    proposed = [propose(detector, one.image, LABELS, tiling) for one in crowds]
+    return [_score(proposed, crowds, threshold) for threshold in thresholds]
 
 
-def _score(looks: Sequence[Proposals], crowds: Sequence[Crowd], threshold: float) -> Score:
+def _score(proposed: Sequence[Proposals], crowds: Sequence[Crowd], threshold: float) -> Score:
     matched = found = 0
-    for proposals, one in zip(looks, crowds, strict=True):
+    for proposals, one in zip(proposed, crowds, strict=True):
         rules = [LabelRule(threshold)] * len(LABELS)
         answers = select(proposals, range(len(LABELS)), rules, one.image.shape[:2], Suppression(limit=1000))
         named = [(LABELS[label], box) for label, box in zip(answers.labels, answers.boxes_xyxy, strict=True)]

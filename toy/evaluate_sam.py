@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from promptable.models.load import load_segmenter
-from promptable.models.segmentation.segmenter import ImageFeatures, Prediction, Prompt, Segmenter
+from promptable.models.segmentation.features import ImageFeatures
+from promptable.models.segmentation.segmenter import Prediction, Prompt, Segmenter
 from toy.scenes import scenes
 
 FIRST_SEED = 10_000_000
@@ -77,7 +78,7 @@ def _refine(model: Segmenter, features: ImageFeatures, prompt: Prompt, answer: P
         row, column = np.unravel_index(depth.argmax(), depth.shape)
         points = np.append(prompt.points_xy, np.array([[column + 0.5, row + 0.5]], np.float32), 0)
         labels = np.append(prompt.labels, np.int32(truth[row, column]))
-        prompt = Prompt(points, labels, low_res_logits=answer.low_res_logits)
+        prompt = Prompt(points, labels, mask_input=answer.low_res_logits)
         answer = model.predict(features, prompt)
     return answer
 

@@ -23,6 +23,7 @@ from torchvision.ops import box_convert, generalized_box_iou
 from promptable.models.grounding_dino.build import GroundingDinoConfig, build
 from promptable.models.grounding_dino.detector import load, preprocess
 from promptable.models.grounding_dino.text_encoder import load_tokenizer, new_bert
+from promptable.models.weights import read_sizes
 from toy.evaluate_grounding_dino import evaluate
 from toy.pretrain_swin import PositionClassifier, draw_lesson, lesson_loss, look_around
 from toy.scenes import COLOURS, SHAPES, Scene, scene
@@ -93,7 +94,7 @@ def main() -> None:
 
 def new_model() -> tuple[GroundingDINO, GroundingDinoConfig]:
     torch.manual_seed(SEED)
-    config = GroundingDinoConfig.from_json(FOLDER / "config.json")
+    config = read_sizes(GroundingDinoConfig, FOLDER / "config.json")
     model = build(config, new_bert(FOLDER / "bert.json"), load_tokenizer(FOLDER / "vocab.txt"))
     look_around(model.backbone[0])
     with torch.no_grad():

@@ -11,7 +11,8 @@ from segment_anything.modeling import Sam
 from torch import Tensor, nn
 from torch.nn import functional
 
-from promptable.models.sam.segmenter import SamConfig, build, load
+from promptable.models.sam.build import SamConfig, build
+from promptable.models.sam.segmenter import load
 from toy.evaluate_sam import evaluate
 from toy.sam_prompts import Prompts, correct, draw_boxes, draw_clicks
 from toy.scenes import Scene, scene

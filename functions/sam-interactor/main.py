@@ -9,7 +9,7 @@ def init_context(context: Any) -> None:
     """Load the model, once per worker process. An error here keeps the function from becoming ready."""
     from promptable.serving.interactor.function import load_function
 
-    context.user_data.answer = load_function()
+    context.user_data.answer = load_function(context.logger)
 
 
 def handler(context: Any, event: Any) -> Any:

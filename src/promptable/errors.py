@@ -1,13 +1,13 @@
-"""The errors that have an HTTP status of their own; every other exception is a fault of ours and answers 500."""
+"""The errors that layers raise to one another; ``serving.respond`` answers each with an HTTP status of its own."""
 
 
 class BadRequestError(ValueError):
-    """The request is wrong: answered 400. The message names the field, what was expected and what came."""
+    """The request is wrong (400). The message names the field, what was expected and what came."""
 
 
 class NotReadyError(RuntimeError):
-    """The function cannot answer yet: answered 503."""
+    """The function cannot answer yet (503): the same request can succeed in a moment."""
 
 
 class OutOfMemoryError(RuntimeError):
-    """The device has not enough memory for what was asked; with less to do, a next try can succeed."""
+    """The device has not enough memory for what was asked (507): with less to do, a next try can succeed."""

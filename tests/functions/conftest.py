@@ -15,6 +15,7 @@ import pytest
 
 from promptable.config import labels
 from promptable.config.function_yaml import dump, load
+from promptable.serving.logs import log_to
 
 ROOT = Path(__file__).parents[2]
 TOY = ROOT / "toy"
@@ -39,6 +40,7 @@ class Function:
 
     def post(self, body: object) -> nuclio_sdk.Response:
         """The response to a body: what Nuclio parses from JSON, or bytes for anything else."""
+        log_to(self.context.logger)  # of all functions of this process, the last one loaded has the package's log
         parsed = body if isinstance(body, bytes) else json.loads(json.dumps(body))
         response = self._main.handler(self.context, nuclio_sdk.Event(body=parsed))
         assert isinstance(response.body, str), "Nuclio would base64 anything else"

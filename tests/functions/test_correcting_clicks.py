@@ -12,9 +12,9 @@ from segment_anything import SamPredictor
 from demo.client import encode_png
 from demo.interact import deepest
 from demo.metrics import mask_iou
-from promptable.models.sam import segmenter as sam
-from promptable.models.sam2 import build as sam2_build
-from promptable.models.weights import load_state_dict, locate
+from promptable.models.sam.build import SamConfig, build
+from promptable.models.sam2.build import build as build_sam2
+from promptable.models.weights import load_state_dict, locate, read_sizes
 from promptable.wire.masks import rle_to_mask
 from tests.functions.conftest import TOY, Function
 from toy.scenes import Scene, scenes
@@ -82,10 +82,10 @@ def upstream_predictor(model: str) -> Any:
     files = locate(str(TOY / model), TOY)
     if model == "sam":
         assert files.config is not None
-        built = sam.build(sam.SamConfig.from_json(files.config))
+        built = build(read_sizes(SamConfig, files.config))
         built.load_state_dict(load_state_dict(files.weights))
         return SamPredictor(built)
-    predictor = SAM2ImagePredictor(sam2_build.build(files))
+    predictor = SAM2ImagePredictor(build_sam2(files))
     side = predictor.model.image_size
     predictor._bb_feat_sizes = [(side // stride, side // stride) for stride in (4, 8, 16)]  # upstream assumes 1024 px
     return predictor

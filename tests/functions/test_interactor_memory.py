@@ -10,8 +10,9 @@ from PIL import Image
 
 from benchmarks.measure import in_fresh_process
 from promptable.config.settings import InteractorSettings
-from promptable.models.sam.segmenter import SamConfig, SamSegmenter, build
-from promptable.serving.interactor import refinement
+from promptable.models.sam.build import SamConfig, build
+from promptable.models.sam.segmenter import SamSegmenter
+from promptable.serving.interactor import click_history
 from promptable.serving.interactor.function import InteractorFunction
 
 REQUESTS = 2000
@@ -48,7 +49,7 @@ def _picture(seed: int) -> str:
 
 def _grown_mb() -> float:
     """How much the process grows over 2,000 requests with full caches, a new picture after every 20th."""
-    refinement._CAPACITY_BYTES = 2**20
+    click_history._CAPACITY_BYTES = 2**20
     settings = InteractorSettings(feature_cache_mb=1)
     function = InteractorFunction(SamSegmenter(build(TINY)), settings)
     random, warm = Random(0), 0.0

@@ -38,7 +38,7 @@ def test_the_model_is_warm_before_the_first_click(calls: list[Any], model: str) 
     first, *prompts = calls
     assert first == "encoded"
     assert all(isinstance(prompt, Prompt) for prompt in prompts)
-    kinds = [(prompt.is_ambiguous, prompt.box_xyxy is None, prompt.low_res_logits is None) for prompt in prompts]
+    kinds = [(prompt.is_ambiguous, prompt.box_xyxy is None, prompt.mask_input is None) for prompt in prompts]
     assert kinds == [(True, True, True), (False, False, True), (False, True, False)]
 
 

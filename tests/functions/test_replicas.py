@@ -8,7 +8,7 @@ import torch
 
 from promptable.models.sam2.memory import Memory
 from promptable.store import circuit_breaker
-from promptable.store.redis_connection import connect
+from promptable.store.redis_server import connect
 from tests.functions.conftest import TOY, Function
 from tests.functions.requests import VIDEO, continuing, first_shapes, starting
 from tests.redis_server import RedisServer, running_redis
@@ -85,7 +85,7 @@ def test_tracking_goes_on_while_redis_is_away_and_is_shared_again_afterwards(
 
 def test_evicted_entries_are_an_expired_state(server: RedisServer, cold: Function) -> None:
     states = replica(server).answer(starting(first_shapes("mask")))["states"]
-    connect("127.0.0.1", server.port).flushall()
+    connect("127.0.0.1", server.port).client.flushall()
     response = cold.post(continuing(states, 1))
     assert response.status_code == 400
     assert "expired, start tracking again" in response.body
@@ -98,7 +98,7 @@ def test_only_what_a_step_needs_is_asked_for(server: RedisServer, cold: Function
     for frame in range(1, 12):
         states = writer.answer(continuing(states, frame))["states"]
     named = states[0]["memories"]
-    client = connect("127.0.0.1", server.port)
+    client = connect("127.0.0.1", server.port).client
     for name in named[1:6]:
         assert client.delete(f"promptable:memory:{states[0]['model']}:{name}:features")
     assert cold.answer(continuing(states, 12)) is not None
@@ -120,7 +120,7 @@ def test_forged_entries_are_refused(server: RedisServer, cold: Function, part: s
     def key(names: list[str], position: int = -1, kind: str = part) -> str:
         return f"promptable:memory:{state['model']}:{names[position]}:{kind}"
 
-    client = connect("127.0.0.1", server.port)
+    client = connect("127.0.0.1", server.port).client
     target = key(state["memories"])
     value: Any = client.get(target)
     values = {

@@ -9,6 +9,7 @@ import pytest
 
 from promptable.errors import BadRequestError, OutOfMemoryError
 from promptable.serving import respond as module
+from promptable.serving.logs import log_to
 from promptable.serving.respond import respond
 
 
@@ -16,6 +17,7 @@ def _respond(answer: Callable[[object], str] | None) -> tuple[nuclio_sdk.Respons
     log = io.StringIO()
     logger = nuclio_sdk.Logger("DEBUG", "test_respond")
     logger.set_handler("default", log, nuclio_sdk.logger.HumanReadableFormatter())
+    log_to(logger)
     context = nuclio_sdk.Context(logger)
     if answer is not None:
         context.user_data.answer = answer
@@ -70,7 +72,6 @@ def test_a_lost_cuda_context_ends_the_process(monkeypatch: pytest.MonkeyPatch) -
         MemoryError(),
         RuntimeError("CUDA out of memory"),
         RuntimeError("CUDA error: out of memory"),
-        OutOfMemoryError("not enough memory: CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"),
         ZeroDivisionError(),
     ],
 )
@@ -79,3 +80,14 @@ def test_other_errors_do_not_end_the_process(monkeypatch: pytest.MonkeyPatch, er
     monkeypatch.setattr(module.os, "_exit", ended.append)
     response, _ = _respond(_raising(error))
     assert (response.status_code, ended) == (500, [])
+
+
+def test_out_of_memory_is_507_and_no_lost_context(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not 503, at which callers try the very same again."""
+    ended: list[int] = []
+    monkeypatch.setattr(module.os, "_exit", ended.append)
+    reason = "not enough memory: CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"
+    response, log = _respond(_raising(OutOfMemoryError(reason)))
+    assert (response.status_code, ended) == (507, [])
+    assert json.loads(response.body) == {"error": reason}
+    assert reason in log

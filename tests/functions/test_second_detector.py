@@ -30,7 +30,12 @@ def _function(folder: Path, kind: str, **environment: str) -> Function:
         {"name": "cold", "type": "rectangle", "prompts": ["blue"]},
         {"name": "leaf", "type": "tag", "prompts": ["green"]},
     ]
-    return new_detector(folder, entries, PROMPTABLE_MODEL="colours", **environment)
+    return _started(folder, entries, **environment)
+
+
+def _started(folder: Path, entries: list[Mapping[str, object]], **environment: str) -> Function:
+    (folder / colours.ROW.file_name).touch()
+    return new_detector(folder, entries, PROMPTABLE_MODEL="colours", PROMPTABLE_WEIGHTS=str(folder), **environment)
 
 
 def _answer(function: Function, image: Any = PICTURE) -> list[dict[str, Any]]:
@@ -58,17 +63,19 @@ def test_a_large_picture_in_tiles(tmp_path: Path) -> None:
     assert ("cold", [120, 80, 180, 110]) in [(item["label"], item["points"]) for item in items]
 
 
-def test_tags_and_requests_thresholds(tmp_path: Path) -> None:
+def test_tags_and_a_requests_threshold(tmp_path: Path) -> None:
     function = _function(tmp_path, "rectangle")
     leaves = PICTURE.copy()
-    leaves[:20] = (45, 150, 60)
-    assert _answer(function, leaves)[-1]["label"] == "leaf"
-    assert function.answer({"image": encode_png(np.where(leaves > 100, leaves, 0)), "threshold": 1.0}) != []
+    leaves[:10] = (45, 150, 60)
+    leaves[5, 20] = 0
+    assert [item["label"] for item in _answer(function, leaves)][-1] == "leaf"
+    strict = function.answer({"image": encode_png(leaves), "threshold": 1.0})
+    assert {item["label"] for item in strict} == {"warm", "cold"}
 
 
 def test_prompts_that_it_cannot_read(tmp_path: Path) -> None:
     with pytest.raises(LabelError, match="label 'dog': prompt 'dog' is no colour"):
-        new_detector(tmp_path, [{"name": "dog", "type": "rectangle"}], PROMPTABLE_MODEL="colours")
+        _started(tmp_path, [{"name": "dog", "type": "rectangle"}])
 
 
 def test_it_can_be_deployed() -> None:

@@ -9,7 +9,7 @@ from safetensors.torch import load, save
 
 from promptable.models.sam.segmenter import SamSegmenter
 from promptable.models.sam2.segmenter import Sam2Segmenter
-from promptable.store.redis_connection import connect
+from promptable.store.redis_server import connect
 from tests.functions.conftest import TOY, Function
 from tests.functions.requests import SCENE, good_request
 from tests.redis_server import RedisServer, running_redis
@@ -82,7 +82,7 @@ def test_the_features_found_are_the_ones_used(server: RedisServer, encoded: list
     key, features = _shared(server)
     named = load(features)
     zeros = {name: tensor if name == "hw" else torch.zeros_like(tensor) for name, tensor in named.items()}
-    connect("127.0.0.1", server.port).set(key, save(zeros))
+    connect("127.0.0.1", server.port).client.set(key, save(zeros))
     assert _replica(server, encoded, model).answer(BODY) != answer
     assert encoded == []
 
@@ -110,7 +110,7 @@ def test_forged_features_are_made_again(
 ) -> None:
     answer = _answer(_replica(server, encoded, model))
     key, features = _shared(server)
-    connect("127.0.0.1", server.port).set(key, save(forge(load(features))))
+    connect("127.0.0.1", server.port).client.set(key, save(forge(load(features))))
     assert _answer(_replica(server, encoded, model)) == answer
     assert len(encoded) == 1
     assert "features in Redis cannot be read" in caplog.text

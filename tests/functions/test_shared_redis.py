@@ -1,9 +1,6 @@
 """The Redis that replicas share is the one that the environment names."""
 
 import logging
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -26,9 +23,9 @@ def test_without_a_host_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_host_and_port_name_it(monkeypatch: pytest.MonkeyPatch) -> None:
     with running_redis() as server:
         _set(monkeypatch, server)
-        client = shared_redis()
-        assert client is not None
-        assert client.ping()
+        shared = shared_redis()
+        assert shared is not None
+        assert shared.client.ping()
 
 
 def test_a_server_that_answers_is_logged(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
@@ -54,19 +51,6 @@ def test_a_server_that_cannot_be_used_is_a_warning_at_the_start(
     assert "a guess" not in caplog.text
 
 
-def test_the_log_reaches_the_process_stderr() -> None:
-    """As in Nuclio's container, where the wrapper sets up no logger but its own."""
-    script = "from promptable.serving.redis import shared_redis; shared_redis()"
-    away = {"CVAT_FUNCTIONS_REDIS_HOST": "127.0.0.1", "CVAT_FUNCTIONS_REDIS_PORT": str(free_port())}
-    with running_redis() as server:
-        for variables, expected in ((server.variables, "answers"), (away, "fails")):
-            ran = subprocess.run(  # noqa: S603
-                [sys.executable, "-c", script], env=os.environ | variables, capture_output=True, text=True, check=True
-            )
-            assert ran.stderr.count("promptable.serving.redis: Redis at 127.0.0.1:") == 1
-            assert expected in ran.stderr
-
-
 def test_the_password_may_be_a_variable_or_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("open sesame\n")
@@ -74,9 +58,9 @@ def test_the_password_may_be_a_variable_or_a_file(monkeypatch: pytest.MonkeyPatc
         for variable, value in (("PASSWORD", "open sesame"), ("PASSWORD_FILE", str(secret))):
             with pytest.MonkeyPatch.context() as patch:
                 _set(patch, server, **{f"CVAT_FUNCTIONS_REDIS_{variable}": value})
-                client = shared_redis()
-                assert client is not None
-                assert client.ping()
+                shared = shared_redis()
+                assert shared is not None
+                assert shared.client.ping()
 
 
 def test_passwords_are_not_shown(tmp_path: Path) -> None:

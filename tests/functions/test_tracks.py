@@ -17,8 +17,8 @@ from promptable.config.settings import TrackerSettings
 from promptable.errors import BadRequestError
 from promptable.models.sam2.video_tracker import MaskPrompt, VideoTracker
 from promptable.serving.tracker.function import TrackerFunction
-from promptable.store.memory_store import REWIND_SECONDS, InProcessStore
-from promptable.store.redis_connection import connect
+from promptable.store.entry_store import REWIND_SECONDS, InProcessStore
+from promptable.store.redis_server import connect
 from promptable.store.redis_store import RedisStore
 from promptable.wire.masks import rle_to_mask
 from tests.functions.conftest import Function
@@ -254,8 +254,9 @@ def test_the_store_of_a_long_track_stops_growing(model: VideoTracker) -> None:
 
 def test_in_redis_only_what_the_newest_state_needs_is_kept_for_hours(model: VideoTracker) -> None:
     with running_redis() as server:
-        client = connect("127.0.0.1", server.port)
-        tracker = TrackerFunction(model, RedisStore(client, InProcessStore(2**30)), TrackerSettings())
+        redis = connect("127.0.0.1", server.port)
+        client = redis.client
+        tracker = TrackerFunction(model, RedisStore(redis, InProcessStore(2**30)), TrackerSettings())
         for step, _ in enumerate(_frames(tracker, 100)):
             if step >= 20 and step % 20 == 0:
                 lives = [client.ttl(key) for key in client.keys()]  # noqa: SIM118 - not a dict

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from segment_anything.modeling import Sam
 
-from promptable.models.sam.segmenter import SamConfig, build
+from promptable.models.sam.build import SamConfig, build
 
 NoiseImage = Callable[[int, int], NDArray[np.uint8]]
 

@@ -7,7 +7,7 @@ import pytest
 
 from promptable.models.catalogue import OFFICIAL, Checkpoint, Task, names
 from promptable.models.grounding_dino.build import PRESETS as GROUNDING_DINO_SIZES
-from promptable.models.sam.segmenter import PRESETS as SAM_SIZES
+from promptable.models.sam.build import PRESETS as SAM_SIZES
 from promptable.models.sam2.build import official_config
 
 

@@ -14,7 +14,8 @@ from segment_anything.modeling import Sam
 
 from benchmarks.click_models import ours, random_model, random_sam
 from demo.metrics import mask_iou
-from promptable.models.sam.segmenter import PRESETS, SamSegmenter
+from promptable.models.sam.build import PRESETS
+from promptable.models.sam.segmenter import SamSegmenter
 from promptable.models.segmentation.segmenter import Prompt, Segmenter
 
 MEDIA = Path(__file__).parents[3] / "shared" / "media"

@@ -6,7 +6,7 @@ import pytest
 
 from promptable.store import circuit_breaker
 from promptable.store.redis_cache import RedisCache
-from promptable.store.redis_connection import connect
+from promptable.store.redis_server import connect
 from tests.redis_server import RedisServer, running_redis
 
 
@@ -19,7 +19,7 @@ def test_values_are_shared_and_expire() -> None:
         assert _cache(server).get("a") is None
         _cache(server).put("a", b"\x00value")
         assert _cache(server).get("a") == b"\x00value"
-        client = connect("127.0.0.1", server.port)
+        client = connect("127.0.0.1", server.port).client
         assert list(server.entries()) == [b"test:a"]
         client.expire("test:a", 5)
         _cache(server).get("a")
@@ -49,7 +49,7 @@ def test_a_key_of_another_type_is_a_miss_and_the_others_are_found(caplog: pytest
     with running_redis() as server, caplog.at_level(logging.WARNING):
         cache = _cache(server)
         cache.put("b", b"value")
-        connect("127.0.0.1", server.port).rpush("test:a", "a list")
+        connect("127.0.0.1", server.port).client.rpush("test:a", "a list")
         assert cache.get("a") is None
         assert "Redis refused a command" in caplog.text
         assert cache.get("b") == b"value"

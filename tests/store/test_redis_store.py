@@ -8,10 +8,10 @@ import pytest
 from redis import Redis
 from redis.connection import Connection
 
-from promptable.errors import BadRequestError, NotReadyError
-from promptable.store import circuit_breaker, redis_connection
-from promptable.store.memory_store import REWIND_SECONDS, InProcessStore, StateExpiredError
-from promptable.store.redis_connection import connect
+from promptable.store import circuit_breaker, redis_server
+from promptable.store.entry_store import REWIND_SECONDS, InProcessStore
+from promptable.store.errors import EntryDamagedError, EntryExpiredError, ServerError
+from promptable.store.redis_server import connect
 from promptable.store.redis_store import RedisStore
 from tests.redis_server import RedisServer, running_redis, silent_server
 
@@ -24,12 +24,12 @@ def server() -> Iterator[RedisServer]:
         yield running
 
 
-def replica(server: RedisServer, at_hand: int = 1000) -> RedisStore:
-    return RedisStore(connect("127.0.0.1", server.port), InProcessStore(at_hand))
+def replica(server: RedisServer, local: int = 1000) -> RedisStore:
+    return RedisStore(connect("127.0.0.1", server.port), InProcessStore(local))
 
 
 def client(server: RedisServer) -> Redis:
-    return connect("127.0.0.1", server.port)
+    return connect("127.0.0.1", server.port).client
 
 
 def test_one_replica_reads_what_another_wrote(server: RedisServer) -> None:
@@ -49,10 +49,10 @@ def test_entries_expire_after_eight_hours_and_renewed_ones_later(server: RedisSe
     assert min(left[b"a"], left[b"c"]) > 7 * HOURS
 
 
-def test_outgrown_entries_expire_soon_unless_they_are_needed_again(server: RedisServer) -> None:
+def test_superseded_entries_expire_soon_unless_they_are_needed_again(server: RedisServer) -> None:
     store = replica(server)
     store.put({"a": b"one", "b": b"two", "c": b"three"})
-    store.put({}, renewed=["a"], outgrown=["b", "c", "gone"])
+    store.put({}, renewed=["a"], superseded=["b", "c", "gone"])
     store.put({}, renewed=["c"])
     left = {key.rpartition(b":")[2]: client(server).ttl(key) for key in client(server).keys()}  # noqa: SIM118
     assert 0 < left[b"b"] <= REWIND_SECONDS
@@ -63,14 +63,14 @@ def test_outgrown_entries_expire_soon_unless_they_are_needed_again(server: Redis
 def test_an_entry_that_was_overwritten_is_refused(server: RedisServer, wrong: bytes) -> None:
     replica(server).put({"a": b"one"})
     server.overwrite(wrong)
-    with pytest.raises(BadRequestError, match="damaged, start tracking again"):
+    with pytest.raises(EntryDamagedError):
         replica(server).get(["a"])
 
 
 def test_another_keys_entry_is_refused(server: RedisServer) -> None:
     replica(server).put({"a": b"one", "b": b"two"})
     client(server).set("promptable:memory:a", server.entries()[b"promptable:memory:b"])
-    with pytest.raises(BadRequestError, match="damaged"):
+    with pytest.raises(EntryDamagedError):
         replica(server).get(["a"])
     assert replica(server).get(["b"]) == {"b": b"two"}
 
@@ -81,13 +81,13 @@ def test_a_server_that_does_not_reply_is_left_alone_for_half_a_minute(
     """Each attempt is one connection: two at the first command, which is tried once more, then none."""
     now = [1000.0]
     monkeypatch.setattr(circuit_breaker, "monotonic", lambda: now[0])
-    monkeypatch.setattr(redis_connection, "_REPLY_SECONDS", 0.05)
+    monkeypatch.setattr(redis_server, "_REPLY_SECONDS", 0.05)
     with silent_server() as (port, attempts):
         store = RedisStore(connect("127.0.0.1", port), InProcessStore(1000))
         for frame in range(5):
             store.put({f"{frame}": b"entry"}, renewed=[f"{frame - 1}"])
             assert store.get([f"{frame}"]) == {f"{frame}": b"entry"}
-            with pytest.raises(NotReadyError, match="try again"):
+            with pytest.raises(ServerError):
                 store.get(["of another replica"])
             assert attempts() == 2
         assert caplog.text.count("Redis failed") == 1
@@ -116,7 +116,7 @@ def test_reading_and_writing_take_one_round_trip_each(server: RedisServer) -> No
         reader.get([f"key {i}" for i in range(20)])
         assert sent.call_count == 2
         reader.get([f"key {i}" for i in range(20)])
-        assert sent.call_count == 2, "what was read once is at hand"
+        assert sent.call_count == 2, "what was read once is kept"
 
 
 def test_nothing_is_asked_for_nothing(server: RedisServer) -> None:
@@ -125,21 +125,21 @@ def test_nothing_is_asked_for_nothing(server: RedisServer) -> None:
 
 
 def test_an_unknown_key_has_expired(server: RedisServer) -> None:
-    with pytest.raises(StateExpiredError):
+    with pytest.raises(EntryExpiredError):
         replica(server).get(["nowhere"])
 
 
-def test_an_evicted_entry_has_expired_unless_it_is_at_hand(server: RedisServer) -> None:
+def test_an_evicted_entry_has_expired_unless_there_is_a_local_copy(server: RedisServer) -> None:
     writer = replica(server)
     writer.put({"a": b"one"})
     client(server).flushall()
     assert writer.get(["a"]) == {"a": b"one"}
-    with pytest.raises(StateExpiredError):
+    with pytest.raises(EntryExpiredError):
         replica(server).get(["a"])
 
 
-def test_more_than_fits_at_hand_comes_from_redis(server: RedisServer) -> None:
-    store = replica(server, at_hand=4)
+def test_more_than_fits_the_local_copy_comes_from_redis(server: RedisServer) -> None:
+    store = replica(server, local=4)
     store.put({"a": b"one", "b": b"two", "large": b"a thousand"})
     assert store.get(["a", "b", "large"]) == {"a": b"one", "b": b"two", "large": b"a thousand"}
 
@@ -158,7 +158,7 @@ def test_without_redis_a_replica_goes_on_alone_with_a_warning(
 def test_without_redis_another_replica_cannot_answer_yet(server: RedisServer) -> None:
     replica(server).put({"a": b"one"})
     server.stop()
-    with pytest.raises(NotReadyError, match="try again"):
+    with pytest.raises(ServerError):
         replica(server).get(["a"])
 
 
@@ -175,7 +175,7 @@ def test_what_a_restarted_redis_lost_is_written_again_when_renewed(
     now[0] += 31
     store.put({"d": b"four"}, renewed=["a", "c"])
     assert replica(server).get(["a", "c", "d"]) == {"a": b"one", "c": b"three", "d": b"four"}
-    with pytest.raises(StateExpiredError):
+    with pytest.raises(EntryExpiredError):
         replica(server).get(["b"])
 
 
@@ -189,5 +189,5 @@ def test_a_server_that_refuses_to_write_is_a_warning(server: RedisServer, caplog
 
 def test_a_key_of_another_kind_is_no_entry(server: RedisServer) -> None:
     client(server).rpush("promptable:memory:a", "a list")
-    with pytest.raises(StateExpiredError):
+    with pytest.raises(EntryExpiredError):
         replica(server).get(["a"])

@@ -1,15 +1,21 @@
 """Where a model's weights lie, and how they are read: never unpickled into code, never used unverified."""
 
 import hashlib
+import json
+from collections.abc import Collection
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from promptable.models import catalogue
 from promptable.models.catalogue import Download
+
+Sizes = TypeVar("Sizes")
 
 WEIGHTS_FILE = "model.safetensors"
 _CONFIG_FILES = ("config.json", "config.yaml")
@@ -109,3 +115,25 @@ def load_state_dict(path: Path, sha256: str | None = None) -> dict[str, Tensor]:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
         tensors = loaded.get("model", loaded)
     return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+
+
+def load_weights(model: nn.Module, files: ModelFiles, unused: Collection[str] = ()) -> None:
+    """Give a model its weights, but for the ``unused``; a prefix of distributed training is dropped from their names.
+
+    Raises ValueError where they are damaged or not this model's.
+    """
+    tensors = load_state_dict(files.weights, files.sha256)
+    named = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
+    try:
+        model.load_state_dict({name: tensor for name, tensor in named.items() if name not in unused})
+    except RuntimeError as error:
+        raise ValueError(f"{files.weights} does not fit its configuration: {error}") from error
+
+
+def read_sizes(sizes: type[Sizes], file: Path) -> Sizes:
+    """A ``config.json`` as a dataclass, lists as tuples. Raises ValueError that names an unknown or missing key."""
+    loaded = json.loads(file.read_text())
+    try:
+        return sizes(**{name: tuple(value) if isinstance(value, list) else value for name, value in loaded.items()})
+    except TypeError as error:
+        raise ValueError(f"{file}: {error}; the keys are {', '.join(signature(sizes).parameters)}") from error

@@ -29,12 +29,12 @@ class FeatureCache(Generic[F]):
         self._encoding = Lock()
 
     def find(self, digest: str) -> F | None:
-        """Features at hand of the picture with this content digest."""
+        """Cached features of the picture with this content digest."""
         with self._lock:
             return self._entries.get(digest)
 
     def get(self, digest: str, encode: Callable[[], F]) -> F:
-        """Features of the picture with this content digest; ``encode()`` makes them where they are not at hand."""
+        """Features of the picture with this content digest; ``encode()`` makes them where they are not cached."""
         features = self.find(digest)
         if features is not None:
             return features

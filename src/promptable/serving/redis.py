@@ -2,33 +2,31 @@
 
 import logging
 
-from redis import Redis, RedisError
+from redis import RedisError
 
 from promptable.config.settings import RedisSettings, read
-from promptable.serving.logs import log_to_stderr
-from promptable.store.redis_connection import connect
+from promptable.store.redis_server import RedisServer, connect
 
 _log = logging.getLogger(__name__)
 
 
-def shared_redis() -> Redis | None:
-    """A client, or None where none is configured. Raises SettingsError.
+def shared_redis() -> RedisServer | None:
+    """The server, or None where none is configured. Raises SettingsError.
 
     Whether the server answers is logged and no more: it may come later, and every caller can do without.
     """
     settings = read(RedisSettings)
     if not settings.host:
         return None
-    log_to_stderr()
     password = settings.password or settings.password_from_file
-    client = connect(settings.host, settings.port, password, settings.tls, settings.ca_file)
-    _try(client, f"Redis at {settings.host}:{settings.port}")
-    return client
+    server = connect(settings.host, settings.port, password, settings.tls, settings.ca_file)
+    _try(server, f"Redis at {settings.host}:{settings.port}")
+    return server
 
 
-def _try(client: Redis, server: str) -> None:
+def _try(server: RedisServer, name: str) -> None:
     try:
-        client.ping()
-        _log.info("%s answers", server)
+        server.client.ping()
+        _log.info("%s answers", name)
     except RedisError as error:
-        _log.warning("%s fails, check CVAT_FUNCTIONS_REDIS_*: %s", server, error)
+        _log.warning("%s fails, check CVAT_FUNCTIONS_REDIS_*: %s", name, error)

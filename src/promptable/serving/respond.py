@@ -1,8 +1,8 @@
 """The one way from a Nuclio event to a Nuclio response, and the one place that catches every error."""
 
+import logging
 import os
-import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import perf_counter
 from typing import Any
 
@@ -10,14 +10,21 @@ import orjson
 
 from promptable.errors import BadRequestError, NotReadyError, OutOfMemoryError
 
+_log = logging.getLogger(__name__)
+
 Answer = Callable[[object], str]
 """A loaded function: request body (dict, or bytes where it was no JSON) -> answer as JSON text."""
 
 _JSON = "application/json"
+_STATUS: Mapping[type[Exception], int] = {
+    BadRequestError: 400,
+    NotReadyError: 503,
+    OutOfMemoryError: 507,  # not 503: whoever tries again later should do so with less
+}
 
 
 def respond(context: Any, event: Any) -> Any:
-    """Answer one event with ``context.user_data.answer``: 200, or 400 / 503 / 500 with ``{"error": sentence}``.
+    """Answer one event with ``context.user_data.answer``: 200, or 400 / 503 / 507 / 500 with ``{"error": sentence}``.
 
     ``context`` and ``event`` are nuclio-sdk's. The body is always a str: Nuclio would base64 bytes and take a list for
     a batch. CVAT drops the body of an error, so its reason is logged too. After an unrecoverable CUDA error the process
@@ -26,14 +33,12 @@ def respond(context: Any, event: Any) -> Any:
     started = perf_counter()
     try:
         body, status = _loaded(context)(event.body), 200
-    except BadRequestError as error:
-        body, status = _refused(context, error), 400
-    except NotReadyError as error:
-        body, status = _refused(context, error), 503
+    except tuple(_STATUS) as error:
+        body, status = _refused(error), next(status for kind, status in _STATUS.items() if isinstance(error, kind))
     except Exception as error:  # noqa: BLE001 - whatever went wrong, the worker answers and lives on
-        body, status = _failed(context, error), 500
-    milliseconds = round(1000 * (perf_counter() - started), 1)
-    context.logger.info_with("answered", status=status, milliseconds=milliseconds, bytes=len(body))
+        body, status = _failed(error), 500
+    milliseconds = 1000 * (perf_counter() - started)
+    _log.info("answered %d with %d bytes in %.1f milliseconds", status, len(body), milliseconds)
     return context.Response(body=body, status_code=status, content_type=_JSON, headers={})
 
 
@@ -44,15 +49,13 @@ def _loaded(context: Any) -> Answer:
     return answer
 
 
-def _refused(context: Any, error: Exception) -> str:
-    context.logger.warn_with("request refused", reason=str(error))
+def _refused(error: Exception) -> str:
+    _log.warning("request refused: %s", error)
     return _error_body(str(error))
 
 
-def _failed(context: Any, error: Exception) -> str:
-    context.logger.error_with(
-        "request failed", error=f"{type(error).__name__}: {error}", traceback="".join(traceback.format_exception(error))
-    )
+def _failed(error: Exception) -> str:
+    _log.error("request failed: %s: %s", type(error).__name__, error, exc_info=error)
     if _unrecoverable(error):
         os._exit(1)
     return _error_body(f"internal error ({type(error).__name__}): see the function's log")
@@ -60,9 +63,7 @@ def _failed(context: Any, error: Exception) -> str:
 
 def _unrecoverable(error: Exception) -> bool:
     """Whether the CUDA context is lost, so that every later call would fail too. Out of memory is no such case."""
-    if isinstance(error, OutOfMemoryError) or "out of memory" in str(error):
-        return False
-    return isinstance(error, RuntimeError) and "CUDA error" in str(error)
+    return isinstance(error, RuntimeError) and "CUDA error" in str(error) and "out of memory" not in str(error)
 
 
 def _error_body(message: str) -> str:

@@ -38,7 +38,7 @@ class Proposals:
 
 
 def best_prompts(scores: PromptScores) -> Proposals:
-    """Each box with its best prompt, as from a look at the whole picture: nothing is cut."""
+    """Each box with its best prompt, as from a view of the whole picture: nothing is cut."""
     prompts = scores.scores.argmax(1)
     best = scores.scores[np.arange(len(prompts)), prompts]
     cut, beyond_overlap = np.zeros((len(prompts), 4), np.bool_), np.zeros(len(prompts), np.bool_)

@@ -76,7 +76,7 @@ def select(
     strongest = np.argsort(-proposals.scores[accepted], kind="stable")
     accepted = accepted[strongest[: max(_MOST_CANDIDATES, suppression.limit)]]
     joined, labels = join_pieces(_in_double(proposals[accepted]), labels[accepted])
-    boxes = _clipped(joined.boxes_xyxy, hw)
+    boxes = _clipped(joined.boxes_xyxy.astype(np.float64), hw)
     shapes = np.array([rule.shape for rule in rules])[labels]
     fits = _area(boxes) <= np.array([rule.max_area for rule in rules])[labels] * hw[0] * hw[1]
     kept = np.flatnonzero(fits & ~are_parts(boxes, joined.beyond_overlap, fits & shapes))

@@ -1,6 +1,6 @@
-"""Small objects on large pictures: the detector looks at overlapping tiles, and at the whole picture.
+"""Small objects on large pictures: the detector is shown overlapping tiles, and the whole picture.
 
-Each object is answered by a look that has all of it. What is no larger than the tiles' overlap lies whole in some tile;
+Each object is answered by a view that has all of it. What is no larger than the tiles' overlap lies whole in some tile;
 larger things are the whole picture's, or are joined from the pieces in neighbouring tiles (``join_pieces``). A tile
 shows no more than a part of them, which looks like a thing of its own (``are_parts``).
 """
@@ -8,12 +8,15 @@ shows no more than a part of them, which looks like a thing of its own (``are_pa
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import ceil, prod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from promptable.models.detection.detector import Detector
 from promptable.models.detection.proposals import Proposals, best_prompts, concatenate
+
+Boxes = NDArray[np.floating[Any]]
 
 _EDGE_SHARE = 0.02
 """A box that ends this near to a tile's edge, as a share of the tile, may go on beyond it."""
@@ -32,7 +35,7 @@ _PART_AREA = 0.5
 class Tiling:
     """Square tiles of ``size`` pixels, 0 for none, that overlap by at least the share ``overlap`` of their size.
 
-    ``whole`` is whether the detector looks at the whole picture too.
+    ``whole`` is whether the detector is shown the whole picture too.
     """
 
     size: int = 0
@@ -70,7 +73,7 @@ def enlarged(hw: tuple[int, int], tiling: Tiling, most: int) -> Tiling:
     return tiling
 
 
-def look(
+def propose(
     detector: Detector, image: NDArray[np.uint8], prompts: tuple[str, ...], tiling: Tiling, scale: float = 1.0
 ) -> Proposals:
     """What the detector proposes for a picture, uint8 RGB [H, W, 3], seen as ``tiling`` says.
@@ -104,9 +107,7 @@ def join_pieces(proposals: Proposals, labels: NDArray[np.int64]) -> tuple[Propos
     )
 
 
-def are_parts(
-    boxes_xyxy: NDArray[np.float32], beyond_overlap: NDArray[np.bool_], things: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
+def are_parts(boxes_xyxy: Boxes, beyond_overlap: NDArray[np.bool_], things: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Which boxes [N, 4] are parts of larger things, bool [N]; ``things`` bool [N] says which can have parts.
 
     Only what is ``beyond_overlap`` can be a part: what is small enough for the tiles is theirs, wherever it lies.
@@ -149,7 +150,7 @@ def _tile(
     return replace(found, boxes_xyxy=boxes, cut=cut, beyond_overlap=_larger_than(boxes, overlap))
 
 
-def _reaches(boxes: NDArray[np.float32], view: View) -> NDArray[np.bool_]:
+def _reaches(boxes: Boxes, view: View) -> NDArray[np.bool_]:
     """Which edges of the view each box comes near, bool [N, 4]."""
     margin = _EDGE_SHARE * max(view.right - view.left, view.bottom - view.top)
     near_start = boxes[:, :2] <= np.array([view.left, view.top]) + margin
@@ -161,26 +162,26 @@ def _inner_edges(view: View, hw: tuple[int, int]) -> NDArray[np.bool_]:
     return np.array([view.left > 0, view.top > 0, view.right < hw[1], view.bottom < hw[0]])
 
 
-def _larger_than(boxes: NDArray[np.float32], pixels: float) -> NDArray[np.bool_]:
+def _larger_than(boxes: Boxes, pixels: float) -> NDArray[np.bool_]:
     """Which boxes are wider or higher than that, bool [N]."""
     return np.asarray((_sides(boxes) > pixels).any(1))
 
 
-def _sides(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+def _sides(boxes: Boxes) -> Boxes:
     """Width and height, float32 [N, 2]."""
     return boxes[:, 2:] - boxes[:, :2]
 
 
-def _overlap(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+def _overlap(a: Boxes, b: Boxes) -> Boxes:
     """Width and height that each box of ``a`` shares with each of ``b``, float32 [A, B, 2]; 0 where they are apart."""
     shared = np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2])
     return np.asarray(np.maximum(shared, 0))
 
 
 def _inside_any(
-    boxes: NDArray[np.float32],
+    boxes: Boxes,
     labels: NDArray[np.int64],
-    others: NDArray[np.float32],
+    others: Boxes,
     other_labels: NDArray[np.int64],
 ) -> NDArray[np.bool_]:
     shared = _overlap(boxes, others).prod(2) / _sides(boxes).prod(1, keepdims=True)

@@ -1,12 +1,9 @@
 """Grounding DINO's sizes, and how it is put together from upstream's classes without downloading anything."""
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 from unittest.mock import patch
 
 from groundingdino.models.GroundingDINO import groundingdino as upstream
@@ -46,16 +43,6 @@ class GroundingDinoConfig:
     embed_init_tgt: bool = True
     short_side: int = 800
     long_side: int = 1333
-
-    @classmethod
-    def from_json(cls, file: Path) -> "GroundingDinoConfig":
-        """Read ``config.json``. Raises ValueError for a field that is unknown or missing."""
-        loaded = json.loads(file.read_text())
-        values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in loaded.items()}
-        try:
-            return cls(**values)
-        except TypeError as error:
-            raise ValueError(f"{file}: {error}") from error
 
 
 SWIN_T = GroundingDinoConfig(96, (2, 2, 6, 2), (3, 6, 12, 24), 7)

@@ -25,11 +25,11 @@ from promptable.models.grounding_dino.build import PRESETS, GroundingDinoConfig,
 from promptable.models.grounding_dino.captions import Caption, pack, spell
 from promptable.models.grounding_dino.swin_attention import FusedWindowAttention
 from promptable.models.grounding_dino.text_encoder import load_tokenizer, new_bert
-from promptable.models.grounding_dino.transformer import EncodedPicture, EncodedText, FastTransformer
+from promptable.models.grounding_dino.transformer import FastTransformer, PixelFeatures, TextFeatures
 from promptable.models.runtime.cpu import pack_linears
 from promptable.models.runtime.device import autocast
 from promptable.models.runtime.out_of_memory import naming_out_of_memory
-from promptable.models.weights import load_state_dict, locate
+from promptable.models.weights import load_weights, locate, read_sizes
 
 _MEAN = [0.485, 0.456, 0.406]  # groundingdino.util.inference.load_image
 _STD = [0.229, 0.224, 0.225]
@@ -40,11 +40,11 @@ _UNUSED_KEYS = {"label_enc.weight", "bert.embeddings.position_ids"}
 
 
 @dataclass(frozen=True)
-class _EncodedCaption:
+class _CaptionFeatures:
     """A caption and what the transformer reads of it."""
 
     caption: Caption
-    text: EncodedText
+    text: TextFeatures
 
 
 def load(model: str, weights_dir: Path, device: str, precision: str = "fp32") -> "GroundingDINO":
@@ -55,33 +55,24 @@ def load(model: str, weights_dir: Path, device: str, precision: str = "fp32") ->
     together.
     """
     files = locate(model, weights_dir)
-    config = PRESETS[files.name] if files.config is None else GroundingDinoConfig.from_json(files.config)
+    config = PRESETS[files.name] if files.config is None else read_sizes(GroundingDinoConfig, files.config)
     vocabulary_sha256 = BERT_VOCABULARY.sha256 if files.config is None else None
     tokenizer = load_tokenizer(files.folder / BERT_VOCABULARY.file_name, vocabulary_sha256)
     network = build(config, new_bert(files.folder / "bert.json"), tokenizer)
-    try:
-        network.load_state_dict(_upstream_names(load_state_dict(files.weights, files.sha256)))
-    except RuntimeError as error:
-        raise ValueError(f"{files.weights} does not fit its configuration: {error}") from error
-    return GroundingDINO(speed_up(network.to(device), precision), config, precision)
-
-
-def _upstream_names(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Drop the prefix of distributed training, as groundingdino.util.misc.clean_state_dict does, and unused keys."""
-    named = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
-    return {name: tensor for name, tensor in named.items() if name not in _UNUSED_KEYS}
+    load_weights(network, files, _UNUSED_KEYS)
+    return GroundingDINO(use_fast_layers(network.to(device), precision), config, precision)
 
 
 class GroundingDINO:
     """Grounding DINO as a ``Detector``. It keeps encoded prompts, nothing of a picture; threads may share it."""
 
     def __init__(self, model: upstream.GroundingDINO, config: GroundingDinoConfig, precision: str = "fp32") -> None:
-        """Wrap upstream's model after ``speed_up``; ``precision`` is that of ``device.autocast``."""
+        """Wrap upstream's model after ``use_fast_layers``; ``precision`` is that of ``device.autocast``."""
         self._model = model
         self._config = config
         self._precision = precision
         self._device = model.feat_map.weight.device.type
-        self._encoded: LRUCache[tuple[str, ...], list[_EncodedCaption]] = LRUCache(_PROMPT_SETS_KEPT)
+        self._encoded: LRUCache[tuple[str, ...], list[_CaptionFeatures]] = LRUCache(_PROMPT_SETS_KEPT)
         self._lock = Lock()
 
     @torch.inference_mode()
@@ -113,7 +104,7 @@ class GroundingDINO:
         """Encode prompts ahead of the first picture. Raises ValueError for prompts as ``pack`` does."""
         self._encode(tuple(prompts))
 
-    def _encode(self, prompts: tuple[str, ...]) -> list[_EncodedCaption]:
+    def _encode(self, prompts: tuple[str, ...]) -> list[_CaptionFeatures]:
         """Encoded captions; those of the latest sets of prompts are kept."""
         with self._lock:
             if prompts not in self._encoded:
@@ -121,7 +112,7 @@ class GroundingDINO:
                 self._encoded[prompts] = [self._encode_caption(caption) for caption in captions]
             return self._encoded[prompts]
 
-    def _encode_caption(self, caption: Caption) -> _EncodedCaption:
+    def _encode_caption(self, caption: Caption) -> _CaptionFeatures:
         """The first part of upstream's forward, for one caption."""
         model = self._model
         ids = torch.tensor([caption.input_ids], device=model.feat_map.weight.device)
@@ -129,9 +120,9 @@ class GroundingDINO:
             {"input_ids": ids}, model.specical_tokens, model.tokenizer
         )
         hidden = model.bert(ids, torch.zeros_like(ids), visible, positions)["last_hidden_state"]
-        return _EncodedCaption(caption, EncodedText(model.feat_map(hidden)[0], positions[0], visible[0]))
+        return _CaptionFeatures(caption, TextFeatures(model.feat_map(hidden)[0], positions[0], visible[0]))
 
-    def _encode_image(self, image: NDArray[np.uint8], scale: float) -> EncodedPicture:
+    def _encode_image(self, image: NDArray[np.uint8], scale: float) -> PixelFeatures:
         """The middle of upstream's forward, which no caption changes."""
         model = self._model
         pixels = preprocess(image, round(scale * self._config.short_side), round(scale * self._config.long_side))
@@ -144,10 +135,10 @@ class GroundingDINO:
             unpadded = torch.zeros_like(source[:, 0], dtype=torch.bool)
             positions.append(model.backbone[1](NestedTensor(source, unpadded)))
             levels.append(source)
-        picture: EncodedPicture = model.transformer.picture(levels, positions)
-        return picture
+        pixel_features: PixelFeatures = model.transformer.lay_out(levels, positions)
+        return pixel_features
 
-    def _decode(self, image: EncodedPicture, encoded: _EncodedCaption, prompts: int) -> tuple[Tensor, Tensor]:
+    def _decode(self, image: PixelFeatures, encoded: _CaptionFeatures, prompts: int) -> tuple[Tensor, Tensor]:
         """The last part of upstream's forward: boxes cxcywh in 0..1 [Q, 4] and scores [Q, ``prompts``]."""
         boxes, logits = self._model.transformer(image, encoded.text)
         scores = logits.new_zeros(len(boxes), prompts, dtype=torch.float32)
@@ -163,7 +154,7 @@ def _check_finite(found: PromptScores, precision: str) -> None:
         )
 
 
-def speed_up(model: upstream.GroundingDINO, precision: str = "fp32") -> upstream.GroundingDINO:
+def use_fast_layers(model: upstream.GroundingDINO, precision: str = "fp32") -> upstream.GroundingDINO:
     """Give upstream's model, in evaluation mode and on the device where it stays, faster parts of the same meaning.
 
     ``precision`` is the one it will run in (``device.autocast``): only float32 layers are packed.

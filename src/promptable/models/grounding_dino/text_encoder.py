@@ -1,4 +1,4 @@
-"""BERT as Grounding DINO uses it: from local files, and with a mask that says which token may look at which."""
+"""BERT as Grounding DINO uses it: from local files, and with a mask that says which token may attend to which."""
 
 import json
 from pathlib import Path
@@ -29,7 +29,7 @@ class TextEncoder(nn.Module):
     def forward(
         self, input_ids: Tensor, token_type_ids: Tensor, attention_mask: Tensor, position_ids: Tensor
     ) -> dict[str, Tensor]:
-        """Encode tokens: int64 [B, T] each, and bool [B, T, T], where a token (row) may look at another (column).
+        """Encode tokens: int64 [B, T] each, and bool [B, T, T], where a token (row) may attend to another (column).
 
         Returns ``last_hidden_state``, float [B, T, hidden].
         """

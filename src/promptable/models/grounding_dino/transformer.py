@@ -1,7 +1,7 @@
 """Grounding DINO's transformer with upstream's weights, for one picture and one caption, neither of them padded.
 
 The numbers are those of upstream's ``Transformer.forward`` but for the order of float32 sums. What makes it faster:
-attention as in ``deformable_attention`` and ``text_image_fusion``; what no caption changes is computed once per
+attention as in ``deformable_attention`` and ``fusion``; what no caption changes is computed once per
 picture; what pixels do on their own is done in groups that fit into the cache; and nothing is computed that only
 training needs.
 """
@@ -29,7 +29,7 @@ _ANCHOR_SIDE = 0.05
 
 
 @dataclass(frozen=True)
-class EncodedPicture:
+class PixelFeatures:
     """A picture's pixels on all feature levels, finest first, n in all; nothing here depends on a caption.
 
     ``features`` and ``positions`` [n, C]; ``shapes`` height and width of each level; ``centres`` [n, L, 2], where each
@@ -45,8 +45,8 @@ class EncodedPicture:
 
 
 @dataclass(frozen=True)
-class EncodedText:
-    """A caption's tokens: ``features`` [T, C], ``position_ids`` [T], ``visible`` bool [T, T], who may look at whom."""
+class TextFeatures:
+    """A caption's tokens: ``features`` [T, C], ``position_ids`` [T], ``visible`` bool [T, T], who attends to whom."""
 
     features: Tensor
     position_ids: Tensor
@@ -69,40 +69,40 @@ class FastTransformer(nn.Module):
         self._boxes = decoder.bbox_embed
         self._norm = decoder.norm
 
-    def picture(self, levels: Sequence[Tensor], positions: Sequence[Tensor]) -> EncodedPicture:
+    def lay_out(self, levels: Sequence[Tensor], positions: Sequence[Tensor]) -> PixelFeatures:
         """Lay out feature levels [1, C, h, w] and their positional encodings, shaped alike."""
         shapes = tuple((level.shape[-2], level.shape[-1]) for level in levels)
         placed = [one + level[:, None, None] for one, level in zip(positions, self._level_embed, strict=True)]
         middles = _middles(shapes, levels[0].device)
-        return EncodedPicture(
+        return PixelFeatures(
             _pixels(levels), _pixels(placed), shapes, _in_pixels(middles, shapes), _anchors(middles, shapes)
         )
 
-    def forward(self, picture: EncodedPicture, text: EncodedText) -> tuple[Tensor, Tensor]:
+    def forward(self, image: PixelFeatures, text: TextFeatures) -> tuple[Tensor, Tensor]:
         """Boxes cxcywh in 0..1 [Q, 4] and token logits [Q, T]."""
-        pixels, tokens = self._encode(picture, text)
-        states, boxes = self._choice(pixels, tokens, picture.anchors)
+        pixels, tokens = self._encode(image, text)
+        states, boxes = self._choice(pixels, tokens, image.anchors)
         for layer, refine in zip(self._decoder, self._boxes, strict=True):
             start = inverse_sigmoid(boxes)
             places = self._query_position(gen_sineembed_for_position(boxes[:, None])[:, 0])
-            states = layer(states, places, tokens, pixels, boxes, picture.shapes)
+            states = layer(states, places, tokens, pixels, boxes, image.shapes)
             boxes = (refine(states) + start).sigmoid()
         states = self._norm(states)
         return (refine(states) + start).sigmoid(), states @ tokens.T
 
-    def _encode(self, picture: EncodedPicture, text: EncodedText) -> tuple[Tensor, Tensor]:
-        """Pixels [n, C] and tokens [T, C] that have looked at one another."""
-        pixels, tokens = picture.features, text.features
+    def _encode(self, image: PixelFeatures, text: TextFeatures) -> tuple[Tensor, Tensor]:
+        """Pixels [n, C] and tokens [T, C] that have attended to one another."""
+        pixels, tokens = image.features, text.features
         places = get_sine_pos_embed(text.position_ids[:, None, None], num_pos_feats=tokens.shape[1], exchange_xy=False)
         for fusion, read, layer in zip(self._fusions, self._text_layers, self._encoder, strict=True):
             pixels, tokens = fusion(pixels, tokens)
             tokens = read(src=tokens[:, None], src_mask=~text.visible[None], pos=places)[:, 0]
-            pixels = layer(pixels, picture)
+            pixels = layer(pixels, image)
         return pixels, tokens
 
 
 class EncoderLayer(nn.Module):
-    """Pixels look at pixels."""
+    """Pixels attend to pixels."""
 
     def __init__(self, layer: DeformableTransformerEncoderLayer) -> None:
         super().__init__()
@@ -110,15 +110,15 @@ class EncoderLayer(nn.Module):
         self._norm = layer.norm1
         self._feed_forward = FeedForward(layer.linear1, layer.linear2, layer.norm2)
 
-    def forward(self, pixels: Tensor, picture: EncodedPicture) -> Tensor:
+    def forward(self, pixels: Tensor, image: PixelFeatures) -> Tensor:
         """[n, C] -> [n, C]."""
-        maps = self._attention.value_maps(pixels, picture.shapes)
-        return torch.cat([self._look(pixels[part], picture, part, maps) for part in _parts(pixels)])
+        maps = self._attention.value_maps(pixels, image.shapes)
+        return torch.cat([self._attend(pixels[part], image, part, maps) for part in _parts(pixels)])
 
-    def _look(self, pixels: Tensor, picture: EncodedPicture, part: slice, maps: ValueMaps) -> Tensor:
-        seen = self._attention(pixels + picture.positions[part], maps, picture.centres[part], None)
-        looked: Tensor = self._feed_forward(self._norm(pixels + seen))
-        return looked
+    def _attend(self, pixels: Tensor, image: PixelFeatures, part: slice, maps: ValueMaps) -> Tensor:
+        seen = self._attention(pixels + image.positions[part], maps, image.centres[part], None)
+        attended: Tensor = self._feed_forward(self._norm(pixels + seen))
+        return attended
 
 
 class QueryChoice(nn.Module):
@@ -141,7 +141,7 @@ class QueryChoice(nn.Module):
 
 
 class DecoderLayer(nn.Module):
-    """Queries look at one another, at the text and at the picture."""
+    """Queries attend to one another, to the text and to the picture."""
 
     def __init__(self, layer: DeformableTransformerDecoderLayer) -> None:
         super().__init__()
@@ -167,8 +167,8 @@ class DecoderLayer(nn.Module):
         maps = self._attention.value_maps(pixels, shapes)
         unit = boxes[:, None, 2:] * _sizes(shapes, boxes.device) * (0.5 / self._attention.points)
         seen = self._attention(states + places, maps, _in_pixels(boxes[:, :2], shapes), unit)
-        looked: Tensor = self._feed_forward(self._norm(states + seen))
-        return looked
+        attended: Tensor = self._feed_forward(self._norm(states + seen))
+        return attended
 
 
 class FeedForward(nn.Module):
@@ -185,7 +185,7 @@ class FeedForward(nn.Module):
 
 
 def _parts(pixels: Tensor) -> Iterator[slice]:
-    """The pixels in groups: on a CPU as many as its caches hold, elsewhere all at once."""
+    """The pixels in groups: on a CPU as many as its caches hold, else all at once."""
     step = _PIXELS_AT_ONCE if pixels.device.type == "cpu" else len(pixels)
     return (slice(start, start + step) for start in range(0, len(pixels), step))
 

@@ -16,7 +16,7 @@ from promptable.models.runtime.cpu import PackedLinear, pack_linears
 _MOST_WEIGHTS = MappingProxyType({"cpu": 2**24, "cuda": 2**28})
 
 
-def speed_up(encoder: ImageEncoderViT, precision: str = "fp32") -> None:
+def fuse_encoder(encoder: ImageEncoderViT, precision: str = "fp32") -> None:
     """Give a SAM encoder in evaluation mode, on the device where it stays, faster parts of the same meaning.
 
     ``precision`` is the one it will run in (``device.autocast``): only float32 layers are packed.

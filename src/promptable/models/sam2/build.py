@@ -3,7 +3,6 @@
 The YAML is data: its ``_target_`` entries may name modules of the ``sam2`` package and nothing else.
 """
 
-from collections.abc import Mapping
 from importlib import import_module, resources
 from pathlib import Path
 from types import MappingProxyType
@@ -12,10 +11,10 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from sam2.modeling.sam2_base import SAM2Base
-from torch import Tensor, nn
+from torch import nn
 from yaml import YAMLError
 
-from promptable.models.weights import ModelFiles, load_state_dict
+from promptable.models.weights import ModelFiles, load_weights
 
 _OFFICIAL_CONFIGS = MappingProxyType(
     {
@@ -46,7 +45,7 @@ def build(files: ModelFiles) -> SAM2Base:
     Raises ValueError where the configuration is not a SAM 2 model's, or the weights do not belong to it.
     """
     model = build_architecture(files.config or official_config(files.name))
-    _load(model, load_state_dict(files.weights, files.sha256), files.weights)
+    load_weights(model, files)
     return model
 
 
@@ -100,10 +99,3 @@ def _module_class(target: str, config: Path) -> type[nn.Module]:
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
         raise ValueError(f"{config}: _target_ {target!r} is refused, it is no torch module")
     return found
-
-
-def _load(model: SAM2Base, tensors: Mapping[str, Tensor], weights: Path) -> None:
-    try:
-        model.load_state_dict(tensors, strict=True)
-    except RuntimeError as error:
-        raise ValueError(f"{weights} does not hold the weights of this model: {error}") from error

@@ -9,7 +9,7 @@ from torch import nn
 from promptable.models.runtime.cpu import PackedLinear, pack_linears
 
 
-def speed_up(encoder: ImageEncoder, precision: str = "fp32") -> None:
+def pack_encoder(encoder: ImageEncoder, precision: str = "fp32") -> None:
     """Give a SAM 2 encoder in evaluation mode, on the device where it stays, faster layers of the same meaning.
 
     ``precision`` is the one it will run in (``device.autocast``): only float32 layers on a CPU are packed.

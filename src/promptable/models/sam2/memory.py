@@ -17,7 +17,7 @@ _FEATURES: _Layout = {"features": (torch.bfloat16, 3)}
 
 @dataclass(frozen=True)
 class Retention:
-    """How many steps back a step can look: at a memory's ``features``, and at anything of it.
+    """How many steps back a step attends: to a memory's ``features``, and to anything of it.
 
     The prompted frame, step 0, is never too old.
     """
@@ -26,15 +26,15 @@ class Retention:
     anything: int
 
     def needs(self, age: int, conditioning: bool) -> bool:
-        """Whether a step can look at a memory that is ``age`` steps older."""
+        """Whether a step can attend to a memory that is ``age`` steps older."""
         return conditioning or age < self.anything
 
     def needs_features(self, age: int, conditioning: bool) -> bool:
-        """Whether a step looks at the features of a memory that is ``age`` steps older, or only at its pointer."""
+        """Whether a step attends to the features of a memory that is ``age`` steps older, or only at its pointer."""
         return conditioning or age < self.features
 
     def steps(self, newest: int) -> list[int]:
-        """Which of an object's steps 0 to ``newest`` the next one can look at, in their order."""
+        """Which of an object's steps 0 to ``newest`` the next one can attend to, in their order."""
         return [0, *range(max(1, newest - self.anything + 2), newest + 1)]
 
 

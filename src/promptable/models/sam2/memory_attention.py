@@ -19,13 +19,13 @@ from sam2.modeling.sam.transformer import RoPEAttention
 from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor, nn
 
-from promptable.models.sam2.memory_bank import Remembered
+from promptable.models.sam2.memory_bank import MemoryTokens
 
 # Keys whose weights are computed at a time: few enough for the cache, enough for the matrix product to be quick.
 _BLOCK = 1024
 
 
-def speed_up(model: SAM2Base) -> None:
+def use_frame_attention(model: SAM2Base) -> None:
     """Let a model in evaluation mode attend to memories as this module does, if its attention is built as SAM 2.1's."""
     if not _is_as_official(model.memory_attention):
         return
@@ -43,7 +43,7 @@ class ObjectByObject(nn.Module):
         super().__init__()
         self._upstream = upstream
 
-    def forward(self, frame: Tensor, position: Tensor, objects: Sequence[Remembered]) -> Tensor:
+    def forward(self, frame: Tensor, position: Tensor, objects: Sequence[MemoryTokens]) -> Tensor:
         """As ``FrameAttention``."""
         attended = [
             self._upstream(
@@ -65,7 +65,7 @@ class FrameAttention(nn.Module):
         super().__init__()
         self._layers, self._norm = upstream.layers, upstream.norm
 
-    def forward(self, frame: Tensor, position: Tensor, objects: Sequence[Remembered]) -> Tensor:
+    def forward(self, frame: Tensor, position: Tensor, objects: Sequence[MemoryTokens]) -> Tensor:
         """The frame as each object sees it, [objects, P, C]; ``frame`` and its ``position`` are [P, 1, C]."""
         groups = _groups(objects)
         tokens = (frame + 0.1 * position).transpose(0, 1)
@@ -88,13 +88,13 @@ class _Group:
     pointers: int
 
 
-def _groups(objects: Sequence[Remembered]) -> list[_Group]:
+def _groups(objects: Sequence[MemoryTokens]) -> list[_Group]:
     """Only the attention itself goes group by group: all else does not care how much an object remembers."""
     sizes = [(len(one.values), one.pointers) for one in objects]
     return [_group(objects, [i for i, other in enumerate(sizes) if other == size]) for size in dict.fromkeys(sizes)]
 
 
-def _group(objects: Sequence[Remembered], members: Sequence[int]) -> _Group:
+def _group(objects: Sequence[MemoryTokens], members: Sequence[int]) -> _Group:
     values = torch.stack([objects[i].values for i in members])
     positions = torch.stack([objects[i].positions for i in members])
     return _Group(tuple(members), values + positions, values, objects[members[0]].pointers)

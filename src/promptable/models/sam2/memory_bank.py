@@ -1,4 +1,4 @@
-"""What objects remember, as the tokens that SAM 2's memory attention looks at.
+"""Objects' memory banks as the tokens that SAM 2's memory attention attends to.
 
 ``SAM2Base._prepare_memory_conditioned_features`` does this for objects that were prompted in the same frame and
 remember as many steps. Here each object has tokens of its own, so that objects of any age can share a batch.
@@ -16,7 +16,7 @@ from promptable.models.sam2.memory import Memory
 
 
 @dataclass(frozen=True, eq=False)
-class Remembered:
+class MemoryTokens:
     """One object's memories as N tokens on the model's device: ``values`` and ``positions``, float [N, C] each.
 
     The last ``pointers`` tokens are those of object pointers, which have no place in the frame.
@@ -27,7 +27,7 @@ class Remembered:
     pointers: int
 
 
-def remembered(model: SAM2Base, position: Tensor, step: int, bank: Sequence[Memory]) -> Remembered:
+def memory_tokens(model: SAM2Base, position: Tensor, step: int, bank: Sequence[Memory]) -> MemoryTokens:
     """The tokens that an object's ``step`` attends to; ``bank`` is oldest first.
 
     ``position`` [1, C, h, w] is that of the features. Upstream's order: the features of prompted frames, then of the
@@ -36,10 +36,10 @@ def remembered(model: SAM2Base, position: Tensor, step: int, bank: Sequence[Memo
     spatial = _with_features(model, step, bank)
     features, places = _features(model, spatial), _feature_positions(model, position, step, spatial)
     if not model.use_obj_ptrs_in_encoder:
-        return Remembered(features, places, 0)
+        return MemoryTokens(features, places, 0)
     pointed = _with_pointers(model, step, bank)
     pointers, moments = _pointers(model, pointed), _pointer_positions(model, [step - one.step for one in pointed])
-    return Remembered(torch.cat([features, pointers]), torch.cat([places, moments]), len(pointers))
+    return MemoryTokens(torch.cat([features, pointers]), torch.cat([places, moments]), len(pointers))
 
 
 def _with_features(model: SAM2Base, step: int, bank: Sequence[Memory]) -> list[Memory]:

@@ -14,9 +14,10 @@ from torch import Tensor
 
 from promptable.models.runtime.device import autocast
 from promptable.models.sam2.build import build
-from promptable.models.sam2.image_encoder import speed_up
+from promptable.models.sam2.image_encoder import pack_encoder
 from promptable.models.segmentation.base import BaseSegmenter, Embeddings
-from promptable.models.segmentation.segmenter import ImageFeatures, Prediction, Prompt
+from promptable.models.segmentation.features import ImageFeatures
+from promptable.models.segmentation.segmenter import Prediction, Prompt
 from promptable.models.weights import locate
 
 _MASK_THRESHOLD = 0.0
@@ -30,7 +31,7 @@ def load(model: str, weights_dir: Path, device: str, precision: str = "fp32") ->
     Raises FileNotFoundError where a file is missing, ValueError where they do not fit together.
     """
     sam2 = build(locate(model, weights_dir)).to(device)
-    speed_up(sam2.image_encoder, precision)
+    pack_encoder(sam2.image_encoder, precision)
     return Sam2Segmenter(sam2, precision)
 
 
@@ -63,7 +64,7 @@ class Sam2Segmenter(BaseSegmenter):
             points = np.concatenate([prompt.box_xyxy.reshape(2, 2), points])
             labels = np.concatenate([np.array(_BOX_LABELS, np.int32), labels])
         placed = self._placed(points[None], labels[None], hw) if len(points) else None
-        return self._embed_placed(placed, self._logits(prompt))
+        return self._embed_placed(placed, self._mask_input(prompt))
 
     def _embed_boxes(self, boxes_xyxy: NDArray[np.float32], hw: tuple[int, int]) -> Embeddings:
         labels = np.tile(np.array(_BOX_LABELS, np.int32), (len(boxes_xyxy), 1))

@@ -24,14 +24,14 @@ from PIL import Image
 from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor
 
-from promptable.models.runtime.batches import in_batches
 from promptable.models.runtime.device import autocast, numbers
-from promptable.models.sam2 import image_encoder as sam2_encoder
-from promptable.models.sam2 import memory_attention as sam2_attention
+from promptable.models.runtime.out_of_memory import in_batches
 from promptable.models.sam2.build import build, official_config
+from promptable.models.sam2.image_encoder import pack_encoder
 from promptable.models.sam2.memory import Memory, Retention
-from promptable.models.sam2.memory_attention import FrameAttention, ObjectByObject
-from promptable.models.sam2.memory_bank import remembered
+from promptable.models.sam2.memory_attention import FrameAttention, ObjectByObject, use_frame_attention
+from promptable.models.sam2.memory_bank import memory_tokens
+from promptable.models.segmentation.features import ImageFeatures
 from promptable.models.weights import fingerprint, locate
 
 # Mean and deviation of RGB in [0, 1], from sam2.utils.misc.load_video_frames.
@@ -39,26 +39,13 @@ _MEAN = (0.485, 0.456, 0.406)
 _STD = (0.229, 0.224, 0.225)
 
 # How SAM2VideoPredictor.add_new_points_or_box labels a box's two corners among points.
-_CORNER_LABELS = np.array([2, 3], np.int32)
+_CORNER_LABELS = (2, 3)
 
 # What of track_step's outputs is answered or remembered.
 _OUTPUTS = ("pred_masks", "object_score_logits", "obj_ptr", "maskmem_features")
 
 # Objects in one batch; each takes about 0.2 GB at 1024 pixels.
 _BATCH_SIZE = 16
-
-
-@dataclass(frozen=True, eq=False)
-class FrameFeatures:
-    """One encoded frame of height and width ``hw`` in pixels: feature maps [1, C, h, w] on the device, finest first."""
-
-    hw: tuple[int, int]
-    maps: tuple[Tensor, ...]
-
-    @property
-    def nbytes(self) -> int:
-        """Memory that the feature maps hold, in bytes."""
-        return sum(tensor.nbytes for tensor in self.maps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,29 +60,13 @@ class BoxPrompt:
 
 
 @dataclass(frozen=True, eq=False)
-class PointsPrompt:
-    """Points on the object and beside it: float32 [N, 2] in pixels of the frame, and labels int32 [N], 1 and 0.
-
-    Raises ValueError unless they are finite numbers, and as many labels.
-    """
-
-    points_xy: NDArray[np.float32]
-    labels: NDArray[np.int32]
-
-    def __post_init__(self) -> None:
-        count = len(self.labels)
-        if not count or self.points_xy.shape != (count, 2) or not np.isfinite(self.points_xy).all():
-            raise ValueError(f"expected finite points x, y and as many labels, got {self.points_xy.tolist()}")
-
-
-@dataclass(frozen=True, eq=False)
 class MaskPrompt:
     """The object's mask, bool [H, W] of the frame. One too small for the model's resolution starts as a lost object."""
 
     mask: NDArray[np.bool_]
 
 
-VideoPrompt = BoxPrompt | PointsPrompt | MaskPrompt
+VideoPrompt = BoxPrompt | MaskPrompt
 """What shows an object in the first of its frames."""
 
 
@@ -137,8 +108,11 @@ class VideoTracker:
         self._memory_position = _position(model.memory_encoder, self._features_shape, model.device)
 
     @torch.inference_mode()
-    def encode_image(self, image: NDArray[np.uint8]) -> FrameFeatures:
-        """Encode a frame, uint8 RGB [H, W, 3], resized and normalised as ``sam2.utils.misc.load_video_frames`` does."""
+    def encode_image(self, image: NDArray[np.uint8]) -> ImageFeatures:
+        """Encode a frame, uint8 RGB [H, W, 3], resized and normalised as ``sam2.utils.misc.load_video_frames`` does.
+
+        The features are maps [1, C, h, w], finest first.
+        """
         size = self._model.image_size
         resized = np.array(Image.fromarray(image).resize((size, size)))
         pixels = torch.from_numpy(resized).permute(2, 0, 1) / 255
@@ -146,19 +120,19 @@ class VideoTracker:
         with self._autocast():
             encoded = self._model.forward_image(normalised[None].to(self._model.device))
         levels = encoded["backbone_fpn"][-self._model.num_feature_levels :]
-        return FrameFeatures((image.shape[0], image.shape[1]), tuple(levels))
+        return ImageFeatures((image.shape[0], image.shape[1]), tuple(levels))
 
     @torch.inference_mode()
-    def start(self, features: FrameFeatures, prompts: Sequence[VideoPrompt]) -> list[ObjectResult]:
+    def start(self, features: ImageFeatures, prompts: Sequence[VideoPrompt]) -> list[ObjectResult]:
         """Begin to follow one object per prompt, each at its step 0.
 
         Raises ValueError for a mask of another size than the frame, OutOfMemoryError.
         """
-        return in_batches(prompts, lambda batch: self._start(features, batch), _BATCH_SIZE, _number_of_points)
+        return in_batches(prompts, lambda batch: self._start(features, batch), _BATCH_SIZE)
 
     @torch.inference_mode()
     def step(
-        self, features: FrameFeatures, steps: Sequence[int], memories: Sequence[Sequence[Memory]]
+        self, features: ImageFeatures, steps: Sequence[int], memories: Sequence[Sequence[Memory]]
     ) -> list[ObjectResult]:
         """Find each object in its next frame: object ``i`` is at its step ``steps[i]`` and remembers ``memories[i]``.
 
@@ -194,7 +168,7 @@ class VideoTracker:
                 raise ValueError(f"step {step} needs the features of step {memory.step}")
         return bank
 
-    def _start(self, features: FrameFeatures, prompts: Sequence[VideoPrompt]) -> list[ObjectResult]:
+    def _start(self, features: ImageFeatures, prompts: Sequence[VideoPrompt]) -> list[ObjectResult]:
         """As ``add_new_points_or_box`` or ``add_new_mask``, then ``propagate_in_video_preflight``, of alike prompts."""
         model, frame = self._model, self._frame(features, len(prompts))
         with self._autocast():
@@ -218,19 +192,20 @@ class VideoTracker:
         return self._results(features.hw, outputs, [0] * len(prompts), conditioning=True)
 
     def _prompt_inputs(self, prompts: Sequence[VideoPrompt], hw: tuple[int, int]) -> dict[str, Any]:
-        """``track_step``'s arguments for masks alone, or for clicks and boxes of as many points each."""
+        """``track_step``'s arguments for masks alone, or for boxes alone."""
         masks = [self._model_mask(prompt.mask, hw) for prompt in prompts if isinstance(prompt, MaskPrompt)]
         if masks:
             return {"point_inputs": None, "mask_inputs": torch.cat(masks)}
-        xy, labels = zip(*(_clicks(prompt) for prompt in prompts if not isinstance(prompt, MaskPrompt)), strict=True)
-        return {"point_inputs": self._points(np.stack(xy), np.stack(labels), hw), "mask_inputs": None}
+        boxes = np.stack([prompt.xyxy for prompt in prompts if isinstance(prompt, BoxPrompt)])
+        return {"point_inputs": self._corners(boxes, hw), "mask_inputs": None}
 
-    def _points(self, xy: NDArray[np.float32], labels: NDArray[np.int32], hw: tuple[int, int]) -> dict[str, Tensor]:
-        """Points [objects, P, 2] with labels [objects, P], at the model's resolution."""
+    def _corners(self, boxes_xyxy: NDArray[np.float32], hw: tuple[int, int]) -> dict[str, Tensor]:
+        """The corners of boxes [objects, 4] as points at the model's resolution, with labels."""
         height, width = hw
-        points = torch.from_numpy(xy) / torch.tensor([width, height]) * self._model.image_size
-        kinds = torch.from_numpy(labels)
-        return {"point_coords": points.to(self._model.device), "point_labels": kinds.to(self._model.device)}
+        corners = torch.from_numpy(boxes_xyxy).view(-1, 2, 2)
+        points = corners / torch.tensor([width, height]) * self._model.image_size
+        labels = torch.tensor(_CORNER_LABELS, dtype=torch.int32).expand(len(boxes_xyxy), -1)
+        return {"point_coords": points.to(self._model.device), "point_labels": labels.to(self._model.device)}
 
     def _model_mask(self, mask: NDArray[np.bool_], hw: tuple[int, int]) -> Tensor:
         """A mask of 0 and 1 at the model's resolution, float32 [1, 1, S, S]."""
@@ -240,16 +215,16 @@ class VideoTracker:
         size = (self._model.image_size, self._model.image_size)
         return (_resize(given, size, antialias=True) >= 0.5).float()
 
-    def _follow(self, features: FrameFeatures, banks: Sequence[tuple[int, Sequence[Memory]]]) -> list[ObjectResult]:
+    def _follow(self, features: ImageFeatures, banks: Sequence[tuple[int, Sequence[Memory]]]) -> list[ObjectResult]:
         """One step of objects, each with its own number and what it remembers: ``SAM2Base.track_step``."""
         model, frame = self._model, self._frame(features, len(banks))
         vision, sizes = frame["current_vision_feats"], frame["feat_sizes"]
         with self._autocast():
-            objects = [remembered(model, self._memory_position, *bank) for bank in banks]
+            objects = [memory_tokens(model, self._memory_position, *bank) for bank in banks]
             attended = self._attend(vision[-1][:, :1], frame["current_vision_pos_embeds"][-1][:, :1], objects)
             *_, low_res, high_res, pointers, scores = model._forward_sam_heads(
                 backbone_features=attended.transpose(1, 2).unflatten(-1, sizes[-1]),
-                high_res_features=[level.expand(len(banks), -1, -1, -1) for level in features.maps[:-1]] or None,
+                high_res_features=[level.expand(len(banks), -1, -1, -1) for level in features.tensors[:-1]] or None,
                 multimask_output=model._use_multimask(is_init_cond_frame=False, point_inputs=None),
             )
             memory_features, _ = model._encode_new_memory(vision, sizes, high_res, scores, is_mask_from_pts=False)
@@ -261,15 +236,15 @@ class VideoTracker:
         }
         return self._results(features.hw, outputs, [step for step, _ in banks], conditioning=False)
 
-    def _frame(self, features: FrameFeatures, objects: int) -> dict[str, Any]:
+    def _frame(self, features: ImageFeatures, objects: int) -> dict[str, Any]:
         """``track_step``'s arguments for a frame, as ``SAM2Base._prepare_backbone_features`` makes them.
 
         Only the coarsest level's positional encoding is read, so the others are left out.
         """
         return {
-            "current_vision_feats": [_as_sequence(level, objects) for level in features.maps],
+            "current_vision_feats": [_as_sequence(level, objects) for level in features.tensors],
             "current_vision_pos_embeds": [_as_sequence(self._frame_position, objects)],
-            "feat_sizes": [tuple(level.shape[-2:]) for level in features.maps],
+            "feat_sizes": [tuple(level.shape[-2:]) for level in features.tensors],
         }
 
     def _results(
@@ -292,27 +267,15 @@ def load(model: str, weights_dir: Path, device: str, precision: str = "fp32") ->
     """The tracker of an official SAM 2.1 name or a model folder. Raises as ``locate`` and ``build`` do."""
     files = locate(model, weights_dir)
     built = build(files).to(device)
-    speed_up(built, precision)
+    prepare_for_video(built, precision)
     config = files.config or official_config(files.name)
     return VideoTracker(built, fingerprint(files.weights, config, numbers=str(numbers(device, precision))), precision)
 
 
-def speed_up(model: SAM2Base, precision: str = "fp32") -> None:
+def prepare_for_video(model: SAM2Base, precision: str = "fp32") -> None:
     """Give a model in evaluation mode, on the device where it stays, faster layers of the same meaning."""
-    sam2_encoder.speed_up(model.image_encoder, precision)
-    sam2_attention.speed_up(model)
-
-
-def _number_of_points(prompt: VideoPrompt) -> int:
-    """Prompts of as many points can share a batch; a mask has none."""
-    return 0 if isinstance(prompt, MaskPrompt) else len(_clicks(prompt)[1])
-
-
-def _clicks(prompt: BoxPrompt | PointsPrompt) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """Points [P, 2] in pixels of the frame, and their labels [P]."""
-    if isinstance(prompt, BoxPrompt):
-        return prompt.xyxy.reshape(2, 2), _CORNER_LABELS
-    return prompt.points_xy, prompt.labels
+    pack_encoder(model.image_encoder, precision)
+    use_frame_attention(model)
 
 
 def _position(owner: torch.nn.Module, shape: tuple[int, ...], device: torch.device) -> Tensor:

@@ -8,16 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from promptable.models.segmentation.candidates import choose
 from promptable.models.segmentation.extent import Extent
-from promptable.models.segmentation.segmenter import (
-    ImageFeatures,
-    Prediction,
-    Prompt,
-    all_finite,
-    check_boxes,
-    check_logits,
-    chosen_of,
-)
+from promptable.models.segmentation.features import ImageFeatures, all_finite
+from promptable.models.segmentation.segmenter import Prediction, Prompt
 
 Embeddings = tuple[Tensor, Tensor]
 """The prompt encoder's, of N prompts: sparse [N, P, C] and dense [N, C, h, w]."""
@@ -55,7 +49,8 @@ class BaseSegmenter(ABC):
     @torch.inference_mode()
     def predict_boxes(self, features: ImageFeatures, boxes_xyxy: NDArray[np.float32]) -> list[Prediction]:
         """One mask for each box, float32 [N, 4], all in one decoding; equals ``predict`` box by box."""
-        check_boxes(boxes_xyxy)
+        if boxes_xyxy.ndim != 2 or boxes_xyxy.shape[1] != 4:
+            raise ValueError(f"expected boxes of [N, 4], got {boxes_xyxy.shape}")
         if not len(boxes_xyxy):
             return []
         return self._answers(features, self._embed_boxes(boxes_xyxy, features.hw), False, Extent.BEST)
@@ -64,7 +59,7 @@ class BaseSegmenter(ABC):
         self, features: ImageFeatures, embeddings: Embeddings, multimask: bool, extent: Extent
     ) -> list[Prediction]:
         """Masks are enlarged one by one, so that many boxes on a large picture stay within memory."""
-        logits, scores = chosen_of(*self._decode(features, embeddings, multimask), extent)
+        logits, scores = choose(*self._decode(features, embeddings, multimask), extent)
         return [self._prediction(*chosen, features.hw) for chosen in zip(logits, scores, strict=True)]
 
     @abstractmethod
@@ -87,12 +82,13 @@ class BaseSegmenter(ABC):
     def _prediction(self, low_res: Tensor, score: Tensor, hw: tuple[int, int]) -> Prediction:
         """The mask of a picture of ``hw`` from one candidate's logits [1, h, w]."""
 
-    def _logits(self, prompt: Prompt) -> Tensor | None:
-        """The mask prompt [1, 1, h, w]."""
-        if prompt.low_res_logits is None:
+    def _mask_input(self, prompt: Prompt) -> Tensor | None:
+        """The mask input [1, 1, h, w]. Raises ValueError for one of another size than this model's."""
+        if prompt.mask_input is None:
             return None
-        check_logits(prompt.low_res_logits, self._prompt_encoder.mask_input_size)
-        return self._tensor(prompt.low_res_logits[None, None], torch.float32)
+        if prompt.mask_input.shape != (hw := self._prompt_encoder.mask_input_size):
+            raise ValueError(f"expected a mask input of {list(hw)}, got {list(prompt.mask_input.shape)}")
+        return self._tensor(prompt.mask_input[None, None], torch.float32)
 
     def _tensor(self, values: NDArray[np.generic], dtype: torch.dtype) -> Tensor:
         return torch.as_tensor(values, dtype=dtype, device=self._device)

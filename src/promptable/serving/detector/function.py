@@ -1,5 +1,6 @@
 """functions/grounding-dino: words become boxes, masks, polygons and tags."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,27 +12,31 @@ from promptable.errors import BadRequestError, OutOfMemoryError
 from promptable.models.detection.detector import Detector
 from promptable.models.detection.proposals import Proposals
 from promptable.models.detection.selection import Detections, LabelRule, Suppression, select
-from promptable.models.detection.tiling import Tiling, enlarged, look
+from promptable.models.detection.tiling import Tiling, enlarged, propose
+from promptable.models.runtime.out_of_memory import first_that_fits
 from promptable.serving.detector.items import ItemRules
 from promptable.serving.detector.masks import BoxMask, Masker
 from promptable.serving.detector.models import MASKED, Models, load_models
-from promptable.serving.fallback import first_that_fits
 from promptable.serving.feature_cache import FeatureCache
+from promptable.serving.logs import log_to
 from promptable.wire import detector as wire
 from promptable.wire.images import EncodedImage
+
+_log = logging.getLogger(__name__)
 
 _REDUCED = 0.5
 
 
 def load_function(logger: Any) -> "DetectorFunction":
     """The function as the environment's settings and the deployed labels describe it; ``logger`` is nuclio-sdk's."""
+    log_to(logger)
     settings = read(DetectorSettings)
     labels = labelling.deployed(settings.function_config)
-    return DetectorFunction(load_models(settings, labels), labels, settings, logger)
+    return DetectorFunction(load_models(settings, labels), labels, settings)
 
 
 @dataclass(frozen=True)
-class ScoredPicture:
+class ScoredImage:
     """What the model says of one picture of height and width ``hw``, before any threshold."""
 
     hw: tuple[int, int]
@@ -46,11 +51,10 @@ class ScoredPicture:
 class DetectorFunction:
     """Answers detector requests."""
 
-    def __init__(self, models: Models, labels: Sequence[Label], settings: DetectorSettings, logger: Any) -> None:
+    def __init__(self, models: Models, labels: Sequence[Label], settings: DetectorSettings) -> None:
         self._models = models
         self._labels = labels
         self._settings = settings
-        self._logger = logger
         self._prompts = tuple(prompt for label in labels for prompt in label.prompts)
         self._label_of_prompt = [number for number, label in enumerate(labels) for _ in label.prompts]
         self._item_rules = ItemRules(labels, settings.review_threshold)
@@ -58,8 +62,8 @@ class DetectorFunction:
         _check_prompts(models.detector, labels)
         models.detector.prepare(self._prompts)
         half = settings.feature_cache_mb * 2**20 // 2
-        self._scored: FeatureCache[ScoredPicture] = FeatureCache(half)
-        self._masker = Masker(models, settings, half, logger)
+        self._scored: FeatureCache[ScoredImage] = FeatureCache(half)
+        self._masker = Masker(models, settings, half)
 
     def __call__(self, body: object) -> str:
         """Request body -> answer JSON. Raises BadRequestError; OutOfMemoryError for a picture that nothing can hold."""
@@ -70,7 +74,7 @@ class DetectorFunction:
         except (BadRequestError, OutOfMemoryError) as error:
             if self._failed is None:
                 raise
-            self._logger.error_with("picture failed", reason=str(error), digest=request.image.digest)
+            _log.error("picture %s failed: %s", request.image.digest, error)
             return wire.encode([self._failed])
 
     def _detections(self, request: wire.DetectorRequest) -> Detections:
@@ -92,33 +96,31 @@ class DetectorFunction:
             return LabelRule(threshold, shape=False)
         return LabelRule(threshold, self._settings.max_box_area)
 
-    def _score(self, image: EncodedImage) -> ScoredPicture:
-        """Only what the full look finds is kept: with memory again, the picture is worth another one."""
-        return first_that_fits(
-            [("full look", lambda: self._full_look(image)), *self._lesser_looks(image)], self._logger
-        )
+    def _score(self, image: EncodedImage) -> ScoredImage:
+        """Only what is found at full detail is kept: with memory again, the picture is worth another attempt."""
+        return first_that_fits([("full detail", lambda: self._full_detail(image)), *self._less_detail(image)])
 
-    def _full_look(self, image: EncodedImage) -> ScoredPicture:
+    def _full_detail(self, image: EncodedImage) -> ScoredImage:
         settings = self._settings
         tiling = Tiling(settings.tile_size, settings.tile_overlap, settings.tile_whole)
-        return self._scored.get(image.digest, lambda: self._look(self._models, image, tiling))
+        return self._scored.get(image.digest, lambda: self._propose(self._models, image, tiling))
 
-    def _lesser_looks(self, image: EncodedImage) -> Iterator[tuple[str, Callable[[], ScoredPicture]]]:
-        """Ways to look at a picture that take less and less memory."""
+    def _less_detail(self, image: EncodedImage) -> Iterator[tuple[str, Callable[[], ScoredImage]]]:
+        """Ways to detect that take less and less memory."""
         models, whole = self._models, Tiling()
         if self._settings.tile_size:
-            yield "whole picture", lambda: self._look(models, image, whole)
-        yield "lower resolution", lambda: self._look(models, image, whole, _REDUCED)
-        if (elsewhere := models.elsewhere) is not None:
-            yield "CPU", lambda: self._look(elsewhere(), image, whole)
+            yield "whole picture", lambda: self._propose(models, image, whole)
+        yield "lower resolution", lambda: self._propose(models, image, whole, _REDUCED)
+        if (fallback := models.fallback) is not None:
+            yield "CPU", lambda: self._propose(fallback(), image, whole)
 
-    def _look(self, models: Models, image: EncodedImage, tiling: Tiling, scale: float = 1.0) -> ScoredPicture:
+    def _propose(self, models: Models, image: EncodedImage, tiling: Tiling, scale: float = 1.0) -> ScoredImage:
         pixels = image.decode(self._settings.max_megapixels)
         hw = pixels.shape[:2]
         fitting = enlarged(hw, tiling, self._settings.max_tiles)
         if fitting != tiling:
-            self._logger.warn_with("tiles enlarged", wanted=tiling.size, used=fitting.size, digest=image.digest)
-        return ScoredPicture(hw, look(models.detector, pixels, self._prompts, fitting, scale))
+            _log.warning("tiles of picture %s enlarged from %d to %d pixels", image.digest, tiling.size, fitting.size)
+        return ScoredImage(hw, propose(models.detector, pixels, self._prompts, fitting, scale))
 
     def _masks(self, image: EncodedImage, detections: Detections) -> dict[int, BoxMask]:
         """Masks of the detections that need one."""

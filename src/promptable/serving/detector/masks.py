@@ -1,21 +1,25 @@
 """The boxes of a picture become masks, from one encoding of the picture."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from promptable.config.settings import DetectorSettings
 from promptable.errors import BadRequestError
-from promptable.models.runtime.out_of_memory import naming_out_of_memory
-from promptable.models.segmentation.segmenter import ImageFeatures, Prediction
+from promptable.models.runtime.out_of_memory import first_that_fits, naming_out_of_memory
+from promptable.models.segmentation.features import ImageFeatures
+from promptable.models.segmentation.segmenter import Prediction
 from promptable.serving.detector.models import Models
-from promptable.serving.fallback import first_that_fits
+from promptable.serving.encode import encode
 from promptable.serving.feature_cache import FeatureCache
 from promptable.wire.images import EncodedImage
 from promptable.wire.masks import MaskCrop, mask_to_crop, mask_to_polygon
+
+_log = logging.getLogger(__name__)
 
 _TOGETHER = 32
 """Boxes in one decoding: each holds a mask of the whole picture until its crop is taken."""
@@ -36,12 +40,11 @@ class BoxMask:
 class Masker:
     """Masks what is in boxes."""
 
-    def __init__(self, models: Models, settings: DetectorSettings, capacity_bytes: int, logger: Any) -> None:
-        """``capacity_bytes`` bounds the image features that are kept; ``logger`` is nuclio-sdk's."""
+    def __init__(self, models: Models, settings: DetectorSettings, capacity_bytes: int) -> None:
+        """``capacity_bytes`` bounds the image features that are kept."""
         self._models = models
         self._settings = settings
         self._features: FeatureCache[ImageFeatures] = FeatureCache(capacity_bytes)
-        self._logger = logger
 
     def masks(self, image: EncodedImage, boxes_xyxy: NDArray[np.float32]) -> list[BoxMask]:
         """A mask for each box, float32 [N, 4] inside the picture. Raises OutOfMemoryError, FloatingPointError.
@@ -49,12 +52,12 @@ class Masker:
         No box is lost: where the model's mask is empty, or the picture is none that it takes, the mask is the box.
         """
         try:
-            found = first_that_fits(self._attempts(image, boxes_xyxy), self._logger)
+            found = first_that_fits(self._attempts(image, boxes_xyxy))
         except BadRequestError as error:
-            self._logger.warn_with("no masks, boxes answered filled", reason=str(error), digest=image.digest)
+            _log.warning("no masks on picture %s, boxes answered filled: %s", image.digest, error)
             return [_filled(box) for box in boxes_xyxy]
         if empty := sum(mask.filled for mask in found):
-            self._logger.warn_with("empty masks, boxes answered filled", boxes=empty, digest=image.digest)
+            _log.warning("%d empty masks on picture %s, their boxes answered filled", empty, image.digest)
         return found
 
     def _attempts(
@@ -64,18 +67,16 @@ class Masker:
         models = self._models
         yield "masks in batches", lambda: self._segment(models, image, boxes, _TOGETHER)
         yield "masks one by one", lambda: self._segment(models, image, boxes, 1)
-        if (elsewhere := models.elsewhere) is not None:
-            yield "masks on the CPU", lambda: self._segment(elsewhere(), image, boxes, 1)
+        if (fallback := models.fallback) is not None:
+            yield "masks on the CPU", lambda: self._segment(fallback(), image, boxes, 1)
 
     def _segment(self, models: Models, image: EncodedImage, boxes: NDArray[np.float32], together: int) -> list[BoxMask]:
         """The masks of all boxes, decoded ``together`` at a time. Raises OutOfMemoryError."""
         segmenter = models.segmenter
         assert segmenter is not None  # noqa: S101 - it is loaded wherever a label needs it
-        name = image.digest if models is self._models else f"{image.digest} elsewhere"
+        name = image.digest if models is self._models else f"{image.digest} fallback"
         with naming_out_of_memory():
-            features = self._features.get(
-                name, lambda: segmenter.encode_image(image.decode(self._settings.max_megapixels))
-            )
+            features = self._features.get(name, partial(encode, segmenter, image, self._settings.max_megapixels))
             parts = [boxes[start : start + together] for start in range(0, len(boxes), together)]
             return [
                 self._box_mask(box, prediction)

@@ -21,12 +21,12 @@ MASKED = (LabelType.MASK, LabelType.POLYGON)
 class Models:
     """The models of one device. ``segmenter`` is needed only where a label's type is mask or polygon.
 
-    ``elsewhere`` gives those of another device, for a picture that this one has no memory for; None if there are none.
+    ``fallback`` gives those of the CPU, for a picture that the GPU has no memory for; None where that is not allowed.
     """
 
     detector: Detector
     segmenter: Segmenter | None
-    elsewhere: "Callable[[], Models] | None" = None
+    fallback: "Callable[[], Models] | None" = None
 
 
 def load_models(settings: DetectorSettings, labels: Sequence[Label]) -> Models:
@@ -38,7 +38,7 @@ def load_models(settings: DetectorSettings, labels: Sequence[Label]) -> Models:
         prepare([locate(name, settings.weights_dir).weights for name in names])
     load = partial(_load_on, settings, needs_masks)
     cpu = cache(partial(load, "cpu")) if settings.cpu_fallback and where != "cpu" else None
-    return replace(load(where), elsewhere=cpu)
+    return replace(load(where), fallback=cpu)
 
 
 def _load_on(settings: DetectorSettings, needs_masks: bool, where: str) -> Models:

@@ -1,34 +1,39 @@
 """functions/sam-interactor: clicks and boxes on a picture become masks."""
 
 from collections.abc import Iterator, Sequence
-
-from redis import Redis
+from functools import partial
+from typing import Any
 
 from promptable.config.settings import InteractorSettings, read
 from promptable.models.catalogue import AUTO, sam2_model
 from promptable.models.load import load_segmenter
 from promptable.models.runtime import device
 from promptable.models.runtime.cpu import prepare
-from promptable.models.segmentation.segmenter import ImageFeatures, Prediction, Prompt, Segmenter
+from promptable.models.runtime.out_of_memory import naming_out_of_memory
+from promptable.models.segmentation.features import ImageFeatures
+from promptable.models.segmentation.segmenter import Prediction, Prompt, Segmenter
 from promptable.models.weights import fingerprint, locate
+from promptable.serving.encode import encode
 from promptable.serving.feature_cache import FeatureCache
+from promptable.serving.interactor.click_history import ClickHistory, SharedHistory
 from promptable.serving.interactor.prompts import prompts_of
-from promptable.serving.interactor.refinement import Refinement
-from promptable.serving.interactor.shared_answers import SharedAnswers
 from promptable.serving.interactor.shared_features import SharedFeatures
 from promptable.serving.interactor.warm_up import warm_up
+from promptable.serving.logs import log_to
 from promptable.serving.redis import shared_redis
 from promptable.store.redis_cache import RedisCache
+from promptable.store.redis_server import RedisServer
 from promptable.wire import interactor as wire
 from promptable.wire.clean import Cleaning
 from promptable.wire.images import EncodedImage
 
-_FORM = 1  # of what is shared; another one when what it means changes
+_FORM = 2  # of what is shared; another one when what it means changes
 _LIFETIME_SECONDS = 3600  # a picture that nobody has clicked into for an hour is done
 
 
-def load_function() -> "InteractorFunction":
-    """The function as the environment's settings describe it."""
+def load_function(logger: Any) -> "InteractorFunction":
+    """The function as the environment's settings describe it; ``logger`` is nuclio-sdk's."""
+    log_to(logger)
     settings = read(InteractorSettings)
     where = device.resolve(settings.device)
     model = sam2_model(where) if settings.model == AUTO else settings.model
@@ -39,18 +44,18 @@ def load_function() -> "InteractorFunction":
     redis = shared_redis()
     if redis is None:
         return InteractorFunction(segmenter, settings)
-    encoded, answered = _caches(redis, settings, model, where)
-    shared = SharedFeatures(encoded, features), SharedAnswers(answered, logits.shape)
+    feature_cache, history_cache = _caches(redis, settings, model, where)
+    shared = SharedFeatures(feature_cache, features), SharedHistory(history_cache, logits.shape)
     return InteractorFunction(segmenter, settings, *shared)
 
 
-def _caches(redis: Redis, settings: InteractorSettings, model: str, where: str) -> tuple[RedisCache, RedisCache]:
-    """For features and for answers, among replicas of the same weights, precision and kind of device."""
+def _caches(redis: RedisServer, settings: InteractorSettings, model: str, where: str) -> tuple[RedisCache, RedisCache]:
+    """For features and for clicks, among replicas of the same weights, precision and kind of device."""
     weights = fingerprint(locate(model, settings.weights_dir).weights)
     encoder = f"{_FORM}:{weights}:{settings.precision}:{where.partition(':')[0]}"
-    prefixes = (f"promptable:features:{encoder}:", f"promptable:answers:{encoder}:{settings.click_means}:")
-    features, answers = (RedisCache(redis, prefix, _LIFETIME_SECONDS) for prefix in prefixes)
-    return features, answers
+    prefixes = (f"promptable:features:{encoder}:", f"promptable:clicks:{encoder}:{settings.click_means}:")
+    features, clicks = (RedisCache(redis, prefix, _LIFETIME_SECONDS) for prefix in prefixes)
+    return features, clicks
 
 
 class InteractorFunction:
@@ -61,13 +66,13 @@ class InteractorFunction:
         segmenter: Segmenter,
         settings: InteractorSettings,
         shared_features: SharedFeatures | None = None,
-        shared_answers: SharedAnswers | None = None,
+        shared_history: SharedHistory | None = None,
     ) -> None:
         self._segmenter = segmenter
         self._settings = settings
         self._shared = shared_features
         self._features: FeatureCache[ImageFeatures] = FeatureCache(settings.feature_cache_mb * 2**20)
-        self._refinement = Refinement(shared_answers)
+        self._history = ClickHistory(shared_history)
         self._cleaning = Cleaning(
             settings.fill_holes, settings.remove_specks, settings.largest_part_only, settings.smooth_edges
         )
@@ -86,11 +91,10 @@ class InteractorFunction:
         return image.hw(self._settings.max_megapixels) if known is None else known.hw
 
     def _encode(self, image: EncodedImage, hw: tuple[int, int]) -> ImageFeatures:
-        def encode() -> ImageFeatures:
-            return self._segmenter.encode_image(image.decode(self._settings.max_megapixels))
+        encoded = partial(encode, self._segmenter, image, self._settings.max_megapixels)
 
         def find() -> ImageFeatures:
-            return encode() if self._shared is None else self._shared.get(image.digest, hw, encode)
+            return encoded() if self._shared is None else self._shared.get(image.digest, hw, encoded)
 
         return self._features.get(image.digest, find)
 
@@ -104,7 +108,8 @@ class InteractorFunction:
             yield wire.ScoredMask(self._cleaning.apply(found.mask), found.score)
 
     def _predict(self, digest: str, features: ImageFeatures, prompt: Prompt) -> Prediction:
-        continued = self._refinement.continued(digest, prompt)
-        prediction = self._segmenter.predict(features, continued, self._settings.click_means)
-        self._refinement.remember(digest, continued, prediction.low_res_logits)
+        prompt = self._history.with_mask_input(digest, prompt)
+        with naming_out_of_memory():
+            prediction = self._segmenter.predict(features, prompt, self._settings.click_means)
+        self._history.remember(digest, prompt, prediction.low_res_logits)
         return prediction

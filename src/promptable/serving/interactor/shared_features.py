@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 
-from promptable.models.segmentation.segmenter import ImageFeatures
+from promptable.models.segmentation.features import ImageFeatures
 from promptable.store.redis_cache import RedisCache
 
 _log = logging.getLogger(__name__)

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from promptable.models.segmentation.segmenter import ImageFeatures, Prompt, Segmenter
+from promptable.models.segmentation.features import ImageFeatures
+from promptable.models.segmentation.segmenter import Prompt, Segmenter
 
 _HW = (720, 1280)
 
@@ -20,5 +21,5 @@ def warm_up(segmenter: Segmenter) -> tuple[ImageFeatures, NDArray[np.float32]]:
     click = Prompt(np.array([[width / 2, height / 2]], np.float32), np.ones(1, np.int32))
     first = segmenter.predict(features, click)
     segmenter.predict(features, Prompt(box_xyxy=np.array([0, 0, width, height], np.float32)))
-    segmenter.predict(features, replace(click, low_res_logits=first.low_res_logits))
+    segmenter.predict(features, replace(click, mask_input=first.low_res_logits))
     return features, first.low_res_logits

@@ -2,17 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 from promptable.config.settings import TrackerSettings, read
 from promptable.models.load import load_video_tracker
 from promptable.models.runtime import device
 from promptable.models.runtime.cpu import prepare
-from promptable.models.sam2.video_tracker import BoxPrompt, FrameFeatures, MaskPrompt, ObjectResult, VideoTracker
+from promptable.models.sam2.video_tracker import BoxPrompt, MaskPrompt, ObjectResult, VideoTracker
+from promptable.models.segmentation.features import ImageFeatures
 from promptable.models.weights import locate
+from promptable.serving.encode import encode
 from promptable.serving.feature_cache import FeatureCache
+from promptable.serving.logs import log_to
 from promptable.serving.redis import shared_redis
-from promptable.serving.tracker.track_memory import TrackMemory
-from promptable.store.memory_store import InProcessStore, MemoryStore
+from promptable.serving.tracker.stored_memories import StoredMemories
+from promptable.store.entry_store import EntryStore, InProcessStore
 from promptable.store.redis_store import RedisStore
 from promptable.wire import tracker as wire
 from promptable.wire.images import EncodedImage
@@ -20,8 +25,9 @@ from promptable.wire.masks import mask_to_xyxy
 from promptable.wire.tracker import Shape, ShapeType, TrackState, lost_rectangle, shape_of_mask
 
 
-def load_function() -> "TrackerFunction":
-    """The function as the environment's settings describe it."""
+def load_function(logger: Any) -> "TrackerFunction":
+    """The function as the environment's settings describe it; ``logger`` is nuclio-sdk's."""
+    log_to(logger)
     settings = read(TrackerSettings)
     where = device.resolve(settings.device)
     if where == "cpu":
@@ -30,20 +36,20 @@ def load_function() -> "TrackerFunction":
     return TrackerFunction(model, _store(settings), settings)
 
 
-def _store(settings: TrackerSettings) -> MemoryStore:
-    at_hand = InProcessStore(settings.store_mb * 2**20)
+def _store(settings: TrackerSettings) -> EntryStore:
+    local = InProcessStore(settings.store_mb * 2**20)
     redis = shared_redis()
-    return at_hand if redis is None else RedisStore(redis, at_hand)
+    return local if redis is None else RedisStore(redis, local)
 
 
 class TrackerFunction:
     """Answers tracker requests. Nothing of a track is kept here: its state names entries of the store."""
 
-    def __init__(self, model: VideoTracker, store: MemoryStore, settings: TrackerSettings) -> None:
+    def __init__(self, model: VideoTracker, store: EntryStore, settings: TrackerSettings) -> None:
         self._model = model
-        self._memory = TrackMemory(model, store)
+        self._memories = StoredMemories(model, store)
         self._settings = settings
-        self._features: FeatureCache[FrameFeatures] = FeatureCache(settings.feature_cache_mb * 2**20)
+        self._features: FeatureCache[ImageFeatures] = FeatureCache(settings.feature_cache_mb * 2**20)
 
     def __call__(self, body: object) -> str:
         """Request body -> answer JSON. Raises BadRequestError."""
@@ -56,7 +62,7 @@ class TrackerFunction:
         """The shapes as they came, since people drew them, and a state for each."""
         features = self._encode(request.image)
         prompts = [_prompt(f"shapes[{i}].points", shape, features.hw) for i, shape in enumerate(request.shapes)]
-        kept = self._memory.start([result.memory for result in self._begin(features, prompts)])
+        kept = self._memories.start([result.memory for result in self._begin(features, prompts)])
         states = [
             TrackState(
                 model=self._model.fingerprint,
@@ -73,20 +79,18 @@ class TrackerFunction:
     def _continue(self, request: wire.ContinueRequest) -> str:
         """The shapes found again, None where a state is None or its object is lost, and the new states."""
         tracked = [state for state in request.states if state is not None]
-        memories = self._memory.read(tracked)
+        memories = self._memories.read(tracked)
         features = self._encode(request.image)
         results = self._model.step(features, [state.step + 1 for state in tracked], memories)
-        kept = self._memory.advance(tracked, [result.memory for result in results])
+        kept = self._memories.advance(tracked, [result.memory for result in results])
         advanced = iter(map(self._advance, tracked, results, kept))
         pairs = [(None, None) if state is None else next(advanced) for state in request.states]
         return wire.encode([shape for shape, _ in pairs], [state for _, state in pairs], request.bare)
 
-    def _encode(self, image: EncodedImage) -> FrameFeatures:
-        return self._features.get(
-            image.digest, lambda: self._model.encode_image(image.decode(self._settings.max_megapixels))
-        )
+    def _encode(self, image: EncodedImage) -> ImageFeatures:
+        return self._features.get(image.digest, partial(encode, self._model, image, self._settings.max_megapixels))
 
-    def _begin(self, features: FrameFeatures, prompts: Sequence[BoxPrompt | MaskPrompt]) -> list[ObjectResult]:
+    def _begin(self, features: ImageFeatures, prompts: Sequence[BoxPrompt | MaskPrompt]) -> list[ObjectResult]:
         """What the model makes of the prompts. A mask too small for the model to see starts from its box instead."""
         results = self._model.start(features, prompts)
         unseen = {

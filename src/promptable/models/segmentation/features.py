@@ -1,0 +1,67 @@
+"""What an image encoder makes of one picture."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+_HW = "hw"
+
+
+@dataclass(frozen=True)
+class ImageFeatures:
+    """One encoded picture of height and width ``hw`` in pixels; the tensors are the encoding model's own affair."""
+
+    hw: tuple[int, int]
+    tensors: tuple[Tensor, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that the tensors hold, in bytes."""
+        return sum(tensor.nbytes for tensor in self.tensors)
+
+    def to_bytes(self) -> bytes:
+        """In safetensors form, exact to the bit."""
+        contiguous = [tensor.contiguous() for tensor in self.tensors]
+        return save({_HW: torch.tensor(self.hw), **_named(contiguous)})
+
+    @classmethod
+    def from_bytes(cls, data: bytes, hw: tuple[int, int], like: "ImageFeatures") -> "ImageFeatures":
+        """Read what ``to_bytes`` wrote, onto the device of ``like``, which is another picture's from the same model.
+
+        Raises ValueError for anything else than finite features of a picture of ``hw``, in tensors of that form.
+        """
+        named = _loaded(data)
+        found_hw = named.pop(_HW, None)
+        if found_hw is None or found_hw.tolist() != list(hw):
+            raise ValueError(f"features: expected those of a picture of {list(hw)}, got {found_hw}")
+        if _form(named) != _form(_named(like.tensors)):
+            raise ValueError(
+                f"features: expected {_form(_named(like.tensors))}, got {len(named)} tensors of another form"
+            )
+        if not all_finite(*named.values()):
+            raise ValueError("features: expected finite numbers, got NaN or Infinity")
+        return cls(hw, tuple(named[name].to(one.device) for name, one in _named(like.tensors).items()))
+
+
+def _named(tensors: Sequence[Tensor]) -> dict[str, Tensor]:
+    return {str(number): tensor for number, tensor in enumerate(tensors)}
+
+
+def _loaded(data: bytes) -> dict[str, Tensor]:
+    try:
+        return load(data)
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"features: expected safetensors, got {len(data)} bytes: {error!r}") from error
+
+
+def _form(named: Mapping[str, Tensor]) -> dict[str, str]:
+    return {name: f"{tensor.dtype} {list(tensor.shape)}" for name, tensor in named.items()}
+
+
+def all_finite(*tensors: Tensor) -> bool:
+    """Whether there is no NaN and no Infinity in them."""
+    return all(bool(tensor.isfinite().all()) for tensor in tensors)

@@ -1,0 +1,40 @@
+"""The faster encoder of SAM: upstream's features up to rounding."""
+
+from copy import deepcopy
+
+import pytest
+import torch
+from segment_anything.modeling import Sam
+from torch import nn
+
+from promptable.models.sam import image_encoder as sam_encoder
+from promptable.models.sam.image_encoder import fuse_encoder
+
+
+@pytest.mark.parametrize("most_weights", [1, 2**24], ids=["head by head", "all heads"])
+@torch.inference_mode()
+def test_the_features_are_upstreams(tiny_sam: Sam, most_weights: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sam_encoder, "_MOST_WEIGHTS", {"cpu": most_weights})
+    torch.manual_seed(3)
+    pixels = torch.randn(2, 3, 64, 64)
+    faster = deepcopy(tiny_sam.image_encoder)
+    fuse_encoder(faster)
+    torch.testing.assert_close(faster(pixels), tiny_sam.image_encoder(pixels), atol=1e-4, rtol=1e-4)
+
+
+@torch.inference_mode()
+def test_the_relative_positions_count(tiny_sam: Sam) -> None:
+    pixels = torch.randn(1, 3, 64, 64)
+    without = deepcopy(tiny_sam.image_encoder)
+    for block in without.blocks:
+        block.attn.rel_pos_w.zero_()
+    faster, flattened = deepcopy(tiny_sam.image_encoder), without
+    fuse_encoder(faster)
+    fuse_encoder(flattened)
+    assert (faster(pixels) - flattened(pixels)).abs().max() > 0.01
+
+
+def test_no_layer_stays_slow(tiny_sam: Sam) -> None:
+    faster = deepcopy(tiny_sam.image_encoder)
+    fuse_encoder(faster)
+    assert [type(module) for module in faster.modules() if type(module) is nn.Linear] == []

@@ -1,0 +1,108 @@
+"""The tracker as ``load`` gives it, its layers sped up, against upstream's video predictor on trained weights."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.initialize import get_gh_backup, restore_gh_from_backup
+from safetensors.torch import load_file
+from sam2.build_sam import build_sam2_video_predictor
+from sam2.sam2_video_predictor import SAM2VideoPredictor
+
+from demo.metrics import mask_iou
+from promptable.models.sam2.video_tracker import ObjectResult, VideoTracker, load
+from promptable.models.segmentation.features import ImageFeatures
+from tests.models.sam2.test_video_tracker import (
+    Video,
+    follow,
+    logit_error,
+    mask_error,
+    prompts_of,
+    upstream,
+    written,
+)
+from toy import scenes
+
+TOY = Path(__file__).parents[3] / "toy" / "sam2"
+FRAMES = 40
+
+
+@pytest.fixture(scope="module")
+def tracker() -> VideoTracker:
+    return load(str(TOY), TOY, "cpu")
+
+
+@pytest.fixture(scope="module")
+def predictor() -> SAM2VideoPredictor:
+    """Built by upstream from the toy's YAML and weights; its hole filling needs an extension."""
+    sam2s_own = get_gh_backup()
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(TOY), version_base="1.2"):
+        built = build_sam2_video_predictor("config.yaml", device="cpu")
+    restore_gh_from_backup(sam2s_own)
+    built.fill_hole_area = 0
+    built.load_state_dict(load_file(TOY / "model.safetensors"))
+    return built
+
+
+@pytest.fixture(scope="module")
+def clip() -> list[scenes.Scene]:
+    """Three objects, two of which leave the picture."""
+    return scenes.video(30_000_025, frames=FRAMES, leaving=0.5)
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory, clip: list[scenes.Scene]) -> Video:
+    folder = tmp_path_factory.mktemp("toy")
+    masks = [thing.mask for thing in clip[0].objects]
+    return Video(folder, written(folder, [scene.image for scene in clip]), masks)
+
+
+def features_of(tracker: VideoTracker, video: Video) -> list[ImageFeatures]:
+    return [tracker.encode_image(picture) for picture in video.pictures]
+
+
+def score_error(ours: Sequence[ObjectResult], theirs: Sequence[ObjectResult]) -> float:
+    pairs = zip(ours, theirs, strict=True)
+    return max(abs(one.object_score - other.object_score) for one, other in pairs)
+
+
+@pytest.mark.parametrize("kinds", ["m", "b", "p", "mbpqmb"])
+def test_the_whole_track_equals_upstreams(
+    tracker: VideoTracker, predictor: SAM2VideoPredictor, video: Video, kinds: str
+) -> None:
+    """One object, and several in one batch. ``pytest -s`` prints the differences.
+
+    Measured: no pixel of any mask, 2e-5 of scores, and of logits up to 29, where a mask's edge is 0, 1.6e-3 with one
+    object and 1.1e-2 with six. Attention that is computed in another order rounds the last bits of float32 differently,
+    which now and then flips the bfloat16 rounding of a memory; another CPU may round otherwise again.
+    """
+    prompts = prompts_of(video, kinds)
+    ours = follow(tracker, features_of(tracker, video), prompts, together=True)
+    theirs = upstream(predictor, video.folder, prompts)
+    logits, scores, pixels = (
+        [measure(*frame) for frame in zip(ours, theirs, strict=True)]
+        for measure in (logit_error, score_error, mask_error)
+    )
+    differing = max(pixels) * video.masks[0].size
+    largest = max(float(np.abs(result.low_res_logits).max()) for result in theirs[0])
+    print(f"{kinds}: logits {max(logits):.1e} of {largest:.0f}, scores {max(scores):.1e}, pixels {differing:.0f}")
+    assert max(logits) < 3e-2
+    assert np.mean(logits[-13:]) < 5 * np.mean(logits[1:14]), "the error does not grow"
+    assert max(scores) < 2e-4
+    assert differing <= 4
+
+
+def test_the_track_follows_what_is_there_and_loses_what_has_gone(
+    tracker: VideoTracker, clip: list[scenes.Scene], video: Video
+) -> None:
+    """So that the equality above is one of tracks that have content."""
+    track = follow(tracker, features_of(tracker, video), prompts_of(video, "mmm"), together=True)
+    early = [(r.mask, thing.mask) for i in range(16) for r, thing in zip(track[i], clip[i].objects, strict=True)]
+    assert np.mean([mask_iou(*pair) for pair in early]) > 0.9
+    gone = [not thing.mask.any() for thing in clip[-1].objects]
+    assert sum(gone) == 2
+    assert not any(result.mask.any() for result, away in zip(track[-1], gone, strict=True) if away)
