@@ -1,0 +1,92 @@
+"""JPEG, and MPO as the JPEG that it begins with (ITU-T T.81, annex B).
+
+Progressive files are decoded scan after scan over the whole picture, so scans are bounded, alone and times the pixels.
+"""
+
+import re
+import struct
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promptable.wire.images.broken import over_bound, unsupported
+from promptable.wire.images.picture import colours_of, decoded, gray_to_rgb
+
+MOST_SCANS = 500
+MOST_SCANNED_MEGAPIXELS = 2000
+"""Scans times megapixels: of a picture in 20 scans, 100 megapixels."""
+MOST_SEGMENTS = 10_000
+MOST_FILLING = 2**20
+"""Bytes between the segments before the first scan, which mean nothing."""
+
+_SCAN = b"\xff\xda"
+_MARKER = re.compile(rb"[^\xff]*+\xff++([^\xff])")
+_BARE = frozenset([0x00, 0x01, *range(0xD0, 0xD9)])  # markers without a segment
+_END, _START_OF_SCAN = 0xD9, 0xDA
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_DECODED_FRAMES = {0xC0, 0xC1, 0xC2, 0xC9, 0xCA}  # sequential and progressive, by Huffman's and arithmetic codes
+_MODES = {1: ("L", "L"), 3: ("RGB", "RGB"), 4: ("CMYK", "CMYK;I")}  # four inks inverted, as Adobe writes them
+
+
+@dataclass(frozen=True)
+class Jpeg:
+    """A JPEG of 1, 3 or 4 components of 8 bits."""
+
+    data: bytes = field(repr=False)
+    hw: tuple[int, int]
+    components: int
+
+    def rgb(self) -> NDArray[np.uint8]:
+        mode, rawmode = _MODES[self.components]
+        picture = decoded(mode, self.hw, self.data, "jpeg", rawmode, "")
+        return gray_to_rgb(np.asarray(picture)) if mode == "L" else colours_of(picture)
+
+
+def read(data: bytes) -> Jpeg:
+    """The header's frame, once the scans are counted."""
+    frame, first_scan = _frame(data)
+    picture = _picture(data, *frame)
+    _check_scans(data.count(_SCAN, first_scan), picture.hw)
+    return picture
+
+
+def _frame(data: bytes) -> tuple[tuple[int, int], int]:
+    """The marker of the frame and where its segment begins; where the first scan's marker is."""
+    frame, at, filling = None, 2, 0
+    for _ in range(MOST_SEGMENTS):
+        marker = _MARKER.match(data, at)
+        if marker is None:
+            raise ValueError("no scan")
+        filling += marker.end() - at - 2
+        if filling > MOST_FILLING:
+            raise over_bound("JPEG", f"{MOST_FILLING} bytes between its segments", "more")
+        code, at = marker[1][0], marker.end()
+        if code == _START_OF_SCAN and frame is not None:
+            return frame, at - 2
+        if code in (_END, _START_OF_SCAN):
+            raise ValueError("no frame before the first scan")
+        if code in _FRAMES:
+            frame = (code, at)
+        if code not in _BARE:
+            at += struct.unpack_from(">H", data, at)[0]
+    raise over_bound("JPEG", f"{MOST_SEGMENTS} segments before the first scan", "more")
+
+
+def _picture(data: bytes, code: int, at: int) -> Jpeg:
+    bits, height, width, components = struct.unpack_from(">2xBHHB", data, at)
+    if code not in _DECODED_FRAMES:
+        raise unsupported(f"a lossless or hierarchical JPEG (SOF{code - 0xC0})")
+    if bits != 8 or components not in _MODES:
+        raise unsupported(f"a JPEG of {components} components of {bits} bits")
+    if not height or not width:
+        raise unsupported("a JPEG whose header does not say its height and width")
+    return Jpeg(data, (height, width), components)
+
+
+def _check_scans(scans: int, hw: tuple[int, int]) -> None:
+    if scans > MOST_SCANS:
+        raise over_bound("JPEG", f"{MOST_SCANS} scans", f"{scans}")
+    scanned = scans * hw[0] * hw[1] / 1e6
+    if scans > 1 and scanned > MOST_SCANNED_MEGAPIXELS:
+        raise over_bound("JPEG", f"{MOST_SCANNED_MEGAPIXELS} megapixels in all of its scans", f"{scanned:.0f}")

@@ -1,0 +1,70 @@
+"""JPEG 2000 (ITU-T T.800): JP2 files and bare codestreams, through OpenJPEG."""
+
+import struct
+from dataclasses import dataclass, field
+from io import BytesIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
+
+from promptable.wire.images.broken import over_bound, unsupported
+from promptable.wire.images.levels import stretched
+from promptable.wire.images.picture import colours_of, gray_to_rgb
+
+MOST_BOXES = 1000
+
+_CODESTREAM, _HEADER = b"jp2c", b"jp2h"
+_START = b"\xff\x4f\xff\x51"
+
+
+@dataclass(frozen=True)
+class Jpeg2000:
+    """A picture of 1 to 4 components; gray of more than 8 bits is ``deep``."""
+
+    data: bytes = field(repr=False)
+    hw: tuple[int, int]
+    deep: bool
+
+    def rgb(self) -> NDArray[np.uint8]:
+        """As ``Picture`` has it."""
+        picture = Jpeg2KImageFile(BytesIO(self.data))
+        picture.load()
+        if self.deep:
+            return gray_to_rgb(stretched(np.asarray(picture)))
+        return gray_to_rgb(np.asarray(picture.getchannel(0))) if picture.mode in ("L", "LA") else colours_of(picture)
+
+
+def read(data: bytes) -> Jpeg2000:
+    """The codestream's header."""
+    at = 0 if data.startswith(_START) else _codestream(data)
+    if data[at : at + 4] != _START:
+        raise ValueError("no codestream")
+    x2, y2, x1, y1 = struct.unpack_from(">8xIIII", data, at)
+    (components,) = struct.unpack_from(">H", data, at + 40)
+    bits = {1 + (depth & 0x7F) for depth in data[at + 42 : at + 42 + 3 * components : 3]}
+    if not 1 <= components <= 4 or len(bits) != 1 or max(bits) > 16 or (components == 2 and max(bits) > 8):
+        depths = " and ".join(map(str, sorted(bits)))
+        raise unsupported(f"a JPEG 2000 of {components} components of {depths} bits")
+    if x2 <= x1 or y2 <= y1:
+        raise ValueError("no height or width")
+    return Jpeg2000(data, (y2 - y1, x2 - x1), components == 1 and max(bits) > 8)
+
+
+def _codestream(data: bytes) -> int:
+    """Where the codestream begins in the boxes of a JP2 file."""
+    at = 0
+    for _ in range(MOST_BOXES):
+        length, name = struct.unpack_from(">I4s", data, at)
+        header = 8
+        if length == 1:
+            (length,) = struct.unpack_from(">8xQ", data, at)
+            header = 16
+        if name == _CODESTREAM:
+            return at + header
+        if name == _HEADER and b"pclr" in data[at : at + length]:
+            raise unsupported("a JPEG 2000 with a palette")
+        if length < header:
+            raise ValueError("a box without a length")
+        at += length
+    raise over_bound("JPEG 2000", f"{MOST_BOXES} boxes before its codestream", "more")

@@ -1,0 +1,118 @@
+"""PNG (W3C, Portable Network Graphics): the four chunks that make the picture; all others are passed over.
+
+Of an animation (APNG) they are the picture that readers without animation show.
+"""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promptable.wire.images.broken import over_bound, unsupported
+from promptable.wire.images.levels import stretched
+from promptable.wire.images.picture import coloured, colours_of, decoded, gray_to_rgb
+
+MOST_CHUNKS = 100_000
+
+_PALETTE = 3
+# (colour type, bits) -> mode and rawmode of Pillow's. A pixel of 16-bit gray and alpha has 4 bytes, as one of 8-bit
+# RGBA, and PNG's filters work on bytes: read as such, its first two are the gray value.
+_MODES = {
+    (0, 1): ("1", "1"),
+    (0, 2): ("L", "L;2"),
+    (0, 4): ("L", "L;4"),
+    (0, 8): ("L", "L"),
+    (0, 16): ("I;16", "I;16B"),
+    (2, 8): ("RGB", "RGB"),
+    (2, 16): ("RGB", "RGB;16B"),
+    (3, 1): ("P", "P;1"),
+    (3, 2): ("P", "P;2"),
+    (3, 4): ("P", "P;4"),
+    (3, 8): ("P", "P"),
+    (4, 8): ("LA", "LA"),
+    (4, 16): ("RGBA", "RGBA"),
+    (6, 8): ("RGBA", "RGBA"),
+    (6, 16): ("RGBA", "RGBA;16B"),
+}
+
+
+@dataclass(frozen=True)
+class Png:
+    """The header's fields, the palette uint8 [N, 3], and where the pieces of the compressed pixels lie."""
+
+    data: bytes = field(repr=False)
+    hw: tuple[int, int]
+    colour_type: int
+    bits: int
+    interlaced: bool
+    palette: NDArray[np.uint8]
+    pieces: tuple[slice, ...] = field(repr=False)
+
+    def rgb(self) -> NDArray[np.uint8]:
+        """As ``Picture`` has it."""
+        mode, rawmode = _MODES[self.colour_type, self.bits]
+        pixels = b"".join([self.data[piece] for piece in self.pieces])
+        picture = decoded(mode, self.hw, pixels, "zip", rawmode, int(self.interlaced))
+        match self.colour_type, self.bits:
+            case 0, 16:
+                return gray_to_rgb(stretched(np.asarray(picture)))
+            case 4, 16:
+                return gray_to_rgb(stretched(np.asarray(picture).view(">u2")[..., 0]))
+            case 3, _:
+                return coloured(np.asarray(picture), self.palette)
+            case ((0 | 4), _):
+                return gray_to_rgb(np.asarray(picture.getchannel(0)))
+        return colours_of(picture)
+
+
+def read(data: bytes) -> Png:
+    """The chunks that make the picture."""
+    header, palette, pieces = None, b"", []
+    for name, piece in _chunks(data):
+        match name:
+            case b"IHDR":
+                header = header or _checked(data, name, piece)
+            case b"PLTE":
+                palette = _checked(data, name, piece)
+            case b"IDAT":
+                pieces.append(piece)
+            case b"IEND":
+                break
+            case _ if name[:1].isupper():
+                raise unsupported(f"a PNG with the chunk {name!r}")
+    if header is None or not pieces:
+        raise ValueError("no header, or no pixels")
+    return _picture(data, header, palette, pieces)
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, slice]]:
+    """The name of each chunk, and where its content lies; of a truncated one, what there is."""
+    at = 8
+    for _ in range(MOST_CHUNKS):
+        if at + 8 > len(data):
+            return
+        length, name = struct.unpack_from(">I4s", data, at)
+        yield name, slice(at + 8, at + 8 + length)
+        at += length + 12
+    raise over_bound("PNG", f"{MOST_CHUNKS} chunks", "more")
+
+
+def _checked(data: bytes, name: bytes, piece: slice) -> bytes:
+    """A chunk's content. The pixels have a checksum of their own, which the decoder checks."""
+    content = data[piece]
+    if struct.unpack_from(">I", data, piece.stop)[0] != zlib.crc32(content, zlib.crc32(name)):
+        raise ValueError(f"wrong checksum of the chunk {name.decode()}")
+    return content
+
+
+def _picture(data: bytes, header: bytes, palette: bytes, pieces: list[slice]) -> Png:
+    width, height, bits, colour_type, compression, filters, interlacing = struct.unpack(">IIBBBBB", header)
+    if (colour_type, bits) not in _MODES or compression or filters or interlacing > 1 or not width or not height:
+        raise ValueError("a header that PNG does not know")
+    if colour_type == _PALETTE and not palette:
+        raise ValueError("no palette")
+    colours = np.frombuffer(palette[: len(palette) // 3 * 3], np.uint8).reshape(-1, 3)
+    return Png(data, (height, width), colour_type, bits, bool(interlacing), colours, tuple(pieces))

@@ -1,0 +1,45 @@
+"""What every kind of file becomes once its header is read."""
+
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+
+class Picture(Protocol):
+    """A picture file whose header is read and within its kind's bounds; no pixel is decoded yet."""
+
+    @property
+    def hw(self) -> tuple[int, int]:
+        """Height and width of the pixels."""
+
+    def rgb(self) -> NDArray[np.uint8]:
+        """The pixels, uint8 RGB [H, W, 3], writable. Raises what Pillow raises on broken files."""
+
+
+def decoded(mode: str, hw: tuple[int, int], data: bytes, codec: str, *args: Any) -> Image.Image:
+    """The pixels that one of Pillow's C decoders reads from ``data``. Raises ValueError for truncated or damaged ones.
+
+    The decoders refuse data of a larger picture than ``hw``, and call those of a smaller one truncated.
+    """
+    height, width = hw
+    return Image.frombytes(mode, (width, height), data, codec, *args)
+
+
+def gray_to_rgb(gray: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Three equal channels [H, W, 3] of gray [H, W]."""
+    return np.asarray(cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB), np.uint8)
+
+
+def coloured(indices: NDArray[np.uint8], palette_rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The colours of indices [H, W] by a palette [N, 3]; those beyond it are black."""
+    colours = np.zeros((256, 3), np.uint8)
+    colours[: len(palette_rgb)] = palette_rgb[:256]
+    return colours[indices]
+
+
+def colours_of(picture: Image.Image) -> NDArray[np.uint8]:
+    """A decoded colour picture without its alpha; CMYK without a profile."""
+    return np.array(picture if picture.mode == "RGB" else picture.convert("RGB"))

@@ -1,0 +1,92 @@
+"""Files that would take long are refused by their headers, which are read once."""
+
+import struct
+
+import numpy as np
+import pytest
+
+from promptable.errors import BadRequestError
+from promptable.wire.images import EncodedImage
+from promptable.wire.images.formats import jpeg
+from tests.wire.picture_files import LONG, SHORT, chunk, indexed_bmp, png, tiff
+from tests.wire.samples import PIXELS, file_bytes
+
+PROGRESSIVE = file_bytes(PIXELS, "JPEG", progressive=True)
+FIRST_SCAN, LAST_SCAN = PROGRESSIVE.find(b"\xff\xda"), PROGRESSIVE.rfind(b"\xff\xda")
+U8 = np.zeros((2, 3), np.uint8)
+
+
+def with_scans(count, hw=PIXELS.shape[:2]):
+    """The progressive JPEG with its last scan over and over, and another size in its header."""
+    frame = PROGRESSIVE.find(b"\xff\xc2") + 5
+    sized = PROGRESSIVE[:frame] + struct.pack(">HH", *hw) + PROGRESSIVE[frame + 4 :]
+    return sized[:-2] + sized[LAST_SCAN:-2] * (count - sized.count(b"\xff\xda")) + b"\xff\xd9"
+
+
+def with_filling(count):
+    return PROGRESSIVE[:2] + b"\xff" * count + PROGRESSIVE[2:]
+
+
+def with_chunks(count):
+    return png((1, 1), 8, 0, [b"a"], chunk(b"teSt", b"") * count)
+
+
+def with_comments(count):
+    whole = file_bytes(PIXELS[..., 0], "GIF")
+    screen = 13 + 3 * 256
+    return whole[:screen] + b"!\xfe" + b"\1a" * count + b"\0" + whole[screen:]
+
+
+WITHIN = {
+    "500 scans": with_scans(500),
+    "filling": with_filling(10_000),
+    "chunks": with_chunks(90_000),
+    "comments": with_comments(90_000),
+}
+
+
+@pytest.mark.parametrize("name", WITHIN)
+def test_within_the_bounds(name):
+    assert EncodedImage(WITHIN[name]).decode(1).ndim == 3
+
+
+OVER = {
+    "scans": (with_scans(501), "a JPEG of at most 500 scans, got 501"),
+    "scanned pixels": (with_scans(100, (5000, 5000)), "at most 2000 megapixels in all of its scans, got 2500"),
+    "filling": (with_filling(2**21), "a JPEG of at most 1048576 bytes between its segments"),
+    "segments": (PROGRESSIVE[:2] + b"\xff\xfe\0\2" * 10_001 + PROGRESSIVE[2:], "a JPEG of at most 10000 segments"),
+    "chunks": (with_chunks(100_001), "a PNG of at most 100000 chunks"),
+    "comments": (with_comments(100_001), "a GIF of at most 100000 blocks before its first image"),
+    "boxes": (b"\0\0\0\x0cjP  \r\n\x87\n" + b"\0\0\0\x08free" * 1001, "a JPEG 2000 of at most 1000 boxes"),
+    "tags": (tiff(U8, more={tag: (SHORT, [1]) for tag in range(60_000, 64_100)}), "a TIFF of at most 4096 tags"),
+    "a tile": (tiff(U8, more={322: (LONG, [2**16]), 323: (LONG, [2**16])}), "at most 128 megapixels in a tile"),
+    "values": (tiff(U8, more={258: (SHORT, [8] * (2**20 + 1))}), "a TIFF of at most 1048576 values of a tag"),
+}
+
+
+@pytest.mark.parametrize("name", OVER)
+def test_over_a_bound(name):
+    data, message = OVER[name]
+    with pytest.raises(BadRequestError, match=f"^image: expected .*{message}"):
+        EncodedImage(data).hw(100)
+
+
+def test_a_bmp_of_run_lengths_is_bounded():
+    data = bytearray(indexed_bmp(U8, [(0, 0, 0), (9, 9, 9)]))
+    data[30] = 1
+    with pytest.raises(BadRequestError, match="a BMP of at most 8388608 bytes in run lengths"):
+        EncodedImage(bytes(data) + bytes(2**23)).hw(100)
+
+
+def test_an_8k_progressive_jpeg_of_20_scans_is_within():
+    assert EncodedImage(with_scans(20, (4320, 7680))).hw(100) == (4320, 7680)
+
+
+def test_a_header_is_read_once(monkeypatch):
+    read = []
+    monkeypatch.setattr(jpeg, "_frame", lambda data, real=jpeg._frame: read.append(1) or real(data))
+    image = EncodedImage(PROGRESSIVE)
+    image.hw(1)
+    image.decode(1)
+    image.decode(1)
+    assert len(read) == 1
