@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 REQUIREMENTS := $(wildcard requirements/*.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-nuclio lint audit docs bench serve toy clean
+.PHONY: help setup demo test test-nuclio lint audit docs bench fuzz serve toy clean
 
 help:  ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ docs: setup  ## Write the generated pages in docs/
 
 bench: setup  ## Speed as ratios against the upstream packages, in the same run
 	$(BIN)/python -m benchmarks
+
+fuzz: setup  ## Mutated pictures, requests, states and labels for 5 minutes; ARGS="--seconds 60"
+	$(BIN)/python -m fuzz $(ARGS)
 
 toy: setup  ## Train the toy checkpoints again (hours on a CPU; goes on where it stopped)
 	$(BIN)/python -m toy.train_sam

@@ -111,6 +111,14 @@ def test_avif():
         assert np.abs(image.astype(int) - PIXELS).max() <= 8
 
 
+@pytest.mark.parametrize("box", [b"mdat", b"pitm"])
+def test_a_damaged_avif_is_refused(box):
+    data = file_bytes(PIXELS, "AVIF")
+    at = data.find(box) + 4
+    with pytest.raises(BadRequestError, match=r"^image: expected a complete AVIF file, got a broken one"):
+        decoded(data[:at] + b"\xff" * 40 + data[at + 40 :])
+
+
 def test_mpo_is_the_jpeg_that_it_begins_with():
     first = file_bytes(PIXELS, "JPEG")
     both = file_bytes(PIXELS, "MPO", save_all=True, append_images=[Image.fromarray(255 - PIXELS)])
@@ -123,14 +131,14 @@ def test_mpo_is_the_jpeg_that_it_begins_with():
 def test_16_bit_gray_with_alpha_is_stretched_as_without():
     values = np.array([[0, 1000, 2000, 4095]], ">u2")
     alpha = np.array([[9, 65535, 300, 0]], ">u2")
-    data = png((1, 4), 16, 4, [np.stack([values, alpha], -1).tobytes()])
+    data = png((1, 4), 16, 4, [np.stack([values, alpha], -1, dtype=">u2").tobytes()])
     np.testing.assert_array_equal(decoded(data), as_rgb([[0, 62, 125, 255]]))
     np.testing.assert_array_equal(decoded(data), decoded(png((1, 4), 16, 0, [values.tobytes()])))
 
 
 @pytest.mark.parametrize(("bits", "expected"), [(1, [0, 255, 0, 255]), (2, [0, 170, 85, 255]), (4, [0, 17, 34, 255])])
 def test_png_of_few_bits(bits, expected):
-    row = {1: 0b01010000, 2: 0b00100111, 4: 0x012F}[bits].to_bytes(bits // 4 or 1, "big")
+    row = {1: b"\x50", 2: b"\x27", 4: b"\x01\x2f"}[bits]
     np.testing.assert_array_equal(decoded(png((1, 4), bits, 0, [row])), as_rgb([expected]))
     palette = chunk(b"PLTE", bytes(range(48)))
     first = decoded(png((1, 4), bits, 3, [row], palette))[0, 1].tolist()

@@ -138,7 +138,7 @@ def test_a_lack_of_memory_is_not_the_files_fault(monkeypatch):
 @pytest.mark.parametrize("name", LOSSLESS)
 def test_the_size_is_known_without_decoding(name, monkeypatch):
     monkeypatch.setattr(ImageFile, "load", None)
-    monkeypatch.setattr(Image, "frombytes", None)
+    monkeypatch.setattr(Image.Image, "frombytes", None)
     image = EncodedImage(LOSSLESS[name])
     assert image.hw(1) == PIXELS.shape[:2]
     with pytest.raises(BadRequestError, match=r"image: expected at most 0\.0001 megapixels"):

@@ -25,7 +25,9 @@ def decoded(mode: str, hw: tuple[int, int], data: bytes, codec: str, *args: Any)
     The decoders refuse data of a larger picture than ``hw``, and call those of a smaller one truncated.
     """
     height, width = hw
-    return Image.frombytes(mode, (width, height), data, codec, *args)
+    picture = Image.new(mode, (width, height), None)
+    picture.frombytes(data, codec, *args)
+    return picture
 
 
 def gray_to_rgb(gray: NDArray[np.uint8]) -> NDArray[np.uint8]:

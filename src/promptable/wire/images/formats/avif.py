@@ -1,5 +1,7 @@
 """AVIF (AOM, AV1 Image File Format): through libavif, which reads the header without decoding. The first picture."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -23,9 +25,20 @@ class Avif:
 
     def rgb(self) -> NDArray[np.uint8]:
         """As ``Picture`` has it."""
-        return colours_of(self.opened)
+        with _damage_as_value_error():
+            return colours_of(self.opened)
 
 
 def read(data: bytes) -> Avif:
     """The boxes before the coded pictures."""
-    return Avif(AvifImageFile(BytesIO(data)))
+    with _damage_as_value_error():
+        return Avif(AvifImageFile(BytesIO(data)))
+
+
+@contextmanager
+def _damage_as_value_error() -> Iterator[None]:
+    """libavif's errors come as RuntimeError."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise ValueError(error) from error

@@ -64,7 +64,7 @@ class Png:
             case 3, _:
                 return coloured(np.asarray(picture), self.palette)
             case ((0 | 4), _):
-                return gray_to_rgb(np.asarray(picture.getchannel(0)))
+                return gray_to_rgb(np.asarray(picture.convert("L")))
         return colours_of(picture)
 
 
