@@ -87,7 +87,7 @@ def test_netpbm_colours():
     "data", [b"P2 2 1 255 1", b"P2 2 1 255 1 x", b"P5 2 1 255 ", b"P6 0 1 255 ", b"P5 2 1 0 aa", b"P1 2 1 02"]
 )
 def test_broken_netpbm(data):
-    with pytest.raises(BadRequestError, match=r"^image: expected a complete P.M file, got a broken one"):
+    with pytest.raises(BadRequestError, match=r"^image: expected a complete picture file, got a broken P.M"):
         decoded(data)
 
 
@@ -115,7 +115,7 @@ def test_avif():
 def test_a_damaged_avif_is_refused(box):
     data = file_bytes(PIXELS, "AVIF")
     at = data.find(box) + 4
-    with pytest.raises(BadRequestError, match=r"^image: expected a complete AVIF file, got a broken one"):
+    with pytest.raises(BadRequestError, match=r"^image: expected a complete picture file, got a broken AVIF"):
         decoded(data[:at] + b"\xff" * 40 + data[at + 40 :])
 
 

@@ -226,7 +226,7 @@ def test_a_truncated_file_is_refused(name, kept):
 def test_a_corrupt_file_is_refused():
     data = bytearray(LOSSLESS["png"])
     data[60] ^= 0xFF
-    with pytest.raises(BadRequestError, match=r"^image: expected a complete PNG file, got a broken one"):
+    with pytest.raises(BadRequestError, match=r"^image: expected a complete picture file, got a broken PNG"):
         decoded(bytes(data))
 
 

@@ -45,4 +45,4 @@ def refusing_broken_files(kind: str) -> Iterator[None]:
         raise OutOfMemoryError("not enough memory to decode the picture") from error
     except _BROKEN as error:
         reason = "it ends early" if isinstance(error, struct.error | IndexError) else str(error)
-        raise BadRequestError(f"image: expected a complete {kind} file, got a broken one: {reason}") from error
+        raise BadRequestError(f"image: expected a complete picture file, got a broken {kind}: {reason}") from error
