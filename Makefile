@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 REQUIREMENTS := $(wildcard requirements/*.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-nuclio lint audit docs bench fuzz serve toy clean
+.PHONY: help setup demo test test-nuclio lint lock audit docs bench fuzz serve toy clean
 
 help:  ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,7 +17,8 @@ $(INSTALLED): $(REQUIREMENTS) pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --require-hashes -r requirements/build.txt
 	$(BIN)/pip install --quiet --require-hashes --no-build-isolation \
-		-r requirements/torch.txt -r requirements/runtime.txt -r requirements/dev.txt
+		-r requirements/torch.txt -r requirements/runtime.txt -r requirements/cvat.txt -r requirements/deploy.txt \
+		-r requirements/dev.txt
 	SAM2_BUILD_CUDA=0 $(BIN)/pip install --quiet --require-hashes --no-deps --no-build-isolation -r requirements/models.txt
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
@@ -37,7 +38,10 @@ lint: setup  ## ruff, mypy --strict, import contracts, shellcheck
 	$(BIN)/mypy
 	for main in functions/*/main.py; do $(BIN)/mypy $$main || exit 1; done
 	$(BIN)/lint-imports
-	$(BIN)/shellcheck --external-sources deploy.sh docker/*.sh tests/deploy/*.sh
+	$(BIN)/shellcheck --external-sources deploy.sh docker/*.sh requirements/*.sh tests/deploy/*.sh
+
+lock: setup  ## Pin requirements/*.in anew, with hashes; pins stay, but for ARGS="--upgrade-package NAME"
+	requirements/lock.sh $(ARGS)
 
 audit: setup  ## Known vulnerabilities of the pinned packages; needs the network
 	$(BIN)/pip-audit --strict --require-hashes --disable-pip --progress-spinner off \

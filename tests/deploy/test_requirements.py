@@ -47,6 +47,20 @@ def test_the_image_holds_all_that_a_package_needs(package: str) -> None:
     assert _missing(package, IMAGE) == set()
 
 
+@pytest.mark.parametrize("file", ["cvat.txt", "deploy.txt"])
+def test_a_laptops_lists_are_complete(file: str) -> None:
+    pins = _pins(file)
+    here = [package for package in pins if package != "colorama"]  # of Windows
+    assert {package: missing for package in here if (missing := _missing(package, pins))} == {}
+
+
+@pytest.mark.parametrize("file", sorted(REQUIREMENTS.glob("*.in")), ids=lambda file: file.name)
+def test_what_is_asked_for_is_pinned(file: Path) -> None:
+    names = {canonicalize_name(name) for name in re.findall(r"^[\w.-]+", file.read_text(), re.MULTILINE)}
+    pins = _pins(*(path.name for path in REQUIREMENTS.glob("*.txt")))
+    assert names <= set(pins), "run make lock"
+
+
 @pytest.mark.parametrize("package", _pins("models.txt"))
 def test_what_the_model_packages_lack_is_named(package: str) -> None:
     assert _missing(package, IMAGE) == NOT_NEEDED[package]
