@@ -69,9 +69,9 @@ def _started(session: Session, environment: Mapping[str, str]) -> tuple[ModuleTy
 
 
 def _environment(session: Session, folder: Path) -> dict[str, str]:
-    config = folder / "processor.yaml"
-    deployed = yaml.safe_load((ROOT / "functions/grounding-dino/function.yaml").read_text())
+    deployed = yaml.safe_load((ROOT / "functions" / session.function / "function.yaml").read_text())
     deployed["metadata"]["annotations"]["spec"] = session.labels
+    config = folder / "processor.yaml"
     config.write_text(yaml.safe_dump(deployed))
     mask_model = session.environment.get("PROMPTABLE_MASK_MODEL", "sam")
     return dict(session.environment) | {

@@ -1,0 +1,69 @@
+"""Models on a (simulated) GPU answer what they answer on the CPU, and no part of them may be left behind."""
+
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from segment_anything.modeling import Sam
+from transformers import BertTokenizerFast
+
+from promptable.models.grounding_dino.detector import GroundingDINO, speed_up
+from promptable.models.sam.segmenter import SamSegmenter
+from tests.models.test_sam import prompts
+from tests.models.tiny_grounding_dino import CONFIG, tiny_model, word_tokenizer
+from tests.simulated_cuda import simulated_cuda
+
+NoiseImage = Callable[[int, int], NDArray[np.uint8]]
+PROMPTS = ["red circle", "blue circle", "cargo"]
+
+
+@pytest.fixture
+def cuda() -> Iterator[torch.device]:
+    with simulated_cuda():
+        yield torch.device("cuda")
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> BertTokenizerFast:
+    return word_tokenizer(tmp_path_factory.mktemp("words"))
+
+
+def test_sam(cuda: torch.device, tiny_sam: Sam, noise_image: NoiseImage) -> None:
+    image = noise_image(48, 96)
+    here, there = SamSegmenter(tiny_sam), SamSegmenter(deepcopy(tiny_sam).to(cuda))
+    features, features_there = here.encode_image(image), there.encode_image(image)
+    assert {tensor.device.type for tensor in features_there.tensors} == {"cuda"}
+    for prompt in prompts(48, 96).values():
+        expected, found = here.predict(features, prompt), there.predict(features_there, prompt)
+        np.testing.assert_array_equal(found.mask, expected.mask)
+        np.testing.assert_allclose(found.low_res_logits, expected.low_res_logits, atol=1e-4)
+
+
+@pytest.mark.parametrize("part", ["image_encoder", "prompt_encoder", "mask_decoder"])
+def test_a_part_of_sam_left_behind(cuda: torch.device, tiny_sam: Sam, noise_image: NoiseImage, part: str) -> None:
+    sam = deepcopy(tiny_sam).to(cuda)
+    getattr(sam, part).cpu()
+    segmenter = SamSegmenter(sam)
+    with pytest.raises(RuntimeError, match="same device"):
+        segmenter.predict(segmenter.encode_image(noise_image(48, 96)), prompts(48, 96)["click"])
+
+
+def test_grounding_dino(cuda: torch.device, tokenizer: BertTokenizerFast, noise_image: NoiseImage) -> None:
+    network, image = tiny_model(tokenizer), noise_image(64, 64)
+    expected = GroundingDINO(speed_up(deepcopy(network)), CONFIG).detect(image, PROMPTS)
+    found = GroundingDINO(speed_up(network.to(cuda)), CONFIG).detect(image, PROMPTS)
+    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-5)
+    np.testing.assert_allclose(found.boxes_xyxy, expected.boxes_xyxy, atol=1e-3)
+
+
+@pytest.mark.parametrize("part", ["bert", "backbone", "transformer"])
+def test_a_part_of_grounding_dino_left_behind(
+    cuda: torch.device, tokenizer: BertTokenizerFast, noise_image: NoiseImage, part: str
+) -> None:
+    network = speed_up(tiny_model(tokenizer).to(cuda))
+    getattr(network, part).cpu()
+    with pytest.raises(RuntimeError, match="same device"):
+        GroundingDINO(network, CONFIG).detect(noise_image(64, 64), PROMPTS)

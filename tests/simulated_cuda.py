@@ -1,0 +1,131 @@
+"""A CUDA device for machines without one: what lies on it says ``cuda:0``, and is computed by the CPU.
+
+It holds code to the rules of a device: an operation takes tensors of one device (and, as CUDA does, single numbers and
+indices of the CPU's), only copies cross over, and numpy reads nothing of the device. So a tensor that was made in the
+wrong place fails here as it would on a GPU. It says nothing of speed, of memory, or of CUDA's own arithmetic.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from unittest import mock
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map_only
+
+_CUDA = torch.device("cuda:0")
+_CROSSING = {"aten::_to_copy", "aten::copy_"}
+_INDEXING = {"aten::index", "aten::index_put", "aten::index_put_", "aten::_index_put_impl_"}
+
+
+class CudaTensor(Tensor):
+    """A tensor of the device; ``content`` has its numbers."""
+
+    content: Tensor
+    __torch_function__ = torch._C._disabled_torch_function_impl
+
+    @staticmethod
+    def __new__(cls, content: Tensor) -> "CudaTensor":
+        made: CudaTensor = Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
+            cls,
+            content.size(),
+            strides=content.stride(),
+            storage_offset=content.storage_offset(),
+            dtype=content.dtype,
+            device=_CUDA,
+        )
+        made.content = content
+        return made
+
+    def tolist(self) -> Any:
+        """As of every tensor: by a copy."""
+        return self.content.tolist()
+
+    def numpy(self, *, force: bool = False) -> Any:
+        """With ``force`` a copy, else an error."""
+        if force:
+            return self.content.numpy(force=True)
+        raise TypeError("can't convert cuda:0 device type tensor to numpy: copy it to the CPU first")
+
+    @classmethod
+    def __torch_dispatch__(cls, operation: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None) -> Any:
+        return _run(operation, args, kwargs or {})
+
+
+class _Device(TorchDispatchMode):
+    """Sees also what makes tensors from none."""
+
+    def __torch_dispatch__(self, operation: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None) -> Any:
+        return _run(operation, args, kwargs or {})
+
+
+def _run(operation: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+    _check_one_device(operation.name(), tensors)
+    to_cuda = any(isinstance(tensor, CudaTensor) for tensor in tensors)
+    if kwargs.get("device") is not None:
+        to_cuda = torch.device(kwargs["device"]).type == "cuda"
+        kwargs = kwargs | {"device": torch.device("cpu")}
+    result = operation(*_contents(args), **_contents(kwargs))
+    if written := _written(operation, args, kwargs):
+        return written[0] if len(written) == 1 else tuple(written)
+    return tree_map_only(Tensor, CudaTensor, result) if to_cuda else result
+
+
+def _check_one_device(operation: str, tensors: Sequence[Tensor]) -> None:
+    name = operation.split(".")[0]
+    devices = {tensor.device.type for tensor in tensors if tensor.ndim or isinstance(tensor, CudaTensor)}
+    if len(devices) > 1 and name not in _CROSSING | _INDEXING:
+        raise RuntimeError(f"Expected all tensors to be on the same device, but {operation} got cuda:0 and cpu")
+    if name in _INDEXING and devices == {"cpu", "cuda"} and not isinstance(tensors[0], CudaTensor):
+        raise RuntimeError(f"indices should be either on cpu or on the same device as the indexed tensor: {operation}")
+
+
+def _contents(values: Any) -> Any:
+    return tree_map_only(CudaTensor, lambda tensor: tensor.content, values)
+
+
+def _written(operation: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
+    """The arguments that an operation changes and returns, by its schema."""
+    parameters = operation._schema.arguments
+    given = dict(zip((parameter.name for parameter in parameters), args, strict=False)) | kwargs
+    changed = [p.name for p in parameters if p.alias_info is not None and p.alias_info.is_write]
+    return [given[name] for name in changed] if operation._schema.returns else []
+
+
+@contextmanager
+def simulated_cuda() -> Iterator[None]:
+    """Inside, there is a ``cuda`` device. Models to run on it must be made inside, too.
+
+    TorchScript does not see the device, so nothing is compiled; and tensors of inference mode cannot stand for others,
+    so there is only ``no_grad``.
+    """
+    with ExitStack() as stack:
+        for where, name, value in _REPLACED:
+            stack.enter_context(mock.patch.object(where, name, value))
+        for switch, before in _SWITCHES:
+            stack.callback(switch, before)
+            switch(not before)
+        torch._C._ensureCUDADeviceGuardSet()
+        stack.enter_context(_Device())
+        yield
+
+
+def _inference_mode(on: bool) -> Any:
+    return torch.no_grad() if on else torch.enable_grad()
+
+
+_REPLACED: tuple[tuple[Any, str, Any], ...] = (
+    (torch.cuda, "is_available", lambda: True),
+    (torch.cuda, "is_bf16_supported", lambda *_, **__: True),
+    (torch.cuda, "_lazy_init", lambda: None),
+    (torch.cuda.amp.common, "amp_definitely_not_available", lambda: False),
+    (torch._C, "_InferenceMode", _inference_mode),
+    (torch.jit._state._enabled, "enabled", False),
+)
+_SWITCHES: tuple[tuple[Callable[[bool], None], bool], ...] = (
+    (torch.__future__.set_overwrite_module_params_on_conversion, False),
+    (torch._C._set_only_lift_cpu_tensors, False),
+)

@@ -1,0 +1,73 @@
+"""The simulated device obeys a device's rules, so that what fails on a GPU fails here."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests.simulated_cuda import simulated_cuda
+
+
+@pytest.fixture
+def cuda() -> Iterator[torch.device]:
+    with simulated_cuda():
+        yield torch.device("cuda")
+
+
+def test_it_computes_what_the_cpu_computes(cuda: torch.device) -> None:
+    torch.manual_seed(3)
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2)).eval()
+    pictures = torch.randn(2, 3, 8, 8)
+    with torch.inference_mode():
+        expected = network(pictures)
+        found = network.to(cuda)(pictures.to(cuda))
+    assert found.device == torch.device("cuda:0")
+    assert torch.equal(found.cpu(), expected)
+
+
+def test_what_is_made_or_written_there_stays_there(cuda: torch.device) -> None:
+    numbers = torch.tensor([1.0, 2.0], device=cuda)
+    assert numbers.add_(1) is numbers
+    numbers[0] = 7
+    assert numbers.view(2, 1)[0].device.type == torch.zeros_like(numbers).device.type == "cuda"
+    assert numbers.tolist() == [7.0, 3.0]
+
+
+def test_single_numbers_indices_and_copies_may_cross(cuda: torch.device) -> None:
+    numbers = torch.arange(4.0, device=cuda)
+    assert (numbers * torch.tensor(2.0))[torch.tensor([1, 3])].tolist() == [2.0, 6.0]
+    numbers.copy_(torch.ones(4))
+    assert numbers.cpu().numpy().tolist() == [1.0] * 4
+
+
+class Forgetful(nn.Module):
+    """Makes a tensor without saying where."""
+
+    def forward(self, numbers: Tensor) -> Tensor:
+        return numbers + torch.ones(3)
+
+
+MISTAKES: dict[str, Callable[[Tensor], object]] = {
+    "a tensor made on the CPU": Forgetful(),
+    "weights left on the CPU": nn.Linear(3, 3),
+    "joined": lambda numbers: torch.cat([numbers, torch.ones(3)]),
+    "written into": lambda numbers: torch.ones(3).add_(numbers),
+    "chosen by an index of the GPU": lambda numbers: torch.ones(3)[numbers.long()],
+    "read by numpy": lambda numbers: numbers.numpy(),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_tensor_in_the_wrong_place_is_an_error(cuda: torch.device, mistake: str) -> None:
+    with pytest.raises((RuntimeError, TypeError), match=r"same device|device as|can't convert cuda"):
+        MISTAKES[mistake](torch.zeros(3, device=cuda))
+
+
+def test_afterwards_it_is_gone() -> None:
+    before = torch.cuda.is_available()
+    with simulated_cuda():
+        assert torch.cuda.is_available()
+    assert torch.cuda.is_available() == before
+    with torch.inference_mode():
+        assert torch.ones(1).is_inference()
