@@ -48,6 +48,11 @@ def mask_to_rle(mask: Mask) -> list[int]:
     """Run lengths over the tight box in row-major order, the run of zeros first (may be 0), then l, t, r, b.
 
     Raises ValueError when the mask is empty. CVAT: cvat-core/src/object-utils.ts, mask2Rle.
+
+    >>> mask = np.zeros((4, 6), np.bool_)
+    >>> mask[1, 2:5] = mask[2, 3] = True
+    >>> mask_to_rle(mask)
+    [0, 3, 1, 1, 1, 2, 1, 4, 2]
     """
     left, top, right, bottom = _tight_box(mask)
     crop = mask[top : bottom + 1, left : right + 1].ravel()
@@ -82,6 +87,12 @@ def rle_to_mask(points: ArrayLike, hw: tuple[int, int], field: str = "points") -
     """The mask of CVAT run lengths in a picture of ``hw`` (height, width); nothing is allocated beyond its size.
 
     Raises BadRequestError naming ``field`` when the numbers do not add up or reach outside the picture.
+
+    >>> rle_to_mask([0, 3, 1, 1, 1, 2, 1, 4, 2], hw=(4, 6)).astype(int)
+    array([[0, 0, 0, 0, 0, 0],
+           [0, 0, 1, 1, 1, 0],
+           [0, 0, 0, 1, 0, 0],
+           [0, 0, 0, 0, 0, 0]])
     """
     rle = check_rle(points, field)
     left, top, right, bottom = rle[-4:].tolist()
@@ -95,13 +106,21 @@ def rle_to_mask(points: ArrayLike, hw: tuple[int, int], field: str = "points") -
 
 
 def mask_to_crop(mask: Mask) -> MaskCrop:
-    """What lies in the mask's tight box, a copy. Raises ValueError when the mask is empty."""
+    """What lies in the mask's tight box, a copy. Raises ValueError when the mask is empty.
+
+    >>> mask_to_crop(rle_to_mask([0, 3, 1, 1, 1, 2, 1, 4, 2], hw=(4, 6))).flat().tolist()
+    [1, 1, 1, 0, 1, 0, 2, 1, 4, 2]
+    """
     left, top, right, bottom = _tight_box(mask)
     return MaskCrop(mask[top : bottom + 1, left : right + 1].copy(), left, top)
 
 
 def mask_to_xyxy(mask: Mask) -> NDArray[np.float32]:
-    """The box around the mask's pixels, float32 [4]. Raises ValueError when the mask is empty."""
+    """The box around the mask's pixels, float32 [4]. Raises ValueError when the mask is empty.
+
+    >>> mask_to_xyxy(rle_to_mask([0, 1, 3, 2, 3, 2], hw=(4, 6)))
+    array([3., 2., 4., 3.], dtype=float32)
+    """
     left, top, right, bottom = _tight_box(mask)
     return np.array([left, top, right + 1, bottom + 1], np.float32)
 
@@ -113,6 +132,9 @@ def mask_to_polygon(mask: Mask, tolerance: float = 0.0) -> list[float]:
     included. Holes are dropped. With ``tolerance`` 0 the polygon covers exactly that part with its holes filled
     (``polygon_to_mask`` gives it back); otherwise the outline may leave it by ``tolerance`` pixels (Douglas-Peucker).
     Raises ValueError when the mask is empty.
+
+    >>> mask_to_polygon(rle_to_mask([0, 6, 2, 1, 4, 2], hw=(4, 6)))
+    [2.0, 1.0, 2.0, 3.0, 5.0, 3.0, 5.0, 1.0]
     """
     left, top, right, bottom = _tight_box(mask)
     crop = mask[top : bottom + 1, left : right + 1].view(np.uint8)
@@ -126,6 +148,12 @@ def polygon_to_mask(points: ArrayLike, hw: tuple[int, int], field: str = "points
 
     ``points`` are flat x, y of at least 3 points. The part outside the picture is cut off. Raises BadRequestError
     naming ``field`` for an outline too long to be meant.
+
+    >>> polygon_to_mask([2, 1, 2, 3, 5, 3, 5, 1], hw=(4, 6)).astype(int)
+    array([[0, 0, 0, 0, 0, 0],
+           [0, 0, 1, 1, 1, 0],
+           [0, 0, 1, 1, 1, 0],
+           [0, 0, 0, 0, 0, 0]])
     """
     xy = np.asarray(points, np.float64).reshape(-1, 2)
     height, width = hw

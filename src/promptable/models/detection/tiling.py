@@ -54,7 +54,13 @@ class View:
 
 
 def views(hw: tuple[int, int], tiling: Tiling) -> list[View]:
-    """The tiles of a picture of height and width ``hw``, all of one size; none where it is no larger than a tile."""
+    """The tiles of a picture of height and width ``hw``, all of one size; none where it is no larger than a tile.
+
+    >>> [(view.left, view.right) for view in views((400, 1000), Tiling(size=400, overlap=0.25))]
+    [(0, 400), (300, 700), (600, 1000)]
+    >>> views((400, 400), Tiling(size=400))
+    []
+    """
     height, width = hw
     if not tiling.size or max(hw) <= tiling.size:
         return []
@@ -67,7 +73,11 @@ def views(hw: tuple[int, int], tiling: Tiling) -> list[View]:
 
 
 def enlarged(hw: tuple[int, int], tiling: Tiling, most: int) -> Tiling:
-    """The tiling, with tiles as much larger as it takes for a picture of ``hw`` to have at most ``most`` of them."""
+    """The tiling, with tiles as much larger as it takes for a picture of ``hw`` to have at most ``most`` of them.
+
+    >>> enlarged((400, 1000), Tiling(size=400), most=2)
+    Tiling(size=595, overlap=0.25, whole=True)
+    """
     while _count(hw, tiling) > most:
         tiling = replace(tiling, size=ceil(tiling.size * _GROWTH))
     return tiling

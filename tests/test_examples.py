@@ -1,0 +1,16 @@
+"""The examples in docstrings are true."""
+
+import doctest
+from types import ModuleType
+
+import pytest
+
+from promptable.models.detection import tiling
+from promptable.wire import masks
+
+
+@pytest.mark.parametrize("module", [masks, tiling])
+def test_examples_run(module: ModuleType) -> None:
+    results = doctest.testmod(module)
+    assert results.attempted > 0
+    assert results.failed == 0
