@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from segment_anything.modeling import Sam
 from transformers import BertTokenizerFast
 
-from promptable.models.grounding_dino.detector import GroundingDINO, speed_up
+from promptable.models.grounding_dino.detector import GroundingDINO, use_fast_layers
 from promptable.models.sam.segmenter import SamSegmenter
-from tests.models.test_sam import prompts
-from tests.models.tiny_grounding_dino import CONFIG, tiny_model, word_tokenizer
+from tests.models.grounding_dino.tiny import CONFIG, tiny_model, word_tokenizer
+from tests.models.sam.test_segmenter import prompts
 from tests.simulated_cuda import simulated_cuda
 
 NoiseImage = Callable[[int, int], NDArray[np.uint8]]
@@ -53,8 +53,8 @@ def test_a_part_of_sam_left_behind(cuda: torch.device, tiny_sam: Sam, noise_imag
 
 def test_grounding_dino(cuda: torch.device, tokenizer: BertTokenizerFast, noise_image: NoiseImage) -> None:
     network, image = tiny_model(tokenizer), noise_image(64, 64)
-    expected = GroundingDINO(speed_up(deepcopy(network)), CONFIG).detect(image, PROMPTS)
-    found = GroundingDINO(speed_up(network.to(cuda)), CONFIG).detect(image, PROMPTS)
+    expected = GroundingDINO(use_fast_layers(deepcopy(network)), CONFIG).detect(image, PROMPTS)
+    found = GroundingDINO(use_fast_layers(network.to(cuda)), CONFIG).detect(image, PROMPTS)
     np.testing.assert_allclose(found.scores, expected.scores, atol=1e-5)
     np.testing.assert_allclose(found.boxes_xyxy, expected.boxes_xyxy, atol=1e-3)
 
@@ -63,7 +63,7 @@ def test_grounding_dino(cuda: torch.device, tokenizer: BertTokenizerFast, noise_
 def test_a_part_of_grounding_dino_left_behind(
     cuda: torch.device, tokenizer: BertTokenizerFast, noise_image: NoiseImage, part: str
 ) -> None:
-    network = speed_up(tiny_model(tokenizer).to(cuda))
+    network = use_fast_layers(tiny_model(tokenizer).to(cuda))
     getattr(network, part).cpu()
     with pytest.raises(RuntimeError, match="same device"):
         GroundingDINO(network, CONFIG).detect(noise_image(64, 64), PROMPTS)
