@@ -152,11 +152,11 @@ def _predict(
     model: Upstream, image: NDArray[np.uint8], caption: Caption, labels: Sequence[str]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Boxes xyxy [Q, 4] and scores [Q, P] as ``groundingdino.util.inference`` computes them."""
-    text = " . ".join(labels[index] for index in caption.prompts) + " ."
+    text = " . ".join(labels[index] for index in caption.prompt_indices) + " ."
     pixels = preprocess(image, SWIN_T.short_side, SWIN_T.long_side).to(model.feat_map.weight.device)
     output = {name: tensor.cpu() for name, tensor in model(pixels[None], captions=[text]).items()}
     height, width = image.shape[:2]
     boxes = box_convert(output["pred_boxes"][0], "cxcywh", "xyxy") * torch.tensor([width, height, width, height])
     scores = torch.zeros(len(boxes), len(labels))
-    scores[:, list(caption.prompts)] = span_scores(output["pred_logits"][0], caption.spans)
+    scores[:, list(caption.prompt_indices)] = span_scores(output["pred_logits"][0], caption.spans)
     return boxes.numpy(), scores.numpy()

@@ -61,7 +61,11 @@ def in_captions(detector: GroundingDINO, one: Scene, groups: Sequence[Sequence[i
     """
     parts = [best_prompts(detector.detect(one.image, [LABELS[number] for number in group])) for group in groups]
     named = [
-        replace(part, prompts=np.array(group)[part.prompts], captions=np.full_like(part.captions, number * rivals))
+        replace(
+            part,
+            prompt_indices=np.array(group)[part.prompt_indices],
+            captions=np.full_like(part.captions, number * rivals),
+        )
         for number, (part, group) in enumerate(zip(parts, groups, strict=True))
     ]
     rules = [LabelRule(THRESHOLD)] * len(LABELS)

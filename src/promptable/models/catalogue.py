@@ -76,75 +76,41 @@ BERT_VOCABULARY = Download(
 )
 """What the official Grounding DINO reads prompts with; it lies beside the checkpoint."""
 
-OFFICIAL: Mapping[str, Checkpoint] = MappingProxyType(
-    {
-        "swin-t": Checkpoint(
-            f"{_DINO_RELEASES}/v0.1.0-alpha/groundingdino_swint_ogc.pth",
-            "3b3ca2563c77c69f651d7bd133e97139c186df06231157a64c507099c52bc799",
-            693_997_677,
-            _GROUNDING_DINO,
-            memory_gib=2,
-            beside=(BERT_VOCABULARY,),
-        ),
-        "swin-b": Checkpoint(
-            f"{_DINO_RELEASES}/v0.1.0-alpha2/groundingdino_swinb_cogcoor.pth",
-            "46270f7a822e6906b655b729c90613e48929d0f2bb8b9b76fd10a856f3ac6ab7",
-            938_057_991,
-            _GROUNDING_DINO,
-            memory_gib=3,
-            beside=(BERT_VOCABULARY,),
-        ),
-        "vit_b": Checkpoint(
-            f"{_META}/segment_anything/sam_vit_b_01ec64.pth",
-            "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912",
-            375_042_383,
-            _SAM,
-            memory_gib=1,
-        ),
-        "vit_l": Checkpoint(
-            f"{_META}/segment_anything/sam_vit_l_0b3195.pth",
-            "3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622",
-            None,
-            _SAM,
-            memory_gib=3,
-        ),
-        "vit_h": Checkpoint(
-            f"{_META}/segment_anything/sam_vit_h_4b8939.pth",
-            "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e",
-            2_564_550_879,
-            _SAM,
-            memory_gib=6,
-        ),
-        "sam2.1-tiny": Checkpoint(
-            f"{_META}/segment_anything_2/092824/sam2.1_hiera_tiny.pt",
-            "7402e0d864fa82708a20fbd15bc84245c2f26dff0eb43a4b5b93452deb34be69",
-            156_008_466,
-            _SAM2,
-            memory_gib=1,
-        ),
-        "sam2.1-small": Checkpoint(
-            f"{_META}/segment_anything_2/092824/sam2.1_hiera_small.pt",
-            "6d1aa6f30de5c92224f8172114de081d104bbd23dd9dc5c58996f0cad5dc4d38",
-            184_416_285,
-            _SAM2,
-            memory_gib=1,
-        ),
-        "sam2.1-base-plus": Checkpoint(
-            f"{_META}/segment_anything_2/092824/sam2.1_hiera_base_plus.pt",
-            "a2345aede8715ab1d5d31b4a509fb160c5a4af1970f199d9054ccfb746c004c5",
-            None,
-            _SAM2,
-            memory_gib=1,
-        ),
-        "sam2.1-large": Checkpoint(
-            f"{_META}/segment_anything_2/092824/sam2.1_hiera_large.pt",
-            "2647878d5dfa5098f2f8649825738a9345572bae2d4350a2468587ece47dd318",
-            898_083_611,
-            _SAM2,
-            memory_gib=2,
-        ),
-    }
-)
+
+def _dino(file: str, size: int | None, memory_gib: int, sha256: str) -> Checkpoint:
+    return Checkpoint(f"{_DINO_RELEASES}/{file}.pth", sha256, size, _GROUNDING_DINO, memory_gib, (BERT_VOCABULARY,))
+
+
+def _sam(file: str, size: int | None, memory_gib: int, sha256: str) -> Checkpoint:
+    return Checkpoint(f"{_META}/segment_anything/sam_{file}.pth", sha256, size, _SAM, memory_gib)
+
+
+def _sam2(file: str, size: int | None, memory_gib: int, sha256: str) -> Checkpoint:
+    return Checkpoint(f"{_META}/segment_anything_2/092824/sam2.1_hiera_{file}.pt", sha256, size, _SAM2, memory_gib)
+
+
+_ROWS = {
+    "swin-t": _dino(
+        "v0.1.0-alpha/groundingdino_swint_ogc",
+        693_997_677,
+        2,
+        "3b3ca2563c77c69f651d7bd133e97139c186df06231157a64c507099c52bc799",
+    ),
+    "swin-b": _dino(
+        "v0.1.0-alpha2/groundingdino_swinb_cogcoor",
+        938_057_991,
+        3,
+        "46270f7a822e6906b655b729c90613e48929d0f2bb8b9b76fd10a856f3ac6ab7",
+    ),
+    "vit_b": _sam("vit_b_01ec64", 375_042_383, 1, "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912"),
+    "vit_l": _sam("vit_l_0b3195", None, 3, "3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622"),
+    "vit_h": _sam("vit_h_4b8939", 2_564_550_879, 6, "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e"),
+    "sam2.1-tiny": _sam2("tiny", 156_008_466, 1, "7402e0d864fa82708a20fbd15bc84245c2f26dff0eb43a4b5b93452deb34be69"),
+    "sam2.1-small": _sam2("small", 184_416_285, 1, "6d1aa6f30de5c92224f8172114de081d104bbd23dd9dc5c58996f0cad5dc4d38"),
+    "sam2.1-base-plus": _sam2("base_plus", None, 1, "a2345aede8715ab1d5d31b4a509fb160c5a4af1970f199d9054ccfb746c004c5"),
+    "sam2.1-large": _sam2("large", 898_083_611, 2, "2647878d5dfa5098f2f8649825738a9345572bae2d4350a2468587ece47dd318"),
+}
+OFFICIAL: Mapping[str, Checkpoint] = MappingProxyType(_ROWS)
 
 
 def names(task: Task) -> tuple[str, ...]:

@@ -48,8 +48,8 @@ def spelled(caption: Caption, tokenizer: BertTokenizerFast) -> list[list[str]]:
 
 def test_each_span_holds_the_tokens_of_its_prompt(bert_base: BertTokenizerFast) -> None:
     (caption,) = pack(list(SPELLED), bert_base)
-    assert [list(SPELLED)[index] for index in caption.prompts] == sorted(SPELLED, key=normalise)
-    assert spelled(caption, bert_base) == [list(SPELLED.values())[index] for index in caption.prompts]
+    assert [list(SPELLED)[index] for index in caption.prompt_indices] == sorted(SPELLED, key=normalise)
+    assert spelled(caption, bert_base) == [list(SPELLED.values())[index] for index in caption.prompt_indices]
 
 
 def test_tokens_are_those_of_the_caption_that_upstream_reads(bert_base: BertTokenizerFast) -> None:
@@ -62,7 +62,7 @@ def test_tokens_are_those_of_the_caption_that_upstream_reads(bert_base: BertToke
 def test_any_number_of_prompts_is_packed(words: BertTokenizerFast, count: int, captions: int) -> None:
     packed = pack(["red circle"] * count, words)
     assert len(packed) == captions
-    assert sorted(prompt for caption in packed for prompt in caption.prompts) == list(range(count))
+    assert sorted(prompt for caption in packed for prompt in caption.prompt_indices) == list(range(count))
     assert max(len(caption.input_ids) for caption in packed) <= MAX_TOKENS
 
 
@@ -81,7 +81,7 @@ def test_the_names_of_coco_fit_one_caption(bert_base: BertTokenizerFast) -> None
     names = COCO_NAMES.split(", ")
     assert len(names) == 80
     (caption,) = pack(names, bert_base)
-    assert sorted(caption.prompts) == list(range(80))
+    assert sorted(caption.prompt_indices) == list(range(80))
     assert list(caption.input_ids) == bert_base(" . ".join(sorted(names)) + " .").input_ids
     assert len(caption.input_ids) <= MAX_TOKENS
 
@@ -96,10 +96,10 @@ def test_no_prompt_is_split_and_captions_are_few_and_even(
     words: BertTokenizerFast, prompts: list[str], max_tokens: int
 ) -> None:
     packed = pack(prompts, words, max_tokens)
-    read = [prompt for caption in packed for prompt in caption.prompts]
+    read = [prompt for caption in packed for prompt in caption.prompt_indices]
     assert sorted(read) == list(range(len(prompts)))
     for caption in packed:
-        expected = words(" . ".join(prompts[index] for index in caption.prompts) + " .").input_ids
+        expected = words(" . ".join(prompts[index] for index in caption.prompt_indices) + " .").input_ids
         assert list(caption.input_ids) == expected
         assert len(expected) <= max_tokens
     fullest = max(len(caption.input_ids) for caption in packed)
@@ -112,7 +112,7 @@ def test_no_prompt_is_split_and_captions_are_few_and_even(
 
 def test_a_caption_of_few_leftover_prompts_is_not_made(words: BertTokenizerFast) -> None:
     packed = pack(["red circle"] * 85, words)
-    assert [len(caption.prompts) for caption in packed] == [43, 42]
+    assert [len(caption.prompt_indices) for caption in packed] == [43, 42]
 
 
 @given(_LISTS, st.randoms())

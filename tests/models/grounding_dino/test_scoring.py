@@ -75,7 +75,7 @@ def test_the_best_prompt_names_the_label_where_a_decoded_phrase_does_not(
     (caption,) = pack(case.prompts, tokenizer)
     logits = logits_of(caption, case.lit, tokenizer)
     scores = span_scores(logits, caption.spans)[0]
-    assert case.prompts[caption.prompts[int(scores.argmax())]] == case.right
+    assert case.prompts[caption.prompt_indices[int(scores.argmax())]] == case.right
     inputs = {"input_ids": list(caption.input_ids)}
     phrase = get_phrases_from_posmap(logits[0].sigmoid() > TEXT_THRESHOLD, inputs, tokenizer)
     assert phrase == case.phrase

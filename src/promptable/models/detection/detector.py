@@ -27,11 +27,9 @@ class Detector(Protocol):
 
     def check(self, prompts: Sequence[str]) -> None:
         """Raise ValueError that names the prompt, where one cannot be read."""
-        ...
 
     def prepare(self, prompts: Sequence[str]) -> None:
         """Encode prompts ahead of the first picture, so that ``detect`` need not. Raises ValueError as ``check``."""
-        ...
 
     def detect(self, image: NDArray[np.uint8], prompts: Sequence[str], scale: float = 1.0) -> PromptScores:
         """All boxes that the model proposes for a picture, uint8 RGB [H, W, 3], with a score for each prompt.
@@ -39,4 +37,3 @@ class Detector(Protocol):
         ``scale`` shrinks what the model is shown, and with it the memory that it takes. Raises ValueError as ``check``,
         OutOfMemoryError, FloatingPointError where the model's own numbers are not finite.
         """
-        ...

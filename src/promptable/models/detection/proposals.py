@@ -13,15 +13,15 @@ from promptable.models.detection.detector import PromptScores
 class Proposals:
     """N boxes of one picture.
 
-    ``boxes_xyxy`` float32 [N, 4] in continuous pixels of the picture, not clipped to it; ``prompts`` int64 [N], the
-    index of the best prompt, and ``scores`` float32 [N] in 0..1, how well it fits; ``captions`` int64 [N], the caption
+    ``boxes_xyxy`` float32 [N, 4] in continuous pixels of the picture, not clipped to it; ``prompt_indices`` int64
+    [N], the best prompt, and ``scores`` float32 [N] in 0..1, how well it fits; ``captions`` int64 [N], the caption
     that found the box; ``cut`` bool [N, 4], whether the picture goes on beyond the left, top, right and bottom edge of
     what the detector saw there; ``beyond_overlap`` bool [N], whether a tile found it though it is larger than what the
     tiles overlap by.
     """
 
     boxes_xyxy: NDArray[np.float32]
-    prompts: NDArray[np.int64]
+    prompt_indices: NDArray[np.int64]
     scores: NDArray[np.float32]
     captions: NDArray[np.int64]
     cut: NDArray[np.bool_]

@@ -71,7 +71,7 @@ def select(
     Boxes are clipped to the picture ``hw``, pieces from tiles joined, parts of larger things and overlaps suppressed.
     Boxes that are empty are dropped.
     """
-    labels = np.asarray(label_of_prompt, np.int64)[proposals.prompts]
+    labels = np.asarray(label_of_prompt, np.int64)[proposals.prompt_indices]
     accepted = np.flatnonzero(_accepted(proposals, labels, rules, hw))
     strongest = np.argsort(-proposals.scores[accepted], kind="stable")
     accepted = accepted[strongest[: max(_MOST_CANDIDATES, suppression.limit)]]

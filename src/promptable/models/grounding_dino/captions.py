@@ -14,12 +14,12 @@ MAX_TOKENS = 256  # upstream's max_text_len; what a caption has beyond it, upstr
 class Caption:
     """Prompts joined as upstream wants them, ``a . b . c .``, in token ids that begin with [CLS] and end with [SEP].
 
-    ``prompts`` are indices into the sequence that was packed; ``spans`` say where the tokens of each lie, [start, stop)
-    in ``input_ids``.
+    ``prompt_indices`` point into the sequence that was packed; ``spans`` say where the tokens of each lie in
+    ``input_ids``, [start, stop).
     """
 
     input_ids: tuple[int, ...]
-    prompts: tuple[int, ...]
+    prompt_indices: tuple[int, ...]
     spans: tuple[tuple[int, int], ...]
 
 

@@ -142,7 +142,7 @@ class GroundingDINO:
         """The last part of upstream's forward: boxes cxcywh in 0..1 [Q, 4] and scores [Q, ``prompts``]."""
         boxes, logits = self._model.transformer(image, encoded.text)
         scores = logits.new_zeros(len(boxes), prompts, dtype=torch.float32)
-        scores[:, list(encoded.caption.prompts)] = span_scores(logits.float(), encoded.caption.spans)
+        scores[:, list(encoded.caption.prompt_indices)] = span_scores(logits.float(), encoded.caption.spans)
         return boxes, scores
 
 

@@ -82,12 +82,9 @@ class Segmenter(Protocol):
 
     def encode_image(self, image: NDArray[np.uint8]) -> ImageFeatures:
         """Encode a picture, uint8 RGB [H, W, 3]. Raises PictureError."""
-        ...
 
     def predict(self, features: ImageFeatures, prompt: Prompt, extent: Extent = Extent.BEST) -> Prediction:
         """The mask of the object that the prompt points at; ``extent`` says what one lone point means."""
-        ...
 
     def predict_boxes(self, features: ImageFeatures, boxes_xyxy: NDArray[np.float32]) -> list[Prediction]:
         """One mask for each box, float32 [N, 4], all in one decoding."""
-        ...
