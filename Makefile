@@ -1,5 +1,6 @@
 # Everything people and CI do here. `make help` lists it.
-PYTHON ?= python3.11
+PYTHONS := python3.11 python3.12 python3.13
+PYTHON ?= $(firstword $(foreach name,$(PYTHONS),$(shell command -v $(name))))
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -14,6 +15,8 @@ help:  ## List the commands
 setup: $(INSTALLED)  ## Build .venv with exactly pinned packages
 
 $(INSTALLED): $(REQUIREMENTS) pyproject.toml
+	@test -n "$(PYTHON)" || { echo "none of $(PYTHONS) is here: install one, or name one: make PYTHON=/path/to/python"; exit 1; }
+	@echo "Python: $(PYTHON)$(if $(findstring 3.11,$(PYTHON)),, (the images have 3.11))"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --require-hashes -r requirements/build.txt
 	$(BIN)/pip install --quiet --require-hashes --no-build-isolation \

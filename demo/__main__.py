@@ -6,6 +6,7 @@ Without settings: generated scenes and the toy checkpoints. With ``PROMPTABLE_IM
 
 import json
 import os
+import sys
 from pathlib import Path
 from time import perf_counter
 
@@ -13,8 +14,10 @@ import yaml
 
 from demo import generated, own_picture, page
 from demo.client import Client
+from promptable.config.function_yaml import FunctionConfigError
+from promptable.config.labels import LabelError
 from promptable.local.options import Options
-from promptable.local.server import serve
+from promptable.local.server import ServeError, serve
 
 _FOLDER = Path("out/demo")
 _LABELS = _FOLDER / "labels.yaml"
@@ -27,6 +30,8 @@ def main() -> None:
     started = perf_counter()
     _FOLDER.mkdir(parents=True, exist_ok=True)
     picture = os.environ.get("PROMPTABLE_IMAGE", "")
+    if picture and not Path(picture).is_file():
+        sys.exit(f"PROMPTABLE_IMAGE: there is no file {picture}")
     log = _FOLDER / "functions.log"
     print(f"Starting the functions (their log: {log}) ...", flush=True)
     models, labels = (None, _own_labels()) if picture else (_TOY, _TOY / "labels.yaml")
@@ -44,7 +49,7 @@ def main() -> None:
 def _own_labels() -> Path:
     """PROMPTABLE_LABELS as a labels.yaml of masks."""
     names = [name.strip() for name in os.environ.get("PROMPTABLE_LABELS", "object").split(",") if name.strip()]
-    _LABELS.write_text(yaml.safe_dump([{"name": name, "type": "mask"} for name in names]))
+    _LABELS.write_text(yaml.safe_dump([{"name": name, "type": "mask"} for name in names]), encoding="utf-8")
     return _LABELS
 
 
@@ -59,4 +64,7 @@ def _measure(client: Client, started: float) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (FunctionConfigError, LabelError, ServeError) as error:
+        sys.exit(f"The demo stopped: {error}")

@@ -1,11 +1,66 @@
 """The commands of ``promptable`` that no other test runs."""
 
+import hashlib
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-import torch
 
 from promptable.cli.main import main
+from promptable.models import catalogue
+from promptable.models.catalogue import Checkpoint
+
+CONTENT = bytes(range(256)) * 64
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+def published(url: str, sha256: str) -> Checkpoint:
+    return Checkpoint(url, sha256, len(CONTENT), catalogue.OFFICIAL["vit_b"].family, memory_gib=1)
+
+
+class Publisher(BaseHTTPRequestHandler):
+    """Serves CONTENT under every name, with ranges; the first answer of a server breaks off in the middle."""
+
+    def do_GET(self) -> None:
+        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        start = int(asked[1]) if asked else 0
+        self.server.asked.append((self.path, start))  # type: ignore[attr-defined]
+        if "absent" in self.path:
+            self.send_error(404)
+            return
+        self.send_response(206 if asked else 200)
+        self.send_header("Content-Length", str(len(CONTENT) - start))
+        self.end_headers()
+        breaks_off = len(self.server.asked) == 1  # type: ignore[attr-defined]
+        self.wfile.write(CONTENT[start : len(CONTENT) // 2 if breaks_off else None])
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def publisher() -> Iterator[ThreadingHTTPServer]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Publisher)
+    server.asked = []  # type: ignore[attr-defined]
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def url(publisher: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Where vit_b is published."""
+    url = f"http://127.0.0.1:{publisher.server_address[1]}"
+    monkeypatch.setattr(catalogue, "OFFICIAL", {"vit_b": published(f"{url}/vit_b.pth", SHA256)})
+    return url
 
 
 def test_an_unknown_model_is_refused_with_the_known_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -14,29 +69,73 @@ def test_an_unknown_model_is_refused_with_the_known_names(tmp_path: Path, capsys
     assert "sam2.1-large" in message
 
 
-def test_a_broken_download_is_reported_without_a_traceback(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_a_download_that_breaks_off_goes_on_where_it_stopped(
+    tmp_path: Path, url: str, publisher: ThreadingHTTPServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fail(*_: object, **__: object) -> None:
-        raise RuntimeError("invalid hash value")
+    target = tmp_path / "vit_b.pth"
+    command = ["download", "vit_b", "--weights", str(tmp_path)]
+    assert main(command) == 1
+    said = capsys.readouterr()
+    assert f"vit_b.pth could not be fetched from {url}/vit_b.pth" in said.err
+    assert "same command goes on" in said.err
+    assert not target.exists(), "a file of the right name is always whole"
+    assert main(command) == 0
+    assert target.read_bytes() == CONTENT
+    assert publisher.asked == [("/vit_b.pth", 0), ("/vit_b.pth", len(CONTENT) // 2)]  # type: ignore[attr-defined]
+    assert main(command) == 0
+    assert len(publisher.asked) == 2, "what is there is kept"  # type: ignore[attr-defined]
 
-    monkeypatch.setattr(torch.hub, "download_url_to_file", fail)
+
+def test_a_mirror_has_the_files_under_their_own_names(
+    tmp_path: Path, url: str, publisher: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publisher.asked.append(("", 0))  # type: ignore[attr-defined]
+    monkeypatch.setattr(catalogue, "OFFICIAL", {"vit_b": published("http://127.0.0.1:1/vit_b.pth", SHA256)})
+    assert main(["download", "vit_b", "--weights", str(tmp_path), "--mirror", f"{url}/models/"]) == 0
+    assert publisher.asked[1:] == [("/models/vit_b.pth", 0)]  # type: ignore[attr-defined]
+
+
+def test_another_file_than_the_official_one_is_not_kept(
+    tmp_path: Path,
+    url: str,
+    publisher: ThreadingHTTPServer,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    publisher.asked.append(("", 0))  # type: ignore[attr-defined]
+    monkeypatch.setattr(catalogue, "OFFICIAL", {"vit_b": published(f"{url}/vit_b.pth", "0" * 64)})
     assert main(["download", "vit_b", "--weights", str(tmp_path)]) == 1
-    assert capsys.readouterr().err == "promptable download: invalid hash value\n"
+    assert "gave another file than the official vit_b.pth" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_downloaded_files_are_listed(
+def test_without_a_network_the_file_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(torch.hub, "download_url_to_file", lambda _, target, **__: Path(target).touch())
-    assert main(["download", "swin-t", "--weights", str(tmp_path)]) == 0
-    assert capsys.readouterr().out.split() == [
-        str(tmp_path / "groundingdino_swint_ogc.pth"),
-        str(tmp_path / "vocab.txt"),
-    ]
+    monkeypatch.setattr(catalogue, "OFFICIAL", {"vit_b": published("http://127.0.0.1:1/vit_b.pth", SHA256)})
+    assert main(["download", "vit_b", "--weights", str(tmp_path)]) == 1
+    message = capsys.readouterr().err
+    assert message.startswith("promptable download: vit_b.pth could not be fetched from http://127.0.0.1:1/vit_b.pth: ")
+    assert str(tmp_path / "vit_b.pth") in message
+    assert SHA256 in message
 
 
-def test_without_a_command_the_help_names_them(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main([])
-    assert "command" in capsys.readouterr().err
+def test_the_environments_proxy_is_used(
+    tmp_path: Path, url: str, publisher: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publisher.asked.append(("", 0))  # type: ignore[attr-defined]
+    monkeypatch.setenv("HTTP_PROXY", url)
+    monkeypatch.setattr(catalogue, "OFFICIAL", {"vit_b": published("http://nowhere.invalid/vit_b.pth", SHA256)})
+    assert main(["download", "vit_b", "--weights", str(tmp_path)]) == 0
+    assert publisher.asked[1:] == [("http://nowhere.invalid/vit_b.pth", 0)]  # type: ignore[attr-defined]
+
+
+def test_a_download_needs_no_torch() -> None:
+    code = "import sys, promptable.models.download; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603
+
+
+def test_without_a_command_the_help_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    said = capsys.readouterr().out
+    assert all(command in said for command in ("serve", "download", "labels"))

@@ -1,6 +1,9 @@
 """Labels: from the deployed metadata, and from the labels.yaml that people write."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -37,7 +40,6 @@ def test_our_extra_keys_are_read() -> None:
         ({"name": ""}, "name"),
         ({"name": 5}, "name"),
         ({}, "name"),
-        ("car", "mapping"),
         ({"name": "car", "type": "cuboid"}, "rectangle, mask, polygon, tag"),
         ({"name": "car", "prompts": []}, "prompts"),
         ({"name": "car", "prompts": "car"}, "prompts"),
@@ -45,18 +47,29 @@ def test_our_extra_keys_are_read() -> None:
         ({"name": "car", "threshold": 1.5}, "threshold"),
         ({"name": "car", "threshold": "0.5"}, "threshold"),
         ({"name": "car", "threshold": True}, "threshold"),
-        ({"name": "car", "promts": ["car"]}, "promts"),
+        ({"name": "car", "promts": ["car"]}, "label 'car': promts is unknown, expected one of id, name, type"),
         ({"name": "car", "attributes": ["a"]}, "attribute"),
-        ({"name": "car", "attributes": [{"input_type": "text", "values": []}]}, "a name"),
+        ({"name": "car", "attributes": [{"input_type": "text", "values": []}]}, r"attributes\[0\].name is missing"),
         ({"name": "car", "attributes": [_attribute("text"), _attribute("text")]}, "come twice: a"),
-        ({"name": "car", "attributes": [_attribute("slider")]}, "input_type of 'a' must be one of checkbox"),
-        ({"name": "car", "attributes": [{"name": "a", "input_type": "text"}]}, "values of 'a' must be a list"),
-        ({"name": "car", "attributes": [_attribute("number", 0, 100, 1)]}, "values of 'a' must be a list of texts"),
+        ({"name": "car", "attributes": [_attribute("slider")]}, "input_type must be one of checkbox, .*, got 'slider'"),
+        ({"name": "car", "attributes": [{"name": "a", "input_type": "text"}]}, r"attributes\[0\].values is missing"),
+        (
+            {"name": "car", "attributes": [_attribute("number", 0, 100, 1)]},
+            r"attributes\[0\].values must be a list of texts",
+        ),
         ({"name": "car", "attributes": [_attribute("number", "0", "100")]}, "do not fit its input_type number"),
         ({"name": "car", "attributes": [_attribute("number", "0", "1", "0.1")]}, "do not fit its input_type number"),
         ({"name": "car", "attributes": [_attribute("number", "9", "0", "1")]}, "do not fit its input_type number"),
         ({"name": "car", "attributes": [_attribute("checkbox", "yes")]}, "do not fit its input_type checkbox"),
         ({"name": "car", "attributes": [_attribute("select")]}, "do not fit its input_type select"),
+        ({"name": "car", "attributes": [_attribute("number", "0", "\N{ARABIC-INDIC DIGIT ONE}", "1")]}, "do not fit"),
+        (
+            {"name": "car", "attributes": [_attribute("text") | {"step": float("nan")}]},
+            "label 'car': .nan and .inf are",
+        ),
+        ({"name": "car", "prompts": ["\ud800"]}, "label 'car': a text has half of a character"),
+        ({"car": "red"}, "a label needs a name, got {'car': 'red'}: a name with a colon in it needs quotes"),
+        (750, "must be a name or a mapping, got 750: a name that YAML reads so needs quotes"),
         ({"name": "look", "marks": "doubt"}, "review, failure, got 'doubt'"),
         ({"name": "look", "marks": "review", "type": "mask"}, "must be of type tag"),
         ({"name": "look", "marks": "review", "prompts": ["look"]}, "has no prompts"),
@@ -89,7 +102,7 @@ def test_a_name_that_comes_twice_is_refused_since_cvat_would_refuse_the_function
     ],
 )
 def test_a_prompt_of_two_labels_is_refused_since_only_one_would_be_answered(first: Any, second: Any) -> None:
-    names = f"labels '{first['name']}' and '{second['name']}' have the same prompt"
+    names = f"labels '{first['name']}' and '{second['name']}' have prompts that are the same to the model"
     with pytest.raises(LabelError, match=names):
         _load(first, second)
 
@@ -122,7 +135,7 @@ def test_attributes_without_a_value_are_none() -> None:
     assert [label.name for label in _load({"name": "car", "attributes": None})] == ["car"]
 
 
-@pytest.mark.parametrize("spec", ["", "{", "{}", "7", [{"name": "car"}], None])
+@pytest.mark.parametrize("spec", ["", "{", "{}", "7"])
 def test_a_spec_that_is_no_json_list_is_refused(spec: Any) -> None:
     with pytest.raises(LabelError):
         labels.load(spec)
@@ -208,3 +221,40 @@ def test_the_labels_of_a_deployed_function_are_found(tmp_path: Path) -> None:
 def test_the_shipped_function_has_good_labels() -> None:
     shipped = labels.deployed(ROOT / "functions" / "grounding-dino" / "function.yaml")
     assert "person" in [label.name for label in shipped]
+
+
+@pytest.mark.parametrize(("text", "name"), [("- car: red", "car"), ("- 12:30", "750")])
+def test_what_yaml_reads_otherwise_needs_quotes(tmp_path: Path, text: str, name: str) -> None:
+    file = tmp_path / "labels.yaml"
+    file.write_text(text)
+    with pytest.raises(LabelError, match=f"labels.yaml: a label .*{name}.* needs quotes"):
+        labels.render(file)
+
+
+def test_the_file_is_utf_8_whatever_the_locale(tmp_path: Path) -> None:
+    file = tmp_path / "labels.yaml"
+    file.write_bytes("- {name: Fußgänger, prompts: [pedestrian]}".encode())
+    code = f"from promptable.config.labels import render; from pathlib import Path; print(render(Path({str(file)!r})))"
+    latin = dict(os.environ, LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    out = subprocess.run([sys.executable, "-c", code], env=latin, capture_output=True, check=True).stdout  # noqa: S603
+    assert json.loads(out)[0]["name"] == "Fußgänger"
+
+
+def test_prompts_that_the_model_reads_alike_are_refused_by_both_names() -> None:
+    two = _load({"name": "café"}, {"name": "drink", "prompts": ["tea", "cafe"]})
+    with pytest.raises(
+        LabelError, match="labels 'café' and 'drink' have prompts that are the same to the model: 'café'"
+    ):
+        labels.check_spelling(two, lambda prompt: prompt.replace("é", "e"))
+
+
+def test_prompts_of_one_label_may_be_the_same_to_the_model() -> None:
+    labels.check_spelling(_load({"name": "café", "prompts": ["café", "cafe"]}, {"name": "tea"}), len)
+
+
+def test_a_prompt_that_the_model_cannot_read_names_its_label() -> None:
+    def spell(prompt: str) -> str:
+        raise ValueError(f"prompt {prompt!r} is letters")
+
+    with pytest.raises(LabelError, match="label 'кот': prompt 'кот' is letters"):
+        labels.check_spelling(_load({"name": "кот"}), spell)

@@ -23,12 +23,14 @@ _LARGEST_DIFFERENCE = 40
 class ColourDetector:
     """One box a prompt, around all that has its colour; its score is the share of the box that has it."""
 
-    def check(self, prompts: Sequence[str]) -> None:
-        if unknown := set(prompts) - COLOURS.keys():
-            raise ValueError(f"prompt {unknown.pop()!r} is no colour")
+    def spell(self, prompt: str) -> tuple[int, int, int]:
+        if prompt not in COLOURS:
+            raise ValueError(f"prompt {prompt!r} is no colour")
+        return COLOURS[prompt]
 
     def prepare(self, prompts: Sequence[str]) -> None:
-        self.check(prompts)
+        for prompt in prompts:
+            self.spell(prompt)
 
     def detect(self, image: NDArray[np.uint8], prompts: Sequence[str], scale: float = 1.0) -> PromptScores:
         assert 0 < scale <= 1

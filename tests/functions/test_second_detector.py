@@ -78,5 +78,11 @@ def test_prompts_that_it_cannot_read(tmp_path: Path) -> None:
         _started(tmp_path, [{"name": "dog", "type": "rectangle"}])
 
 
+def test_prompts_of_two_labels_that_it_cannot_tell_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(colours, "COLOURS", {**colours.COLOURS, "azure": colours.COLOURS["blue"]})
+    with pytest.raises(LabelError, match="labels 'sea' and 'sky' have prompts that are the same to the model"):
+        _started(tmp_path, [{"name": "sea", "prompts": ["blue"]}, {"name": "sky", "prompts": ["azure"]}])
+
+
 def test_it_can_be_deployed() -> None:
     assert "colours" in catalogue.names(catalogue.Task.DETECTION)

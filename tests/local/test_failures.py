@@ -1,5 +1,7 @@
 """What callers of failing functions see, and that the functions recover."""
 
+import socket
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -129,7 +131,7 @@ def test_a_function_that_cannot_start_says_why_and_leaves_the_others_alone(
     assert listing["broken"]["status"] == {"state": "error", "message": reason, "httpPort": running.ports["broken"]}
     assert listing["cats"]["status"]["state"] == "ready"
     assert (broken.status_code, cats.status_code) == (503, 200)
-    assert f"broken: worker 0 could not start: {reason}" in caplog.text
+    assert f"broken: answered 503: could not start: {reason}" in caplog.text
 
 
 def test_a_function_that_starts_too_slowly_is_named(tmp_path: Path, serve_all: Serve) -> None:
@@ -145,3 +147,35 @@ def test_a_taken_port_is_named(tmp_path: Path, serve_all: Serve) -> None:
         taken = running.dashboard_port
         with pytest.raises(ServeError, match=f"port {taken}: Address already in use"), serve_all(dashboard_port=taken):
             pass
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        (
+            "FileNotFoundError('w.pth is missing: promptable download vit_b')",
+            "w.pth is missing: promptable download vit_b",
+        ),
+        ("__import__('promptable.config.labels').config.labels.LabelError('label 1')", "label 1"),
+        ("__import__('promptable.config.settings').config.settings.SettingsError('X')", "X"),
+    ],
+)
+def test_what_the_user_can_mend_is_one_sentence_without_a_traceback(
+    tmp_path: Path, serve_all: Serve, capfd: pytest.CaptureFixture[str], raised: str, said: str
+) -> None:
+    write_function(tmp_path, "cats", f"def init_context(context): raise {raised}\ndef handler(c, e): pass")
+    with serve_all() as running:
+        assert running.functions["cats"].failure == said
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_client_that_leaves_in_the_middle_of_its_request_leaves_no_traceback(
+    tmp_path: Path, serve_all: Serve, client: httpx.Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_function(tmp_path, "cats")
+    with serve_all() as running:
+        with socket.create_connection(("127.0.0.1", running.ports["cats"])) as connection:
+            connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nhalf")
+        assert client.post(running.url("cats"), json={}).status_code == 200
+        time.sleep(0.2)  # the first request's end is seen after the second one's
+    assert "Traceback" not in caplog.text

@@ -1,6 +1,7 @@
 """``promptable labels``: labels.yaml to what CVAT reads, and CVAT's labels to labels.yaml."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -11,6 +12,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(required=True, metavar="command")
     render = commands.add_parser("render", help="check a labels.yaml and print the annotation spec that CVAT reads")
     render.add_argument("file", type=Path, metavar="labels.yaml")
+    render.add_argument(
+        "--weights",
+        type=Path,
+        default=Path(os.environ.get("PROMPTABLE_WEIGHTS") or "weights"),
+        metavar="DIR",
+        help="folder with the model's vocab.txt, to check prompts as the model reads them"
+        " (default: PROMPTABLE_WEIGHTS, or weights)",
+    )
     render.set_defaults(run=_render_labels)
     fetch = commands.add_parser("from-cvat", help="write a labels.yaml with the labels of a task or project")
     add_server_arguments(fetch)
@@ -28,11 +37,30 @@ def _render_labels(parsed: argparse.Namespace) -> int:
 
     try:
         spec = render(parsed.file)
+        _check_spelling(parsed.file, spec, parsed.weights / "vocab.txt")
     except LabelError as error:
         sys.stderr.write(f"promptable labels: {error}\n")
         return 1
     sys.stdout.write(spec + "\n")
     return 0
+
+
+def _check_spelling(file: Path, spec: str, vocabulary: Path) -> None:
+    """Check the prompts in the model's own pieces of words, or say that nobody has. Raises LabelError."""
+    from promptable.config.labels import check_spelling, load, naming
+
+    try:
+        from promptable.models.grounding_dino.spelling import load_vocabulary, spell
+
+        tokenizer = load_vocabulary(vocabulary)
+    except (ImportError, FileNotFoundError) as error:
+        sys.stderr.write(
+            f"{file}: not checked as the model reads it: {error} (promptable download swin-t fetches its vocabulary,"
+            " --weights names the folder); the function checks when it starts\n"
+        )
+        return
+    with naming(file):
+        check_spelling(load(spec), lambda prompt: spell(prompt, tokenizer))
 
 
 def _fetch_labels(parsed: argparse.Namespace) -> int:

@@ -9,11 +9,11 @@ from promptable.cli import labels, serve, weights
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command with these arguments (None: those of the process); returns the exit status."""
     parser = argparse.ArgumentParser(prog="promptable", description="Promptable foundation models inside CVAT.")
-    commands = parser.add_subparsers(required=True, metavar="command")
+    parser.set_defaults(run=lambda _: parser.print_help())
+    commands = parser.add_subparsers(metavar="command")
     add = commands.add_parser
     serve.add_arguments(add("serve", help="run the functions without Docker, for CVAT or for trying them out"))
     weights.add_arguments(add("download", help="fetch official checkpoints and check their SHA-256"))
     labels.add_arguments(add("labels", help="labels.yaml to what CVAT reads, and CVAT's labels to labels.yaml"))
     parsed = parser.parse_args(arguments)
-    status: int = parsed.run(parsed)
-    return status
+    return parsed.run(parsed) or 0

@@ -7,14 +7,17 @@ carries keys of ours that CVAT ignores: ``prompts`` (what the model is asked for
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from promptable.config.function_yaml import FunctionConfigError, load_deployed
+from promptable.config.validation import Takes, Tuple, problems, refusal
 from promptable.config.yaml_file import read_yaml
 from promptable.prompt_text import normalise
 
@@ -60,20 +63,22 @@ ATTRIBUTES: tuple[Mapping[str, object], ...] = (
     {"name": REVIEW, "input_type": "checkbox", "values": ["false"]},
 )
 """What every detection carries: its confidence in percent, and whether that is below the review threshold."""
-_KEYS = ("id", "name", "type", "attributes", "prompts", "threshold", "marks")
-_INTEGER = re.compile(r"-?\d+")
+_INTEGER = re.compile(r"-?[0-9]+")
 _INPUT_TYPES = ("checkbox", "number", "radio", "select", "text")
 
 
-def load(spec: object) -> tuple[Label, ...]:
-    """Read the labels from ``metadata.annotations.spec``, which must be a JSON text. Raises LabelError."""
-    if not isinstance(spec, str):
-        raise LabelError(f"the annotation spec must be a text that holds JSON, got {spec!r}")
+def load(spec: str) -> tuple[Label, ...]:
+    """Read the labels from ``metadata.annotations.spec``, a JSON text. Raises LabelError."""
     try:
         entries = json.loads(spec)
     except ValueError as error:
         raise LabelError(f"the annotation spec is not JSON: {error}") from None
-    return _labels(entries)
+    return parse(entries)
+
+
+def parse(entries: object) -> tuple[Label, ...]:
+    """The labels of a list of entries, as they stand in a labels.yaml or an annotation spec. Raises LabelError."""
+    return _labels(_entries(entries))
 
 
 def render(path: Path) -> str:
@@ -82,9 +87,8 @@ def render(path: Path) -> str:
     The file is a list; an entry is a name, or a mapping with the keys ``name``, ``type``, ``prompts``, ``threshold``,
     ``attributes``, ``marks``.
     """
-    with _naming(path):
-        given = _as_list(read_yaml(path))
-        entries = [{"name": entry} if isinstance(entry, str) else entry for entry in given]
+    with naming(path):
+        entries = _entries(read_yaml(path))
         pairs = zip(entries, _labels(entries), strict=True)
         spec = [_spec_entry(number, *pair) for number, pair in enumerate(pairs)]
         return json.dumps(spec, default=str, separators=(",", ":"))  # Nuclio's commands have room for only so much
@@ -99,12 +103,31 @@ def deployed(function_config: Path) -> tuple[Label, ...]:
         spec = load_deployed(function_config).metadata.annotations.spec
     except FunctionConfigError as error:
         raise LabelError(str(error)) from None
-    with _naming(function_config):
+    with naming(function_config):
         return load(spec)
 
 
+def check_spelling(labels: Sequence[Label], spell: Callable[[str], Hashable]) -> None:
+    """Check that the model can read every prompt, and tells those of different labels apart. Raises LabelError.
+
+    ``spell`` gives what the model reads of a prompt, and raises ValueError where it cannot.
+    """
+    owners: dict[Hashable, tuple[Label, str]] = {}
+    for label in labels:
+        for prompt in label.prompts:
+            try:
+                owner, other = owners.setdefault(spell(prompt), (label, prompt))
+            except ValueError as error:
+                raise LabelError(f"label {label.name!r}: {error}") from None
+            if owner is not label:
+                raise LabelError(
+                    f"labels {owner.name!r} and {label.name!r} have prompts that are the same to the model:"
+                    f" {other!r} and {prompt!r}: leave them to one label"
+                )
+
+
 @contextmanager
-def _naming(path: Path) -> Iterator[None]:
+def naming(path: Path) -> Iterator[None]:
     """Raise LabelError that begins with the file's name, for what is wrong with the file or its labels."""
     try:
         yield
@@ -114,122 +137,24 @@ def _naming(path: Path) -> Iterator[None]:
         raise LabelError(f"{path}: {error}") from None
 
 
-def _labels(entries: object) -> tuple[Label, ...]:
-    labels = tuple(_label(entry) for entry in _as_list(entries))
-    names = [label.name for label in labels]
-    marks = [label.marks for label in labels if label.marks is not None]
-    if len(marks) > len(set(marks)):
-        raise LabelError(f"only one label may mark {max(marks, key=marks.count)}")
-    if repeated := sorted({name for name in names if names.count(name) > 1}):
-        raise LabelError(f"label names must differ, but these come twice: {', '.join(repeated)}")
-    if len(marks) == len(labels):
-        raise LabelError("expected at least one label that the model looks for, got none")
-    _check_prompts_differ(labels)
-    return labels
+class _Attribute(BaseModel):
+    """An attribute as CVAT's AttributeSpec (cvat/apps/engine/models.py) wants it; further keys are kept."""
 
+    model_config = ConfigDict(frozen=True, strict=True, extra="allow")
 
-def _check_prompts_differ(labels: Sequence[Label]) -> None:
-    """What the model finds for a prompt can be answered under one label only."""
-    owners: dict[str, str] = {}
-    for label in labels:
-        for prompt in label.prompts:
-            owner = owners.setdefault(normalise(prompt), label.name)
-            if owner != label.name:
-                raise LabelError(
-                    f"labels {owner!r} and {label.name!r} have the same prompt {prompt!r}: leave it to one of them"
-                )
+    name: Annotated[str, Takes("a non-empty text", str.strip)]
+    input_type: Annotated[str, Takes(f"one of {', '.join(_INPUT_TYPES)}", _INPUT_TYPES.__contains__)]
+    values: Annotated[Tuple[str], Takes("a list of texts")]
 
-
-def _label(entry: object) -> Label:
-    if not isinstance(entry, Mapping):
-        raise LabelError(f"a label must be a name or a mapping, got {entry!r}")
-    name = entry.get("name")
-    if not isinstance(name, str) or not name.strip():
-        raise LabelError(f"a label's name must be a non-empty text, got {name!r}")
-    if unknown := sorted(set(map(str, entry)) - set(_KEYS)):
-        raise LabelError(f"label {name!r}: unknown key {unknown[0]!r}, expected one of {', '.join(_KEYS)}")
-    _check_attributes(name, _attributes(entry))
-    if "marks" in entry:
-        return Label(name, LabelType.TAG, (), marks=_mark(name, entry))
-    return Label(name, _type(name, entry), _prompts(name, entry), _threshold(name, entry))
-
-
-def _mark(name: str, entry: Mapping[str, Any]) -> Mark:
-    value = entry["marks"]
-    if value not in list(Mark):
-        raise LabelError(f"label {name!r}: marks must be one of {', '.join(Mark)}, got {value!r}")
-    if _type(name, {"type": LabelType.TAG} | dict(entry)) is not LabelType.TAG:
-        raise LabelError(f"label {name!r}: a label that marks frames must be of type tag, got {entry['type']!r}")
-    for key in ("prompts", "threshold"):
-        if key in entry:
-            raise LabelError(f"label {name!r}: a label that marks frames has no {key}, got {entry[key]!r}")
-    return Mark(value)
-
-
-def _type(name: str, entry: Mapping[str, Any]) -> LabelType:
-    value = entry.get("type", LabelType.RECTANGLE)
-    if value not in list(LabelType):
-        raise LabelError(f"label {name!r}: type must be one of {', '.join(LabelType)}, got {value!r}")
-    return LabelType(value)
-
-
-def _prompts(name: str, entry: Mapping[str, Any]) -> tuple[str, ...]:
-    """The prompts, without those that are another one to the model too."""
-    prompts = entry.get("prompts", [name])
-    if not isinstance(prompts, list) or not prompts or not all(isinstance(p, str) and p.strip() for p in prompts):
-        raise LabelError(f"label {name!r}: prompts must be a list of non-empty texts, got {prompts!r}")
-    different: dict[str, str] = {}
-    try:
-        for prompt in prompts:
-            different.setdefault(normalise(prompt), prompt)
-    except ValueError as error:
-        raise LabelError(f"label {name!r}: {error}") from None
-    return tuple(different.values())
-
-
-def _threshold(name: str, entry: Mapping[str, Any]) -> float | None:
-    value = entry.get("threshold")
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise LabelError(f"label {name!r}: threshold must be a number from 0 to 1, got {value!r}")
-    return float(value)
-
-
-def _check_attributes(label: str, attributes: Sequence[Mapping[str, object]]) -> None:
-    """As CVAT checks attributes: one that lacks a key, or two of one name, break its whole list of models."""
-    names = [_attribute_name(label, attribute) for attribute in attributes]
-    if repeated := sorted({name for name in names if names.count(name) > 1}):
-        raise LabelError(f"label {label!r}: attribute names must differ, but these come twice: {', '.join(repeated)}")
-    ours = {attribute["name"]: attribute for attribute in ATTRIBUTES}
-    for name, attribute in zip(names, attributes, strict=True):
-        if {**attribute, **ours.get(name, {})} != attribute:
-            raise LabelError(f"label {label!r}: attribute {name!r} is the detector's own: leave it out")
-
-
-def _attributes(entry: Mapping[str, Any]) -> Sequence[Mapping[str, object]]:
-    """The attributes that an entry has of its own; none where the key has no value."""
-    attributes = entry.get("attributes")
-    if attributes is not None and not isinstance(attributes, list):
-        raise LabelError(f"label {entry['name']!r}: attributes must be a list, got {attributes!r}")
-    return attributes or []
-
-
-def _attribute_name(label: str, attribute: object) -> str:
-    """The name of an attribute that is as CVAT's AttributeSpec (cvat/apps/engine/models.py) wants it."""
-    given = attribute if isinstance(attribute, Mapping) else {}
-    name, kind, values = (given.get(key) for key in ("name", "input_type", "values"))
-    if not isinstance(name, str) or not name.strip():
-        raise LabelError(f"label {label!r}: an attribute needs a name, got {attribute!r}")
-    if kind not in _INPUT_TYPES:
-        raise LabelError(
-            f"label {label!r}: input_type of {name!r} must be one of {', '.join(_INPUT_TYPES)}, got {kind!r}"
-        )
-    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise LabelError(f"label {label!r}: values of {name!r} must be a list of texts, got {values!r}")
-    if not _fit(kind, values):
-        raise LabelError(f"label {label!r}: values {values!r} of {name!r} do not fit its input_type {kind}")
-    return name
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not _fit(self.input_type, self.values):
+            raise refusal(f"values {list(self.values)!r} of {self.name!r} do not fit its input_type {self.input_type}")
+        ours = {str(attribute["name"]): attribute for attribute in ATTRIBUTES}
+        given = self.model_dump(mode="json")
+        if {**given, **ours.get(self.name, {})} != given:
+            raise refusal(f"attribute {self.name!r} is the detector's own: leave it out")
+        return self
 
 
 def _fit(kind: str, values: Sequence[str]) -> bool:
@@ -246,10 +171,118 @@ def _fit(kind: str, values: Sequence[str]) -> bool:
             return len(values) > 0
 
 
-def _spec_entry(number: int, given: Mapping[str, Any], label: Label) -> dict[str, object]:
+def _names_differ(attributes: tuple[_Attribute, ...]) -> tuple[_Attribute, ...]:
+    """Two attributes of one name break CVAT's whole list of models."""
+    names = [attribute.name for attribute in attributes]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise refusal(f"attribute names must differ, but these come twice: {', '.join(repeated)}")
+    return attributes
+
+
+def _none_is_empty(attributes: object) -> object:
+    return () if attributes is None else attributes
+
+
+def _are_texts(prompts: tuple[str, ...]) -> bool:
+    return len(prompts) > 0 and all(prompt.strip() for prompt in prompts)
+
+
+def _is_share(threshold: float | None) -> bool:
+    return threshold is None or 0 <= threshold <= 1
+
+
+_Attributes = Annotated[Tuple[_Attribute], BeforeValidator(_none_is_empty), AfterValidator(_names_differ)]
+
+
+class _Entry(BaseModel):
+    """A label as it is written."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    id: Any = None
+    name: Annotated[str, Takes("a non-empty text", str.strip)]
+    type: Annotated[LabelType, Field(strict=False), Takes(f"one of {', '.join(LabelType)}")] = LabelType.RECTANGLE
+    attributes: _Attributes = ()
+    prompts: Annotated[Tuple[str], Takes("a list of non-empty texts", _are_texts)] = ()
+    threshold: Annotated[float | None, Takes("a number from 0 to 1", _is_share)] = None
+    marks: Annotated[Mark | None, Field(strict=False), Takes(f"one of {', '.join(Mark)}")] = None
+
+    @model_validator(mode="after")
+    def _check_mark(self) -> Self:
+        if self.marks is None:
+            return self
+        if "type" in self.model_fields_set and self.type is not LabelType.TAG:
+            raise refusal(f"a label that marks frames must be of type tag, got {str(self.type)!r}")
+        for key in ("prompts", "threshold"):
+            if key in self.model_fields_set:
+                raise refusal(f"a label that marks frames has no {key}, got {getattr(self, key)!r}")
+        return self
+
+    def label(self) -> Label:
+        """What the detector needs of it. Raises LabelError."""
+        if self.marks is not None:
+            return Label(self.name, LabelType.TAG, (), marks=self.marks)
+        return Label(self.name, self.type, self._prompts(), self.threshold)
+
+    def _prompts(self) -> tuple[str, ...]:
+        """The prompts, without those that are another one to every model."""
+        different: dict[str, str] = {}
+        try:
+            for prompt in self.prompts or (self.name,):
+                different.setdefault(normalise(prompt), prompt)
+        except ValueError as error:
+            raise LabelError(f"label {self.name!r}: {error}") from None
+        return tuple(different.values())
+
+
+def _entries(entries: object) -> list[_Entry]:
+    if not isinstance(entries, list):
+        raise LabelError(f"expected a list, got {entries!r}")
+    return [_entry({"name": entry} if isinstance(entry, str) else entry) for entry in entries]
+
+
+def _entry(given: object) -> _Entry:
+    if not isinstance(given, Mapping):
+        raise LabelError(f"a label must be a name or a mapping, got {given!r}: a name that YAML reads so needs quotes")
+    if "name" not in given:
+        raise LabelError(f"a label needs a name, got {given!r}: a name with a colon in it needs quotes")
+    _check_json(given)
+    try:
+        return _Entry.model_validate(given)
+    except ValidationError as error:
+        sentences = "; ".join(problem.sentence(_Entry.model_fields) for problem in problems(error))
+        raise LabelError(f"label {given['name']!r}: {sentences}") from None
+
+
+def _check_json(given: Mapping[Any, Any]) -> None:
+    """What no JSON text can hold would break CVAT's whole list of models."""
+    try:
+        json.dumps(given, default=str, allow_nan=False, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise LabelError(f"label {given['name']!r}: a text has half of a character (a lone surrogate)") from None
+    except ValueError:
+        raise LabelError(f"label {given['name']!r}: .nan and .inf are no values that CVAT can read") from None
+
+
+def _labels(entries: Sequence[_Entry]) -> tuple[Label, ...]:
+    labels = tuple(entry.label() for entry in entries)
+    names = [label.name for label in labels]
+    marks = [label.marks for label in labels if label.marks is not None]
+    if len(marks) > len(set(marks)):
+        raise LabelError(f"only one label may mark {max(marks, key=marks.count)}")
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise LabelError(f"label names must differ, but these come twice: {', '.join(repeated)}")
+    if len(marks) == len(labels):
+        raise LabelError("expected at least one label that the model looks for, got none")
+    check_spelling(labels, normalise)
+    return labels
+
+
+def _spec_entry(number: int, given: _Entry, label: Label) -> dict[str, object]:
     """The label as CVAT reads it, with the attributes that it was given, and ours where it is for detections."""
     ours = [] if label.marks is not None else ATTRIBUTES
-    named = {attribute["name"]: attribute for attribute in (*_attributes(given), *ours)}
+    own = [attribute.model_dump(mode="json") for attribute in given.attributes]
+    named = {attribute["name"]: attribute for attribute in (*own, *ours)}
     entry: dict[str, object] = {"id": number, "name": label.name, "type": str(label.type)}
     if named:
         entry["attributes"] = list(named.values())
@@ -260,9 +293,3 @@ def _spec_entry(number: int, given: Mapping[str, Any], label: Label) -> dict[str
     if label.threshold is not None:
         entry["threshold"] = label.threshold
     return entry
-
-
-def _as_list(value: object) -> Sequence[Any]:
-    if not isinstance(value, list):
-        raise LabelError(f"expected a list, got {value!r}")
-    return value

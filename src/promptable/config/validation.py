@@ -1,6 +1,6 @@
 """What a format's field takes, said in words where it is declared and again where a value is refused."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Self, TypeVar
 
@@ -22,7 +22,7 @@ class Takes:
     """
 
     words: str
-    fits: Callable[[Any], bool] = _anything
+    fits: Callable[[Any], object] = _anything
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_wrap_validator_function(self._check, handler(source))
@@ -35,6 +35,11 @@ class Takes:
         except ValueError:
             pass
         raise PydanticCustomError("takes", "{words}", {"words": self.words})
+
+
+def refusal(sentence: str) -> PydanticCustomError:
+    """What a validator raises to refuse values that do not go together."""
+    return PydanticCustomError("refused", "{sentence}", {"sentence": sentence})
 
 
 def between(low: float, high: float, noun: str = "a number") -> Takes:
@@ -71,14 +76,16 @@ class Problem:
     got: object
     kind: str
 
-    def sentence(self) -> str:
-        """``a.b[0].c must be a text, got 1``"""
+    def sentence(self, known: Iterable[str] = ()) -> str:
+        """``a.b[0].c must be a text, got 1``; ``known`` are the keys to name beside an unknown one."""
         place = dotted(self.place)
         match self.kind:
             case "missing":
                 return f"{place} is missing"
             case "extra_forbidden":
-                return f"{place} is unknown"
+                return f"{place} is unknown" + (f", expected one of {', '.join(known)}" if known else "")
+            case "refused":
+                return self.expected
         return f"{place} must be {self.expected}, got {self.got!r}"
 
 

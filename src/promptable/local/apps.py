@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Mapping
 
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -74,7 +74,10 @@ def _unknown(name: str) -> Response:
 
 async def _invoke(function: Function, request: Request, path: str) -> Response:
     limit = function.config.trigger.max_body_bytes
-    body = await _body(request, limit)
+    try:
+        body = await _body(request, limit)
+    except ClientDisconnect:
+        return _http(error_message(400, "the client left before its request was complete"))
     if body is None:
         return _http(error_message(400, f"the body is over this function's maxRequestBodySize of {limit} bytes"))
     return _http(await function.call(Message(_event(function, request, path, len(body)), body)))

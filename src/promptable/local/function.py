@@ -55,7 +55,7 @@ class Function:
         return next(iter(self._failures.values()), "")
 
     async def start(self) -> None:
-        """Start the workers; returns when every one is ready or has failed."""
+        """Start the workers; returns when every one is ready or has failed (``failure`` says why)."""
         await asyncio.gather(*(self._start_worker(number) for number in range(self.config.trigger.workers)))
 
     async def stop(self) -> None:
@@ -102,15 +102,19 @@ class Function:
 
     def _restart(self, worker: Worker) -> None:
         del self._workers[worker.number]
-        task = asyncio.create_task(self._start_worker(worker.number))
+        task = asyncio.create_task(self._restart_worker(worker.number))
         self._restarts.add(task)
         task.add_done_callback(self._restarts.discard)
+
+    async def _restart_worker(self, number: int) -> None:
+        await self._start_worker(number)
+        if number in self._failures:
+            _log.error("%s: worker %d could not start: %s", self.config.name, number, self._failures[number])
 
     async def _start_worker(self, number: int) -> None:
         try:
             worker = await start_worker(self._surroundings, number)
         except WorkerStartError as error:
-            _log.error("%s: worker %d could not start: %s", self.config.name, number, error)
             self._failures[number] = str(error)
         else:
             self._workers[number] = worker

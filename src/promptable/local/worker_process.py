@@ -20,6 +20,8 @@ from typing import Any
 import nuclio_sdk
 import nuclio_sdk.json_encoder
 
+from promptable.config.labels import LabelError
+from promptable.config.settings import SettingsError
 from promptable.local.logs import function_logger, log_failure
 from promptable.local.messages import Message, receive, send
 
@@ -47,8 +49,7 @@ def main() -> None:
     try:
         handler = _load(launch, context)
     except Exception as error:  # noqa: BLE001 - the function's own code may raise anything
-        log_failure(context.logger, "init_context failed: the function cannot start", error)
-        send(link, Message({"error": f"{type(error).__name__}: {error}"}))
+        send(link, Message({"error": _explained(context, error)}))
         return
     send(link, Message({}))
     _serve(link, context, handler)
@@ -78,6 +79,14 @@ def _load(launch: Launch, context: Any) -> Handler:
     if hasattr(module, "init_context"):
         module.init_context(context)
     return handler
+
+
+def _explained(context: Any, error: Exception) -> str:
+    """Why the function cannot start. What its user can mend is a sentence; anything else has its traceback logged."""
+    if isinstance(error, (SettingsError, LabelError, FileNotFoundError)):
+        return str(error)
+    log_failure(context.logger, "init_context failed: the function cannot start", error)
+    return f"{type(error).__name__}: {error}"
 
 
 def _serve(link: socket.socket, context: Any, handler: Handler) -> None:

@@ -13,14 +13,14 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from promptable.models import catalogue
-from promptable.models.catalogue import Download
+from promptable.models.download import download as download  # the build of an image imports it from here
+from promptable.models.download import sha256_of as sha256_of
 
 Sizes = TypeVar("Sizes")
 
 WEIGHTS_FILE = "model.safetensors"
 _CONFIG_FILES = ("config.json", "config.yaml")
 _FINGERPRINT_DIGITS = 16
-_READABLE = 0o644  # torch.hub leaves downloads to their owner alone
 
 
 @dataclass(frozen=True)
@@ -58,41 +58,15 @@ def locate(model: str, weights_dir: Path) -> ModelFiles:
 
 def _official(model: str, weights_dir: Path) -> ModelFiles:
     checkpoint = catalogue.OFFICIAL[model]
-    weights = _existing(weights_dir / checkpoint.file_name, f"download it from {checkpoint.url}")
+    remedy = f"promptable download {model} --weights {weights_dir}"
+    weights = _existing(weights_dir / checkpoint.file_name, remedy)
     return ModelFiles(model, weights_dir, weights, checkpoint.sha256, None)
-
-
-def download(model: str, weights_dir: Path) -> list[Path]:
-    """Fetch what an official model needs into ``weights_dir``, with a progress bar; files that are there are kept.
-
-    Raises ValueError for an unknown name or a damaged file, RuntimeError for a damaged download.
-    """
-    if model not in catalogue.OFFICIAL:
-        raise ValueError(f"unknown model {model!r}: expected one of {', '.join(catalogue.OFFICIAL)}")
-    weights_dir.mkdir(parents=True, exist_ok=True)
-    checkpoint = catalogue.OFFICIAL[model]
-    return [_fetch(source, weights_dir / source.file_name) for source in (checkpoint, *checkpoint.beside)]
-
-
-def _fetch(source: Download, target: Path) -> Path:
-    if not target.is_file():
-        torch.hub.download_url_to_file(source.url, str(target), hash_prefix=source.sha256)
-        target.chmod(_READABLE)
-    elif sha256_of(target) != source.sha256:
-        raise ValueError(f"{target} is damaged or not the official file: remove it and download it again")
-    return target
 
 
 def _existing(path: Path, remedy: str) -> Path:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: {remedy}")
     return path
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fingerprint(weights: Path, config: Path | None = None, numbers: str = "") -> str:

@@ -1,6 +1,6 @@
 """What every model that finds on a picture what words name has in common."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,15 +25,18 @@ class PromptScores:
 class Detector(Protocol):
     """A text-prompted detector: it encodes a set of prompts once, then looks for all of them in every picture."""
 
-    def check(self, prompts: Sequence[str]) -> None:
-        """Raise ValueError that names the prompt, where one cannot be read."""
+    def spell(self, prompt: str) -> Hashable:
+        """What the model reads of a prompt: equal for two that it cannot tell apart.
+
+        Raises ValueError that names the prompt, where it cannot be read.
+        """
 
     def prepare(self, prompts: Sequence[str]) -> None:
-        """Encode prompts ahead of the first picture, so that ``detect`` need not. Raises ValueError as ``check``."""
+        """Encode prompts ahead of the first picture, so that ``detect`` need not. Raises ValueError as ``spell``."""
 
     def detect(self, image: NDArray[np.uint8], prompts: Sequence[str], scale: float = 1.0) -> PromptScores:
         """All boxes that the model proposes for a picture, uint8 RGB [H, W, 3], with a score for each prompt.
 
-        ``scale`` shrinks what the model is shown, and with it the memory that it takes. Raises ValueError as ``check``,
+        ``scale`` shrinks what the model is shown, and with it the memory that it takes. Raises ValueError as ``spell``,
         OutOfMemoryError, FloatingPointError where the model's own numbers are not finite.
         """

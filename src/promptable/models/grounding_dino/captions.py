@@ -3,11 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from transformers import PreTrainedTokenizerBase
+from transformers import BertTokenizerFast
 
+from promptable.models.grounding_dino.spelling import MAX_TOKENS, spell
 from promptable.prompt_text import normalise
-
-MAX_TOKENS = 256  # upstream's max_text_len; what a caption has beyond it, upstream cuts off in silence
 
 
 @dataclass(frozen=True)
@@ -23,20 +22,7 @@ class Caption:
     spans: tuple[tuple[int, int], ...]
 
 
-def spell(prompt: str, tokenizer: PreTrainedTokenizerBase, max_tokens: int = MAX_TOKENS) -> list[int]:
-    """The prompt's token ids, without separators.
-
-    Raises ValueError that names a prompt which is empty, too long for a caption or not in the vocabulary.
-    """
-    ids: list[int] = tokenizer.encode(normalise(prompt), add_special_tokens=False)
-    if not ids or tokenizer.unk_token_id in ids:
-        raise ValueError(f"prompt {prompt!r} has characters or words that are not in the model's vocabulary")
-    if len(ids) > max_tokens - 3:
-        raise ValueError(f"prompt {prompt!r} has {len(ids)} tokens, the model reads at most {max_tokens - 3}")
-    return ids
-
-
-def pack(prompts: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_tokens: int = MAX_TOKENS) -> list[Caption]:
+def pack(prompts: Sequence[str], tokenizer: BertTokenizerFast, max_tokens: int = MAX_TOKENS) -> list[Caption]:
     """Spread the prompts over as few captions as hold them, all about equally full, never splitting one.
 
     A prompt's score depends on which other prompts its caption has, not on their order: they compete for the picture's
@@ -46,7 +32,7 @@ def pack(prompts: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_tokens:
     """
     if not prompts:
         raise ValueError("expected at least one prompt, got none")
-    spelled = [spell(prompt, tokenizer, max_tokens) for prompt in prompts]
+    spelled = [spell(prompt, tokenizer.backend_tokenizer, max_tokens) for prompt in prompts]
     order = sorted(range(len(prompts)), key=lambda index: normalise(prompts[index]))
     return [_caption(group, spelled, tokenizer) for group in _even_groups(order, spelled, max_tokens)]
 
@@ -73,7 +59,7 @@ def _groups(order: Sequence[int], spelled: Sequence[Sequence[int]], max_tokens: 
     yield group
 
 
-def _caption(group: Sequence[int], spelled: Sequence[Sequence[int]], tokenizer: PreTrainedTokenizerBase) -> Caption:
+def _caption(group: Sequence[int], spelled: Sequence[Sequence[int]], tokenizer: BertTokenizerFast) -> Caption:
     begin, dot, end = tokenizer.convert_tokens_to_ids(["[CLS]", ".", "[SEP]"])
     ids = [begin]
     spans = []

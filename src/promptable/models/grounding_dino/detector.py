@@ -22,7 +22,8 @@ from torchvision.transforms.v2 import functional as transforms
 from promptable.models.catalogue import BERT_VOCABULARY
 from promptable.models.detection.detector import PromptScores
 from promptable.models.grounding_dino.build import PRESETS, GroundingDinoConfig, build
-from promptable.models.grounding_dino.captions import Caption, pack, spell
+from promptable.models.grounding_dino.captions import Caption, pack
+from promptable.models.grounding_dino.spelling import spell
 from promptable.models.grounding_dino.swin_attention import FusedWindowAttention
 from promptable.models.grounding_dino.text_encoder import load_tokenizer, new_bert
 from promptable.models.grounding_dino.transformer import FastTransformer, PixelFeatures, TextFeatures
@@ -94,10 +95,9 @@ class GroundingDINO:
         _check_finite(found, self._precision)
         return found
 
-    def check(self, prompts: Sequence[str]) -> None:
-        """Raise ValueError that names the prompt, where one cannot be read (``prompts.spell``)."""
-        for prompt in prompts:
-            spell(prompt, self._model.tokenizer)
+    def spell(self, prompt: str) -> tuple[int, ...]:
+        """The ids of a prompt's tokens (``spelling.spell``). Raises ValueError that names one that cannot be read."""
+        return spell(prompt, self._model.tokenizer.backend_tokenizer)
 
     @torch.inference_mode()
     def prepare(self, prompts: Sequence[str]) -> None:

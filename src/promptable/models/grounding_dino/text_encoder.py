@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
-from promptable.models.catalogue import BERT_VOCABULARY
 from promptable.models.weights import sha256_of
 
 
@@ -53,8 +52,8 @@ def load_tokenizer(vocabulary: Path, sha256: str | None = None) -> BertTokenizer
     """
     if not vocabulary.is_file():
         raise FileNotFoundError(
-            f"{vocabulary} is missing: Grounding DINO reads prompts with BERT's vocabulary. For the official models "
-            f"download {BERT_VOCABULARY.url}; its SHA-256 must be {BERT_VOCABULARY.sha256}"
+            f"{vocabulary} is missing, and Grounding DINO reads prompts with it; that of the official models:"
+            f" promptable download swin-t --weights {vocabulary.parent}"
         )
     if sha256 is not None and (actual := sha256_of(vocabulary)) != sha256:
         raise ValueError(f"{vocabulary} is not the expected vocabulary: its SHA-256 is {actual}, expected {sha256}")

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from promptable.config import labels as labelling
-from promptable.config.labels import Label, LabelError, LabelType, Mark
+from promptable.config.labels import Label, LabelType, Mark
 from promptable.config.settings import DetectorSettings, OnFailure, SettingsError, read
 from promptable.errors import BadRequestError, OutOfMemoryError
-from promptable.models.detection.detector import Detector
 from promptable.models.detection.proposals import Proposals
 from promptable.models.detection.selection import Detections, LabelRule, Suppression, select
 from promptable.models.detection.tiling import Tiling, enlarged, propose
@@ -59,7 +58,7 @@ class DetectorFunction:
         self._label_of_prompt = [number for number, label in enumerate(labels) for _ in label.prompts]
         self._item_rules = ItemRules(labels, settings.review_threshold)
         self._failed = _failure_tag(self._item_rules, settings.on_failure)
-        _check_prompts(models.detector, labels)
+        labelling.check_spelling(labels, models.detector.spell)
         models.detector.prepare(self._prompts)
         half = settings.feature_cache_mb * 2**20 // 2
         self._scored: FeatureCache[ScoredImage] = FeatureCache(half)
@@ -127,15 +126,6 @@ class DetectorFunction:
         wanted = [i for i, number in enumerate(detections.labels) if self._labels[number].type in MASKED]
         masks = self._masker.masks(image, detections.boxes_xyxy[wanted]) if wanted else []
         return dict(zip(wanted, masks, strict=True))
-
-
-def _check_prompts(detector: Detector, labels: Sequence[Label]) -> None:
-    """Raise LabelError for a prompt that the model cannot read."""
-    for label in labels:
-        try:
-            detector.check(label.prompts)
-        except ValueError as error:
-            raise LabelError(f"label {label.name!r}: {error}") from None
 
 
 def _failure_tag(rules: ItemRules, on_failure: OnFailure) -> wire.Tag | None:
