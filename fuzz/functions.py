@@ -5,13 +5,15 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import yaml
+import nuclio_sdk
 
 from fuzz.pictures import pictures
 from fuzz.targets import BODIES, TOY_LABELS, Answer, Target, request
+from promptable.config.function_yaml import dump, load
 from promptable.config.labels import render
 
 _TOY = TOY_LABELS.parent
@@ -20,7 +22,8 @@ _TOY = TOY_LABELS.parent
 def function_targets() -> list[Target]:
     """Loads the models; the environment's settings are replaced."""
     config = Path(tempfile.mkdtemp()) / "processor.yaml"
-    config.write_text(yaml.safe_dump({"metadata": {"annotations": {"spec": render(TOY_LABELS)}}}))
+    function = load(_TOY.parent / "functions" / "grounding-dino" / "function.yaml")
+    config.write_text(dump(function.with_annotations(spec=render(TOY_LABELS))))
     models = {"PROMPTABLE_MODEL": str(_TOY / "grounding-dino"), "PROMPTABLE_MASK_MODEL": str(_TOY / "sam")}
     detector = _loaded("detector", models | {"PROMPTABLE_FUNCTION_CONFIG": str(config)})
     interactor = _loaded("interactor", {"PROMPTABLE_MODEL": str(_TOY / "sam")})
@@ -34,21 +37,12 @@ def function_targets() -> list[Target]:
 
 def _loaded(kind: str, environment: Mapping[str, str]) -> Answer:
     """One function as its settings in this environment describe it."""
-    import nuclio_sdk
-
-    from promptable.serving.detector.function import load_detector
-    from promptable.serving.interactor.function import load_interactor
-    from promptable.serving.tracker.function import load_tracker
-
     for variable in [variable for variable in os.environ if variable.startswith("PROMPTABLE_")]:
         del os.environ[variable]
     os.environ.update(environment, PROMPTABLE_MAX_MEGAPIXELS="1", PROMPTABLE_DEVICE="cpu")
-    match kind:
-        case "detector":
-            return load_detector(nuclio_sdk.Logger("CRITICAL"))
-        case "interactor":
-            return load_interactor()
-    return load_tracker()
+    function = import_module(f"promptable.serving.{kind}.function")
+    answer: Answer = function.load_function(nuclio_sdk.Logger("CRITICAL"))
+    return answer
 
 
 def _tracks(tracker: Answer) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 import subprocess
 import sys
 
-MODULES = "answers detector fields images interactor masks pixels shapes state tracker"
+MODULES = "answers detector fields images interactor masks shapes state tracker"
 
 
 def test_the_wire_imports_no_model_package():
