@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 REQUIREMENTS := $(wildcard requirements/*.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-nuclio lint lock audit docs bench fuzz serve toy clean
+.PHONY: help setup cvat demo test test-nuclio lint lock audit docs bench fuzz serve toy clean
 
 help:  ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,12 @@ $(INSTALLED): $(REQUIREMENTS) pyproject.toml
 	SAM2_BUILD_CUDA=0 $(BIN)/pip install --quiet --require-hashes --no-deps --no-build-isolation -r requirements/models.txt
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
+
+cvat:  ## Only the commands over a CVAT server, in .venv-cvat: small, without torch
+	$(PYTHON) -m venv .venv-cvat
+	.venv-cvat/bin/pip install --quiet --require-hashes -r requirements/build.txt
+	.venv-cvat/bin/pip install --quiet --require-hashes -r requirements/cvat.txt
+	.venv-cvat/bin/pip install --quiet --no-deps --no-build-isolation --editable .
 
 demo: setup  ## Words, clicks, boxes and masks through all three functions; pictures in out/demo/
 	$(BIN)/python -m demo
@@ -68,4 +74,4 @@ toy: setup  ## Train the toy checkpoints again (hours on a CPU; goes on where it
 	$(BIN)/python -m toy.train_grounding_dino
 
 clean:  ## Remove what the other commands made
-	rm -rf $(VENV) out build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-cvat out build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -8,6 +8,7 @@ what PyTorch has reserved there, to which CUDA adds a share of its own, on a CPU
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -74,7 +75,7 @@ def _detect(kind: LabelType) -> float:
         upstream = detector.random_swin_t(Path(folder)).to(where)
     models = Models(
         GroundingDINO(use_fast_layers(upstream, "auto"), SWIN_T, "auto"),
-        click_models.ours(click_models.random_model("vit_b").to(where), "auto") if kind is LabelType.MASK else None,
+        cache(lambda: click_models.ours(click_models.random_model("vit_b").to(where), "auto")),
     )
     labels = [Label(name, kind, (name,)) for name in detector.label_names(_LABELS)]
     settings = DetectorSettings(threshold=0.0, max_detections=_OBJECTS)

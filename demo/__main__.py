@@ -12,7 +12,7 @@ from time import perf_counter
 
 import yaml
 
-from demo import generated, own_picture, page
+from demo import generated, own_picture, page, preview
 from demo.client import Client
 from promptable.config.function_yaml import FunctionConfigError
 from promptable.config.labels import LabelError
@@ -42,6 +42,7 @@ def main() -> None:
         if picture:
             page.write(_FOLDER / "index.html", f"On {picture}.", own_picture.run(client, Path(picture), _FOLDER))
         else:
+            preview.write(_FOLDER, running.url("grounding-dino"))
             _measure(client, started)
     print(f"Look at {_FOLDER / 'index.html'}")
 
@@ -57,7 +58,7 @@ def _measure(client: Client, started: float) -> None:
     outcome = generated.run(client, _FOLDER)
     outcome.summary["seconds"]["total"] = round(perf_counter() - started, 1)
     lead = "Generated scenes, small checkpoints of the real model classes, over HTTP with the JSON that CVAT sends."
-    page.write(_FOLDER / "index.html", lead, outcome.sections)
+    page.write(_FOLDER / "index.html", lead, outcome.sections, links={"Try words, move thresholds": "preview.html"})
     text = json.dumps(outcome.summary, indent=2)
     (_FOLDER / "summary.json").write_text(text + "\n")
     print(text)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from jinja2 import Template
 
@@ -51,6 +52,7 @@ _TEMPLATE = Template(
 </style>
 <h1>Promptable: what the functions answered</h1>
 <p>{{ lead }}</p>
+{% for title, page in links.items() %}<p><a href="{{ page }}">{{ title }}</a></p>{% endfor %}
 {% for section in sections %}
 <h2>{{ section.title }}</h2>
 <p>{{ section.text }}</p>
@@ -74,6 +76,6 @@ _TEMPLATE = Template(
 )
 
 
-def write(path: Path, lead: str, sections: Sequence[Section]) -> None:
-    """Write the page; pictures are named relative to it."""
-    path.write_text(_TEMPLATE.render(lead=lead, sections=sections))
+def write(path: Path, lead: str, sections: Sequence[Section], links: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Write the page; pictures, and pages to link to by their titles, are named relative to it."""
+    path.write_text(_TEMPLATE.render(lead=lead, sections=sections, links=links))

@@ -90,7 +90,10 @@ class StandIn:
         found = [labels for (key, number), labels in self.labels.items() if query.get(key) == str(number)]
         if len(found) != 1:
             return 500, "<html>Server Error</html>"
-        entries = [{"id": i, "name": name, "type": kind, "attributes": []} for i, (name, kind) in enumerate(found[0])]
+        entries = [
+            {"id": i, "name": name, "type": kind, "attributes": [{"id": 70 + i, "name": "confidence"}]}
+            for i, (name, kind) in enumerate(found[0])
+        ]
         return 200, _page(entries, query)
 
 

@@ -111,7 +111,7 @@ def stand_in_for_gpu(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         loaded.append(where)
         models = plain(settings, needs_masks, "cpu")
         if where == "cuda":
-            for model, method in ((models.detector, "_encode_image"), (models.segmenter, "encode_image")):
+            for model, method in ((models.detector, "_encode_image"), (models.segmenter(), "encode_image")):
                 monkeypatch.setattr(model, method, fail)
         return models
 

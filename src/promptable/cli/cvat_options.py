@@ -1,7 +1,6 @@
 """The options that every command over a CVAT server shares: which server, and which model."""
 
 import argparse
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -62,8 +61,10 @@ def connected(parsed: argparse.Namespace, *, writes: bool = False) -> Iterator[A
         yield client
 
 
-def function_of(parsed: argparse.Namespace, client: Any = None, source: "Source | None" = None) -> "Function":
-    """The function that the options of ``add_model_arguments`` name.
+def function_of(
+    parsed: argparse.Namespace, client: Any = None, source: "Source | None" = None, where: str | None = None
+) -> "Function":
+    """The function that the options of ``add_model_arguments`` name; ``where`` replaces its URL, name or model.
 
     Through CVAT it is asked about frames of ``source``. Raises CvatError.
     """
@@ -71,14 +72,22 @@ def function_of(parsed: argparse.Namespace, client: Any = None, source: "Source 
     from promptable.cvat.functions import CvatFunction, DirectFunction
 
     if parsed.function is not None:
-        return DirectFunction(parsed.function)
+        return DirectFunction(where or parsed.function)
     if parsed.local:
-        from promptable.cvat.local_detector import LocalDetector
-
-        return LocalDetector(os.environ)
+        return _local(where)
     if client is None or source is None:
         raise CvatError("--via-cvat asks about frames of CVAT: expected a task or a job, not a folder of pictures")
-    return CvatFunction(client, parsed.via_cvat, source)
+    return CvatFunction(client, where or parsed.via_cvat, source)
+
+
+def _local(model: str | None) -> "Function":
+    from promptable.cvat.errors import CvatError
+
+    try:
+        from promptable.cvat.local_detector import LocalDetector
+    except ImportError as error:
+        raise CvatError(f"--local needs the models' packages ({error.name} is missing): make setup") from None
+    return LocalDetector(model)
 
 
 def _url(parsed: argparse.Namespace) -> str | None:

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from promptable.cli import labels, serve, weights
+from promptable.cli import labels, preview, serve, weights
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -15,5 +15,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     serve.add_arguments(add("serve", help="run the functions without Docker, for CVAT or for trying them out"))
     weights.add_arguments(add("download", help="fetch official checkpoints and check their SHA-256"))
     labels.add_arguments(add("labels", help="labels.yaml to what CVAT reads, and CVAT's labels to labels.yaml"))
+    preview.add_arguments(add("preview", help="try words on a few frames: a page with thresholds to move"))
     parsed = parser.parse_args(arguments)
     return parsed.run(parsed) or 0

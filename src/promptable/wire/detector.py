@@ -7,17 +7,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promptable.wire.answers import corners, outline, to_json, unit
-from promptable.wire.fields import as_number, read_object
+from promptable.wire.fields import as_list, as_number, read_object
 from promptable.wire.images import EncodedImage, parse_image
 from promptable.wire.masks import MaskCrop
 
 
 @dataclass(frozen=True)
 class DetectorRequest:
-    """``threshold`` is in [0, 1], or None when CVAT sent none: unset and 0 alike."""
+    """``threshold`` is in [0, 1], or None when CVAT sent none: unset and 0 alike.
+
+    Our own extension, which CVAT never sends: ``labels`` in place of the deployed ones, not looked into yet, and
+    ``floor`` in [0, 1], the lowest threshold at which the caller wants to know the answer (``wire.candidates``).
+    """
 
     image: EncodedImage
     threshold: float | None
+    labels: Sequence[object] | None = None
+    floor: float | None = None
 
 
 @dataclass(frozen=True)
@@ -67,17 +73,27 @@ class Tag:
     attributes: Mapping[str, str] = field(default_factory=dict)
 
 
+MOST_LABELS = 2000
+"""Labels in one request: more than the largest public lists have."""
+
 Item = Rectangle | MaskShape | Polygon | Tag
 
 
 def parse(body: object) -> DetectorRequest:
-    """``{"image": str, "threshold": number?}``; raises BadRequestError."""
+    """``{"image": str, "threshold": number?, "labels": list?, "floor": number?}``; raises BadRequestError."""
     fields = read_object(body)
-    threshold = fields.get("threshold")
+    labels = fields.get("labels")
     return DetectorRequest(
         image=parse_image(fields),
-        threshold=None if threshold is None else as_number("threshold", threshold, 0, 1),
+        threshold=_unit_number(fields, "threshold"),
+        labels=None if labels is None else as_list("labels", labels, MOST_LABELS, least=1),
+        floor=_unit_number(fields, "floor"),
     )
+
+
+def _unit_number(fields: Mapping[str, object], field: str) -> float | None:
+    value = fields.get(field)
+    return None if value is None else as_number(field, value, 0, 1)
 
 
 def encode(items: Sequence[Item]) -> str:

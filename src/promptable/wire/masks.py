@@ -55,10 +55,17 @@ def mask_to_rle(mask: Mask) -> list[int]:
     [0, 3, 1, 1, 1, 2, 1, 4, 2]
     """
     left, top, right, bottom = _tight_box(mask)
-    crop = mask[top : bottom + 1, left : right + 1].ravel()
-    changes = np.flatnonzero(crop[1:] != crop[:-1]) + 1
-    runs = np.diff(changes, prepend=0, append=crop.size).tolist()
-    return [*([0] if crop[0] else []), *runs, left, top, right, bottom]
+    return crop_to_rle(MaskCrop(mask[top : bottom + 1, left : right + 1], left, top))
+
+
+def crop_to_rle(crop: MaskCrop) -> list[int]:
+    """The same for a mask that is cropped to its box already."""
+    height, width = crop.pixels.shape
+    pixels = crop.pixels.ravel()
+    changes = np.flatnonzero(pixels[1:] != pixels[:-1]) + 1
+    runs = np.diff(changes, prepend=0, append=pixels.size).tolist()
+    box = [crop.left, crop.top, crop.left + width - 1, crop.top + height - 1]
+    return [*([0] if pixels[0] else []), *runs, *box]
 
 
 def check_rle(points: ArrayLike, field: str = "points") -> NDArray[np.int64]:

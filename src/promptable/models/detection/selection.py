@@ -4,17 +4,20 @@ Boxes are compared in double precision, operation by operation as written: the p
 very same in JavaScript, whose numbers these are. Scores and thresholds are compared as float32.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from promptable.models.detection.proposals import Proposals
-from promptable.models.detection.tiling import are_parts, join_pieces
+from promptable.models.detection.tiling import PIECES, are_parts, join_pieces
 
 _SAME_OBJECT = 0.8
 """Boxes of different captions that overlap by more are one object: only within a caption do prompts compete."""
+
+COMPARISONS = {"same_object": _SAME_OBJECT, **PIECES}
+"""What boxes are compared by beyond the settings, for whoever applies the same rules elsewhere."""
 
 _MOST_CANDIDATES = 4000
 """More are not compared with one another, only the strongest: at a threshold near 0, tiles make a hundred thousand."""
@@ -83,6 +86,57 @@ def select(
     order = kept[_suppressed(boxes[kept], labels[kept], joined[kept], suppression)]
     order = order[~shapes[order] | (shapes[order].cumsum() <= suppression.limit)]
     return Detections(boxes[order].astype(np.float32), labels[order], joined.scores[order])
+
+
+def possible_boxes(
+    proposals: Proposals,
+    label_of_prompt: Sequence[int],
+    rules: Sequence[LabelRule],
+    hw: tuple[int, int],
+    nms_iou: float,
+) -> NDArray[np.float32]:
+    """Every box of a shape that ``select`` could answer at thresholds of these rules' or higher, float32 [M, 4].
+
+    All labels together, each box once; a few may be among them that no thresholds show.
+    """
+    labels = np.asarray(label_of_prompt, np.int64)[proposals.prompts]
+    accepted = np.flatnonzero(_accepted(proposals, labels, rules, hw))
+    accepted = accepted[np.argsort(-proposals.scores[accepted], kind="stable")]
+    found = [np.zeros((0, 4), np.float32)]
+    for number, rule in enumerate(rules):
+        own = _in_double(proposals[accepted[labels[accepted] == number]])
+        if rule.shape and len(own.scores):
+            found += [_may_remain(one, rule, hw, nms_iou) for one in _at_all_thresholds(own)]
+    return np.unique(np.concatenate(found), axis=0)
+
+
+def _at_all_thresholds(own: Proposals) -> Iterator[Proposals]:
+    """What one label's proposals, best first, become at each threshold: those above it, with pieces joined.
+
+    Without pieces and possible parts of larger things, what remains at a threshold remains at every lower one.
+    """
+    ends = np.flatnonzero(np.diff(own.scores, append=-1.0)) + 1  # equal scores pass together
+    steps = ends if own.cut.any() or own.beyond_overlap.any() else ends[-1:]
+    for end in steps:
+        yield join_pieces(own[np.arange(end)], np.zeros(end, np.int64))[0]
+
+
+def _may_remain(one: Proposals, rule: LabelRule, hw: tuple[int, int], nms_iou: float) -> NDArray[np.float32]:
+    """The boxes of one label that are not always suppressed: a better one that may itself be gone suppresses none."""
+    boxes = _clipped(one.boxes_xyxy, hw)
+    order = np.argsort(-one.scores, kind="stable")
+    order = order[_area(boxes)[order] <= rule.max_area * hw[0] * hw[1]]
+    boxes, areas, uncertain = boxes[order], _area(boxes[order]), one.beyond_overlap[order].copy()
+    possible = np.ones(len(order), np.bool_)
+    for i in range(len(order)):
+        if not possible[i]:
+            continue
+        rivals = _iou(boxes[i], areas[i], boxes[i + 1 :], areas[i + 1 :]) > nms_iou
+        if uncertain[i]:
+            uncertain[i + 1 :] |= rivals
+        else:
+            possible[i + 1 :] &= ~rivals
+    return boxes[possible].astype(np.float32)
 
 
 def _accepted(

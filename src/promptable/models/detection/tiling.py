@@ -30,6 +30,9 @@ _PART_INSIDE = 0.9
 _PART_AREA = 0.5
 """A box is a part of a larger one if this share of it lies inside, and it takes at most this share of the other."""
 
+PIECES = {"same_extent": _SAME_EXTENT, "inside": _INSIDE, "part_inside": _PART_INSIDE, "part_area": _PART_AREA}
+"""What ``join_pieces`` and ``are_parts`` compare by."""
+
 
 @dataclass(frozen=True)
 class Tiling:

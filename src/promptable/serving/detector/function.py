@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from promptable.config import labels as labelling
@@ -13,12 +14,15 @@ from promptable.models.detection.proposals import Proposals
 from promptable.models.detection.selection import Detections, LabelRule, Suppression, select
 from promptable.models.detection.tiling import Tiling, enlarged, propose
 from promptable.models.runtime.out_of_memory import first_that_fits
+from promptable.serving.detector.candidates import candidates
 from promptable.serving.detector.items import ItemRules
+from promptable.serving.detector.label_set import LabelSet, RequestedLabels
 from promptable.serving.detector.masks import BoxMask, Masker
 from promptable.serving.detector.models import MASKED, Models, load_models
 from promptable.serving.feature_cache import FeatureCache
 from promptable.serving.logs import log_to
 from promptable.wire import detector as wire
+from promptable.wire.candidates import encode
 from promptable.wire.images import EncodedImage
 
 _log = logging.getLogger(__name__)
@@ -52,14 +56,13 @@ class DetectorFunction:
 
     def __init__(self, models: Models, labels: Sequence[Label], settings: DetectorSettings) -> None:
         self._models = models
-        self._labels = labels
         self._settings = settings
-        self._prompts = tuple(prompt for label in labels for prompt in label.prompts)
-        self._label_of_prompt = [number for number, label in enumerate(labels) for _ in label.prompts]
-        self._item_rules = ItemRules(labels, settings.review_threshold)
-        self._failed = _failure_tag(self._item_rules, settings.on_failure)
-        labelling.check_spelling(labels, models.detector.spell)
-        models.detector.prepare(self._prompts)
+        self._deployed = LabelSet(tuple(labels))
+        self._deployed.check(models)
+        self._failed = _failure_tag(ItemRules(labels, settings.review_threshold), settings.on_failure)
+        self._requested = RequestedLabels(models)
+        if self._deployed.prompts:
+            models.detector.prepare(self._deployed.prompts)
         half = settings.feature_cache_mb * 2**20 // 2
         self._scored: FeatureCache[ScoredImage] = FeatureCache(half)
         self._masker = Masker(models, settings, half)
@@ -67,25 +70,35 @@ class DetectorFunction:
     def __call__(self, body: object) -> str:
         """Request body -> answer JSON. Raises BadRequestError; OutOfMemoryError for a picture that nothing can hold."""
         request = wire.parse(body)
+        labels = self._labels(request)
         try:
-            detections = self._detections(request)
-            return wire.encode(self._item_rules.items(detections, self._masks(request.image, detections)))
+            return self._answer(request, labels)
         except (BadRequestError, OutOfMemoryError) as error:
-            if self._failed is None:
+            if self._failed is None or labels is not self._deployed:
                 raise
             _log.error("picture %s failed: %s", request.image.digest, error)
             return wire.encode([self._failed])
 
-    def _detections(self, request: wire.DetectorRequest) -> Detections:
-        scored = self._score(request.image)
+    def _labels(self, request: wire.DetectorRequest) -> LabelSet:
+        if request.labels is not None:
+            return self._requested.get(request.labels)
+        if not self._deployed.labels:
+            raise BadRequestError("labels: expected a list, since none are deployed here, got nothing")
+        return self._deployed
+
+    def _answer(self, request: wire.DetectorRequest, labels: LabelSet) -> str:
         settings = self._settings
-        return select(
-            scored.proposals,
-            self._label_of_prompt,
-            [self._rule(label, request.threshold) for label in self._labels],
-            scored.hw,
-            Suppression(settings.nms_iou, settings.cross_label_nms_iou, settings.max_detections),
-        )
+        scored = self._score(request.image, labels)
+        rules = [self._rule(label, request.threshold) for label in labels.labels]
+        suppression = Suppression(settings.nms_iou, settings.cross_label_nms_iou, settings.max_detections)
+        chosen_by = rules, scored.hw, suppression
+        if request.floor is not None:
+            masks = partial(self._masker.masks, request.image)
+            review = settings.review_threshold
+            return encode(candidates(scored.proposals, labels, *chosen_by, request.floor, review, masks))
+        detections = select(scored.proposals, labels.label_of_prompt, *chosen_by)
+        items = ItemRules(labels.labels, settings.review_threshold)
+        return wire.encode(items.items(detections, self._masks(request.image, labels, detections)))
 
     def _rule(self, label: Label, requested: float | None) -> LabelRule:
         """The request's threshold, else the label's own, else the default. A tag may be about the whole picture."""
@@ -95,35 +108,39 @@ class DetectorFunction:
             return LabelRule(threshold, shape=False)
         return LabelRule(threshold, self._settings.max_box_area)
 
-    def _score(self, image: EncodedImage) -> ScoredImage:
+    def _score(self, image: EncodedImage, labels: LabelSet) -> ScoredImage:
         """Only what is found at full detail is kept: with memory again, the picture is worth another attempt."""
-        return first_that_fits([("full detail", lambda: self._full_detail(image)), *self._less_detail(image)])
+        full = "full detail", lambda: self._full_detail(image, labels)
+        return first_that_fits([full, *self._less_detail(image, labels)])
 
-    def _full_detail(self, image: EncodedImage) -> ScoredImage:
+    def _full_detail(self, image: EncodedImage, labels: LabelSet) -> ScoredImage:
         settings = self._settings
         tiling = Tiling(settings.tile_size, settings.tile_overlap, settings.tile_whole)
-        return self._scored.get(image.digest, lambda: self._propose(self._models, image, tiling))
+        name = f"{image.digest} {labels.key}"
+        return self._scored.get(name, lambda: self._propose(self._models, image, labels, tiling))
 
-    def _less_detail(self, image: EncodedImage) -> Iterator[tuple[str, Callable[[], ScoredImage]]]:
+    def _less_detail(self, image: EncodedImage, labels: LabelSet) -> Iterator[tuple[str, Callable[[], ScoredImage]]]:
         """Ways to detect that take less and less memory."""
         models, whole = self._models, Tiling()
         if self._settings.tile_size:
-            yield "whole picture", lambda: self._propose(models, image, whole)
-        yield "lower resolution", lambda: self._propose(models, image, whole, _REDUCED)
+            yield "whole picture", lambda: self._propose(models, image, labels, whole)
+        yield "lower resolution", lambda: self._propose(models, image, labels, whole, _REDUCED)
         if (fallback := models.fallback) is not None:
-            yield "CPU", lambda: self._propose(fallback(), image, whole)
+            yield "CPU", lambda: self._propose(fallback(), image, labels, whole)
 
-    def _propose(self, models: Models, image: EncodedImage, tiling: Tiling, scale: float = 1.0) -> ScoredImage:
+    def _propose(
+        self, models: Models, image: EncodedImage, labels: LabelSet, tiling: Tiling, scale: float = 1.0
+    ) -> ScoredImage:
         pixels = image.decode(self._settings.max_megapixels)
         hw = pixels.shape[:2]
         fitting = enlarged(hw, tiling, self._settings.max_tiles)
         if fitting != tiling:
             _log.warning("tiles of picture %s enlarged from %d to %d pixels", image.digest, tiling.size, fitting.size)
-        return ScoredImage(hw, propose(models.detector, pixels, self._prompts, fitting, scale))
+        return ScoredImage(hw, propose(models.detector, pixels, labels.prompts, fitting, scale))
 
-    def _masks(self, image: EncodedImage, detections: Detections) -> dict[int, BoxMask]:
+    def _masks(self, image: EncodedImage, labels: LabelSet, detections: Detections) -> dict[int, BoxMask]:
         """Masks of the detections that need one."""
-        wanted = [i for i, number in enumerate(detections.labels) if self._labels[number].type in MASKED]
+        wanted = [i for i, number in enumerate(detections.labels) if labels.labels[number].type in MASKED]
         masks = self._masker.masks(image, detections.boxes_xyxy[wanted]) if wanted else []
         return dict(zip(wanted, masks, strict=True))
 

@@ -72,8 +72,7 @@ class Masker:
 
     def _segment(self, models: Models, image: EncodedImage, boxes: NDArray[np.float32], together: int) -> list[BoxMask]:
         """The masks of all boxes, decoded ``together`` at a time. Raises OutOfMemoryError."""
-        segmenter = models.segmenter
-        assert segmenter is not None  # noqa: S101 - it is loaded wherever a label needs it
+        segmenter = models.segmenter()
         name = image.digest if models is self._models else f"{image.digest} fallback"
         with naming_out_of_memory():
             features = self._features.get(name, partial(encode, segmenter, image, self._settings.max_megapixels))

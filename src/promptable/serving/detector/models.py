@@ -19,13 +19,13 @@ MASKED = (LabelType.MASK, LabelType.POLYGON)
 
 @dataclass(frozen=True)
 class Models:
-    """The models of one device. ``segmenter`` is needed only where a label's type is mask or polygon.
+    """The models of one device. ``segmenter`` loads its own at the first call, where a label's type is mask or polygon.
 
     ``fallback`` gives those of the CPU, for a picture that the GPU has no memory for; None where that is not allowed.
     """
 
     detector: Detector
-    segmenter: Segmenter | None
+    segmenter: Callable[[], Segmenter]
     fallback: "Callable[[], Models] | None" = None
 
 
@@ -36,12 +36,14 @@ def load_models(settings: DetectorSettings, labels: Sequence[Label]) -> Models:
     if where == "cpu":
         names = [settings.model, *([settings.mask_model] if needs_masks else [])]
         prepare([locate(name, settings.weights_dir).weights for name in names])
-    load = partial(_load_on, settings, needs_masks)
-    cpu = cache(partial(load, "cpu")) if settings.cpu_fallback and where != "cpu" else None
-    return replace(load(where), fallback=cpu)
+    cpu = cache(partial(_load_on, settings, "cpu")) if settings.cpu_fallback and where != "cpu" else None
+    models = replace(_load_on(settings, where), fallback=cpu)
+    if needs_masks:
+        models.segmenter()
+    return models
 
 
-def _load_on(settings: DetectorSettings, needs_masks: bool, where: str) -> Models:
+def _load_on(settings: DetectorSettings, where: str) -> Models:
     source = settings.weights_dir, where, settings.precision
     detector = load_detector(settings.model, *source)
-    return Models(detector, load_segmenter(settings.mask_model, *source) if needs_masks else None)
+    return Models(detector, cache(partial(load_segmenter, settings.mask_model, *source)))

@@ -1,0 +1,141 @@
+"""``promptable preview``: words on a few frames, as a page with sliders."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from promptable.cli.cvat_options import add_model_arguments, add_server_arguments, connected, function_of
+
+if TYPE_CHECKING:
+    from promptable.cvat.functions import Source
+    from promptable.cvat.preview.page import PageFrame
+    from promptable.cvat.preview.variants import Variant, VariantSpec
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    source = parser.add_argument_group("pictures", "exactly one of").add_mutually_exclusive_group(required=True)
+    source.add_argument("--task", type=int, metavar="N", help="frames of a task")
+    source.add_argument("--job", type=int, metavar="N", help="frames of a job")
+    source.add_argument("--images", type=Path, metavar="DIR", help="pictures of a folder, without any CVAT")
+    add_model_arguments(parser)
+    add = parser.add_argument
+    add("--labels", type=Path, metavar="FILE", help="labels.yaml to try (default: those the function is deployed with)")
+    add(
+        "--variant",
+        type=_variant,
+        action="append",
+        default=[],
+        metavar="NAME=labels.yaml[@WHERE]",
+        help="a label list to compare, asked of another function where WHERE is given: a URL, with --via-cvat a name, "
+        "with --local a model; may be repeated",
+    )
+    add("--frames", default="5", metavar="COUNT|N,N,...", help="how many, spread over the task, or which (default: 5)")
+    add("--seed", type=int, default=0, metavar="N", help="which frames the spreading takes (default: 0)")
+    add("--threshold", type=_unit, metavar="T", help="where all sliders begin (default: the labels' own)")
+    add("--output", type=Path, default=Path("preview.html"), metavar="FILE", help="the page; its JSON lies beside it")
+    add_server_arguments(parser)
+    parser.set_defaults(run=_preview)
+
+
+def _variant(text: str) -> "VariantSpec":
+    from promptable.cvat.preview.variants import VariantSpec
+
+    try:
+        return VariantSpec.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _unit(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, got {text!r}")
+    return number
+
+
+def _preview(parsed: argparse.Namespace) -> int:
+    from promptable.cvat.errors import CvatError
+
+    try:
+        page, data = _made(parsed)
+        parsed.output.parent.mkdir(parents=True, exist_ok=True)
+        parsed.output.write_text(page, encoding="utf-8")
+        parsed.output.with_suffix(".json").write_text(data, encoding="utf-8")
+    except OSError as error:
+        sys.stderr.write(f"promptable preview: {error.filename}: {error.strerror}\n")
+        return 1
+    except CvatError as error:
+        sys.stderr.write(f"promptable preview: {error}\n")
+        return 1
+    sys.stdout.write(f"{parsed.output}\n{parsed.output.with_suffix('.json')}\n")
+    return 0
+
+
+def _made(parsed: argparse.Namespace) -> tuple[str, str]:
+    from promptable.cvat.preview.run import preview
+
+    with nullcontext() if parsed.images else connected(parsed, writes=parsed.via_cvat is not None) as client:
+        source, title, frames = _frames(parsed, client)
+        variants = _variants(parsed, client, source)
+        return preview(title, frames, variants, parsed.seed)
+
+
+def _frames(parsed: argparse.Namespace, client: Any) -> tuple["Source | None", str, "list[PageFrame]"]:
+    """Where they are from, by CVAT's numbers and in words, and the frames."""
+    from promptable.cvat.errors import CvatError
+    from promptable.cvat.frames import Frames
+    from promptable.cvat.functions import Source
+    from promptable.cvat.preview.run import frames_of_cvat, frames_of_folder, spread
+
+    count, listed = _count_or_list(parsed.frames)
+    if parsed.images is not None:
+        if listed is not None:
+            raise CvatError("--frames of a folder is a count: its pictures have no numbers")
+        return None, f"Preview of {parsed.images.name}", frames_of_folder(parsed.images, count, parsed.seed)
+    frames = Frames(client, task=parsed.task, job=parsed.job)
+    wanted = spread(frames.numbers, count, parsed.seed) if listed is None else listed
+    title = f"Preview of task {frames.task.id}, {frames.task.name}"
+    return Source(frames.task.id, parsed.job), title, frames_of_cvat(frames, wanted)
+
+
+def _count_or_list(text: str) -> tuple[int, list[int] | None]:
+    from promptable.cvat.errors import CvatError
+
+    parts = text.split(",")
+    if not all(part.strip().isdecimal() and part.strip().isascii() for part in parts):
+        raise CvatError(f"--frames: expected a count, or numbers such as 3,17,40, got {text!r}")
+    numbers = [int(part) for part in parts]
+    if len(numbers) == 1:
+        if not numbers[0]:
+            raise CvatError("--frames: expected at least one frame")
+        return numbers[0], None
+    return len(numbers), sorted(set(numbers))
+
+
+def _variants(parsed: argparse.Namespace, client: Any, source: "Source | None") -> "Sequence[Variant]":
+    from promptable.cvat.errors import CvatError
+    from promptable.cvat.labels import listed
+    from promptable.cvat.preview.variants import Variant, VariantSpec, read_labels
+
+    specs = list(parsed.variant)
+    if parsed.labels is not None or not specs:
+        specs.insert(0, VariantSpec(parsed.labels.stem if parsed.labels else "deployed", parsed.labels))
+    functions = {where: function_of(parsed, client, source, where) for where in {spec.where for spec in specs}}
+    task_labels = listed(client, source.task) if parsed.via_cvat and source else []
+    variants = []
+    for spec in specs:
+        function = functions[spec.where]
+        if spec.labels is not None and not function.takes_labels:
+            raise CvatError(
+                f"variant {spec.name!r}: CVAT passes no labels on to {function}, it answers for those it is deployed "
+                "with: use --function URL or --local to try others"
+            )
+        labels = None if spec.labels is None else read_labels(spec.labels)
+        variants.append(Variant(spec.name, function, labels, parsed.threshold, task_labels))
+    return variants

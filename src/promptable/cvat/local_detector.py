@@ -1,0 +1,43 @@
+"""The detector in this process: the one module here that reaches ``serving`` and, through it, torch."""
+
+import base64
+import json
+import os
+from collections.abc import Mapping
+from threading import Lock
+from typing import Any
+
+from promptable.config.settings import DetectorSettings, SettingsError, read
+from promptable.cvat.errors import CvatError
+from promptable.cvat.functions import Picture
+from promptable.errors import BadRequestError, OutOfMemoryError
+from promptable.serving.detector.function import DetectorFunction
+from promptable.serving.detector.models import load_models
+
+
+class LocalDetector:
+    """The detector as the environment's settings describe it, without labels of its own."""
+
+    takes_labels = True
+
+    def __init__(self, model: str | None = None) -> None:
+        """``model`` replaces PROMPTABLE_MODEL. Raises CvatError where the models cannot be loaded."""
+        environment = dict(os.environ) | ({} if model is None else {"PROMPTABLE_MODEL": model})
+        try:
+            settings = read(DetectorSettings, environment)
+            self._detector = DetectorFunction(load_models(settings, ()), (), settings)
+        except (SettingsError, FileNotFoundError, ValueError) as error:
+            raise CvatError(f"--local: {error}") from None
+        self._model = settings.model
+        self._lock = Lock()
+
+    def __repr__(self) -> str:
+        return f"{self._model} (local)"
+
+    def call(self, picture: Picture, fields: Mapping[str, object]) -> Any:
+        body = {**fields, "image": base64.b64encode(picture.data()).decode()}
+        try:
+            with self._lock:  # threads would only share the one device
+                return json.loads(self._detector(body))
+        except (BadRequestError, OutOfMemoryError) as error:
+            raise CvatError(f"{picture.name}: {error}") from None

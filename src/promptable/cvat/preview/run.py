@@ -1,0 +1,101 @@
+"""From pictures and variants to the page."""
+
+import itertools
+import random
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from math import ceil
+from pathlib import Path
+
+from rich.progress import Progress
+
+from promptable.cvat.errors import CvatError
+from promptable.cvat.frames import Frames
+from promptable.cvat.functions import Picture
+from promptable.cvat.preview.page import PageFrame, PageVariant, render
+from promptable.cvat.preview.variants import Variant, own_keys
+
+_AT_ONCE = 3
+_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+
+
+def spread(numbers: Sequence[int], count: int, seed: int) -> list[int]:
+    """``count`` of the numbers, spread over them: one at random from each of as many equal parts."""
+    count = min(count, len(numbers))
+    edges = [len(numbers) * part // count for part in range(count + 1)]
+    chosen = random.Random(seed)
+    return [numbers[chosen.randrange(first, end)] for first, end in itertools.pairwise(edges)]
+
+
+def frames_of_cvat(frames: Frames, wanted: Sequence[int]) -> list[PageFrame]:
+    """These frames with their bytes. Raises CvatError for one that is not there."""
+    described = {number: frames.frame(number) for number in wanted}
+    data = dict(frames.read(wanted))
+    return [PageFrame(described[n].name, n, data[n], described[n].hw) for n in wanted]
+
+
+def frames_of_folder(folder: Path, count: int, seed: int) -> list[PageFrame]:
+    """Pictures of a folder and of those in it. Raises CvatError where there are none."""
+    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in _SUFFIXES)
+    if not files:
+        raise CvatError(f"{folder} holds no pictures ({', '.join(_SUFFIXES)})")
+    chosen = [files[i] for i in spread(range(len(files)), count, seed)]
+    return [PageFrame(str(file.relative_to(folder)), None, file.read_bytes()) for file in chosen]
+
+
+def preview(title: str, frames: Sequence[PageFrame], variants: Sequence[Variant], seed: int) -> tuple[str, str]:
+    """The page and its JSON. Raises CvatError where no frame could be answered."""
+    with Progress(transient=True) as progress, ThreadPoolExecutor(_AT_ONCE) as pool:
+        task = progress.add_task("asking", total=len(frames) * len(variants))
+        asked = [[pool.submit(_ask, variant, frame) for frame in frames] for variant in variants]
+        answers = []
+        for futures in asked:
+            answers.append([])
+            for future in futures:
+                answers[-1].append(future.result())
+                progress.advance(task)
+    errors = [answer["error"] for row in answers for answer in row if "error" in answer]
+    if len(errors) == len(frames) * len(variants):
+        raise CvatError(str(errors[0]))
+    columns = [_column(variant, row) for variant, row in zip(variants, answers, strict=True)]
+    about = f"{len(frames)} frames, chosen with seed {seed}"
+    return render(title, about, frames, columns)
+
+
+def _ask(variant: Variant, frame: PageFrame) -> dict[str, object]:
+    picture = Picture(frame.name, lambda: frame.data, frame.number)
+    try:
+        return dict(variant.ask(picture))
+    except CvatError as error:
+        return {"error": str(error)}
+
+
+def _column(variant: Variant, answers: Sequence[dict[str, object]]) -> PageVariant:
+    """How a variant stands on the page: what its labels are, and where their sliders begin."""
+    candidates = [answer for answer in answers if "proposals" in answer]
+    exact = bool(candidates)
+    if exact:
+        described = {label["name"]: label for label in _labels(candidates[0])}
+        given = [own_keys(entry) for entry in variant.labels or described.values()]
+        labels = [_with_threshold(entry, described[entry["name"]]) for entry in given]
+        note = f"{variant.function}; what a slider shows is what a run at that threshold answers"
+    else:
+        names = sorted({str(item["label"]) for answer in answers for item in _items(answer)})
+        threshold = 0.0 if variant.threshold is None else variant.threshold
+        labels = [{"name": name, "type": "any", "threshold": threshold} for name in names]
+        note = f"{variant.function}; CVAT passes no labels on: this is the answer at one threshold"
+    floor = max([float(str(answer["floor"])) for answer in candidates], default=0.0)
+    return PageVariant(variant.name, note, exact, ceil(100 * floor - 1e-6) / 100, labels, answers)
+
+
+def _labels(answer: dict[str, object]) -> Iterator[dict[str, object]]:
+    yield from answer["labels"]  # type: ignore[misc]
+
+
+def _items(answer: dict[str, object]) -> Iterator[dict[str, object]]:
+    yield from answer.get("items", ())  # type: ignore[misc]
+
+
+def _with_threshold(entry: dict[str, object], described: dict[str, object]) -> dict[str, object]:
+    kept = {key: value for key, value in entry.items() if key in ("name", "type", "prompts", "attributes", "marks")}
+    return kept | {"threshold": described["threshold"]} | {k: described[k] for k in ("marks",) if described.get(k)}

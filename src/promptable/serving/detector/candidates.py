@@ -1,0 +1,71 @@
+"""Everything that a picture could be answered with at thresholds from a floor on."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promptable.config.labels import Label
+from promptable.models.detection.proposals import Proposals
+from promptable.models.detection.selection import COMPARISONS, LabelRule, Suppression, possible_boxes
+from promptable.serving.detector.label_set import LabelSet
+from promptable.serving.detector.masks import BoxMask
+from promptable.serving.detector.models import MASKED
+from promptable.wire.candidates import CandidateLabel, CandidateMask, Candidates
+
+_MOST = 1000
+"""Proposals in one answer, the strongest: well below what ``select`` compares, and a page can do at a slider's pace."""
+
+
+def candidates(
+    proposals: Proposals,
+    labels: LabelSet,
+    rules: Sequence[LabelRule],
+    hw: tuple[int, int],
+    suppression: Suppression,
+    floor: float,
+    review_threshold: float,
+    masks: Callable[[NDArray[np.float32]], Sequence[BoxMask]],
+) -> Candidates:
+    """The answer to a request with this ``floor``; ``rules`` are those of a run without one.
+
+    ``masks`` gives the masks of boxes, float32 [M, 4], inside the picture.
+    """
+    floor = max(floor, _floor_of_most(proposals.scores))
+    kept = proposals[np.flatnonzero(proposals.scores >= np.float32(floor))]
+    lowest = [LabelRule(floor, rule.max_area, rule.shape) for rule in rules]
+    masked = [_masked(rule, label) for rule, label in zip(lowest, labels.labels, strict=True)]
+    boxes = possible_boxes(kept, labels.label_of_prompt, masked, hw, suppression.nms_iou)
+    return Candidates(
+        hw=hw,
+        floor=floor,
+        labels=[_described(label, rule) for label, rule in zip(labels.labels, rules, strict=True)],
+        rules=vars(suppression) | COMPARISONS | {"review_threshold": review_threshold},
+        boxes_xyxy=kept.boxes_xyxy,
+        label_indices=np.asarray(labels.label_of_prompt, np.int64)[kept.prompts],
+        scores=kept.scores,
+        captions=kept.captions,
+        cut=kept.cut,
+        beyond_overlap=kept.beyond_overlap,
+        masks=[
+            CandidateMask(box, mask.crop, mask.polygon, mask.filled)
+            for box, mask in zip(boxes, masks(boxes) if len(boxes) else [], strict=True)
+        ],
+    )
+
+
+def _floor_of_most(scores: NDArray[np.float32]) -> float:
+    """The lowest floor that so many proposals reach."""
+    if len(scores) <= _MOST:
+        return 0.0
+    return float(np.nextafter(np.sort(scores)[-_MOST - 1], np.float32(2)))
+
+
+def _masked(rule: LabelRule, label: Label) -> LabelRule:
+    """The rule, for shapes only where they need a mask."""
+    return LabelRule(rule.threshold, rule.max_area, shape=label.type in MASKED)
+
+
+def _described(label: Label, rule: LabelRule) -> CandidateLabel:
+    marks = None if label.marks is None else str(label.marks)
+    return CandidateLabel(label.name, str(label.type), rule.threshold, rule.max_area, marks)

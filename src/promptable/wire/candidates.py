@@ -1,0 +1,87 @@
+"""The answer to a request with a ``floor``: all that a run at any thresholds from the floor on could answer.
+
+Thresholds apply before pieces of tiles are joined and overlaps suppressed, so an answer at a low threshold that is
+filtered afterwards is not the answer at a higher one. Whoever has this can apply the function's own rules instead.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promptable.wire.answers import corners, finite, outline, to_json
+from promptable.wire.masks import MaskCrop, crop_to_rle
+
+
+@dataclass(frozen=True)
+class CandidateLabel:
+    """A label, the threshold at which the function answers it, and the largest share of the picture it may take."""
+
+    name: str
+    type: str
+    threshold: float
+    max_area: float
+    marks: str | None = None
+
+
+@dataclass(frozen=True)
+class CandidateMask:
+    """What a box [4], float32, becomes where its label's type is mask or polygon, at whatever thresholds it remains."""
+
+    xyxy: NDArray[np.float32]
+    mask: MaskCrop
+    polygon: Sequence[float]
+    filled: bool
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """N proposals of a picture of ``hw``, and the rules that choose from them.
+
+    ``boxes_xyxy`` float32 [N, 4], not clipped; ``labels`` [N] are indices; ``scores`` float32 [N]; ``captions`` [N];
+    ``cut`` bool [N, 4]; ``beyond_overlap`` bool [N], as in ``models.detection.proposals``. ``floor`` is the lowest
+    threshold for which they are all: higher than asked for where there would be too many.
+    """
+
+    hw: tuple[int, int]
+    floor: float
+    labels: Sequence[CandidateLabel]
+    rules: Mapping[str, float]
+    boxes_xyxy: NDArray[np.float32]
+    label_indices: NDArray[np.int64]
+    scores: NDArray[np.float32]
+    captions: NDArray[np.int64]
+    cut: NDArray[np.bool_]
+    beyond_overlap: NDArray[np.bool_]
+    masks: Sequence[CandidateMask]
+
+
+def encode(candidates: Candidates) -> str:
+    """The JSON object. Raises ValueError rather than send NaN."""
+    return to_json(
+        {
+            "hw": list(candidates.hw),
+            "floor": candidates.floor,
+            "labels": [vars(label) for label in candidates.labels],
+            "rules": dict(candidates.rules),
+            "proposals": {
+                "boxes": finite("boxes", candidates.boxes_xyxy),
+                "labels": candidates.label_indices,
+                "scores": finite("scores", candidates.scores),
+                "captions": candidates.captions,
+                "cut": candidates.cut.astype(np.uint8),
+                "beyond_overlap": candidates.beyond_overlap.astype(np.uint8),
+            },
+            "masks": [_mask(mask) for mask in candidates.masks],
+        }
+    )
+
+
+def _mask(mask: CandidateMask) -> Mapping[str, object]:
+    return {
+        "box": corners(mask.xyxy),
+        "rle": crop_to_rle(mask.mask),
+        "polygon": outline(mask.polygon),
+        "filled": mask.filled,
+    }

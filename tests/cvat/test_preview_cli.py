@@ -1,0 +1,77 @@
+"""``promptable preview`` as it is called."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from promptable.cli.main import main
+from promptable.cvat.preview.run import spread
+from tests.cvat.stand_in import StandIn, Task
+from tests.functions.requests import file_bytes
+
+PICTURE = file_bytes(np.zeros((8, 8, 3), np.uint8), "PNG")
+
+
+@pytest.fixture
+def url(cvat: StandIn) -> str:
+    cvat.tasks = {12: Task([PICTURE] * 9, (8, 8), [(1, "annotation", 0, 8)])}
+    cvat.labels = {("task_id", 12): [("rust", "any"), ("night", "tag")]}
+    shape = {"type": "rectangle", "label_id": 0, "points": [1, 2, 5, 6], "attributes": [{"spec_id": 70, "value": "44"}]}
+    mask = {"type": "mask", "label_id": 0, "points": [0, 4, 2, 2, 3, 3], "attributes": []}
+    tag = {"label_id": 1, "attributes": []}
+    cvat.answers = {"dino": {"tags": [tag], "shapes": [shape, mask]}, "": [shape]}
+    return cvat.url
+
+
+def _preview(tmp_path: Path, *arguments: str) -> int:
+    return main(["preview", *arguments, "--output", str(tmp_path / "p.html")])
+
+
+def test_through_cvat_the_answer_at_one_threshold_is_shown(url: str, cvat: StandIn, tmp_path: Path) -> None:
+    assert _preview(tmp_path, "--url", url, "--task", "12", "--via-cvat", "dino", "--threshold", "0.3") == 0
+    data = json.loads((tmp_path / "p.json").read_text())
+    (variant,) = data["variants"]
+    assert not variant["exact"]
+    assert "CVAT passes no labels on" in variant["note"]
+    items = [(item["type"], item["label"], item["score"]) for item in variant["answers"][0]["items"]]
+    assert items == [("rectangle", "rust", 0.44), ("mask", "rust", 1.0), ("tag", "night", 1.0)]
+    assert {body["frame"] for body in cvat.bodies} == {frame["number"] for frame in data["frames"]}
+    assert len(data["frames"]) == 5
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--via-cvat", "dino", "--labels", "{labels}"), "CVAT passes no labels on"),
+        (("--via-cvat", "dino", "--frames", "99,100"), "there is no frame 99"),
+        (("--via-cvat", "dino", "--frames", "all"), "expected a count, or numbers such as 3,17,40"),
+        (("--function", "{url}/", "--labels", "{labels}"), "knows no 'floor'"),
+        (("--function", "{url}/", "--labels", "nowhere.yaml"), "nowhere.yaml"),
+    ],
+)
+def test_what_cannot_be_is_a_sentence(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], sentence: str
+) -> None:
+    (tmp_path / "labels.yaml").write_text("- rust\n")
+    filled = [option.format(url=url, labels=tmp_path / "labels.yaml") for option in options]
+    assert _preview(tmp_path, "--url", url, "--task", "12", *filled) == 1
+    assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "p.html").exists()
+
+
+def test_a_folder_needs_no_cvat_and_names_no_frames(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _preview(tmp_path, "--images", str(tmp_path), "--function", "http://127.0.0.1:1") == 1
+    assert "holds no pictures" in capsys.readouterr().err
+    (tmp_path / "a.png").write_bytes(PICTURE)
+    assert _preview(tmp_path, "--images", str(tmp_path), "--via-cvat", "dino") == 1
+    assert "not a folder of pictures" in capsys.readouterr().err
+
+
+def test_frames_are_spread_and_repeat_with_the_seed() -> None:
+    numbers = list(range(100, 200))
+    chosen = spread(numbers, 5, seed=1)
+    assert chosen == spread(numbers, 5, seed=1) != spread(numbers, 5, seed=2)
+    assert [(number - 100) // 20 for number in chosen] == [0, 1, 2, 3, 4]
+    assert spread([4, 7], 5, seed=0) == [4, 7]
