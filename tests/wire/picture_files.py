@@ -9,8 +9,10 @@ SHORT, LONG = 3, 4
 _CODES = {1: "B", SHORT: "H", LONG: "I"}
 
 
-def tiff(values, photometric=1, order="<", planar=1, compression=1, more=None):
-    """A page of one strip, or one a plane, of the values [H, W] or [H, W, S] in their own type; ``more`` tags."""
+def tiff(values, photometric=1, order="<", planar=1, compression=1, more=None, without=()):
+    """A page of one strip, or one a plane, of the values [H, W] or [H, W, S] in their own type; ``more`` tags, and
+    ``without`` some.
+    """
     height, width, samples = (*values.shape, 1)[:3]
     planes = [values[..., i] for i in range(samples)] if planar == 2 else [values]
     strips = [np.ascontiguousarray(plane, plane.dtype.newbyteorder(order)).tobytes() for plane in planes]
@@ -30,7 +32,11 @@ def tiff(values, photometric=1, order="<", planar=1, compression=1, more=None):
         339: (SHORT, [{"u": 1, "i": 2, "f": 3}[values.dtype.kind]] * samples),
     }
     header = struct.pack(order + "2sHI", b"II" if order == "<" else b"MM", 42, places[-1])
-    return header + b"".join(strips) + _directory(places[-1], tags | (more or {}), order)
+    return header + b"".join(strips) + _directory(places[-1], _kept(tags | (more or {}), without), order)
+
+
+def _kept(tags, without):
+    return {tag: content for tag, content in tags.items() if tag not in without}
 
 
 def _directory(start, tags, order):

@@ -189,6 +189,23 @@ def test_16_bit_colour_keeps_the_high_byte(photometric, extra, planar, order, co
 
 
 @BOTH_ORDERS
+def test_gray_of_12_bits(order):
+    packed = np.frombuffer(bytes.fromhex("0003e87d0fff"), np.uint8)  # 0, 1000, 2000, 4095
+    data = tiff(packed[None], 1, order, more={256: (LONG, [4]), 258: (SHORT, [12])})
+    np.testing.assert_array_equal(decoded(data), as_rgb([[0, 62, 125, 255]]))
+
+
+def test_tiles():
+    """Four tiles of 16 x 16 pixels, of which a picture of 20 x 18 needs but parts."""
+    whole = np.arange(32 * 32, dtype=np.uint8).reshape(32, 32)
+    tiles = np.concatenate([whole[y : y + 16, x : x + 16].ravel() for y in (0, 16) for x in (0, 16)])
+    tags = {256: (LONG, [18]), 257: (LONG, [20]), 322: (LONG, [16]), 323: (LONG, [16])}
+    places = {324: (LONG, [8, 264, 520, 776]), 325: (LONG, [256] * 4)}
+    data = tiff(tiles[None], more=tags | places, without=(273, 278, 279))
+    np.testing.assert_array_equal(decoded(data), as_rgb(whole[:20, :18]))
+
+
+@BOTH_ORDERS
 def test_16_bit_gray_with_alpha_in_a_tiff(order):
     values = np.array([[[0, 7], [1000, 65535], [2000, 0], [4095, 9]]], np.uint16)
     for meaning in (0, 2):
@@ -210,7 +227,6 @@ def test_a_colour_map(factor):
 
 def test_coarser_colours_of_a_plain_tiff():
     """Y of 2 x 2 pixels, then one Cb and one Cr of them all."""
-    data = tiff(np.array([[90, 90, 90, 90, 128, 128]], np.uint8), 6)
     values = {256: (LONG, [2]), 257: (LONG, [2]), 277: (SHORT, [3]), 258: (SHORT, [8, 8, 8]), 530: (SHORT, [2, 2])}
     data = tiff(np.array([[90, 90, 90, 90, 128, 128]], np.uint8), 6, more=values | {278: (LONG, [2])})
     np.testing.assert_array_equal(decoded(data), np.full((2, 2, 3), 90))
