@@ -2,7 +2,7 @@
 
 import itertools
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from math import ceil
 from pathlib import Path
@@ -48,7 +48,7 @@ def preview(title: str, frames: Sequence[PageFrame], variants: Sequence[Variant]
     with Progress(transient=True) as progress, ThreadPoolExecutor(_AT_ONCE) as pool:
         task = progress.add_task("asking", total=len(frames) * len(variants))
         asked = [[pool.submit(_ask, variant, frame) for frame in frames] for variant in variants]
-        answers = []
+        answers: list[list[dict[str, object]]] = []
         for futures in asked:
             answers.append([])
             for future in futures:
@@ -96,6 +96,6 @@ def _items(answer: dict[str, object]) -> Iterator[dict[str, object]]:
     yield from answer.get("items", ())  # type: ignore[misc]
 
 
-def _with_threshold(entry: dict[str, object], described: dict[str, object]) -> dict[str, object]:
+def _with_threshold(entry: Mapping[str, object], described: Mapping[str, object]) -> Mapping[str, object]:
     kept = {key: value for key, value in entry.items() if key in ("name", "type", "prompts", "attributes", "marks")}
     return kept | {"threshold": described["threshold"]} | {k: described[k] for k in ("marks",) if described.get(k)}

@@ -47,9 +47,9 @@ class Variant:
     def ask(self, picture: Picture) -> Mapping[str, Any]:
         """The function's candidates; through CVAT, its items at one threshold. Raises CvatError."""
         if not self.function.takes_labels:
-            fields = {} if self.threshold is None else {"threshold": self.threshold}
-            return {"items": _items_of_cvat(self.function.call(picture, fields), self.task_labels)}
-        fields = {"floor": self._floor()}
+            asked = {} if self.threshold is None else {"threshold": self.threshold}
+            return {"items": _items_of_cvat(self.function.call(picture, asked), self.task_labels)}
+        fields: dict[str, object] = {"floor": self._floor()}
         if self.labels is not None:
             fields["labels"] = [own_keys(entry) for entry in self.labels]
         if self.threshold is not None:
@@ -60,7 +60,7 @@ class Variant:
         return answer
 
     def _floor(self) -> float:
-        given = [entry["threshold"] for entry in self.labels or () if entry.get("threshold") is not None]
+        given: list[float] = [entry["threshold"] for entry in self.labels or () if entry.get("threshold") is not None]
         return min([_FLOOR, *given, *([] if self.threshold is None else [self.threshold])])
 
 
@@ -91,7 +91,7 @@ def _items_of_cvat(answer: Any, task_labels: Sequence[Mapping[str, Any]]) -> lis
     def item(shape: Mapping[str, Any]) -> Mapping[str, Any]:
         percent = [int(one["value"]) for one in shape["attributes"] if one["spec_id"] in specs]
         common = {"label": names[shape["label_id"]], "score": percent[0] / 100 if percent else 1.0}
-        return common | _geometry(shape)
+        return {**common, **_geometry(shape)}
 
     return [item(shape) for shape in (*answer["shapes"], *({**tag, "type": "tag"} for tag in answer["tags"]))]
 

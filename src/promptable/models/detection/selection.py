@@ -99,7 +99,7 @@ def possible_boxes(
 
     All labels together, each box once; a few may be among them that no thresholds show.
     """
-    labels = np.asarray(label_of_prompt, np.int64)[proposals.prompts]
+    labels = np.asarray(label_of_prompt, np.int64)[proposals.prompt_indices]
     accepted = np.flatnonzero(_accepted(proposals, labels, rules, hw))
     accepted = accepted[np.argsort(-proposals.scores[accepted], kind="stable")]
     found = [np.zeros((0, 4), np.float32)]
@@ -123,7 +123,7 @@ def _at_all_thresholds(own: Proposals) -> Iterator[Proposals]:
 
 def _may_remain(one: Proposals, rule: LabelRule, hw: tuple[int, int], nms_iou: float) -> NDArray[np.float32]:
     """The boxes of one label that are not always suppressed: a better one that may itself be gone suppresses none."""
-    boxes = _clipped(one.boxes_xyxy, hw)
+    boxes = _clipped(one.boxes_xyxy.astype(np.float64), hw)
     order = np.argsort(-one.scores, kind="stable")
     order = order[_area(boxes)[order] <= rule.max_area * hw[0] * hw[1]]
     boxes, areas, uncertain = boxes[order], _area(boxes[order]), one.beyond_overlap[order].copy()

@@ -42,7 +42,7 @@ def candidates(
         labels=[_described(label, rule) for label, rule in zip(labels.labels, rules, strict=True)],
         rules=vars(suppression) | COMPARISONS | {"review_threshold": review_threshold},
         boxes_xyxy=kept.boxes_xyxy,
-        label_indices=np.asarray(labels.label_of_prompt, np.int64)[kept.prompts],
+        label_indices=np.asarray(labels.label_of_prompt, np.int64)[kept.prompt_indices],
         scores=kept.scores,
         captions=kept.captions,
         cut=kept.cut,
