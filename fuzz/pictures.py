@@ -37,8 +37,9 @@ def _png(bits: int, colour_type: int, interlaced: int, row: int) -> bytes:
 @cache
 def pictures() -> list[bytes]:
     """Files of some 20 bytes to 4 KB."""
-    rgb, two = _PIXELS[..., :3], {"save_all": True, "append_images": [Image.fromarray(255 - _PIXELS[..., :3])]}
-    jpegs = [_file(rgb, "JPEG", mode, **o) for mode in ("RGB", "L", "CMYK") for o in ({}, {"progressive": True})]
+    rgb = _PIXELS[..., :3]
+    two: dict[str, Any] = {"save_all": True, "append_images": [Image.fromarray(255 - rgb)]}
+    jpegs = [_file(rgb, "JPEG", mode, progressive=scans) for mode in ("RGB", "L", "CMYK") for scans in (False, True)]
     pngs = [_file(rgb, "PNG", mode) for mode in ("RGB", "RGBA", "L", "LA", "P", "1")]
     pngs += [_file(_DEEP, "PNG"), _png(16, 4, 0, 32), _png(16, 4, 1, 32), _png(2, 3, 1, 2), _file(rgb, "PNG", **two)]
     bmps = [_file(rgb, "BMP", mode) for mode in ("RGB", "P", "L", "1")]

@@ -26,7 +26,8 @@ def run(
     targets: Sequence[Target], seconds: float, seed: int, starting: Callable[[str, int], None] = lambda *_: None
 ) -> tuple[int, list[Finding]]:
     """How many cases were run, and what they found. ``starting`` is told of each case before it runs."""
-    findings, cases, end = [], 0, time.monotonic() + seconds
+    findings: list[Finding] = []
+    cases, end = 0, time.monotonic() + seconds
     while time.monotonic() < end:
         name = f"{seed}:{cases}"
         starting(name, len(findings))
