@@ -15,6 +15,7 @@ import base64
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from statistics import median
 from typing import Any
@@ -90,7 +91,7 @@ def _clicked(click: Callable[[bytes], Logits], size: str) -> Clicks:
 
 def _medians(click: Callable[[bytes], Logits], requests: Sequence[bytes]) -> tuple[float, Logits]:
     """Median seconds, and the last answer's logits."""
-    measured = [timed(lambda request=request: click(request), repeats=1) for request in requests]
+    measured = [timed(partial(click, request), repeats=1) for request in requests]
     return median(seconds for seconds, _ in measured), measured[-1][1]
 
 

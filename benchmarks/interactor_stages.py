@@ -9,6 +9,7 @@ import base64
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from io import BytesIO
 from statistics import median
 from time import perf_counter
@@ -134,7 +135,7 @@ def _answering(size: str) -> list[Row]:
     plain, text = timed(lambda: json.dumps({"mask": mask.astype(int).tolist()}), repeats=3)
     rows = []
     for form in AnswerForm:
-        seconds, answer = timed(lambda form=form: encode(found, hw, form, tolerance=1.0), _REPEATS)
+        seconds, answer = timed(partial(encode, found, hw, form, tolerance=1.0), _REPEATS)
         agreement = {"plain KB": len(text) / 1e3, "our KB": len(answer) / 1e3, "mask IoU": _iou(answer, mask)}
         rows.append(Row(f"{size}, answer as {form}", plain, seconds, agreement))
     return rows
@@ -146,7 +147,7 @@ def _large_object(hw: tuple[int, int]) -> NDArray[np.bool_]:
     angles = np.linspace(0, 2 * np.pi, height, endpoint=False)
     radius = height * (0.42 + 0.05 * np.sin(7 * angles) + np.random.default_rng(0).normal(0, 0.002, height))
     outline = np.stack([width / 2 + 1.3 * radius * np.cos(angles), height / 2 + radius * np.sin(angles)], 1)
-    return cv2.fillPoly(np.zeros(hw, np.uint8), [outline.astype(np.int32)], 1).astype(bool)
+    return np.asarray(cv2.fillPoly(np.zeros(hw, np.uint8), [outline.astype(np.int32)], 1), np.bool_)
 
 
 def _iou(answer: str, mask: NDArray[np.bool_]) -> float:

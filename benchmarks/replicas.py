@@ -105,7 +105,7 @@ def _prepared() -> str:
 def _median(function: Callable[[object], str], requests: Sequence[bytes]) -> float:
     """Median seconds, once the first request has warmed up."""
     function(requests[0])
-    return median(timed(lambda request=request: function(request), repeats=1)[0] for request in requests)
+    return median(timed(partial(function, request), repeats=1)[0] for request in requests)
 
 
 def _served(what: str, seconds: float) -> Served:

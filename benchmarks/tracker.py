@@ -8,6 +8,7 @@ the GPU if there is one, upstream then in bfloat16 too.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -70,7 +71,7 @@ def _video(model: str) -> Frames:
     predictor = tracker_plain.predictor(model)
     for count in _COUNTS:
         state = tracker_plain.remembering(predictor, count)
-        seconds[count], masks[count] = timed(lambda state=state: tracker_plain.next_frame(predictor, state), _REPEATS)
+        seconds[count], masks[count] = timed(partial(tracker_plain.next_frame, predictor, state), _REPEATS)
     return Frames(seconds, masks)
 
 
@@ -86,6 +87,6 @@ def _function(model: str) -> Frames:
     function = tracker_scene.function(model)
     for count in _COUNTS:
         body = tracker_scene.continuing(function, count)
-        seconds[count], answer = timed(lambda body=body: function.answer(body), _REPEATS)
+        seconds[count], answer = timed(partial(function.answer, body), _REPEATS)
         masks[count] = tracker_scene.masks_of(answer)
     return Frames(seconds, masks, *tracker_scene.sizes(function))

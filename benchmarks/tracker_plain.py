@@ -28,7 +28,7 @@ from promptable.wire.masks import mask_to_rle
 
 _NEXT = LATEST + 1
 _POINTERS = 16
-Record = dict[str, dict[int, dict[str, torch.Tensor]]]
+Record = dict[str, dict[int, dict[str, Any]]]
 
 
 def predictor(name: str) -> SAM2VideoPredictor:

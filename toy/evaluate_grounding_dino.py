@@ -68,13 +68,14 @@ def matched_ious(detections: Detections, truth: Scene) -> NDArray[np.float64]:
     overlaps = _overlaps(detections, truth)
     wanted = np.array([LABELS.index(item.label) for item in truth.objects])
     overlaps = np.where(detections.labels[:, None] == wanted[None], overlaps, 0)
-    return overlaps[linear_sum_assignment((overlaps >= 0.5) + 0.01 * overlaps, maximize=True)]
+    matched = linear_sum_assignment((overlaps >= 0.5) + 0.01 * overlaps, maximize=True)
+    return np.asarray(overlaps[matched])
 
 
 def _any_box(detections: Detections, truth: Scene) -> NDArray[np.bool_]:
-    return _overlaps(detections, truth).max(0, initial=0) >= 0.5
+    return np.asarray(_overlaps(detections, truth).max(0, initial=0) >= 0.5)
 
 
 def _overlaps(detections: Detections, truth: Scene) -> NDArray[np.float64]:
     boxes = torch.from_numpy(np.stack([item.xyxy for item in truth.objects]))
-    return box_iou(torch.from_numpy(detections.boxes_xyxy), boxes).double().numpy()
+    return np.asarray(box_iou(torch.from_numpy(detections.boxes_xyxy), boxes), np.float64)

@@ -102,7 +102,7 @@ def main() -> None:
     print(f"{'in bf16':24}  1 captions, {_moved(half - alone, alone)}", flush=True)
     order = np.random.default_rng(SEED).permutation(len(LABELS))
     for what, rivals in (("rivals", True), ("not rivals", False)):
-        found = [in_captions(detector, one, np.split(order, 4), rivals) for one in drawn]
+        found = [in_captions(detector, one, np.reshape(order, (4, -1)).tolist(), rivals) for one in drawn]
         precision, recall = precision_and_recall(found, drawn)
         print(f"4 captions in random order, {what}: precision {precision:.3f}, recall {recall:.3f} at {THRESHOLD}")
 

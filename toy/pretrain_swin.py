@@ -107,7 +107,7 @@ def lesson_loss(classifier: PositionClassifier, lesson: Lesson) -> Tensor:
 
 
 def _level_loss(logits: Tensor, lesson: Lesson) -> Tensor:
-    colour_logits, shape_logits = logits.permute(0, 3, 1, 2).split([1 + len(COLOURS), len(SHAPES)], 1)
+    colour_logits, shape_logits = torch.split(logits.permute(0, 3, 1, 2), [1 + len(COLOURS), len(SHAPES)], 1)
     stride = lesson.shapes.shape[1] // logits.shape[1]
     at_centres = slice(stride // 2, None, stride)
     colours, shapes = (truth[:, at_centres, at_centres] for truth in (lesson.colours, lesson.shapes))

@@ -97,7 +97,8 @@ def correct(prompts: Prompts, logits: Tensor, stride: int, clicks: int, rng: Gen
 def _background(scene: Scene) -> NDArray[np.bool_]:
     """Pixels that are clearly on no object."""
     occupied = np.any([target.mask for target in scene.objects], 0).astype(np.uint8)
-    return ~cv2.dilate(occupied, np.ones((_BACKGROUND_MARGIN, _BACKGROUND_MARGIN), np.uint8)).astype(bool)
+    near = cv2.dilate(occupied, np.ones((_BACKGROUND_MARGIN, _BACKGROUND_MARGIN), np.uint8))
+    return np.asarray(near == 0)
 
 
 def _random_point(region: NDArray[np.bool_], rng: Generator) -> NDArray[np.float32]:

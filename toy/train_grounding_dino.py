@@ -8,6 +8,7 @@ import argparse
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -154,7 +155,7 @@ def _start_with_few_positives(model: GroundingDINO) -> None:
         norm.bias[0] = constant
 
 
-def draw_batch(step: int, tokenizer, config: GroundingDinoConfig) -> Batch:
+def draw_batch(step: int, tokenizer: Any, config: GroundingDinoConfig) -> Batch:
     rng = np.random.default_rng([step, 3])
     drawn = [scene(step * BATCH + index, max_objects=6 if step % 2 else 12) for index in range(BATCH)]
     count = None if step % 2 else int(rng.integers(1, 13))
@@ -204,7 +205,7 @@ def _synonym(word: str, rng: np.random.Generator, variety: float) -> str:
     return str(rng.choice(SYNONYMS[word])) if rng.random() < variety else word
 
 
-def _targets(one: Scene, prompts: list[Prompt], tokens: Tensor, tokenizer) -> tuple[Tensor, Tensor]:
+def _targets(one: Scene, prompts: list[Prompt], tokens: Tensor, tokenizer: Any) -> tuple[Tensor, Tensor]:
     prompt_of_token = _prompt_of_token(tokens, tokenizer)
     boxes, positives = [], []
     for item in one.objects:
@@ -217,16 +218,17 @@ def _targets(one: Scene, prompts: list[Prompt], tokens: Tensor, tokenizer) -> tu
     return box_convert(torch.stack(boxes), "xyxy", "cxcywh"), torch.stack(positives)
 
 
-def _prompt_of_token(tokens: Tensor, tokenizer) -> Tensor:
+def _prompt_of_token(tokens: Tensor, tokenizer: Any) -> Tensor:
     """For each token the index of its prompt, and -1 for separators and padding, int64 [T]."""
     dot, *special = tokenizer.convert_tokens_to_ids([".", "[CLS]", "[SEP]", "[PAD]"])
-    prompt = (tokens == dot).cumsum(0)
-    return prompt.masked_fill(torch.isin(tokens, torch.tensor([dot, *special])), -1)
+    prompt: Tensor = (tokens == dot).cumsum(0)
+    separators = torch.isin(tokens, torch.tensor([dot, *special]))
+    return prompt.masked_fill(separators, -1)
 
 
 def run(model: GroundingDINO, batch: Batch) -> Outputs:
     """Upstream's own forward, which returns the last layer only; the others are caught on their way."""
-    caught: dict[str, tuple] = {}
+    caught: dict[str, tuple[Any, ...]] = {}
     transformer = model.transformer
     hooks = [
         module.register_forward_hook(lambda _, inputs, output, name=name: caught.__setitem__(name, (inputs, output)))
@@ -253,9 +255,10 @@ def run(model: GroundingDINO, batch: Batch) -> Outputs:
 def _anchors(levels: list[Tensor]) -> Tensor:
     shapes = torch.tensor([level.shape[-2:] for level in levels])
     positions = int(shapes.prod(1).sum())
-    return gen_encoder_output_proposals(
+    anchors: Tensor = gen_encoder_output_proposals(
         torch.zeros(1, positions, 1), torch.zeros(1, positions, dtype=torch.bool), shapes
     )[1]
+    return anchors
 
 
 def loss(outputs: Outputs, batch: Batch) -> Tensor:
@@ -285,7 +288,8 @@ def _loss_of(output: tuple[Tensor, Tensor], batch: Batch, matches: list[tuple[Te
     )
     distance = functional.l1_loss(found_boxes, true_boxes, reduction="sum") / count
     overlap = generalized_box_iou(_xyxy(found_boxes), _xyxy(true_boxes)).diagonal().sum() / count
-    return 2 * focal + 5 * distance + 2 * (len(true_boxes) / count - overlap)
+    total: Tensor = 2 * focal + 5 * distance + 2 * (len(true_boxes) / count - overlap)
+    return total
 
 
 def _nearest(anchors: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
@@ -314,7 +318,8 @@ def _match(logits: Tensor, boxes: Tensor, true_boxes: Tensor, positives: Tensor)
 
 
 def _xyxy(boxes: Tensor) -> Tensor:
-    return box_convert(boxes, "cxcywh", "xyxy")
+    xyxy: Tensor = box_convert(boxes, "cxcywh", "xyxy")
+    return xyxy
 
 
 if __name__ == "__main__":

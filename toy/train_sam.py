@@ -114,12 +114,15 @@ def _colour_loss(model: Sam, answers: Answers, prompts: Prompts, scenes: list[Sc
 
 def _encode(model: Sam, scenes: list[Scene]) -> Tensor:
     """Image embeddings, float32 [pictures, C, h, w]."""
-    return model.image_encoder(_pixels(model, scenes))
+    embeddings: Tensor = model.image_encoder(_pixels(model, scenes))
+    return embeddings
 
 
 def _pixels(model: Sam, scenes: list[Scene]) -> Tensor:
     """The pictures as the encoder takes them, float32 [pictures, 3, H, W] around zero."""
-    return model.preprocess(torch.from_numpy(np.stack([scene.image for scene in scenes])).permute(0, 3, 1, 2).float())
+    pictures = torch.from_numpy(np.stack([scene.image for scene in scenes])).permute(0, 3, 1, 2)
+    pixels: Tensor = model.preprocess(pictures.float())
+    return pixels
 
 
 def _decode(model: Sam, features: Tensor, prompts: Prompts) -> Answers:

@@ -228,9 +228,10 @@ def decode(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Logits of all four masks [O, 4, h, w], their IoUs [O, 4] and tokens [O, 4, C], the object scores [O, 1]."""
     sparse, dense = model.sam_prompt_encoder((prompt["point_coords"], prompt["point_labels"]), None, logits)
-    return model.sam_mask_decoder.predict_masks(
+    decoded: tuple[Tensor, Tensor, Tensor, Tensor] = model.sam_mask_decoder.predict_masks(
         features[-1], model.sam_prompt_encoder.get_dense_pe(), sparse, dense, False, features[:-1]
     )
+    return decoded
 
 
 def _corrected(prompt: dict[str, Tensor], logits: Tensor, truth: Tensor, rng: np.random.Generator) -> dict[str, Tensor]:

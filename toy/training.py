@@ -56,7 +56,7 @@ def _optimise(model: nn.Module, optimiser: torch.optim.Optimizer, loss: torch.Te
     for group in optimiser.param_groups:
         group["lr"] = rate
     optimiser.zero_grad(set_to_none=True)
-    loss.backward()
+    torch.autograd.backward(loss)
     nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimiser.step()
     return float(loss)

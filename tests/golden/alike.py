@@ -47,7 +47,7 @@ def _assert_same_value(got: Any, wanted: Any, where: str) -> None:
 
 def _assert_same_pixels(got: list[NDArray[np.bool_]], wanted: list[NDArray[np.bool_]], where: str) -> None:
     for one, other in zip(got, wanted, strict=True):
-        iou = np.count_nonzero(one & other) / max(1, np.count_nonzero(one | other))
+        iou = int(np.count_nonzero(one & other)) / max(1, int(np.count_nonzero(one | other)))
         assert iou >= IOU or not (one | other).any(), f"{where}: mask IoU {iou:.5f}"
 
 
@@ -57,8 +57,7 @@ def _drawings(shape: dict[str, Any]) -> list[NDArray[np.bool_]]:
         case {"type": "mask", "mask": [*bits, left, top, right, bottom], "points": outline}:
             return [_placed(np.array(bits), left, top, right, bottom), _filled(outline)]
         case {"type": "mask", "points": [*runs, left, top, right, bottom]}:
-            bits = np.repeat(np.arange(len(runs)) % 2, runs)
-            return [_placed(bits, left, top, right, bottom)]
+            return [_placed(np.repeat(np.arange(len(runs)) % 2, runs), left, top, right, bottom)]
         case {"type": "polygon", "points": outline}:
             return [_filled(outline)]
         case {"mask": rows, "points": outline}:

@@ -63,7 +63,7 @@ def _started(session: Session, environment: Mapping[str, str]) -> tuple[ModuleTy
     with TemporaryDirectory() as folder, mock.patch.dict(os.environ):
         for variable in [variable for variable in os.environ if variable.startswith(_OURS)]:
             del os.environ[variable]
-        os.environ |= _environment(session, Path(folder)) | environment
+        os.environ |= _environment(session, Path(folder)) | dict(environment)
         main.init_context(context)
     return main, context
 
