@@ -8,7 +8,7 @@ what PyTorch has reserved there, to which CUDA adds a share of its own, on a CPU
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
