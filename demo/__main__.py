@@ -26,7 +26,14 @@ _FUNCTIONS = ("grounding-dino", "sam-interactor", "sam2-tracker")
 
 
 def main() -> None:
-    """Run the demo and say where to look."""
+    """Run the demo and say where to look; what the user can mend is a line, not a traceback."""
+    try:
+        _run()
+    except (FunctionConfigError, LabelError, ServeError) as error:
+        sys.exit(f"The demo stopped: {error}")
+
+
+def _run() -> None:
     started = perf_counter()
     _FOLDER.mkdir(parents=True, exist_ok=True)
     picture = os.environ.get("PROMPTABLE_IMAGE", "")
@@ -65,7 +72,4 @@ def _measure(client: Client, started: float) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (FunctionConfigError, LabelError, ServeError) as error:
-        sys.exit(f"The demo stopped: {error}")
+    main()

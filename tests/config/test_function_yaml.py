@@ -46,7 +46,7 @@ spec:
   triggers:
     http: {attributes: {port: 32123, later: 1}, class: "", kind: http, name: http, numWorkers: 1}
 """
-"""As Nuclio 1.15 wrote it into a container, with keys that a later one might add."""
+"""As Nuclio 1.14.1 wrote it into a container, with keys that a later one might add."""
 
 
 def _load(folder: Path) -> Any:

@@ -156,6 +156,7 @@ def test_a_taken_port_is_named(tmp_path: Path, serve_all: Serve) -> None:
             "FileNotFoundError('w.pth is missing: promptable download vit_b')",
             "w.pth is missing: promptable download vit_b",
         ),
+        ("__import__('promptable.models.errors').models.errors.ModelError('w.pth is damaged')", "w.pth is damaged"),
         ("__import__('promptable.config.labels').config.labels.LabelError('label 1')", "label 1"),
         ("__import__('promptable.config.settings').config.settings.SettingsError('X')", "X"),
     ],

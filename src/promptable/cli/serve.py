@@ -41,6 +41,8 @@ def _variable(text: str) -> tuple[str, str]:
 def _serve(parsed: argparse.Namespace) -> int:
     from promptable.config.function_yaml import FunctionConfigError
     from promptable.config.labels import LabelError
+    from promptable.config.nuclio import FunctionType
+    from promptable.config.settings import SettingsError, check
     from promptable.local.options import Options
     from promptable.local.server import ServeError, serve
 
@@ -55,13 +57,14 @@ def _serve(parsed: argparse.Namespace) -> int:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S", level=logging.INFO)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        check(dict(parsed.env), *FunctionType)
         with serve(parsed.functions, parsed.names, options) as running:
             sys.stdout.write(_report(running))
             sys.stdout.flush()
             threading.Event().wait()
     except KeyboardInterrupt:
         return 0
-    except (FunctionConfigError, LabelError, ServeError) as error:
+    except (FunctionConfigError, LabelError, ServeError, SettingsError) as error:
         sys.stderr.write(f"promptable serve: {error}\n")
         return 1
     return 0

@@ -24,6 +24,7 @@ from promptable.config.labels import LabelError
 from promptable.config.settings import SettingsError
 from promptable.local.logs import function_logger, log_failure
 from promptable.local.messages import Message, receive, send
+from promptable.models.errors import ModelError
 
 Handler = Callable[[Any, Any], Any]
 
@@ -83,7 +84,7 @@ def _load(launch: Launch, context: Any) -> Handler:
 
 def _explained(context: Any, error: Exception) -> str:
     """Why the function cannot start. What its user can mend is a sentence; anything else has its traceback logged."""
-    if isinstance(error, (SettingsError, LabelError, FileNotFoundError)):
+    if isinstance(error, (SettingsError, LabelError, ModelError, FileNotFoundError)):
         return str(error)
     log_failure(context.logger, "init_context failed: the function cannot start", error)
     return f"{type(error).__name__}: {error}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from promptable.models import catalogue
 from promptable.models.catalogue import Family, Task
 from promptable.models.detection.detector import Detector
+from promptable.models.errors import ModelError
 from promptable.models.segmentation.segmenter import Segmenter
 from promptable.models.weights import locate
 
@@ -18,7 +19,7 @@ def load_detector(model: str, weights_dir: Path, device: str, precision: str = "
     """The text-prompted detector of an official name or a model folder (``weights.locate``), on a resolved device.
 
     ``precision`` is that of ``device.autocast``. Raises FileNotFoundError where a file is missing, with the remedy,
-    ValueError for a model of another task or files that do not fit together.
+    ModelError for a model of another task or files that do not fit together.
     """
     detector: Detector = _load(Task.DETECTION, model, weights_dir, device, precision)
     return detector
@@ -46,7 +47,7 @@ def _adapter(task: Task, model: str, weights_dir: Path) -> str:
         if task in family.adapters:
             return family.adapters[task]
     official = ", ".join(catalogue.names(task))
-    raise ValueError(f"{model!r} is no model for {task}: expected one of {official}, or a folder of such a model")
+    raise ModelError(f"{model!r} is no model for {task}: expected one of {official}, or a folder of such a model")
 
 
 def _families(model: str, weights_dir: Path) -> list[Family]:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from promptable.models import catalogue
 from promptable.models.download import download as download  # the build of an image imports it from here
 from promptable.models.download import sha256_of as sha256_of
+from promptable.models.errors import ModelError
 
 Sizes = TypeVar("Sizes")
 
@@ -79,10 +80,10 @@ def load_state_dict(path: Path, sha256: str | None = None) -> dict[str, Tensor]:
     """Read weights from a ``.safetensors`` file or a pickled checkpoint of tensors; half precision becomes float32.
 
     Pickles are read with ``weights_only=True``; the ``{"model": ...}`` round the official weights is taken off.
-    Raises ValueError when ``sha256`` is given and the file's differs.
+    Raises ModelError when ``sha256`` is given and the file's differs.
     """
     if sha256 is not None and (actual := sha256_of(path)) != sha256:
-        raise ValueError(f"{path} is damaged or not the official file: its SHA-256 is {actual}, expected {sha256}")
+        raise ModelError(f"{path} is damaged or not the official file: its SHA-256 is {actual}, expected {sha256}")
     if path.suffix == ".safetensors":
         tensors = load_file(path)
     else:
@@ -94,20 +95,20 @@ def load_state_dict(path: Path, sha256: str | None = None) -> dict[str, Tensor]:
 def load_weights(model: nn.Module, files: ModelFiles, unused: Collection[str] = ()) -> None:
     """Give a model its weights, but for the ``unused``; a prefix of distributed training is dropped from their names.
 
-    Raises ValueError where they are damaged or not this model's.
+    Raises ModelError where they are damaged or not this model's.
     """
     tensors = load_state_dict(files.weights, files.sha256)
     named = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
     try:
         model.load_state_dict({name: tensor for name, tensor in named.items() if name not in unused})
     except RuntimeError as error:
-        raise ValueError(f"{files.weights} does not fit its configuration: {error}") from error
+        raise ModelError(f"{files.weights} does not fit its configuration: {error}") from error
 
 
 def read_sizes(sizes: type[Sizes], file: Path) -> Sizes:
-    """A ``config.json`` as a dataclass, lists as tuples. Raises ValueError that names an unknown or missing key."""
-    loaded = json.loads(file.read_text())
+    """A ``config.json`` as a dataclass, lists as tuples. Raises ModelError that names an unknown or missing key."""
+    loaded = json.loads(file.read_text(encoding="utf-8"))
     try:
         return sizes(**{name: tuple(value) if isinstance(value, list) else value for name, value in loaded.items()})
     except TypeError as error:
-        raise ValueError(f"{file}: {error}; the keys are {', '.join(signature(sizes).parameters)}") from error
+        raise ModelError(f"{file}: {error}; the keys are {', '.join(signature(sizes).parameters)}") from error

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
+from promptable.models.errors import ModelError
 from promptable.models.weights import sha256_of
 
 
@@ -41,14 +42,14 @@ class TextEncoder(nn.Module):
 
 def new_bert(config_file: Path) -> BertModel:
     """BERT with random weights and the fields of ``bert.json``; those of bert-base-uncased for what is not there."""
-    values: dict[str, Any] = json.loads(config_file.read_text()) if config_file.is_file() else {}
+    values: dict[str, Any] = json.loads(config_file.read_text(encoding="utf-8")) if config_file.is_file() else {}
     return BertModel(BertConfig(**values))
 
 
 def load_tokenizer(vocabulary: Path, sha256: str | None = None) -> BertTokenizerFast:
     """The uncased tokenizer of a ``vocab.txt``, checked against ``sha256`` where one is given.
 
-    Raises FileNotFoundError with the remedy when the file is missing, ValueError when it is not the expected one.
+    Raises FileNotFoundError with the remedy when the file is missing, ModelError when it is not the expected one.
     """
     if not vocabulary.is_file():
         raise FileNotFoundError(
@@ -56,5 +57,5 @@ def load_tokenizer(vocabulary: Path, sha256: str | None = None) -> BertTokenizer
             f" promptable download swin-t --weights {vocabulary.parent}"
         )
     if sha256 is not None and (actual := sha256_of(vocabulary)) != sha256:
-        raise ValueError(f"{vocabulary} is not the expected vocabulary: its SHA-256 is {actual}, expected {sha256}")
+        raise ModelError(f"{vocabulary} is not the expected vocabulary: its SHA-256 is {actual}, expected {sha256}")
     return BertTokenizerFast.from_pretrained(vocabulary.parent, do_lower_case=True, local_files_only=True)

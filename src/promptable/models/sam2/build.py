@@ -14,6 +14,7 @@ from sam2.modeling.sam2_base import SAM2Base
 from torch import nn
 from yaml import YAMLError
 
+from promptable.models.errors import ModelError
 from promptable.models.weights import ModelFiles, load_weights
 
 _OFFICIAL_CONFIGS = MappingProxyType(
@@ -42,7 +43,7 @@ def build(files: ModelFiles) -> SAM2Base:
 
     Images and videos share it. Unlike upstream's video predictor it fills no small holes (``fill_hole_area``): that
     needs a CUDA extension that is not built.
-    Raises ValueError where the configuration is not a SAM 2 model's, or the weights do not belong to it.
+    Raises ModelError where the configuration is not a SAM 2 model's, or the weights do not belong to it.
     """
     model = build_architecture(files.config or official_config(files.name))
     load_weights(model, files)
@@ -58,7 +59,7 @@ def build_architecture(config: Path) -> SAM2Base:
     """The model that a YAML of upstream's form describes under ``model``, with random weights, in eval mode."""
     model = _instantiate(_settings(config), config)
     if not isinstance(model, SAM2Base):
-        raise ValueError(f"{config}: 'model' must describe a SAM2Base, got {type(model).__name__}")
+        raise ModelError(f"{config}: 'model' must describe a SAM2Base, got {type(model).__name__}")
     return model.eval()
 
 
@@ -67,10 +68,10 @@ def _settings(config: Path) -> Any:
     try:
         content = OmegaConf.load(config)
         if not (isinstance(content, DictConfig) and isinstance(content.get("model"), DictConfig)):
-            raise ValueError(f"{config}: expected a mapping 'model' at the top level")
+            raise ModelError(f"{config}: expected a mapping 'model' at the top level")
         return OmegaConf.to_container(OmegaConf.merge(content.model, _POSTPROCESSING), resolve=True)
     except (YAMLError, OmegaConfBaseException, OSError) as error:
-        raise ValueError(f"{config} is not a readable configuration: {error}") from error
+        raise ModelError(f"{config} is not a readable configuration: {error}") from error
 
 
 def _instantiate(node: Any, config: Path) -> Any:
@@ -85,17 +86,17 @@ def _instantiate(node: Any, config: Path) -> Any:
     try:
         return found(**arguments)
     except TypeError as error:
-        raise ValueError(f"{config}: {found.__name__} cannot be built: {error}") from error
+        raise ModelError(f"{config}: {found.__name__} cannot be built: {error}") from error
 
 
 def _module_class(target: str, config: Path) -> type[nn.Module]:
     module, _, name = target.rpartition(".")
     if not module.startswith("sam2."):
-        raise ValueError(f"{config}: _target_ {target!r} is refused, only modules of sam2 may be built")
+        raise ModelError(f"{config}: _target_ {target!r} is refused, only modules of sam2 may be built")
     try:
         found = getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
-        raise ValueError(f"{config}: _target_ {target!r} does not exist") from error
+        raise ModelError(f"{config}: _target_ {target!r} does not exist") from error
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
-        raise ValueError(f"{config}: _target_ {target!r} is refused, it is no torch module")
+        raise ModelError(f"{config}: _target_ {target!r} is refused, it is no torch module")
     return found
