@@ -18,7 +18,7 @@ _ANSWERS: Sequence[Any] = ([], {"shapes": []}, {"shapes": [_BOX], "states": [{"s
 
 
 class Answering(ThreadingHTTPServer):
-    """Answers every POST with ``answer`` and status ``status``; ``bodies`` are the requests it got."""
+    """Answers every request with ``answer`` and status ``status``; ``bodies`` are the POSTs it got."""
 
     def __init__(self, port: int, answer: Any) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
@@ -29,8 +29,14 @@ class Answering(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: Answering
 
+    def do_GET(self) -> None:
+        self._answer()
+
     def do_POST(self) -> None:
         self.server.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self._answer()
+
+    def _answer(self) -> None:
         body = json.dumps(self.server.answer).encode()
         self.send_response(self.server.status)
         self.send_header("Content-Length", str(len(body)))

@@ -1,22 +1,28 @@
 """A machine to deploy on, on which docker, nuctl, kubectl and others are recording stand-ins."""
 
+import io
 import os
-import shutil
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 import yaml
 
+from promptable.cli.main import main
+
 REPOSITORY = Path(__file__).parents[2]
-TOOLS = ("docker", "nuctl", "kubectl", "curl", "nvidia-smi")
+TOOLS = ("docker", "nuctl", "kubectl", "nvidia-smi")
 RUNNING = "NEW running 0 healthy"
 
 HEALTHY = {
     "docker": "",
     "docker info .*ServerVersion": "28.2.2",
-    "docker info .*DockerRootDir": "/nowhere",
+    r"docker info .*\{json": '{"DockerRootDir": "/nowhere"}',
+    "docker version .*Server": "28.2.2",
+    "docker buildx version": "github.com/docker/buildx v0.24.0 abcdef",
     "docker ps .*service=cvat_server": "cvat_server",
     "docker ps .*service=nuclio": "nuclio",
     "docker ps .*service=cvat_worker_annotation": "cvat_worker_annotation",
@@ -27,7 +33,8 @@ HEALTHY = {
     "docker inspect .*Networks.* nuclio": "cvat_cvat",
     "docker exec .* getent hosts": "172.17.0.1 host.docker.internal",
     "docker port nuclio": "127.0.0.1:8070",
-    "docker run .*nvidia-smi": "580.95.05",
+    "docker run .*nvidia-smi": "580.95.05, NVIDIA L4, 8.9, 23034, 22500",
+    "docker run .*--network": "ok",
     "docker image inspect .*promptable.models.*grounding-dino": "swin-t vit_b",
     "docker image inspect .*promptable.models.*(sam-interactor|sam2-tracker)": "sam2.1-large sam2.1-tiny",
     "docker logs": "the container's own log",
@@ -43,7 +50,6 @@ HEALTHY = {
     "kubectl get nodes": "\n1",
     "kubectl config current-context": "the-cluster",
     "kubectl .*logs": "the pod's own log",
-    "curl": '{"name": "CVAT", "version": "2.70.0"}',
     "nvidia-smi": "",
 }
 """What a machine answers on which everything is in order. Later rules win over earlier ones."""
@@ -59,7 +65,7 @@ class Outcome:
 
 
 class Machine:
-    """Stand-ins under ``folder``, and deploy.sh run with nothing but them and the system's own tools."""
+    """Stand-ins under ``folder``, and the command run with nothing else: no tool of the real machine is reached."""
 
     def __init__(self, folder: Path, ports: range) -> None:
         self.folder = folder
@@ -69,9 +75,9 @@ class Machine:
             (folder / name).mkdir()
         for tool in TOOLS:
             (folder / "bin" / tool).symlink_to(Path(__file__).with_name("stand_in.sh"))
+        for tool in ("bash", "env"):
+            (folder / "bin" / tool).symlink_to(Path("/usr/bin") / tool)
         (folder / "bin" / "python3").symlink_to(sys.executable)
-        (folder / "bin" / "sleep").write_text("#!/bin/sh\nexec /bin/sleep 0.05\n")
-        (folder / "bin" / "sleep").chmod(0o755)
         for pattern, answer in HEALTHY.items():
             self.answer(pattern, answer)
         self.built("0123456789abcdef")
@@ -85,13 +91,14 @@ class Machine:
         status: int = 0,
         seconds: float = 0,
         container: str = RUNNING,
+        state: str = "",
     ) -> None:
         """From now on a command line that starts as this pattern says is answered so."""
         rule = self.folder / "rules" / f"{9999 - self.rules}"  # the newest comes first
         rule.mkdir()
         self.rules += 1
         texts = {"pattern": f"^{pattern}", "stdout": out + "\n" * bool(out), "stderr": err, "container": container}
-        for name, value in {**texts, "status": status, "seconds": seconds}.items():
+        for name, value in {**texts, "status": status, "seconds": seconds, "state": state}.items():
             (rule / name).write_text(str(value) if name.startswith("std") else f"{value}\n")
 
     def lacks(self, tool: str) -> None:
@@ -103,33 +110,34 @@ class Machine:
         self.answer(r"docker image inspect .*\.Id\}", f"sha256:{image_id}")
 
     def deploy(self, *arguments: str) -> Outcome:
-        """Run ``./deploy.sh`` with the ports of this machine's functions."""
+        """Run the command with the ports of this machine's functions."""
         return self.start(*arguments, "--port-base", str(self.ports.start))
 
-    def start(self, *arguments: str, script: Path = REPOSITORY / "deploy.sh") -> Outcome:
-        """Run ``./deploy.sh`` with exactly these arguments."""
+    def start(self, *arguments: str) -> Outcome:
+        """Run ``promptable deploy`` with exactly these arguments."""
         self.forget()
-        process = subprocess.run(  # noqa: S603
+        out, err = io.StringIO(), io.StringIO()
+        with mock.patch.dict(os.environ, self.environment(), clear=True), redirect_stdout(out), redirect_stderr(err):
+            try:
+                status = main(["deploy", *arguments])
+            except SystemExit as stop:
+                status = int(stop.code or 0)
+        return Outcome(status, out.getvalue(), err.getvalue())
+
+    def script(self, *arguments: str, script: Path = REPOSITORY / "deploy.sh") -> subprocess.Popen[str]:
+        """Start ``./deploy.sh`` itself."""
+        self.forget()
+        return subprocess.Popen(  # noqa: S603
             [script, *arguments],
             env=self.environment(),
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=60,
-            check=False,
         )
-        return Outcome(process.returncode, process.stdout, process.stderr)
-
-    def without_environment(self) -> Path:
-        """A deploy.sh beside which there is no virtual environment."""
-        folder = self.folder / "repository"
-        folder.mkdir()
-        for name in ("docker", "functions", "src"):
-            (folder / name).symlink_to(REPOSITORY / name)
-        return Path(shutil.copy(REPOSITORY / "deploy.sh", folder))
 
     def environment(self) -> dict[str, str]:
         return {
-            "PATH": f"{self.folder / 'bin'}:/usr/bin:/bin",
+            "PATH": str(self.folder / "bin"),
             "HOME": str(self.folder),
             "XDG_STATE_HOME": str(self.folder / "state"),
             "TMPDIR": os.environ.get("TMPDIR", "/tmp"),  # noqa: S108

@@ -1,7 +1,8 @@
-#!/usr/bin/env bash
+#!/bin/bash
 # Stands in for docker, nuctl, kubectl and others: records its command line, and answers as the newest rule says whose
 # pattern matches. A rule is a folder: pattern, stdout, stderr, status, seconds (to hang), container (what a deployment
-# leaves: id, status, restarts, health).
+# leaves: id, status, restarts, health), state (what Nuclio has stored then).
+PATH=/usr/bin:/bin # of its own: the machine under test has only its stand-ins
 tool=${0##*/}
 line="$tool $*"
 echo "$line" >> "$STAND_INS/calls"
@@ -15,15 +16,17 @@ done
 
 read -r seconds < "$rule/seconds"
 read -r status < "$rule/status"
+read -r state < "$rule/state"
 function=$(sed -nE 's/^nuctl (deploy|get function|delete function) ([^ ]+) .*/\2/p' <<< "$line")
 
-# What a deployment leaves behind: the container, and what Nuclio has stored.
+# What a deployment leaves behind: the container, and what Nuclio has stored, with the port that CVAT reads there.
 if [[ $line == "nuctl deploy "* ]]; then
     file=${line#* --file } file=${file%% --run-image *}
     cp "$file" "$STAND_INS/deployed.${EPOCHREALTIME/./}.yaml"
-    state=ready
-    [[ $status$seconds == 00 ]] || state=error
-    { cat "$file" && printf 'status:\n  state: %s\n' "$state"; } > "$STAND_INS/nuclio.$function"
+    [[ $state || $status$seconds != 00 ]] || state=ready
+    port=$(sed -nE 's/^ +port: ([0-9]+)$/\1/p' "$file")
+    [[ $state == ready ]] || port=
+    { cat "$file" && printf 'status:\n  state: %s\n  httpPort: %s\n' "${state:-error}" "${port:-0}"; } > "$STAND_INS/nuclio.$function"
     sed "s/NEW/${EPOCHREALTIME/./}/" "$rule/container" > "$STAND_INS/container.$function"
 fi
 [[ $line != "nuctl delete "* ]] || rm -f "$STAND_INS/nuclio.$function" "$STAND_INS/container.$function"
@@ -34,20 +37,36 @@ if [[ $line == *" port-forward "* && $status == 0 ]]; then
     exec python3 "$FORWARDING" "$(cat "$rule/stdout")"
 fi
 
-[[ $seconds == 0 ]] || exec /bin/sleep "$seconds"
+[[ $seconds == 0 ]] || exec sleep "$seconds"
 mapfile out < "$rule/stdout"
 mapfile err < "$rule/stderr"
+
+# As Docker: there is no log without a container.
+if [[ $line == "docker logs "* && ! -s $STAND_INS/container.${line##*nuclio-nuclio-} ]]; then
+    echo "Error response from daemon: No such container: ${line##* }" >&2 && exit 1
+fi
 printf %s "${out[@]}"
 printf %s "${err[@]}" >&2
 
 # Where no rule says otherwise, Docker and Nuclio tell what the last deployment left.
 if [[ $status == 0 && ! ${out[*]} ]]; then
     case $line in
-        "docker inspect "*RestartCount*) exec cat "$STAND_INS/container.${line##*nuclio-nuclio-}" ;;
+        "docker inspect "*RestartCount*)
+            file=$STAND_INS/container.${line##*nuclio-nuclio-}
+            [[ -s $file ]] && exec cat "$file"
+            echo "Error: No such object: ${line##* }" >&2 && exit 1 ;;
         "nuctl get function "*"--output yaml"*) [[ ! -f $STAND_INS/nuclio.$function ]] || exec cat "$STAND_INS/nuclio.$function" ;;
+        "docker exec --interactive "*" python3 - "*) # what CVAT reads of the dashboard
+            said=
+            for file in "$STAND_INS"/nuclio.*; do
+                [[ -f $file ]] || continue
+                said+=", \"${file##*/nuclio.}\": {\"state\": \"$(sed -n 's/^  state: //p' "$file")\","
+                said+=" \"port\": $(sed -n 's/^  httpPort: //p' "$file"), \"error\": \"\"}"
+            done
+            echo "{\"functions\": {${said#, }}}" && exit ;;
     esac
     if [[ $line == "nuctl get function "* ]]; then
-        echo "Error - No functions found" >&2 && exit 1
+        echo "No functions found" && exit 1
     fi
 fi
 exit "$status"

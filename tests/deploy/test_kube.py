@@ -212,7 +212,7 @@ def test_a_dashboard_open_to_the_world_is_warned_of(cluster: Machine) -> None:
 @pytest.mark.parametrize("replicas", ["0", "3:1", "many"])
 def test_wrong_replicas(cluster: Machine, replicas: str) -> None:
     outcome = cluster.start("sam-interactor", *KUBE, "--replicas", replicas)
-    assert outcome.status == 1
+    assert outcome.status == 2
     assert "expected a number from 1 on, or min:max" in outcome.err
     assert cluster.changes() == []
 

@@ -3,18 +3,20 @@
 import argparse
 from collections.abc import Sequence
 
-from promptable.cli import labels, preview, serve, weights
+from promptable.cli import deploy, labels, preview, serve, weights
+from promptable.cli.parser import IntermixedParser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command with these arguments (None: those of the process); returns the exit status."""
     parser = argparse.ArgumentParser(prog="promptable", description="Promptable foundation models inside CVAT.")
     parser.set_defaults(run=lambda _: parser.print_help())
-    commands = parser.add_subparsers(metavar="command")
+    commands = parser.add_subparsers(metavar="command", parser_class=IntermixedParser)
     add = commands.add_parser
     serve.add_arguments(add("serve", help="run the functions without Docker, for CVAT or for trying them out"))
     weights.add_arguments(add("download", help="fetch official checkpoints and check their SHA-256"))
     labels.add_arguments(add("labels", help="labels.yaml to what CVAT reads, and CVAT's labels to labels.yaml"))
     preview.add_arguments(add("preview", help="try words on a few frames: a page with thresholds to move"))
+    deploy.add_arguments(add("deploy", help="bring the functions into CVAT's model list; the same as ./deploy.sh"))
     parsed = parser.parse_args(arguments)
     return parsed.run(parsed) or 0

@@ -1,36 +1,39 @@
 """The function.yaml that is deployed: the folder's own, for one platform, device and image.
 
-The keys are those of Nuclio's function configuration (pkg/functionconfig/types.go). It has no build keys: nuctl builds
-as soon as there is one.
+It has no build keys: nuctl builds as soon as there is one.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import yaml
-
-from promptable.config import labels
+from promptable.config import function_yaml, labels, nuclio
+from promptable.config.nuclio import FunctionConfig, FunctionType, Volume
+from promptable.deploy.rendered import Rendered
 from promptable.deploy.target import (
     REDIS_PASSWORD_FILE,
     WEIGHTS_DIR,
     Device,
-    Platform,
+    PlatformName,
     SharedRedis,
     Target,
     Toleration,
 )
 from promptable.models.catalogue import AUTO, OFFICIAL, Task, names, sam2_model
 
-_TASKS = {"detector": Task.DETECTION, "interactor": Task.SEGMENTATION, "tracker": Task.TRACKING}
+_TASKS = {
+    FunctionType.DETECTOR: Task.DETECTION,
+    FunctionType.INTERACTOR: Task.SEGMENTATION,
+    FunctionType.TRACKER: Task.TRACKING,
+}
 """What the model of each type of function is for."""
 
 _GPU = "nvidia.com/gpu"
 _TORCH_DEVICE = {Device.GPU: "cuda", Device.CPU: "cpu"}
-_KINDS_WITH_REDIS = ("interactor", "tracker")
+_WITH_REDIS = (FunctionType.INTERACTOR, FunctionType.TRACKER)
 _LARGEST = 94_000
 """Bytes of a function.yaml whose base64, with what Nuclio adds to it, fits Linux's 128 KiB for one argument."""
-_OTHER_MEMORY_GIB = {"detector": 3, "interactor": 4, "tracker": 8}
+_OTHER_MEMORY_GIB = {FunctionType.DETECTOR: 3, FunctionType.INTERACTOR: 4, FunctionType.TRACKER: 8}
 """Beside the models: Python, PyTorch and frames; the interactor's feature cache; the tracker's cache and store."""
 _CPU = {Device.GPU: "1", Device.CPU: "2"}
 
@@ -39,45 +42,21 @@ class DeployError(ValueError):
     """The function cannot be deployed so: the message says what was expected and what came."""
 
 
-def render(function_yaml: Path, target: Target) -> str:
-    """The text of the function.yaml to deploy. Raises DeployError, and LabelError for wrong labels."""
-    config: dict[str, Any] = yaml.safe_load(function_yaml.read_text())
-    metadata, spec = config["metadata"], config["spec"]
-    kind = function_type(config)
-    metadata["namespace"] = target.namespace
-    if target.labels and kind == "detector":
-        metadata["annotations"]["spec"] = labels.render(target.labels)
-    spec.pop("build", None)
-    spec["image"] = target.image
-    spec["env"] = _environment(spec.get("env", []), kind, target)
-    _limit_gpus(spec, target.device)
-    if volumes := _volumes(kind, target):
-        spec["volumes"] = volumes
-    _PLATFORMS[target.platform](spec, kind, target)
-    text = dump(config)
-    if target.platform is Platform.LOCAL:
+def render(path: Path, target: Target) -> Rendered:
+    """The function.yaml at ``path`` as it is deployed.
+
+    Raises DeployError, FunctionConfigError for a wrong file and LabelError for wrong labels.
+    """
+    config = function_yaml.load(path)
+    config = config.with_metadata(namespace=target.namespace).with_spec(build=None, image=target.image)
+    if target.labels and config.type is FunctionType.DETECTOR:
+        config = config.with_annotations(spec=labels.render(target.labels))
+    config = config.with_env(**_environment(config, target))
+    config = _with_gpus(config, target.device).with_spec(volumes=_volumes(config.type, target) or None)
+    text = function_yaml.dump(_PLATFORMS[target.platform](config, target))
+    if target.platform is PlatformName.LOCAL:
         _check_size(text)
-    return text
-
-
-def dump(config: Mapping[str, Any]) -> str:
-    """The text of a function.yaml."""
-    return yaml.dump(config, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
-
-
-def function_type(config: Mapping[str, Any]) -> str:
-    """detector, interactor or tracker: CVAT's annotation."""
-    kind: str = config["metadata"]["annotations"]["type"]
-    return kind
-
-
-def http_trigger(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """The function's HTTP trigger. Raises DeployError where there is none."""
-    for trigger in spec.get("triggers", {}).values():
-        if trigger.get("kind") == "http":
-            found: dict[str, Any] = trigger
-            return found
-    raise DeployError("function.yaml has no trigger of kind http, and CVAT calls over HTTP")
+    return Rendered(text)
 
 
 def _check_size(text: str) -> None:
@@ -90,21 +69,24 @@ def _check_size(text: str) -> None:
         )
 
 
-def _environment(entries: Sequence[Mapping[str, str]], kind: str, target: Target) -> list[dict[str, str]]:
-    environment = {entry["name"]: entry["value"] for entry in entries}
-    environment["PROMPTABLE_DEVICE"] = _TORCH_DEVICE[target.device]
+def _environment(config: FunctionConfig, target: Target) -> Mapping[str, str]:
+    """The variables that the deployment decides."""
+    variables = {"PROMPTABLE_DEVICE": _TORCH_DEVICE[target.device]}
     if target.model:
-        environment["PROMPTABLE_MODEL"] = _known_model(kind, target.model)
-    elif environment.get("PROMPTABLE_MODEL") == AUTO:
-        environment["PROMPTABLE_MODEL"] = sam2_model(_TORCH_DEVICE[target.device])
-    if target.answer_form and kind == "interactor":
-        environment["PROMPTABLE_ANSWER_FORM"] = target.answer_form
-    if target.redis and kind in _KINDS_WITH_REDIS:
-        environment |= _redis_variables(target.redis)
-    return [{"name": name, "value": value} for name, value in environment.items()]
+        variables["PROMPTABLE_MODEL"] = _known_model(config.type, target.model)
+    elif config.env.get("PROMPTABLE_MODEL") == AUTO:
+        variables["PROMPTABLE_MODEL"] = sam2_model(_TORCH_DEVICE[target.device])
+    if target.mask_model and config.type is FunctionType.DETECTOR:
+        variables["PROMPTABLE_MASK_MODEL"] = _known_model(FunctionType.INTERACTOR, target.mask_model, "--mask-model")
+    if target.answer_form and config.type is FunctionType.INTERACTOR:
+        variables["PROMPTABLE_ANSWER_FORM"] = target.answer_form
+    if target.redis and config.type in _WITH_REDIS:
+        variables |= redis_variables(target.redis)
+    return variables
 
 
-def _redis_variables(redis: SharedRedis) -> dict[str, str]:
+def redis_variables(redis: SharedRedis) -> dict[str, str]:
+    """What tells a function of its Redis."""
     variables = {"HOST": redis.host, "PORT": str(redis.port)}
     if redis.tls:
         variables["TLS"] = "true"
@@ -113,78 +95,87 @@ def _redis_variables(redis: SharedRedis) -> dict[str, str]:
     return {f"CVAT_FUNCTIONS_REDIS_{name}": value for name, value in variables.items()}
 
 
-def _known_model(kind: str, model: str) -> str:
-    if model not in names(_TASKS[kind]):
-        raise DeployError(f"--model: a {kind} runs one of {', '.join(names(_TASKS[kind]))}, got {model!r}")
+def _known_model(kind: FunctionType, model: str, option: str = "--model") -> str:
+    official = names(_TASKS[kind])
+    if model not in official and not model.startswith(f"{WEIGHTS_DIR}/"):
+        runs = f"a {kind} runs one of {', '.join(official)}, or a model folder"
+        raise DeployError(f"{option}: {runs}, got {model!r}")
     return model
 
 
-def _limit_gpus(spec: dict[str, Any], device: Device) -> None:
-    limits = spec.setdefault("resources", {}).setdefault("limits", {})
-    limits.pop(_GPU, None)
+def _with_gpus(config: FunctionConfig, device: Device) -> FunctionConfig:
+    """One on the device gpu, else none."""
+    resources = config.spec.resources
+    limits = {name: amount for name, amount in resources.limits.items() if name != _GPU}
     if device is Device.GPU:
         limits[_GPU] = 1
-    if not limits:
-        del spec["resources"]["limits"]
+    changed = resources.replace(limits=limits or None)
+    return config.with_spec(resources=changed if changed.model_fields_set else None)
 
 
-def _for_docker(spec: dict[str, Any], _kind: str, target: Target) -> None:
+def _for_docker(config: FunctionConfig, target: Target) -> FunctionConfig:
     """A fixed port on the host, on CVAT's network."""
     if target.port:
-        http_trigger(spec)["attributes"]["port"] = target.port
+        config = config.with_trigger(port=target.port)
     if target.network:
-        spec.setdefault("platform", {}).setdefault("attributes", {})["network"] = target.network
+        attributes = config.spec.platform.attributes.replace(network=target.network)
+        config = config.with_spec(platform=config.spec.platform.replace(attributes=attributes))
+    return config
 
 
-def _for_kubernetes(spec: dict[str, Any], kind: str, target: Target) -> None:
+def _for_kubernetes(config: FunctionConfig, target: Target) -> FunctionConfig:
     """No port on the nodes: in Kubernetes CVAT calls through the dashboard."""
-    attributes = http_trigger(spec)["attributes"]
-    attributes.pop("port", None)
-    attributes["serviceType"] = "ClusterIP"
-    spec.pop("platform", None)
-    spec.setdefault("securityContext", {})["seccompProfile"] = {"type": "RuntimeDefault"}
-    spec.setdefault("resources", {})["requests"] = _requests(spec, kind, target.device)
-    spec["imagePullPolicy"] = "IfNotPresent"  # the tag names the content
-    spec.update(_scheduled(target, kind))
+    spec = config.spec
+    return config.with_trigger(port=None, service_type="ClusterIP").with_spec(
+        platform=None,
+        security_context=spec.security_context.replace(seccomp_profile={"type": "RuntimeDefault"}),
+        resources=spec.resources.replace(requests=_requests(config, target.device)),
+        image_pull_policy="IfNotPresent",  # the tag names the content
+        **_scheduled(config.type, target),
+    )
 
 
-def _requests(spec: Mapping[str, Any], kind: str, device: Device) -> dict[str, str]:
+def _requests(config: FunctionConfig, device: Device) -> dict[str, str]:
     """Without them Nuclio asks for 25m and 1Mi: it would scale at once, and the node would evict the pod first."""
-    models = [entry["value"] for entry in spec["env"] if entry["name"] in ("PROMPTABLE_MODEL", "PROMPTABLE_MASK_MODEL")]
-    memory = _OTHER_MEMORY_GIB[kind] + sum(OFFICIAL[model].memory_gib for model in models if model in OFFICIAL)
-    return {"cpu": _CPU[device], "memory": f"{memory}Gi"}
+    models = [config.env.get(name, "") for name in ("PROMPTABLE_MODEL", "PROMPTABLE_MASK_MODEL")]
+    return {"cpu": _CPU[device], "memory": f"{memory_gib(config.type, models)}Gi"}
 
 
-_PLATFORMS = {Platform.LOCAL: _for_docker, Platform.KUBE: _for_kubernetes}
+def memory_gib(kind: FunctionType, models: Sequence[str]) -> int:
+    """What a function of this type asks for with these models, full caches included."""
+    return _OTHER_MEMORY_GIB[kind] + sum(OFFICIAL[model].memory_gib for model in models if model in OFFICIAL)
 
 
-def _scheduled(target: Target, kind: str) -> dict[str, Any]:
+_PLATFORMS = {PlatformName.LOCAL: _for_docker, PlatformName.KUBE: _for_kubernetes}
+
+
+def _scheduled(kind: FunctionType, target: Target) -> dict[str, Any]:
     """A tracker without Redis stays at one replica: another one would not know its objects."""
-    scheduling, one = target.scheduling, kind == "tracker" and target.redis is None
-    settings = {
-        "minReplicas": 1 if one else scheduling.min_replicas,
-        "maxReplicas": 1 if one else scheduling.max_replicas,
-        "nodeSelector": dict(scheduling.node_selector),
-        "tolerations": [_toleration(toleration) for toleration in scheduling.tolerations],
-        "imagePullSecrets": scheduling.pull_secret,
+    scheduling, one = target.scheduling, kind is FunctionType.TRACKER and target.redis is None
+    return {
+        "min_replicas": 1 if one else scheduling.min_replicas,
+        "max_replicas": 1 if one else scheduling.max_replicas,
+        "node_selector": dict(scheduling.node_selector) or None,
+        "tolerations": tuple(_toleration(toleration) for toleration in scheduling.tolerations) or None,
+        "image_pull_secrets": scheduling.pull_secret or None,
     }
-    return {key: value for key, value in settings.items() if value}
 
 
-def _toleration(toleration: Toleration) -> dict[str, str]:
-    entry = {"key": toleration.key, "operator": "Equal" if toleration.value else "Exists"}
-    entry |= {"value": toleration.value} if toleration.value else {}
-    return entry | ({"effect": toleration.effect} if toleration.effect else {})
+def _toleration(toleration: Toleration) -> nuclio.Toleration:
+    given = {"key": toleration.key, "operator": "Equal" if toleration.value else "Exists"}
+    optional = {"value": toleration.value, "effect": toleration.effect}
+    return nuclio.Toleration.model_validate(given | {key: value for key, value in optional.items() if value})
 
 
-def _volumes(kind: str, target: Target) -> list[dict[str, Any]]:
-    volumes = [_weights_volume(target.scheduling.weights_claim)] if target.scheduling.weights_claim else []
-    if target.redis and kind in _KINDS_WITH_REDIS:
+def _volumes(kind: FunctionType, target: Target) -> tuple[Volume, ...]:
+    claim = target.scheduling.weights_claim
+    volumes = (_weights_volume(claim),) if claim else ()
+    if target.redis and kind in _WITH_REDIS:
         volumes += _password_volumes(target.redis)
     return volumes
 
 
-def _password_volumes(redis: SharedRedis) -> list[dict[str, Any]]:
+def _password_volumes(redis: SharedRedis) -> tuple[Volume, ...]:
     if redis.password_file:
         source: dict[str, Any] = {"hostPath": {"path": str(redis.password_file)}}
         place = REDIS_PASSWORD_FILE
@@ -192,28 +183,13 @@ def _password_volumes(redis: SharedRedis) -> list[dict[str, Any]]:
         source = {"secret": {"secretName": redis.secret, "items": [{"key": "password", "path": "password"}]}}
         place = str(PurePosixPath(REDIS_PASSWORD_FILE).parent)
     else:
-        return []
-    return [
-        {
-            "volume": {"name": "redis-password"} | source,
-            "volumeMount": {"name": "redis-password", "mountPath": place, "readOnly": True},
-        }
-    ]
+        return ()
+    mount = {"name": "redis-password", "mountPath": place, "readOnly": True}
+    return (Volume(volume={"name": "redis-password"} | source, volume_mount=mount),)
 
 
-def _weights_volume(claim: str) -> dict[str, Any]:
-    return {
-        "volume": {"name": "weights", "persistentVolumeClaim": {"claimName": claim, "readOnly": True}},
-        "volumeMount": {"name": "weights", "mountPath": WEIGHTS_DIR, "readOnly": True},
-    }
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes texts of several lines as blocks."""
-
-
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
-
-
-_Dumper.add_representer(str, _text)
+def _weights_volume(claim: str) -> Volume:
+    return Volume(
+        volume={"name": "weights", "persistentVolumeClaim": {"claimName": claim, "readOnly": True}},
+        volume_mount={"name": "weights", "mountPath": WEIGHTS_DIR, "readOnly": True},
+    )

@@ -1,51 +1,69 @@
-"""What Nuclio says it runs, as a function.yaml that can be deployed again.
+"""What Nuclio says it runs.
 
 ``nuctl get function --output yaml`` prints a function's configuration with its status (Nuclio's ConfigWithStatus in
 pkg/functionconfig/types.go), after log lines if there are any.
 """
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
 
 import yaml
 
-from promptable.deploy.render import DeployError, dump
+from promptable.config import function_yaml
+from promptable.config.function_yaml import FunctionConfigError
+from promptable.config.nuclio import FunctionConfig
+from promptable.deploy.render import DeployError
+from promptable.deploy.rendered import Rendered
 
 _WORKING = ("ready", "unhealthy", "scaledToZero")
 """States of a function that has come up; ``unhealthy`` is one whose container does not answer at the moment."""
+_STUCK = ("building", "waitingForBuild", "waitingForResourceConfiguration", "configuringResources")
+"""States that an interrupted deployment leaves, and in which Nuclio refuses another one."""
 
 
-def unknown(said: str, known: str) -> str:
-    """The function.yaml of the working function in ``said``; empty without one, or where it is the ``known`` one.
+@dataclass(frozen=True)
+class Reported:
+    """A function's configuration, and Nuclio's state of it."""
 
-    Raises DeployError where ``said`` is not a function's configuration.
-    """
-    config = _configuration(said)
-    if config["status"].get("state") not in _WORKING or not config["spec"].get("image"):
-        return ""
-    if known and _essence(config) == _essence(yaml.safe_load(known)):
-        return ""
-    return dump(_deployable(config))
+    config: FunctionConfig
+    state: str
+    """``ready`` and others; ``unknown`` if Nuclio does not say."""
+    port: int | None
+    """The port that CVAT reads here and calls."""
+
+    @property
+    def stuck(self) -> bool:
+        return self.state in _STUCK
+
+    @property
+    def working(self) -> bool:
+        """Has it come up once?"""
+        return self.state in _WORKING and bool(self.config.spec.image)
+
+    def differs(self, known: Rendered) -> bool:
+        """Was something else deployed than ``known``?"""
+        return _essence(self.config) != _essence(known.config)
+
+    def deployable(self) -> Rendered:
+        """The function.yaml that deploys it again."""
+        own = self.config.with_metadata(labels=None, resource_version=None).with_spec(build=None)
+        return Rendered(function_yaml.dump(FunctionConfig(metadata=own.metadata, spec=own.spec)))
 
 
-def _configuration(said: str) -> Mapping[str, Any]:
+def read(said: str) -> Reported:
+    """What nuctl printed. Raises DeployError where that is not a function's configuration."""
     start = re.search(r"^metadata:$", said, re.MULTILINE)
-    config = yaml.safe_load(said[start.start() :]) if start else None
-    if not isinstance(config, dict) or not {"metadata", "spec", "status"} <= config.keys():
+    document = yaml.safe_load(said[start.start() :]) if start else None
+    if not isinstance(document, dict) or not isinstance(document.get("status"), dict):
         raise DeployError(f"nuctl get function: expected metadata, spec and status, got {said[:300]!r}")
-    return config
+    status = document.pop("status")
+    try:
+        config = function_yaml.parse_deployed(document, "nuctl get function")
+    except FunctionConfigError as error:
+        raise DeployError(str(error)) from None
+    return Reported(config, status.get("state") or "unknown", status.get("httpPort") or None)
 
 
-def _essence(config: Mapping[str, Any]) -> tuple[object, ...]:
+def _essence(config: FunctionConfig) -> tuple[object, ...]:
     """What a deployment chooses; Nuclio fills in the rest."""
-    spec = config["spec"]
-    environment = {entry["name"]: entry.get("value") for entry in spec.get("env") or ()}
-    return spec.get("image"), environment, (config["metadata"].get("annotations") or {}).get("spec")
-
-
-def _deployable(config: Mapping[str, Any]) -> dict[str, Any]:
-    metadata = {
-        key: config["metadata"][key] for key in ("name", "namespace", "annotations") if key in config["metadata"]
-    }
-    return {"metadata": metadata, "spec": {key: value for key, value in config["spec"].items() if key != "build"}}
+    return config.spec.image, config.env, config.metadata.annotations.spec

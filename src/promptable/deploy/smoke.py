@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from promptable.config.nuclio import FunctionConfig, FunctionType
+
 SIDE = 64
 """Width and height of the picture that is sent, in pixels."""
 
@@ -34,14 +36,14 @@ class Timing:
 @dataclass(frozen=True)
 class _Case:
     body: Callable[[str], Body]
-    check: Callable[[Any, Mapping[str, Any]], None]
+    check: Callable[[Any, FunctionConfig], None]
     following: Callable[[Body, Any], Body]
     """The second request, from the first one and its answer."""
 
 
-def call_twice(url: str, config: Mapping[str, Any]) -> Timing:
+def call_twice(url: str, config: FunctionConfig) -> Timing:
     """Send two requests to the function with this function.yaml and check both answers. Raises SmokeError."""
-    case = _CASES[config["metadata"]["annotations"]["type"]]
+    case = _CASES[config.type]
     first_body = case.body(base64.b64encode(picture()).decode())
     answer, first = _post(url, first_body)
     case.check(answer, config)
@@ -80,20 +82,19 @@ def _post(url: str, body: Body) -> tuple[Any, float]:
     return answer, (time.perf_counter() - start) * 1000
 
 
-def _check_detector(answer: Any, config: Mapping[str, Any]) -> None:
-    names = {label["name"] for label in json.loads(config["metadata"]["annotations"]["spec"])}
+def _check_detector(answer: Any, config: FunctionConfig) -> None:
+    names = {label["name"] for label in json.loads(config.metadata.annotations.spec)}
     _expect(isinstance(answer, list), "a list", answer)
     for item in answer:
         _expect(isinstance(item, dict) and item.get("label") in names, "items with the function's own labels", item)
 
 
-def _check_interactor(answer: Any, config: Mapping[str, Any]) -> None:
-    environment = {entry["name"]: entry["value"] for entry in config["spec"]["env"]}
-    key = environment.get("PROMPTABLE_ANSWER_FORM", "shapes")
+def _check_interactor(answer: Any, config: FunctionConfig) -> None:
+    key = config.env.get("PROMPTABLE_ANSWER_FORM", "shapes")
     _expect(isinstance(answer, dict) and isinstance(answer.get(key), list), f"a mapping with the list {key!r}", answer)
 
 
-def _check_tracker(answer: Any, _config: Mapping[str, Any]) -> None:
+def _check_tracker(answer: Any, _config: FunctionConfig) -> None:
     for key in ("shapes", "states"):
         values = answer.get(key) if isinstance(answer, dict) else None
         _expect(isinstance(values, list) and len(values) == 1, f"one entry in {key!r}", answer)
@@ -108,14 +109,14 @@ def _again(body: Body, _answer: Any) -> Body:
     return body
 
 
-_CASES: Mapping[str, _Case] = {
-    "detector": _Case(lambda image: {"image": image}, _check_detector, _again),
-    "interactor": _Case(
+_CASES: Mapping[FunctionType, _Case] = {
+    FunctionType.DETECTOR: _Case(lambda image: {"image": image}, _check_detector, _again),
+    FunctionType.INTERACTOR: _Case(
         lambda image: {"image": image, "pos_points": [[SIDE / 2, SIDE / 2]], "neg_points": [], "obj_bbox": []},
         _check_interactor,
         _again,
     ),
-    "tracker": _Case(
+    FunctionType.TRACKER: _Case(
         lambda image: {"image": image, "shapes": [{"type": "rectangle", "points": _BOX}], "states": []},
         _check_tracker,
         lambda body, answer: body | {"shapes": [None], "states": answer["states"]},

@@ -6,13 +6,13 @@ from enum import StrEnum
 from pathlib import Path
 
 WEIGHTS_DIR = "/opt/promptable/weights"
-"""Folder of the official checkpoints in the images; the default of ``PROMPTABLE_WEIGHTS``."""
+"""Folder of the checkpoints in the images; the default of ``PROMPTABLE_WEIGHTS``."""
 
 REDIS_PASSWORD_FILE = "/run/secrets/redis/password"  # noqa: S105 - where it lies, not what it is
 """Where the password of Redis is mounted in a container."""
 
 
-class Platform(StrEnum):
+class PlatformName(StrEnum):
     """Where Nuclio runs the functions; the values are nuctl's."""
 
     LOCAL = "local"
@@ -67,7 +67,7 @@ class Scheduling:
 class Target:
     """One function's deployment. An empty text or None leaves what function.yaml says."""
 
-    platform: Platform
+    platform: PlatformName
     namespace: str
     image: str
     device: Device
@@ -75,6 +75,8 @@ class Target:
     """Docker network of CVAT, for the platform local."""
     port: int | None = None
     model: str = ""
+    """An official name, or the model's folder in the container."""
+    mask_model: str = ""
     labels: Path | None = None
     answer_form: str = ""
     redis: SharedRedis | None = None

@@ -1,30 +1,95 @@
-"""The checkpoints of one image, each with its SHA-256 checked. Runs inside the image while it is built."""
+"""The checkpoints of one image, each with its SHA-256 checked. Runs inside the image while it is built.
 
+``python -m promptable.deploy.weights [MODEL...] --local DIR --cache DIR --into DIR``: a MODEL is an official name, or
+the name of a model folder in ``--local``.
+"""
+
+import argparse
+import os
 import shutil
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from promptable.deploy.checkpoints import needed, sha256_of
 from promptable.models.catalogue import BERT_VOCABULARY, OFFICIAL
-from promptable.models.weights import download, sha256_of
+from promptable.models.weights import download
 
 _SHA256 = {source.file_name: source.sha256 for source in (*OFFICIAL.values(), BERT_VOCABULARY)}
+_EPOCH = (0, 0)
 
 
 def collect(models: Sequence[str], local: Path, cache: Path, into: Path) -> list[Path]:
     """Put the files of ``models`` into ``into``: from ``local`` where they lie there, else from ``cache`` or the net.
 
-    Raises ValueError for an unknown model or a damaged file, RuntimeError and OSError from the download.
+    Only what has been verified is copied. The files' times are always the same, so that the same checkpoints make the
+    same layer. Raises ValueError for an unknown model or a damaged file, RuntimeError with the remedy for a download
+    that fails.
     """
     into.mkdir(parents=True, exist_ok=True)
-    for file in local.iterdir():
-        if file.name in _SHA256:
-            shutil.copyfile(file, cache / file.name)
-    return [_verified(file, into) for model in models for file in download(model, cache)]
+    copied = [copy for model in models for copy in _collected(model, local, cache, into)]
+    for path in (*into.rglob("*"), into):
+        os.utime(path, _EPOCH)
+    return copied
+
+
+def _collected(model: str, local: Path, cache: Path, into: Path) -> Iterator[Path]:
+    if model not in OFFICIAL:
+        yield _own(model, local, into)
+    elif all((local / source.file_name).is_file() for source in needed(model)):
+        yield from (_verified(local / source.file_name, into) for source in needed(model))
+    else:
+        yield from (_verified(file, into) for file in _fetched(model, local, cache))
+
+
+def _own(model: str, local: Path, into: Path) -> Path:
+    if not (local / model).is_dir():
+        raise ValueError(
+            f"unknown model {model!r}: expected a folder given with --model or one of {', '.join(OFFICIAL)}"
+        )
+    return Path(shutil.copytree(local / model, into / model, dirs_exist_ok=True))
+
+
+def _fetched(model: str, local: Path, cache: Path) -> list[Path]:
+    """The model's files in the cache; a damaged one of an earlier build is fetched again."""
+    for source in needed(model):
+        file = cache / source.file_name
+        if (local / source.file_name).is_file():
+            _verified(local / source.file_name, cache)
+        elif file.is_file() and sha256_of(file) != source.sha256:
+            file.unlink()
+    try:
+        return download(model, cache)
+    except (OSError, RuntimeError) as error:
+        files = ", ".join(f"{source.file_name} ({source.url})" for source in needed(model))
+        raise RuntimeError(
+            f"the download of {model} failed: {error}. Fetch {files} on another machine into a folder and give it with"
+            " --weights DIR; behind a proxy set HTTPS_PROXY, and --ca FILE for a certificate of its own"
+        ) from error
 
 
 def _verified(file: Path, into: Path) -> Path:
     actual, expected = sha256_of(file), _SHA256[file.name]
     if actual != expected:
-        file.unlink()
         raise ValueError(f"{file.name} is damaged or not the official file: SHA-256 {actual}, expected {expected}")
     return Path(shutil.copyfile(file, into / file.name))
+
+
+def main() -> int:
+    """Collect what the command line names; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="promptable.deploy.weights", description=__doc__)
+    parser.add_argument("models", nargs="*")
+    for folder in ("--local", "--cache", "--into"):
+        parser.add_argument(folder, type=Path, required=True, metavar="DIR")
+    parsed = parser.parse_args()
+    try:
+        for file in collect(parsed.models, parsed.local, parsed.cache, parsed.into):
+            sys.stdout.write(f"{file}\n")
+    except (ValueError, RuntimeError, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

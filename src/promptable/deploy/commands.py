@@ -1,0 +1,146 @@
+"""The tools underneath: docker, nuctl, kubectl. Asked, or run to change something."""
+
+import re
+import subprocess
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from shutil import which
+from threading import Thread
+
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_NOISE = re.compile(
+    r"\s*$|Run '.* --help'|See '.* --help'|std(out|err):|Call stack:|Error - exit status \d+$|\s*\S+\.go:\d+$"
+    r"|\d\d\.\d\d\.\d\d \d\d:\d\d:\d\d.* \([DIW]\)|Unable to find image .* locally$|-+$"
+)
+"""Lines of docker and nuctl that do not say why something failed."""
+_BUILD_TIME = re.compile(r"^\d+\.\d+ ")
+_KEPT_LINES = 400
+
+
+class CommandError(RuntimeError):
+    """A tool failed: the message is the line of its output that says why."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a tool said."""
+
+    status: int
+    out: str
+    err: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return self.status == 0
+
+    @property
+    def why(self) -> str:
+        """The line that says why it failed."""
+        return reason(f"{self.out}\n{self.err}")
+
+
+def ask(*command: str, stdin: str | None = None) -> Answer:
+    """Run a command that changes nothing. A tool that is not installed answers with status 127."""
+    try:
+        done = subprocess.run(  # noqa: S603
+            command,
+            input=stdin,
+            stdin=None if stdin else subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError as error:
+        return Answer(127, "", f"{command[0]}: {error.strerror}")
+    return Answer(done.returncode, done.stdout.strip(), done.stderr.strip())
+
+
+def installed(tool: str) -> bool:
+    return which(tool) is not None
+
+
+def run(
+    command: Sequence[str], news: Callable[[str], None] | None = None, environment: Mapping[str, str] | None = None
+) -> None:
+    """Run a command that changes something, telling each line of its output. Raises CommandError."""
+    lines: deque[str] = deque(maxlen=_KEPT_LINES)
+    with started(command, environment) as process:
+        for line in process.stdout or ():
+            lines.append(line)
+            if news is not None:
+                news(line)
+    if process.returncode:
+        raise CommandError(reason("".join(lines)))
+
+
+@contextmanager
+def started(
+    command: Sequence[str], environment: Mapping[str, str] | None = None, folder: str | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """A process with one stream of output, which does not outlive the block. Raises CommandError if it cannot start."""
+    try:
+        process = subprocess.Popen(  # noqa: S603
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env=environment,
+            cwd=folder,
+        )
+    except OSError as error:
+        raise CommandError(f"{command[0]}: {error.strerror}") from None
+    with process:
+        try:
+            yield process
+        except BaseException:
+            process.terminate()
+            raise
+
+
+def reason(output: str) -> str:
+    """The line of a tool's output that says why it failed; docker and nuctl hide it in hints and call stacks."""
+    lines = [_ANSI.sub("", line).rstrip() for line in output.splitlines()]
+    if step := _failed_step(lines):
+        return step
+    telling = [line.strip() for line in lines if not _NOISE.match(line)]
+    errors = [line for line in telling if re.search(r"error response|\berror\b", line, re.IGNORECASE)]
+    return (errors or telling[-1:] or ["it said nothing"])[0]
+
+
+def _failed_step(lines: Sequence[str]) -> str:
+    """What the step of a Dockerfile said last before the build failed: BuildKit repeats it between two rules."""
+    rules = [number for number, line in enumerate(lines) if line == "------"]
+    if len(rules) < 2:
+        return ""
+    said = [_BUILD_TIME.sub("", line) for line in lines[rules[0] + 2 : rules[1]] if line.strip()]
+    return said[-1] if said else ""
+
+
+class Collected:
+    """The output of a process, read on the side while somebody waits for its end."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
+        self._reader = Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def text(self) -> str:
+        self._reader.join()
+        return "".join(self._lines)
+
+    def ended(self, seconds: float) -> bool:
+        """Wait for so long at most; has it ended?"""
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def _read(self) -> None:
+        self._lines.extend(self._process.stdout or ())

@@ -1,0 +1,168 @@
+"""The images: one base, one thin image per function on it, tagged by what they hold."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from promptable.deploy import commands
+from promptable.deploy.checkpoints import needed, sha256_of
+from promptable.deploy.commands import CommandError
+from promptable.deploy.console import Console
+from promptable.deploy.options import Options
+from promptable.deploy.own_model import OwnModel
+from promptable.deploy.render import DeployError
+from promptable.deploy.target import Device
+
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
+_PACKAGES = ("build.txt", "torch.txt", "runtime.txt", "models.txt")
+PACKAGES_LABEL = "promptable.packages"
+MODELS_LABEL = "promptable.models"
+
+
+class Images:
+    """Builds with docker, in ``repository``, and forgets what nothing runs any more."""
+
+    def __init__(self, options: Options, console: Console, repository: Path, work: Path) -> None:
+        self._options = options
+        self._console = console
+        self._repository = repository
+        self._work = work
+
+    def name(self, function: str) -> str:
+        """Repository of a function's images."""
+        registry = self._options.registry
+        return f"{registry}/promptable-{function}" if registry else f"promptable-{function}"
+
+    def build_base(self, device: Device, nuclio_version: str) -> None:
+        """Everything but weights and entry points. Raises CommandError."""
+        arguments = {"DEVICE": device, "NUCLIO_VERSION": nuclio_version, "PACKAGES": packages_digest(self._repository)}
+        self._build("base", f"promptable-base:{device}", arguments, [])
+
+    def build(
+        self, function: str, models: Sequence[str], own: Sequence[OwnModel], device: Device, nuclio_version: str
+    ) -> str:
+        """Build a function's image with the checkpoints of ``models``; returns its name, whose tag is its content.
+
+        So building the same twice changes nothing. Raises CommandError.
+        """
+        held = () if self._options.weights_pvc else models
+        built = f"promptable-{function}:unchecked"
+        arguments = {
+            "DEVICE": device,
+            "NUCLIO_VERSION": nuclio_version,
+            "PACKAGES": packages_digest(self._repository),
+            "FUNCTION": function,
+            "MODELS": " ".join(held),
+        }
+        local = stage(held, own, self._options.weights, self._work / f"{function}-weights")
+        context = [] if local is None else ["--build-context", f"local-weights={local}"]
+        self._build("function", built, arguments, context)
+        image = f"{self.name(function)}:{device}-{self._content(built)}"
+        self._change("docker", "tag", built, image)
+        self._change("docker", "rmi", built)
+        return image
+
+    def push(self, image: str) -> None:
+        """To the registry in its name. Raises CommandError."""
+        self._change("docker", "push", image)
+
+    def newest(self, function: str, device: Device | None) -> str:
+        """The image that was built last for this device, or for any; empty if there is none."""
+        said = commands.ask("docker", "images", "--format", "{{.Repository}}:{{.Tag}}", self.name(function))
+        prefixes = tuple(f"{self.name(function)}:{each}-" for each in Device if device in (None, each))
+        return next((line for line in said.out.splitlines() if line.startswith(prefixes)), "")
+
+    def held_models(self, image: str) -> set[str]:
+        """The models that an image was built with."""
+        return set(_label(image, MODELS_LABEL).split())
+
+    def has_packages(self, device: Device) -> bool:
+        """Are the pinned packages, the largest part of all, in an image on this machine already?"""
+        return _label(f"promptable-base:{device}", PACKAGES_LABEL) == packages_digest(self._repository)
+
+    def drop(self, image: str, kept: Sequence[str]) -> None:
+        """Remove an image of gigabytes; what is kept or a container uses stays, whoever's it is."""
+        used = commands.ask("docker", "ps", "--all", "--format", "{{.Image}}").out.splitlines()
+        if not image or image in kept or image in used:
+            return
+        try:
+            self._change("docker", "rmi", image)
+        except CommandError as error:
+            self._console.warn(f"{image} stays: {error}")
+
+    def _build(self, target: str, tag: str, arguments: dict[str, str], context: Sequence[str]) -> None:
+        command = ["docker", "build", "--load", "--provenance=false"]  # a provenance would carry the time
+        command += ["--file", str(self._repository / "docker/Dockerfile"), "--target", target]
+        for name, value in arguments.items():
+            command += ["--build-arg", f"{name}={value}"]
+        command += [*self._network_arguments(), *context, "--tag", tag, str(self._repository)]
+        self._change(*command)
+
+    def _network_arguments(self) -> Iterator[str]:
+        """Proxies go by name: a password in them is on no command line. BuildKit keeps them out of the image."""
+        for name in _PROXIES:
+            if os.environ.get(name):
+                yield from ("--build-arg", name)
+        for secret, file in (("ca", self._options.ca), ("pip-config", self._options.pip_config)):
+            if file is not None:
+                yield from ("--secret", f"id={secret},src={file}")
+
+    def _change(self, *command: str) -> None:
+        self._console.command(command)
+        if not self._console.dry_run:
+            with self._console.progress(f"docker {command[1]}") as news:
+                commands.run(command, news)
+
+    def _content(self, image: str) -> str:
+        """Of the id that Docker resolves; the builder's own (--iidfile) is another one in containerd's store."""
+        if self._console.dry_run:
+            return "content"
+        said = commands.ask("docker", "image", "inspect", "--format", "{{.Id}}", image)
+        if not said.ok:
+            raise CommandError(f"{image} was built and cannot be found: {said.why}")
+        return said.out.removeprefix("sha256:")[:12]
+
+
+def packages_digest(repository: Path) -> str:
+    """What tells one set of pinned packages from another."""
+    files = [*(repository / "requirements" / name for name in _PACKAGES), repository / "docker/install-packages.sh"]
+    return hashlib.sha256(b"\n".join(file.read_bytes() for file in files)).hexdigest()[:12]
+
+
+def stage(models: Sequence[str], own: Sequence[OwnModel], weights: Path | None, folder: Path) -> Path | None:
+    """Lay out in ``folder`` what of the admin's folders goes into an image; None if nothing does.
+
+    Only the files of ``models``, each verified. Raises DeployError for a damaged one.
+    """
+    files = {file: folder / model.name / file.name for model in own if model.name in models for file in model.files}
+    files |= {file: folder / file.name for file in verified(models, weights)}
+    for source, target in files.items():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _link(source, target)
+    return folder if files else None
+
+
+def verified(models: Sequence[str], weights: Path | None) -> list[Path]:
+    """The files of official ``models`` in the folder ``weights``. Raises DeployError for a damaged one."""
+    found = [] if weights is None else [(weights / each.file_name, each) for model in models for each in needed(model)]
+    for file, source in found:
+        if file.is_file() and sha256_of(file) != source.sha256:
+            raise DeployError(
+                f"{file} is damaged or not the official file: remove it, or fetch it again ({source.url})"
+            )
+    return [file for file, _ in found if file.is_file()]
+
+
+def _link(source: Path, target: Path) -> None:
+    """Without copying gigabytes, where the file system allows."""
+    try:
+        os.link(source.resolve(), target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _label(image: str, label: str) -> str:
+    said = commands.ask("docker", "image", "inspect", "--format", f'{{{{index .Config.Labels "{label}"}}}}', image)
+    return said.out if said.ok else ""

@@ -1,0 +1,76 @@
+"""Nuclio, through nuctl."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from promptable.deploy import commands, reported
+from promptable.deploy.render import DeployError
+from promptable.deploy.rendered import Rendered
+from promptable.deploy.reported import Reported
+from promptable.deploy.target import PlatformName
+
+_PROJECT = "cvat"
+_LABEL = re.compile(r"Label: ([^,]*),")
+
+
+@dataclass(frozen=True)
+class Nuclio:
+    """The Nuclio of one platform and namespace. Both are always named: nuctl's own choice follows any kubeconfig."""
+
+    platform: PlatformName
+    namespace: str
+
+    @property
+    def _place(self) -> tuple[str, ...]:
+        return "--platform", self.platform, "--namespace", self.namespace
+
+    def get(self, function: str) -> Reported | None:
+        """What it says of a function; None if it has none of this name. Raises DeployError."""
+        command = ("nuctl", "get", "function", function, "--output", "yaml", *self._place)
+        said = commands.ask(*command)
+        if said.ok and "No functions found" not in said.out:
+            return reported.read(said.out)
+        if "No functions found" in said.out + said.err:
+            return None
+        raise DeployError(f"Nuclio does not say whether {function} is deployed: {said.why}")
+
+    def has_project(self) -> bool:
+        said = commands.ask("nuctl", "get", "project", _PROJECT, *self._place)
+        return said.ok and _PROJECT in re.split(r"[\s|]+", said.out)
+
+    def create_project_command(self) -> tuple[str, ...]:
+        return "nuctl", "create", "project", _PROJECT, *self._place
+
+    def delete_command(self, function: str) -> tuple[str, ...]:
+        return "nuctl", "delete", "function", function, "--force", *self._place
+
+    def deploy_command(self, function: str, file: Path, image: str) -> tuple[str, ...]:
+        """Without build keys and path nuctl builds nothing."""
+        return (
+            *("nuctl", "deploy", function, "--project-name", _PROJECT),
+            *("--file", str(file), "--run-image", image, *self._place),
+        )
+
+    @contextmanager
+    def deploying(self, function: str, rendered: Rendered, work: Path) -> Iterator[subprocess.Popen[str]]:
+        """nuctl deploying; it ends with the block at the latest."""
+        file = work / f"{function}.yaml"
+        file.write_text(rendered.text)
+        command = self.deploy_command(function, file, rendered.image)
+        with commands.started(command, folder=str(work)) as process:  # nuctl writes a temporary file where it runs
+            yield process
+
+
+def client_version() -> str:
+    """Of the nuctl that is installed; empty if it does not say."""
+    found = _LABEL.search(commands.ask("nuctl", "version").out)
+    return found[1] if found else ""
+
+
+def download_hint(version: str) -> str:
+    url = f"https://github.com/nuclio/nuclio/releases/download/{version}/nuctl-{version}-linux-amd64"
+    return f"sudo curl -fLo /usr/local/bin/nuctl {url} && sudo chmod +x /usr/local/bin/nuctl"

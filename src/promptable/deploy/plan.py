@@ -1,0 +1,75 @@
+"""What a deployment will do and take, beside what is free."""
+
+import json
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+
+from promptable.deploy.console import Console
+from promptable.deploy.options import Options
+from promptable.deploy.platforms.base import Site
+from promptable.deploy.render import memory_gib
+from promptable.deploy.rendered import Rendered
+from promptable.deploy.target import Device
+
+COLUMNS = ("function", "models", "checkpoints", "memory at most")
+_BASE_GB = {Device.GPU: 10, Device.CPU: 4}
+
+
+def lines(options: Options, site: Site, device: Device, answer_form: str, functions: Sequence[str]) -> Iterator[str]:
+    """What will be done, a line each."""
+    network = f", network {site.network}" if site.network else ""
+    form = f", interactor answers as {answer_form}" if answer_form else ""
+    yield f"functions:   {' '.join(functions)}"
+    yield f"platform:    {options.platform}, namespace {options.namespace}{network}"
+    yield f"device:      {device}"
+    yield f"Nuclio:      {site.nuclio_version or 'unknown'}; CVAT: {site.cvat_version or 'unknown'}{form}"
+    yield f"labels:      {options.labels or 'those in function.yaml'}"
+    yield f"weights:     {_weights(options)}"
+    yield f"images:      {_images(options)}"
+    redis = f"{options.redis[0]}:{options.redis[1]}" if options.redis else "none: each function remembers alone"
+    yield f"Redis:       {redis}"
+    if options.replicas:
+        least, most = options.replicas
+        yield f"replicas:    {least} to {most}{'' if options.redis else '; the tracker: 1'}"
+
+
+def rows(rendered: Mapping[str, Rendered]) -> Iterator[Sequence[str]]:
+    """What each function will take."""
+    for function, file in rendered.items():
+        memory = memory_gib(file.config.type, file.models)
+        yield function, " ".join(file.models), "?", f"{memory} GB"
+
+
+def free(site: Site) -> Iterator[str]:
+    """What is free for it."""
+    for what, amount in site.free.items():
+        yield f"{what} free: {amount}"
+
+
+def cvat_version(url: str, console: Console) -> str:
+    """What CVAT at this address says; empty without one."""
+    if not url:
+        return ""
+    about = f"{url.rstrip('/')}/api/server/about"
+    request = urllib.request.Request(about, headers={"Accept": "application/json"})  # noqa: S310
+    try:
+        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
+            version: str = json.load(response)["version"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        console.problem(f"CVAT does not answer at {url}: {error}", "--cvat-url takes the address that you open CVAT at")
+        return ""
+    return version
+
+
+def _weights(options: Options) -> str:
+    if options.weights_pvc:
+        return f"on the claim {options.weights_pvc}"
+    if options.build:
+        return f"in the images, {f'from {options.weights} or ' if options.weights else ''}downloaded, SHA-256 checked"
+    return "in the images"
+
+
+def _images(options: Options) -> str:
+    if not options.build:
+        return "as they are (--no-build)"
+    return f"built here, pushed to {options.registry}" if options.registry else "built here"

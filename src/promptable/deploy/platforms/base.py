@@ -1,0 +1,94 @@
+"""What a deployment needs of a platform."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from promptable.deploy.rendered import Rendered
+from promptable.deploy.target import Device, SharedRedis
+
+
+@dataclass(frozen=True)
+class Site:
+    """What the checks found out; an empty text is not known."""
+
+    nuclio_version: str = ""
+    cvat_version: str = ""
+    network: str = ""
+    """CVAT's Docker network; in Kubernetes there is none."""
+    free: Mapping[str, str] = field(default_factory=dict)
+    """In words, by what it is: disk, memory, GPU memory."""
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A function's container, as it is now."""
+
+    identity: str = ""
+    """Another one after each deployment; empty if there is none."""
+    crashed: bool = False
+    """Has it ended, or been started again?"""
+
+
+class OpenError(RuntimeError):
+    """A function cannot be reached from this machine."""
+
+
+class Platform(Protocol):
+    """Docker on this machine, or a Kubernetes cluster.
+
+    Methods that find something wrong say so on the run's console, with a remedy; only those that say so raise.
+    """
+
+    columns: Sequence[str]
+    """Of ``status``, after the function's name."""
+    log_lines: int
+
+    def default_device(self) -> Device:
+        """What the models run on where no option says it."""
+
+    def reach(self) -> None:
+        """What keeps status, logs, rollback and remove from working?"""
+
+    def check(self, device: Device | None, building: bool, ports: Mapping[str, int]) -> Site:
+        """What would keep a deployment from working? Changes nothing but for fetching what Nuclio itself needs.
+
+        ``ports`` are the functions' on this machine. ``device`` is None where only an image decides it.
+        """
+
+    def check_gpu(self) -> None:
+        """Would a function see a GPU that PyTorch can use?"""
+
+    def instance(self, function: str) -> Instance:
+        """The function's container, looked at while nuctl waits; an empty one where nuctl itself notices a crash."""
+
+    def ready(self, function: str) -> bool:
+        """Is it up? The function is asked itself: what Nuclio has stored is wrong after a crash."""
+
+    def log(self, function: str) -> str:
+        """The last lines of its log; empty if nothing runs."""
+
+    def follow_command(self, function: str) -> Sequence[str]:
+        """Prints its log and goes on; empty if nothing runs."""
+
+    def open(self, function: str, rendered: Rendered) -> AbstractContextManager[str]:
+        """The function's URL on this machine while the block runs. Raises OpenError."""
+
+    def held_models(self, image: str, current: Rendered | None) -> set[str] | None:
+        """The models in an image; None if that cannot be known here. ``current`` is what runs with it."""
+
+    def publish(self, image: str) -> None:
+        """Bring an image that was just built to where it runs. Raises CommandError."""
+
+    def ask_redis(self, image: str, redis: SharedRedis) -> str:
+        """``ok``, or what Redis says to a container of this image; empty where none can be asked before it runs."""
+
+    def verify(self, deployed: Mapping[str, Rendered]) -> None:
+        """After the deployment: does CVAT find these functions, and reach them?"""
+
+    def drops_images(self) -> bool:
+        """Are the images on this machine, where old ones take its disk?"""
+
+    def status(self, function: str) -> Sequence[str]:
+        """A row of ``columns``."""

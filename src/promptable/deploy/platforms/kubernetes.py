@@ -1,0 +1,181 @@
+"""Nuclio in a Kubernetes cluster, as CVAT's helm chart installs it."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+
+from promptable.deploy import commands
+from promptable.deploy.commands import Answer, ask
+from promptable.deploy.console import Console
+from promptable.deploy.images import Images
+from promptable.deploy.options import Options
+from promptable.deploy.platforms import tools
+from promptable.deploy.platforms.base import Instance, OpenError, Site
+from promptable.deploy.rendered import Rendered
+from promptable.deploy.target import Device, SharedRedis
+from promptable.deploy.versions import tag_version
+
+_FORWARDING = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+) ")
+_HERE = Path(__file__).parent
+
+
+class Kubernetes:
+    """The platform ``kube``: the cluster of kubectl's current context."""
+
+    columns = ("pods (name, ready, status, restarts, age)",)
+    log_lines = 50
+
+    def __init__(self, options: Options, console: Console, images: Images) -> None:
+        self._options = options
+        self._console = console
+        self._images = images
+
+    def default_device(self) -> Device:
+        return Device.GPU
+
+    def reach(self) -> None:
+        if tools.check(self._console, "kubectl"):
+            self._check_cluster()
+
+    def check(self, device: Device | None, building: bool, ports: Mapping[str, int]) -> Site:
+        if not self._options.registry:
+            self._console.problem("no registry", "--registry HOST/PATH, from which the cluster pulls the images")
+        if building and tools.check_docker(self._console):
+            tools.check_builder(self._console)
+        reached = tools.check(self._console, "kubectl") and self._check_cluster()
+        tools.check(self._console, "nuctl", self._nuclio_version if reached else "")
+        if not reached:
+            return Site()
+        self._check_nuclio()
+        for kind, name in (("pvc", "weights_pvc"), ("secret", "pull_secret"), ("secret", "redis_secret")):
+            self._check_named(kind, getattr(self._options, name), f"--{name.replace('_', '-')}")
+        if device is Device.GPU:
+            self.check_gpu()
+        return Site(nuclio_version=self._nuclio_version)
+
+    def check_gpu(self) -> None:
+        template = r'jsonpath={range .items[*]}{.status.allocatable.nvidia\.com/gpu}{"\n"}{end}'
+        if not re.search("[1-9]", ask("kubectl", "get", "nodes", "-o", template).out):
+            self._console.problem(
+                "no node offers nvidia.com/gpu",
+                "install NVIDIA's device plugin or GPU operator (docs/kubernetes.md), or use --cpu",
+            )
+
+    def instance(self, function: str) -> Instance:
+        """nuctl itself gives up on pods that crash, cannot be scheduled or cannot pull their image."""
+        return Instance()
+
+    def ready(self, function: str) -> bool:
+        return self._kube("rollout", "status", f"deployment/{deployment_of(function)}", "--timeout=60s").ok
+
+    def log(self, function: str) -> str:
+        return self._kube("logs", "-l", _pods_of(function), "--tail", str(self.log_lines)).out
+
+    def follow_command(self, function: str) -> Sequence[str]:
+        if not self._kube("get", "pods", "-l", _pods_of(function), "--no-headers").out:
+            return ()
+        namespace = self._options.namespace
+        return "kubectl", "--namespace", namespace, "logs", "-l", _pods_of(function), "--tail", "100", "--follow"
+
+    @contextmanager
+    def open(self, function: str, rendered: Rendered) -> Iterator[str]:
+        """Through a forwarded port: nothing is opened on the nodes, and kubectl chooses a free one here."""
+        service = f"service/{deployment_of(function)}"
+        command = ("kubectl", "--namespace", self._options.namespace, "port-forward", "--address", "127.0.0.1", service)
+        with commands.started((*command, ":8080")) as process:
+            try:
+                yield f"http://127.0.0.1:{_forwarded(function, process.stdout or ())}/"
+            finally:
+                process.terminate()
+
+    def held_models(self, image: str, current: Rendered | None) -> set[str] | None:
+        """What ran with the image before; on a claim the checkpoints are not the image's."""
+        return set() if current is None or current.claim else set(current.models)
+
+    def publish(self, image: str) -> None:
+        self._images.push(image)
+
+    def ask_redis(self, image: str, redis: SharedRedis) -> str:
+        """No pod can be asked before there is one: ``verify`` asks."""
+        return ""
+
+    def verify(self, deployed: Mapping[str, Rendered]) -> None:
+        for function, rendered in deployed.items():
+            if "CVAT_FUNCTIONS_REDIS_HOST" in rendered.config.env:
+                self._verify_redis(function)
+
+    def drops_images(self) -> bool:
+        return False
+
+    def status(self, function: str) -> Sequence[str]:
+        pods = self._kube("get", "pods", "-l", _pods_of(function), "--no-headers").out
+        return ("; ".join(" ".join(line.split()) for line in pods.splitlines()) or "none",)
+
+    def _verify_redis(self, function: str) -> None:
+        command = ("exec", "--stdin", f"deployment/{deployment_of(function)}", "--", "python", "-")
+        said = self._kube(*command, stdin=(_HERE / "ask_redis.py").read_text())
+        if not said.ok:
+            self._console.warn(f"{function} does not reach its Redis: {said.why}")
+
+    def _kube(self, *arguments: str, stdin: str | None = None) -> Answer:
+        return ask("kubectl", "--namespace", self._options.namespace, *arguments, stdin=stdin)
+
+    @cached_property
+    def _nuclio_version(self) -> str:
+        template = "jsonpath={.items[0].spec.containers[0].image}"
+        said = self._kube("get", "pods", "-l", "nuclio.io/app=dashboard", "-o", template)
+        return tag_version(said.out) if said.ok else ""
+
+    def _check_cluster(self) -> bool:
+        namespace = self._options.namespace
+        said = ask("kubectl", "get", "namespace", namespace)
+        if said.ok:
+            self._console.say(f"cluster: {ask('kubectl', 'config', 'current-context').out}")
+            return True
+        self._console.problem(
+            f"namespace {namespace} is not reachable: {said.why}",
+            "kubectl config get-contexts shows the clusters; --namespace is the one of CVAT's helm release",
+        )
+        return False
+
+    def _check_nuclio(self) -> None:
+        if not self._nuclio_version:
+            self._console.problem(
+                f"no Nuclio dashboard runs in namespace {self._options.namespace}",
+                "helm upgrade CVAT with nuclio.enabled=true (docs/kubernetes.md)",
+            )
+            return
+        tools.check_nuctl_version(self._console, self._nuclio_version)
+        template = r'jsonpath={range .items[*]}{.metadata.name} {.spec.type}{"\n"}{end}'
+        if re.search("nuclio-dashboard (NodePort|LoadBalancer)", self._kube("get", "services", "-o", template).out):
+            self._console.warn(
+                "Nuclio's dashboard is reachable from outside the cluster, without a password: leave"
+                " nuclio.dashboard.nodePort unset in the helm values"
+            )
+
+    def _check_named(self, kind: str, name: str, option: str) -> None:
+        if name and not self._kube("get", kind, name).ok:
+            namespace = self._options.namespace
+            what = f"namespace {namespace} has no {kind} {name} ({option})"
+            self._console.problem(what, f"kubectl --namespace {namespace} get {kind}")
+
+
+def deployment_of(function: str) -> str:
+    """The name that Nuclio gives a function's deployment and service."""
+    return f"nuclio-{function}"
+
+
+def _pods_of(function: str) -> str:
+    return f"nuclio.io/function-name={function}"
+
+
+def _forwarded(function: str, said: Iterator[str] | Sequence[str]) -> str:
+    lines = []
+    for line in said:
+        if found := _FORWARDING.search(line):
+            return found[1]
+        lines.append(line)
+    why = commands.reason("".join(lines))
+    raise OpenError(f"no port could be forwarded to {function}: {why}")

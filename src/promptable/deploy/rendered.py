@@ -1,0 +1,62 @@
+"""A function.yaml as it is deployed: its text, and what the deployment reads in it."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import PurePosixPath
+
+import yaml
+
+from promptable.config import function_yaml
+from promptable.config.nuclio import FunctionConfig
+from promptable.deploy.target import Device
+
+_MODEL_VARIABLES = ("PROMPTABLE_MODEL", "PROMPTABLE_MASK_MODEL")
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A function.yaml that nuctl can deploy. Two are the same deployment when their texts are equal."""
+
+    text: str
+
+    @cached_property
+    def config(self) -> FunctionConfig:
+        return function_yaml.parse_deployed(yaml.safe_load(self.text), "the function.yaml that is deployed")
+
+    @property
+    def image(self) -> str:
+        return self.config.spec.image
+
+    def with_image(self, image: str) -> "Rendered":
+        """The same deployment of another image."""
+        return Rendered(function_yaml.dump(self.config.with_spec(image=image)))
+
+    @property
+    def device(self) -> str:
+        """What the image was built for; ``?`` for one that is not ours."""
+        try:
+            return image_device(self.image)
+        except ValueError:
+            return "?"
+
+    @property
+    def port(self) -> int | None:
+        """The port on the host; None in Kubernetes."""
+        return self.config.trigger.port or None
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """What the function loads, its own first: official names, and names of model folders."""
+        values = (self.config.env.get(variable) for variable in _MODEL_VARIABLES)
+        return tuple(dict.fromkeys(PurePosixPath(value).name for value in values if value))
+
+    @property
+    def claim(self) -> str:
+        """The PersistentVolumeClaim with its checkpoints; empty: they are in the image."""
+        claims = (entry.volume.get("persistentVolumeClaim", {}) for entry in self.config.spec.volumes)
+        return next((claim["claimName"] for claim in claims if claim), "")
+
+
+def image_device(image: str) -> Device:
+    """The device in the tag of an image of ours, gpu-0123456789ab. Raises ValueError for another image."""
+    return Device(image.rpartition(":")[2].partition("-")[0])

@@ -1,0 +1,166 @@
+"""One function's deployment, and the way back."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from promptable.deploy import commands, smoke
+from promptable.deploy.console import Console
+from promptable.deploy.images import Images
+from promptable.deploy.nuclio import Nuclio
+from promptable.deploy.platforms.base import OpenError, Platform
+from promptable.deploy.rendered import Rendered
+from promptable.deploy.reported import Reported
+from promptable.deploy.smoke import SmokeError, Timing
+from promptable.deploy.state import State
+
+_LOOK_SECONDS = 1.0
+"""How often a container is looked at while nuctl waits for it."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one function's deployment ended."""
+
+    runs: Rendered | None
+    """What runs now; None if nothing does."""
+    how: str
+    """In a word or two, for the table: seconds, ``unchanged``, ``restored``, ``removed``, ``down``, ``unrecorded``."""
+    failure: str = ""
+    """Why the version that was asked for is not what runs; empty if it is."""
+    timing: Timing | None = None
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """Deploys rendered functions one by one. A version that does not work is replaced by the one before."""
+
+    platform: Platform
+    nuclio: Nuclio
+    images: Images
+    state: State
+    console: Console
+    work: Path
+
+    def before(self, function: str, reported: Reported | None) -> Rendered | None:
+        """What runs: what Nuclio reports counts where it differs from what this user deployed last."""
+        known = self.state.current(function)
+        if reported is None or not reported.working:
+            return known
+        if known is not None and not reported.differs(known):
+            return known
+        return reported.deployable()
+
+    def deploy(self, function: str, rendered: Rendered, reported: Reported | None) -> Outcome:
+        """Deploy it unless exactly that runs already, and Nuclio knows it."""
+        before = self.before(function, reported)
+        if rendered == before and self._as_reported(rendered, reported) and self.platform.ready(function):
+            try:
+                timing = self._smoke(function, rendered)
+            except (SmokeError, OpenError) as error:
+                self.console.say(f"{function} runs, but {error}: deployed anew")
+            else:
+                self.console.say("unchanged and ready: left alone")
+                return Outcome(rendered, "unchanged", timing=timing)
+        return self.replace(function, rendered, before, reported)
+
+    def replace(self, function: str, rendered: Rendered, before: Rendered | None, reported: Reported | None) -> Outcome:
+        """Deploy it, check it and remember it; if it does not work, bring back what ran before."""
+        start = time.monotonic()
+        if reported is not None and reported.stuck:
+            self.console.say(f"{function} is stuck in an earlier deployment: cleared")
+            self._remove(function)
+        try:
+            timing = self._start_and_call(function, rendered)
+        except (commands.CommandError, SmokeError, OpenError) as error:
+            self.console.say(f"{function} does not work: {error}")
+            self._show_log(function)
+            outcome = self._restore(function, before, str(error))
+            self._drop(rendered.image, before, self.state.previous(function))
+            return outcome
+        return self._remembered(function, rendered, before, f"{time.monotonic() - start:.0f} s", timing)
+
+    def _as_reported(self, rendered: Rendered, reported: Reported | None) -> bool:
+        """Does Nuclio tell CVAT that it is ready, and on the right port?"""
+        return (
+            reported is not None
+            and reported.state == "ready"
+            and (rendered.port is None or reported.port == rendered.port)
+        )
+
+    def _start_and_call(self, function: str, rendered: Rendered) -> Timing:
+        self._start(function, rendered)
+        return self._smoke(function, rendered)
+
+    def _start(self, function: str, rendered: Rendered) -> None:
+        """Wait for nuctl, but no longer once the new container has crashed. Raises CommandError."""
+        identity = self.platform.instance(function).identity
+        self.console.command(self.nuclio.deploy_command(function, self.work / f"{function}.yaml", rendered.image))
+        with (
+            self.console.progress(f"{function}: waiting until it is ready"),
+            self.nuclio.deploying(function, rendered, self.work) as nuctl,
+        ):
+            said = commands.Collected(nuctl)
+            while not said.ended(_LOOK_SECONDS):
+                now = self.platform.instance(function)
+                if now.crashed and now.identity != identity:
+                    nuctl.terminate()
+                    raise commands.CommandError("its container has crashed")
+        if nuctl.returncode:
+            raise commands.CommandError(commands.reason(said.text))
+        if not self.platform.ready(function):
+            raise commands.CommandError("nuctl is done, and the container is not healthy")
+
+    def _smoke(self, function: str, rendered: Rendered) -> Timing:
+        """Two real requests."""
+        with self.console.progress(f"{function}: two requests"), self.platform.open(function, rendered) as url:
+            return smoke.call_twice(url, rendered.config)
+
+    def _show_log(self, function: str) -> None:
+        log = self.platform.log(function)
+        if log:
+            self.console.say(f"{function}'s log, kept in {self.state.keep_log(function, log)}:")
+            self.console.quote(log)
+        else:
+            self.console.say(f"{function} has no log: its container was never started")
+
+    def _restore(self, function: str, before: Rendered | None, why: str) -> Outcome:
+        """Bring back what ran before this run; a function that never ran is removed, or it would restart for ever."""
+        if before is None:
+            self._remove(function)
+            return Outcome(None, "removed", f"{why}; nothing ran before")
+        self.console.say(f"bringing back {before.image}")
+        stuck = self.nuclio.get(function)
+        if stuck is not None and stuck.stuck:
+            self._remove(function)
+        try:
+            self._start(function, before)
+        except commands.CommandError as error:
+            return Outcome(None, "down", f"{why}; the one before does not come up either ({error}): nothing runs now")
+        return Outcome(before, "restored", f"{why}; the one before runs again")
+
+    def _remembered(
+        self, function: str, rendered: Rendered, before: Rendered | None, how: str, timing: Timing
+    ) -> Outcome:
+        """What was current becomes the previous one, and the image of the one before that goes."""
+        forgotten = self.state.previous(function)
+        try:
+            self.state.remember(function, rendered, before)
+        except OSError as error:
+            failure = f"it runs, but {self.state.folder} cannot be written ({error}): rollback would not know it"
+            return Outcome(rendered, "unrecorded", failure, timing)
+        if forgotten is not None:
+            self._drop(forgotten.image, rendered, self.state.previous(function))
+        return Outcome(rendered, how, timing=timing)
+
+    def _drop(self, image: str, *kept: Rendered | None) -> None:
+        if self.platform.drops_images():
+            self.images.drop(image, [each.image for each in kept if each is not None])
+
+    def _remove(self, function: str) -> None:
+        command = self.nuclio.delete_command(function)
+        self.console.command(command)
+        try:
+            commands.run(command)
+        except commands.CommandError as error:
+            self.console.warn(f"{function} could not be removed: {error}")

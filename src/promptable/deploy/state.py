@@ -1,0 +1,75 @@
+"""What this user deployed last, and what was before: on disk, a rendered function.yaml each."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from promptable.deploy.rendered import Rendered
+from promptable.deploy.target import PlatformName
+
+
+class LockedError(RuntimeError):
+    """Another run is at work."""
+
+
+@dataclass(frozen=True)
+class State:
+    """The versions that are known of one platform and namespace."""
+
+    folder: Path
+
+    def current(self, function: str) -> Rendered | None:
+        """What was deployed last."""
+        return _read(self._file(function, "current"))
+
+    def previous(self, function: str) -> Rendered | None:
+        """What was deployed before that."""
+        return _read(self._file(function, "previous"))
+
+    def remember(self, function: str, now: Rendered, before: Rendered | None) -> None:
+        """``now`` runs; ``before`` is what it replaced, None if nothing. The same once more keeps what was before."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if before is not None and before != now:
+            _write(self._file(function, "previous"), before.text)
+        _write(self._file(function, "current"), now.text)
+
+    def keep_log(self, function: str, log: str) -> Path:
+        """Keep the log of a version that did not work; its container goes."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        file = self.folder / f"{function}.failed.log"
+        _write(file, log)
+        return file
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Two runs at once would take each other's functions for their own. Raises LockedError."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise LockedError from None
+            yield
+
+    def _file(self, function: str, which: str) -> Path:
+        return self.folder / f"{function}.{which}.yaml"
+
+
+def state_of(platform: PlatformName, namespace: str) -> State:
+    """In the user's own folder for such things."""
+    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return State(Path(home) / "promptable" / f"{platform}-{namespace}")
+
+
+def _read(file: Path) -> Rendered | None:
+    return Rendered(file.read_text()) if file.is_file() else None
+
+
+def _write(file: Path, text: str) -> None:
+    """All of it or nothing."""
+    new = file.with_suffix(".new")
+    new.write_text(text)
+    new.replace(file)
