@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from promptable.deploy import checkpoints
 from promptable.deploy.images import stage
 from promptable.deploy.own_model import OwnModel, own_model
 from promptable.deploy.render import DeployError
-from promptable.models.catalogue import Download
+from promptable.models import catalogue
+from promptable.models.catalogue import Checkpoint, Family
 
 GOOD = b"weights"
 REPOSITORY = Path(__file__).parents[2]
@@ -19,12 +19,12 @@ REPOSITORY = Path(__file__).parents[2]
 def official(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the official models there are two, of a few bytes each."""
     sha256 = hashlib.sha256(GOOD).hexdigest()
-    rows = {name: _download(f"https://example.com/{name}.pt", sha256) for name in ("tiny", "large")}
-    monkeypatch.setattr(checkpoints, "OFFICIAL", rows)
-
-
-def _download(url: str, sha256: str) -> Download:
-    return Download(url, sha256)
+    family = Family("a family", "Apache-2.0", "config.json", {})
+    rows = {
+        name: Checkpoint(f"https://example.com/{name}.pt", sha256, len(GOOD), family, memory_gib=1)
+        for name in ("tiny", "large")
+    }
+    monkeypatch.setattr(catalogue, "OFFICIAL", rows)
 
 
 def _folder(path: Path, content: bytes = b"own") -> Path:
@@ -71,7 +71,7 @@ def test_what_is_no_model_folder(tmp_path: Path) -> None:
     (folder / "config.json").unlink()
     with pytest.raises(DeployError, match=r"holds no config\.json or config\.yaml"):
         own_model(str(folder))
-    assert own_model("swin-t") is None
+    assert own_model("tiny") is None
     assert own_model("") is None
 
 

@@ -9,6 +9,7 @@ import pytest
 REPOSITORY = Path(__file__).parents[2]
 PIP = """#!/bin/sh
 echo "pip $*" >> "$RECORD"
+echo "$PIP_CONFIG_FILE $PIP_CERT" >> "$SECRETS/environment"
 for list; do :; done
 grep -v '^[# ]' "$list" | sed 's/ .*//' >> "$RECORD"
 """
@@ -20,7 +21,7 @@ def _installed(folder: Path, device: str) -> list[str]:
     pip.chmod(0o755)
     subprocess.run(  # noqa: S603
         ["/bin/sh", REPOSITORY / "docker/install-packages.sh", device, REPOSITORY / "requirements"],
-        env={"PATH": f"{folder}:/usr/bin:/bin", "RECORD": str(folder / "record")},
+        env={"PATH": f"{folder}:/usr/bin:/bin", "RECORD": str(folder / "record"), "SECRETS": str(folder)},
         check=True,
     )
     return (folder / "record").read_text().splitlines()
@@ -72,3 +73,19 @@ def test_no_package_is_compiled_with_cuda(tmp_path: Path, device: str) -> None:
     last = [line for line in _installed(tmp_path, device) if line.startswith("pip ")][-1]
     assert "--require-hashes --no-deps --no-build-isolation" in last
     assert last.endswith("models.txt")
+
+
+def test_the_admins_pip_config_names_every_index(tmp_path: Path) -> None:
+    (tmp_path / "pip-config").write_text("")
+    (tmp_path / "ca").write_text("")
+    calls = [line for line in _installed(tmp_path, "cpu") if line.startswith("pip ")]
+    assert not any("--index-url" in call for call in calls)
+    environment = (tmp_path / "environment").read_text().splitlines()
+    assert set(environment) == {f"{tmp_path}/pip-config {tmp_path}/ca"}
+
+
+def test_the_secrets_are_in_no_layer_and_downloads_are_kept_between_builds() -> None:
+    dockerfile = (REPOSITORY / "docker/Dockerfile").read_text()
+    assert "--mount=type=cache,id=promptable-pip,target=/root/.cache/pip" in dockerfile
+    for secret in ("ca", "pip-config"):
+        assert f"--mount=type=secret,id={secret}" in dockerfile

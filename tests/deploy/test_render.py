@@ -6,16 +6,16 @@ from typing import Any
 import pytest
 import yaml
 
-from promptable.deploy.render import DeployError, render
-from promptable.deploy.target import Device, Platform, Scheduling, Target
+from promptable.deploy.render import render
+from promptable.deploy.target import Device, PlatformName, Scheduling, Target
 
 REPOSITORY = Path(__file__).parents[2]
 FUNCTIONS = sorted((REPOSITORY / "functions").glob("*/function.yaml"))
-TARGET = Target(platform=Platform.LOCAL, namespace="nuclio", image="an-image:tag", device=Device.GPU)
+TARGET = Target(platform=PlatformName.LOCAL, namespace="nuclio", image="an-image:tag", device=Device.GPU)
 
 
 def _rendered(function_yaml: Path, **changes: Any) -> Any:
-    return yaml.safe_load(render(function_yaml, Target(**{**vars(TARGET), **changes})))
+    return yaml.safe_load(render(function_yaml, Target(**{**vars(TARGET), **changes})).text)
 
 
 @pytest.mark.parametrize("function_yaml", FUNCTIONS, ids=lambda path: path.parent.name)
@@ -58,18 +58,11 @@ def test_build_keys_go(tmp_path: Path) -> None:
     assert "build" not in _rendered(path)["spec"]
 
 
-def test_without_an_http_trigger(tmp_path: Path) -> None:
-    document = yaml.safe_load(FUNCTIONS[0].read_text())
-    document["spec"]["triggers"] = {"clock": {"kind": "cron"}}
-    path = tmp_path / "function.yaml"
-    path.write_text(yaml.safe_dump(document))
-    with pytest.raises(DeployError, match="no trigger of kind http"):
-        render(path, Target(**{**vars(TARGET), "port": 32101}))
-
-
 def test_replicas_are_kept_from_the_tracker_only() -> None:
     counts = {
-        path.parent.name: _rendered(path, platform=Platform.KUBE, scheduling=Scheduling(min_replicas=2, max_replicas=5))
+        path.parent.name: _rendered(
+            path, platform=PlatformName.KUBE, scheduling=Scheduling(min_replicas=2, max_replicas=5)
+        )
         for path in FUNCTIONS
     }
     assert {name: document["spec"]["maxReplicas"] for name, document in counts.items()} == {

@@ -6,45 +6,56 @@ import pytest
 import yaml
 
 from promptable.deploy.render import DeployError
-from promptable.deploy.reported import unknown
+from promptable.deploy.rendered import Rendered
+from promptable.deploy.reported import read
 
 FUNCTION: dict[str, Any] = {
     "metadata": {"name": "sam2-tracker", "namespace": "nuclio", "annotations": {"type": "tracker", "spec": ""}},
-    "spec": {"image": "an-image:gpu-1", "env": [{"name": "PROMPTABLE_MODEL", "value": "sam2.1-tiny"}]},
+    "spec": {
+        "description": "Follows things",
+        "handler": "main:handler",
+        "env": [{"name": "PROMPTABLE_MODEL", "value": "sam2.1-tiny"}],
+        "image": "an-image:gpu-1",
+    },
 }
 
 
-def _said(state: str = "ready", **spec: Any) -> str:
+def _said(state: str = "ready", port: int = 0, **spec: Any) -> str:
     metadata = FUNCTION["metadata"] | {"labels": {"nuclio.io/project-name": "cvat"}, "resourceVersion": "7"}
     spec = FUNCTION["spec"] | {"build": {"codeEntryType": "image"}} | spec
-    config = yaml.safe_dump({"metadata": metadata, "spec": spec, "status": {"state": state}})
+    status = {"state": state, "httpPort": port}
+    config = yaml.safe_dump({"metadata": metadata, "spec": spec, "status": status})
     return f"25.11.25 12:00:00.000 (I) nuctl a line of its log\n{config}"
 
 
 @pytest.mark.parametrize("state", ["ready", "unhealthy", "scaledToZero"])
 def test_a_working_function_can_be_deployed_again(state: str) -> None:
-    assert yaml.safe_load(unknown(_said(state), "")) == FUNCTION
+    reported = read(_said(state, 32103))
+    assert reported.working
+    assert (reported.state, reported.port) == (state, 32103)
+    assert yaml.safe_load(reported.deployable().text) == FUNCTION
 
 
-@pytest.mark.parametrize("state", ["error", "building"])
-def test_one_that_never_came_up_is_not_brought_back(state: str) -> None:
-    assert unknown(_said(state), "") == ""
+@pytest.mark.parametrize(("state", "stuck"), [("error", False), ("building", True)])
+def test_one_that_never_came_up_is_not_brought_back(state: str, stuck: bool) -> None:
+    reported = read(_said(state))
+    assert (reported.working, reported.stuck, reported.port) == (False, stuck, None)
 
 
 @pytest.mark.parametrize(
-    ("changes", "same"),
+    ("changes", "differs"),
     [
-        ({}, True),
-        ({"minReplicas": 1}, True),
-        ({"image": "an-image:gpu-2"}, False),
-        ({"env": [{"name": "PROMPTABLE_MODEL", "value": "sam2.1-large"}]}, False),
+        ({}, False),
+        ({"minReplicas": 1}, False),
+        ({"image": "an-image:gpu-2"}, True),
+        ({"env": [{"name": "PROMPTABLE_MODEL", "value": "sam2.1-large"}]}, True),
     ],
 )
-def test_what_is_known_already_is_not_told_again(changes: dict[str, Any], same: bool) -> None:
-    assert (unknown(_said(**changes), yaml.safe_dump(FUNCTION)) == "") is same
+def test_what_is_known_already_is_told_from_what_somebody_else_deployed(changes: dict[str, Any], differs: bool) -> None:
+    assert read(_said(**changes)).differs(Rendered(yaml.safe_dump(FUNCTION))) is differs
 
 
 @pytest.mark.parametrize("said", ["", "nothing of the kind", "metadata:\n  name: x\n"])
 def test_what_is_no_configuration(said: str) -> None:
     with pytest.raises(DeployError, match="expected metadata, spec and status"):
-        unknown(said, "")
+        read(said)

@@ -8,18 +8,23 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from promptable.config.nuclio import FunctionConfig
 from promptable.deploy.smoke import SIDE, SmokeError, call_twice, picture
 from promptable.wire import detector, interactor, tracker
 from tests.deploy.conftest import Answering
 
 
-def _config(kind: str, form: str = "shapes") -> Any:
-    return {
-        "metadata": {
-            "annotations": {"type": kind, "spec": json.dumps([{"name": "car"}]) if kind == "detector" else ""}
+def _config(kind: str, form: str = "shapes") -> FunctionConfig:
+    labels = json.dumps([{"name": "car"}]) if kind == "detector" else ""
+    document = {
+        "metadata": {"name": kind, "annotations": {"type": kind, "spec": labels}},
+        "spec": {
+            "description": "a function",
+            "handler": "main:handler",
+            "env": [{"name": "PROMPTABLE_ANSWER_FORM", "value": form}],
         },
-        "spec": {"env": [{"name": "PROMPTABLE_ANSWER_FORM", "value": form}]},
     }
+    return FunctionConfig.model_validate(document)
 
 
 def _call(server: Answering, kind: str, answer: Any, form: str = "shapes") -> None:

@@ -1,52 +1,39 @@
 """The checkpoints that go into an image. The downloads are stood in for: they would need PyTorch and a network."""
 
 import hashlib
-import importlib
-import shutil
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
 
+from promptable.deploy.weights import collect
 from promptable.models import catalogue
+from promptable.models.catalogue import Checkpoint, Family
 
 GOOD = b"weights"
+TINY = Checkpoint(
+    "https://example.com/tiny.pt", hashlib.sha256(GOOD).hexdigest(), 7, Family("", "", "", {}), memory_gib=1
+)
 
 
-@dataclass(frozen=True)
-class _Download:
-    file_name: str
-    sha256: str
+class Net(ModuleType):
+    """The part of promptable.models.weights that is used: a missing file is 'downloaded'."""
+
+    content: bytes | None = GOOD
+
+    def download(self, model: str, folder: Path) -> None:
+        if self.content is None:
+            raise OSError("Name or service not known")
+        (folder / "tiny.pt").write_bytes(self.content)
 
 
-OFFICIAL = {"tiny": _Download("tiny.pt", hashlib.sha256(GOOD).hexdigest())}
-
-
-class _Weights(ModuleType):
-    """The part of promptable.models.weights that is used; a missing file is 'downloaded' from ``net``."""
-
-    net = GOOD
-
-    def download(self, model: str, folder: Path) -> list[Path]:
-        file = folder / OFFICIAL[model].file_name
-        if not file.is_file():
-            file.write_bytes(self.net)
-        return [file]
-
-    def sha256_of(self, path: Path) -> str:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-@pytest.fixture
-def weights(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(catalogue, "OFFICIAL", OFFICIAL)
-    monkeypatch.setitem(sys.modules, "promptable.models.weights", _Weights("weights"))
-    monkeypatch.delitem(sys.modules, "promptable.deploy.weights", raising=False)
-    yield importlib.import_module("promptable.deploy.weights")
-    sys.modules.pop("promptable.deploy.weights")
+@pytest.fixture(autouse=True)
+def net(monkeypatch: pytest.MonkeyPatch) -> Net:
+    net = Net("net")
+    monkeypatch.setattr(catalogue, "OFFICIAL", {"tiny": TINY})
+    monkeypatch.setitem(sys.modules, "promptable.models.weights", net)
+    return net
 
 
 @pytest.fixture
@@ -57,31 +44,60 @@ def folders(tmp_path: Path) -> tuple[Path, Path, Path]:
     return tmp_path / "local", tmp_path / "cache", tmp_path / "into"
 
 
-def test_from_the_net(weights: Any, folders: tuple[Path, Path, Path]) -> None:
-    assert weights.collect(["tiny"], *folders) == [folders[2] / "tiny.pt"]
+def test_from_the_net(folders: tuple[Path, Path, Path]) -> None:
+    assert collect(["tiny"], *folders) == [folders[2] / "tiny.pt"]
     assert (folders[2] / "tiny.pt").read_bytes() == GOOD
 
 
-def test_from_a_local_folder(weights: Any, folders: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_Weights, "net", b"not reached")
+def test_from_a_local_folder(folders: tuple[Path, Path, Path], net: Net) -> None:
+    net.content = None
     (folders[0] / "tiny.pt").write_bytes(GOOD)
     (folders[0] / "notes.txt").write_text("something else")
-    weights.collect(["tiny"], *folders)
+    collect(["tiny"], *folders)
     assert [path.name for path in folders[2].iterdir()] == ["tiny.pt"]
 
 
-@pytest.mark.parametrize("place", [0, 1])
-def test_a_damaged_file_is_not_taken_and_not_kept(weights: Any, folders: tuple[Path, Path, Path], place: int) -> None:
-    (folders[place] / "tiny.pt").write_bytes(b"weighty")
+def test_a_damaged_local_file_reaches_neither_the_image_nor_the_cache(folders: tuple[Path, Path, Path]) -> None:
+    local, cache, into = folders
+    (local / "tiny.pt").write_bytes(b"weighty")
     with pytest.raises(ValueError, match=r"tiny\.pt is damaged or not the official file"):
-        weights.collect(["tiny"], *folders)
-    assert list(folders[2].iterdir()) == []
-    shutil.rmtree(folders[0])
-    folders[0].mkdir()
-    weights.collect(["tiny"], *folders)
+        collect(["tiny"], *folders)
+    assert [*cache.iterdir(), *into.iterdir()] == []
+    (local / "tiny.pt").unlink()
+    collect(["tiny"], *folders)
+    assert (into / "tiny.pt").read_bytes() == GOOD
+
+
+def test_a_damaged_file_of_an_earlier_build_is_fetched_again(folders: tuple[Path, Path, Path]) -> None:
+    (folders[1] / "tiny.pt").write_bytes(b"weigh")
+    collect(["tiny"], *folders)
     assert (folders[2] / "tiny.pt").read_bytes() == GOOD
 
 
-def test_no_models_leave_an_empty_folder_for_a_volume(weights: Any, folders: tuple[Path, Path, Path]) -> None:
-    assert weights.collect([], *folders) == []
+def test_a_download_that_fails_names_the_file_and_what_to_do(folders: tuple[Path, Path, Path], net: Net) -> None:
+    net.content = None
+    with pytest.raises(RuntimeError) as error:
+        collect(["tiny"], *folders)
+    for part in ("Name or service not known", "tiny.pt (https://example.com/tiny.pt)", "--weights DIR", "HTTPS_PROXY"):
+        assert part in str(error.value)
+
+
+def test_a_model_folder_of_the_admins_own(folders: tuple[Path, Path, Path]) -> None:
+    (folders[0] / "rust-0123").mkdir()
+    (folders[0] / "rust-0123" / "model.safetensors").write_bytes(b"own")
+    assert collect(["rust-0123"], *folders) == [folders[2] / "rust-0123"]
+    assert (folders[2] / "rust-0123" / "model.safetensors").read_bytes() == b"own"
+    with pytest.raises(ValueError, match="'rust-4567' is no official model"):
+        collect(["rust-4567"], *folders)
+
+
+def test_the_same_files_make_the_same_layer(folders: tuple[Path, Path, Path]) -> None:
+    """A layer's digest covers the files' times."""
+    for _ in range(2):
+        collect(["tiny"], *folders)
+        assert {path.stat().st_mtime for path in (folders[2], folders[2] / "tiny.pt")} == {0}
+
+
+def test_no_models_leave_an_empty_folder_for_a_volume(folders: tuple[Path, Path, Path]) -> None:
+    assert collect([], *folders) == []
     assert folders[2].is_dir()

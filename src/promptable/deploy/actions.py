@@ -332,7 +332,8 @@ class Run:
         self.console.step("plan")
         for line in plan.lines(self.options, site, device, answer_form, self.functions):
             self.console.say(line)
-        self.console.table("what it takes", plan.COLUMNS, list(plan.rows(rendered)))
+        self.console.say(plan.base_image(device, self.images.has_packages(device)))
+        self.console.table("what it takes", plan.COLUMNS, list(plan.rows(rendered, device)))
         for line in plan.free(site):
             self.console.say(line)
 

@@ -3,14 +3,14 @@
 import hashlib
 from pathlib import Path
 
-from promptable.models.catalogue import BERT_VOCABULARY, OFFICIAL, Download
+from promptable.models import catalogue
+from promptable.models.catalogue import Download
 
 
 def needed(model: str) -> list[Download]:
     """The files of an official model; of a model folder none is official."""
-    if model not in OFFICIAL:
-        return []
-    return [OFFICIAL[model], *([BERT_VOCABULARY] if model.startswith("swin") else [])]
+    checkpoint = catalogue.OFFICIAL.get(model)
+    return [checkpoint, *checkpoint.beside] if checkpoint else []
 
 
 def sha256_of(file: Path) -> str:

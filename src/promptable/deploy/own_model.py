@@ -9,7 +9,7 @@ from pathlib import Path
 from promptable.deploy.checkpoints import sha256_of
 from promptable.deploy.render import DeployError
 from promptable.deploy.target import WEIGHTS_DIR
-from promptable.models.catalogue import OFFICIAL
+from promptable.models import catalogue
 
 _WEIGHTS_FILE = "model.safetensors"
 _CONFIG_FILES = ("config.json", "config.yaml")
@@ -43,11 +43,11 @@ class OwnModel:
 
 def own_model(model: str) -> OwnModel | None:
     """The folder that ``--model`` names; None for an official model, or none. Raises DeployError."""
-    if not model or model in OFFICIAL:
+    if not model or model in catalogue.OFFICIAL:
         return None
     folder = Path(model).expanduser().absolute()
     if not folder.is_dir():
-        raise DeployError(f"--model: expected a model folder or one of {', '.join(OFFICIAL)}, got {model!r}")
+        raise DeployError(f"--model: expected a model folder or one of {', '.join(catalogue.OFFICIAL)}, got {model!r}")
     for names in ((_WEIGHTS_FILE,), _CONFIG_FILES):
         if not any((folder / name).is_file() for name in names):
             raise DeployError(f"--model: the folder {model} holds no {' or '.join(names)}")

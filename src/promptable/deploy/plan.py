@@ -4,6 +4,7 @@ import json
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 
+from promptable.deploy.checkpoints import needed
 from promptable.deploy.console import Console
 from promptable.deploy.options import Options
 from promptable.deploy.platforms.base import Site
@@ -11,8 +12,9 @@ from promptable.deploy.render import memory_gib
 from promptable.deploy.rendered import Rendered
 from promptable.deploy.target import Device
 
-COLUMNS = ("function", "models", "checkpoints", "memory at most")
+COLUMNS = ("function", "models", "checkpoints", "memory at most", "GPU memory at least")
 _BASE_GB = {Device.GPU: 10, Device.CPU: 4}
+_UNKNOWN = "?"
 
 
 def lines(options: Options, site: Site, device: Device, answer_form: str, functions: Sequence[str]) -> Iterator[str]:
@@ -33,11 +35,28 @@ def lines(options: Options, site: Site, device: Device, answer_form: str, functi
         yield f"replicas:    {least} to {most}{'' if options.redis else '; the tracker: 1'}"
 
 
-def rows(rendered: Mapping[str, Rendered]) -> Iterator[Sequence[str]]:
-    """What each function will take."""
+def rows(rendered: Mapping[str, Rendered], device: Device) -> Iterator[Sequence[str]]:
+    """What each function will take: of its image's own layers, of memory with full caches, and of the GPU's.
+
+    A GPU holds the weights, and what CUDA and the activations take on top is not known beforehand.
+    """
     for function, file in rendered.items():
-        memory = memory_gib(file.config.type, file.models)
-        yield function, " ".join(file.models), "?", f"{memory} GB"
+        size = _size(file.models)
+        on_gpu = size if device is Device.GPU else "-"
+        yield function, " ".join(file.models), size, f"{memory_gib(file.config.type, file.models)} GB", on_gpu
+
+
+def base_image(device: Device, cached: bool) -> str:
+    """What the functions share."""
+    return f"base image:  some {_BASE_GB[device]} GB for all functions{', here already' if cached else ''}"
+
+
+def _size(models: Sequence[str]) -> str:
+    """Of their checkpoints, where the catalogue knows it."""
+    sizes = [source.size for model in models for source in needed(model)]
+    if not sizes or None in sizes or not all(map(needed, models)):
+        return _UNKNOWN
+    return f"{sum(filter(None, sizes)) / 1e9:.1f} GB"
 
 
 def free(site: Site) -> Iterator[str]:

@@ -12,10 +12,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from promptable.deploy.checkpoints import needed, sha256_of
-from promptable.models.catalogue import BERT_VOCABULARY, OFFICIAL
-from promptable.models.weights import download
+from promptable.models.catalogue import Download
 
-_SHA256 = {source.file_name: source.sha256 for source in (*OFFICIAL.values(), BERT_VOCABULARY)}
 _EPOCH = (0, 0)
 
 
@@ -34,45 +32,56 @@ def collect(models: Sequence[str], local: Path, cache: Path, into: Path) -> list
 
 
 def _collected(model: str, local: Path, cache: Path, into: Path) -> Iterator[Path]:
-    if model not in OFFICIAL:
+    sources = needed(model)
+    if not sources:
         yield _own(model, local, into)
-    elif all((local / source.file_name).is_file() for source in needed(model)):
-        yield from (_verified(local / source.file_name, into) for source in needed(model))
-    else:
-        yield from (_verified(file, into) for file in _fetched(model, local, cache))
+        return
+    for source in sources:
+        if (local / source.file_name).is_file():
+            _copy(source, local, cache)
+        else:
+            _forget_damaged(source, cache)
+    _download(model, cache)
+    yield from (_copy(source, cache, into) for source in sources)
 
 
 def _own(model: str, local: Path, into: Path) -> Path:
     if not (local / model).is_dir():
-        raise ValueError(
-            f"unknown model {model!r}: expected a folder given with --model or one of {', '.join(OFFICIAL)}"
-        )
+        raise ValueError(f"{model!r} is no official model, and no folder of this name was given with --model")
     return Path(shutil.copytree(local / model, into / model, dirs_exist_ok=True))
 
 
-def _fetched(model: str, local: Path, cache: Path) -> list[Path]:
-    """The model's files in the cache; a damaged one of an earlier build is fetched again."""
-    for source in needed(model):
-        file = cache / source.file_name
-        if (local / source.file_name).is_file():
-            _verified(local / source.file_name, cache)
-        elif file.is_file() and sha256_of(file) != source.sha256:
-            file.unlink()
+def _copy(source: Download, folder: Path, into: Path) -> Path:
+    """Copy a file that is what its authors published; what is damaged is copied nowhere."""
+    actual = sha256_of(folder / source.file_name)
+    if actual != source.sha256:
+        raise ValueError(
+            f"{source.file_name} is damaged or not the official file: SHA-256 {actual}, expected {source.sha256}"
+        )
+    return Path(shutil.copyfile(folder / source.file_name, into / source.file_name))
+
+
+def _forget_damaged(source: Download, cache: Path) -> None:
+    """A download that broke off in an earlier build must not fail this one too."""
+    file = cache / source.file_name
+    if file.is_file() and sha256_of(file) != source.sha256:
+        file.unlink()
+
+
+def _download(model: str, cache: Path) -> None:
+    """Fetch what is missing in the cache. Raises RuntimeError with the file and the remedy."""
+    if all((cache / source.file_name).is_file() for source in needed(model)):
+        return
+    from promptable.models.weights import download  # with it comes torch
+
     try:
-        return download(model, cache)
+        download(model, cache)
     except (OSError, RuntimeError) as error:
         files = ", ".join(f"{source.file_name} ({source.url})" for source in needed(model))
         raise RuntimeError(
             f"the download of {model} failed: {error}. Fetch {files} on another machine into a folder and give it with"
             " --weights DIR; behind a proxy set HTTPS_PROXY, and --ca FILE for a certificate of its own"
         ) from error
-
-
-def _verified(file: Path, into: Path) -> Path:
-    actual, expected = sha256_of(file), _SHA256[file.name]
-    if actual != expected:
-        raise ValueError(f"{file.name} is damaged or not the official file: SHA-256 {actual}, expected {expected}")
-    return Path(shutil.copyfile(file, into / file.name))
 
 
 def main() -> int:
