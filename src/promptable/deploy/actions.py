@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -95,7 +96,7 @@ class Run:
         self.console.table("status", columns, [self._status(function) for function in self.functions])
 
     def logs(self) -> None:
-        """Follow one function's log as it is; several, each line with its function's name."""
+        """Follow the functions' logs, each line with its function's name."""
         self._reach()
         followed = {function: self.platform.follow_command(function) for function in self.functions}
         for function, command in followed.items():
@@ -104,13 +105,8 @@ class Run:
                     f"{function} has no container, and so no log",
                     f"./deploy.sh deploys it; what failed last is kept in {self.state.folder}",
                 )
-        running = {function: command for function, command in followed.items() if command}
-        threads = [Thread(target=_follow, args=each, daemon=True) for each in running.items()]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        if len(running) < len(followed):
+        _follow({function: command for function, command in followed.items() if command})
+        if not all(followed.values()):
             raise StoppedError
 
     def rollback(self) -> None:
@@ -146,7 +142,11 @@ class Run:
 
     @cached_property
     def images(self) -> Images:
-        return Images(self.options, self.console, self.repository, self.work)
+        return Images(self.options, self.console, self.repository, self.work, self._build_log)
+
+    @property
+    def _build_log(self) -> Path:
+        return self.state.folder / "build.log"
 
     @cached_property
     def platform(self) -> Platform:
@@ -260,7 +260,7 @@ class Run:
                 self.images.build_base(device, site.nuclio_version)
             return {each: self._with_image(each, file, device, site, found) for each, file in rendered.items()}
         except (CommandError, DeployError) as error:
-            self.console.problem(f"an image cannot be built: {error}", "see above, then run the same command again")
+            self.console.problem(f"an image cannot be built: {error}", f"all that docker said is in {self._build_log}")
             raise StoppedError from None
 
     def _with_image(
@@ -465,8 +465,18 @@ def _row(function: str, outcome: Outcome, redis: str) -> Sequence[str]:
     return function, model, runs.device, str(runs.port or "-"), redis or "-", outcome.how, *times
 
 
-def _follow(function: str, command: Sequence[str]) -> None:
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:  # noqa: S603
-        for line in process.stdout or ():
-            sys.stdout.write(f"{function} | {line}")
-            sys.stdout.flush()
+def _follow(followed: Mapping[str, Sequence[str]]) -> None:
+    """Print what these commands print until all have ended; they end with this one at the latest."""
+    with ExitStack() as stack:
+        processes = {name: stack.enter_context(commands.started(each)) for name, each in followed.items()}
+        threads = [Thread(target=_copy, args=each, daemon=True) for each in processes.items()]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+
+def _copy(function: str, process: subprocess.Popen[str]) -> None:
+    for line in process.stdout or ():
+        sys.stdout.write(f"{function} | {line}")
+        sys.stdout.flush()

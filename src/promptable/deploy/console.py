@@ -8,9 +8,11 @@ from contextlib import contextmanager
 
 from rich.console import Console as RichConsole
 from rich.table import Table
+from rich.text import Text
 
 from promptable.deploy.options import Problem
 
+_SPINNER = 4
 _FILE_WIDTH = 200
 """Characters of a table's line where nobody's terminal says it."""
 
@@ -78,13 +80,15 @@ class Console:
     def progress(self, title: str) -> Iterator[Callable[[str], None]]:
         """A line that moves while something takes long; call what it yields with each line of news."""
         start = time.monotonic()
-        with self._out.status(title) as status:
+        with self._out.status(Text(title)) as status:
 
-            def news(line: str) -> None:
+            def tell(line: str) -> None:
                 seconds = int(time.monotonic() - start)
-                status.update(f"{title} ({seconds} s) {line.strip()[: max(10, self._out.width - len(title) - 12)]}")
+                news = Text(f"{title} ({seconds} s) {line.strip()}", no_wrap=True, overflow="ellipsis")
+                news.truncate(self._out.width - _SPINNER)
+                status.update(news)
 
-            yield news
+            yield tell
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         self.step(title)

@@ -22,13 +22,17 @@ MODELS_LABEL = "promptable.models"
 
 
 class Images:
-    """Builds with docker, in ``repository``, and forgets what nothing runs any more."""
+    """Builds with docker, in ``repository``, and forgets what nothing runs any more.
 
-    def __init__(self, options: Options, console: Console, repository: Path, work: Path) -> None:
+    ``work`` is a folder for what nobody needs later; docker's output goes to ``log``.
+    """
+
+    def __init__(self, options: Options, console: Console, repository: Path, work: Path, log: Path) -> None:
         self._options = options
         self._console = console
         self._repository = repository
         self._work = work
+        self._log = log
 
     def name(self, function: str) -> str:
         """Repository of a function's images."""
@@ -37,6 +41,8 @@ class Images:
 
     def build_base(self, device: Device, nuclio_version: str) -> None:
         """Everything but weights and entry points. Raises CommandError."""
+        if not self._console.dry_run:
+            self._log.unlink(missing_ok=True)
         arguments = {"DEVICE": device, "NUCLIO_VERSION": nuclio_version, "PACKAGES": packages_digest(self._repository)}
         self._build("base", f"promptable-base:{device}", arguments, [])
 
@@ -111,9 +117,16 @@ class Images:
 
     def _change(self, *command: str) -> None:
         self._console.command(command)
-        if not self._console.dry_run:
-            with self._console.progress(f"docker {command[1]}") as news:
-                commands.run(command, news)
+        if self._console.dry_run:
+            return
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        with self._console.progress(f"docker {command[1]}") as news, self._log.open("a") as log:
+
+            def heard(line: str) -> None:
+                log.write(line)
+                news(line)
+
+            commands.run(command, heard)
 
     def _content(self, image: str) -> str:
         """Of the id that Docker resolves; the builder's own (--iidfile) is another one in containerd's store."""

@@ -169,7 +169,7 @@ def _toleration(toleration: Toleration) -> nuclio.Toleration:
 
 def _volumes(kind: FunctionType, target: Target) -> tuple[Volume, ...]:
     claim = target.scheduling.weights_claim
-    volumes = (_weights_volume(claim),) if claim else ()
+    volumes: tuple[Volume, ...] = (_weights_volume(claim),) if claim else ()
     if target.redis and kind in _WITH_REDIS:
         volumes += _password_volumes(target.redis)
     return volumes

@@ -41,9 +41,9 @@ class Platform(Protocol):
     Methods that find something wrong say so on the run's console, with a remedy; only those that say so raise.
     """
 
-    columns: Sequence[str]
-    """Of ``status``, after the function's name."""
-    log_lines: int
+    @property
+    def columns(self) -> Sequence[str]:
+        """Of ``status``, after the function's name."""
 
     def default_device(self) -> Device:
         """What the models run on where no option says it."""

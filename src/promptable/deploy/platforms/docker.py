@@ -30,6 +30,7 @@ _LEAST_CAPABILITY = (7, 5)
 _BASE_GIB = {Device.GPU: 30, Device.CPU: 12}
 _FUNCTIONS_GIB = 4
 """Disk that a build needs for the base image, and without it."""
+_LOG_LINES = "50"
 _HERE = Path(__file__).parent
 
 
@@ -37,7 +38,6 @@ class Docker:
     """The platform ``local``."""
 
     columns = ("container", "health", "restarts", "port")
-    log_lines = 50
 
     def __init__(self, options: Options, console: Console, images: Images) -> None:
         self._options = options
@@ -75,7 +75,7 @@ class Docker:
 
     def log(self, function: str) -> str:
         container = container_of(function, self._options.namespace)
-        said = ask("docker", "logs", "--tail", str(self.log_lines), container)
+        said = ask("docker", "logs", "--tail", _LOG_LINES, container)
         return f"{said.out}\n{said.err}".strip() if said.ok else ""
 
     def follow_command(self, function: str) -> Sequence[str]:

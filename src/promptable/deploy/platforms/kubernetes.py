@@ -18,6 +18,7 @@ from promptable.deploy.target import Device, SharedRedis
 from promptable.deploy.versions import tag_version
 
 _FORWARDING = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+) ")
+_LOG_LINES = "50"
 _HERE = Path(__file__).parent
 
 
@@ -25,7 +26,6 @@ class Kubernetes:
     """The platform ``kube``: the cluster of kubectl's current context."""
 
     columns = ("pods (name, ready, status, restarts, age)",)
-    log_lines = 50
 
     def __init__(self, options: Options, console: Console, images: Images) -> None:
         self._options = options
@@ -71,7 +71,7 @@ class Kubernetes:
         return self._kube("rollout", "status", f"deployment/{deployment_of(function)}", "--timeout=60s").ok
 
     def log(self, function: str) -> str:
-        return self._kube("logs", "-l", _pods_of(function), "--tail", str(self.log_lines)).out
+        return self._kube("logs", "-l", _pods_of(function), "--tail", _LOG_LINES).out
 
     def follow_command(self, function: str) -> Sequence[str]:
         if not self._kube("get", "pods", "-l", _pods_of(function), "--no-headers").out:
