@@ -114,8 +114,8 @@ def test_an_engine_that_refuses_the_dashboards_client(machine: Machine) -> None:
 @pytest.mark.parametrize(
     ("engine", "buildx", "what"),
     [
-        ("20.10.24+dfsg1", "v0.36.1", "Docker 20.10.24+dfsg1 cannot build the images, which needs 23.0"),
-        ("23.0.1", "v0.9.1", "docker buildx is 0.9.1, and the images need 0.10"),
+        ("20.10.24+dfsg1", "v0.36.1", "Docker 20.10.24+dfsg1 cannot build the images, which needs 25.0"),
+        ("25.0.1", "v0.9.1", "docker buildx is 0.9.1, and the images need 0.10"),
     ],
 )
 def test_an_engine_or_a_buildx_that_is_too_old(machine: Machine, engine: str, buildx: str, what: str) -> None:

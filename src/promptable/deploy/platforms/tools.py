@@ -7,9 +7,9 @@ from promptable.deploy.commands import ask
 from promptable.deploy.console import Console
 from promptable.deploy.versions import numbers
 
-LEAST_ENGINE = "23.0"
+LEAST_ENGINE = "25.0"
 LEAST_BUILDX = "0.10"
-"""The oldest whose BuildKit knows COPY --link and --build-context, and whose client knows --provenance."""
+"""The oldest that know COPY --link, HEALTHCHECK --start-interval, --build-context and --provenance."""
 
 
 def check(console: Console, tool: str, nuclio_version: str = "") -> bool:
