@@ -7,8 +7,7 @@
 Only PyYAML and pydantic: it also runs on the machine of an admin, who has no PyTorch.
 """
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +24,6 @@ class FunctionConfigError(ValueError):
     """A function's configuration is wrong: the message names the file, the key, what was expected and what came."""
 
 
-_SECRET = re.compile(r"(PASSWORD|TOKEN|SECRET)$")
-
-
 def load(path: Path) -> FunctionConfig:
     """Read a function.yaml as people write it: keys that Nuclio does not know are refused, as are variables that the
     function does not know or accept, and passwords.
@@ -37,8 +33,7 @@ def load(path: Path) -> FunctionConfig:
     config = _checked(_document(path), str(path), deployed=False)
     try:
         settings.check(config.env, config.type)
-        _refuse_passwords(config.env)
-    except ValueError as error:
+    except settings.SettingsError as error:
         raise FunctionConfigError(f"{path}: spec.env: {error}") from None
     return config
 
@@ -91,15 +86,6 @@ def _document(path: Path) -> Any:
         raise FunctionConfigError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise FunctionConfigError(f"{path} is {error}") from None
-
-
-def _refuse_passwords(names: Iterable[str]) -> None:
-    for name in names:
-        if _SECRET.search(name):
-            raise ValueError(
-                f"Nuclio's dashboard shows the value of {name} to everybody: mount a file that holds it and give its"
-                f" path as {name}_FILE, or use valueFrom"
-            )
 
 
 def _checked(document: object, source: str, *, deployed: bool) -> FunctionConfig:

@@ -209,7 +209,8 @@ class RedisSettings(Settings):
     password: Text = _setting(
         "CVAT_FUNCTIONS_REDIS_PASSWORD",
         "",
-        "Its password; refused as a value in a `function.yaml`, which Nuclio's dashboard shows to everybody",
+        "Its password, from the process's own environment or a Kubernetes secret (`valueFrom`); refused as a value in a"
+        " `function.yaml`, which Nuclio's dashboard shows to everybody, and on the command line",
         shown=False,
     )
     tls: Flag = _setting("CVAT_FUNCTIONS_REDIS_TLS", False, "Whether to speak TLS to it")
@@ -229,6 +230,7 @@ SETTINGS: Mapping[FunctionType, type[CommonSettings]] = MappingProxyType(
 )
 """What each type of function reads, beside the settings of Redis."""
 
+_SECRET = re.compile(r"(PASSWORD|TOKEN|SECRET)$")
 _PREFIXES = ("PROMPTABLE_", "CVAT_FUNCTIONS_REDIS_")
 S = TypeVar("S", bound=Settings)
 
@@ -246,8 +248,15 @@ def read(settings: type[S], environ: Mapping[str, str] = os.environ) -> S:
 def check(environment: Mapping[str, str], *functions: FunctionType) -> None:
     """Check variables that people have written for functions of these types. Raises SettingsError.
 
-    One that looks like ours and is none is refused. Files are not opened: they lie where the function runs.
+    One that looks like ours and is none is refused, and so is a password: what is written is read by others, in
+    Nuclio's dashboard or in the list of processes. Files are not opened: they lie where the function runs.
     """
+    for name in environment:
+        if _SECRET.search(name):
+            raise SettingsError(
+                f"{name}: its value could be read by others (in Nuclio's dashboard, in the list of processes): put it"
+                f" into a file and name that as {name}_FILE, or let Kubernetes look it up (valueFrom)"
+            )
     all_settings: list[type[Settings]] = [*(SETTINGS[function] for function in functions), RedisSettings]
     known = {variable for settings in all_settings for variable in variables(settings)}
     for name in sorted(environment.keys() - known):
