@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.cvat.stand_in_annotations import Annotations
+
 TOKEN = "secret-token"  # noqa: S105 - the stand-in's
 PASSWORD = "secret-word"  # noqa: S105 - the stand-in's
 _RECORDINGS = Path(__file__).with_name("recordings")
@@ -28,6 +30,9 @@ class Task:
     jobs: Sequence[tuple[int, str, int, int]]
     deleted: Sequence[int] = ()
     video: bool = False
+    states: Mapping[int, str] = field(default_factory=dict)
+    """By job, other than new."""
+    honeypots: Sequence[int] = ()
 
 
 @dataclass
@@ -37,10 +42,18 @@ class StandIn:
     tasks: dict[int, Task] = field(default_factory=dict)
     labels: dict[tuple[str, int], Sequence[tuple[str, str]]] = field(default_factory=dict)
     answers: dict[str, Any] = field(default_factory=dict)
-    """By the name of a function: the answer to every call."""
+    """By the name of a function: the answer to every call, or a function of the request that gives it, or raises."""
+    annotations: Annotations = field(default_factory=Annotations)
+    attributes: Sequence[Mapping[str, Any]] = ()
+    """What every label has."""
+    created: str = "2026-01-02T03:04:05Z"
     version: str = "2.73.0"
     read_only: bool = False
     failures: list[tuple[int, Mapping[str, str]]] = field(default_factory=list)
+    refused_writes: list[int] = field(default_factory=list)
+    """Statuses that writes of annotations are refused with, one a request; 0 breaks the connection."""
+    lost_answers: int = 0
+    """So many annotations are stored without an answer."""
     asked: list[str] = field(default_factory=list)
     bodies: list[Any] = field(default_factory=list)
     url: str = ""
@@ -60,6 +73,10 @@ class StandIn:
                 return 200, _meta(self.tasks[int(number)])
             case ["tasks", number, "data"]:
                 return 200, _data(self.tasks[int(number)], query)
+            case ["tasks", number, "validation_layout"]:
+                return 200, {"mode": None, "honeypot_frames": list(self.tasks[int(number)].honeypots)}
+            case ["jobs", number, "annotations"]:
+                return 200, self.annotations.read(int(number))
             case ["jobs"]:
                 return 200, _page([job for task in self.tasks for job in self._jobs(task)], query)
             case ["jobs", number]:
@@ -74,7 +91,12 @@ class StandIn:
     def _task(self, number: int) -> dict[str, Any]:
         task = self.tasks[number]
         mode = "interpolation" if task.video else "annotation"
-        return _recorded("task") | {"id": number, "size": len(task.pictures), "mode": mode}
+        return _recorded("task") | {
+            "id": number,
+            "size": len(task.pictures),
+            "mode": mode,
+            "created_date": self.created,
+        }
 
     def _jobs(self, task: int) -> Iterator[dict[str, Any]]:
         for number, kind, first, last in self.tasks[task].jobs:
@@ -84,6 +106,7 @@ class StandIn:
                 "start_frame": first,
                 "stop_frame": last,
                 "task_id": task,
+                "state": self.tasks[task].states.get(number, "new"),
             }
 
     def _labels(self, query: Mapping[str, str]) -> tuple[int, object]:
@@ -91,10 +114,24 @@ class StandIn:
         if len(found) != 1:
             return 500, "<html>Server Error</html>"
         entries = [
-            {"id": i, "name": name, "type": kind, "attributes": [{"id": 70 + i, "name": "confidence"}]}
+            {"id": i, "name": name, "type": kind, "attributes": [*(self.attributes or _confidence(i))]}
             for i, (name, kind) in enumerate(found[0])
         ]
         return 200, _page(entries, query)
+
+
+def _confidence(label: int) -> Sequence[Mapping[str, Any]]:
+    return [{"id": 70 + label, "name": "confidence", "input_type": "text", "values": [], "default_value": ""}]
+
+
+def _answer(answer: Any, given: Any) -> tuple[int, object]:
+    """Status and body of a function's answer."""
+    if not callable(answer):
+        return 200, answer
+    try:
+        return 200, answer(given)
+    except ValueError as error:
+        return 400, {"error": str(error)}
 
 
 def _recorded(name: str) -> dict[str, Any]:
@@ -163,9 +200,33 @@ class _Handler(BaseHTTPRequestHandler):
             else:
                 self._send(400, {"non_field_errors": ["Unable to log in with provided credentials."]})
         elif (name := self.path.rpartition("/")[2]) in stand_in.answers:
-            self._send(200, stand_in.answers[name])
+            self._send(*_answer(stand_in.answers[name], given))
         else:
             self._send(404, {"detail": "Not found."})
+
+    def do_PATCH(self) -> None:
+        given = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        url = urlsplit(self.path)
+        stand_in = self._begin()
+        if stand_in is None:
+            return
+        match url.path.strip("/").split("/")[1:]:
+            case ["jobs", _, "annotations"] if stand_in.refused_writes:
+                self._fail(stand_in.refused_writes.pop(0), {})
+            case ["jobs", number, "annotations"]:
+                answer = stand_in.annotations.patch(int(number), parse_qs(url.query)["action"][0], given)
+                if stand_in.lost_answers:
+                    stand_in.lost_answers -= 1
+                    self.close_connection = True  # stored, and nobody hears of it
+                else:
+                    self._send(200, answer)
+            case ["tasks", number]:
+                key = ("task_id", int(number))
+                new = [(label["name"], label["type"]) for label in given["labels"]]
+                stand_in.labels[key] = [*stand_in.labels[key], *new]
+                self._send(200, stand_in.get(url.path, {})[1])
+            case _:
+                self._send(404, {"detail": "Not found."})
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -175,13 +236,15 @@ class _Handler(BaseHTTPRequestHandler):
         stand_in = self.server.stand_in
         stand_in.asked.append(f"{self.command} {self.path}")
         if stand_in.failures:
-            status, headers = stand_in.failures.pop(0)
-            if status:
-                self._send(status, {"detail": "said so"}, list(headers.items()))
-            else:
-                self.close_connection = True  # without a word
+            self._fail(*stand_in.failures.pop(0))
             return None
         return stand_in
+
+    def _fail(self, status: int, headers: Mapping[str, str]) -> None:
+        if status:
+            self._send(status, {"detail": "said so"}, list(headers.items()))
+        else:
+            self.close_connection = True  # without a word
 
     def _known(self) -> bool:
         return self.headers.get("Authorization") == f"Bearer {TOKEN}" or "sessionid=yes" in self.headers.get(

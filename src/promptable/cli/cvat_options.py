@@ -24,9 +24,9 @@ def add_server_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--profile", metavar="NAME", help="a profile that cvat-cli has saved")
 
 
-def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+def add_model_arguments(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """``--function URL``, ``--via-cvat NAME`` or ``--local``."""
-    group = parser.add_argument_group("model", "exactly one of").add_mutually_exclusive_group(required=True)
+    group = parser.add_argument_group("model", "exactly one of").add_mutually_exclusive_group(required=required)
     group.add_argument(
         "--function",
         metavar="URL",

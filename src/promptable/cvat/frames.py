@@ -40,12 +40,12 @@ class Frames:
         if (task is None) == (job is None):
             raise ValueError("expected a task or a job")
         self._job = None if job is None else client.jobs.retrieve(job)
-        if self._job is not None and _value(self._job.type) == _GROUND_TRUTH:
+        if self._job is not None and text_of(self._job.type) == _GROUND_TRUTH:
             raise CvatError(f"job {job} holds the ground truth, which is left alone: name another job")
         self.task = client.tasks.retrieve(task if self._job is None else self._job.task_id)
         if not self.task.size:
             raise CvatError(f"task {self.task.id} has no data yet")
-        if _value(self.task.dimension) != "2d":
+        if text_of(self.task.dimension) != "2d":
             raise CvatError(f"task {self.task.id} holds point clouds: expected pictures or a video")
         self._meta = self.task.get_meta()
 
@@ -54,24 +54,43 @@ class Frames:
         """Whether they are the frames of one video, not pictures."""
         return bool(self.task.mode == "interpolation" or len(self._meta.frames) == 1 < self.task.size)
 
+    @property
+    def chunk_size(self) -> int:
+        """How many frames CVAT packs into one download."""
+        return int(self._meta.chunk_size)
+
     @cached_property
     def jobs(self) -> tuple[Any, ...]:
         """The jobs (``cvat_sdk.core.proxies.jobs.Job``) of these frames, without the ground truth's, by first frame."""
         if self._job is not None:
             return (self._job,)
-        jobs = [job for job in self.task.get_jobs() if _value(job.type) != _GROUND_TRUTH]
+        jobs = [job for job in self.task.get_jobs() if text_of(job.type) != _GROUND_TRUTH]
         return tuple(sorted(jobs, key=lambda job: (job.start_frame, job.id)))
+
+    @cached_property
+    def ground_truth_jobs(self) -> tuple[int, ...]:
+        """The ids of the task's jobs that hold the ground truth, where the frames are a task's."""
+        if self._job is not None:
+            return ()
+        return tuple(job.id for job in self.task.get_jobs() if text_of(job.type) == _GROUND_TRUTH)
 
     @cached_property
     def numbers(self) -> tuple[int, ...]:
         """The frames' numbers, in order, without deleted ones and without a pool that only the ground truth shows."""
-        deleted = set(self._meta.deleted_frames or ())
-        shown = {number for job in self.jobs for number in range(job.start_frame, job.stop_frame + 1)}
-        return tuple(sorted(shown - deleted))
+        return tuple(sorted(self._in_jobs - set(self._meta.deleted_frames or ())))
+
+    @cached_property
+    def deleted(self) -> tuple[int, ...]:
+        """The numbers of the deleted frames."""
+        return tuple(sorted(self._in_jobs & set(self._meta.deleted_frames or ())))
+
+    @cached_property
+    def _in_jobs(self) -> set[int]:
+        return {number for job in self.jobs for number in range(job.start_frame, job.stop_frame + 1)}
 
     def frame(self, number: int) -> Frame:
         """What CVAT says of a frame. Raises CvatError where it is none of these."""
-        if number not in self.numbers:
+        if number not in self._in_jobs or number in self.deleted:
             first, last = self.numbers[0], self.numbers[-1]
             raise CvatError(f"there is no frame {number}: expected one from {first} to {last} that is not deleted")
         one = self._meta.frames[0 if len(self._meta.frames) == 1 else number]
@@ -104,6 +123,6 @@ class Frames:
             return {first + i: archive.read(name) for i, name in enumerate(names)}
 
 
-def _value(enumerated: object) -> str:
+def text_of(enumerated: object) -> str:
     """The text of cvat-sdk's enumerations, which some versions hand over as texts."""
     return str(getattr(enumerated, "value", enumerated))

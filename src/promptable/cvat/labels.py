@@ -10,7 +10,7 @@ from promptable.config.labels import LabelType, Mark
 from promptable.cvat.errors import CvatError
 
 _ANY = "any"  # CVAT's word for a label that takes every shape
-_MARKS = {"needs-review": Mark.REVIEW, "failed": Mark.FAILURE}
+MARKS = {"needs-review": Mark.REVIEW, "failed": Mark.FAILURE}
 """Tags of these names mark frames: no model is asked for them."""
 
 
@@ -57,6 +57,6 @@ def labels_of(labels: Iterable[Mapping[str, Any]]) -> CvatLabels:
 
 
 def _entry(name: str, shape: str) -> str | Mapping[str, str]:
-    if name in _MARKS and shape in (_ANY, LabelType.TAG):
-        return {"name": name, "type": str(LabelType.TAG), "marks": str(_MARKS[name])}
+    if name in MARKS and shape in (_ANY, LabelType.TAG):
+        return {"name": name, "type": str(LabelType.TAG), "marks": str(MARKS[name])}
     return name if shape == _ANY else {"name": name, "type": shape}

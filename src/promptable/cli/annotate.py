@@ -1,0 +1,187 @@
+"""``promptable annotate``: words on every frame of a task, project or job, uploaded into CVAT."""
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from promptable.cli.cvat_options import add_model_arguments, add_server_arguments, connected, function_of
+
+if TYPE_CHECKING:
+    from promptable.cvat.annotate.options import Options
+    from promptable.cvat.annotate.plan import Plan
+
+_DONE, _WRONG, _SOME_FAILED, _INTERRUPTED = 0, 1, 3, 130
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    source = parser.add_argument_group("frames", "exactly one of").add_mutually_exclusive_group(required=True)
+    source.add_argument("--task", type=int, metavar="N", help="all frames of a task")
+    source.add_argument("--project", type=int, metavar="N", help="all tasks of a project, one after the other")
+    source.add_argument("--job", type=int, metavar="N", help="all frames of a job")
+    add_model_arguments(parser, required=False)
+    _add_what(parser.add_argument_group("what is looked for"))
+    _add_where(parser.add_argument_group("where it goes"))
+    parser.add_argument("--concurrency", type=_count, default=2, metavar="N", help="requests under way (default: 2)")
+    add_server_arguments(parser)
+    parser.set_defaults(run=_annotate)
+
+
+def _add_what(group: Any) -> None:
+    add = group.add_argument
+    add("--labels", type=Path, metavar="FILE", help="labels.yaml to look for (default: the function's own)")
+    add("--create-labels", action="store_true", help="add labels of FILE that the task lacks")
+    add("--min-confidence", type=_unit, metavar="C", help="what is uploaded (default: each label's threshold)")
+    add("--review-below", type=_unit, default=0.45, metavar="C", help="what people should look at (default: 0.45)")
+    add("--polygons", action="store_true", help="masks are uploaded as polygons")
+
+
+def _add_where(group: Any) -> None:
+    add = group.add_argument
+    mode = group.add_mutually_exclusive_group()
+    mode.add_argument("--skip-annotated", action="store_true", help="leave out frames with annotations (the default)")
+    mode.add_argument("--append", action="store_true", help="add to what is there")
+    mode.add_argument("--replace", action="store_true", help="delete what earlier runs wrote and nobody changed")
+    mode.add_argument("--replace-all", action="store_true", help="delete all shapes and tags, people's too")
+    mode.add_argument("--undo", type=int, metavar="RUN", help="delete what this run wrote and nobody changed; no more")
+    add("--frames", metavar="N-N,N,...", help="only these, by the task's numbers, such as 0-99,120,200-")
+    add("--limit", type=_count, metavar="N", help="at most so many frames")
+    add("--completed-jobs", action="store_true", help="also jobs that are completed or rejected")
+    add("--honeypots", action="store_true", help="also frames that test annotators")
+    add("--dry-run", action="store_true", help="say what would be done, ask no function and write nothing")
+    add("--new-run", action="store_true", help="leave an unfinished run as it is and begin another")
+    add("--yes", action="store_true", help="do not ask before --replace-all")
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
+    return int(text)
+
+
+def _unit(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, got {text!r}")
+    return number
+
+
+def _annotate(parsed: argparse.Namespace) -> int:
+    from promptable.cvat.errors import CvatError
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with connected(parsed, writes=not parsed.dry_run) as client:
+            return max([_one(parsed, client, frames) for frames in _sources(parsed, client)], default=_DONE)
+    except CvatError as error:
+        sys.stderr.write(f"promptable annotate: {error}\n")
+        return _WRONG
+    except KeyboardInterrupt:
+        sys.stderr.write("promptable annotate: interrupted; the same command goes on where it stopped\n")
+        return _INTERRUPTED
+
+
+def _sources(parsed: argparse.Namespace, client: Any) -> Iterator[Any]:
+    """The frames of the job, of the task, of each of the project's tasks."""
+    from promptable.cvat.frames import Frames
+
+    if parsed.project is None:
+        yield Frames(client, task=parsed.task, job=parsed.job)
+        return
+    for task in sorted(client.projects.retrieve(parsed.project).get_tasks(), key=lambda task: int(task.id)):
+        sys.stdout.write(f"task {task.id}, {task.name}\n")
+        yield Frames(client, task=task.id)
+
+
+def _one(parsed: argparse.Namespace, client: Any, frames: Any) -> int:
+    """One task or job: undo, plan or run."""
+    from promptable.cvat.annotate.run import journal_of
+    from promptable.cvat.annotate.undo import undo
+
+    with journal_of(client, frames.task) as journal:
+        if parsed.undo is None:
+            return _run(parsed, client, frames, journal)
+        removed, kept = undo(client, journal, parsed.undo, frames.task.id)
+    sys.stdout.write(f"run {parsed.undo}: {removed} removed, {kept} left, which people have changed or removed\n")
+    return _DONE
+
+
+def _run(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any) -> int:
+    from promptable.cvat.annotate import run as runs
+    from promptable.cvat.annotate.detector import Detector
+    from promptable.cvat.annotate.plan import make_plan
+    from promptable.cvat.annotate.progress import Progress
+    from promptable.cvat.errors import CvatError
+    from promptable.cvat.functions import Source
+
+    if parsed.function is None and parsed.via_cvat is None and not parsed.local:
+        raise CvatError("expected a model: --function URL, --via-cvat NAME or --local")
+    function = function_of(parsed, client, Source(frames.task.id, parsed.job))
+    options = _options(parsed)
+    labels = runs.labels_of_task(client, frames.task, function, options, create=parsed.create_labels)
+    if parsed.dry_run:
+        _say_plan(make_plan(client, frames, labels, options), "would be asked about")
+        return _DONE
+    if parsed.new_run:
+        runs.give_up(journal)
+    run = runs.unfinished(journal, options)
+    if run is None:
+        run, plan = runs.begin(client, journal, frames, labels, options, runs.model_of(function), _agreed(parsed))
+        _say_plan(plan, f"to ask about, run {run.id}")
+    else:
+        sys.stdout.write(f"going on with run {run.id}\n")
+    with Progress() as progress:
+        errors = runs.carry_out(
+            client, journal, run, frames, labels, Detector(function, options), parsed.concurrency, progress
+        )
+    return _report(journal, run, errors)
+
+
+def _agreed(parsed: argparse.Namespace) -> "Callable[[int], bool]":
+    """Asks whether so many shapes and tags may be deleted."""
+
+    def agreed(count: int) -> bool:
+        question = f"{count} shapes and tags will be deleted, whoever made them. Type yes to go on: "
+        return bool(parsed.yes or (sys.stdin.isatty() and input(question).strip() == "yes"))
+
+    return agreed
+
+
+def _options(parsed: argparse.Namespace) -> "Options":
+    from promptable.cvat.annotate.options import Mode, Options, read_labels
+
+    given = [mode for mode in Mode if getattr(parsed, mode.replace("-", "_"))]
+    return Options(
+        function=parsed.function or parsed.via_cvat or "local",
+        job=parsed.job,
+        mode=given[0] if given else Mode.SKIP_ANNOTATED,
+        labels=None if parsed.labels is None else read_labels(parsed.labels),
+        frames=parsed.frames,
+        limit=parsed.limit,
+        min_confidence=parsed.min_confidence,
+        review_below=parsed.review_below,
+        polygons=parsed.polygons,
+        completed_jobs=parsed.completed_jobs,
+        honeypots=parsed.honeypots,
+    )
+
+
+def _say_plan(plan: "Plan", what: str) -> None:
+    for sentence in plan.left_out:
+        sys.stdout.write(f"left alone: {sentence}\n")
+    sys.stdout.write(f"{plan.frames} frames {what}\n")
+
+
+def _report(journal: Any, run: Any, errors: Mapping[int, str]) -> int:
+    left = journal.places(run.id, "left")
+    if left:
+        sys.stdout.write(f"left alone: {len(left)} frames that were annotated or closed while it ran\n")
+    sys.stdout.write(f"run {run.id}: {journal.uploaded(run.id)} objects stored\n")
+    for frame, error in sorted(errors.items()):
+        sys.stderr.write(f"frame {frame} failed: {error}\n")
+    return _SOME_FAILED if errors else _DONE

@@ -1,0 +1,1 @@
+"""``promptable annotate``: words on every frame of a task, uploaded so that nothing is lost or doubled."""

@@ -1,0 +1,114 @@
+"""What functions answer, read as detections: the list a function gives, and what CVAT makes of it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from promptable.config.labels import CONFIDENCE, Mark
+from promptable.cvat.detection import MASK, POLYGON, RECTANGLE, TAG, Detection
+from promptable.cvat.errors import CvatError
+from promptable.cvat.labels import MARKS
+from promptable.errors import BadRequestError
+from promptable.wire.masks import mask_to_rle, rle_to_mask
+
+_DECIMALS = 2
+"""Of coordinates: a hundredth of a pixel, which a server gives back as it was sent."""
+_SCORE_DECIMALS = 4
+
+
+def read_answer(answer: Any, hw: tuple[int, int], *, polygons: bool) -> list[Detection]:
+    """The detections of an answer, inside a picture of ``hw``; what lies outside is dropped, and marks of frames.
+
+    Raises CvatError for what is no answer, and where it says that the function failed on the picture.
+    """
+    try:
+        found = [_detection(item, hw, polygons) for item in _items(answer)]
+    except (KeyError, TypeError, ValueError, IndexError, BadRequestError) as error:
+        raise CvatError(f"the answer cannot be read: {type(error).__name__}: {error}") from None
+    return [one for one in found if one is not None]
+
+
+def _items(answer: Any) -> Sequence[Mapping[str, Any]]:
+    """The items of a function's list, or of CVAT's shapes and tags."""
+    items = answer if isinstance(answer, list) else [*answer["shapes"], *({**t, "type": TAG} for t in answer["tags"])]
+    if any(MARKS.get(item["label"]) is Mark.FAILURE for item in items):
+        raise CvatError("the function failed on this picture, its log says why")
+    return [item for item in items if item["label"] not in MARKS]
+
+
+def _detection(item: Mapping[str, Any], hw: tuple[int, int], polygons: bool) -> Detection | None:
+    kind, points = _geometry(item, hw, polygons)
+    if not points and kind != TAG:
+        return None
+    attributes = {one["name"]: str(one["value"]) for one in item.get("attributes") or ()}
+    return Detection(item["label"], kind, _score(item, attributes), points, attributes)
+
+
+def _score(item: Mapping[str, Any], attributes: Mapping[str, str]) -> float:
+    """A function's confidence; CVAT throws it away but for the attribute, in percent, where the task's label has it."""
+    score = float(item["confidence"] if "confidence" in item else int(attributes.get(CONFIDENCE, "100")) / 100)
+    if not 0 <= score <= 1:
+        raise ValueError(f"a confidence of {score}")
+    return round(score, _SCORE_DECIMALS)
+
+
+def _geometry(item: Mapping[str, Any], hw: tuple[int, int], polygons: bool) -> tuple[str, tuple[float, ...]]:
+    """Type and points; no points where nothing lies inside the picture."""
+    match item["type"]:
+        case "tag":
+            return TAG, ()
+        case "rectangle":
+            left, top, right, bottom = _inside(item["points"], hw)
+            return RECTANGLE, (left, top, right, bottom) if left < right and top < bottom else ()
+        case "polygon":
+            return POLYGON, _outline(item["points"], hw)
+        case "mask" if polygons and "mask" in item:
+            return POLYGON, _outline(item["points"], hw)
+        case "mask" if "mask" in item:
+            return MASK, _run_lengths(_pixels(item["mask"], hw))
+        case "mask":
+            return MASK, _clipped(item["points"], hw)
+    raise ValueError(f"a shape of type {item['type']!r}")
+
+
+def _inside(points: Iterable[float], hw: tuple[int, int]) -> tuple[float, ...]:
+    """Flat x, y moved into the picture, in hundredths of a pixel."""
+    numbers = [float(number) for number in points]
+    if not np.isfinite(numbers).all():
+        raise ValueError("a coordinate that is no number")
+    return tuple(round(min(max(number, 0.0), hw[1 - i % 2]), _DECIMALS) for i, number in enumerate(numbers))
+
+
+def _outline(points: Iterable[float], hw: tuple[int, int]) -> tuple[float, ...]:
+    inside = _inside(points, hw)
+    if len(inside) < 6 or len(inside) % 2:
+        raise ValueError(f"an outline of {len(inside)} numbers")
+    return inside if min(map(np.ptp, (inside[0::2], inside[1::2]))) > 0 else ()
+
+
+def _pixels(flat: Sequence[int], hw: tuple[int, int]) -> Any:
+    """The mask bool [H, W] of pixels and box, as functions answer them."""
+    left, top, right, bottom = (int(number) for number in flat[-4:])
+    crop = np.asarray(flat[:-4], np.bool_).reshape(bottom - top + 1, right - left + 1)
+    mask = np.zeros(hw, np.bool_)
+    height, width = min(bottom + 1, hw[0]) - top, min(right + 1, hw[1]) - left
+    if left < 0 or top < 0 or height <= 0 or width <= 0:
+        return mask
+    mask[top : top + height, left : left + width] = crop[:height, :width]
+    return mask
+
+
+def _clipped(run_lengths: Sequence[float], hw: tuple[int, int]) -> tuple[float, ...]:
+    """Run lengths of a picture that may be larger, as a video of odd size is by a pixel."""
+    right, bottom = int(run_lengths[-2]), int(run_lengths[-1])
+    if right < hw[1] and bottom < hw[0]:
+        return tuple(int(number) for number in run_lengths)
+    larger = max(bottom + 1, hw[0]), max(right + 1, hw[1])
+    if larger[0] > 2 * hw[0] or larger[1] > 2 * hw[1]:
+        raise ValueError(f"a mask that reaches to {right}, {bottom}")
+    return _run_lengths(rle_to_mask(run_lengths, larger)[: hw[0], : hw[1]])
+
+
+def _run_lengths(mask: Any) -> tuple[float, ...]:
+    return tuple(mask_to_rle(mask)) if mask.any() else ()

@@ -1,0 +1,97 @@
+"""What a person asks of a run; a resumed run must ask the same."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from promptable.config import labels as labelling
+from promptable.config.labels import CONFIDENCE, REVIEW, LabelError
+from promptable.cvat.errors import CvatError
+
+FLOOR = 0.1
+"""What is at least so sure is kept in the journal, uploaded or not."""
+
+
+class Mode(StrEnum):
+    """What happens on frames that have annotations."""
+
+    SKIP_ANNOTATED = "skip-annotated"
+    APPEND = "append"
+    REPLACE = "replace"
+    REPLACE_ALL = "replace-all"
+
+
+@dataclass(frozen=True)
+class Options:
+    """``labels`` are entries as in ``labels.yaml``, None for the function's own; thresholds are in [0, 1]."""
+
+    function: str
+    job: int | None = None
+    mode: Mode = Mode.SKIP_ANNOTATED
+    labels: Sequence[Mapping[str, Any]] | None = None
+    frames: str | None = None
+    limit: int | None = None
+    min_confidence: float | None = None
+    review_below: float = 0.45
+    polygons: bool = False
+    completed_jobs: bool = False
+    honeypots: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """As the journal keeps them."""
+        return asdict(self)
+
+
+def check_same(run: int, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise CvatError that names every option in which a resumed run differs."""
+    differing = [
+        f"--{name.replace('_', '-')} {_shown(before.get(name))}, now {_shown(now.get(name))}"
+        for name in {**before, **now}
+        if before.get(name) != now.get(name)
+    ]
+    if differing:
+        raise CvatError(
+            f"run {run} is unfinished and was begun with {'; '.join(differing)}: finish it with the same options, take "
+            f"it back with --undo {run}, or leave it as it is with --new-run"
+        )
+
+
+def _shown(value: object) -> str:
+    match value:
+        case None | False:
+            return "not given"
+        case True:
+            return "given"
+        case list():
+            return f"of {len(value)} labels, {', '.join(str(entry.get('name')) for entry in value[:3])} ..."
+    return str(value)
+
+
+def parse_frames(text: str) -> list[range]:
+    """``0-99,120,200-`` as ranges; an open end reaches to the last frame. Raises CvatError."""
+    ranges = []
+    for part in text.split(","):
+        first, dash, last = (piece.strip() for piece in part.partition("-"))
+        if not first.isdecimal() or (last and not last.isdecimal()):
+            raise CvatError(f"--frames: expected numbers and ranges such as 0-99,120,200-, got {text!r}")
+        end = int(last) if last else (2**62 if dash else int(first))
+        ranges.append(range(int(first), end + 1))
+    return ranges
+
+
+def read_labels(path: Path) -> Sequence[Mapping[str, Any]]:
+    """The entries of a ``labels.yaml``, checked, as a request takes them. Raises CvatError."""
+    try:
+        return [_own_keys(entry) for entry in json.loads(labelling.render(path))]
+    except LabelError as error:
+        raise CvatError(str(error)) from None
+
+
+def _own_keys(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An entry of the rendered spec as people write it: without the numbers and attributes that are ours."""
+    attributes = [one for one in entry.get("attributes", ()) if one["name"] not in (CONFIDENCE, REVIEW)]
+    kept = {key: value for key, value in entry.items() if key not in ("id", "attributes")}
+    return kept | ({"attributes": attributes} if attributes else {})

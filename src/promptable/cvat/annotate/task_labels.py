@@ -1,0 +1,164 @@
+"""The labels of a task, by which detections become the shapes and tags that CVAT stores."""
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cvat_sdk.core.helpers import get_paginated_collection, make_request_headers
+
+from promptable.config.labels import ATTRIBUTES, CONFIDENCE, REVIEW, Mark
+from promptable.cvat.detection import MASK, POLYGON, TAG, Detection
+from promptable.cvat.errors import CvatError
+from promptable.cvat.labels import MARKS
+
+_ANY = "any"
+
+
+@dataclass(frozen=True)
+class TaskLabel:
+    """A label as CVAT has it; ``attributes`` are its specs: ``id``, ``name``, ``values``, ``default_value`` ..."""
+
+    id: int
+    name: str
+    type: str
+    attributes: Sequence[Mapping[str, Any]]
+
+    def takes(self, shape: str) -> bool:
+        """Whether the label is for shapes of this type; CVAT itself does not check."""
+        return self.type in (_ANY, shape)
+
+    def attribute_values(self, detection: Detection, doubtful: bool) -> list[dict[str, Any]]:
+        """A value for every attribute: confidence and review, the function's own, else CVAT's default."""
+        given = dict(detection.attributes)
+        given |= {CONFIDENCE: str(round(100 * detection.score)), REVIEW: "true" if doubtful else "false"}
+        return self._values(given)
+
+    def _values(self, given: Mapping[str, str]) -> list[dict[str, Any]]:
+        return [
+            {
+                "spec_id": spec["id"],
+                "value": given[spec["name"]] if _fits(given.get(spec["name"]), spec) else str(spec["default_value"]),
+            }
+            for spec in self.attributes
+        ]
+
+    def payload(self, detection: Detection, frame: int, review_below: float) -> dict[str, Any]:
+        """The shape or tag as CVAT takes it."""
+        doubtful = detection.score < review_below or detection.attributes.get(REVIEW) == "true"
+        common = {
+            "frame": frame,
+            "label_id": self.id,
+            "group": 0,
+            "source": "auto",
+            "attributes": self.attribute_values(detection, doubtful),
+        }
+        if detection.type == TAG:
+            return common
+        return common | {
+            "type": detection.type,
+            "points": list(detection.points),
+            "score": detection.score,
+            "occluded": False,
+            "outside": False,
+            "z_order": 0,
+            "rotation": 0.0,
+        }
+
+    def mark(self, frame: int) -> dict[str, Any]:
+        """A tag of this label, with CVAT's defaults."""
+        return {"frame": frame, "label_id": self.id, "group": 0, "source": "auto", "attributes": self._values({})}
+
+
+@dataclass(frozen=True)
+class TaskLabels:
+    """The labels of a task by name."""
+
+    by_name: Mapping[str, TaskLabel]
+
+    def get(self, name: str) -> TaskLabel | None:
+        return self.by_name.get(name)
+
+    def marking(self, mark: Mark) -> TaskLabel | None:
+        """The label whose tags mark frames so, where the task has it."""
+        labels = (self.get(name) for name, meant in MARKS.items() if meant is mark)
+        return next((label for label in labels if label is not None and label.takes(TAG)), None)
+
+    def lacking(self, names: Iterable[str]) -> dict[str, list[str]]:
+        """The names that the task lacks, each with those of its labels that are nearest."""
+        plain = {name.lower(): name for name in self.by_name}
+        return {
+            name: [plain[near] for near in difflib.get_close_matches(name.lower(), plain, n=3, cutoff=0.5)]
+            for name in names
+            if name not in self.by_name
+        }
+
+
+def task_labels(client: Any, task: int) -> TaskLabels:
+    """The labels of a task that exists; ``client`` is cvat-sdk's. Raises CvatError."""
+    entries = get_paginated_collection(
+        client.api_client.labels_api.list_endpoint, return_json=True, _parse_response=False, task_id=task
+    )
+    labels = [TaskLabel(one["id"], one["name"], one["type"], one["attributes"]) for one in entries]
+    return TaskLabels({label.name: label for label in labels})
+
+
+def create_labels(client: Any, task: Any, entries: Sequence[Mapping[str, Any]]) -> None:
+    """Add labels (``name``, ``type``) to a task, or to its project, whose labels are the task's. Raises CvatError."""
+    attributes = [
+        {**spec, "mutable": False, "default_value": "false" if spec["name"] == REVIEW else "0"} for spec in ATTRIBUTES
+    ]
+    wanted = [
+        {"name": entry["name"], "type": entry["type"], "attributes": [] if entry.get("marks") else attributes}
+        for entry in entries
+    ]
+    where = f"/api/projects/{task.project_id}" if task.project_id else f"/api/tasks/{task.id}"
+    api = client.api_client
+    api.rest_client.PATCH(
+        client.api_map.make_endpoint_url(where),
+        headers=make_request_headers(api) | {"Content-Type": "application/json"},
+        body={"labels": wanted},
+    )
+
+
+def check_names(labels: TaskLabels, names: Iterable[str]) -> None:
+    """Raise CvatError that names every label which the task lacks, with the closest ones."""
+    lacking = labels.lacking(names)
+    if lacking:
+        listed = "; ".join(
+            f"{name!r}" + (f" (there is {_quoted(near)})" if near else "") for name, near in lacking.items()
+        )
+        raise CvatError(f"the task has no label {listed}: mend the names, or add them with --create-labels")
+
+
+def check_types(labels: TaskLabels, entries: Iterable[Mapping[str, Any]], polygons: bool) -> None:
+    """Raise CvatError for a label that the task keeps for other shapes than the function answers."""
+    for entry in entries:
+        label, shape = labels.get(entry["name"]), shape_type(entry["type"], polygons)
+        if label is not None and not label.takes(shape):
+            hint = ": --polygons makes masks polygons" if (shape, label.type) == (MASK, POLYGON) else ""
+            raise CvatError(f"label {label.name!r} takes a {label.type} in the task, and a {shape} is answered{hint}")
+
+
+def shape_type(answered: str, polygons: bool) -> str:
+    """What a shape that a function answers becomes."""
+    return POLYGON if polygons and answered == MASK else answered
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, names))
+
+
+def _fits(value: str | None, spec: Mapping[str, Any]) -> bool:
+    """Whether CVAT's editor could have given the attribute this value, which CVAT's server does not check."""
+    if value is None:
+        return False
+    match spec["input_type"]:
+        case "number":
+            low, high, step = (int(float(number)) for number in spec["values"])
+            return value.lstrip("-").isdecimal() and low <= int(value) <= high and (int(value) - low) % (step or 1) == 0
+        case "checkbox":
+            return value in ("true", "false")
+        case "text":
+            return True
+    return value in spec["values"]

@@ -1,0 +1,27 @@
+"""Taking back what a run wrote, as far as nobody changed it."""
+
+from typing import Any
+
+from promptable.cvat.annotate.task_labels import task_labels
+from promptable.cvat.annotate.upload import look_for, remove_unchanged
+from promptable.cvat.annotations import JobAnnotations
+from promptable.cvat.journal import Journal
+
+
+def undo(client: Any, journal: Journal, run: int, task: int) -> tuple[int, int]:
+    """Remove what the run wrote; returns how many shapes and tags went, and how many people have changed or removed.
+
+    ``client`` is cvat-sdk's. Raises CvatError.
+    """
+    journal.run(run)
+    for batch in journal.sending(run):
+        journal.stored(batch, look_for(client, journal, batch) or {})
+    labels = task_labels(client, task)
+    removed, kept = 0, 0
+    for job in journal.jobs(run):
+        annotations = JobAnnotations(client, job)
+        written = journal.written(job, only=run)
+        gone = remove_unchanged(annotations, annotations.read(), written, journal, labels)
+        removed, kept = removed + len(gone), kept + len(written) - len(gone)
+    journal.end(run, "undone")
+    return removed, kept

@@ -1,0 +1,73 @@
+"""The annotations of a job over CVAT's REST API, as plain JSON: cvat-sdk's models take seconds for many shapes."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from cvat_sdk.core.helpers import make_request_headers
+
+KINDS = ("shape", "tag")
+_AT_ONCE = 5000
+
+
+class JobAnnotations:
+    """The annotations of one job: shapes, tags and tracks."""
+
+    def __init__(self, client: Any, job: int) -> None:
+        """``client`` is cvat-sdk's."""
+        self._client = client
+        self._url = client.api_map.make_endpoint_url(f"/api/jobs/{job}/annotations")
+
+    def read(self) -> Mapping[str, Any]:
+        """All of them: ``shapes``, ``tags``, ``tracks``. Raises CvatError."""
+        api = self._client.api_client
+        response = api.rest_client.GET(self._url, headers=make_request_headers(api))
+        annotations: Mapping[str, Any] = json.loads(response.data)
+        return annotations
+
+    def create(self, shapes: Sequence[Mapping[str, Any]], tags: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+        """Append in one transaction; the answer has what was given, in its order, with ids. Raises CvatError.
+
+        After an error of status 500 or more, or of none, it may have happened all the same.
+        """
+        return self._patch("create", shapes, tags)
+
+    def delete(self, shapes: Sequence[Mapping[str, Any]], tags: Sequence[Mapping[str, Any]]) -> None:
+        """Remove by ``id``; ids that are gone do no harm. Raises CvatError."""
+        for first in range(0, max(len(shapes), len(tags)), _AT_ONCE):
+            self._patch("delete", shapes[first : first + _AT_ONCE], tags[first : first + _AT_ONCE])
+
+    def _patch(
+        self, action: str, shapes: Sequence[Mapping[str, Any]], tags: Sequence[Mapping[str, Any]]
+    ) -> Mapping[str, Any]:
+        api = self._client.api_client
+        response = api.rest_client.PATCH(
+            self._url,
+            headers=make_request_headers(api) | {"Content-Type": "application/json"},
+            query_params=[("action", action)],
+            body={"shapes": list(shapes), "tags": list(tags), "tracks": []},
+        )
+        answer: Mapping[str, Any] = json.loads(response.data)
+        return answer
+
+
+def highest_ids(annotations: Mapping[str, Any]) -> dict[str, int]:
+    """By kind, the highest id there is, 0 without any."""
+    return {kind: max((one["id"] for one in annotations[f"{kind}s"]), default=0) for kind in KINDS}
+
+
+def annotated_frames(annotations: Mapping[str, Any], stop_frame: int) -> set[int]:
+    """The frames on which something is seen: a shape, a tag, or a track up to where it ends, at the latest here."""
+    frames = {one["frame"] for kind in ("shapes", "tags") for one in annotations[kind]}
+    for track in annotations["tracks"]:
+        frames.update(_shown(track, stop_frame))
+    return frames
+
+
+def _shown(track: Mapping[str, Any], stop_frame: int) -> Iterator[int]:
+    """A track is seen from each visible keyframe until the next keyframe, from the last one to the end of the job."""
+    keyframes = sorted((shape["frame"], shape["outside"]) for shape in track["shapes"])
+    for (first, outside), (end, _) in pairwise([*keyframes, (stop_frame + 1, True)]):
+        if not outside:
+            yield from range(first, max(end, first + 1))

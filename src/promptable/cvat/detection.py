@@ -1,0 +1,23 @@
+"""What a function found on a frame, in CVAT's terms."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+RECTANGLE, POLYGON, MASK, TAG = "rectangle", "polygon", "mask", "tag"
+
+
+@dataclass(frozen=True)
+class Detection:
+    """An object, or with type ``tag`` what the frame shows; ``score`` in [0, 1].
+
+    ``points`` are CVAT's by ``type``: corners or an outline, flat x, y in picture pixels; run lengths with left, top,
+    right, bottom; nothing for a tag. ``attributes`` are the function's own, name -> value, both texts. ``chosen`` is
+    whether it is worth uploading, or only known.
+    """
+
+    label: str
+    type: str
+    score: float
+    points: Sequence[float] = ()
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    chosen: bool = True

@@ -1,0 +1,84 @@
+"""A task on the stand-in server, a function that answers for it, and the command over both."""
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+from promptable.cli.main import main
+from tests.cvat.stand_in import StandIn, Task
+
+TASK = 3
+JOBS = [(1, "annotation", 0, 4), (2, "annotation", 5, 9)]
+BAD = 4
+"""The function fails on this frame."""
+ATTRIBUTES = [
+    {"id": 7, "name": "confidence", "input_type": "number", "values": ["0", "100", "1"], "default_value": "0"},
+    {"id": 8, "name": "review", "input_type": "checkbox", "values": ["false"], "default_value": "false"},
+    {"id": 9, "name": "side", "input_type": "select", "values": ["left", "right"], "default_value": "left"},
+]
+FLAWS = [(0.9, 10.0), (0.4, 20.0), (0.2, 30.0)]
+"""Score and left edge of what a frame shows: the last is below the threshold."""
+
+
+def picture(number: int) -> bytes:
+    return f"picture {number}".encode()
+
+
+def detect(request: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """As many flaws as the frame's number modulo 4, but none of the bad frame."""
+    frame = int(base64.b64decode(request["image"]).split()[1])
+    if frame == BAD:
+        raise ValueError("image: expected a picture, got a truncated one")
+    return [
+        {
+            "label": "rust",
+            "confidence": score,
+            "type": "rectangle",
+            "points": [left, frame, left + 5, 70],
+            "attributes": [],
+        }
+        for score, left in FLAWS[: frame % 4]
+        if score >= request["threshold"]
+    ]
+
+
+def prepare(cvat: StandIn, **task: Any) -> None:
+    """Task 3: ten frames of 40 x 60 pixels in two jobs, with the labels rust, needs-review and failed."""
+    cvat.tasks = {TASK: Task([picture(i) for i in range(10)], (40, 60), JOBS, **task)}
+    cvat.labels = {("task_id", TASK): [("rust", "rectangle"), ("needs-review", "tag"), ("failed", "tag")]}
+    cvat.attributes = ATTRIBUTES
+    cvat.answers = {"": detect}
+
+
+def annotate(cvat: StandIn, *options: str) -> int:
+    """The command's exit status."""
+    return main(["annotate", "--task", str(TASK), "--url", cvat.url, "--function", f"{cvat.url}/", *options])
+
+
+def stored(cvat: StandIn) -> list[tuple[Any, ...]]:
+    """What the server holds, without ids, sorted: equal for equal outcomes, however they came about."""
+    return sorted(
+        (
+            job,
+            kind,
+            one["frame"],
+            one["label_id"],
+            str(one.get("points")),
+            one.get("score"),
+            one["source"],
+            _values(one),
+        )
+        for job, held in cvat.annotations.all().items()
+        for kind in ("shapes", "tags")
+        for one in held[kind]
+    )
+
+
+def _values(one: Mapping[str, Any]) -> tuple[tuple[int, str], ...]:
+    return tuple((value["spec_id"], value["value"]) for value in one["attributes"])
+
+
+def asked_frames(cvat: StandIn) -> list[int]:
+    """Of the calls of the function, those that carry a picture."""
+    images = [body["image"] for body in cvat.bodies if isinstance(body, dict) and "image" in body]
+    return [int(base64.b64decode(image).split()[1]) for image in images]

@@ -1,0 +1,54 @@
+"""The annotations of a stand-in for CVAT's server, stored and changed as CVAT 2.73 does it."""
+
+import itertools
+import threading
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any
+
+KINDS = ("shapes", "tags", "tracks")
+
+
+@dataclass
+class JobAnnotations:
+    """What one job holds, by kind and id."""
+
+    by_kind: dict[str, dict[int, dict[str, Any]]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
+
+    def as_json(self) -> dict[str, Any]:
+        return {"version": 0} | {kind: list(deepcopy(self.by_kind[kind]).values()) for kind in KINDS}
+
+
+class Annotations:
+    """By job. A request is stored as a whole or not at all; ids rise; defaults fill attributes that are not given."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[int, JobAnnotations] = {}
+        self._ids = itertools.count(100)
+        self._lock = threading.Lock()
+
+    def job(self, number: int) -> JobAnnotations:
+        return self._jobs.setdefault(number, JobAnnotations())
+
+    def read(self, job: int) -> dict[str, Any]:
+        with self._lock:
+            return self.job(job).as_json()
+
+    def all(self) -> dict[int, dict[str, Any]]:
+        """Everything, by job."""
+        return {job: self.read(job) for job in sorted(self._jobs)}
+
+    def patch(self, job: int, action: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        """What CVAT answers to ``action`` create, update or delete."""
+        with self._lock:
+            held = self.job(job).by_kind
+            for kind in KINDS:
+                for one in given.get(kind, ()):
+                    if action == "delete":
+                        held[kind].pop(one["id"], None)
+                        continue
+                    number = one["id"] if action == "update" else next(self._ids)
+                    held[kind][number] = one | {"id": number}
+                    one["id"] = number
+            return {"version": 0, **{kind: list(given.get(kind, ())) for kind in KINDS}}

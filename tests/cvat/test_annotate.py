@@ -1,0 +1,216 @@
+"""``promptable annotate`` over the stand-in server: what is stored, what is left alone, what is kept in the journal."""
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from promptable.cvat.annotate import detector, upload
+from tests.cvat.annotating import BAD, TASK, annotate, asked_frames, prepare, stored
+from tests.cvat.stand_in import StandIn
+
+RUST, REVIEW, FAILED = 0, 1, 2
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No waiting, and a journal of the test's own."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr(upload, "SETTLING", ())
+    monkeypatch.setattr(detector, "PAUSES", (0.0,))
+
+
+def _journal(tmp_path: Path) -> sqlite3.Connection:
+    (file,) = (tmp_path / "state").rglob("*.sqlite")
+    return sqlite3.connect(file)
+
+
+def _shapes(cvat: StandIn) -> list[dict[str, Any]]:
+    return [shape for held in cvat.annotations.all().values() for shape in held["shapes"]]
+
+
+def test_shapes_carry_score_source_and_attributes_and_lie_in_the_picture(cvat: StandIn) -> None:
+    prepare(cvat)
+    assert annotate(cvat) == 3
+    (strong, weak) = [shape for shape in _shapes(cvat) if shape["frame"] == 6]
+    assert strong | {"id": 0} == {
+        "id": 0,
+        "frame": 6,
+        "label_id": RUST,
+        "type": "rectangle",
+        "points": [10, 6, 15, 40],
+        "score": 0.9,
+        "source": "auto",
+        "group": 0,
+        "occluded": False,
+        "outside": False,
+        "z_order": 0,
+        "rotation": 0,
+        "attributes": [
+            {"spec_id": 7, "value": "90"},
+            {"spec_id": 8, "value": "false"},
+            {"spec_id": 9, "value": "left"},
+        ],
+    }
+    assert (weak["score"], weak["attributes"][1]["value"]) == (0.4, "true")
+    assert sorted(shape["frame"] for shape in _shapes(cvat)) == [1, 2, 2, 3, 3, 5, 6, 6, 7, 7, 9]
+
+
+def test_frames_to_review_and_frames_that_failed_are_tagged(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    prepare(cvat)
+    assert annotate(cvat) == 3
+    tags = {(tag["frame"], tag["label_id"]) for held in cvat.annotations.all().values() for tag in held["tags"]}
+    assert tags == {(2, REVIEW), (3, REVIEW), (6, REVIEW), (7, REVIEW), (BAD, FAILED)}
+    assert "4.png: the function answered 400: image: expected" in capsys.readouterr().err
+    assert asked_frames(cvat).count(BAD) == 2, "once more than others"
+
+
+def test_the_journal_keeps_what_was_not_uploaded(cvat: StandIn, tmp_path: Path) -> None:
+    prepare(cvat)
+    annotate(cvat)
+    journal = _journal(tmp_path)
+    scores = journal.execute("SELECT score, chosen FROM detections WHERE frame = 7 ORDER BY score").fetchall()
+    assert scores == [(0.2, 0), (0.4, 1), (0.9, 1)]
+    ids = {row[0] for row in journal.execute("SELECT server_id FROM uploads WHERE kind = 'shape'")}
+    assert ids == {shape["id"] for shape in _shapes(cvat)}
+    (options,) = journal.execute("SELECT options FROM runs").fetchone()
+    assert json.loads(options)["review_below"] == 0.45
+
+
+def test_min_confidence_says_what_is_uploaded(cvat: StandIn) -> None:
+    prepare(cvat)
+    annotate(cvat, "--min-confidence", "0.15", "--frames", "7", "--review-below", "0.3")
+    assert [shape["score"] for shape in _shapes(cvat)] == [0.9, 0.4, 0.2]
+    assert [shape["attributes"][1]["value"] for shape in _shapes(cvat)] == ["false", "false", "true"]
+
+
+def test_frames_with_annotations_are_left_alone_and_named(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    prepare(cvat, deleted=[0], honeypots=[9])
+    manual = {"frame": 6, "label_id": RUST, "type": "rectangle", "points": [1, 1, 2, 2], "source": "manual"}
+    cvat.annotations.patch(2, "create", {"shapes": [manual | {"attributes": [], "score": 1.0}]})
+    visible = [{"frame": 1, "outside": False}, {"frame": 3, "outside": True}]
+    cvat.annotations.patch(1, "create", {"tracks": [{"frame": 1, "label_id": RUST, "shapes": visible}]})
+    assert annotate(cvat) == 3
+    said = capsys.readouterr().out
+    assert {shape["frame"] for shape in _shapes(cvat) if shape["source"] == "auto"} == {3, 5, 7}
+    for sentence in (
+        "1 frames that test annotators (9): --honeypots takes them too",
+        "1 deleted frames (0)",
+        "job 1: 2 frames that have annotations (1-2)",
+        "job 2: 1 frames that have annotations (6)",
+    ):
+        assert f"left alone: {sentence}\n" in said
+    assert set(asked_frames(cvat)) == {3, 4, 5, 7, 8}
+
+
+def test_jobs_that_were_handed_in_are_left_alone_unless_told(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    prepare(cvat, states={1: "completed"})
+    assert annotate(cvat) == 0
+    assert {shape["frame"] for shape in _shapes(cvat)} == {5, 6, 7, 9}
+    assert "job 1 is completed: --completed-jobs takes it too" in capsys.readouterr().out
+    assert annotate(cvat, "--completed-jobs") == 3
+    assert {shape["frame"] for shape in _shapes(cvat)} == {1, 2, 3, 5, 6, 7, 9}
+
+
+def test_a_dry_run_asks_nothing_and_writes_nothing(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    prepare(cvat)
+    assert annotate(cvat, "--dry-run", "--limit", "4") == 0
+    assert "4 frames would be asked about" in capsys.readouterr().out
+    assert not cvat.bodies
+    assert not stored(cvat)
+
+
+def test_labels_that_the_task_lacks_are_named_with_the_closest(
+    cvat: StandIn, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    prepare(cvat)
+    file = tmp_path / "labels.yaml"
+    file.write_text("- rusty\n- {name: crack, type: polygon, threshold: 0.2}\n")
+    assert annotate(cvat, "--labels", str(file)) == 1
+    assert "the task has no label 'rusty' (there is 'rust'); 'crack'" in capsys.readouterr().err
+    assert not cvat.bodies
+    assert annotate(cvat, "--labels", str(file), "--create-labels") == 3
+    assert cvat.labels["task_id", TASK][3:] == [("rusty", "rectangle"), ("crack", "polygon")]
+    (request, *_) = [body for body in cvat.bodies if "image" in body]
+    assert [label["name"] for label in request["labels"]] == ["rusty", "crack"]
+
+
+def test_a_second_run_finds_nothing_to_do(cvat: StandIn) -> None:
+    prepare(cvat)
+    annotate(cvat)
+    before = stored(cvat)
+    annotate(cvat)
+    assert stored(cvat) == before
+
+
+def test_what_people_annotate_while_it_runs_is_left_alone(
+    cvat: StandIn, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepare(cvat)
+    manual = {"frame": 7, "label_id": RUST, "type": "rectangle", "points": [1, 1, 2, 2], "source": "manual"}
+    detect = cvat.answers[""]
+
+    def meanwhile(request: Any) -> Any:
+        if not cvat.annotations.read(2)["shapes"]:
+            cvat.annotations.patch(2, "create", {"shapes": [manual | {"attributes": [], "score": 1.0}]})
+        return detect(request)
+
+    cvat.answers = {"": meanwhile}
+    annotate(cvat)
+    assert [shape["source"] for shape in _shapes(cvat) if shape["frame"] == 7] == ["manual"]
+    assert "left alone: 1 frames that were annotated or closed while it ran" in capsys.readouterr().out
+
+
+def test_replace_deletes_only_what_nobody_changed(cvat: StandIn) -> None:
+    prepare(cvat)
+    annotate(cvat, "--frames", "2,3,5,6")
+    first = {shape["id"]: shape for shape in _shapes(cvat)}
+    moved, edited, relabelled, *same = sorted(first)
+    held = cvat.annotations.job(1).by_kind["shapes"]
+    held[moved] = held[moved] | {"points": [11, 2, 16, 40]}
+    held[edited] = held[edited] | {"attributes": [*held[edited]["attributes"][:2], {"spec_id": 9, "value": "right"}]}
+    held[relabelled] = held[relabelled] | {"label_id": 5}
+    assert annotate(cvat, "--replace", "--frames", "2,3,5,6") == 0
+    now = {shape["id"] for shape in _shapes(cvat)}
+    assert {moved, edited, relabelled} <= now
+    assert not set(same) & now
+    assert len(now) == 3 + len(first)
+
+
+def test_without_a_journal_only_replace_all_deletes_and_it_asks(
+    cvat: StandIn, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(cvat)
+    manual = {"frame": 6, "label_id": RUST, "type": "rectangle", "points": [1, 1, 2, 2], "source": "manual"}
+    cvat.annotations.patch(2, "create", {"shapes": [manual | {"attributes": [], "score": 1.0}]})
+    assert annotate(cvat, "--replace") == 1
+    assert "no automatic run of this task is in the journal" in capsys.readouterr().err
+    monkeypatch.setattr("builtins.input", lambda _: "n")
+    assert annotate(cvat, "--replace-all", "--frames", "6") == 1
+    assert [shape["source"] for shape in _shapes(cvat)] == ["manual"]
+    assert annotate(cvat, "--replace-all", "--frames", "6", "--yes") == 0
+    assert [shape["source"] for shape in _shapes(cvat)] == ["auto", "auto"]
+
+
+def test_undo_removes_what_a_run_wrote_and_nobody_changed(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    prepare(cvat)
+    annotate(cvat)
+    held = cvat.annotations.job(2).by_kind["shapes"]
+    moved = min(held)
+    held[moved] = held[moved] | {"points": [1, 1, 9, 9], "source": "semi-auto"}
+    assert annotate(cvat, "--undo", "1") == 0
+    assert [shape["id"] for shape in _shapes(cvat)] == [moved]
+    assert "run 1: 15 removed, 1 left" in capsys.readouterr().out
+    assert annotate(cvat, "--undo", "7") == 1
+    assert "there is no run 7 of this task; those there are: 1" in capsys.readouterr().err
+
+
+def test_a_frame_that_two_jobs_share_is_asked_about_once_and_shown_in_both(cvat: StandIn) -> None:
+    prepare(cvat)
+    cvat.tasks[TASK].jobs = [(1, "annotation", 0, 6), (2, "annotation", 5, 9)]
+    annotate(cvat, "--frames", "5-7")
+    assert sorted(asked_frames(cvat)) == [5, 6, 7]
+    shapes = [(job, frame) for job, kind, frame, *_ in stored(cvat) if kind == "shapes"]
+    assert shapes == [(1, 5), (1, 6), (1, 6), (2, 5), (2, 6), (2, 6), (2, 7), (2, 7)]

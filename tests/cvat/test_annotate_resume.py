@@ -1,0 +1,212 @@
+"""Killed at any point and run again, a run ends as if nothing had happened."""
+
+import os
+import signal
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from promptable.cvat import journal, rest
+from promptable.cvat.annotate import detector, run, upload
+from tests.cvat.annotating import annotate, asked_frames, prepare, stored
+from tests.cvat.stand_in import StandIn
+
+LABEL = 0
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No waiting, batches of four frames, and a journal of the test's own."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr(upload, "SETTLING", ())
+    monkeypatch.setattr(detector, "PAUSES", (0.0,))
+    monkeypatch.setattr(run, "_UPLOAD_FRAMES", 4)
+
+
+class _Steps:
+    """Counts what this process writes into the journal and what it asks CVAT, and kills it before one of them."""
+
+    def __init__(self, last: int | None) -> None:
+        self.taken = 0
+        self._last = last
+
+    def step(self) -> None:
+        if self.taken == self._last:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.taken += 1
+
+    def install(self) -> None:
+        steps = self
+
+        class Counting(sqlite3.Connection):
+            def execute(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
+                if sql.startswith(("COMMIT", "UPDATE")):
+                    steps.step()
+                return super().execute(sql, *arguments)
+
+        connect, request = sqlite3.connect, rest.Rest.request
+
+        def counted(self: Any, method: str, url: str, *arguments: Any, **options: Any) -> Any:
+            if "annotations" in url:
+                steps.step()
+            return request(self, method, url, *arguments, **options)
+
+        journal.sqlite3 = _Module(lambda *a, **o: connect(*a, factory=Counting, **o))  # type: ignore[attr-defined]
+        rest.Rest.request = counted  # type: ignore[method-assign]
+
+
+class _Module:
+    """sqlite3 with another ``connect``."""
+
+    def __init__(self, connect: Callable[..., sqlite3.Connection]) -> None:
+        self.connect = connect
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sqlite3, name)
+
+
+def _in_a_process(cvat: StandIn, last: int | None, *options: str) -> tuple[int, bool]:
+    """Run the command in a process that is killed before its step ``last``: (status, whether it was killed)."""
+    child = os.fork()
+    if not child:
+        _Steps(last).install()
+        os._exit(annotate(cvat, "--concurrency", "1", *options))
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status), os.WIFSIGNALED(status)
+
+
+def _forget(cvat: StandIn, tmp_path: Path, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / f"state-{number}"))
+    prepare(cvat)
+    cvat.annotations = type(cvat.annotations)()
+    cvat.asked.clear()
+    cvat.bodies.clear()
+
+
+@pytest.mark.parametrize("mode", ["--skip-annotated", "--replace"])
+def test_killed_at_every_point_and_run_again_the_annotations_are_the_same(
+    cvat: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    def fresh(number: int) -> None:
+        _forget(cvat, tmp_path, number, monkeypatch)
+        if mode == "--replace":
+            annotate(cvat, "--min-confidence", "0.5")
+
+    fresh(0)
+    assert annotate(cvat, "--concurrency", "1", mode) == 3
+    whole = stored(cvat)
+    points = 0
+    while True:
+        fresh(points + 1)
+        status, killed = _in_a_process(cvat, points, mode)
+        if not killed:
+            break
+        assert annotate(cvat, mode) == 3, f"killed before step {points}"
+        assert stored(cvat) == whole, f"killed before step {points}"
+        points += 1
+    assert status == 3
+    assert points > 20, "there are that many places to stop at"
+    assert stored(cvat) == whole
+
+
+def test_what_was_stored_without_an_answer_is_found_and_not_sent_again(cvat: StandIn) -> None:
+    prepare(cvat)
+    cvat.lost_answers = 2
+    annotate(cvat)
+    once = stored(cvat)
+    assert len(once) == len(set(once)) == 16
+    assert sum(asked.startswith("PATCH") for asked in cvat.asked) == 4, "three batches and the tag of what failed"
+
+
+@pytest.mark.parametrize("status", [0, 500, 503])
+def test_what_was_not_stored_is_sent_again(cvat: StandIn, status: int) -> None:
+    prepare(cvat)
+    cvat.refused_writes = [status, status]
+    annotate(cvat)
+    assert len(set(stored(cvat))) == len(stored(cvat)) == 16
+
+
+def test_equal_shapes_that_were_there_before_are_nobody_elses(cvat: StandIn) -> None:
+    """Two runs of one model append the same; the second one's batch must not be taken for the first one's."""
+    prepare(cvat)
+    annotate(cvat)
+    cvat.refused_writes = [500]
+    annotate(cvat, "--append")
+    assert sum(kind == "shapes" for _, kind, *_ in stored(cvat)) == 22
+
+
+def test_a_server_that_takes_nothing_stops_the_run_which_then_goes_on(
+    cvat: StandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepare(cvat)
+    cvat.refused_writes = [500] * 9
+    assert annotate(cvat) == 1
+    assert "takes no annotations for job 1 now: run the same command again later" in capsys.readouterr().err
+    cvat.refused_writes = []
+    before = len(asked_frames(cvat))
+    assert annotate(cvat) == 3
+    assert len(stored(cvat)) == 16
+    assert len(asked_frames(cvat)) - before <= 7, "what was found is not asked again"
+
+
+def test_other_options_than_those_it_was_begun_with_are_refused(
+    cvat: StandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepare(cvat)
+    cvat.refused_writes = [403]
+    assert annotate(cvat) == 1
+    capsys.readouterr()
+    assert annotate(cvat, "--min-confidence", "0.2", "--polygons") == 1
+    said = capsys.readouterr().err
+    assert "run 1 is unfinished and was begun with" in said
+    assert "--min-confidence not given, now 0.2; --polygons not given, now given" in said
+    assert annotate(cvat, "--new-run", "--min-confidence", "0.2") == 3
+    assert max(score for *_, score, _, _ in stored(cvat) if score) == 0.9
+
+
+def test_two_runs_on_one_task_at_a_time_are_refused(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    prepare(cvat)
+    inner: list[int] = []
+    detect = cvat.answers[""]
+
+    def meanwhile(request: Any) -> Any:
+        if not inner:
+            inner.append(0)
+            inner[0] = annotate(cvat)
+        return detect(request)
+
+    cvat.answers = {"": meanwhile}
+    assert annotate(cvat, "--concurrency", "1") == 3
+    assert inner == [1]
+    assert "another run is at work on this task" in capsys.readouterr().err
+
+
+def test_interrupted_it_says_so_and_goes_on(
+    cvat: StandIn, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepare(cvat)
+    annotate(cvat)
+    whole = stored(cvat)
+    cvat.annotations = type(cvat.annotations)()
+    with monkeypatch.context() as patched:
+        patched.setattr(upload.Uploader, "flush", _interrupt)
+        assert annotate(cvat) == 130
+    assert "the same command goes on where it stopped" in capsys.readouterr().err
+    assert annotate(cvat) == 3
+    assert stored(cvat) == whole
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_function_that_is_gone_stops_the_run_and_no_frame_is_called_bad(
+    cvat: StandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepare(cvat)
+    assert annotate(cvat, "--function", "http://127.0.0.1:9/") == 1
+    assert "5 frames in a row" in capsys.readouterr().err
+    assert not stored(cvat)
