@@ -11,6 +11,7 @@ import pytest
 
 from promptable.cvat import journal, rest
 from promptable.cvat.annotate import detector, run, upload
+from promptable.cvat.journal import Journal
 from tests.cvat.annotating import annotate, asked_frames, prepare, stored
 from tests.cvat.stand_in import StandIn
 
@@ -167,21 +168,18 @@ def test_other_options_than_those_it_was_begun_with_are_refused(
     assert max(score for *_, score, _, _ in stored(cvat) if score) == 0.9
 
 
-def test_two_runs_on_one_task_at_a_time_are_refused(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_runs_on_one_task_at_a_time_are_refused(
+    cvat: StandIn, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     prepare(cvat)
-    inner: list[int] = []
-    detect = cvat.answers[""]
-
-    def meanwhile(request: Any) -> Any:
-        if not inner:
-            inner.append(0)
-            inner[0] = annotate(cvat)
-        return detect(request)
-
-    cvat.answers = {"": meanwhile}
-    assert annotate(cvat, "--concurrency", "1") == 3
-    assert inner == [1]
+    assert annotate(cvat) == 3
+    (file,) = tmp_path.rglob("task-3-*.sqlite")
+    other = Journal(file)
+    with other.alone():
+        assert annotate(cvat) == 1
     assert "another run is at work on this task" in capsys.readouterr().err
+    assert annotate(cvat) == 3, "let go"
+    other.close()
 
 
 def test_interrupted_it_says_so_and_goes_on(
