@@ -137,7 +137,7 @@ def _run(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any) -> 
         sys.stdout.write(f"going on with run {run.id}\n")
     with Progress() as progress:
         errors = runs.carry_out(
-            client, journal, run, frames, labels, Detector(function, options), parsed.concurrency, progress
+            client, journal, run, frames, labels, Detector(function, options, labels), parsed.concurrency, progress
         )
     return _report(journal, run, errors)
 
@@ -153,14 +153,15 @@ def _agreed(parsed: argparse.Namespace) -> "Callable[[int], bool]":
 
 
 def _options(parsed: argparse.Namespace) -> "Options":
-    from promptable.cvat.annotate.options import Mode, Options, read_labels
+    from promptable.cvat.annotate.options import Mode, Options
+    from promptable.cvat.preview.variants import own_keys, read_labels
 
     given = [mode for mode in Mode if getattr(parsed, mode.replace("-", "_"))]
     return Options(
         function=parsed.function or parsed.via_cvat or "local",
         job=parsed.job,
         mode=given[0] if given else Mode.SKIP_ANNOTATED,
-        labels=None if parsed.labels is None else read_labels(parsed.labels),
+        labels=None if parsed.labels is None else [own_keys(entry) for entry in read_labels(parsed.labels)],
         frames=parsed.frames,
         limit=parsed.limit,
         min_confidence=parsed.min_confidence,

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from promptable.config.labels import CONFIDENCE, Mark
+from promptable.cvat.annotate.task_labels import TaskLabel, TaskLabels
 from promptable.cvat.detection import MASK, POLYGON, RECTANGLE, TAG, Detection
 from promptable.cvat.errors import CvatError
 from promptable.cvat.labels import MARKS
@@ -27,6 +28,20 @@ def read_answer(answer: Any, hw: tuple[int, int], *, polygons: bool) -> list[Det
     except (KeyError, TypeError, ValueError, IndexError, BadRequestError) as error:
         raise CvatError(f"the answer cannot be read: {type(error).__name__}: {error}") from None
     return [one for one in found if one is not None]
+
+
+def named(answer: Any, labels: TaskLabels) -> Any:
+    """What CVAT makes of an answer, which names labels and attributes of the task by number, by their names."""
+    if isinstance(answer, list):
+        return answer
+    by_id = {label.id: label for label in labels.by_name.values()}
+    return {kind: [_named(one, by_id[one["label_id"]]) for one in answer[kind]] for kind in ("shapes", "tags")}
+
+
+def _named(one: Mapping[str, Any], label: TaskLabel) -> Mapping[str, Any]:
+    names = {spec["id"]: spec["name"] for spec in label.attributes}
+    attributes = [{"name": names[value["spec_id"]], "value": value["value"]} for value in one["attributes"]]
+    return {**one, "label": label.name, "attributes": attributes}
 
 
 def _items(answer: Any) -> Sequence[Mapping[str, Any]]:

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from promptable.cvat.annotate.answers import read_answer
+from promptable.cvat.annotate.answers import named, read_answer
 from promptable.cvat.annotate.options import FLOOR, Options
+from promptable.cvat.annotate.task_labels import TaskLabels
 from promptable.cvat.detection import Detection
 from promptable.cvat.errors import CvatError
 from promptable.cvat.functions import Function, Picture
@@ -19,10 +20,11 @@ _DEFAULT_THRESHOLD = 0.35
 
 @dataclass(frozen=True)
 class Detector:
-    """A function with the labels it is asked for: entries as in ``labels.yaml``, None for its own."""
+    """A function, what it is asked, and the labels of the task it is asked for."""
 
     function: Function
     options: Options
+    labels: TaskLabels
 
     def ask(self, picture: Picture, hw: tuple[int, int]) -> list[Detection]:
         """What is found on a picture of ``hw``, down to the floor. Raises CvatError after a few tries."""
@@ -35,7 +37,7 @@ class Detector:
 
     def _ask(self, picture: Picture, hw: tuple[int, int]) -> list[Detection]:
         answer = self.function.call(picture, self._fields())
-        found = read_answer(answer, hw, polygons=self.options.polygons)
+        found = read_answer(named(answer, self.labels), hw, polygons=self.options.polygons)
         return [replace(one, chosen=one.score >= self._threshold(one.label)) for one in found]
 
     def _fields(self) -> Mapping[str, Any]:

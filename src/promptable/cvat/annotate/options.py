@@ -1,14 +1,10 @@
 """What a person asks of a run; a resumed run must ask the same."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
-from promptable.config import labels as labelling
-from promptable.config.labels import CONFIDENCE, REVIEW, LabelError
 from promptable.cvat.errors import CvatError
 
 FLOOR = 0.1
@@ -80,18 +76,3 @@ def parse_frames(text: str) -> list[range]:
         end = int(last) if last else (2**62 if dash else int(first))
         ranges.append(range(int(first), end + 1))
     return ranges
-
-
-def read_labels(path: Path) -> Sequence[Mapping[str, Any]]:
-    """The entries of a ``labels.yaml``, checked, as a request takes them. Raises CvatError."""
-    try:
-        return [_own_keys(entry) for entry in json.loads(labelling.render(path))]
-    except LabelError as error:
-        raise CvatError(str(error)) from None
-
-
-def _own_keys(entry: Mapping[str, Any]) -> Mapping[str, Any]:
-    """An entry of the rendered spec as people write it: without the numbers and attributes that are ours."""
-    attributes = [one for one in entry.get("attributes", ()) if one["name"] not in (CONFIDENCE, REVIEW)]
-    kept = {key: value for key, value in entry.items() if key not in ("id", "attributes")}
-    return kept | ({"attributes": attributes} if attributes else {})
