@@ -1,0 +1,87 @@
+"""What CVAT shows of a track between two keyframes: its own rule, as functions.
+
+Checked against exports of CVAT 2.73 (``tests/cvat/recordings/interpolated.json``). Frames are the task's numbers.
+"""
+
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Points = NDArray[np.float64]
+
+
+def share(left: int, right: int, frames: NDArray[Any] | int) -> NDArray[np.float64]:
+    """How far frames lie between the keyframes ``left`` and ``right``: 0 at the first, 1 at the second."""
+    return np.asarray((np.asarray(frames, np.float64) - left) / (right - left))
+
+
+def rectangle(left: Points, right: Points, offset: NDArray[np.float64] | float) -> Points:
+    """Rectangles x1, y1, x2, y2 [..., 4] between two [4], at offsets [...] from 0 to 1: a straight line."""
+    along = np.asarray(offset, np.float64)[..., None]
+    return np.asarray(left + (right - left) * along)
+
+
+def rotation(left: float, right: float, offset: float) -> float:
+    """Degrees in [0, 360) between two rotations, by the shorter arc.
+
+    >>> [round(rotation(350, 20, step / 10), 1) for step in range(0, 11, 2)]
+    [350.0, 356.0, 2.0, 8.0, 14.0, 20.0]
+    """
+    arc = (right - left + 180) % 360 - 180
+    return (left + arc * offset + 360) % 360
+
+
+def polygon(left: Points, right: Points, offset: float) -> Points:
+    """The polygon [P, 2] between two, [N, 2] and [M, 2], at ``offset`` from 0 to 1.
+
+    Points are matched by relative arc length from the first point on, in the order given: each left one with the
+    nearest right one, then each right one that is left over with the nearest left one. Where one point has several
+    partners, what lies close together is joined.
+    """
+    left, right = np.vstack([left, left[:1]]), np.vstack([right, right[:1]])
+    starts, ends = _matched(_arc_lengths(left), _arc_lengths(right))
+    between = left[starts] + (right[ends] - left[starts]) * offset
+    several = np.bincount(starts)[starts] > 1
+    keys = zip(several.tolist(), np.where(several, starts, ends).tolist(), strict=True)
+    joined: list[Points] = []
+    for (spread, _), group in groupby(range(len(starts)), key=list(keys).__getitem__):
+        pairs = list(group)
+        base = right[ends[pairs[0]] : ends[pairs[-1]] + 1] if spread else left[starts[pairs[0]] : starts[pairs[-1]] + 1]
+        joined += _joined(between[pairs], _length(base) / (2 * len(base)))
+    return np.array(joined[:-1])
+
+
+def _joined(points: Points, least: float) -> list[Points]:
+    """Both ends and those between that lie ``least`` from the one kept before; the middle of both if all is closer."""
+    if len(points) == 1:
+        return list(points)
+    kept = [points[0]]
+    for point in points[1:-1]:
+        if np.linalg.norm(point - kept[-1]) >= least:
+            kept.append(point)
+    kept.append(points[-1])
+    near = len(kept) == 2 and np.linalg.norm(points[-1] - points[0]) < least
+    return [(points[0] + points[-1]) / 2] if near else kept
+
+
+def _length(way: Points) -> float:
+    return float(np.linalg.norm(np.diff(way, axis=0), axis=1).sum())
+
+
+def _arc_lengths(closed: Points) -> NDArray[np.float64]:
+    """Of each point its share of the way around, 0 to 1."""
+    way = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(closed, axis=0), axis=1))])
+    return np.asarray(way / max(way[-1], np.finfo(float).tiny))
+
+
+def _matched(left: NDArray[np.float64], right: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Index pairs, ordered."""
+    apart = np.abs(left[:, None] - right[None, :])
+    nearest = apart.argmin(1)
+    over = np.setdiff1d(np.arange(len(right)), nearest)
+    starts = np.concatenate([np.arange(len(left)), apart[:, over].argmin(0)])
+    ends = np.concatenate([nearest, over])
+    order = np.lexsort((ends, starts))
+    return starts[order], ends[order]

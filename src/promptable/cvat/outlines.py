@@ -1,0 +1,63 @@
+"""Polygons as arrays [N, 2] of x, y in continuous picture pixels: equidistant points, alignment, overlap."""
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from promptable.cvat.interpolation import Points
+
+_SIDE = 256
+"""Overlaps are counted on a grid of so many cells along the longer side."""
+
+
+def points_of(flat: object) -> Points:
+    """CVAT's flat x, y, x, y ... as [N, 2]."""
+    return np.asarray(flat, np.float64).reshape(-1, 2)
+
+
+def equidistant(outline: Points, count: int) -> Points:
+    """``count`` points at equal distances along the closed outline, clockwise on the screen, from its first one on."""
+    if _signed_area(outline) < 0:
+        outline = np.roll(outline[::-1], 1, 0)
+    closed = np.vstack([outline, outline[:1]])
+    way = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(closed, axis=0), axis=1))])
+    at = np.linspace(0, way[-1], count, endpoint=False)
+    return np.column_stack([np.interp(at, way, closed[:, axis]) for axis in (0, 1)])
+
+
+def follow_on(previous: Points, outline: Points) -> Points:
+    """``outline`` from that of its points on from which it lies closest to ``previous``, point by point.
+
+    Both are [N, 2] of one direction. Where the object is does not matter, only how it is turned.
+    """
+    before, now = previous - previous.mean(0), outline - outline.mean(0)
+    alike = [(before * np.roll(now, -shift, 0)).sum() for shift in range(len(now))]
+    return np.roll(outline, -int(np.argmax(alike)), 0)
+
+
+def polygon_iou(one: Points, other: Points) -> float:
+    """IoU of two polygons, counted on a grid."""
+    low = np.minimum(one.min(0), other.min(0))
+    extent = np.maximum(one.max(0), other.max(0)) - low
+    scale = _SIDE / max(float(extent.max()), 1.0)
+    hw = tuple(int(np.ceil(side * scale)) + 1 for side in extent[::-1])
+    first, second = _filled((one - low) * scale, hw), _filled((other - low) * scale, hw)
+    union = int((first | second).sum())
+    return int((first & second).sum()) / union if union else 0.0
+
+
+def box_of(outline: Points) -> Points:
+    """The box around it: x1, y1, x2, y2 [4]."""
+    return np.concatenate([outline.min(0), outline.max(0)])
+
+
+def _signed_area(outline: Points) -> float:
+    """Above 0 where it runs clockwise on the screen."""
+    x, y = outline.T
+    return float((x * np.roll(y, -1) - np.roll(x, -1) * y).sum() / 2)
+
+
+def _filled(outline: Points, hw: tuple[int, ...]) -> NDArray[np.bool_]:
+    image = Image.new("1", (hw[1], hw[0]))
+    ImageDraw.Draw(image).polygon([(float(x), float(y)) for x, y in outline], fill=1)
+    return np.asarray(image, np.bool_)
