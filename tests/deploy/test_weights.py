@@ -1,12 +1,11 @@
-"""The checkpoints that go into an image. The downloads are stood in for: they would need PyTorch and a network."""
+"""The checkpoints that go into an image. The downloads are stood in for: they would need a network."""
 
 import hashlib
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
+from promptable.deploy import weights
 from promptable.deploy.weights import collect
 from promptable.models import catalogue
 from promptable.models.catalogue import Checkpoint, Family
@@ -17,8 +16,8 @@ TINY = Checkpoint(
 )
 
 
-class Net(ModuleType):
-    """The part of promptable.models.weights that is used: a missing file is 'downloaded'."""
+class Net:
+    """What stands in for ``download``: a missing file comes from here."""
 
     content: bytes | None = GOOD
 
@@ -30,9 +29,9 @@ class Net(ModuleType):
 
 @pytest.fixture(autouse=True)
 def net(monkeypatch: pytest.MonkeyPatch) -> Net:
-    net = Net("net")
+    net = Net()
     monkeypatch.setattr(catalogue, "OFFICIAL", {"tiny": TINY})
-    monkeypatch.setitem(sys.modules, "promptable.models.weights", net)
+    monkeypatch.setattr(weights, "download", net.download)
     return net
 
 

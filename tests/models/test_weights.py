@@ -10,8 +10,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from promptable.models import catalogue, weights
+from promptable.models import catalogue
 from promptable.models.catalogue import OFFICIAL
+from promptable.models.download import download
 from promptable.models.weights import fingerprint, load_state_dict, locate
 
 
@@ -98,9 +99,9 @@ def test_what_is_there_is_kept_if_it_is_right(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(catalogue, "OFFICIAL", sources)
     file = tmp_path / sources["vit_b"].file_name
     file.write_bytes(b"weights")
-    assert weights.download("vit_b", tmp_path) == [file]
+    assert download("vit_b", tmp_path) == [file]
     file.write_bytes(b"broken")
     with pytest.raises(ValueError, match="damaged"):
-        weights.download("vit_b", tmp_path)
+        download("vit_b", tmp_path)
     with pytest.raises(ValueError, match=r"vit_z.*vit_b"):
-        weights.download("vit_z", tmp_path)
+        download("vit_z", tmp_path)

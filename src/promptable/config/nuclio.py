@@ -310,9 +310,10 @@ class FunctionConfig(NuclioSection):
         return self.replace(spec=self.spec.replace(**changes))
 
     def with_env(self, **values: str) -> "FunctionConfig":
-        """The same with these variables, over those that it has."""
-        kept = [variable for variable in self.spec.env if variable.name not in values]
-        return self.with_spec(env=(*kept, *(Variable(name=name, value=value) for name, value in values.items())))
+        """The same with these variables, in the places of those that it has."""
+        given = {name: Variable(name=name, value=value) for name, value in values.items()}
+        variables = {variable.name: variable for variable in self.spec.env} | given
+        return self.with_spec(env=tuple(variables.values()))
 
     def with_trigger(self, **attributes: Any) -> "FunctionConfig":
         """The same with these attributes of its HTTP trigger, such as ``port``; None leaves one out."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from promptable.deploy.checkpoints import needed, sha256_of
 from promptable.models.catalogue import Download
+from promptable.models.download import download
 
 _EPOCH = (0, 0)
 
@@ -72,8 +73,6 @@ def _download(model: str, cache: Path) -> None:
     """Fetch what is missing in the cache. Raises RuntimeError with the file and the remedy."""
     if all((cache / source.file_name).is_file() for source in needed(model)):
         return
-    from promptable.models.weights import download  # with it comes torch
-
     try:
         download(model, cache)
     except (OSError, RuntimeError) as error:

@@ -13,8 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from promptable.models import catalogue
-from promptable.models.download import download as download  # the build of an image imports it from here
-from promptable.models.download import sha256_of as sha256_of
+from promptable.models.download import sha256_of
 from promptable.models.errors import ModelError
 
 Sizes = TypeVar("Sizes")

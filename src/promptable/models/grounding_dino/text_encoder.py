@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
+from promptable.models.download import sha256_of
 from promptable.models.errors import ModelError
-from promptable.models.weights import sha256_of
 
 
 class TextEncoder(nn.Module):
