@@ -1,17 +1,22 @@
 """A real Redis server for tests, of the pinned package that ships one, and TLS in front of it."""
 
 import asyncio
+import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from ssl import SSLContext
 from threading import Thread
 from time import sleep
+from typing import Any
+from unittest.mock import patch
 
 import pytest
+import redis
+from redis.connection import Connection
 
 from promptable.store.redis_server import connect
 
@@ -51,6 +56,16 @@ class RedisServer:
             self._process.wait()
             self._process = None
 
+    def hang(self) -> None:
+        """Stop it where it is: it keeps its connections, accepts new ones and never replies."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it reply again."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
     @property
     def variables(self) -> dict[str, str]:
         """The environment that points a function at it."""
@@ -81,21 +96,20 @@ def running_redis(*options: str) -> Iterator[RedisServer]:
 
 
 @contextmanager
-def silent_server() -> Iterator[tuple[int, Callable[[], int]]]:
-    """The port of a server that accepts connections and never replies, and how many it was asked for so far."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.setblocking(False)
-        accepted: list[socket.socket] = []
+def recorded_waits() -> Iterator[list[float]]:
+    """How long clients were ready to wait, in seconds, for each reply that did not come."""
+    waits: list[float] = []
+    read_response = Connection.read_response
 
-        def count() -> int:
-            with suppress(BlockingIOError):
-                while True:
-                    accepted.append(listener.accept()[0])
-            return len(accepted)
+    def recorded(connection: Connection, *args: Any, **more: Any) -> Any:
+        try:
+            return read_response(connection, *args, **more)
+        except redis.TimeoutError:
+            waits.append(float(connection.socket_timeout))
+            raise
 
-        yield listener.getsockname()[1], count
-        for connection in accepted:
-            connection.close()
+    with patch.object(Connection, "read_response", recorded):
+        yield waits
 
 
 @contextmanager

@@ -4,6 +4,7 @@ The bounds lie a little under what the toy checkpoints reach on many more scenes
 scenes scatter.
 """
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -95,7 +96,7 @@ def test_every_detection_carries_its_confidence_in_percent(client: Client) -> No
     items = client.detect(scene(SEED + 2).image)
     assert items
     for item in items:
-        assert {"name": "confidence", "value": str(round(100 * item["confidence"]))} in item["attributes"]
+        assert {"name": "confidence", "value": str(math.floor(100 * item["confidence"]))} in item["attributes"]
 
 
 def test_eight_clients_at_once_get_the_answers_that_each_would_get_alone(client: Client) -> None:

@@ -1,5 +1,6 @@
 """What the detector answers for each label type, and which threshold counts."""
 
+import math
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,7 @@ def test_confidence_and_review_are_attributes_that_cvat_keeps(tmp_path: Path) ->
     for item in items:
         attributes = {attribute["name"]: attribute["value"] for attribute in item["attributes"]}
         assert attributes == {
-            "confidence": str(round(100 * item["confidence"])),
+            "confidence": str(math.floor(100 * item["confidence"])),
             "review": "true" if item["confidence"] < 0.6 else "false",
         }
 

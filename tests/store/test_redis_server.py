@@ -1,4 +1,4 @@
-"""The client reaches a real server with a password, over TLS and after a restart, and gives up soon on none."""
+"""The client reaches a real server with a password, over TLS and after a restart, and gives up soon on none that answers."""
 
 import ssl
 from pathlib import Path
@@ -8,12 +8,12 @@ import pytest
 import redis
 import trustme
 
-from promptable.store import circuit_breaker, redis_server
+from promptable.store import circuit_breaker
 from promptable.store.entry_store import InProcessStore
 from promptable.store.redis_cache import RedisCache
-from promptable.store.redis_server import connect
+from promptable.store.redis_server import CACHE_REPLY_SECONDS, REPLY_SECONDS, connect
 from promptable.store.redis_store import RedisStore
-from tests.redis_server import free_port, running_redis, silent_server, tls_in_front_of
+from tests.redis_server import free_port, recorded_waits, running_redis, tls_in_front_of
 
 
 def test_a_client_reads_what_another_wrote() -> None:
@@ -70,21 +70,36 @@ def test_no_server_is_an_error_within_seconds() -> None:
     assert monotonic() - started < 10
 
 
-def test_users_of_a_server_that_is_away_share_one_pause(
+def test_users_of_a_server_that_hangs_share_one_pause(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Two caches and a store: who finds out first spares the others the wait, and the log the repetition."""
     now = [1000.0]
     monkeypatch.setattr(circuit_breaker, "monotonic", lambda: now[0])
-    monkeypatch.setattr(redis_server, "_REPLY_SECONDS", 0.05)
-    with silent_server() as (port, attempts):
-        server = connect("127.0.0.1", port)
+    with running_redis() as running, recorded_waits() as waits:
+        server = connect("127.0.0.1", running.port)
         caches = [RedisCache(server, prefix, 100) for prefix in ("a:", "b:")]
-        store = RedisStore(server, InProcessStore(1000))
+        store = RedisStore(server.within(0.05), InProcessStore(1000))
+        caches[0].put("key", b"value")
+        running.hang()
         assert [cache.get("key") for cache in caches] == [None, None]
         store.put({"key": b"entry"})
-        assert attempts() == 2, "one command, tried once more"
+        assert waits == [CACHE_REPLY_SECONDS], "one command, tried once"
         assert caplog.text.count("Redis failed") == 1
         now[0] += 31
         store.put({"key": b"entry"})
-        assert attempts() == 4
+        assert [cache.get("key") for cache in caches] == [None, None]
+        assert waits == [CACHE_REPLY_SECONDS, 0.05]
+        running.go_on()
+        now[0] += 31
+        assert [cache.get("key") for cache in caches] == [b"value", None]
+
+
+def test_nobody_waits_longer_than_a_second() -> None:
+    """Where only Redis can tell; and what can be made again is not waited for as long."""
+    assert CACHE_REPLY_SECONDS < REPLY_SECONDS <= 1
+    with running_redis() as running, recorded_waits() as waits:
+        running.hang()
+        with pytest.raises(redis.TimeoutError):
+            connect("127.0.0.1", running.port).client.ping()
+    assert waits == [REPLY_SECONDS], "nor a second time"

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from redis import Redis
 
 from promptable.store.errors import ServerError
-from promptable.store.redis_server import RedisServer
+from promptable.store.redis_server import CACHE_REPLY_SECONDS, RedisServer
 
 T = TypeVar("T")
 
@@ -14,11 +14,11 @@ T = TypeVar("T")
 class RedisCache:
     """Values under a prefix, each kept for ``lifetime_seconds`` after it was last written or read.
 
-    Where the server fails, a value is as good as missing.
+    Where the server fails, or does not reply within ``CACHE_REPLY_SECONDS``, a value is as good as missing.
     """
 
     def __init__(self, server: RedisServer, prefix: str, lifetime_seconds: int) -> None:
-        self._server = server
+        self._server = server.within(CACHE_REPLY_SECONDS)
         self._prefix = prefix
         self._lifetime = lifetime_seconds
 

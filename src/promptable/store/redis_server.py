@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+import redis
 from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -16,17 +17,32 @@ _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# Someone waits for the answer, and every caller can do without Redis.
-_CONNECT_SECONDS = 1.0
-_REPLY_SECONDS = 3.0
+REPLY_SECONDS = 1.0
+"""How long to wait for a connection, and for a reply, where nobody else can tell: someone waits for the answer."""
+
+CACHE_REPLY_SECONDS = 0.3
+"""The same for what can be made again: longer than a server in reach takes to hand over a picture's features."""
 
 
 class RedisServer:
-    """A client with the one circuit breaker that all its users share, safe to share among threads."""
+    """A server with the one circuit breaker that all its users share, safe to share among threads.
 
-    def __init__(self, client: Redis) -> None:
-        self.client = client
-        self._breaker = CircuitBreaker()
+    ``connected`` gives a client that waits so many seconds for a connection, and for a reply.
+    """
+
+    def __init__(
+        self,
+        connected: Callable[[float], Redis],
+        seconds: float = REPLY_SECONDS,
+        breaker: CircuitBreaker | None = None,
+    ) -> None:
+        self.client = connected(seconds)
+        self._connected = connected
+        self._breaker = breaker or CircuitBreaker()
+
+    def within(self, seconds: float) -> "RedisServer":
+        """The same server, for users who would rather go without it than wait longer."""
+        return RedisServer(self._connected, seconds, self._breaker)
 
     def call(self, command: Callable[[Redis], T]) -> T:
         """What the command returns. Raises ServerError, and then leaves a server that is away alone for a while."""
@@ -47,19 +63,23 @@ class RedisServer:
 
 
 def connect(host: str, port: int, password: str = "", tls: bool = False, ca_file: Path | None = None) -> RedisServer:
-    """That server. The client connects at the first command, which may fail.
+    """That server. A client connects at its first command, which may fail.
 
-    A command is tried once more before it fails, since the connection may be an old one to a server that has restarted.
+    A command is tried once more where the connection broke, since it may be an old one to a server that has restarted;
+    never where the server did not reply in time.
     """
-    client = Redis(
-        host=host,
-        port=port,
-        password=password or None,
-        ssl=tls,
-        ssl_ca_certs=None if ca_file is None else str(ca_file),
-        socket_connect_timeout=_CONNECT_SECONDS,
-        socket_timeout=_REPLY_SECONDS,
-        retry=Retry(NoBackoff(), retries=1),
-        protocol=2,
-    )
-    return RedisServer(client)
+
+    def connected(seconds: float) -> Redis:
+        return Redis(
+            host=host,
+            port=port,
+            password=password or None,
+            ssl=tls,
+            ssl_ca_certs=None if ca_file is None else str(ca_file),
+            socket_connect_timeout=seconds,
+            socket_timeout=seconds,
+            retry=Retry(NoBackoff(), retries=1, supported_errors=(redis.ConnectionError,)),
+            protocol=2,
+        )
+
+    return RedisServer(connected)

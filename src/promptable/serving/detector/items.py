@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import floor
 
 from promptable.config.labels import CONFIDENCE, REVIEW, Label, LabelType, Mark
 from promptable.models.detection.selection import Detections
@@ -41,8 +42,9 @@ class ItemRules:
         return items if name is None or not doubtful else [*items, Tag(name, min(doubtful))]
 
     def _attributes(self, confidence: float, doubtful: bool = False) -> dict[str, str]:
+        """Percent are rounded down: what is below the review threshold never reads as if it had reached it."""
         review = "true" if doubtful or confidence < self.review_threshold else "false"
-        return {CONFIDENCE: str(round(100 * confidence)), REVIEW: review}
+        return {CONFIDENCE: str(floor(100 * confidence)), REVIEW: review}
 
     def _tag(self, detections: Detections, i: int) -> Tag:
         confidence = float(detections.scores[i])
