@@ -1,4 +1,4 @@
-"""The client reaches a real server with a password, over TLS and after a restart, and gives up soon on none that answers."""
+"""The client reaches a real server with a password, over TLS and after a restart, and gives up soon on no answer."""
 
 import ssl
 from pathlib import Path
