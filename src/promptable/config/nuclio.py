@@ -113,6 +113,7 @@ class HttpTrigger(NuclioSection):
     worker_availability_timeout_milliseconds: Count = _WAIT_MILLISECONDS
     worker_termination_timeout: str = ""
     worker_allocator_name: str = ""
+    batch: Mapping[str, Any] = {}
     annotations: Mapping[str, str] = {}
     attributes: HttpAttributes = HttpAttributes()
 

@@ -78,7 +78,10 @@ def _models() -> str:
 Official models: {names}.
 
 `promptable download` fetches them and checks their SHA-256; the same hash is checked again whenever one is loaded. A
-model folder holds `model.safetensors` and `config.json` (Grounding DINO, SAM) or `config.yaml` in upstream's form
+download that broke off goes on where it stopped. Proxy and certificates are the environment's (`HTTPS_PROXY`,
+`SSL_CERT_FILE`); `--mirror URL` names a folder that holds the files under their own names.
+
+A model folder holds `model.safetensors` and `config.json` (Grounding DINO, SAM) or `config.yaml` in upstream's form
 (SAM 2); `toy/` has one of each.
 """
 

@@ -120,7 +120,7 @@ class Images:
         if self._console.dry_run:
             return
         self._log.parent.mkdir(parents=True, exist_ok=True)
-        with self._console.progress(f"docker {command[1]}") as news, self._log.open("a") as log:
+        with self._console.progress(f"docker {command[1]}") as news, self._log.open("a", encoding="utf-8") as log:
 
             def heard(line: str) -> None:
                 log.write(line)

@@ -59,7 +59,7 @@ class Nuclio:
     def deploying(self, function: str, rendered: Rendered, work: Path) -> Iterator[subprocess.Popen[str]]:
         """nuctl deploying; it ends with the block at the latest."""
         file = work / f"{function}.yaml"
-        file.write_text(rendered.text)
+        file.write_text(rendered.text, encoding="utf-8")
         command = self.deploy_command(function, file, rendered.image)
         with commands.started(command, folder=str(work)) as process:  # nuctl writes a temporary file where it runs
             yield process

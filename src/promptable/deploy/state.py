@@ -65,11 +65,11 @@ def state_of(platform: PlatformName, namespace: str) -> State:
 
 
 def _read(file: Path) -> Rendered | None:
-    return Rendered(file.read_text()) if file.is_file() else None
+    return Rendered(file.read_text(encoding="utf-8")) if file.is_file() else None
 
 
 def _write(file: Path, text: str) -> None:
     """All of it or nothing."""
     new = file.with_suffix(".new")
-    new.write_text(text)
+    new.write_text(text, encoding="utf-8")
     new.replace(file)
