@@ -90,7 +90,7 @@ def test_wrong_labels_touch_nothing(machine: Machine, tmp_path: Path) -> None:
     labels.write_text("- name: rust\n  kind: mask\n")
     outcome = machine.deploy("grounding-dino", "--cpu", "--labels", str(labels))
     assert outcome.status == 1
-    assert "label 'rust': unknown key 'kind'" in outcome.err
+    assert "label 'rust': kind is unknown" in outcome.err
     assert machine.changes() == []
 
 
