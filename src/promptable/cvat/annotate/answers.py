@@ -6,12 +6,11 @@ from typing import Any
 import numpy as np
 
 from promptable.config.labels import CONFIDENCE, Mark
+from promptable.cvat import run_lengths
 from promptable.cvat.annotate.task_labels import TaskLabel, TaskLabels
 from promptable.cvat.detection import MASK, POLYGON, RECTANGLE, TAG, Detection
 from promptable.cvat.errors import CvatError
 from promptable.cvat.labels import MARKS
-from promptable.errors import BadRequestError
-from promptable.wire.masks import mask_to_rle, rle_to_mask
 
 _DECIMALS = 2
 """Of coordinates: a hundredth of a pixel, which a server gives back as it was sent."""
@@ -25,7 +24,7 @@ def read_answer(answer: Any, hw: tuple[int, int], *, polygons: bool) -> list[Det
     """
     try:
         found = [_detection(item, hw, polygons) for item in _items(answer)]
-    except (KeyError, TypeError, ValueError, IndexError, BadRequestError) as error:
+    except (KeyError, TypeError, ValueError, IndexError) as error:
         raise CvatError(f"the answer cannot be read: {type(error).__name__}: {error}") from None
     return [one for one in found if one is not None]
 
@@ -81,7 +80,7 @@ def _geometry(item: Mapping[str, Any], hw: tuple[int, int], polygons: bool) -> t
         case "mask" if polygons and "mask" in item:
             return POLYGON, _outline(item["points"], hw)
         case "mask" if "mask" in item:
-            return MASK, _run_lengths(_pixels(item["mask"], hw))
+            return MASK, _mask(item["mask"], hw)
         case "mask":
             return MASK, _clipped(item["points"], hw)
     raise ValueError(f"a shape of type {item['type']!r}")
@@ -102,28 +101,13 @@ def _outline(points: Iterable[float], hw: tuple[int, int]) -> tuple[float, ...]:
     return inside if min(map(np.ptp, (inside[0::2], inside[1::2]))) > 0 else ()
 
 
-def _pixels(flat: Sequence[int], hw: tuple[int, int]) -> Any:
-    """The mask bool [H, W] of pixels and box, as functions answer them."""
+def _mask(flat: Sequence[int], hw: tuple[int, int]) -> tuple[float, ...]:
+    """The run lengths of pixels and box, as functions answer them."""
     left, top, right, bottom = (int(number) for number in flat[-4:])
-    crop = np.asarray(flat[:-4], np.bool_).reshape(bottom - top + 1, right - left + 1)
-    mask = np.zeros(hw, np.bool_)
-    height, width = min(bottom + 1, hw[0]) - top, min(right + 1, hw[1]) - left
-    if left < 0 or top < 0 or height <= 0 or width <= 0:
-        return mask
-    mask[top : top + height, left : left + width] = crop[:height, :width]
-    return mask
+    pixels = np.asarray(flat[:-4], np.bool_).reshape(bottom - top + 1, right - left + 1)
+    return run_lengths.encode(*run_lengths.clipped(pixels, left, top, hw))
 
 
-def _clipped(run_lengths: Sequence[float], hw: tuple[int, int]) -> tuple[float, ...]:
+def _clipped(points: Sequence[float], hw: tuple[int, int]) -> tuple[float, ...]:
     """Run lengths of a picture that may be larger, as a video of odd size is by a pixel."""
-    right, bottom = int(run_lengths[-2]), int(run_lengths[-1])
-    if right < hw[1] and bottom < hw[0]:
-        return tuple(int(number) for number in run_lengths)
-    larger = max(bottom + 1, hw[0]), max(right + 1, hw[1])
-    if larger[0] > 2 * hw[0] or larger[1] > 2 * hw[1]:
-        raise ValueError(f"a mask that reaches to {right}, {bottom}")
-    return _run_lengths(rle_to_mask(run_lengths, larger)[: hw[0], : hw[1]])
-
-
-def _run_lengths(mask: Any) -> tuple[float, ...]:
-    return tuple(mask_to_rle(mask)) if mask.any() else ()
+    return run_lengths.encode(*run_lengths.clipped(*run_lengths.decode(points), hw))
