@@ -1,7 +1,7 @@
 """A task on the stand-in server, a function that answers for it, and the command over both."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from promptable.cli.main import main
@@ -24,22 +24,53 @@ def picture(number: int) -> bytes:
     return f"picture {number}".encode()
 
 
-def detect(request: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """As many flaws as the frame's number modulo 4, but none of the bad frame."""
-    frame = int(base64.b64decode(request["image"]).split()[1])
-    if frame == BAD:
-        raise ValueError("image: expected a picture, got a truncated one")
+def detect(request: Mapping[str, Any]) -> Any:
+    """As many flaws as the frame's number modulo 4, but none of the bad frame; all that is proposed, given a floor."""
+    flaws = [(score, [left, frame, left + 5, 70]) for frame in _frame(request) for score, left in FLAWS[: frame % 4]]
+    if "floor" in request:
+        return _candidates([one for one in flaws if one[0] >= request["floor"]], request)
     return [
-        {
-            "label": "rust",
-            "confidence": score,
-            "type": "rectangle",
-            "points": [left, frame, left + 5, 70],
-            "attributes": [],
-        }
-        for score, left in FLAWS[: frame % 4]
+        {"label": "rust", "confidence": score, "type": "rectangle", "points": box, "attributes": []}
+        for score, box in flaws
         if score >= request["threshold"]
     ]
+
+
+def detect_without_floor(request: Mapping[str, Any]) -> Any:
+    """As a function of before there was one: it does not know the field."""
+    return detect({"threshold": 0.35} | {key: value for key, value in request.items() if key != "floor"})
+
+
+def _candidates(flaws: Sequence[tuple[float, Sequence[float]]], request: Mapping[str, Any]) -> Mapping[str, Any]:
+    asked = request.get("labels", [{"name": "rust", "type": "rectangle"}])
+    common = {"threshold": 0.35, "max_area": 1.0, "marks": None}
+    return {
+        "hw": [40, 60],
+        "floor": request["floor"],
+        "labels": [
+            common | {key: label[key] for key in ("name", "type", "threshold") if key in label} for label in asked
+        ],
+        "rules": {"nms_iou": 0.6, "cross_label_iou": 1.0, "limit": 300},
+        "proposals": {
+            "boxes": [box for _, box in flaws],
+            "labels": [0] * len(flaws),
+            "scores": [score for score, _ in flaws],
+            "captions": [0] * len(flaws),
+            "cut": [[0] * 4] * len(flaws),
+            "beyond_overlap": [0] * len(flaws),
+        },
+        "masks": [],
+    }
+
+
+def _frame(request: Mapping[str, Any]) -> list[int]:
+    """The frame's number, none for another picture. Raises ValueError for the bad frame."""
+    word, *number = base64.b64decode(request["image"]).split()[:2]
+    if word != b"picture":
+        return []
+    if int(number[0]) == BAD:
+        raise ValueError("image: expected a picture, got a truncated one")
+    return [int(number[0])]
 
 
 def prepare(cvat: StandIn, **task: Any) -> None:
@@ -80,5 +111,5 @@ def _values(one: Mapping[str, Any]) -> tuple[tuple[int, str], ...]:
 
 def asked_frames(cvat: StandIn) -> list[int]:
     """Of the calls of the function, those that carry a picture."""
-    images = [body["image"] for body in cvat.bodies if isinstance(body, dict) and "image" in body]
-    return [int(base64.b64decode(image).split()[1]) for image in images]
+    images = [base64.b64decode(body["image"]) for body in cvat.bodies if isinstance(body, dict) and "image" in body]
+    return [int(image.split()[1]) for image in images if image.startswith(b"picture")]

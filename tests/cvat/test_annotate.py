@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from promptable.cli.main import main
 from promptable.cvat.annotate import detector, upload
-from tests.cvat.annotating import BAD, TASK, annotate, asked_frames, prepare, stored
+from tests.cvat.annotating import BAD, TASK, annotate, asked_frames, detect, detect_without_floor, prepare, stored
 from tests.cvat.stand_in import StandIn
 
 RUST, REVIEW, FAILED = 0, 1, 2
@@ -118,7 +119,7 @@ def test_a_dry_run_asks_nothing_and_writes_nothing(cvat: StandIn, capsys: pytest
     prepare(cvat)
     assert annotate(cvat, "--dry-run", "--limit", "4") == 0
     assert "4 frames would be asked about" in capsys.readouterr().out
-    assert not cvat.bodies
+    assert not asked_frames(cvat)
     assert not stored(cvat)
 
 
@@ -130,11 +131,11 @@ def test_labels_that_the_task_lacks_are_named_with_the_closest(
     file.write_text("- rusty\n- {name: crack, type: polygon, threshold: 0.2}\n")
     assert annotate(cvat, "--labels", str(file)) == 1
     assert "the task has no label 'rusty' (there is 'rust'); 'crack'" in capsys.readouterr().err
-    assert not cvat.bodies
+    assert not asked_frames(cvat)
+    assert annotate(cvat, "--labels", str(file), "--create-labels", "--dry-run") == 1
     assert annotate(cvat, "--labels", str(file), "--create-labels") == 3
     assert cvat.labels["task_id", TASK][3:] == [("rusty", "rectangle"), ("crack", "polygon")]
-    (request, *_) = [body for body in cvat.bodies if "image" in body]
-    assert [label["name"] for label in request["labels"]] == ["rusty", "crack"]
+    assert [label["name"] for label in cvat.bodies[-1]["labels"]] == ["rusty", "crack"]
 
 
 def test_a_second_run_finds_nothing_to_do(cvat: StandIn) -> None:
@@ -153,7 +154,7 @@ def test_what_people_annotate_while_it_runs_is_left_alone(
     detect = cvat.answers[""]
 
     def meanwhile(request: Any) -> Any:
-        if not cvat.annotations.read(2)["shapes"]:
+        if asked_frames(cvat) and not cvat.annotations.read(2)["shapes"]:
             cvat.annotations.patch(2, "create", {"shapes": [manual | {"attributes": [], "score": 1.0}]})
         return detect(request)
 
@@ -214,3 +215,44 @@ def test_a_frame_that_two_jobs_share_is_asked_about_once_and_shown_in_both(cvat:
     assert sorted(asked_frames(cvat)) == [5, 6, 7]
     shapes = [(job, frame) for job, kind, frame, *_ in stored(cvat) if kind == "shapes"]
     assert shapes == [(1, 5), (1, 6), (1, 6), (2, 5), (2, 6), (2, 6), (2, 7), (2, 7)]
+
+
+def test_a_function_that_knows_no_floor_is_asked_at_it(cvat: StandIn, tmp_path: Path) -> None:
+    prepare(cvat)
+    cvat.answers = {"": detect_without_floor}
+    annotate(cvat, "--frames", "7")
+    assert [shape["score"] for shape in _shapes(cvat)] == [0.9, 0.4]
+    assert _journal(tmp_path).execute("SELECT count(*) FROM detections").fetchone() == (3,)
+
+
+def test_labels_of_the_function_that_the_task_lacks_are_named_and_left_out(
+    cvat: StandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepare(cvat)
+    labels = [{"name": "rust", "type": "rectangle"}, {"name": "Needs review", "type": "tag"}]
+    cvat.answers = {"": lambda request: detect({"labels": labels, **request})}
+    assert annotate(cvat, "--frames", "7") == 0
+    assert "left out: the function's label 'Needs review', which is not in the task, which has needs-review" in (
+        capsys.readouterr().out
+    )
+
+
+def test_a_label_that_the_task_keeps_for_other_shapes_is_refused(
+    cvat: StandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepare(cvat)
+    cvat.labels["task_id", TASK] = [("rust", "polygon")]
+    assert annotate(cvat) == 1
+    assert "label 'rust' takes a polygon in the task, and a rectangle is answered" in capsys.readouterr().err
+
+
+def test_through_cvat_answers_name_labels_by_number(cvat: StandIn) -> None:
+    prepare(cvat)
+    attributes = [{"spec_id": 7, "value": "62"}]
+    shape = {"frame": 0, "label_id": RUST, "type": "rectangle", "points": [1, 1, 5, 5], "attributes": attributes}
+    cvat.answers = {"detector": {"shapes": [shape], "tags": []}}
+    arguments = ["annotate", "--task", str(TASK), "--url", cvat.url, "--via-cvat", "detector", "--frames", "6"]
+    assert main([*arguments, "--min-confidence", "0.5"]) == 0
+    assert [(shape["label_id"], shape["score"], shape["frame"]) for shape in _shapes(cvat)] == [(RUST, 0.62, 6)]
+    assert cvat.bodies[0] == {"threshold": 0.5, "task": TASK, "frame": 6}
+    assert not any("data?" in asked for asked in cvat.asked), "CVAT has the pictures"

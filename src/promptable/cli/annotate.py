@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 from promptable.cli.cvat_options import add_model_arguments, add_server_arguments, connected, function_of
 
 if TYPE_CHECKING:
+    from promptable.cvat.annotate.detector import Described
     from promptable.cvat.annotate.options import Options
     from promptable.cvat.annotate.plan import Plan
+    from promptable.cvat.annotate.task_labels import TaskLabels
 
 _DONE, _WRONG, _SOME_FAILED, _INTERRUPTED = 0, 1, 3, 130
 
@@ -113,7 +115,7 @@ def _one(parsed: argparse.Namespace, client: Any, frames: Any) -> int:
 
 def _run(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any) -> int:
     from promptable.cvat.annotate import run as runs
-    from promptable.cvat.annotate.detector import Detector
+    from promptable.cvat.annotate.detector import Detector, describe
     from promptable.cvat.annotate.plan import make_plan
     from promptable.cvat.annotate.progress import Progress
     from promptable.cvat.errors import CvatError
@@ -123,7 +125,10 @@ def _run(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any) -> 
         raise CvatError("expected a model: --function URL, --via-cvat NAME or --local")
     function = function_of(parsed, client, Source(frames.task.id, parsed.job))
     options = _options(parsed)
-    labels = runs.labels_of_task(client, frames.task, function, options, create=parsed.create_labels)
+    described = describe(function, options)
+    create = parsed.create_labels and not parsed.dry_run
+    labels = runs.labels_of_task(client, frames.task, described, options, create=create)
+    _say_left_out(described, labels)
     if parsed.dry_run:
         _say_plan(make_plan(client, frames, labels, options), "would be asked about")
         return _DONE
@@ -131,14 +136,14 @@ def _run(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any) -> 
         runs.give_up(journal)
     run = runs.unfinished(journal, options)
     if run is None:
-        run, plan = runs.begin(client, journal, frames, labels, options, runs.model_of(function), _agreed(parsed))
+        model = runs.model_of(function, described)
+        run, plan = runs.begin(client, journal, frames, labels, options, model, _agreed(parsed))
         _say_plan(plan, f"to ask about, run {run.id}")
     else:
         sys.stdout.write(f"going on with run {run.id}\n")
+    detector = Detector(function, described, options, labels)
     with Progress() as progress:
-        errors = runs.carry_out(
-            client, journal, run, frames, labels, Detector(function, options, labels), parsed.concurrency, progress
-        )
+        errors = runs.carry_out(client, journal, run, frames, labels, detector, parsed.concurrency, progress)
     return _report(journal, run, errors)
 
 
@@ -170,6 +175,16 @@ def _options(parsed: argparse.Namespace) -> "Options":
         completed_jobs=parsed.completed_jobs,
         honeypots=parsed.honeypots,
     )
+
+
+def _say_left_out(described: "Described", labels: "TaskLabels") -> None:
+    """Name the function's own labels that the task lacks: what they find is not uploaded."""
+    from promptable.cvat.labels import MARKS
+
+    names = [entry["name"] for entry in described.labels if not entry.get("marks") and entry["name"] not in MARKS]
+    for name, near in labels.lacking(names).items():
+        hint = f", which has {', '.join(near)}" if near else ""
+        sys.stdout.write(f"left out: the function's label {name!r}, which is not in the task{hint}\n")
 
 
 def _say_plan(plan: "Plan", what: str) -> None:

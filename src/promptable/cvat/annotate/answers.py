@@ -77,8 +77,8 @@ def _geometry(item: Mapping[str, Any], hw: tuple[int, int], polygons: bool) -> t
             return RECTANGLE, (left, top, right, bottom) if left < right and top < bottom else ()
         case "polygon":
             return POLYGON, _outline(item["points"], hw)
-        case "mask" if polygons and "mask" in item:
-            return POLYGON, _outline(item["points"], hw)
+        case "mask" if polygons and ("mask" in item or "polygon" in item):
+            return POLYGON, _outline(item["points"] if "mask" in item else item["polygon"], hw)
         case "mask" if "mask" in item:
             return MASK, _mask(item["mask"], hw)
         case "mask":

@@ -1,11 +1,16 @@
 """What a run asks of each picture: one function, one label list, and what of the answer is worth uploading."""
 
+import io
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
+from PIL import Image
+
 from promptable.cvat.annotate.answers import named, read_answer
+from promptable.cvat.annotate.candidates import read_candidates
 from promptable.cvat.annotate.options import FLOOR, Options
 from promptable.cvat.annotate.task_labels import TaskLabels
 from promptable.cvat.detection import Detection
@@ -15,7 +20,35 @@ from promptable.cvat.functions import Function, Picture
 PAUSES = (0.5, 2.0)
 """Seconds before each further try of a picture that failed."""
 _DEFAULT_THRESHOLD = 0.35
-"""PROMPTABLE_THRESHOLD's default: what a label without a threshold gets."""
+"""PROMPTABLE_THRESHOLD's default: what a label without a threshold gets from a function that does not say."""
+
+
+@dataclass(frozen=True)
+class Described:
+    """What a function says of itself: its labels (``name``, ``type``, ``threshold`` ...) and by which rules it chooses.
+
+    ``proposes`` is whether it answers with everything down to a floor, for the caller to choose from.
+    """
+
+    labels: Sequence[Mapping[str, Any]]
+    rules: Mapping[str, Any]
+    proposes: bool
+
+
+def describe(function: Function, options: Options) -> Described:
+    """Ask a function what it looks for with these options. Raises CvatError."""
+    if not function.takes_labels:
+        return Described(list(getattr(function, "described", {}).get("labels_v2", ())), {}, proposes=False)
+    blank = io.BytesIO()
+    Image.new("RGB", (64, 64), (128, 128, 128)).save(blank, "PNG")
+    answer = function.call(Picture("a gray picture", blank.getvalue), _with_labels({"floor": 1.0}, options))
+    if isinstance(answer, dict):
+        return Described(answer["labels"], answer["rules"], proposes=True)
+    return Described(options.labels or (), {}, proposes=False)
+
+
+def _with_labels(fields: Mapping[str, Any], options: Options) -> dict[str, Any]:
+    return {**fields} if options.labels is None else {**fields, "labels": [dict(one) for one in options.labels]}
 
 
 @dataclass(frozen=True)
@@ -23,6 +56,7 @@ class Detector:
     """A function, what it is asked, and the labels of the task it is asked for."""
 
     function: Function
+    described: Described
     options: Options
     labels: TaskLabels
 
@@ -37,6 +71,8 @@ class Detector:
 
     def _ask(self, picture: Picture, hw: tuple[int, int]) -> list[Detection]:
         answer = self.function.call(picture, self._fields())
+        if self.described.proposes:
+            return read_candidates(answer, self._thresholds, hw, polygons=self.options.polygons)
         found = read_answer(named(answer, self.labels), hw, polygons=self.options.polygons)
         return [replace(one, chosen=one.score >= self._threshold(one.label)) for one in found]
 
@@ -46,11 +82,12 @@ class Detector:
         if not self.function.takes_labels:
             fields = {} if options.min_confidence is None else {"threshold": options.min_confidence}
             return fields | ({"conv_mask_to_poly": True} if options.polygons else {})
-        fields = {"threshold": min(FLOOR, *self._thresholds(), 1.0)}
-        return fields if options.labels is None else fields | {"labels": [dict(one) for one in options.labels]}
+        floor = min([FLOOR, *self._thresholds.values()])
+        return _with_labels({"floor" if self.described.proposes else "threshold": floor}, options)
 
-    def _thresholds(self) -> Sequence[float]:
-        return [self._threshold(str(entry["name"])) for entry in self.options.labels or ({"name": ""},)]
+    @cached_property
+    def _thresholds(self) -> Mapping[str, float]:
+        return {entry["name"]: self._threshold(entry["name"]) for entry in self.described.labels}
 
     def _threshold(self, label: str) -> float:
         """From which score on a detection is uploaded."""
@@ -58,5 +95,5 @@ class Detector:
             return self.options.min_confidence
         if not self.function.takes_labels:
             return 0.0
-        own = (entry.get("threshold") for entry in self.options.labels or () if entry["name"] == label)
+        own = (entry.get("threshold") for entry in self.described.labels if entry["name"] == label)
         return next((float(one) for one in own if one is not None), _DEFAULT_THRESHOLD)

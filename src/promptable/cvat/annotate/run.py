@@ -1,12 +1,12 @@
 """A run: begun or resumed, frame after frame, to its end."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from promptable.cvat.annotate.detector import Detector
+from promptable.cvat.annotate.detector import Described, Detector
 from promptable.cvat.annotate.options import Mode, Options, check_same
 from promptable.cvat.annotate.pipeline import Fetched, Result, ask_all, fetch
 from promptable.cvat.annotate.plan import Plan, make_plan
@@ -18,6 +18,7 @@ from promptable.cvat.errors import CvatError
 from promptable.cvat.frames import Frames
 from promptable.cvat.functions import Function, Picture
 from promptable.cvat.journal import Journal, Run, journal_path
+from promptable.cvat.labels import MARKS
 
 COMMAND = "annotate"
 _UPLOAD_EVERY_S = 10.0
@@ -153,10 +154,10 @@ def give_up(journal: Journal) -> None:
             journal.end(run.id, "given up")
 
 
-def labels_of_task(client: Any, task: Any, function: Function, options: Options, *, create: bool) -> TaskLabels:
+def labels_of_task(client: Any, task: Any, described: Described, options: Options, *, create: bool) -> TaskLabels:
     """The task's labels, checked against those that are looked for; ``create`` adds what it lacks. Raises CvatError."""
     labels = task_labels(client, task.id)
-    entries = options.labels if options.labels is not None else described_labels(function)
+    entries = [entry for entry in described.labels if not entry.get("marks") and entry["name"] not in MARKS]
     if create and (new := [entry for entry in entries if entry["name"] not in labels.by_name]):
         create_labels(client, task, new)
         labels = task_labels(client, task.id)
@@ -167,11 +168,6 @@ def labels_of_task(client: Any, task: Any, function: Function, options: Options,
     return labels
 
 
-def described_labels(function: Function) -> Sequence[Mapping[str, Any]]:
-    """What CVAT says that a function answers; nothing is known of one that is asked directly."""
-    return list(getattr(function, "described", {}).get("labels_v2", ()))
-
-
-def model_of(function: Function) -> Mapping[str, Any]:
+def model_of(function: Function, described: Described) -> Mapping[str, Any]:
     """What is known of the model that answers, for the journal."""
-    return {"function": repr(function), **getattr(function, "described", {})}
+    return {"function": repr(function), "labels": list(described.labels), "rules": dict(described.rules)}

@@ -1,0 +1,87 @@
+"""From all that a function proposes for a picture to what a run answers: the function's own rules, applied here.
+
+So a run knows what lay below the thresholds, and uploads exactly what the function would have answered at them.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promptable.config.labels import REVIEW
+from promptable.cvat.annotate.answers import read_answer
+from promptable.cvat.detection import MASK, POLYGON, TAG, Detection
+from promptable.models.detection.proposals import Proposals
+from promptable.models.detection.selection import Detections, LabelRule, Suppression, select
+
+
+def read_candidates(
+    answer: Mapping[str, Any], thresholds: Mapping[str, float], hw: tuple[int, int], *, polygons: bool
+) -> list[Detection]:
+    """The detections inside a picture of ``hw``: ``chosen`` is what the thresholds, by label, let through.
+
+    ``answer`` is as in ``wire.candidates``. Raises CvatError for what is none.
+    """
+    labels = answer["labels"]
+    chosen = _selected(answer, [thresholds[label["name"]] for label in labels])
+    known = _selected(answer, [float(answer["floor"])] * len(labels))
+    masks = {_key(mask["box"]): mask for mask in answer["masks"]}
+    keys = {_item_key(chosen, i) for i in range(len(chosen.scores))}
+    rest = [i for i in range(len(known.scores)) if _item_key(known, i) not in keys]
+    found = [_item(chosen, i, labels, masks) for i in range(len(chosen.scores))]
+    below = [_item(known, i, labels, masks) for i in rest]
+    return [
+        *_tags_once(read_answer(found, hw, polygons=polygons)),
+        *(_unchosen(one) for one in _tags_once(read_answer(below, hw, polygons=polygons))),
+    ]
+
+
+def _selected(answer: Mapping[str, Any], thresholds: Sequence[float]) -> Detections:
+    proposed, rules = answer["proposals"], answer["rules"]
+    proposals = Proposals(
+        np.asarray(proposed["boxes"], np.float32).reshape(-1, 4),
+        np.asarray(proposed["labels"], np.int64),
+        np.asarray(proposed["scores"], np.float32),
+        np.asarray(proposed["captions"], np.int64),
+        np.asarray(proposed["cut"], np.bool_).reshape(-1, 4),
+        np.asarray(proposed["beyond_overlap"], np.bool_),
+    )
+    of_labels = [
+        LabelRule(threshold, label["max_area"], label["type"] != TAG)
+        for threshold, label in zip(thresholds, answer["labels"], strict=True)
+    ]
+    suppression = Suppression(rules["nms_iou"], rules["cross_label_iou"], int(rules["limit"]))
+    return select(proposals, range(len(of_labels)), of_labels, tuple(answer["hw"]), suppression)
+
+
+def _item(
+    found: Detections, i: int, labels: Sequence[Mapping[str, Any]], masks: Mapping[Any, Mapping[str, Any]]
+) -> Mapping[str, Any]:
+    """The i-th detection as an item of a function's answer; a box where it has no mask."""
+    label, box = labels[int(found.labels[i])], found.boxes_xyxy[i]
+    mask = masks.get(_key(box)) if label["type"] in (MASK, POLYGON) else None
+    item = {"label": label["name"], "confidence": float(found.scores[i]), "type": label["type"]}
+    if mask is None:
+        return item | {"type": TAG if label["type"] == TAG else "rectangle", "points": box.tolist()}
+    doubtful = [{"name": REVIEW, "value": "true"}] if mask["filled"] else []
+    points = mask["polygon"] if label["type"] == POLYGON else mask["rle"]
+    return item | {"points": points, "polygon": mask["polygon"], "attributes": doubtful}
+
+
+def _key(box: Sequence[float] | NDArray[np.float32]) -> bytes:
+    return np.asarray(box, np.float32).tobytes()
+
+
+def _item_key(found: Detections, i: int) -> object:
+    return int(found.labels[i]), _key(found.boxes_xyxy[i])
+
+
+def _tags_once(found: Sequence[Detection]) -> list[Detection]:
+    """Each tag once, the strongest: the picture has it or not."""
+    tags = {one.label: one for one in reversed(found) if one.type == TAG}
+    return [one for one in found if one.type != TAG] + list(tags.values())
+
+
+def _unchosen(one: Detection) -> Detection:
+    return Detection(one.label, one.type, one.score, one.points, one.attributes, chosen=False)
