@@ -62,7 +62,7 @@ def test_an_environment_is_made_once_from_the_wheels_that_are_given(
     python.write_text(
         f'#!/bin/bash\n[[ $1 != -c ]] || exec {sys.executable} "$@"\n'
         f"{sys.executable} -m venv --without-pip {made}\n"
-        f"mkdir -p {made}/lib/python3.{sys.version_info.minor}/site-packages/pip\n"
+        f"/bin/mkdir -p {made}/lib/python3.{sys.version_info.minor}/site-packages/pip\n"
         f"/bin/cp {pip} {made}/lib/python3.{sys.version_info.minor}/site-packages/pip/__main__.py\n"
     )
     python.chmod(0o755)
