@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.deploy.machine import Machine
+from tests.deploy.machine import REPOSITORY, Machine
 
 NAMES = ["grounding-dino", "sam-interactor", "sam2-tracker"]
 PLANS = {
@@ -67,3 +67,20 @@ def test_rollback_and_remove_only_say_what_they_would_do(machine: Machine) -> No
     assert machine.changes() == []
     assert "nuctl delete function sam2-tracker" in machine.start("remove", "--dry-run", "sam2-tracker").out
     assert machine.changes() == []
+
+
+def test_the_plan_says_what_each_function_takes_beside_what_is_free(machine: Machine) -> None:
+    out = machine.start("--dry-run", "--gpu").out
+    rows = {line.split()[0]: line for line in out.splitlines() if line.startswith(tuple(NAMES))}
+    assert rows["grounding-dino"].split(None, 3)[1:3] == ["swin-t", "vit_b"]
+    assert "1.1 GB" in rows["grounding-dino"]
+    assert rows["sam2-tracker"].split()[-2:] == rows["sam2-tracker"].split()[2:4], "a GPU holds the checkpoint at least"
+    assert "base image:  some 10 GB for all functions" in out
+    assert re.search(r"memory free: \d+ GB", out)
+    own = machine.start("--dry-run", "--cpu", "sam2-tracker", "--model", str(REPOSITORY / "toy" / "sam2")).out
+    assert re.search(r"^sam2-tracker +sam2-[0-9a-f]{12} +0\.0\d+ GB +8 GB +-", own, re.MULTILINE)
+
+
+def test_the_free_memory_of_the_gpus_is_named(machine: Machine) -> None:
+    out = machine.deploy("sam2-tracker", "--gpu").out
+    assert "GPU 0 free: 22 of 22 GB (NVIDIA L4)" in out

@@ -333,7 +333,7 @@ class Run:
         for line in plan.lines(self.options, site, device, answer_form, self.functions):
             self.console.say(line)
         self.console.say(plan.base_image(device, self.images.has_packages(device)))
-        self.console.table("what it takes", plan.COLUMNS, list(plan.rows(rendered, device)))
+        self.console.table("what it takes", plan.COLUMNS, list(plan.rows(rendered, device, self.own_models.values())))
         for line in plan.free(site):
             self.console.say(line)
 

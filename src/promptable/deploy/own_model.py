@@ -27,6 +27,11 @@ class OwnModel:
         """What goes into the image: the folder's own files, without hidden ones and without what is below."""
         return sorted(file for file in self.folder.iterdir() if file.is_file() and not file.name.startswith("."))
 
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return sum(file.stat().st_size for file in self.files)
+
     @cached_property
     def name(self) -> str:
         """The folder's name with the fingerprint of its files: other content is another model."""

@@ -2,11 +2,12 @@
 
 import json
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from promptable.deploy.checkpoints import needed
 from promptable.deploy.console import Console
 from promptable.deploy.options import Options
+from promptable.deploy.own_model import OwnModel
 from promptable.deploy.platforms.base import Site
 from promptable.deploy.render import memory_gib
 from promptable.deploy.rendered import Rendered
@@ -14,7 +15,6 @@ from promptable.deploy.target import Device
 
 COLUMNS = ("function", "models", "checkpoints", "memory at most", "GPU memory at least")
 _BASE_GB = {Device.GPU: 10, Device.CPU: 4}
-_UNKNOWN = "?"
 
 
 def lines(options: Options, site: Site, device: Device, answer_form: str, functions: Sequence[str]) -> Iterator[str]:
@@ -35,13 +35,14 @@ def lines(options: Options, site: Site, device: Device, answer_form: str, functi
         yield f"replicas:    {least} to {most}{'' if options.redis else '; the tracker: 1'}"
 
 
-def rows(rendered: Mapping[str, Rendered], device: Device) -> Iterator[Sequence[str]]:
+def rows(rendered: Mapping[str, Rendered], device: Device, own_models: Iterable[OwnModel]) -> Iterator[Sequence[str]]:
     """What each function will take: of its image's own layers, of memory with full caches, and of the GPU's.
 
     A GPU holds the weights, and what CUDA and the activations take on top is not known beforehand.
     """
+    own = {model.name: model.size for model in own_models}
     for function, file in rendered.items():
-        size = _size(file.models)
+        size = _words([own[model] if model in own else _official_size(model) for model in file.models])
         on_gpu = size if device is Device.GPU else "-"
         yield function, " ".join(file.models), size, f"{memory_gib(file.config.type, file.models)} GB", on_gpu
 
@@ -51,12 +52,16 @@ def base_image(device: Device, cached: bool) -> str:
     return f"base image:  some {_BASE_GB[device]} GB for all functions{', here already' if cached else ''}"
 
 
-def _size(models: Sequence[str]) -> str:
-    """Of their checkpoints, where the catalogue knows it."""
-    sizes = [source.size for model in models for source in needed(model)]
-    if not sizes or None in sizes or not all(map(needed, models)):
-        return _UNKNOWN
-    return f"{sum(filter(None, sizes)) / 1e9:.1f} GB"
+def _official_size(model: str) -> int | None:
+    """Bytes of an official model's files; None where the catalogue does not know it."""
+    sizes = [source.size for source in needed(model)]
+    return sum(filter(None, sizes)) if sizes and None not in sizes else None
+
+
+def _words(sizes: Sequence[int | None]) -> str:
+    """``1.2 GB``; with one of unknown size ``over 1.2 GB``."""
+    known = [size for size in sizes if size is not None]
+    return f"{'' if len(known) == len(sizes) else 'over '}{sum(known) / 1e9:.2g} GB"
 
 
 def free(site: Site) -> Iterator[str]:
