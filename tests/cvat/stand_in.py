@@ -125,11 +125,13 @@ def _confidence(label: int) -> Sequence[Mapping[str, Any]]:
 
 
 def _answer(answer: Any, given: Any) -> tuple[int, object]:
-    """Status and body of a function's answer."""
+    """Status and body of a function's answer; status 0 for one that is gone."""
     if not callable(answer):
         return 200, answer
     try:
         return 200, answer(given)
+    except ConnectionError:
+        return 0, {}
     except ValueError as error:
         return 400, {"error": str(error)}
 
@@ -200,7 +202,11 @@ class _Handler(BaseHTTPRequestHandler):
             else:
                 self._send(400, {"non_field_errors": ["Unable to log in with provided credentials."]})
         elif (name := self.path.rpartition("/")[2]) in stand_in.answers:
-            self._send(*_answer(stand_in.answers[name], given))
+            status, body = _answer(stand_in.answers[name], given)
+            if status:
+                self._send(status, body)
+            else:
+                self.close_connection = True
         else:
             self._send(404, {"detail": "Not found."})
 
