@@ -1,7 +1,9 @@
 """A task on the stand-in server, a function that answers for it, and the command over both."""
 
 import base64
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from promptable.cli.main import main
@@ -83,7 +85,9 @@ def prepare(cvat: StandIn, **task: Any) -> None:
 
 def annotate(cvat: StandIn, *options: str) -> int:
     """The command's exit status."""
-    return main(["annotate", "--task", str(TASK), "--url", cvat.url, "--function", f"{cvat.url}/", *options])
+    page = str(Path(os.environ["XDG_STATE_HOME"]) / "review.html")
+    where = ["--task", str(TASK), "--url", cvat.url, "--function", f"{cvat.url}/", "--queue", page]
+    return main(["annotate", *where, *options])
 
 
 def stored(cvat: StandIn) -> list[tuple[Any, ...]]:

@@ -1,6 +1,7 @@
 """``promptable annotate`` over the stand-in server: what is stored, what is left alone, what is kept in the journal."""
 
 import json
+import re
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -246,13 +247,27 @@ def test_a_label_that_the_task_keeps_for_other_shapes_is_refused(
     assert "label 'rust' takes a polygon in the task, and a rectangle is answered" in capsys.readouterr().err
 
 
-def test_through_cvat_answers_name_labels_by_number(cvat: StandIn) -> None:
+def test_through_cvat_answers_name_labels_by_number(cvat: StandIn, tmp_path: Path) -> None:
     prepare(cvat)
     attributes = [{"spec_id": 7, "value": "62"}]
     shape = {"frame": 0, "label_id": RUST, "type": "rectangle", "points": [1, 1, 5, 5], "attributes": attributes}
     cvat.answers = {"detector": {"shapes": [shape], "tags": []}}
     arguments = ["annotate", "--task", str(TASK), "--url", cvat.url, "--via-cvat", "detector", "--frames", "6"]
-    assert main([*arguments, "--min-confidence", "0.5"]) == 0
+    assert main([*arguments, "--min-confidence", "0.5", "--queue", str(tmp_path / "queue.html")]) == 0
     assert [(shape["label_id"], shape["score"], shape["frame"]) for shape in _shapes(cvat)] == [(RUST, 0.62, 6)]
     assert cvat.bodies[0] == {"threshold": 0.5, "task": TASK, "frame": 6}
     assert not any("data?" in asked for asked in cvat.asked), "CVAT has the pictures"
+
+
+def test_at_the_end_a_table_and_a_page_say_what_to_look_at(
+    cvat: StandIn, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    prepare(cvat)
+    annotate(cvat)
+    assert ["rust", "11", "4", "0.90"] in [line.split() for line in capsys.readouterr().out.splitlines()]
+    page = (tmp_path / "state" / "review.html").read_text()
+    links = re.findall(r'<a href="([^"]*)"', page)
+    assert links == [f"{cvat.url}/tasks/3/jobs/{job}?frame={frame}" for job, frame in ((1, 2), (1, 3), (2, 6), (2, 7))]
+    assert "<th>rust</th><td>11</td><td>4</td><td>0.90</td>" in page
+    assert page.count('class="known" x=') == 1, "what was found below the threshold is drawn too"
+    assert not re.findall(r'(?:src|href)="(?!http://127)', page), "nothing else is loaded"

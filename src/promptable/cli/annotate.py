@@ -3,7 +3,7 @@
 import argparse
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from promptable.cvat.annotate.detector import Described
     from promptable.cvat.annotate.options import Options
     from promptable.cvat.annotate.plan import Plan
+    from promptable.cvat.annotate.review.queue import Queue
     from promptable.cvat.annotate.task_labels import TaskLabels
 
 _DONE, _WRONG, _SOME_FAILED, _INTERRUPTED = 0, 1, 3, 130
@@ -54,6 +55,7 @@ def _add_where(group: Any) -> None:
     add("--honeypots", action="store_true", help="also frames that test annotators")
     add("--dry-run", action="store_true", help="say what would be done, ask no function and write nothing")
     add("--new-run", action="store_true", help="leave an unfinished run as it is and begin another")
+    add("--queue", type=Path, metavar="FILE", help="the page of what to look at (default: review-task-N.html)")
     add("--yes", action="store_true", help="do not ask before --replace-all")
 
 
@@ -143,8 +145,8 @@ def _run(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any) -> 
         sys.stdout.write(f"going on with run {run.id}\n")
     detector = Detector(function, described, options, labels)
     with Progress() as progress:
-        errors = runs.carry_out(client, journal, run, frames, labels, detector, parsed.concurrency, progress)
-    return _report(journal, run, errors)
+        runs.carry_out(client, journal, run, frames, labels, detector, parsed.concurrency, progress)
+    return _report(parsed, client, frames, journal, run)
 
 
 def _agreed(parsed: argparse.Namespace) -> "Callable[[int], bool]":
@@ -193,11 +195,36 @@ def _say_plan(plan: "Plan", what: str) -> None:
     sys.stdout.write(f"{plan.frames} frames {what}\n")
 
 
-def _report(journal: Any, run: Any, errors: Mapping[int, str]) -> int:
-    left = journal.places(run.id, "left")
+def _report(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any, run: Any) -> int:
+    """What was found and what people should look at, as a table and as a page; what failed. Returns the exit status."""
+    from promptable.cvat.annotate.review.page import render
+    from promptable.cvat.annotate.review.queue import review_queue
+
+    left, errors = journal.places(run.id, "left"), journal.errors(run.id)
     if left:
         sys.stdout.write(f"left alone: {len(left)} frames that were annotated or closed while it ran\n")
-    sys.stdout.write(f"run {run.id}: {journal.uploaded(run.id)} objects stored\n")
+    queue = review_queue(journal, run.id, parsed.review_below)
+    _show_table(queue)
+    task = frames.task
+    page = parsed.queue or Path(f"review-task-{task.id}.html")
+    about = f"Run {run.id}: {journal.uploaded(run.id)} objects stored; below {parsed.review_below:g} is to review."
+    url = f"{client.api_map.host}/tasks/{task.id}"
+    page.write_text(render(f"Review of task {task.id}, {task.name}", about, queue, url), encoding="utf-8")
+    sys.stdout.write(f"run {run.id}: {journal.uploaded(run.id)} objects stored\n{page}\n")
     for frame, error in sorted(errors.items()):
         sys.stderr.write(f"frame {frame} failed: {error}\n")
     return _SOME_FAILED if errors else _DONE
+
+
+def _show_table(queue: "Queue") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("label", box=None)
+    for heading in ("found", "to review", "median confidence"):
+        table.add_column(heading, justify="right")
+    for label in queue.labels:
+        if label.found:
+            table.add_row(label.name, str(label.found), str(label.below(queue.review_below)), f"{label.median:.2f}")
+    if table.row_count:
+        Console(file=sys.stdout).print(table)

@@ -190,16 +190,35 @@ class Journal:
         rows = self._db.execute("SELECT * FROM detections WHERE run = ? AND frame = ? AND chosen", (run, frame))
         return {row["id"]: _detection(row) for row in rows}
 
-    def scores(self, run: int) -> Iterator[tuple[str, int, float]]:
-        """Label, frame and score of every shape and tag that a run uploaded."""
-        yield from map(
-            tuple,
-            self._db.execute(
-                "SELECT label, d.frame, score FROM detections d WHERE run = ? AND id IN "
-                "(SELECT detection FROM uploads WHERE run = ? AND state <> 'sending')",
-                (run, run),
-            ),
+    def histogram(self, run: int, bins: int) -> Iterator[tuple[str, bool, int, int]]:
+        """Of what was found, counted once a frame: label, whether it is uploaded, which bin of [0, 1], how many."""
+        rows = self._db.execute(
+            "SELECT label, id IN (SELECT detection FROM uploads WHERE run = ? AND state = 'stored' "
+            "AND detection IS NOT NULL) AS up, min(CAST(score * ? + 1e-6 AS INTEGER), ?) AS bin, count(*) "
+            "FROM detections WHERE run = ? GROUP BY label, up, bin",
+            (run, bins, bins - 1, run),
         )
+        return ((label, bool(uploaded), number, count) for label, uploaded, number, count in rows)
+
+    def weakest_frames(self, run: int, below: float, limit: int) -> Iterator[tuple[int, int, int, float, list[str]]]:
+        """Job, frame, how many uploads are less sure than ``below``, the lowest score and their labels; that first."""
+        rows = self._db.execute(
+            "SELECT u.job, u.frame, count(*), min(d.score) AS weakest, "
+            "json_group_array(DISTINCT d.label) FROM uploads u JOIN detections d ON d.id = u.detection "
+            "WHERE u.run = ? AND u.state = 'stored' AND d.score < ? GROUP BY u.job, u.frame "
+            "ORDER BY weakest, u.job, u.frame LIMIT ?",
+            (run, below, limit),
+        )
+        return ((job, frame, count, score, sorted(json.loads(labels))) for job, frame, count, score, labels in rows)
+
+    def frames_below(self, run: int, below: float) -> int:
+        """How many frames of jobs have uploads that are less sure than ``below``."""
+        rows = self._db.execute(
+            "SELECT count(*) FROM (SELECT DISTINCT u.job, u.frame FROM uploads u JOIN detections d "
+            "ON d.id = u.detection WHERE u.run = ? AND u.state = 'stored' AND d.score < ?)",
+            (run, below),
+        )
+        return int(rows.fetchone()[0])
 
     def ready(self, run: int, state: str = "asked") -> dict[int, list[int]]:
         """By job: the frames that are in this state and still wait to be uploaded."""

@@ -93,8 +93,8 @@ def carry_out(
     detector: Detector,
     concurrency: int,
     progress: Progress,
-) -> Mapping[int, str]:
-    """Do what a run has not done yet, and end it; returns the frames that failed, with the reasons. Raises CvatError.
+) -> None:
+    """Do what a run has not done yet, and end it. Raises CvatError.
 
     Stopped at any point, it can be called again and the outcome is the same.
     """
@@ -111,7 +111,6 @@ def carry_out(
         progress.uploaded(journal.uploaded(run.id))
     uploader.flush("failed")
     journal.end(run.id, "finished")
-    return journal.errors(run.id)
 
 
 def _ask(detector: Detector, frames: Frames, fetched: Fetched) -> Result:

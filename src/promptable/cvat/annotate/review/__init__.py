@@ -1,0 +1,1 @@
+"""What a run found, label by label, and the frames that people should look at first."""
