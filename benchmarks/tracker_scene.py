@@ -17,7 +17,7 @@ from promptable.config.settings import TrackerSettings
 from promptable.models.runtime import device
 from promptable.models.sam2.video_tracker import MaskPrompt, VideoTracker, prepare_for_video
 from promptable.serving.tracker.function import TrackerFunction
-from promptable.serving.tracker.stored_memories import StoredMemories
+from promptable.serving.tracker.stored_memories import Names, StoredMemories
 from promptable.store.entry_store import InProcessStore
 from promptable.wire.masks import rle_to_mask
 from promptable.wire.shapes import ShapeType
@@ -82,16 +82,19 @@ def continuing(function: Function, count: int) -> bytes:
     """The request for one more frame of objects whose memory is full."""
     first = function.model.encode_image(picture(jpeg(0)))
     results = function.model.start(first, [MaskPrompt(mask) for mask in discs(count)])
-    states = [_state(function.model, 0, ids) for ids in function.memory.start([each.memory for each in results])]
+    states = [_state(function.model, 0, names) for names in function.memory.start([each.memory for each in results])]
     for step in range(1, LATEST + 1):
         memories = [replace(each.memory, step=step, conditioning=False) for each in results]
-        states = [_state(function.model, step, ids) for ids in function.memory.advance(states, memories)]
+        remembered = function.memory.read(states)
+        states = [
+            _state(function.model, step, names) for names in function.memory.advance(states, remembered, memories)
+        ]
     image = base64.b64encode(jpeg(1)).decode()
     return json.dumps({"image": image, "shapes": [None] * count, "states": [*map(write_state, states)]}).encode()
 
 
-def _state(tracker: VideoTracker, step: int, ids: tuple[str, ...]) -> TrackState:
-    return TrackState(tracker.fingerprint, ShapeType.MASK, False, step, ids)
+def _state(tracker: VideoTracker, step: int, names: Names) -> TrackState:
+    return TrackState(tracker.fingerprint, ShapeType.MASK, False, step, names)
 
 
 def masks_of(answer: str) -> Masks:

@@ -99,10 +99,10 @@ def test_only_what_a_step_needs_is_asked_for(server: RedisServer, cold: Function
         states = writer.answer(continuing(states, frame))["states"]
     named = states[0]["memories"]
     client = connect("127.0.0.1", server.port).client
-    for name in named[1:6]:
+    for name, *_ in named[1:6]:
         assert client.delete(f"promptable:memory:{states[0]['model']}:{name}:features")
     assert cold.answer(continuing(states, 12)) is not None
-    client.delete(f"promptable:memory:{states[0]['model']}:{named[6]}:features")
+    client.delete(f"promptable:memory:{states[0]['model']}:{named[6][0]}:features")
     assert replica(server).post(continuing(states, 12)).status_code == 400
 
 
@@ -117,8 +117,8 @@ def test_forged_entries_are_refused(server: RedisServer, cold: Function, part: s
     states = writer.answer(starting(first_shapes("mask")[:2]))["states"]
     state, other = writer.answer(continuing(states, 1))["states"]
 
-    def key(names: list[str], position: int = -1, kind: str = part) -> str:
-        return f"promptable:memory:{state['model']}:{names[position]}:{kind}"
+    def key(names: list[Any], position: int = -1, kind: str = part) -> str:
+        return f"promptable:memory:{state['model']}:{names[position][0]}:{kind}"
 
     client = connect("127.0.0.1", server.port).client
     target = key(state["memories"])

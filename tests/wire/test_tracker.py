@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from promptable.errors import BadRequestError
 from promptable.wire.shapes import Shape, ShapeType, lost_rectangle, shape_of_mask
-from promptable.wire.tracker import ContinueRequest, StartRequest, TrackState, encode, parse
+from promptable.wire.tracker import ContinueRequest, MemoryName, StartRequest, TrackState, encode, parse
 from tests.wire.samples import IMAGE, mask_of, masks
 
 RECTANGLE = Shape(ShapeType.RECTANGLE, (10.5, 20.0, 110.0, 120.0))
@@ -19,16 +19,16 @@ STATE = TrackState(
     shape_type=ShapeType.RECTANGLE,
     bare=False,
     step=3,
-    memory_ids=("AAAAaaaa0000__--", "b" * 22),
+    memories=(MemoryName("AAAAaaaa0000__--", 0, True), MemoryName("b" * 22, 3, False)),
     last_xyxy=(1.5, 2.0, 30.25, 40.0),
 )
 SENT = {
-    "version": 2,
+    "version": 3,
     "model": "0123456789abcdef",
     "type": "rectangle",
     "bare": False,
     "step": 3,
-    "memories": ["AAAAaaaa0000__--", "b" * 22],
+    "memories": [["AAAAaaaa0000__--", 0, True], ["b" * 22, 3, False]],
     "box": [1.5, 2.0, 30.25, 40.0],
 }
 
@@ -72,7 +72,7 @@ def test_recorded_continuations_with_our_own_states(recording, name):
 @pytest.mark.parametrize("name", CONTINUED)
 def test_states_of_another_function_are_refused(recording, name):
     with pytest.raises(
-        BadRequestError, match=r"^states\[[01]\]\.version: expected an integer from 2 to 2, got nothing"
+        BadRequestError, match=r"^states\[[01]\]\.version: expected an integer from 2 to 3, got nothing"
     ):
         parse(recording(name))
 
@@ -260,7 +260,9 @@ def test_what_would_corrupt_a_task_never_leaves(shapes, states, bare, message):
 
 
 coordinates = st.floats(0, 4000, width=32)
-memory_ids = st.text("09AZaz_-", min_size=16, max_size=22)
+memory_names = st.builds(
+    MemoryName, id=st.text("09AZaz_-", min_size=16, max_size=22), step=st.integers(0, 10**9), features=st.booleans()
+)
 boxes = st.tuples(coordinates, coordinates, coordinates, coordinates).filter(lambda c: c[0] < c[2] and c[1] < c[3])
 
 
@@ -274,8 +276,8 @@ states = st.builds(
     model=st.text("0123456789abcdef", min_size=16, max_size=16),
     shape_type=st.sampled_from(ShapeType),
     bare=st.just(False),
-    step=st.integers(0, 1_000_000),
-    memory_ids=st.lists(memory_ids, min_size=1, max_size=32).map(tuple),
+    step=st.just(10**9),
+    memories=st.lists(memory_names, min_size=1, max_size=32).map(tuple),
     last_xyxy=boxes,
 ).map(_state_of)
 
@@ -285,6 +287,16 @@ def test_states_round_trip_and_stay_tiny(sent):
     answer = json.loads(encode([None] * len(sent), sent, bare=False))
     assert resume(*answer["states"]).states == tuple(sent)
     assert all(len(json.dumps(state)) < 2048 for state in answer["states"])
+
+
+@pytest.mark.parametrize("newest", [0, 3, 40])
+def test_states_of_the_version_before_name_the_first_and_the_last_steps(newest):
+    ids = [f"{number:016}" for number in range(min(newest + 1, 16))]
+    (state,) = resume(SENT | {"version": 2, "step": newest, "memories": ids}).states
+    assert [name.id for name in state.memories] == ids
+    steps = [0, *range(max(1, newest - 14), newest + 1)]
+    assert [name.step for name in state.memories] == steps
+    assert [name.step for name in state.memories if name.features] == [s for s in steps if s == 0 or newest + 1 - s < 7]
 
 
 def test_the_dialect_travels_in_the_states():
@@ -298,11 +310,11 @@ def test_the_dialect_travels_in_the_states():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 1}, "version: expected an integer from 2 to 2, got the number 1"),
+        ({"version": 1}, "version: expected an integer from 2 to 3, got the number 1"),
         ({"type": "mask"}, "box: expected the last box of a rectangle, and none of other types, got a list of 4"),
         ({"box": None}, "box: expected the last box of a rectangle, and none of other types, got nothing"),
         ({"type": "polygon", "box": None, "bare": True}, "type: expected rectangle in the bare dialect"),
-        ({"version": True}, "version: expected an integer from 2 to 2, got true"),
+        ({"version": True}, "version: expected an integer from 2 to 3, got true"),
         ({"model": 5}, "model: expected a text, got the number 5"),
         ({"model": ""}, "model: expected a name of the form"),
         ({"model": "../etc/passwd"}, "model: expected a name of the form"),
@@ -314,15 +326,18 @@ def test_the_dialect_travels_in_the_states():
         ({"step": NAN}, "step: expected an integer from 0 to 1000000000, got the number nan"),
         ({"step": "3"}, "step: expected an integer from 0 to 1000000000, got a text"),
         ({"memories": []}, "memories: expected a list of 1 to 32 items, got a list of 0"),
-        ({"memories": ["a" * 16] * 33}, "memories: expected a list of 1 to 32 items, got a list of 33"),
+        ({"memories": [["a" * 16, 0, True]] * 33}, "memories: expected a list of 1 to 32 items, got a list of 33"),
         ({"memories": "a" * 16}, "memories: expected a list of 1 to 32 items, got a text"),
-        ({"memories": ["a" * 16, 5]}, r"memories\[1\]: expected a text, got the number 5"),
-        ({"memories": ["../../../../etc/passwd"]}, r"memories\[0\]: expected a name of the form"),
-        ({"memories": ["a" * 15]}, r"memories\[0\]: expected a name of the form"),
-        ({"memories": ["a" * 23]}, r"memories\[0\]: expected a name of the form"),
-        ({"memories": ["a" * 1_000_000]}, r"memories\[0\]: expected a name of the form"),
-        ({"memories": ["a" * 16 + "\n"]}, r"memories\[0\]: expected a name of the form"),
-        ({"memories": ["ä" * 16]}, r"memories\[0\]: expected a name of the form"),
+        ({"memories": [["a" * 16, 0, True], 5]}, r"memories\[1\]: expected a list of 3 items, got the number 5"),
+        ({"memories": [["../../../../etc/passwd", 0, True]]}, r"memories\[0\]\[0\]: expected a name of the form"),
+        ({"memories": [["a" * 15, 0, True]]}, r"memories\[0\]\[0\]: expected a name of the form"),
+        ({"memories": [["a" * 23, 0, True]]}, r"memories\[0\]\[0\]: expected a name of the form"),
+        ({"memories": [["a" * 1_000_000, 0, True]]}, r"memories\[0\]\[0\]: expected a name of the form"),
+        ({"memories": [["a" * 16 + "\n", 0, True]]}, r"memories\[0\]\[0\]: expected a name of the form"),
+        ({"memories": [["a" * 16, 4, True]]}, r"memories\[0\]\[1\]: expected an integer from 0 to 3, got the number 4"),
+        ({"memories": [["a" * 16, 3, 1]]}, r"memories\[0\]\[2\]: expected true or false, got the number 1"),
+        ({"version": 2}, r"memories\[0\]: expected a text, got a list of 3"),
+        ({"memories": [["ä" * 16, 0, True]]}, r"memories\[0\]\[0\]: expected a name of the form"),
         ({"box": [1, 2, 3]}, "box: expected a list of 4 items"),
         ({"box": [1, 2, 1, 4]}, "box: expected a box with an area"),
         ({"box": [1, 2, NAN, 4]}, r"box\[2\]: expected a number"),

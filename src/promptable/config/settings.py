@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from promptable.config.nuclio import FunctionType
 from promptable.config.validation import Takes, between, problems
 from promptable.models.catalogue import AUTO
+from promptable.models.sam2.track_memory import TrackMemory
 from promptable.models.segmentation.extent import Extent
 from promptable.wire.answer_form import AnswerForm
 
@@ -185,6 +186,12 @@ class TrackerSettings(CommonSettings):
         4096,
         "Memory for what it remembers of objects: 3.7 MB each, and 0.52 MB for each of their frames in the last 5"
         " minutes",
+    )
+    track_memory: Annotated[TrackMemory, Takes(", ".join(TrackMemory))] = _setting(
+        "PROMPTABLE_TRACK_MEMORY",
+        TrackMemory.ALL,
+        "Which frames it remembers: `all` the last ones, as SAM 2; `visible` those that surely show the object;"
+        " `distractor` beside those some that show it next to something alike",
     )
 
 

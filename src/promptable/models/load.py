@@ -8,6 +8,7 @@ from promptable.models import catalogue
 from promptable.models.catalogue import Family, Task
 from promptable.models.detection.detector import Detector
 from promptable.models.errors import ModelError
+from promptable.models.sam2.track_memory import TrackMemory
 from promptable.models.segmentation.segmenter import Segmenter
 from promptable.models.weights import locate
 
@@ -31,14 +32,16 @@ def load_segmenter(model: str, weights_dir: Path, device: str, precision: str = 
     return segmenter
 
 
-def load_video_tracker(model: str, weights_dir: Path, device: str, precision: str = "fp32") -> "VideoTracker":
-    """The tracker of a name or a folder, as ``load_detector``."""
-    tracker: VideoTracker = _load(Task.TRACKING, model, weights_dir, device, precision)
+def load_video_tracker(
+    model: str, weights_dir: Path, device: str, precision: str = "fp32", memory: TrackMemory = TrackMemory.ALL
+) -> "VideoTracker":
+    """The tracker of a name or a folder, as ``load_detector``; ``memory`` says which frames it remembers."""
+    tracker: VideoTracker = _load(Task.TRACKING, model, weights_dir, device, precision, memory=memory)
     return tracker
 
 
-def _load(task: Task, model: str, weights_dir: Path, device: str, precision: str) -> Any:
-    return import_module(_adapter(task, model, weights_dir)).load(model, weights_dir, device, precision)
+def _load(task: Task, model: str, weights_dir: Path, device: str, precision: str, **options: Any) -> Any:
+    return import_module(_adapter(task, model, weights_dir)).load(model, weights_dir, device, precision, **options)
 
 
 def _adapter(task: Task, model: str, weights_dir: Path) -> str:

@@ -10,10 +10,22 @@ from promptable.wire.fields import as_integer, as_list, as_numbers, as_object, a
 from promptable.wire.shapes import ShapeType
 
 MOST_MEMORIES = 32
-_VERSION = 2
+_VERSION = 3
+_OLDER_VERSION = 2  # may still be in a browser: its memories are ids alone, those of step 0 and of the last steps
+_OLDER_FEATURES = 6  # and the features of so many of the last steps count
 _LARGEST_STEP = 1_000_000_000
 _MODEL = re.compile(r"[0-9a-z.-]{1,64}", re.ASCII)
 _MEMORY_ID = re.compile(r"[0-9A-Za-z_-]{16,22}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class MemoryName:
+    """One stored memory: its id, 16 to 22 url-safe characters; its step; and whether its features count, or its
+    pointer alone."""
+
+    id: str
+    step: int
+    features: bool
 
 
 @dataclass(frozen=True)
@@ -21,29 +33,32 @@ class TrackState:
     """What a tracker must find again on the next frame.
 
     ``model``: the model's fingerprint, 1 to 64 characters of 0-9 a-z . -; ``bare``: the dialect, true for CVAT's
-    ``[l, t, r, b]``; ``step``: frames since the start, which is 0; ``memory_ids``: 1 to 32 names of stored memories,
-    each 16 to 22 url-safe characters; ``last_xyxy``: of a rectangle, and of nothing else, the last box, ordered, in
-    picture pixels, which it answers while its object is lost.
+    ``[l, t, r, b]``; ``step``: frames since the start, which is 0; ``memories``: 1 to 32, all that is remembered of the
+    object, oldest first; ``last_xyxy``: of a rectangle, and of nothing else, the last box, ordered, in picture pixels,
+    which it answers while its object is lost.
     """
 
     model: str
     shape_type: ShapeType
     bare: bool
     step: int
-    memory_ids: tuple[str, ...]
+    memories: tuple[MemoryName, ...]
     last_xyxy: tuple[float, float, float, float] | None = None
 
 
 def read_state(field: str, value: object) -> TrackState:
-    """A state that ``write_state`` could have written; anything else raises BadRequestError naming the part."""
+    """A state that ``write_state`` of this version or the last could have written; anything else raises
+    BadRequestError naming the part."""
     fields = as_object(field, value)
-    as_integer(f"{field}.version", fields.get("version"), _VERSION, _VERSION)
+    version = as_integer(f"{field}.version", fields.get("version"), _OLDER_VERSION, _VERSION)
+    step = as_integer(f"{field}.step", fields.get("step"), 0, _LARGEST_STEP)
+    read_memories = _read_ids if version == _OLDER_VERSION else _read_memories
     state = TrackState(
         model=_matching(f"{field}.model", fields.get("model"), _MODEL),
         shape_type=_read_type(f"{field}.type", fields.get("type")),
         bare=_read_flag(f"{field}.bare", fields.get("bare")),
-        step=as_integer(f"{field}.step", fields.get("step"), 0, _LARGEST_STEP),
-        memory_ids=_read_ids(f"{field}.memories", fields.get("memories")),
+        step=step,
+        memories=read_memories(f"{field}.memories", fields.get("memories"), step),
         last_xyxy=_read_box(f"{field}.box", fields.get("box")),
     )
     is_rectangle = state.shape_type is ShapeType.RECTANGLE
@@ -62,7 +77,7 @@ def write_state(state: TrackState) -> dict[str, object]:
         "type": state.shape_type.value,
         "bare": state.bare,
         "step": state.step,
-        "memories": state.memory_ids,
+        "memories": [[name.id, name.step, name.features] for name in state.memories],
         "box": None if state.last_xyxy is None else corners(state.last_xyxy),
     }
 
@@ -87,9 +102,26 @@ def _read_flag(field: str, value: object) -> bool:
     return value
 
 
-def _read_ids(field: str, value: object) -> tuple[str, ...]:
-    ids = as_list(field, value, most=MOST_MEMORIES, least=1)
-    return tuple(_matching(f"{field}[{index}]", name, _MEMORY_ID) for index, name in enumerate(ids))
+def _read_memories(field: str, value: object, newest: int) -> tuple[MemoryName, ...]:
+    values = as_list(field, value, most=MOST_MEMORIES, least=1)
+    return tuple(_read_memory(f"{field}[{index}]", item, newest) for index, item in enumerate(values))
+
+
+def _read_memory(field: str, value: object, newest: int) -> MemoryName:
+    name, step, features = as_list(field, value, most=3, least=3)
+    return MemoryName(
+        _matching(f"{field}[0]", name, _MEMORY_ID),
+        as_integer(f"{field}[1]", step, 0, newest),
+        _read_flag(f"{field}[2]", features),
+    )
+
+
+def _read_ids(field: str, value: object, newest: int) -> tuple[MemoryName, ...]:
+    values = as_list(field, value, most=MOST_MEMORIES, least=1)
+    ids = [_matching(f"{field}[{index}]", name, _MEMORY_ID) for index, name in enumerate(values)]
+    steps = [0, *range(newest - len(ids) + 2, newest + 1)]
+    names = zip(ids, steps, strict=True)
+    return tuple(MemoryName(name, max(0, step), step == 0 or newest - step < _OLDER_FEATURES) for name, step in names)
 
 
 def _read_box(field: str, value: object) -> tuple[float, float, float, float] | None:

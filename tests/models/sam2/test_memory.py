@@ -9,18 +9,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save
 
-from promptable.models.sam2.memory import Memory, Retention
+from promptable.models.sam2.evidence import GIVEN, Evidence
+from promptable.models.sam2.memory import Memory
 
 Reader = Callable[[bytes], Memory]
 
 
-def memory(step: int = 3, conditioning: bool = False) -> Memory:
+def memory(step: int = 3, conditioning: bool = False, evidence: Evidence = GIVEN, distractor: bool = False) -> Memory:
     generator = torch.Generator().manual_seed(step)
     features = torch.randn(64, 8, 8, generator=generator).bfloat16()
-    return Memory(step, conditioning, torch.randn(256, generator=generator), features)
+    return Memory(step, conditioning, torch.randn(256, generator=generator), features, evidence, distractor)
 
 
-POINTER = {"step": torch.tensor(3), "conditioning": torch.tensor(False), "pointer": memory().pointer}
+POINTER = {
+    "step": torch.tensor(3),
+    "conditioning": torch.tensor(False),
+    "distractor": torch.tensor(False),
+    "evidence": torch.tensor([1.0, 1.0, 0.0, 0.0], dtype=torch.float64),
+    "pointer": memory().pointer,
+}
+JUDGEMENT = {"evidence", "distractor"}
 FEATURES = {"features": memory().features}
 
 
@@ -37,11 +45,16 @@ PARTS = pytest.mark.parametrize(
 )
 
 
-@given(st.integers(0, 10**6), st.booleans())
-def test_bytes_give_the_same_memory_back(step: int, conditioning: bool) -> None:
-    before = memory(step, conditioning)
+shares = st.floats(0, 1)
+evidences = st.builds(Evidence, score=shares, iou=shares, area=st.integers(0, 10**6), rival=st.booleans())
+
+
+@given(st.integers(0, 10**6), st.booleans(), evidences, st.booleans())
+def test_bytes_give_the_same_memory_back(step: int, conditioning: bool, evidence: Evidence, distractor: bool) -> None:
+    before = memory(step, conditioning, evidence, distractor)
     after = Memory.from_bytes(before.pointer_bytes(), before.features_bytes())
     assert (after.step, after.conditioning) == (step, conditioning)
+    assert (after.evidence, after.distractor) == (evidence, distractor)
     assert torch.equal(after.pointer, before.pointer)
     assert after.features is not None
     assert after.features.dtype == torch.bfloat16
@@ -58,21 +71,6 @@ def test_values_that_are_not_finite_are_refused(wrong: float) -> None:
         Memory.from_bytes(memory().pointer_bytes(), odd.features_bytes())
 
 
-@pytest.mark.parametrize("retention", [Retention(7, 16), Retention(3, 3), Retention(1, 1)])
-def test_the_steps_that_are_kept_are_those_that_can_be_needed_later(retention: Retention) -> None:
-    for newest in range(40):
-        needed = [step for step in range(newest + 1) if retention.needs(newest + 1 - step, conditioning=step == 0)]
-        assert retention.steps(newest) == needed
-    assert len(retention.steps(10**9)) == retention.anything
-
-
-def test_features_are_needed_for_fewer_steps() -> None:
-    retention = Retention(7, 16)
-    assert [age for age in range(1, 30) if retention.needs(age, conditioning=False)] == list(range(1, 16))
-    assert [age for age in range(1, 30) if retention.needs_features(age, conditioning=False)] == list(range(1, 7))
-    assert retention.needs_features(10**9, conditioning=True)
-
-
 def test_a_memory_can_outlive_its_features() -> None:
     old = Memory.from_bytes(memory().pointer_bytes(), None)
     assert old.features is None
@@ -81,17 +79,18 @@ def test_a_memory_can_outlive_its_features() -> None:
         old.features_bytes()
 
 
+def test_a_memory_of_before_the_rules_is_read_as_one_that_counts() -> None:
+    older = Memory.from_bytes(save({key: value for key, value in POINTER.items() if key not in JUDGEMENT}), None)
+    assert (older.step, older.evidence, older.distractor) == (3, GIVEN, False)
+
+
 def test_what_an_object_needs_takes_under_four_megabytes() -> None:
-    """At 1024 pixels: 1.2 KB and 0.52 MB a frame, 3.7 MB for what SAM 2.1's next step looks at."""
+    """At 1024 pixels: 1.4 KB and 0.52 MB a frame, 3.7 MB for what SAM 2.1's next step looks at."""
     full = Memory(7, False, torch.zeros(256), torch.zeros(64, 64, 64, dtype=torch.bfloat16))
     pointer, features = len(full.pointer_bytes()), len(full.features_bytes())
-    assert pointer < 1_300
+    assert pointer < 1_500
     assert features < 525_000
-    retention = Retention(7, 16)
-    ages = [100 - step for step in retention.steps(99)]
-    spatial = sum(retention.needs_features(age, conditioning=age == 100) for age in ages)
-    assert (len(ages), spatial) == (16, 7)
-    assert 3.6e6 < len(ages) * pointer + spatial * features < 3.7e6
+    assert 3.6e6 < 16 * pointer + 7 * features < 3.7e6
 
 
 @PARTS
@@ -143,6 +142,9 @@ def test_a_pickle_is_refused(read: Reader, good: bytes) -> None:
         {"step": torch.tensor([3])},
         {"step": torch.tensor(-1)},
         {"conditioning": torch.tensor(1)},
+        {"distractor": torch.tensor(1)},
+        {"evidence": torch.zeros(4)},
+        {"evidence": torch.zeros(3, dtype=torch.float64)},
         {"more": torch.zeros(1)},
     ],
 )

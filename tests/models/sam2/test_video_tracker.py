@@ -224,25 +224,15 @@ def follow(tracker: VideoTracker, features: Sequence[ImageFeatures], prompts: Pr
 
 
 def retained(tracker: VideoTracker, bank: Sequence[Memory]) -> list[int]:
-    """Positions in ``bank`` of what the step after the newest can look at."""
-    following = 1 + max((memory.step for memory in bank), default=0)
-    return [
-        position
-        for position, memory in enumerate(bank)
-        if tracker.retention.needs(following - memory.step, memory.conditioning)
-    ]
+    """The steps of what the step after the newest attends to."""
+    return [memory.step for memory in tracker.retain(bank)]
 
 
 def kept(tracker: VideoTracker, bank: Sequence[Memory]) -> list[Memory]:
     """What the next step needs, after a trip through bytes."""
-    needed = [bank[position] for position in retained(tracker, bank)]
-    ages = [1 + bank[-1].step - memory.step for memory in needed]
     return [
-        Memory.from_bytes(
-            memory.pointer_bytes(),
-            memory.features_bytes() if tracker.retention.needs_features(age, memory.conditioning) else None,
-        )
-        for memory, age in zip(needed, ages, strict=True)
+        Memory.from_bytes(memory.pointer_bytes(), None if memory.features is None else memory.features_bytes())
+        for memory in tracker.retain(bank)
     ]
 
 
@@ -513,22 +503,20 @@ class TestMemory:
         corrected = [replace(memory, conditioning=memory.step in (0, 4)) for memory in memories(alone("m"), 0, 20)]
         (result,) = tracker.step(features[20], [20], [corrected])
         assert logit_error([result], alone("m")[20]) > 1e-2
-        assert {corrected[position].step for position in retained(tracker, corrected)} >= {0, 4}
+        assert {0, 4} <= set(retained(tracker, corrected))
 
     def test_retained_are_the_prompted_frame_and_the_pointers_horizon(
         self, tracker: VideoTracker, alone: Callable[[str], Track]
     ) -> None:
         bank = memories(alone("m"), 0, 20)
-        assert retained(tracker, bank) == [0, *range(5, 20)]
+        assert retained(tracker, bank) == retained(tracker, bank[::-1]) == [0, *range(5, 20)]
         assert retained(tracker, bank[:16]) == list(range(16))
-        assert retained(tracker, bank[::-1]) == [*range(15), 19]
-        assert retained(tracker, []) == []
+        assert [memory.step for memory in tracker.retain(bank) if memory.features is not None] == [0, *range(14, 20)]
 
     def test_what_is_not_retained_has_no_influence_and_the_oldest_of_the_rest_has(
         self, tracker: VideoTracker, features: list[ImageFeatures], alone: Callable[[str], Track]
     ) -> None:
-        bank = memories(alone("m"), 0, 20)
-        kept = [bank[position] for position in retained(tracker, bank)]
+        kept = tracker.retain(memories(alone("m"), 0, 20))
         assert_same(tracker.step(features[20], [20], [kept]), alone("m")[20])
         (without,) = tracker.step(features[20], [20], [[kept[0], *kept[2:]]])
         assert logit_error([without], alone("m")[20]) > 1e-2

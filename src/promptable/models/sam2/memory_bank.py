@@ -12,7 +12,7 @@ from sam2.modeling.sam2_base import SAM2Base
 from sam2.modeling.sam2_utils import get_1d_sine_pe
 from torch import Tensor
 
-from promptable.models.sam2.memory import Memory
+from promptable.models.sam2.memory_rules import Attended
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,51 +27,37 @@ class MemoryTokens:
     pointers: int
 
 
-def memory_tokens(model: SAM2Base, position: Tensor, step: int, bank: Sequence[Memory]) -> MemoryTokens:
-    """The tokens that an object's ``step`` attends to; ``bank`` is oldest first.
+def memory_tokens(model: SAM2Base, position: Tensor, bank: Sequence[Attended]) -> MemoryTokens:
+    """The tokens that a step attends to; ``bank`` holds the ageless and then the recent, oldest first.
 
     ``position`` [1, C, h, w] is that of the features. Upstream's order: the features of prompted frames, then of the
     last steps; the pointers of prompted frames, then of the last steps from the newest back.
     """
-    spatial = _with_features(model, step, bank)
-    features, places = _features(model, spatial), _feature_positions(model, position, step, spatial)
+    features, places = _features(model, bank), _feature_positions(model, position, bank)
     if not model.use_obj_ptrs_in_encoder:
         return MemoryTokens(features, places, 0)
-    pointed = _with_pointers(model, step, bank)
-    pointers, moments = _pointers(model, pointed), _pointer_positions(model, [step - one.step for one in pointed])
+    recent = [one for one in bank if not one.ageless]
+    pointed = [*(one for one in bank if one.ageless), *reversed(recent)]
+    pointers, moments = _pointers(model, pointed), _pointer_positions(model, [one.steps_ago for one in pointed])
     return MemoryTokens(torch.cat([features, pointers]), torch.cat([places, moments]), len(pointers))
 
 
-def _with_features(model: SAM2Base, step: int, bank: Sequence[Memory]) -> list[Memory]:
-    recent = [memory for memory in bank if not memory.conditioning and step - memory.step < model.num_maskmem]
-    return [*_prompted(bank), *recent]
+def _features(model: SAM2Base, bank: Sequence[Attended]) -> Tensor:
+    features = [one.memory.features for one in bank if one.memory.features is not None]
+    return torch.stack(features).to(model.device).flatten(2).transpose(1, 2).flatten(0, 1)
 
 
-def _with_pointers(model: SAM2Base, step: int, bank: Sequence[Memory]) -> list[Memory]:
-    pointers = model.max_obj_ptrs_in_encoder
-    recent = [memory for memory in bank if not memory.conditioning and step - memory.step < pointers]
-    return [*_prompted(bank), *reversed(recent)]
-
-
-def _prompted(bank: Sequence[Memory]) -> list[Memory]:
-    return [memory for memory in bank if memory.conditioning]
-
-
-def _features(model: SAM2Base, bank: Sequence[Memory]) -> Tensor:
-    maps = torch.stack([memory.features for memory in bank if memory.features is not None]).to(model.device)
-    return maps.flatten(2).transpose(1, 2).flatten(0, 1)
-
-
-def _feature_positions(model: SAM2Base, position: Tensor, step: int, bank: Sequence[Memory]) -> Tensor:
+def _feature_positions(model: SAM2Base, position: Tensor, bank: Sequence[Attended]) -> Tensor:
     """Where in the frame, and how many steps ago; a prompted frame counts as the oldest."""
     in_frame = position[0].flatten(1).T
-    rows = [model.num_maskmem - 1 if memory.conditioning else step - memory.step - 1 for memory in bank]
+    spatial = [one for one in bank if one.memory.features is not None]
+    rows = [model.num_maskmem - 1 if one.ageless else one.steps_ago - 1 for one in spatial]
     return torch.cat([in_frame + model.maskmem_tpos_enc[row, 0] for row in rows])
 
 
-def _pointers(model: SAM2Base, bank: Sequence[Memory]) -> Tensor:
+def _pointers(model: SAM2Base, bank: Sequence[Attended]) -> Tensor:
     """Each pointer is as many tokens as make up its channels."""
-    return torch.stack([memory.pointer for memory in bank]).to(model.device).view(-1, model.mem_dim)
+    return torch.stack([one.memory.pointer for one in bank]).to(model.device).view(-1, model.mem_dim)
 
 
 def _pointer_positions(model: SAM2Base, ages: Sequence[int]) -> Tensor:

@@ -12,7 +12,7 @@ branched. The numbers are those of ``SAM2VideoPredictor.propagate_in_video`` on 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +27,13 @@ from torch import Tensor
 from promptable.models.runtime.device import autocast, numbers
 from promptable.models.runtime.out_of_memory import in_batches
 from promptable.models.sam2.build import build, official_config
+from promptable.models.sam2.evidence import GIVEN, Evidence, evidence_of
 from promptable.models.sam2.image_encoder import pack_encoder
-from promptable.models.sam2.memory import Memory, Retention
+from promptable.models.sam2.memory import Memory
 from promptable.models.sam2.memory_attention import FrameAttention, ObjectByObject, use_frame_attention
 from promptable.models.sam2.memory_bank import memory_tokens
+from promptable.models.sam2.memory_rules import RULES, Attended, Capacity, MemoryRule
+from promptable.models.sam2.track_memory import TrackMemory
 from promptable.models.segmentation.features import ImageFeatures
 from promptable.models.weights import fingerprint, locate
 
@@ -43,6 +46,9 @@ _CORNER_LABELS = (2, 3)
 
 # What of track_step's outputs is answered or remembered.
 _OUTPUTS = ("pred_masks", "object_score_logits", "obj_ptr", "maskmem_features")
+
+# The most prompted frames that a step attends to as such: upstream has no limit, but a state must stay small.
+_MOST_PROMPTED = 8
 
 # Objects in one batch; each takes about 0.2 GB at 1024 pixels.
 _BATCH_SIZE = 16
@@ -67,7 +73,7 @@ class MaskPrompt:
 
 
 VideoPrompt = BoxPrompt | MaskPrompt
-"""What shows an object in the first of its frames."""
+"""What shows an object in the first of its frames, or corrects it in a later one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,18 +94,20 @@ class ObjectResult:
 class VideoTracker:
     """Follows objects from frame to frame. It holds nothing but the model: the same arguments give the same answer.
 
-    ``precision`` is that of the whole model (``device.autocast``).
+    ``precision`` is that of the whole model (``device.autocast``), ``rule`` says which frames become memory.
     """
 
-    def __init__(self, model: SAM2Base, fingerprint: str, precision: str = "fp32") -> None:
+    def __init__(
+        self, model: SAM2Base, fingerprint: str, precision: str = "fp32", rule: MemoryRule = RULES[TrackMemory.ALL]
+    ) -> None:
         """Raises ValueError for a model without memory, or whose memory depends on frame numbers or other objects."""
         if model.num_maskmem < 1 or model.memory_temporal_stride_for_eval != 1 or model.non_overlap_masks_for_mem_enc:
             raise ValueError("expected a SAM 2 with memory, of stride 1, without non_overlap_masks_for_mem_enc")
         self.fingerprint = fingerprint
         self._precision = precision
         self._model = model.eval()
-        pointers = model.max_obj_ptrs_in_encoder if model.use_obj_ptrs_in_encoder else 0
-        self.retention = Retention(model.num_maskmem, max(pointers, model.num_maskmem))
+        self._rule = rule
+        self._capacity = _capacity(model)
         attention = model.memory_attention
         self._attend = attention if isinstance(attention, FrameAttention) else ObjectByObject(attention)
         grid = (model.sam_image_embedding_size,) * 2
@@ -130,6 +138,18 @@ class VideoTracker:
         """
         return in_batches(prompts, lambda batch: self._start(features, batch), _BATCH_SIZE)
 
+    def correct(
+        self, features: ImageFeatures, steps: Sequence[int], prompts: Sequence[VideoPrompt]
+    ) -> list[ObjectResult]:
+        """Show objects again in a later frame: object ``i`` is at its step ``steps[i]``.
+
+        As upstream's ``add_new_mask`` in a frame that was not tracked, what came before does not count in this frame;
+        later steps attend to all frames in which the object was shown. Raises as ``start``.
+        """
+        shown = self.start(features, prompts)
+        memories = [replace(result.memory, step=step) for step, result in zip(steps, shown, strict=True)]
+        return [replace(result, memory=memory) for result, memory in zip(shown, memories, strict=True)]
+
     @torch.inference_mode()
     def step(
         self, features: ImageFeatures, steps: Sequence[int], memories: Sequence[Sequence[Memory]]
@@ -140,7 +160,17 @@ class VideoTracker:
         ValueError for memories that are not all of this model and of one object's past, OutOfMemoryError.
         """
         banks = [(step, self._bank(step, bank)) for step, bank in zip(steps, memories, strict=True)]
-        return in_batches(banks, lambda batch: self._follow(features, batch), _BATCH_SIZE)
+        results = in_batches(banks, lambda batch: self._follow(features, batch), _BATCH_SIZE)
+        return [self._judged(result, bank) for result, bank in zip(results, memories, strict=True)]
+
+    def retain(self, memories: Sequence[Memory]) -> list[Memory]:
+        """Of all that an object remembers what its next step attends to, oldest first.
+
+        Where the next step attends to a pointer alone, the features are None.
+        """
+        following = 1 + max(memory.step for memory in memories)
+        attended = self._rule.attended(following, _oldest_first(memories), self._capacity)
+        return _oldest_first([one.memory for one in attended])
 
     def check(self, memory: Memory) -> None:
         """Raise ValueError unless the memory has this model's shapes."""
@@ -152,21 +182,26 @@ class VideoTracker:
     def _autocast(self) -> torch.autocast:
         return autocast(str(self._model.device), self._precision)
 
-    def _bank(self, step: int, memories: Sequence[Memory]) -> list[Memory]:
-        """The memories that ``step`` attends to, oldest first."""
+    def _bank(self, step: int, memories: Sequence[Memory]) -> list[Attended]:
+        """The memories as ``step`` attends to them."""
         for memory in memories:
             self.check(memory)
-        earlier = sorted(memories, key=lambda memory: memory.step)
+        earlier = _oldest_first(memories)
         own_steps = [memory.step for memory in earlier]
         if len(set(own_steps)) < len(own_steps) or step <= max(own_steps, default=-1):
             raise ValueError(f"step {step} needs memories of different, earlier steps, got those of {own_steps}")
         if not any(memory.conditioning for memory in earlier):
             raise ValueError(f"step {step} needs the memory of a prompted frame")
-        bank = [one for one in earlier if self.retention.needs(step - one.step, one.conditioning)]
-        for memory in bank:
-            if memory.features is None and self.retention.needs_features(step - memory.step, memory.conditioning):
-                raise ValueError(f"step {step} needs the features of step {memory.step}")
+        bank = self._rule.attended(step, earlier, self._capacity)
+        for one in bank:
+            if one.ageless and one.memory.features is None:
+                raise ValueError(f"step {step} needs the features of step {one.memory.step}")
         return bank
+
+    def _judged(self, result: ObjectResult, past: Sequence[Memory]) -> ObjectResult:
+        """The result with its memory marked, if the rule takes it into the distractor memory."""
+        distractor = self._rule.is_distractor(result.memory, _oldest_first(past))
+        return replace(result, memory=replace(result.memory, distractor=distractor))
 
     def _start(self, features: ImageFeatures, prompts: Sequence[VideoPrompt]) -> list[ObjectResult]:
         """As ``add_new_points_or_box`` or ``add_new_mask``, then ``propagate_in_video_preflight``, of alike prompts."""
@@ -189,7 +224,9 @@ class VideoTracker:
                 object_score_logits=outputs["object_score_logits"],
                 is_mask_from_pts=True,
             )
-        return self._results(features.hw, outputs, [0] * len(prompts), conditioning=True)
+        areas = (outputs["pred_masks"] > 0).sum((1, 2, 3)).tolist()
+        evidence = [replace(GIVEN, area=area) for area in areas]
+        return self._results(features.hw, outputs, [0] * len(prompts), evidence, conditioning=True)
 
     def _prompt_inputs(self, prompts: Sequence[VideoPrompt], hw: tuple[int, int]) -> dict[str, Any]:
         """``track_step``'s arguments for masks alone, or for boxes alone."""
@@ -215,14 +252,14 @@ class VideoTracker:
         size = (self._model.image_size, self._model.image_size)
         return (_resize(given, size, antialias=True) >= 0.5).float()
 
-    def _follow(self, features: ImageFeatures, banks: Sequence[tuple[int, Sequence[Memory]]]) -> list[ObjectResult]:
-        """One step of objects, each with its own number and what it remembers: ``SAM2Base.track_step``."""
+    def _follow(self, features: ImageFeatures, banks: Sequence[tuple[int, Sequence[Attended]]]) -> list[ObjectResult]:
+        """One step of objects, each with its own number and what it attends to: ``SAM2Base.track_step``."""
         model, frame = self._model, self._frame(features, len(banks))
         vision, sizes = frame["current_vision_feats"], frame["feat_sizes"]
         with self._autocast():
-            objects = [memory_tokens(model, self._memory_position, *bank) for bank in banks]
+            objects = [memory_tokens(model, self._memory_position, bank) for _, bank in banks]
             attended = self._attend(vision[-1][:, :1], frame["current_vision_pos_embeds"][-1][:, :1], objects)
-            *_, low_res, high_res, pointers, scores = model._forward_sam_heads(
+            candidates, _, ious, low_res, high_res, pointers, scores = model._forward_sam_heads(
                 backbone_features=attended.transpose(1, 2).unflatten(-1, sizes[-1]),
                 high_res_features=[level.expand(len(banks), -1, -1, -1) for level in features.tensors[:-1]] or None,
                 multimask_output=model._use_multimask(is_init_cond_frame=False, point_inputs=None),
@@ -234,7 +271,8 @@ class VideoTracker:
             "obj_ptr": pointers,
             "maskmem_features": memory_features,
         }
-        return self._results(features.hw, outputs, [step for step, _ in banks], conditioning=False)
+        evidence = evidence_of(low_res, scores, candidates, ious)
+        return self._results(features.hw, outputs, [step for step, _ in banks], evidence, conditioning=False)
 
     def _frame(self, features: ImageFeatures, objects: int) -> dict[str, Any]:
         """``track_step``'s arguments for a frame, as ``SAM2Base._prepare_backbone_features`` makes them.
@@ -248,7 +286,12 @@ class VideoTracker:
         }
 
     def _results(
-        self, hw: tuple[int, int], outputs: dict[str, Any], steps: Sequence[int], conditioning: bool
+        self,
+        hw: tuple[int, int],
+        outputs: dict[str, Any],
+        steps: Sequence[int],
+        evidence: Sequence[Evidence],
+        conditioning: bool,
     ) -> list[ObjectResult]:
         """Raises FloatingPointError at NaN and Infinity, which would read as a lost object."""
         if not all(outputs[name].isfinite().all() for name in _OUTPUTS):
@@ -259,23 +302,39 @@ class VideoTracker:
         # Copies, lest the memory of one object keep the whole batch alive.
         pointers = [each.clone() for each in outputs["obj_ptr"].float().cpu()]
         features = [each.clone() for each in outputs["maskmem_features"].bfloat16().cpu()]
-        memories = [Memory(step, conditioning, *parts) for step, *parts in zip(steps, pointers, features, strict=True)]
-        return [ObjectResult(*parts) for parts in zip(masks, scores, logits, memories, strict=True)]
+        parts = zip(steps, pointers, features, evidence, strict=True)
+        memories = [Memory(step, conditioning, *remembered) for step, *remembered in parts]
+        return [ObjectResult(*each) for each in zip(masks, scores, logits, memories, strict=True)]
 
 
-def load(model: str, weights_dir: Path, device: str, precision: str = "fp32") -> VideoTracker:
+def load(
+    model: str, weights_dir: Path, device: str, precision: str = "fp32", memory: TrackMemory = TrackMemory.ALL
+) -> VideoTracker:
     """The tracker of an official SAM 2.1 name or a model folder. Raises as ``locate`` and ``build`` do."""
     files = locate(model, weights_dir)
     built = build(files).to(device)
     prepare_for_video(built, precision)
     config = files.config or official_config(files.name)
-    return VideoTracker(built, fingerprint(files.weights, config, numbers=str(numbers(device, precision))), precision)
+    name = fingerprint(files.weights, config, numbers=str(numbers(device, precision)))
+    return VideoTracker(built, name, precision, RULES[memory])
 
 
 def prepare_for_video(model: SAM2Base, precision: str = "fp32") -> None:
     """Give a model in evaluation mode, on the device where it stays, faster layers of the same meaning."""
     pack_encoder(model.image_encoder, precision)
     use_frame_attention(model)
+
+
+def _capacity(model: SAM2Base) -> Capacity:
+    """The model's own room; it counts the frame that a step is of as one of each kind."""
+    pointers = model.max_obj_ptrs_in_encoder if model.use_obj_ptrs_in_encoder else 0
+    prompted = model.max_cond_frames_in_attn if model.max_cond_frames_in_attn > 0 else _MOST_PROMPTED
+    features = model.num_maskmem - 1
+    return Capacity(min(prompted, _MOST_PROMPTED), features, max(pointers - 1, features))
+
+
+def _oldest_first(memories: Sequence[Memory]) -> list[Memory]:
+    return sorted(memories, key=lambda memory: memory.step)
 
 
 def _position(owner: torch.nn.Module, shape: tuple[int, ...], device: torch.device) -> Tensor:

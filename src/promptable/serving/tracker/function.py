@@ -16,7 +16,7 @@ from promptable.serving.encode import encode
 from promptable.serving.feature_cache import FeatureCache
 from promptable.serving.logs import log_to
 from promptable.serving.redis import shared_redis
-from promptable.serving.tracker.stored_memories import StoredMemories
+from promptable.serving.tracker.stored_memories import Names, StoredMemories
 from promptable.store.entry_store import EntryStore, InProcessStore
 from promptable.store.redis_store import RedisStore
 from promptable.wire import tracker as wire
@@ -32,7 +32,7 @@ def load_function(logger: Any) -> "TrackerFunction":
     where = device.resolve(settings.device)
     if where == "cpu":
         prepare([locate(settings.model, settings.weights_dir).weights])
-    model = load_video_tracker(settings.model, settings.weights_dir, where, settings.precision)
+    model = load_video_tracker(settings.model, settings.weights_dir, where, settings.precision, settings.track_memory)
     return TrackerFunction(model, _store(settings), settings)
 
 
@@ -69,10 +69,10 @@ class TrackerFunction:
                 shape_type=shape.type,
                 bare=request.bare,
                 step=0,
-                memory_ids=ids,
+                memories=names,
                 last_xyxy=_corners(shape),
             )
-            for shape, ids in zip(request.shapes, kept, strict=True)
+            for shape, names in zip(request.shapes, kept, strict=True)
         ]
         return wire.encode(request.shapes, states, request.bare)
 
@@ -82,7 +82,7 @@ class TrackerFunction:
         memories = self._memories.read(tracked)
         features = self._encode(request.image)
         results = self._model.step(features, [state.step + 1 for state in tracked], memories)
-        kept = self._memories.advance(tracked, [result.memory for result in results])
+        kept = self._memories.advance(tracked, memories, [result.memory for result in results])
         advanced = iter(map(self._advance, tracked, results, kept))
         pairs = [(None, None) if state is None else next(advanced) for state in request.states]
         return wire.encode([shape for shape, _ in pairs], [state for _, state in pairs], request.bare)
@@ -101,13 +101,11 @@ class TrackerFunction:
         boxed = dict(zip(unseen, self._model.start(features, list(unseen.values())), strict=True))
         return [boxed.get(index, result) for index, result in enumerate(results)]
 
-    def _advance(
-        self, state: TrackState, result: ObjectResult, memory_ids: tuple[str, ...]
-    ) -> tuple[Shape | None, TrackState]:
+    def _advance(self, state: TrackState, result: ObjectResult, memories: Names) -> tuple[Shape | None, TrackState]:
         """One object's shape on this frame and its next state."""
         shape = self._shape(state, result)
         last = None if shape is None else _corners(shape)
-        return shape, replace(state, step=state.step + 1, memory_ids=memory_ids, last_xyxy=last)
+        return shape, replace(state, step=state.step + 1, memories=memories, last_xyxy=last)
 
     def _shape(self, state: TrackState, result: ObjectResult) -> Shape | None:
         """The mask as a shape of the state's type. Of a lost object a rectangle keeps its last box, and is outside;

@@ -9,20 +9,20 @@ from promptable.models.sam2.memory import Memory
 from promptable.models.sam2.video_tracker import VideoTracker
 from promptable.store.entry_store import EntryStore
 from promptable.store.errors import EntryDamagedError, EntryExpiredError, ServerError
-from promptable.wire.tracker import TrackState
+from promptable.wire.tracker import MemoryName, TrackState
 
 _ID_BYTES = 12
 _DIGEST_BYTES = 16
 
-Ids = tuple[str, ...]
-"""The ids of an object's memories, oldest first: those of the steps that its next step attends to."""
+Names = tuple[MemoryName, ...]
+"""The names of an object's memories, oldest first: those that its next step attends to."""
 
 
 class StoredMemories:
     """Each memory is two entries under one fresh id: its pointer, and its features, which fewer steps need.
 
     Keys carry the model's fingerprint, so that no model ever reads another one's entries. The pointer's entry begins
-    with a digest of the one list of ids that a state may end with this one, and of its step, so that no state mixes,
+    with a digest of the one list of names that a state may end with this one, and of its step, so that no state mixes,
     cuts or crosses what was remembered.
     """
 
@@ -30,26 +30,29 @@ class StoredMemories:
         self._model = model
         self._store = store
 
-    def start(self, memories: Sequence[Memory]) -> list[Ids]:
-        """Keep the memories of new objects; the ids for the state of each."""
-        ids: list[Ids] = [(_fresh(),) for _ in memories]
-        self._store.put(self._entries(memories, ids))
-        return ids
+    def start(self, memories: Sequence[Memory]) -> list[Names]:
+        """Keep the memories of new objects; the names for the state of each."""
+        names: list[Names] = [(MemoryName(_fresh(), memory.step, features=True),) for memory in memories]
+        self._store.put(self._entries(memories, names))
+        return names
 
-    def advance(self, past: Sequence[TrackState], memories: Sequence[Memory]) -> list[Ids]:
+    def advance(
+        self, past: Sequence[TrackState], remembered: Sequence[Sequence[Memory]], memories: Sequence[Memory]
+    ) -> list[Names]:
         """Keep what objects remember of the step after each state, and what of the past is still needed.
 
-        What is no longer needed is kept for those who go back. The ids for the next state of each.
+        ``remembered`` is what ``read`` gave for the states. What is no longer needed is kept for those who go back. The
+        names for the next state of each.
         """
-        ids = [self._following(state) for state in past]
-        needed = {key for each, memory in zip(ids, memories, strict=True) for key in self._keys(each, memory.step)}
-        entries = self._entries(memories, ids)
+        names = [self._following(*each) for each in zip(past, remembered, memories, strict=True)]
+        needed = {key for each in names for key in self._keys(each)}
+        entries = self._entries(memories, names)
         self._store.put(
             entries,
             renewed=needed - entries.keys(),
-            superseded={key for state in past for name in state.memory_ids for key in self._both(name)} - needed,
+            superseded={key for state in past for name in state.memories for key in self._both(name)} - needed,
         )
-        return ids
+        return names
 
     def read(self, states: Sequence[TrackState]) -> list[list[Memory]]:
         """What each state remembers, oldest first.
@@ -58,10 +61,10 @@ class StoredMemories:
         """
         for state in states:
             self._check(state)
-        entries = self._get({key for state in states for key in self._keys(state.memory_ids, state.step)})
+        entries = self._get({key for state in states for key in self._keys(state.memories)})
         for state in states:
-            newest = entries[self._pointer(state.memory_ids[-1])]
-            if newest[:_DIGEST_BYTES] != _digest(state.memory_ids, state.step):
+            newest = entries[self._pointer(state.memories[-1])]
+            if newest[:_DIGEST_BYTES] not in (_digest(state.memories, state.step), _digest_of_ids(state)):
                 raise _misfit()
         try:
             return [self._past(state, entries) for state in states]
@@ -81,60 +84,64 @@ class StoredMemories:
     def _check(self, state: TrackState) -> None:
         if state.model != self._model.fingerprint:
             raise BadRequestError("states: a state is of another model, start tracking again from this frame")
-        if len(state.memory_ids) != len(self._model.retention.steps(state.step)):
+        if state.memories[-1].step != state.step:
             raise _misfit()
 
-    def _following(self, state: TrackState) -> Ids:
-        """The ids of the next state."""
-        known = dict(zip(self._model.retention.steps(state.step), state.memory_ids, strict=True))
-        known[state.step + 1] = _fresh()
-        return tuple(known[step] for step in self._model.retention.steps(state.step + 1))
+    def _following(self, state: TrackState, remembered: Sequence[Memory], newest: Memory) -> Names:
+        """The names of the next state."""
+        ids = {name.step: name.id for name in state.memories} | {newest.step: _fresh()}
+        kept = self._model.retain([*remembered, newest])
+        return tuple(MemoryName(ids[one.step], one.step, one.features is not None) for one in kept)
 
-    def _entries(self, memories: Sequence[Memory], ids: Sequence[Ids]) -> dict[str, bytes]:
+    def _entries(self, memories: Sequence[Memory], names: Sequence[Names]) -> dict[str, bytes]:
         entries = {}
-        for memory, names in zip(memories, ids, strict=True):
-            entries[self._pointer(names[-1])] = _digest(names, memory.step) + memory.pointer_bytes()
-            entries[self._features(names[-1])] = memory.features_bytes()
+        for memory, known in zip(memories, names, strict=True):
+            entries[self._pointer(known[-1])] = _digest(known, memory.step) + memory.pointer_bytes()
+            entries[self._features(known[-1])] = memory.features_bytes()
         return entries
 
     def _past(self, state: TrackState, entries: Mapping[str, bytes]) -> list[Memory]:
         past = []
-        for name, has_features in self._named(state.memory_ids, state.step):
-            features = entries[self._features(name)] if has_features else None
+        for name in state.memories:
+            features = entries[self._features(name)] if name.features else None
             memory = Memory.from_bytes(entries[self._pointer(name)][_DIGEST_BYTES:], features)
             self._model.check(memory)
             past.append(memory)
         return past
 
-    def _keys(self, ids: Ids, newest: int) -> Iterator[str]:
-        """What the step after ``newest`` needs."""
-        for name, has_features in self._named(ids, newest):
+    def _keys(self, names: Names) -> Iterator[str]:
+        """What the step after these memories needs."""
+        for name in names:
             yield self._pointer(name)
-            if has_features:
+            if name.features:
                 yield self._features(name)
 
-    def _named(self, ids: Ids, newest: int) -> Iterator[tuple[str, bool]]:
-        """The ids of a state at step ``newest``, and whether the next step attends to their features."""
-        retention = self._model.retention
-        for name, step in zip(ids, retention.steps(newest), strict=True):
-            yield name, retention.needs_features(newest + 1 - step, conditioning=step == 0)
-
-    def _both(self, name: str) -> tuple[str, str]:
+    def _both(self, name: MemoryName) -> tuple[str, str]:
         return self._pointer(name), self._features(name)
 
-    def _pointer(self, name: str) -> str:
-        return f"{self._model.fingerprint}:{name}:pointer"
+    def _pointer(self, name: MemoryName) -> str:
+        return f"{self._model.fingerprint}:{name.id}:pointer"
 
-    def _features(self, name: str) -> str:
-        return f"{self._model.fingerprint}:{name}:features"
+    def _features(self, name: MemoryName) -> str:
+        return f"{self._model.fingerprint}:{name.id}:features"
 
 
 def _fresh() -> str:
     return secrets.token_urlsafe(_ID_BYTES)
 
 
-def _digest(ids: Ids, step: int) -> bytes:
-    return hashlib.sha256(f"{step}:{','.join(ids)}".encode()).digest()[:_DIGEST_BYTES]
+def _digest(names: Names, step: int) -> bytes:
+    known = ",".join(f"{name.id}/{name.step}/{name.features}" for name in names)
+    return _hashed(f"{step}:{known}")
+
+
+def _digest_of_ids(state: TrackState) -> bytes:
+    """What memories begin with that were written when states named ids alone."""
+    return _hashed(f"{state.step}:{','.join(name.id for name in state.memories)}")
+
+
+def _hashed(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()[:_DIGEST_BYTES]
 
 
 def _misfit() -> BadRequestError:
