@@ -3,7 +3,8 @@
 import argparse
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--task", type=int, metavar="N", help="all frames of a task")
     source.add_argument("--project", type=int, metavar="N", help="all tasks of a project, one after the other")
     source.add_argument("--job", type=int, metavar="N", help="all frames of a job")
+    source.add_argument("--images", type=Path, metavar="DIR", help="pictures of a folder, without any CVAT")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="with --images: where COCO and the journal go")
     add_model_arguments(parser, required=False)
     _add_what(parser.add_argument_group("what is looked for"))
     _add_where(parser.add_argument_group("where it goes"))
@@ -80,6 +83,8 @@ def _annotate(parsed: argparse.Namespace) -> int:
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        if parsed.images is not None:
+            return _folder(parsed)
         with connected(parsed, writes=not parsed.dry_run) as client:
             return max([_one(parsed, client, frames) for frames in _sources(parsed, client)], default=_DONE)
     except CvatError as error:
@@ -115,17 +120,45 @@ def _one(parsed: argparse.Namespace, client: Any, frames: Any) -> int:
     return _DONE
 
 
+def _folder(parsed: argparse.Namespace) -> int:
+    """Pictures of a folder to COCO."""
+    from promptable.cvat.annotate.detector import Detector, describe
+    from promptable.cvat.annotate.folder import annotate_folder, digest_of, pictures_of
+    from promptable.cvat.annotate.progress import Progress
+    from promptable.cvat.annotate.task_labels import TaskLabels
+    from promptable.cvat.errors import CvatError
+
+    if parsed.output is None:
+        raise CvatError("--images: say where the result goes with --output DIR")
+    function = _function(parsed, None, None)
+    options = replace(_options(parsed), pictures=digest_of(pictures_of(parsed.images)))
+    detector = Detector(function, describe(function, options), options, TaskLabels({}))
+    with Progress() as progress:
+        journal, run, path = annotate_folder(
+            parsed.images, parsed.output, detector, parsed.concurrency, progress, new_run=parsed.new_run
+        )
+    errors = journal.errors(run.id)
+    sys.stdout.write(f"run {run.id}: {journal.count_chosen(run.id)} objects\n{path}\n")
+    journal.close()
+    return _failures(errors)
+
+
+def _function(parsed: argparse.Namespace, client: Any, source: Any) -> Any:
+    from promptable.cvat.errors import CvatError
+
+    if parsed.function is None and parsed.via_cvat is None and not parsed.local:
+        raise CvatError("expected a model: --function URL, --via-cvat NAME or --local")
+    return function_of(parsed, client, source)
+
+
 def _run(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any) -> int:
     from promptable.cvat.annotate import run as runs
     from promptable.cvat.annotate.detector import Detector, describe
     from promptable.cvat.annotate.plan import make_plan
     from promptable.cvat.annotate.progress import Progress
-    from promptable.cvat.errors import CvatError
     from promptable.cvat.functions import Source
 
-    if parsed.function is None and parsed.via_cvat is None and not parsed.local:
-        raise CvatError("expected a model: --function URL, --via-cvat NAME or --local")
-    function = function_of(parsed, client, Source(frames.task.id, parsed.job))
+    function = _function(parsed, client, Source(frames.task.id, parsed.job))
     options = _options(parsed)
     described = describe(function, options)
     create = parsed.create_labels and not parsed.dry_run
@@ -211,6 +244,11 @@ def _report(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any, 
     url = f"{client.api_map.host}/tasks/{task.id}"
     page.write_text(render(f"Review of task {task.id}, {task.name}", about, queue, url), encoding="utf-8")
     sys.stdout.write(f"run {run.id}: {journal.uploaded(run.id)} objects stored\n{page}\n")
+    return _failures(errors)
+
+
+def _failures(errors: Mapping[int, str]) -> int:
+    """List what failed; returns the exit status."""
     for frame, error in sorted(errors.items()):
         sys.stderr.write(f"frame {frame} failed: {error}\n")
     return _SOME_FAILED if errors else _DONE

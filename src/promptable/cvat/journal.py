@@ -190,6 +190,10 @@ class Journal:
         rows = self._db.execute("SELECT * FROM detections WHERE run = ? AND frame = ? AND chosen", (run, frame))
         return {row["id"]: _detection(row) for row in rows}
 
+    def count_chosen(self, run: int) -> int:
+        """How many detections are to be uploaded."""
+        return int(self._db.execute("SELECT count(*) FROM detections WHERE run = ? AND chosen", (run,)).fetchone()[0])
+
     def histogram(self, run: int, bins: int) -> Iterator[tuple[str, bool, int, int]]:
         """Of what was found, counted once a frame: label, whether it is uploaded, which bin of [0, 1], how many."""
         rows = self._db.execute(

@@ -35,6 +35,8 @@ class Options:
     polygons: bool = False
     completed_jobs: bool = False
     honeypots: bool = False
+    pictures: str | None = None
+    """Of a folder of pictures in place of a task: what tells it from another one."""
 
     def as_json(self) -> dict[str, Any]:
         """As the journal keeps them."""

@@ -106,7 +106,7 @@ def carry_out(
     progress.begin(len(waiting))
     fetched = fetch(frames, waiting) if detector.function.takes_labels else map(Fetched, waiting)
     results = ask_all(fetched, partial(_ask, detector, frames), concurrency)
-    for _ in _noted(results, journal, run, progress):
+    for _ in noted(results, journal, run, progress):
         uploader.flush()
         progress.uploaded(journal.uploaded(run.id))
     uploader.flush("failed")
@@ -124,7 +124,7 @@ def _ask(detector: Detector, frames: Frames, fetched: Fetched) -> Result:
         return Result(frame.number, error=error)
 
 
-def _noted(results: Iterator[Result], journal: Journal, run: Run, progress: Progress) -> Iterator[None]:
+def noted(results: Iterator[Result], journal: Journal, run: Run, progress: Progress) -> Iterator[None]:
     """Note every result, and yield where it is time to upload, the last time at the end.
 
     Raises CvatError where nothing answers any more.

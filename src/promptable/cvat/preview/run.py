@@ -16,7 +16,7 @@ from promptable.cvat.preview.page import PageFrame, PageVariant, render
 from promptable.cvat.preview.variants import Variant, own_keys
 
 _AT_ONCE = 3
-_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
 
 def spread(numbers: Sequence[int], count: int, seed: int) -> list[int]:
@@ -36,9 +36,9 @@ def frames_of_cvat(frames: Frames, wanted: Sequence[int]) -> list[PageFrame]:
 
 def frames_of_folder(folder: Path, count: int, seed: int) -> list[PageFrame]:
     """Pictures of a folder and of those in it. Raises CvatError where there are none."""
-    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in _SUFFIXES)
+    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in PICTURES)
     if not files:
-        raise CvatError(f"{folder} holds no pictures ({', '.join(_SUFFIXES)})")
+        raise CvatError(f"{folder} holds no pictures ({', '.join(PICTURES)})")
     chosen = [files[i] for i in spread(range(len(files)), count, seed)]
     return [PageFrame(str(file.relative_to(folder)), None, file.read_bytes()) for file in chosen]
 

@@ -1,0 +1,79 @@
+"""COCO with scores, as CVAT's import and pycocotools read it."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from promptable.cvat import run_lengths
+from promptable.cvat.detection import MASK, POLYGON, TAG, Detection
+from promptable.cvat.journal import Journal
+
+
+def write_coco(
+    path: Path,
+    journal: Journal,
+    run: int,
+    pictures: Sequence[tuple[str, tuple[int, int]]],
+    labels: Sequence[Mapping[str, Any]],
+) -> None:
+    """Write what a run has chosen; frame i is ``pictures[i]``, its name and (height, width).
+
+    Boxes have no segmentation, polygons a list of one, masks run lengths. Tags have no place in COCO. An object at a
+    time, so that any number of pictures can be written; the file appears when it is whole.
+    """
+    categories = {label["name"]: number for number, label in enumerate(labels, 1) if not label.get("marks")}
+    images = [
+        {"id": i + 1, "file_name": name, "height": hw[0], "width": hw[1]} for i, (name, hw) in enumerate(pictures)
+    ]
+    named = [{"id": number, "name": name} for name, number in categories.items()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    with part.open("w", encoding="utf-8") as file:
+        file.write(f'{{"images": {json.dumps(images)}, "categories": {json.dumps(named)}, "annotations": [')
+        for number, (frame, one) in enumerate(_objects(journal, run, len(pictures)), 1):
+            entry = {"id": number, "image_id": frame + 1, "category_id": categories[one.label]}
+            file.write(",\n" * (number > 1) + json.dumps(entry | _geometry(one, pictures[frame][1])))
+        file.write("]}\n")
+    part.replace(path)
+
+
+def _objects(journal: Journal, run: int, count: int) -> Iterator[tuple[int, Detection]]:
+    for frame in range(count):
+        for one in journal.chosen(run, frame).values():
+            if one.type != TAG:
+                yield frame, one
+
+
+def _geometry(one: Detection, hw: tuple[int, int]) -> dict[str, Any]:
+    """``bbox`` is left, top, width, height."""
+    common = {"score": one.score, "iscrowd": int(one.type == MASK)}
+    if one.type == MASK:
+        return common | _of_mask(one.points, hw)
+    xs, ys = one.points[0::2], one.points[1::2]
+    left, top, width, height = min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)
+    box = [round(number, 2) for number in (left, top, width, height)]
+    if one.type == POLYGON:
+        return common | {"bbox": box, "area": _area(xs, ys), "segmentation": [list(one.points)]}
+    return common | {"bbox": box, "area": round(width * height, 2), "segmentation": []}
+
+
+def _of_mask(points: Sequence[float], hw: tuple[int, int]) -> dict[str, Any]:
+    """COCO's run lengths go down the columns of the whole picture, zeros first."""
+    pixels, left, top = run_lengths.decode(points)
+    height, width = pixels.shape
+    whole = np.zeros(hw, np.bool_)
+    whole[top : top + height, left : left + width] = pixels
+    columns = whole.ravel(order="F")
+    changes = np.flatnonzero(np.diff(columns, prepend=False))
+    counts = np.diff(changes, prepend=0, append=columns.size).tolist()
+    segmentation = {"size": list(hw), "counts": counts}
+    return {"bbox": [left, top, width, height], "area": int(pixels.sum()), "segmentation": segmentation}
+
+
+def _area(xs: Sequence[float], ys: Sequence[float]) -> float:
+    """Of a polygon, by the shoelace formula."""
+    x, y = np.asarray(xs), np.asarray(ys)
+    return round(abs(float(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1)))) / 2, 2)

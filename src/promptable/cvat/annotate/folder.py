@@ -1,0 +1,98 @@
+"""Pictures of a folder instead of a task's: the same run and the same journal, and COCO at the end."""
+
+import hashlib
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from promptable.cvat.annotate.coco import write_coco
+from promptable.cvat.annotate.detector import Detector
+from promptable.cvat.annotate.options import check_same
+from promptable.cvat.annotate.pipeline import Fetched, Result, ask_all
+from promptable.cvat.annotate.progress import Progress
+from promptable.cvat.annotate.run import COMMAND, give_up, model_of, noted
+from promptable.cvat.errors import CvatError
+from promptable.cvat.functions import Picture
+from promptable.cvat.journal import Journal, Run
+from promptable.cvat.preview.run import PICTURES
+
+_NOWHERE = 0
+"""The job of pictures that are in none."""
+
+
+def pictures_of(folder: Path) -> list[Path]:
+    """The pictures in a folder and below, in order. Raises CvatError where there are none."""
+    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in PICTURES)
+    if not files:
+        raise CvatError(f"{folder} holds no pictures ({', '.join(PICTURES)})")
+    return files
+
+
+def digest_of(files: Sequence[Path]) -> str:
+    """Tells lists of pictures apart: a resumed run is over the same ones."""
+    return hashlib.sha256("\n".join(str(file.resolve()) for file in files).encode()).hexdigest()[:16]
+
+
+def annotate_folder(
+    folder: Path, output: Path, detector: Detector, concurrency: int, progress: Progress, *, new_run: bool = False
+) -> tuple[Journal, Run, Path]:
+    """Begin a run or go on with it, to its end: the journal (to be closed), the run, and the COCO file.
+
+    ``detector.options.pictures`` is the digest of the folder's. Raises CvatError.
+    """
+    files = pictures_of(folder)
+    journal = Journal(output / "journal.sqlite")
+    with journal.alone():
+        if new_run:
+            give_up(journal)
+        run = _begun(journal, detector, len(files))
+        journal.wait_again_for_failed(run.id)
+        waiting = journal.frames(run.id, "waiting")
+        progress.begin(len(waiting))
+        results = ask_all(map(Fetched, waiting), lambda one: _ask(detector, files, folder, one.frame), concurrency)
+        for _ in noted(results, journal, run, progress):
+            progress.uploaded(journal.count_chosen(run.id))
+        path = output / "annotations" / "instances_default.json"
+        write_coco(path, journal, run.id, list(_described(files, folder)), detector.described.labels)
+        journal.end(run.id, "finished")
+    return journal, run, path
+
+
+def _begun(journal: Journal, detector: Detector, count: int) -> Run:
+    options = detector.options.as_json()
+    for run in journal.runs():
+        if run.state == "running":
+            check_same(run.id, run.options, options)
+            return run
+    model = model_of(detector.function, detector.described)
+    return journal.begin(COMMAND, options, model, ((_NOWHERE, number) for number in range(count)))
+
+
+def _ask(detector: Detector, files: Sequence[Path], folder: Path, number: int) -> Result:
+    name = str(files[number].relative_to(folder))
+    try:
+        data = files[number].read_bytes()
+        return Result(number, detector.ask(Picture(name, lambda: data), _hw(data)))
+    except OSError as error:
+        return Result(number, error=CvatError(f"{name}: {error}", 400))
+    except CvatError as error:
+        return Result(number, error=error)
+
+
+def _described(files: Sequence[Path], folder: Path) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Names and sizes; a picture that cannot be read has none of the latter."""
+    for file in files:
+        try:
+            hw = _hw(file.read_bytes())
+        except OSError:
+            hw = (0, 0)
+        yield file.relative_to(folder).as_posix(), hw
+
+
+def _hw(data: bytes) -> tuple[int, int]:
+    """Height and width as the picture is shown. Raises OSError for what is none."""
+    with Image.open(io.BytesIO(data)) as image:
+        turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+        return (image.width, image.height) if turned else (image.height, image.width)

@@ -1,0 +1,117 @@
+"""``promptable annotate --images``: a folder of pictures to COCO, without any CVAT."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools import mask as coco_mask
+from pycocotools.coco import COCO
+
+from promptable.cli.main import main
+from promptable.cvat import run_lengths
+from promptable.cvat.annotate import detector
+from tests.cvat.stand_in import StandIn
+
+HW = (40, 60)
+LABELS = [
+    {"name": name, "type": kind, "threshold": 0.3, "max_area": 1.0, "marks": None}
+    for name, kind in (("rust", "rectangle"), ("crack", "mask"), ("dent", "polygon"))
+]
+BOXES = [[2, 3, 12, 13], [20, 5, 26, 9], [30, 30, 50, 39]]
+PIXELS = np.array([[0, 1, 1, 1, 0, 0], [1, 1, 0, 0, 0, 1], [0, 0, 0, 1, 1, 1], [0, 1, 0, 0, 0, 0]], bool)
+
+
+def _detect(request: dict[str, Any]) -> dict[str, Any]:
+    """One object of each type, of which the last is below its threshold."""
+    outline = [30, 30, 50, 30, 50, 39]
+    masks = [
+        {"box": BOXES[1], "rle": run_lengths.encode(PIXELS, 20, 5), "polygon": outline, "filled": False},
+        {"box": BOXES[2], "rle": [0, 180, 30, 30, 49, 38], "polygon": outline, "filled": True},
+    ]
+    return {
+        "hw": HW,
+        "floor": request["floor"],
+        "labels": LABELS,
+        "rules": {"nms_iou": 0.6, "cross_label_iou": 1.0, "limit": 300},
+        "proposals": {
+            "boxes": BOXES,
+            "labels": [0, 1, 2],
+            "scores": [0.9, 0.5, 0.7],
+            "captions": [0, 0, 0],
+            "cut": [[0] * 4] * 3,
+            "beyond_overlap": [0] * 3,
+        },
+        "masks": masks,
+    }
+
+
+@pytest.fixture
+def folder(cvat: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(detector, "PAUSES", ())
+    cvat.answers = {"": _detect}
+    folder = tmp_path / "pictures"
+    (folder / "b").mkdir(parents=True)
+    for name in ("a.png", "b/c.png"):
+        Image.new("RGB", (HW[1], HW[0])).save(folder / name)
+    return folder
+
+
+def _annotate(cvat: StandIn, folder: Path, *options: str) -> int:
+    where = ["--images", str(folder), "--output", str(folder.parent / "out")]
+    return main(["annotate", *where, "--function", f"{cvat.url}/", *options])
+
+
+def _written(folder: Path) -> Path:
+    return folder.parent / "out" / "annotations" / "instances_default.json"
+
+
+def test_pycocotools_reads_boxes_masks_and_polygons_with_scores(cvat: StandIn, folder: Path) -> None:
+    assert _annotate(cvat, folder, "--min-confidence", "0.4") == 0
+    coco = COCO(_written(folder))
+    assert [image["file_name"] for image in coco.dataset["images"]] == ["a.png", "b/c.png"]
+    first = coco.loadAnns(coco.getAnnIds(imgIds=[1]))
+    assert {coco.cats[one["category_id"]]["name"]: one["score"] for one in first} == {
+        "rust": 0.9,
+        "dent": 0.7,
+        "crack": 0.5,
+    }
+    box, polygon, mask = sorted(first, key=lambda one: -one["score"])
+    assert (box["bbox"], box["area"]) == ([2, 3, 10, 10], 100)
+    assert (polygon["segmentation"], polygon["area"]) == ([[30, 30, 50, 30, 50, 39]], 90)
+    whole = np.zeros(HW, bool)
+    whole[5:9, 20:26] = PIXELS
+    assert (coco.annToMask(mask) == whole).all()
+    assert mask["area"] == PIXELS.sum() == coco_mask.area(coco.annToRLE(mask))
+
+
+def test_a_picture_that_fails_is_listed_and_a_resumed_run_asks_the_rest_only(
+    cvat: StandIn, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "broken.png").write_bytes(b"no picture")
+    cvat.failures = [(500, {})]
+    assert _annotate(cvat, folder) == 1
+    assert _annotate(cvat, folder) == 3
+    assert "frame 2 failed: broken.png" in capsys.readouterr().err
+    assert len(json.loads(_written(folder).read_text())["annotations"]) == 6
+
+
+def test_other_pictures_are_another_run(cvat: StandIn, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("promptable.cvat.annotate.folder.write_coco", _interrupt)
+        assert _annotate(cvat, folder) == 130
+    asked = len(cvat.bodies)
+    assert _annotate(cvat, folder) == 0
+    assert len(cvat.bodies) - asked == 1, "only the gray picture: what was found is in the journal"
+    with monkeypatch.context() as patched:
+        patched.setattr("promptable.cvat.annotate.folder.write_coco", _interrupt)
+        assert _annotate(cvat, folder) == 130
+    (folder / "a.png").rename(folder / "z.png")
+    assert _annotate(cvat, folder) == 1
+    assert _annotate(cvat, folder, "--new-run") == 0
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
