@@ -50,6 +50,15 @@ BROKEN: dict[str, tuple[Callable[[Machine], None], str, str]] = {
         "cvat_server: cvat_server, nuclio: none",
         "docker-compose.serverless.yml up -d",
     ),
+    "dashboard in a crash loop": (
+        lambda m: m.answer(
+            "docker exec nuclio docker version",
+            err="Error response from daemon: Container 67aff4 is restarting, wait until the container is running",
+            status=1,
+        ),
+        "Nuclio's dashboard nuclio does not work: Error response from daemon: Container 67aff4 is restarting",
+        "docker logs nuclio says why",
+    ),
     "no common network": (
         lambda m: m.answer("docker inspect .*Networks.* nuclio", "elsewhere"),
         "cvat_server and nuclio share no Docker network",

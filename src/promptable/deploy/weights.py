@@ -76,9 +76,10 @@ def _download(model: str, cache: Path) -> None:
     try:
         download(model, cache)
     except (OSError, RuntimeError) as error:
+        what, _, _ = str(error).partition(". ")  # further sentences are for `promptable download`
         files = ", ".join(f"{source.file_name} ({source.url})" for source in needed(model))
         raise RuntimeError(
-            f"the download of {model} failed: {error}. Fetch {files} on another machine into a folder and give it with"
+            f"the download of {model} failed: {what}. Fetch {files} elsewhere into a folder and give it with"
             " --weights DIR; behind a proxy set HTTPS_PROXY, and --ca FILE for a certificate of its own"
         ) from error
 

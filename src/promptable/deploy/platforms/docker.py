@@ -256,7 +256,12 @@ class Docker:
     def _check_dashboards_docker(self) -> None:
         """The dashboard brings its own Docker client, which a newer engine may refuse."""
         said = ask("docker", "exec", self._dashboard, "docker", "version")
-        if not said.ok:
+        if not said.ok and "API version" not in said.why:
+            self._console.problem(
+                f"Nuclio's dashboard {self._dashboard} does not work: {said.why}",
+                f"docker logs {self._dashboard} says why",
+            )
+        elif not said.ok:
             self._console.problem(
                 f"Docker refuses the client in Nuclio's dashboard {self._nuclio_version}: {said.why}",
                 "update CVAT (its compose file brings a newer dashboard), or set"
