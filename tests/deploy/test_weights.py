@@ -90,13 +90,6 @@ def test_a_model_folder_of_the_admins_own(folders: tuple[Path, Path, Path]) -> N
         collect(["rust-4567"], *folders)
 
 
-def test_the_same_files_make_the_same_layer(folders: tuple[Path, Path, Path]) -> None:
-    """A layer's digest covers the files' times."""
-    for _ in range(2):
-        collect(["tiny"], *folders)
-        assert {path.stat().st_mtime for path in (folders[2], folders[2] / "tiny.pt")} == {0}
-
-
 def test_no_models_leave_an_empty_folder_for_a_volume(folders: tuple[Path, Path, Path]) -> None:
     assert collect([], *folders) == []
     assert folders[2].is_dir()

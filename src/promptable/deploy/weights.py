@@ -5,7 +5,6 @@ the name of a model folder in ``--local``.
 """
 
 import argparse
-import os
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -15,21 +14,15 @@ from promptable.deploy.checkpoints import needed, sha256_of
 from promptable.models.catalogue import Download
 from promptable.models.download import download
 
-_EPOCH = (0, 0)
-
 
 def collect(models: Sequence[str], local: Path, cache: Path, into: Path) -> list[Path]:
     """Put the files of ``models`` into ``into``: from ``local`` where they lie there, else from ``cache`` or the net.
 
-    Only what has been verified is copied. The files' times are always the same, so that the same checkpoints make the
-    same layer. Raises ValueError for an unknown model or a damaged file, RuntimeError with the remedy for a download
-    that fails.
+    Only what has been verified is copied. Raises ValueError for an unknown model or a damaged file, RuntimeError with
+    the remedy for a download that fails.
     """
     into.mkdir(parents=True, exist_ok=True)
-    copied = [copy for model in models for copy in _collected(model, local, cache, into)]
-    for path in (*into.rglob("*"), into):
-        os.utime(path, _EPOCH)
-    return copied
+    return [copy for model in models for copy in _collected(model, local, cache, into)]
 
 
 def _collected(model: str, local: Path, cache: Path, into: Path) -> Iterator[Path]:
