@@ -24,7 +24,7 @@ BOXES = [[2, 3, 12, 13], [20, 5, 26, 9], [30, 30, 50, 39]]
 PIXELS = np.array([[0, 1, 1, 1, 0, 0], [1, 1, 0, 0, 0, 1], [0, 0, 0, 1, 1, 1], [0, 1, 0, 0, 0, 0]], bool)
 
 
-def _detect(request: dict[str, Any]) -> dict[str, Any]:
+def detect_each_type(request: dict[str, Any]) -> dict[str, Any]:
     """One object of each type, of which the last is below its threshold."""
     outline = [30, 30, 50, 30, 50, 39]
     masks = [
@@ -51,7 +51,7 @@ def _detect(request: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture
 def folder(cvat: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(detector, "PAUSES", ())
-    cvat.answers = {"": _detect}
+    cvat.answers = {"": detect_each_type}
     folder = tmp_path / "pictures"
     (folder / "b").mkdir(parents=True)
     for name in ("a.png", "b/c.png"):
