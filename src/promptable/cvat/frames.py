@@ -62,17 +62,18 @@ class Frames:
     @cached_property
     def jobs(self) -> tuple[Any, ...]:
         """The jobs (``cvat_sdk.core.proxies.jobs.Job``) of these frames, without the ground truth's, by first frame."""
-        if self._job is not None:
-            return (self._job,)
-        jobs = [job for job in self.task.get_jobs() if text_of(job.type) != _GROUND_TRUTH]
-        return tuple(sorted(jobs, key=lambda job: (job.start_frame, job.id)))
+        return tuple(job for job in self._all_jobs if text_of(job.type) != _GROUND_TRUTH)
 
     @cached_property
     def ground_truth_jobs(self) -> tuple[int, ...]:
         """The ids of the task's jobs that hold the ground truth, where the frames are a task's."""
+        return tuple(job.id for job in self._all_jobs if text_of(job.type) == _GROUND_TRUTH)
+
+    @cached_property
+    def _all_jobs(self) -> tuple[Any, ...]:
         if self._job is not None:
-            return ()
-        return tuple(job.id for job in self.task.get_jobs() if text_of(job.type) == _GROUND_TRUTH)
+            return (self._job,)
+        return tuple(sorted(self.task.get_jobs(), key=lambda job: (job.start_frame, job.id)))
 
     @cached_property
     def numbers(self) -> tuple[int, ...]:
