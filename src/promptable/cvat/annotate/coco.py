@@ -1,6 +1,7 @@
 """COCO with scores, as CVAT's import and pycocotools read it."""
 
 import json
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ def write_coco(
     """Write what a run has chosen; frame i is ``pictures[i]``, its name and (height, width).
 
     Boxes have no segmentation, polygons a list of one, masks run lengths. Tags have no place in COCO. An object at a
-    time, so that any number of pictures can be written; the file appears when it is whole.
+    time, so that any number of pictures can be written; the file appears when it is whole. ``coco.zip`` beside its folder
+    is the same for CVAT's import.
     """
     categories = {label["name"]: number for number, label in enumerate(labels, 1) if not label.get("marks")}
     images = [
@@ -32,12 +34,16 @@ def write_coco(
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     with part.open("w", encoding="utf-8") as file:
-        file.write(f'{{"images": {json.dumps(images)}, "categories": {json.dumps(named)}, "annotations": [')
+        head = {"info": {}, "licenses": [], "images": images, "categories": named}  # CVAT's reader wants all four
+        file.write(f'{json.dumps(head)[:-1]}, "annotations": [')
         for number, (frame, one) in enumerate(_objects(journal, run, len(pictures)), 1):
             entry = {"id": number, "image_id": frame + 1, "category_id": categories[one.label]}
             file.write(",\n" * (number > 1) + json.dumps(entry | _geometry(one, pictures[frame][1])))
         file.write("]}\n")
     part.replace(path)
+    with zipfile.ZipFile(path.parents[1] / "coco.zip", "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.write(path, f"{path.parent.name}/{path.name}")
+        packed.writestr("images/", b"")  # nor does it read without this folder
 
 
 def _objects(journal: Journal, run: int, count: int) -> Iterator[tuple[int, Detection]]:
