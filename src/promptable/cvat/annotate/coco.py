@@ -23,8 +23,8 @@ def write_coco(
     """Write what a run has chosen; frame i is ``pictures[i]``, its name and (height, width).
 
     Boxes have no segmentation, polygons a list of one, masks run lengths. Tags have no place in COCO. An object at a
-    time, so that any number of pictures can be written; the file appears when it is whole. ``coco.zip`` beside its folder
-    is the same for CVAT's import.
+    time, so that any number of pictures can be written; the file appears when it is whole. ``coco.zip`` beside its
+    folder is the same for CVAT's import.
     """
     categories = {label["name"]: number for number, label in enumerate(labels, 1) if not label.get("marks")}
     images = [
