@@ -24,7 +24,7 @@ from promptable.serving.tracker.function import TrackerFunction
 from promptable.store.entry_store import REWIND_SECONDS, InProcessStore
 from promptable.store.redis_server import connect
 from promptable.store.redis_store import RedisStore
-from promptable.wire.masks import rle_to_mask
+from promptable.wire.masks import mask_to_rle, mask_to_xyxy, rle_to_mask
 from tests.functions.conftest import Function
 from tests.functions.requests import VIDEO, continuing, first_shapes, starting
 from tests.redis_server import running_redis
@@ -183,6 +183,49 @@ def _older_digest(ids: list[str], step: int) -> bytes:
 def _older_pointer_bytes(memory: Memory) -> bytes:
     scalars = {"step": torch.tensor(memory.step), "conditioning": torch.tensor(memory.conditioning)}
     return save({**scalars, "pointer": memory.pointer})
+
+
+def test_a_correction_is_answered_as_drawn_and_remembered(tracker: Function, line: list[Answer]) -> None:
+    """Of a track that began as two things at once, beside one that needs none; a state can be gone on from without."""
+
+    def drawn(frame: int, *things: int) -> Answer:
+        mask = np.logical_or.reduce([VIDEO[frame].objects[i].mask for i in things])
+        return {"type": "mask", "points": mask_to_rle(mask)}
+
+    def overlap(shapes: list[Any]) -> float:
+        return mask_iou(rle_to_mask(shapes[0]["points"], HW), VIDEO[6].objects[0].mask)
+
+    begun = tracker.answer(starting([drawn(4, 0, 1)], 4))["states"]
+    states = [*begun, line[4]["states"][0]]
+    corrected = tracker.answer(continuing(states, 5) | {"corrections": [drawn(5, 0), None]})
+    uncorrected = tracker.answer(continuing(states, 5))
+    assert corrected["shapes"][0] == drawn(5, 0) != uncorrected["shapes"][0]
+    assert _same(corrected["shapes"][1], line[5]["shapes"][0])
+    after, without = (tracker.answer(continuing(each["states"], 6))["shapes"] for each in (corrected, uncorrected))
+    assert overlap(after) > 0.8
+    assert overlap(after) > overlap(without) + 0.1
+    assert _same(after[1], line[6]["shapes"][0])
+
+
+def test_a_mask_corrects_a_rectangle_which_stays_one(tracker: Function) -> None:
+    states = tracker.answer(starting(first_shapes("rectangle")[:1]))["states"]
+    mask = VIDEO[1].objects[0].mask
+    corrections = [{"type": "mask", "points": mask_to_rle(mask)}]
+    answer = tracker.answer(continuing(states, 1) | {"corrections": corrections})
+    np.testing.assert_allclose(answer["shapes"][0]["points"], mask_to_xyxy(mask), atol=3)
+    drawn = {"type": "rectangle", "points": [20.5, 30, 90, 100]}
+    answer = tracker.answer(continuing(states, 1) | {"corrections": [drawn]})
+    assert answer["shapes"] == [drawn]
+    assert answer["states"][0]["box"] == drawn["points"]
+    assert [name[1:] for name in answer["states"][0]["memories"]] == [[0, True], [1, True]]
+
+
+def test_a_correction_outside_the_picture_is_refused(tracker: Function, line: list[Answer]) -> None:
+    outside = {"type": "rectangle", "points": [900, 900, 950, 950]}
+    corrections = [None, outside, *[None] * (len(line[4]["states"]) - 2)]
+    response = tracker.post(continuing(line[4]["states"], 5) | {"corrections": corrections})
+    assert response.status_code == 400
+    assert "corrections[1].points" in response.body
 
 
 def test_an_object_is_added_on_a_later_frame(tracker: Function, line: list[Answer]) -> None:

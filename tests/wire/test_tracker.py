@@ -299,6 +299,44 @@ def test_states_of_the_version_before_name_the_first_and_the_last_steps(newest):
     assert [name.step for name in state.memories if name.features] == [s for s in steps if s == 0 or newest + 1 - s < 7]
 
 
+def corrected(states, corrections):
+    return parse({"image": IMAGE, "states": states, "corrections": corrections})
+
+
+def test_corrections_are_one_for_each_state_or_null():
+    mask = {"type": "mask", "points": list(MASK.points)}
+    request = corrected([SENT, None, SENT, SENT], [mask, None, None, [10.5, 20, 110, 120]])
+    assert request.corrections == (MASK, None, None, RECTANGLE)
+    assert resume(SENT, None).corrections == (None, None)
+    assert corrected([SENT], None).corrections == corrected([SENT], []).corrections == (None,)
+
+
+def test_shapes_beside_states_are_no_corrections():
+    """Old UIs send them."""
+    request = parse({"image": IMAGE, "shapes": [[1, 2, 30, 40]], "states": [SENT]})
+    assert request.corrections == (None,)
+
+
+@pytest.mark.parametrize(
+    ("states", "corrections", "message"),
+    [
+        ([SENT], [None, None], r"corrections: expected a list of 1 items, got a list of 2"),
+        ([SENT], {}, r"corrections: expected a list of 1 items, got an object"),
+        (
+            [SENT, None],
+            [None, [1, 2, 3, 4]],
+            r"corrections\[1\]: expected null where the state is null",
+        ),
+        ([SENT], [{"type": "ellipse", "points": [1, 2, 3, 4]}], r"corrections\[0\]\.type: expected"),
+        ([SENT], [[1, 2, 3]], r"corrections\[0\]"),
+        ([], [[1, 2, 3, 4]], r"corrections: expected nothing where there are no states, got a list of 1"),
+    ],
+)
+def test_corrections_that_fit_no_state_are_refused(states, corrections, message):
+    with pytest.raises(BadRequestError, match=f"^{message}"):
+        corrected(states, corrections)
+
+
 def test_the_dialect_travels_in_the_states():
     assert resume(SENT | {"bare": True}, None).bare
     assert not resume(SENT, None).bare

@@ -2,6 +2,7 @@
 
 CVAT sends and expects bare rectangles when the function's metadata has no ``supported_shape_types``, and always did
 before 2.40. A request continues a track when it has states; shapes that an old UI sends beside them are ignored.
+``corrections`` is a key of ours: shapes drawn anew for objects that are followed already. CVAT never sends it.
 """
 
 from collections.abc import Sequence
@@ -37,21 +38,25 @@ class StartRequest:
 class ContinueRequest:
     """Objects with the states of an earlier step; None for one that was answered with a null state.
 
+    ``corrections`` shows where an object is on this picture, for each state; None for one that is to be found.
     ``bare`` as the states say; when all are None the answer is null in either dialect.
     """
 
     image: EncodedImage
     states: tuple[TrackState | None, ...]
+    corrections: tuple[Shape | None, ...]
     bare: bool
 
 
 def parse(body: object) -> StartRequest | ContinueRequest:
-    """``{"image", "shapes", "states"}``; raises BadRequestError."""
+    """``{"image", "shapes", "states", "corrections"}``; raises BadRequestError."""
     fields = read_object(body)
     image = parse_image(fields)
-    states = fields.get("states")
+    states, corrections = fields.get("states"), fields.get("corrections")
     if states is not None and states != []:
-        return _continue(image, states)
+        return _continue(image, states, corrections)
+    if corrections is not None and corrections != []:
+        raise expected("corrections", "nothing where there are no states", corrections)
     return _start(image, fields.get("shapes"))
 
 
@@ -80,13 +85,24 @@ def _start(image: EncodedImage, value: object) -> StartRequest:
     return StartRequest(image, tuple(read_shape(f"shapes[{i}]", item) for i, item in enumerate(values)), bare)
 
 
-def _continue(image: EncodedImage, value: object) -> ContinueRequest:
+def _continue(image: EncodedImage, value: object, corrections: object) -> ContinueRequest:
     values = as_list("states", value, most=MOST_OBJECTS, least=1)
     states = tuple(None if item is None else read_state(f"states[{i}]", item) for i, item in enumerate(values))
     dialects = {state.bare for state in states if state is not None}
     if len(dialects) > 1:
         raise BadRequestError("states: expected states of one dialect, got both bare and typed ones")
-    return ContinueRequest(image, states, bare=dialects == {True})
+    return ContinueRequest(image, states, _corrections(corrections, states), bare=dialects == {True})
+
+
+def _corrections(value: object, states: Sequence[TrackState | None]) -> tuple[Shape | None, ...]:
+    """One for each state; none at all are as many None."""
+    if value is None or value == []:
+        return (None,) * len(states)
+    values = as_list("corrections", value, most=len(states), least=len(states))
+    for index, (item, state) in enumerate(zip(values, states, strict=True)):
+        if item is not None and state is None:
+            raise expected(f"corrections[{index}]", "null where the state is null", item)
+    return tuple(None if item is None else read_shape(f"corrections[{i}]", item) for i, item in enumerate(values))
 
 
 def _bare(shape: Shape) -> object:

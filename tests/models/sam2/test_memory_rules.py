@@ -136,7 +136,7 @@ def test_distractor_frames_have_no_age_and_take_the_place_of_recent_ones() -> No
 def test_of_too_many_prompted_frames_the_nearest_count_and_others_as_any_frame() -> None:
     few = Capacity(prompted=2, features=6, pointers=15)
     bank = ALL.attended(12, past(11, prompted=(0, 3, 8, 10)), few)
-    assert [one.memory.step for one in bank if one.ageless] == [10, 8]
+    assert [one.memory.step for one in bank if one.ageless] == [8, 10]
     assert ages(bank) == {step: 12 - step for step in range(12) if step not in (8, 10)}
 
 

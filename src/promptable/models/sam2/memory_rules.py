@@ -58,8 +58,12 @@ class MemoryRule:
     distractors: int = 0
 
     def attended(self, step: int, memories: Sequence[Memory], capacity: Capacity) -> list[Attended]:
-        """What ``step`` attends to of memories, oldest first: the ageless, and then the recent."""
-        ageless = [*_nearest(memories, capacity.prompted), *self._distractors(memories)]
+        """What ``step`` attends to of memories, oldest first: the ageless, and then the recent.
+
+        Of too many prompted frames the nearest count as such, and the others as any frame, as upstream has it.
+        """
+        prompted = [memory for memory in memories if memory.conditioning]
+        ageless = [*prompted[-capacity.prompted :], *self._distractors(memories)]
         others = [memory for memory in memories if memory not in ageless]
         room = capacity.features - len(self._distractors(memories))
         return [
@@ -105,9 +109,3 @@ RULES: Mapping[TrackMemory, MemoryRule] = MappingProxyType(
     }
 )
 """``all`` is upstream's."""
-
-
-def _nearest(memories: Sequence[Memory], most: int) -> list[Memory]:
-    """The prompted frames that count as such. As upstream: all in order, or of too many the nearest, nearest first."""
-    prompted = [memory for memory in memories if memory.conditioning]
-    return prompted if len(prompted) <= most else prompted[: -most - 1 : -1]

@@ -131,24 +131,18 @@ class VideoTracker:
         return ImageFeatures((image.shape[0], image.shape[1]), tuple(levels))
 
     @torch.inference_mode()
-    def start(self, features: ImageFeatures, prompts: Sequence[VideoPrompt]) -> list[ObjectResult]:
-        """Begin to follow one object per prompt, each at its step 0.
-
-        Raises ValueError for a mask of another size than the frame, OutOfMemoryError.
-        """
-        return in_batches(prompts, lambda batch: self._start(features, batch), _BATCH_SIZE)
-
-    def correct(
-        self, features: ImageFeatures, steps: Sequence[int], prompts: Sequence[VideoPrompt]
+    def start(
+        self, features: ImageFeatures, prompts: Sequence[VideoPrompt], steps: Sequence[int] | None = None
     ) -> list[ObjectResult]:
-        """Show objects again in a later frame: object ``i`` is at its step ``steps[i]``.
+        """Show one object per prompt: new ones at their step 0, or those followed so far again, at these ``steps``.
 
-        As upstream's ``add_new_mask`` in a frame that was not tracked, what came before does not count in this frame;
-        later steps attend to all frames in which the object was shown. Raises as ``start``.
+        As upstream's ``add_new_mask`` in a frame that was not tracked: the past does not count in this frame, and later
+        steps attend to all frames in which an object was shown. Raises ValueError for a mask of another size than the
+        frame, OutOfMemoryError.
         """
-        shown = self.start(features, prompts)
-        memories = [replace(result.memory, step=step) for step, result in zip(steps, shown, strict=True)]
-        return [replace(result, memory=memory) for result, memory in zip(shown, memories, strict=True)]
+        results = in_batches(prompts, lambda batch: self._start(features, batch), _BATCH_SIZE)
+        numbered = zip(results, steps or [0] * len(prompts), strict=True)
+        return [replace(result, memory=replace(result.memory, step=step)) for result, step in numbered]
 
     @torch.inference_mode()
     def step(

@@ -9,7 +9,8 @@ from promptable.config.settings import TrackerSettings, read
 from promptable.models.load import load_video_tracker
 from promptable.models.runtime import device
 from promptable.models.runtime.cpu import prepare
-from promptable.models.sam2.video_tracker import BoxPrompt, MaskPrompt, ObjectResult, VideoTracker
+from promptable.models.sam2.memory import Memory
+from promptable.models.sam2.video_tracker import BoxPrompt, MaskPrompt, ObjectResult, VideoPrompt, VideoTracker
 from promptable.models.segmentation.features import ImageFeatures
 from promptable.models.weights import locate
 from promptable.serving.encode import encode
@@ -77,33 +78,57 @@ class TrackerFunction:
         return wire.encode(request.shapes, states, request.bare)
 
     def _continue(self, request: wire.ContinueRequest) -> str:
-        """The shapes found again, None where a state is None or its object is lost, and the new states."""
+        """The shapes found again, or as they were corrected; None where a state is None or its object is lost. And the
+        new states."""
         tracked = [state for state in request.states if state is not None]
         memories = self._memories.read(tracked)
         features = self._encode(request.image)
-        results = self._model.step(features, [state.step + 1 for state in tracked], memories)
+        drawn = [shape for state, shape in zip(request.states, request.corrections, strict=True) if state is not None]
+        results = self._find(features, tracked, memories, _corrections(request, features.hw))
         kept = self._memories.advance(tracked, memories, [result.memory for result in results])
-        advanced = iter(map(self._advance, tracked, results, kept))
+        advanced = iter(map(self._advance, tracked, results, kept, drawn))
         pairs = [(None, None) if state is None else next(advanced) for state in request.states]
         return wire.encode([shape for shape, _ in pairs], [state for _, state in pairs], request.bare)
 
     def _encode(self, image: EncodedImage) -> ImageFeatures:
         return self._features.get(image.digest, partial(encode, self._model, image, self._settings.max_megapixels))
 
-    def _begin(self, features: ImageFeatures, prompts: Sequence[BoxPrompt | MaskPrompt]) -> list[ObjectResult]:
+    def _find(
+        self,
+        features: ImageFeatures,
+        states: Sequence[TrackState],
+        memories: Sequence[Sequence[Memory]],
+        corrections: Sequence[VideoPrompt | None],
+    ) -> list[ObjectResult]:
+        """Objects on this frame: found by what each remembers, or shown where there is a correction."""
+        steps = [state.step + 1 for state in states]
+        left = [i for i, prompt in enumerate(corrections) if prompt is None]
+        shown = {i: prompt for i, prompt in enumerate(corrections) if prompt is not None}
+        found = self._model.step(features, [steps[i] for i in left], [memories[i] for i in left])
+        corrected = self._begin(features, list(shown.values()), [steps[i] for i in shown])
+        results = dict(zip([*left, *shown], [*found, *corrected], strict=True))
+        return [results[i] for i in range(len(states))]
+
+    def _begin(
+        self, features: ImageFeatures, prompts: Sequence[VideoPrompt], steps: Sequence[int] | None = None
+    ) -> list[ObjectResult]:
         """What the model makes of the prompts. A mask too small for the model to see starts from its box instead."""
-        results = self._model.start(features, prompts)
+        steps = steps or [0] * len(prompts)
+        results = self._model.start(features, prompts, steps)
         unseen = {
             index: BoxPrompt(mask_to_xyxy(prompt.mask))
             for index, (prompt, result) in enumerate(zip(prompts, results, strict=True))
             if isinstance(prompt, MaskPrompt) and result.object_score <= 0
         }
-        boxed = dict(zip(unseen, self._model.start(features, list(unseen.values())), strict=True))
-        return [boxed.get(index, result) for index, result in enumerate(results)]
+        boxed = self._model.start(features, list(unseen.values()), [steps[index] for index in unseen])
+        instead = dict(zip(unseen, boxed, strict=True))
+        return [instead.get(index, result) for index, result in enumerate(results)]
 
-    def _advance(self, state: TrackState, result: ObjectResult, memories: Names) -> tuple[Shape | None, TrackState]:
-        """One object's shape on this frame and its next state."""
-        shape = self._shape(state, result)
+    def _advance(
+        self, state: TrackState, result: ObjectResult, memories: Names, drawn: Shape | None
+    ) -> tuple[Shape | None, TrackState]:
+        """One object's shape on this frame, as it was drawn if it was, and its next state."""
+        shape = drawn if drawn is not None and drawn.type is state.shape_type else self._shape(state, result)
         last = None if shape is None else _corners(shape)
         return shape, replace(state, step=state.step + 1, memories=memories, last_xyxy=last)
 
@@ -118,7 +143,16 @@ class TrackerFunction:
         return None
 
 
-def _prompt(field: str, shape: Shape, hw: tuple[int, int]) -> BoxPrompt | MaskPrompt:
+def _corrections(request: wire.ContinueRequest, hw: tuple[int, int]) -> list[VideoPrompt | None]:
+    """Of each object that is followed, where it was drawn anew."""
+    return [
+        None if shape is None else _prompt(f"corrections[{i}].points", shape, hw)
+        for i, (state, shape) in enumerate(zip(request.states, request.corrections, strict=True))
+        if state is not None
+    ]
+
+
+def _prompt(field: str, shape: Shape, hw: tuple[int, int]) -> VideoPrompt:
     """What the model starts from. Raises BadRequestError for a shape with nothing inside the picture."""
     if shape.type is ShapeType.RECTANGLE:
         return BoxPrompt(shape.to_xyxy(hw, field))
