@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
@@ -98,8 +98,13 @@ def load_weights(model: nn.Module, files: ModelFiles, unused: Collection[str] = 
     """
     tensors = load_state_dict(files.weights, files.sha256)
     named = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
+    fill(model, {name: tensor for name, tensor in named.items() if name not in unused}, files)
+
+
+def fill(model: nn.Module, tensors: Mapping[str, Tensor], files: ModelFiles) -> None:
+    """Give a model exactly these weights, which were read from ``files``. Raises ValueError where they do not fit."""
     try:
-        model.load_state_dict({name: tensor for name, tensor in named.items() if name not in unused})
+        model.load_state_dict(tensors)
     except RuntimeError as error:
         raise ModelError(f"{files.weights} does not fit its configuration: {error}") from error
 

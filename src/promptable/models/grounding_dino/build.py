@@ -13,6 +13,7 @@ from groundingdino.models.GroundingDINO.backbone.swin_transformer import SwinTra
 from groundingdino.models.GroundingDINO.transformer import Transformer
 from transformers import BertModel, PreTrainedTokenizerBase
 
+from promptable.models.grounding_dino.contrastive import ScaledContrastiveEmbed
 from promptable.models.grounding_dino.text_encoder import TextEncoder
 
 _HIDDEN_DIM = 256  # upstream writes this number into its sine embeddings: no other width runs
@@ -24,7 +25,8 @@ class GroundingDinoConfig:
 
     The official models share the defaults. ``return_interm_indices`` are the Swin stages whose maps are used; levels
     beyond these are made by strided convolutions. Pictures are resized so that their shorter side is ``short_side``
-    pixels, or less where the longer one would pass ``long_side``.
+    pixels, or less where the longer one would pass ``long_side``. ``contrastive_bias`` is whether logits are those of
+    ``ScaledContrastiveEmbed``.
     """
 
     swin_embed_dim: int
@@ -41,6 +43,8 @@ class GroundingDinoConfig:
     enc_n_points: int = 4
     dec_n_points: int = 4
     embed_init_tgt: bool = True
+    dec_pred_bbox_embed_share: bool = True
+    contrastive_bias: bool = False
     short_side: int = 800
     long_side: int = 1333
 
@@ -61,10 +65,13 @@ def build(config: GroundingDinoConfig, bert: BertModel, tokenizer: PreTrainedTok
             query_dim=4,
             num_feature_levels=config.num_feature_levels,
             nheads=config.nheads,
+            dec_pred_bbox_embed_share=config.dec_pred_bbox_embed_share,
             two_stage_type="standard",
             two_stage_bbox_embed_share=False,
             two_stage_class_embed_share=False,
         )
+    if config.contrastive_bias:
+        model.class_embed[-1] = ScaledContrastiveEmbed()  # the decoder has the same list; other layers' logits are unused
     return model.eval()
 
 

@@ -67,6 +67,7 @@ class FastTransformer(nn.Module):
         self._query_position = decoder.ref_point_head
         self._decoder = nn.ModuleList(DecoderLayer(layer) for layer in decoder.layers)
         self._boxes = decoder.bbox_embed
+        self._fit = decoder.class_embed[-1]
         self._norm = decoder.norm
 
     def lay_out(self, levels: Sequence[Tensor], positions: Sequence[Tensor]) -> PixelFeatures:
@@ -88,7 +89,13 @@ class FastTransformer(nn.Module):
             states = layer(states, places, tokens, pixels, boxes, image.shapes)
             boxes = (refine(states) + start).sigmoid()
         states = self._norm(states)
-        return (refine(states) + start).sigmoid(), states @ tokens.T
+        return (refine(states) + start).sigmoid(), self._logits(states, tokens)
+
+    def _logits(self, states: Tensor, tokens: Tensor) -> Tensor:
+        """[Q, T], by upstream's head, which pads them."""
+        present = torch.ones(1, len(tokens), dtype=torch.bool, device=tokens.device)
+        padded: Tensor = self._fit(states[None], {"encoded_text": tokens[None], "text_token_mask": present})
+        return padded[0, :, : len(tokens)]
 
     def _encode(self, image: PixelFeatures, text: TextFeatures) -> tuple[Tensor, Tensor]:
         """Pixels [n, C] and tokens [T, C] that have attended to one another."""

@@ -1,0 +1,110 @@
+"""The sizes of MM-Grounding-DINO and LLMDet, the published ones and those of a folder in transformers' form."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from transformers import BertConfig, MMGroundingDinoConfig
+
+from promptable.models.grounding_dino.build import GroundingDinoConfig
+
+_PREPROCESSOR_FILE = "preprocessor_config.json"
+_ALWAYS = {
+    "d_model": 256,
+    "query_dim": 4,
+    "two_stage": True,
+    "position_embedding_type": "sine",
+    "positional_embedding_temperature": 20,
+    "activation_function": "relu",
+    "layer_norm_eps": 1e-5,
+    "max_text_len": 256,
+}
+_ALWAYS_OF_SWIN = {
+    "model_type": "swin",
+    "patch_size": 4,
+    "num_channels": 3,
+    "mlp_ratio": 4.0,
+    "qkv_bias": True,
+    "use_absolute_embeddings": False,
+    "hidden_act": "gelu",
+    "layer_norm_eps": 1e-5,
+}
+"""What upstream's Grounding DINO knows no other value of; all published models have these."""
+
+
+@dataclass(frozen=True)
+class MMConfig:
+    """The sizes of a model and of its text encoder."""
+
+    network: GroundingDinoConfig
+    bert: BertConfig
+
+
+def _mm(embed_dim: int, depths: tuple[int, ...], heads: tuple[int, ...], window: int, **other: Any) -> MMConfig:
+    swin = embed_dim, depths, heads, window
+    own = {"dec_pred_bbox_embed_share": False, "contrastive_bias": True}
+    return MMConfig(GroundingDinoConfig(*swin, **own, **other), BertConfig())
+
+
+TINY = _mm(96, (2, 2, 6, 2), (3, 6, 12, 24), 7)
+BASE = _mm(128, (2, 2, 18, 2), (4, 8, 16, 32), 12)
+LARGE = _mm(
+    192, (2, 2, 18, 2), (6, 12, 24, 48), 12, return_interm_indices=(0, 1, 2, 3), num_feature_levels=5
+)
+"""Beside a larger Swin, a finer feature level: its pixels are four times as many."""
+
+PRESETS: Mapping[str, MMConfig] = MappingProxyType(
+    {
+        f"{family}-{size}": config
+        for family in ("mm-grounding-dino", "llmdet")
+        for size, config in {"tiny": TINY, "base": BASE, "large": LARGE}.items()
+    }
+)
+
+
+def read_config(file: Path) -> MMConfig:
+    """The sizes that a published ``config.json`` names; pictures are resized as the file beside it says, if there is one.
+
+    Raises ValueError that names the key where the model is none of this architecture.
+    """
+    config = MMGroundingDinoConfig.from_dict(json.loads(file.read_text()))
+    swin = config.backbone_config
+    _check(file, config, _ALWAYS)
+    _check(file, swin, _ALWAYS_OF_SWIN)
+    _check(file, config, {"decoder_attention_heads": config.encoder_attention_heads})
+    _check(file, config, {"decoder_ffn_dim": config.encoder_ffn_dim})
+    network = _mm(
+        swin.embed_dim,
+        tuple(swin.depths),
+        tuple(swin.num_heads),
+        swin.window_size,
+        return_interm_indices=tuple(index - 1 for index in swin.out_indices),
+        num_feature_levels=config.num_feature_levels,
+        enc_layers=config.encoder_layers,
+        dec_layers=config.decoder_layers,
+        dim_feedforward=config.encoder_ffn_dim,
+        nheads=config.encoder_attention_heads,
+        num_queries=config.num_queries,
+        enc_n_points=config.encoder_n_points,
+        dec_n_points=config.decoder_n_points,
+        embed_init_tgt=config.embedding_init_target,
+        **_sides(file.with_name(_PREPROCESSOR_FILE)),
+    ).network
+    return MMConfig(network, config.text_config)
+
+
+def _check(file: Path, config: Any, expected: Mapping[str, Any]) -> None:
+    for key, value in expected.items():
+        if (actual := getattr(config, key)) != value:
+            raise ValueError(f"{file}: {key} must be {value!r}, got {actual!r}")
+
+
+def _sides(file: Path) -> dict[str, int]:
+    """The shorter and longer side to resize pictures to; {} without the file."""
+    if not file.is_file():
+        return {}
+    size = json.loads(file.read_text())["size"]
+    return {"short_side": size["shortest_edge"], "long_side": size["longest_edge"]}
