@@ -158,14 +158,18 @@ def stage(models: Sequence[str], own: Sequence[OwnModel], weights: Path | None, 
 
 
 def verified(models: Sequence[str], weights: Path | None) -> list[Path]:
-    """The files of official ``models`` in the folder ``weights``. Raises DeployError for a damaged one."""
-    found = [] if weights is None else [(weights / each.file_name, each) for model in models for each in needed(model)]
-    for file, source in found:
-        if file.is_file() and sha256_of(file) != source.sha256:
+    """The files of official ``models`` in the folder ``weights``, and what is recorded of them. Raises DeployError for a damaged one."""
+    sources = [] if weights is None else [each for model in models for each in needed(model)]
+    files = []
+    for source in sources:
+        file = weights / source.file_name
+        expected = source.expected_sha256(weights)
+        if file.is_file() and expected is not None and sha256_of(file) != expected:
             raise DeployError(
                 f"{file} is damaged or not the official file: remove it, or fetch it again ({source.url})"
             )
-    return [file for file, _ in found if file.is_file()]
+        files += [file, weights / source.record_name]
+    return [file for file in files if file.is_file()]
 
 
 def _link(source: Path, target: Path) -> None:

@@ -46,19 +46,19 @@ def _own(model: str, local: Path, into: Path) -> Path:
 
 
 def _copy(source: Download, folder: Path, into: Path) -> Path:
-    """Copy a file that is what its authors published; what is damaged is copied nowhere."""
-    actual = sha256_of(folder / source.file_name)
-    if actual != source.sha256:
-        raise ValueError(
-            f"{source.file_name} is damaged or not the official file: SHA-256 {actual}, expected {source.sha256}"
-        )
+    """Copy a file that is what its authors published, with the record of it; what is damaged is copied nowhere."""
+    actual, expected = sha256_of(folder / source.file_name), source.expected_sha256(folder)
+    if actual != expected is not None:
+        raise ValueError(f"{source.file_name} is damaged or not the official file: SHA-256 {actual}, expected {expected}")
+    if (folder / source.record_name).is_file():
+        shutil.copyfile(folder / source.record_name, into / source.record_name)
     return Path(shutil.copyfile(folder / source.file_name, into / source.file_name))
 
 
 def _forget_damaged(source: Download, cache: Path) -> None:
     """A download that broke off in an earlier build must not fail this one too."""
     file = cache / source.file_name
-    if file.is_file() and sha256_of(file) != source.sha256:
+    if file.is_file() and sha256_of(file) != source.expected_sha256(cache):
         file.unlink()
 
 

@@ -1,6 +1,11 @@
-"""Official checkpoints from where their authors publish them, or from a mirror. Without torch."""
+"""Official checkpoints from where their authors publish them, or from a mirror. Without torch.
+
+Of some no public record gives a checksum: the first download is recorded, and holds from then on.
+"""
 
 import hashlib
+import logging
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +16,11 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from promptable.models import catalogue
 from promptable.models.catalogue import Download
 
+_log = logging.getLogger(__name__)
+
 _READABLE = 0o644
+__HOSTS_RECORD = "X-Linked-ETag"
+"""The header in which Hugging Face says the SHA-256 of a large file."""
 _TIMEOUT = httpx.Timeout(30.0)
 
 
@@ -34,39 +43,63 @@ def download(model: str, weights_dir: Path, mirror: str = "") -> list[Path]:
 
 
 def _present(source: Download, target: Path, mirror: str) -> Path:
+    expected = source.expected_sha256(target.parent)
     if not target.is_file():
         _fetch(source, target, f"{mirror.rstrip('/')}/{source.file_name}" if mirror else source.url)
-    elif sha256_of(target) != source.sha256:
+    elif expected is None:
+        _record(source, target)
+    elif sha256_of(target) != expected:
         raise ValueError(f"{target} is damaged or not the official file: remove it and download it again")
     return target
+
+
+def _record(source: Download, file: Path) -> None:
+    """Say what a file is that nothing could be compared with."""
+    sha256, record = sha256_of(file), file.with_name(source.record_name)
+    record.write_text(f"{sha256}  {file.name}\n")
+    _log.warning(
+        "%s: no public record gives its checksum. Its SHA-256 is %s, recorded in %s and checked from now on",
+        file.name,
+        sha256,
+        record,
+    )
 
 
 def _fetch(source: Download, target: Path, url: str) -> None:
     """Download beside the target, check, then rename: a file of the right name is always whole."""
     part = target.with_name(f"{target.name}.part")
+    known = source.expected_sha256(target.parent)
     try:
-        _receive(url, part)
+        said_by_host = _receive(url, part)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise DownloadError(
             f"{target.name} could not be fetched from {url}: {_reason(error)}. The same command goes on where it"
-            f" stopped; --mirror URL fetches from elsewhere, or put the file at {target} (SHA-256 {source.sha256})"
+            f" stopped; --mirror URL fetches from elsewhere, or put the file at {target}"
+            f" (SHA-256 {known or 'not published'})"
         ) from None
-    if (actual := sha256_of(part)) != source.sha256:
+    actual, expected = sha256_of(part), known or said_by_host
+    if expected is not None and actual != expected:
         part.unlink()
         raise DownloadError(
-            f"{url} gave another file than the official {target.name}: SHA-256 {actual}, expected {source.sha256}"
+            f"{url} gave another file than the official {target.name}: SHA-256 {actual}, expected {expected}"
         )
     part.chmod(_READABLE)
     part.rename(target)
+    if known is None:
+        _record(source, target)
 
 
-def _receive(url: str, part: Path) -> None:
-    """Append to ``part`` what of the file is missing; from the start where the server cannot continue."""
+def _receive(url: str, part: Path) -> str | None:
+    """Append to ``part`` what of the file is missing; from the start where the server cannot continue.
+
+    Returns the SHA-256 that the host says, if it does.
+    """
     held = part.stat().st_size if part.is_file() else 0
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={held}-"} if held else {})
     with httpx.stream("GET", url, headers=headers, timeout=_TIMEOUT, follow_redirects=True) as response:
+        said = _said_by_host(response)
         if held and response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
-            return  # all of it is there
+            return said  # all of it is there
         response.raise_for_status()
         continued = response.status_code == httpx.codes.PARTIAL_CONTENT
         total = int(response.headers.get("Content-Length", 0)) + held * continued
@@ -74,6 +107,13 @@ def _receive(url: str, part: Path) -> None:
             for chunk in response.iter_raw():
                 file.write(chunk)
                 advance(len(chunk))
+    return said
+
+
+def _said_by_host(response: httpx.Response) -> str | None:
+    """Where an answer redirects to the file, the redirection says it."""
+    tags = (each.headers.get(_HOSTS_RECORD, "").strip('"') for each in (*response.history, response))
+    return next((tag for tag in tags if re.fullmatch("[0-9a-f]{64}", tag)), None)
 
 
 @contextmanager

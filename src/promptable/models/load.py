@@ -1,5 +1,6 @@
 """From a model's name to the model, by what the catalogue says of its family."""
 
+import json
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,11 @@ def load_detector(model: str, weights_dir: Path, device: str, precision: str = "
     """
     detector: Detector = _load(Task.DETECTION, model, weights_dir, device, precision)
     return detector
+
+
+def default_threshold(model: str, weights_dir: Path) -> float:
+    """The score from which on a detector's boxes count, if nobody says another: its family's. Raises as the loading."""
+    return next(family.threshold for family in _families(model, weights_dir) if Task.DETECTION in family.adapters)
 
 
 def load_segmenter(model: str, weights_dir: Path, device: str, precision: str = "fp32") -> Segmenter:
@@ -57,5 +63,14 @@ def _families(model: str, weights_dir: Path) -> list[Family]:
     if model in catalogue.OFFICIAL:
         return [catalogue.OFFICIAL[model].family]
     config = locate(model, weights_dir).config
+    if config is None:
+        return []
+    said = config.name, _model_type(config)
     known = (checkpoint.family for checkpoint in catalogue.OFFICIAL.values())
-    return [family for family in known if config is not None and config.name == family.config]
+    return [family for family in known if (family.config, family.model_type) == said]
+
+
+def _model_type(config: Path) -> str:
+    """What transformers writes into the configurations of its models; empty for others."""
+    loaded = json.loads(config.read_text()) if config.suffix == ".json" else {}
+    return str(loaded.get("model_type", ""))

@@ -60,7 +60,7 @@ def _official(model: str, weights_dir: Path) -> ModelFiles:
     checkpoint = catalogue.OFFICIAL[model]
     remedy = f"promptable download {model} --weights {weights_dir}"
     weights = _existing(weights_dir / checkpoint.file_name, remedy)
-    return ModelFiles(model, weights_dir, weights, checkpoint.sha256, None)
+    return ModelFiles(model, weights_dir, weights, checkpoint.expected_sha256(weights_dir), None)
 
 
 def _existing(path: Path, remedy: str) -> Path:
