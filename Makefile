@@ -61,6 +61,7 @@ serve: setup  ## The three functions without Docker, on the toy checkpoints; ARG
 
 docs: setup  ## Write the generated pages in docs/
 	$(BIN)/python -m promptable.config.settings_page > docs/settings.md
+	$(BIN)/python -m promptable.config.models_page > docs/models.md
 
 bench: setup  ## Speed as ratios against the upstream packages, in the same run
 	$(BIN)/python -m benchmarks

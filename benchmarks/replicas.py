@@ -76,9 +76,10 @@ def _detect(kind: LabelType) -> float:
     models = Models(
         GroundingDINO(use_fast_layers(upstream, "auto"), SWIN_T, "auto"),
         cache(lambda: click_models.ours(click_models.random_model("vit_b").to(where), "auto")),
+        threshold=0.0,
     )
     labels = [Label(name, kind, (name,)) for name in detector.label_names(_LABELS)]
-    settings = DetectorSettings(threshold=0.0, max_detections=_OBJECTS)
+    settings = DetectorSettings(max_detections=_OBJECTS)
     function = DetectorFunction(models, labels, settings)
     return _median(function, [body("1080p", _CLICKS[0], seed=seed) for seed in range(_PICTURES)])
 

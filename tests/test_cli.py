@@ -6,8 +6,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +21,7 @@ CONTENT = bytes(range(256)) * 64
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
-def published(url: str, sha256: str) -> Checkpoint:
+def published(url: str, sha256: str | None) -> Checkpoint:
     return Checkpoint(url, sha256, len(CONTENT), catalogue.OFFICIAL["vit_b"].family, memory_gib=1)
 
 
@@ -30,6 +32,12 @@ class Publisher(BaseHTTPRequestHandler):
         asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
         start = int(asked[1]) if asked else 0
         self.server.asked.append((self.path, start))  # type: ignore[attr-defined]
+        if "redirect" in self.path:
+            self.send_response(302)
+            self.send_header("X-Linked-ETag", self.server.etag)  # type: ignore[attr-defined]
+            self.send_header("Location", self.path.replace("redirect", "there"))
+            self.end_headers()
+            return
         if "absent" in self.path:
             self.send_error(404)
             return
@@ -109,6 +117,37 @@ def test_another_file_than_the_official_one_is_not_kept(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_no_public_record_gives_a_checksum_of_is_shown_and_recorded_and_then_checked(
+    tmp_path: Path, url: str, publisher: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    publisher.asked.append(("", 0))  # type: ignore[attr-defined]
+    row = replace(published(f"{url}/model.safetensors", None), saved_as="vit_b.safetensors")
+    monkeypatch.setattr(catalogue, "OFFICIAL", {"vit_b": row})
+    command = ["download", "vit_b", "--weights", str(tmp_path)]
+    assert main(command) == 0
+    record = tmp_path / "vit_b.safetensors.sha256"
+    assert record.read_text() == f"{SHA256}  vit_b.safetensors\n"
+    assert (tmp_path / "vit_b.safetensors").read_bytes() == CONTENT
+    assert f"no public record gives its checksum. Its SHA-256 is {SHA256}, recorded in {record}" in caplog.text
+    caplog.clear()
+    assert main(command) == 0
+    assert not caplog.text, "it is said once"
+    assert row.expected_sha256(tmp_path) == SHA256
+    (tmp_path / "vit_b.safetensors").write_bytes(b"broken")
+    assert main(command) == 1
+
+
+@pytest.mark.parametrize(("said", "status"), [(SHA256, 0), ("0" * 64, 1), ("weak", 0)])
+def test_what_hugging_face_says_of_a_file_is_compared(
+    tmp_path: Path, url: str, publisher: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch, said: str, status: int
+) -> None:
+    publisher.asked.append(("", 0))  # type: ignore[attr-defined]
+    publisher.etag = f'"{said}"'  # type: ignore[attr-defined]
+    monkeypatch.setattr(catalogue, "OFFICIAL", {"vit_b": published(f"{url}/redirect/vit_b.pth", None)})
+    assert main(["download", "vit_b", "--weights", str(tmp_path)]) == status
+    assert (tmp_path / "vit_b.pth").is_file() == (status == 0)
+
+
 def test_without_a_network_the_file_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,6 +167,22 @@ def test_the_environments_proxy_is_used(
     monkeypatch.setattr(catalogue, "OFFICIAL", {"vit_b": published("http://nowhere.invalid/vit_b.pth", SHA256)})
     assert main(["download", "vit_b", "--weights", str(tmp_path)]) == 0
     assert publisher.asked[1:] == [("http://nowhere.invalid/vit_b.pth", 0)]  # type: ignore[attr-defined]
+
+
+def test_the_models_and_which_of_them_lie_here(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in (
+        "llmdet_large.safetensors",
+        "vocab.txt",
+        "groundingdino_swint_ogc.pth",
+        "llmdet_tiny.safetensors.part",
+    ):
+        (tmp_path / name).touch()
+    assert main(["models", "--weights", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert {line.split()[0] for line in lines if line.rstrip().endswith(" yes")} == {"swin-t", "llmdet-large"}
+    (large,) = (line for line in lines if line.startswith("llmdet-large"))
+    assert re.search(r"LLMDet +detection +343 M +1372 MB +3 GiB +Apache-2.0 +LVIS minival 51.1 AP \[3\]", large)
+    assert any(line.startswith("[3] https://github.com/iSEE-Laboratory/LLMDet") for line in lines)
 
 
 def test_a_download_needs_no_torch() -> None:

@@ -108,7 +108,11 @@ def test_the_older_name_of_the_number_of_workers(tmp_path: Path) -> None:
         (("spec", "securityContext"), {"runAsNonRoot": 1}, "securityContext.runAsNonRoot must be true or false"),
         (("spec", "platform"), [], "spec.platform must be a mapping"),
         (("spec", "env"), [{"name": "PROMPTABLE_THRESHHOLD", "value": "1"}], "spec.env: PROMPTABLE_THRESHHOLD is no"),
-        (("spec", "env"), [{"name": "PROMPTABLE_THRESHOLD", "value": "2"}], "THRESHOLD: expected a number from 0 to 1"),
+        (
+            ("spec", "env"),
+            [{"name": "PROMPTABLE_THRESHOLD", "value": "2"}],
+            "THRESHOLD: expected auto or a number from 0 to 1",
+        ),
         (
             ("spec", "env"),
             [{"name": "CVAT_FUNCTIONS_REDIS_PASSWORD", "value": "x"}],

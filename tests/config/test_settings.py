@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from promptable.config import models_page
 from promptable.config.nuclio import FunctionType
 from promptable.config.settings import (
     SETTINGS,
@@ -24,7 +25,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 
 def test_without_variables_the_defaults_hold() -> None:
     assert read(DetectorSettings, {}) == DetectorSettings()
-    assert read(DetectorSettings, {"PROMPTABLE_THRESHOLD": ""}).threshold == 0.35
+    assert read(DetectorSettings, {"PROMPTABLE_THRESHOLD": ""}).threshold == "auto"
 
 
 def test_variables_are_read_into_their_types() -> None:
@@ -38,9 +39,9 @@ def test_variables_are_read_into_their_types() -> None:
 @pytest.mark.parametrize(
     ("variable", "text", "accepted"),
     [
-        ("PROMPTABLE_THRESHOLD", "high", "a number from 0 to 1"),
-        ("PROMPTABLE_THRESHOLD", "1.01", "a number from 0 to 1"),
-        ("PROMPTABLE_THRESHOLD", "nan", "a number from 0 to 1"),
+        ("PROMPTABLE_THRESHOLD", "high", "auto or a number from 0 to 1"),
+        ("PROMPTABLE_THRESHOLD", "1.01", "auto or a number from 0 to 1"),
+        ("PROMPTABLE_THRESHOLD", "nan", "auto or a number from 0 to 1"),
         ("PROMPTABLE_MAX_DETECTIONS", "2.5", "an integer from 1 to 10000"),
         ("PROMPTABLE_TILE_SIZE", "1", "0 or an integer from 64 to 100000"),
         ("PROMPTABLE_TILE_SIZE", "-64", "0 or an integer from 64 to 100000"),
@@ -58,6 +59,11 @@ def test_a_wrong_value_names_the_variable_and_what_it_takes(variable: str, text:
 def test_a_wrong_answer_form_is_refused() -> None:
     with pytest.raises(SettingsError, match="shapes or mask"):
         read(InteractorSettings, {"PROMPTABLE_ANSWER_FORM": "json"})
+
+
+def test_the_page_of_models_is_that_of_the_catalogue() -> None:
+    """``make docs`` writes it."""
+    assert PAGE.with_name("models.md").read_text() == models_page.page()
 
 
 def test_the_page_is_that_of_the_settings() -> None:
@@ -101,7 +107,7 @@ def test_a_password_comes_from_its_file_and_is_never_shown(tmp_path: Path) -> No
         ({"PROMPTABLE_FILL_HOLES": "1"}, "PROMPTABLE_FILL_HOLES is no setting of a detector"),
         ({"CVAT_FUNCTIONS_REDIS_PROT": "1"}, "CVAT_FUNCTIONS_REDIS_PORT"),
         ({"CVAT_FUNCTIONS_REDIS_PASSWORD": "x"}, "could be read by others .* CVAT_FUNCTIONS_REDIS_PASSWORD_FILE"),
-        ({"PROMPTABLE_THRESHOLD": "high"}, "expected a number from 0 to 1"),
+        ({"PROMPTABLE_THRESHOLD": "high"}, "expected auto or a number from 0 to 1"),
         ({"CVAT_FUNCTIONS_REDIS_PORT": "high"}, "expected an integer from 1 to 65535"),
     ],
 )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from promptable.models.errors import ModelError
 from promptable.models.grounding_dino.detector import GroundingDINO
 from promptable.models.load import load_detector, load_segmenter, load_video_tracker
 from promptable.models.sam.segmenter import SamSegmenter
@@ -19,8 +20,18 @@ def test_a_folder_is_loaded_by_its_configuration() -> None:
     assert isinstance(load_video_tracker(str(TOY / "sam2"), TOY, "cpu"), VideoTracker)
 
 
+@pytest.mark.parametrize("text", ["{", "[]", '{"model_type": "grounding-dino"}'])
+def test_a_folder_of_another_family_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.json").write_text(text)
+    (tmp_path / "model.safetensors").touch()
+    with pytest.raises(ModelError, match=f"{tmp_path}.* is no (JSON|model for detection)"):
+        load_detector(str(tmp_path), tmp_path, "cpu")
+
+
 def test_models_of_other_tasks_are_refused_before_anything_is_downloaded(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"'vit_b' is no model for detection: expected one of swin-t, swin-b, or a"):
+    with pytest.raises(
+        ValueError, match=r"'vit_b' is no model for detection: expected one of swin-t.*llmdet-large, or a"
+    ):
         load_detector("vit_b", tmp_path, "cpu")
     with pytest.raises(ValueError, match=r"'swin-t' is no model for segmentation: expected one of vit_b.*sam2\.1"):
         load_segmenter("swin-t", tmp_path, "cpu")

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from promptable.cli import annotate, deploy, labels, preview, serve, weights
+from promptable.cli import annotate, deploy, labels, models, preview, serve, weights
 from promptable.cli.parser import IntermixedParser
 
 
@@ -14,6 +14,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(metavar="command", parser_class=IntermixedParser)
     add = commands.add_parser
     serve.add_arguments(add("serve", help="run the functions without Docker, for CVAT or for trying them out"))
+    models.add_arguments(add("models", help="the models there are, how large and how good, and which lie here"))
     weights.add_arguments(add("download", help="fetch official checkpoints and check their SHA-256"))
     labels.add_arguments(add("labels", help="labels.yaml to what CVAT reads, and CVAT's labels to labels.yaml"))
     preview.add_arguments(add("preview", help="try words on a few frames: a page with thresholds to move"))

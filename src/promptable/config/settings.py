@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -56,6 +56,9 @@ Text = Annotated[str, Takes("a text")]
 File = Annotated[Path, Takes("a path")]
 Flag = Annotated[bool, Takes("true or false")]
 Share = Annotated[float, between(0, 1)]
+Threshold = Annotated[
+    Literal["auto"] | float, Takes("auto or a number from 0 to 1", lambda value: value == AUTO or 0 <= value <= 1)
+]
 Device = Annotated[str, Takes("auto, cpu, cuda or cuda:N", re.compile(r"auto|cpu|cuda(:[0-9]+)?").fullmatch)]
 Precision = Annotated[str, Takes("auto, fp32 or bf16", ("auto", "fp32", "bf16").__contains__)]
 Megabytes = Annotated[int, between(0, 1_000_000, "an integer")]
@@ -99,8 +102,14 @@ class CommonSettings(Settings):
 class DetectorSettings(CommonSettings):
     """Settings of functions/grounding-dino."""
 
-    model: Model = _setting("PROMPTABLE_MODEL", "swin-t", "`swin-t`, `swin-b`, or a folder with a model of your own")
-    threshold: Share = _setting("PROMPTABLE_THRESHOLD", 0.35, "Confidence threshold where request and label have none")
+    model: Model = _setting(
+        "PROMPTABLE_MODEL", "swin-t", "A detector of [models.md](models.md), or a folder with a model of your own"
+    )
+    threshold: Threshold = _setting(
+        "PROMPTABLE_THRESHOLD",
+        AUTO,
+        "Confidence threshold where request and label have none; `auto`: that of the model ([models.md](models.md))",
+    )
     review_threshold: Share = _setting(
         "PROMPTABLE_REVIEW_THRESHOLD", 0.45, "A detection below it has its attribute `review` ticked"
     )

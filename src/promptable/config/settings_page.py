@@ -15,7 +15,6 @@ from promptable.config.settings import (
     TrackerSettings,
 )
 from promptable.config.validation import Takes
-from promptable.models.catalogue import OFFICIAL
 
 _HEAD = """# Settings
 
@@ -72,17 +71,16 @@ def _shown(default: Any) -> str:
 
 
 def _models() -> str:
-    names = ", ".join(f"`{name}`" for name in OFFICIAL)
-    return f"""## Models
+    return """## Models
 
-Official models: {names}.
+[models.md](models.md) lists the official ones. `promptable download` fetches them and checks their SHA-256; the same hash
+is checked again whenever one is loaded. A download that broke off goes on where it stopped. Proxy and certificates are
+the environment's (`HTTPS_PROXY`, `SSL_CERT_FILE`); `--mirror URL` names a folder that holds the files under their own
+names.
 
-`promptable download` fetches them and checks their SHA-256; the same hash is checked again whenever one is loaded. A
-download that broke off goes on where it stopped. Proxy and certificates are the environment's (`HTTPS_PROXY`,
-`SSL_CERT_FILE`); `--mirror URL` names a folder that holds the files under their own names.
-
-A model folder holds `model.safetensors` and `config.json` (Grounding DINO, SAM) or `config.yaml` in upstream's form
-(SAM 2); `toy/` has one of each.
+A model folder of your own holds `model.safetensors` and `config.json` (Grounding DINO, SAM) or `config.yaml` in
+upstream's form (SAM 2); `toy/` has one of each. A folder that transformers wrote of an
+`MMGroundingDinoForObjectDetection`, with BERT's `vocab.txt`, is one too.
 """
 
 

@@ -158,17 +158,20 @@ def stage(models: Sequence[str], own: Sequence[OwnModel], weights: Path | None, 
 
 
 def verified(models: Sequence[str], weights: Path | None) -> list[Path]:
-    """The files of official ``models`` in the folder ``weights``, and what is recorded of them. Raises DeployError for a damaged one."""
-    sources = [] if weights is None else [each for model in models for each in needed(model)]
-    files = []
+    """The files of official ``models`` in the folder ``weights``, and what is recorded of them.
+
+    Raises DeployError for a damaged one.
+    """
+    if weights is None:
+        return []
+    sources = [source for model in models for source in needed(model) if (weights / source.file_name).is_file()]
     for source in sources:
-        file = weights / source.file_name
-        expected = source.expected_sha256(weights)
-        if file.is_file() and expected is not None and sha256_of(file) != expected:
+        file, expected = weights / source.file_name, source.expected_sha256(weights)
+        if expected is not None and sha256_of(file) != expected:
             raise DeployError(
                 f"{file} is damaged or not the official file: remove it, or fetch it again ({source.url})"
             )
-        files += [file, weights / source.record_name]
+    files = [weights / name for source in sources for name in (source.file_name, source.record_name)]
     return [file for file in files if file.is_file()]
 
 

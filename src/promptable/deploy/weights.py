@@ -48,8 +48,10 @@ def _own(model: str, local: Path, into: Path) -> Path:
 def _copy(source: Download, folder: Path, into: Path) -> Path:
     """Copy a file that is what its authors published, with the record of it; what is damaged is copied nowhere."""
     actual, expected = sha256_of(folder / source.file_name), source.expected_sha256(folder)
-    if actual != expected is not None:
-        raise ValueError(f"{source.file_name} is damaged or not the official file: SHA-256 {actual}, expected {expected}")
+    if expected is not None and actual != expected:
+        raise ValueError(
+            f"{source.file_name} is damaged or not the official file: SHA-256 {actual}, expected {expected}"
+        )
     if (folder / source.record_name).is_file():
         shutil.copyfile(folder / source.record_name, into / source.record_name)
     return Path(shutil.copyfile(folder / source.file_name, into / source.file_name))

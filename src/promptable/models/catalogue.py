@@ -23,10 +23,10 @@ class Family:
     """Models of one architecture.
 
     ``adapters`` names, for each task, the module whose ``load(model, weights_dir, device, precision)`` gives the
-    ``Detector``, ``Segmenter`` or ``VideoTracker``; ``config`` is the file of sizes in a model folder of this family, in
-    which ``model_type`` stands under that key, if it is not empty. ``threshold`` is the score from which on a detector's
-    box counts, where neither request nor label nor setting say one: what the authors' own examples use,
-    ``threshold_source`` being where.
+    ``Detector``, ``Segmenter`` or ``VideoTracker``; ``config`` is the file of sizes in a model folder of this family,
+    in which ``model_type`` stands under that key, if it is not empty. ``threshold`` is the score from which on a
+    detector's box counts, where neither request nor label nor setting say one: that of the examples at
+    ``threshold_source``.
     """
 
     title: str
@@ -176,7 +176,7 @@ _ROWS = {
         938_057_991,
         3,
         233,
-        "COCO 56.7 AP, which it was trained on",
+        "COCO 56.7 AP (trained on it)",
         _DINO_README,
         "46270f7a822e6906b655b729c90613e48929d0f2bb8b9b76fd10a856f3ac6ab7",
     ),
@@ -193,22 +193,30 @@ _ROWS = {
     "mm-grounding-dino-large": _mm(
         _MM_GROUNDING_DINO, "openmmlab-community/mm_grounding_dino_large_o365v2_oiv6_goldg", 3, 343
     ),
-    "llmdet-tiny": _mm(
-        _LLMDET, "iSEE-Laboratory/llmdet_tiny", 2, 173, Figure("LVIS minival 44.7 AP", _LLMDET_README)
-    ),
-    "llmdet-base": _mm(
-        _LLMDET, "iSEE-Laboratory/llmdet_base", 2, 233, Figure("LVIS minival 48.3 AP", _LLMDET_README)
-    ),
+    "llmdet-tiny": _mm(_LLMDET, "iSEE-Laboratory/llmdet_tiny", 2, 173, Figure("LVIS minival 44.7 AP", _LLMDET_README)),
+    "llmdet-base": _mm(_LLMDET, "iSEE-Laboratory/llmdet_base", 2, 233, Figure("LVIS minival 48.3 AP", _LLMDET_README)),
     "llmdet-large": _mm(
         _LLMDET, "iSEE-Laboratory/llmdet_large", 3, 343, Figure("LVIS minival 51.1 AP", _LLMDET_README)
     ),
-    "vit_b": _sam("vit_b_01ec64", 375_042_383, 1, 94, "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912"),
+    "vit_b": _sam(
+        "vit_b_01ec64", 375_042_383, 1, 94, "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912"
+    ),
     "vit_l": _sam("vit_l_0b3195", None, 3, 312, "3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622"),
-    "vit_h": _sam("vit_h_4b8939", 2_564_550_879, 6, 641, "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e"),
-    "sam2.1-tiny": _sam2("tiny", 156_008_466, 1, 39, 76.5, "7402e0d864fa82708a20fbd15bc84245c2f26dff0eb43a4b5b93452deb34be69"),
-    "sam2.1-small": _sam2("small", 184_416_285, 1, 46, 76.6, "6d1aa6f30de5c92224f8172114de081d104bbd23dd9dc5c58996f0cad5dc4d38"),
-    "sam2.1-base-plus": _sam2("base_plus", None, 1, 81, 78.2, "a2345aede8715ab1d5d31b4a509fb160c5a4af1970f199d9054ccfb746c004c5"),
-    "sam2.1-large": _sam2("large", 898_083_611, 2, 224, 79.5, "2647878d5dfa5098f2f8649825738a9345572bae2d4350a2468587ece47dd318"),
+    "vit_h": _sam(
+        "vit_h_4b8939", 2_564_550_879, 6, 641, "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e"
+    ),
+    "sam2.1-tiny": _sam2(
+        "tiny", 156_008_466, 1, 39, 76.5, "7402e0d864fa82708a20fbd15bc84245c2f26dff0eb43a4b5b93452deb34be69"
+    ),
+    "sam2.1-small": _sam2(
+        "small", 184_416_285, 1, 46, 76.6, "6d1aa6f30de5c92224f8172114de081d104bbd23dd9dc5c58996f0cad5dc4d38"
+    ),
+    "sam2.1-base-plus": _sam2(
+        "base_plus", None, 1, 81, 78.2, "a2345aede8715ab1d5d31b4a509fb160c5a4af1970f199d9054ccfb746c004c5"
+    ),
+    "sam2.1-large": _sam2(
+        "large", 898_083_611, 2, 224, 79.5, "2647878d5dfa5098f2f8649825738a9345572bae2d4350a2468587ece47dd318"
+    ),
 }
 OFFICIAL: Mapping[str, Checkpoint] = MappingProxyType(_ROWS)
 

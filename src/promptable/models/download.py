@@ -19,7 +19,7 @@ from promptable.models.catalogue import Download
 _log = logging.getLogger(__name__)
 
 _READABLE = 0o644
-__HOSTS_RECORD = "X-Linked-ETag"
+_HOSTS_RECORD = "X-Linked-ETag"
 """The header in which Hugging Face says the SHA-256 of a large file."""
 _TIMEOUT = httpx.Timeout(30.0)
 

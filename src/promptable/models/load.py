@@ -51,7 +51,7 @@ def _load(task: Task, model: str, weights_dir: Path, device: str, precision: str
 
 
 def _adapter(task: Task, model: str, weights_dir: Path) -> str:
-    """The module that loads a model for this task; a folder's family is told by its configuration file's name."""
+    """The module that loads a model for this task; a folder's family is told by its configuration file."""
     for family in _families(model, weights_dir):
         if task in family.adapters:
             return family.adapters[task]
@@ -72,5 +72,12 @@ def _families(model: str, weights_dir: Path) -> list[Family]:
 
 def _model_type(config: Path) -> str:
     """What transformers writes into the configurations of its models; empty for others."""
-    loaded = json.loads(config.read_text()) if config.suffix == ".json" else {}
+    if config.suffix != ".json":
+        return ""
+    try:
+        loaded = json.loads(config.read_text())
+    except ValueError as error:
+        raise ModelError(f"{config} is no JSON: {error}") from None
+    if not isinstance(loaded, dict):
+        raise ModelError(f"{config} is no JSON object: {loaded!r}")
     return str(loaded.get("model_type", ""))

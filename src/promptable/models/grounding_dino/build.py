@@ -71,7 +71,9 @@ def build(config: GroundingDinoConfig, bert: BertModel, tokenizer: PreTrainedTok
             two_stage_class_embed_share=False,
         )
     if config.contrastive_bias:
-        model.class_embed[-1] = ScaledContrastiveEmbed()  # the decoder has the same list; other layers' logits are unused
+        model.class_embed[-1] = (
+            ScaledContrastiveEmbed()
+        )  # the decoder has the same list; other layers' logits are unused
     return model.eval()
 
 

@@ -8,7 +8,7 @@ from groundingdino.models.GroundingDINO.utils import ContrastiveEmbed
 from torch import Tensor, nn
 
 
-class ScaledContrastiveEmbed(ContrastiveEmbed):
+class ScaledContrastiveEmbed(ContrastiveEmbed):  # type: ignore[misc]
     """Upstream's logits divided by the square root of the channels, plus one learned bias.
 
     Neither changes which pixels fit best: queries are chosen by upstream's plain products.

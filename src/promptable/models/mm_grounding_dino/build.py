@@ -9,6 +9,7 @@ from typing import Any
 
 from transformers import BertConfig, MMGroundingDinoConfig
 
+from promptable.models.errors import ModelError
 from promptable.models.grounding_dino.build import GroundingDinoConfig
 
 _PREPROCESSOR_FILE = "preprocessor_config.json"
@@ -43,17 +44,14 @@ class MMConfig:
     bert: BertConfig
 
 
-def _mm(embed_dim: int, depths: tuple[int, ...], heads: tuple[int, ...], window: int, **other: Any) -> MMConfig:
-    swin = embed_dim, depths, heads, window
-    own = {"dec_pred_bbox_embed_share": False, "contrastive_bias": True}
-    return MMConfig(GroundingDinoConfig(*swin, **own, **other), BertConfig())
+def _mm(*swin: Any, **other: Any) -> MMConfig:
+    network = GroundingDinoConfig(*swin, dec_pred_bbox_embed_share=False, contrastive_bias=True, **other)
+    return MMConfig(network, BertConfig())
 
 
 TINY = _mm(96, (2, 2, 6, 2), (3, 6, 12, 24), 7)
 BASE = _mm(128, (2, 2, 18, 2), (4, 8, 16, 32), 12)
-LARGE = _mm(
-    192, (2, 2, 18, 2), (6, 12, 24, 48), 12, return_interm_indices=(0, 1, 2, 3), num_feature_levels=5
-)
+LARGE = _mm(192, (2, 2, 18, 2), (6, 12, 24, 48), 12, return_interm_indices=(0, 1, 2, 3), num_feature_levels=5)
 """Beside a larger Swin, a finer feature level: its pixels are four times as many."""
 
 PRESETS: Mapping[str, MMConfig] = MappingProxyType(
@@ -66,9 +64,9 @@ PRESETS: Mapping[str, MMConfig] = MappingProxyType(
 
 
 def read_config(file: Path) -> MMConfig:
-    """The sizes that a published ``config.json`` names; pictures are resized as the file beside it says, if there is one.
+    """The sizes that a published ``config.json`` names; how pictures are resized says a file beside it, if it is there.
 
-    Raises ValueError that names the key where the model is none of this architecture.
+    Raises ModelError that names the key where the model is none of this architecture.
     """
     config = MMGroundingDinoConfig.from_dict(json.loads(file.read_text()))
     swin = config.backbone_config
@@ -99,7 +97,7 @@ def read_config(file: Path) -> MMConfig:
 def _check(file: Path, config: Any, expected: Mapping[str, Any]) -> None:
     for key, value in expected.items():
         if (actual := getattr(config, key)) != value:
-            raise ValueError(f"{file}: {key} must be {value!r}, got {actual!r}")
+            raise ModelError(f"{file}: {key} must be {value!r}, got {actual!r}")
 
 
 def _sides(file: Path) -> dict[str, int]:

@@ -10,6 +10,7 @@ from torch import nn
 from transformers import BertModel
 
 from promptable.models.catalogue import BERT_VOCABULARY
+from promptable.models.errors import ModelError
 from promptable.models.grounding_dino.build import build
 from promptable.models.grounding_dino.detector import GroundingDINO, use_fast_layers
 from promptable.models.grounding_dino.text_encoder import load_tokenizer
@@ -22,7 +23,7 @@ def load(model: str, weights_dir: Path, device: str, precision: str = "fp32") ->
     """The detector of an official name (``llmdet-large``) or of a folder as transformers' ``save_pretrained`` makes.
 
     BERT's vocabulary lies beside the weights as ``vocab.txt``. Raises FileNotFoundError where a file is missing,
-    ValueError where they do not fit together.
+    ModelError where they do not fit together.
     """
     files = locate(model, weights_dir)
     config = PRESETS[files.name] if files.config is None else read_config(files.config)
@@ -38,5 +39,5 @@ def _load_published(network: nn.Module, files: ModelFiles) -> None:
     try:
         state = translated(published, network.state_dict())
     except ValueError as error:
-        raise ValueError(f"{files.weights} does not fit its configuration: {error}") from None
+        raise ModelError(f"{files.weights} does not fit its configuration: {error}") from None
     fill(network, state, files)

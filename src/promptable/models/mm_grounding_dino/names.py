@@ -99,7 +99,9 @@ def translated(published: Mapping[str, Tensor], upstream: Mapping[str, Tensor]) 
             continue
         sources = [_existing(source, published) for source in _published_names(name)]
         read.update(sources)
-        state[name] = torch.cat([published[source] for source in sources]) if len(sources) > 1 else published[sources[0]]
+        state[name] = (
+            torch.cat([published[source] for source in sources]) if len(sources) > 1 else published[sources[0]]
+        )
     if spare := [name for name in published if name not in read and not _NOT_READ.fullmatch(name)]:
         raise ValueError(f"unexpected tensors: {', '.join(spare)}")
     return state
@@ -113,7 +115,9 @@ def _published_names(upstream: str) -> list[str]:
     member = upstream[prefix.end() :]
     longest = max((old for old in part.members if member == old or member.startswith(f"{old}.")), key=len, default="")
     name = prefix.expand(part.published) + part.members.get(longest, "") + member.removeprefix(longest)
-    return [re.sub(r"in_proj_|qkv\.", f"{one}.", name) for one in (_QKV if re.search(r"in_proj_|qkv\.", name) else [""])]
+    return [
+        re.sub(r"in_proj_|qkv\.", f"{one}.", name) for one in (_QKV if re.search(r"in_proj_|qkv\.", name) else [""])
+    ]
 
 
 def _existing(name: str, published: Mapping[str, Tensor]) -> str:
@@ -124,7 +128,7 @@ def _existing(name: str, published: Mapping[str, Tensor]) -> str:
 
 
 def _aliases(name: str) -> Iterator[str]:
-    """Where a tensor may be found: transformers has the decoder's heads twice and stores one, of shared ones the first."""
+    """Where a tensor may be: transformers has the decoder's heads twice and stores one, of shared ones the first."""
     yield name
     yield f"model.decoder.{name}"
     yield re.sub(r"^(bbox|class)_embed\.\d+", r"\1_embed.0", name)

@@ -57,6 +57,7 @@ class DetectorFunction:
     def __init__(self, models: Models, labels: Sequence[Label], settings: DetectorSettings) -> None:
         self._models = models
         self._settings = settings
+        self._threshold = settings.threshold if isinstance(settings.threshold, float) else models.threshold
         self._deployed = LabelSet(tuple(labels))
         self._deployed.check(models)
         self._failed = _failure_tag(ItemRules(labels, settings.review_threshold), settings.on_failure)
@@ -102,7 +103,7 @@ class DetectorFunction:
 
     def _rule(self, label: Label, requested: float | None) -> LabelRule:
         """The request's threshold, else the label's own, else the default. A tag may be about the whole picture."""
-        thresholds = (requested, label.threshold, self._settings.threshold)
+        thresholds = (requested, label.threshold, self._threshold)
         threshold = next(threshold for threshold in thresholds if threshold is not None)
         if label.type is LabelType.TAG:
             return LabelRule(threshold, shape=False)

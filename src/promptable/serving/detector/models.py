@@ -7,7 +7,7 @@ from functools import cache, partial
 from promptable.config.labels import Label, LabelType
 from promptable.config.settings import DetectorSettings
 from promptable.models.detection.detector import Detector
-from promptable.models.load import load_detector, load_segmenter
+from promptable.models.load import default_threshold, load_detector, load_segmenter
 from promptable.models.runtime import device
 from promptable.models.runtime.cpu import prepare
 from promptable.models.segmentation.segmenter import Segmenter
@@ -21,11 +21,13 @@ MASKED = (LabelType.MASK, LabelType.POLYGON)
 class Models:
     """The models of one device. ``segmenter`` loads its own at the first call, where a label's type is mask or polygon.
 
-    ``fallback`` gives those of the CPU, for a picture that the GPU has no memory for; None where that is not allowed.
+    ``threshold`` is the detector's own. ``fallback`` gives those of the CPU, for a picture that the GPU has no memory
+    for; None where that is not allowed.
     """
 
     detector: Detector
     segmenter: Callable[[], Segmenter]
+    threshold: float
     fallback: "Callable[[], Models] | None" = None
 
 
@@ -46,4 +48,5 @@ def load_models(settings: DetectorSettings, labels: Sequence[Label]) -> Models:
 def _load_on(settings: DetectorSettings, where: str) -> Models:
     source = settings.weights_dir, where, settings.precision
     detector = load_detector(settings.model, *source)
-    return Models(detector, cache(partial(load_segmenter, settings.mask_model, *source)))
+    segmenter = cache(partial(load_segmenter, settings.mask_model, *source))
+    return Models(detector, segmenter, default_threshold(settings.model, settings.weights_dir))
