@@ -73,10 +73,10 @@ def _shown(default: Any) -> str:
 def _models() -> str:
     return """## Models
 
-[models.md](models.md) lists the official ones. `promptable download` fetches them and checks their SHA-256; the same hash
-is checked again whenever one is loaded. A download that broke off goes on where it stopped. Proxy and certificates are
-the environment's (`HTTPS_PROXY`, `SSL_CERT_FILE`); `--mirror URL` names a folder that holds the files under their own
-names.
+[models.md](models.md) lists the official ones. `promptable download` fetches them and checks their SHA-256; the same
+hash is checked again whenever one is loaded. A download that broke off goes on where it stopped. Proxy and certificates
+are the environment's (`HTTPS_PROXY`, `SSL_CERT_FILE`); `--mirror URL` names a folder that holds the files under their
+own names.
 
 A model folder of your own holds `model.safetensors` and `config.json` (Grounding DINO, SAM) or `config.yaml` in
 upstream's form (SAM 2); `toy/` has one of each. A folder that transformers wrote of an
