@@ -173,7 +173,7 @@ def test_presets_are_upstreams_configurations(
     assert (upstreams["hidden_dim"], upstreams["pe_temperatureH"], upstreams["pe_temperatureW"]) == (256, 20, 20)
     ours = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(preset).items()}
     common = ours.keys() & upstreams.keys()
-    assert len(common) == 10
+    assert len(common) == 11
     assert {key: ours[key] for key in common} == {key: upstreams[key] for key in common}
 
     monkeypatch.setattr(swin_transformer, "SwinTransformer", dict)

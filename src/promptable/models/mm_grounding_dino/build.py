@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from transformers import BertConfig, MMGroundingDinoConfig
 
 from promptable.models.errors import ModelError
-from promptable.models.grounding_dino.build import GroundingDinoConfig
+from promptable.models.grounding_dino.build import SWIN_B, SWIN_T, GroundingDinoConfig
 
 _PREPROCESSOR_FILE = "preprocessor_config.json"
 _ALWAYS = {
@@ -44,21 +44,20 @@ class MMConfig:
     bert: BertConfig
 
 
-def _mm(*swin: Any, **other: Any) -> MMConfig:
-    network = GroundingDinoConfig(*swin, dec_pred_bbox_embed_share=False, contrastive_bias=True, **other)
-    return MMConfig(network, BertConfig())
+def _mm(sizes: GroundingDinoConfig, bert: BertConfig) -> MMConfig:
+    return MMConfig(replace(sizes, dec_pred_bbox_embed_share=False, contrastive_bias=True), bert)
 
 
-TINY = _mm(96, (2, 2, 6, 2), (3, 6, 12, 24), 7)
-BASE = _mm(128, (2, 2, 18, 2), (4, 8, 16, 32), 12)
-LARGE = _mm(192, (2, 2, 18, 2), (6, 12, 24, 48), 12, return_interm_indices=(0, 1, 2, 3), num_feature_levels=5)
+_SWIN_L = GroundingDinoConfig(
+    192, (2, 2, 18, 2), (6, 12, 24, 48), 12, return_interm_indices=(0, 1, 2, 3), num_feature_levels=5
+)
 """Beside a larger Swin, a finer feature level: its pixels are four times as many."""
-
+_SIZES = {"tiny": SWIN_T, "base": SWIN_B, "large": _SWIN_L}
 PRESETS: Mapping[str, MMConfig] = MappingProxyType(
     {
-        f"{family}-{size}": config
+        f"{family}-{size}": _mm(config, BertConfig())
         for family in ("mm-grounding-dino", "llmdet")
-        for size, config in {"tiny": TINY, "base": BASE, "large": LARGE}.items()
+        for size, config in _SIZES.items()
     }
 )
 
@@ -74,7 +73,7 @@ def read_config(file: Path) -> MMConfig:
     _check(file, swin, _ALWAYS_OF_SWIN)
     _check(file, config, {"decoder_attention_heads": config.encoder_attention_heads})
     _check(file, config, {"decoder_ffn_dim": config.encoder_ffn_dim})
-    network = _mm(
+    sizes = GroundingDinoConfig(
         swin.embed_dim,
         tuple(swin.depths),
         tuple(swin.num_heads),
@@ -90,8 +89,8 @@ def read_config(file: Path) -> MMConfig:
         dec_n_points=config.decoder_n_points,
         embed_init_tgt=config.embedding_init_target,
         **_sides(file.with_name(_PREPROCESSOR_FILE)),
-    ).network
-    return MMConfig(network, config.text_config)
+    )
+    return _mm(sizes, config.text_config)
 
 
 def _check(file: Path, config: Any, expected: Mapping[str, Any]) -> None:

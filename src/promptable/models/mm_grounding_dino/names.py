@@ -97,7 +97,7 @@ def translated(published: Mapping[str, Tensor], upstream: Mapping[str, Tensor]) 
         if _NOT_PUBLISHED.fullmatch(name):
             state[name] = constant
             continue
-        sources = [_existing(source, published) for source in _published_names(name)]
+        sources = [_existing(source, published) for source in published_names(name)]
         read.update(sources)
         state[name] = (
             torch.cat([published[source] for source in sources]) if len(sources) > 1 else published[sources[0]]
@@ -107,8 +107,8 @@ def translated(published: Mapping[str, Tensor], upstream: Mapping[str, Tensor]) 
     return state
 
 
-def _published_names(upstream: str) -> list[str]:
-    """One name, or those of queries, keys and values."""
+def published_names(upstream: str) -> list[str]:
+    """What one of upstream's tensors is called: one name, or those of queries, keys and values."""
     if swin_norm := re.fullmatch(r"backbone\.0\.norm(\d+)\.(\w+)", upstream):
         return [f"{_SWIN}.hidden_states_norms.stage{int(swin_norm[1]) + 1}.{swin_norm[2]}"]
     part, prefix = next((part, found) for part in _PARTS if (found := re.match(part.upstream, upstream)))
