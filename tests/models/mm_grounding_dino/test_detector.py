@@ -37,6 +37,7 @@ def model() -> MMGroundingDinoForObjectDetection:
 def folder(model: Any, tmp_path: Path) -> Path:
     sizes = {"size": {"shortest_edge": SHORT_SIDE, "longest_edge": LONG_SIDE}}
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(sizes))
+    word_tokenizer(tmp_path)
     return saved(model, tmp_path)
 
 

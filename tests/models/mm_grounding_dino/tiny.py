@@ -11,7 +11,7 @@ from transformers import BertTokenizerFast, MMGroundingDinoConfig, MMGroundingDi
 
 from promptable.models.grounding_dino.captions import pack
 from promptable.models.grounding_dino.detector import preprocess, span_scores
-from tests.models.grounding_dino.tiny import BERT, word_tokenizer
+from tests.models.grounding_dino.tiny import BERT
 
 _SWIN = {"embed_dim": 8, "depths": [1, 2], "num_heads": [1, 2], "window_size": 3, "image_size": 64}
 SIZES: dict[str, Any] = {
@@ -45,10 +45,8 @@ def random_mm(**sizes: Any) -> MMGroundingDinoForObjectDetection:
 
 
 def saved(model: MMGroundingDinoForObjectDetection, folder: Path) -> Path:
-    """The folder with the model as it would be published, and a vocabulary."""
-    folder.mkdir(exist_ok=True)
+    """The folder with the model as it would be published."""
     model.save_pretrained(folder)
-    word_tokenizer(folder)
     return folder
 
 

@@ -73,6 +73,7 @@ def read_config(file: Path) -> MMConfig:
     _check(file, swin, _ALWAYS_OF_SWIN)
     _check(file, config, {"decoder_attention_heads": config.encoder_attention_heads})
     _check(file, config, {"decoder_ffn_dim": config.encoder_ffn_dim})
+    short_side, long_side = _sides(file.with_name(_PREPROCESSOR_FILE))
     sizes = GroundingDinoConfig(
         swin.embed_dim,
         tuple(swin.depths),
@@ -88,7 +89,8 @@ def read_config(file: Path) -> MMConfig:
         enc_n_points=config.encoder_n_points,
         dec_n_points=config.decoder_n_points,
         embed_init_tgt=config.embedding_init_target,
-        **_sides(file.with_name(_PREPROCESSOR_FILE)),
+        short_side=short_side,
+        long_side=long_side,
     )
     return _mm(sizes, config.text_config)
 
@@ -99,9 +101,9 @@ def _check(file: Path, config: Any, expected: Mapping[str, Any]) -> None:
             raise ModelError(f"{file}: {key} must be {value!r}, got {actual!r}")
 
 
-def _sides(file: Path) -> dict[str, int]:
-    """The shorter and longer side to resize pictures to; {} without the file."""
+def _sides(file: Path) -> tuple[int, int]:
+    """The shorter and longer side to resize pictures to; the published models' without the file."""
     if not file.is_file():
-        return {}
+        return SWIN_T.short_side, SWIN_T.long_side
     size = json.loads(file.read_text())["size"]
-    return {"short_side": size["shortest_edge"], "long_side": size["longest_edge"]}
+    return size["shortest_edge"], size["longest_edge"]
