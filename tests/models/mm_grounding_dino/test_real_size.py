@@ -1,4 +1,4 @@
-"""The published Swin-T size: what transformers' model answers to a picture at 800 pixels, ours answers from its files."""
+"""The published Swin-T size, read from transformers' files: its model's answers to a picture at 800 pixels."""
 
 from pathlib import Path
 
