@@ -8,7 +8,7 @@ from importlib import import_module
 
 from promptable.models.runtime import openmp
 
-_NAMES = ("interactor", "interactor_stages", "detector", "tracker", "replicas", "side_by_side")
+_NAMES = ("interactor", "interactor_stages", "detector", "tracker", "replicas", "side_by_side", "annotate")
 
 
 def main() -> None:

@@ -1,0 +1,275 @@
+"""``promptable annotate`` over a stand-in for CVAT: how busy it keeps the model, what more workers bring, its memory.
+
+- *Busy*: Grounding DINO Swin-T of the real size answers pictures of 1080p, one request at a time. What counts is the
+  share of a run in which it has a request to answer. Beside it CVAT's own loop: fetch a frame, ask, fetch the next.
+- *Workers*: a function that takes a fixed time, as replicas on other machines do: 1 of them, and 4.
+- *Memory*: the most that the command's process held, for a task of 100 frames and for one of 10,000.
+
+The stand-in serves from a process of its own.
+"""
+
+import base64
+import io
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import asdict, dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Lock, Semaphore
+from typing import Any
+
+import numpy as np
+import urllib3
+from PIL import Image
+
+from benchmarks.measure import FOLDER, in_fresh_process, peak_megabytes
+from promptable.cli.main import main
+from tests.cvat.stand_in import TOKEN, StandIn, Task, serve
+
+_TASK = 3
+_JOB_FRAMES = 100
+_PICTURES_1080P = 6
+_SLOW_S = 0.1
+"""What a replica elsewhere takes."""
+_SLOW_FRAMES = 80
+_LABELS = [{"name": "rivet", "type": "rectangle", "threshold": 0.3, "max_area": 1.0, "marks": None}]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A measured number, and the ratio or share that the project promises of it."""
+
+    what: str
+    value: float
+    unit: str
+
+
+def run(quick: bool) -> None:
+    """Measure; ``quick``: without the real model, and memory for 1,000 frames in place of 10,000."""
+    figures = [] if quick else in_fresh_process(_busy)
+    one, four = (in_fresh_process(_frames_per_second, workers) for workers in (1, 4))
+    figures += [Figure(f"{workers} workers", pace, "frames/s") for workers, pace in ((1, one), (4, four))]
+    figures.append(Figure("4 workers against 1", four / one, "x"))
+    few, many = 100, 1000 if quick else 10_000
+    memory = [in_fresh_process(_memory, frames) for frames in (few, many)]
+    figures += [
+        Figure(f"memory, {frames} frames", held, "MB") for frames, held in zip((few, many), memory, strict=True)
+    ]
+    _report(figures)
+
+
+def _report(figures: list[Figure]) -> None:
+    width = max(len(figure.what) for figure in figures)
+    print("\nannotate")
+    for figure in figures:
+        print(f"{figure.what:{width}}{figure.value:10.2f} {figure.unit}")
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    (FOLDER / "annotate.json").write_text(json.dumps([asdict(figure) for figure in figures], indent=2) + "\n")
+
+
+def _busy() -> list[Figure]:
+    """The real model's share of time with work, under the command and under CVAT's own loop."""
+    pictures = [_picture(seed) for seed in range(_PICTURES_1080P)]
+    figures = []
+    for what, way in (("annotate", _annotate), ("CVAT's own loop", _loop)):
+        with _served(pictures, _real_model) as url:
+            started = time.perf_counter()
+            way(url, len(pictures), 2)
+            whole = time.perf_counter() - started
+            figures.append(Figure(f"{what}: the model is busy", 100 * _asked_seconds(url) / whole, "% of the run"))
+            figures.append(Figure(f"{what}: frames", len(pictures) / whole, "frames/s"))
+    return figures
+
+
+def _frames_per_second(workers: int) -> float:
+    with _served([_small_picture()] * _SLOW_FRAMES, partial(_slow, workers)) as url:
+        started = time.perf_counter()
+        _annotate(url, _SLOW_FRAMES, 2 * workers)
+        return _SLOW_FRAMES / (time.perf_counter() - started)
+
+
+def _memory(frames: int) -> float:
+    with _served([_small_picture()] * frames, _instant) as url:
+        _annotate(url, frames, 2)
+        return peak_megabytes()
+
+
+def _annotate(url: str, frames: int, concurrency: int) -> None:
+    """The command, in this process, to its end."""
+    del frames
+    with TemporaryDirectory() as state, redirect_stdout(sys.stderr):
+        os.environ |= {"XDG_STATE_HOME": state, "CVAT_ACCESS_TOKEN": TOKEN}
+        where = ["--task", str(_TASK), "--url", url, "--function", f"{url}/", "--queue", f"{state}/queue.html"]
+        status = main(["annotate", *where, "--concurrency", str(concurrency)])
+    if status:
+        raise RuntimeError(f"annotate ended with {status}")
+
+
+def _loop(url: str, frames: int, concurrency: int) -> None:
+    """As CVAT's worker runs a whole task: strictly frame after frame."""
+    del concurrency
+    http, header = urllib3.PoolManager(), {"Authorization": f"Bearer {TOKEN}"}
+    for frame in range(frames):
+        where = f"{url}/api/tasks/{_TASK}/data?type=frame&number={frame}&quality=original"
+        image = base64.b64encode(http.request("GET", where, headers=header).data).decode()
+        http.request("POST", f"{url}/", body=json.dumps({"image": image, "floor": 0.1}), timeout=600.0)
+
+
+def _asked_seconds(url: str) -> float:
+    """How long the function had at least one request to answer."""
+    answer = urllib3.request("POST", f"{url}/busy", body="{}")
+    return float(json.loads(answer.data))
+
+
+@contextmanager
+def _served(pictures: list[bytes], make: Callable[[], Callable[[Mapping[str, Any]], Any]]) -> Iterator[str]:
+    """The stand-in with a task of these pictures and a function that ``make`` makes; its address."""
+    context = get_context("spawn")
+    ours, theirs = context.Pipe()
+    server = context.Process(target=_serve, args=(theirs, pictures, make), daemon=True)
+    server.start()
+    try:
+        yield ours.recv()
+    finally:
+        server.terminate()
+        server.join()
+
+
+def _serve(pipe: Any, pictures: list[bytes], make: Callable[[], Callable[[Mapping[str, Any]], Any]]) -> None:
+    last = len(pictures) - 1
+    jobs = [
+        (n + 1, "annotation", n * _JOB_FRAMES, min((n + 1) * _JOB_FRAMES - 1, last))
+        for n in range(last // _JOB_FRAMES + 1)
+    ]
+    clock = _Clock(make())
+    cvat = StandIn(
+        tasks={_TASK: Task(pictures, (1080, 1920), jobs)},
+        labels={("task_id", _TASK): [("rivet", "rectangle")]},
+        answers={"": clock.answer, "busy": lambda _: clock.seconds},
+        bodies=_Forgetful(),
+        asked=_Forgetful(),
+    )
+    with serve(cvat):
+        pipe.send(cvat.url)
+        pipe.recv()
+
+
+class _Forgetful(list[Any]):
+    """What the stand-in was asked would be all the pictures."""
+
+    def append(self, _: Any) -> None:
+        """Keep nothing."""
+
+
+class _Clock:
+    """A function that knows how long it had something to answer, a picture of the task counting only."""
+
+    def __init__(self, answer: Callable[[Mapping[str, Any]], Any]) -> None:
+        self._answer = answer
+        self._lock = Lock()
+        self._under_way = 0
+        self._since = 0.0
+        self.seconds = 0.0
+
+    def answer(self, request: Mapping[str, Any]) -> Any:
+        if request["floor"] == 1.0:
+            return _candidates([])
+        with self._lock:
+            self._under_way += 1
+            if self._under_way == 1:
+                self._since = time.perf_counter()
+        try:
+            return self._answer(request)
+        finally:
+            with self._lock:
+                self._under_way -= 1
+                if not self._under_way:
+                    self.seconds += time.perf_counter() - self._since
+
+
+def _candidates(boxes: list[list[float]]) -> Mapping[str, Any]:
+    return {
+        "hw": [1080, 1920],
+        "floor": 0.1,
+        "labels": _LABELS,
+        "rules": {"nms_iou": 0.6, "cross_label_iou": 1.0, "limit": 300},
+        "proposals": {
+            "boxes": boxes,
+            "labels": [0] * len(boxes),
+            "scores": [0.5] * len(boxes),
+            "captions": [0] * len(boxes),
+            "cut": [[0] * 4] * len(boxes),
+            "beyond_overlap": [0] * len(boxes),
+        },
+        "masks": [],
+    }
+
+
+def _instant() -> Callable[[Mapping[str, Any]], Any]:
+    """A function that costs nothing and finds ten things."""
+    found = _candidates([[100.0 * i, 50, 100.0 * i + 40, 90] for i in range(10)])
+    return lambda _: found
+
+
+def _slow(workers: int) -> Callable[[Mapping[str, Any]], Any]:
+    """As many replicas, which take a fixed time each."""
+    found, free = _candidates([[100, 50, 140, 90]]), Semaphore(workers)
+
+    def answer(_: Mapping[str, Any]) -> Any:
+        with free:
+            time.sleep(_SLOW_S)
+        return found
+
+    return answer
+
+
+def _real_model() -> Callable[[Mapping[str, Any]], Any]:
+    """Grounding DINO Swin-T with random weights, one request at a time as a worker answers them."""
+    from benchmarks import detector
+    from promptable.config.labels import Label, LabelType
+    from promptable.config.settings import DetectorSettings
+    from promptable.models.grounding_dino.build import SWIN_T
+    from promptable.models.grounding_dino.detector import GroundingDINO, use_fast_layers
+    from promptable.models.runtime import device, openmp
+    from promptable.serving.detector.function import DetectorFunction
+    from promptable.serving.detector.models import Models
+
+    openmp.prepare()
+    with TemporaryDirectory() as folder:
+        upstream = detector.random_swin_t(Path(folder)).to(device.resolve("auto"))
+    models = Models(GroundingDINO(use_fast_layers(upstream, "auto"), SWIN_T, "auto"), _no_segmenter)
+    function = DetectorFunction(models, (Label("rivet", LabelType.RECTANGLE, ("rivet",)),), DetectorSettings())
+    lock = Lock()
+
+    def answer(request: Mapping[str, Any]) -> Any:
+        with lock:
+            return json.loads(function(request))
+
+    answer({"image": base64.b64encode(_picture(99)).decode(), "floor": 0.99})
+    return answer
+
+
+def _no_segmenter() -> Any:
+    raise NotImplementedError("boxes need none")
+
+
+def _picture(seed: int) -> bytes:
+    """1080p of noise as a JPEG, some 1 MB."""
+    pixels = np.random.default_rng(seed).integers(0, 255, (1080, 1920, 3), np.uint8)
+    return _jpeg(Image.fromarray(pixels))
+
+
+def _small_picture() -> bytes:
+    return _jpeg(Image.new("RGB", (640, 480), (90, 120, 90)))
+
+
+def _jpeg(image: Image.Image) -> bytes:
+    packed = io.BytesIO()
+    image.save(packed, "JPEG", quality=80)
+    return packed.getvalue()
