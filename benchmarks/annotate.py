@@ -232,7 +232,6 @@ def _slow(workers: int) -> Callable[[Mapping[str, Any]], Any]:
 def _real_model() -> Callable[[Mapping[str, Any]], Any]:
     """Grounding DINO Swin-T with random weights, one request at a time as a worker answers them."""
     from benchmarks import detector
-    from promptable.config.labels import Label, LabelType
     from promptable.config.settings import DetectorSettings
     from promptable.models.grounding_dino.build import SWIN_T
     from promptable.models.grounding_dino.detector import GroundingDINO, use_fast_layers
@@ -244,7 +243,7 @@ def _real_model() -> Callable[[Mapping[str, Any]], Any]:
     with TemporaryDirectory() as folder:
         upstream = detector.random_swin_t(Path(folder)).to(device.resolve("auto"))
     models = Models(GroundingDINO(use_fast_layers(upstream, "auto"), SWIN_T, "auto"), _no_segmenter)
-    function = DetectorFunction(models, (Label("rivet", LabelType.RECTANGLE, ("rivet",)),), DetectorSettings())
+    function = DetectorFunction(models, (_label(),), DetectorSettings())
     lock = Lock()
 
     def answer(request: Mapping[str, Any]) -> Any:
@@ -253,6 +252,14 @@ def _real_model() -> Callable[[Mapping[str, Any]], Any]:
 
     answer({"image": base64.b64encode(_picture(99)).decode(), "floor": 0.99})
     return answer
+
+
+def _label() -> Any:
+    from benchmarks.detector import label_names
+    from promptable.config.labels import Label, LabelType
+
+    (word,) = label_names(1)
+    return Label("rivet", LabelType.RECTANGLE, (word,))
 
 
 def _no_segmenter() -> Any:

@@ -1,0 +1,72 @@
+"""``promptable warm``: the frames that a person will click into next, encoded before."""
+
+import argparse
+import sys
+
+from promptable.cli.cvat_options import add_server_arguments, connected
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--job", type=int, required=True, metavar="N", help="the person's job")
+    add("--next", type=int, default=50, metavar="COUNT", help="how many frames (default: 50)")
+    add("--from", type=int, dest="first", metavar="FRAME", help="from this frame on (default: the job's first)")
+    add("--via-cvat", default="sam-interactor", metavar="NAME", help="the interactor (default: sam-interactor)")
+    add("--yes", action="store_true", help="do not ask whether there is room for them")
+    add_server_arguments(parser)
+    parser.set_defaults(run=_warm)
+
+
+def _warm(parsed: argparse.Namespace) -> int:
+    from promptable.cvat.errors import CvatError
+
+    try:
+        return _encode(parsed)
+    except CvatError as error:
+        sys.stderr.write(f"promptable warm: {error}\n")
+        return 1
+
+
+def _encode(parsed: argparse.Namespace) -> int:
+    from rich.progress import Progress
+
+    from promptable.cvat.errors import CvatError
+    from promptable.cvat.frames import Frames
+    from promptable.cvat.functions import CvatFunction, Source
+    from promptable.cvat.warm import warm
+
+    with connected(parsed, writes=True) as client:
+        frames = Frames(client, job=parsed.job)
+        numbers = [number for number in frames.numbers if parsed.first is None or number >= parsed.first]
+        if not numbers[: parsed.next]:
+            raise CvatError(f"job {parsed.job} has no frame from {parsed.first} on")
+        function = CvatFunction(client, parsed.via_cvat, Source(frames.task.id, parsed.job))
+        _ask(len(numbers[: parsed.next]), yes=parsed.yes)
+        with Progress(transient=True, disable=not sys.stderr.isatty()) as progress:
+            bar = progress.add_task("encoding", total=len(numbers[: parsed.next]))
+            warmed = warm(function, frames, numbers[: parsed.next], lambda: progress.advance(bar))
+    sys.stdout.write(f"{warmed.frames} frames encoded; a click took {warmed.first_seconds:.2f} s at first, ")
+    sys.stdout.write(f"another one then {warmed.again_seconds:.2f} s\n")
+    if not warmed.is_kept:
+        sys.stdout.write(
+            "That is not much quicker: the model is fast beside CVAT's own work, or had the picture before, or keeps "
+            "nothing: is there room, and with several workers a Redis that they share?\n"
+        )
+    for number, error in sorted(warmed.errors.items()):
+        sys.stderr.write(f"frame {number} failed: {error}\n")
+    return 3 if warmed.errors else 0
+
+
+def _ask(count: int, *, yes: bool) -> None:
+    """Say what it takes and where it goes, and go on only if told. Raises CvatError."""
+    from promptable.cvat.errors import CvatError
+    from promptable.cvat.warm import LIFETIME, MEGABYTES
+
+    sam, sam2 = (count * each for each in MEGABYTES)
+    sys.stdout.write(
+        f"{count} frames take {sam} MB with SAM, {sam2} MB with SAM 2.1, until {LIFETIME}: in the interactor's memory "
+        "(PROMPTABLE_FEATURE_CACHE_MB, the oldest go first), and in the Redis of CVAT_FUNCTIONS_REDIS_HOST, where it "
+        "has one. If that is CVAT's own, it takes the room of CVAT's pictures.\n"
+    )
+    if not (yes or (sys.stdin.isatty() and input("Type yes to go on: ").strip() == "yes")):
+        raise CvatError("nothing was encoded: --yes says that there is room")

@@ -1,0 +1,60 @@
+"""Pictures encoded before people click into them, by a click through CVAT itself, so that the bytes are the same.
+
+What is encoded lies where the interactor keeps it: in its process, and in the Redis that it shares with replicas.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from promptable.cvat.errors import CvatError
+from promptable.cvat.frames import Frames
+from promptable.cvat.functions import Function, Picture
+
+MEGABYTES = (4, 17)
+"""That a picture's features take, of SAM and of SAM 2.1."""
+LIFETIME = "an hour after it is last used"
+_AT_ONCE = 2
+
+
+@dataclass(frozen=True)
+class Warmed:
+    """How many frames are encoded, why others are not, and the seconds of one click before and after."""
+
+    frames: int
+    errors: dict[int, str]
+    first_seconds: float
+    again_seconds: float
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the second click was so much quicker that the picture was not encoded again."""
+        return self.again_seconds < self.first_seconds / 2
+
+
+def warm(function: Function, frames: Frames, numbers: Sequence[int], advance: Callable[[], None]) -> Warmed:
+    """Click into the middle of these frames; ``advance`` is called after each. Raises CvatError if the first fails."""
+    first, first_seconds = numbers[0], _click(function, frames, numbers[0])
+    advance()
+    errors: dict[int, str] = {}
+
+    def encode(number: int) -> None:
+        try:
+            _click(function, frames, number)
+        except CvatError as error:
+            errors[number] = str(error)
+        advance()
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        list(pool.map(encode, numbers[1:]))
+    return Warmed(len(numbers) - len(errors), errors, first_seconds, _click(function, frames, first, right_of=1.0))
+
+
+def _click(function: Function, frames: Frames, number: int, right_of: float = 0.0) -> float:
+    """Seconds of a click into the middle of a frame, or so many pixels right of it: the same click is remembered."""
+    frame = frames.frame(number)
+    point = [frame.hw[1] / 2 + right_of, frame.hw[0] / 2]
+    started = time.perf_counter()
+    function.call(Picture(frame.name, bytes, number), {"pos_points": [point], "neg_points": [], "obj_bbox": []})
+    return time.perf_counter() - started

@@ -1,0 +1,39 @@
+"""``promptable warm``: clicks through CVAT before a person's."""
+
+from typing import Any
+
+import pytest
+
+from promptable.cli.main import main
+from tests.cvat.annotating import prepare
+from tests.cvat.stand_in import StandIn
+
+
+def _warm(cvat: StandIn, *options: str) -> int:
+    return main(["warm", "--job", "2", "--url", cvat.url, *options])
+
+
+def test_the_next_frames_are_clicked_into_through_cvat(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    prepare(cvat)
+
+    def click(request: dict[str, Any]) -> dict[str, Any]:
+        if request["frame"] == 8:
+            raise ValueError("no picture")
+        return {"shapes": []}
+
+    cvat.answers = {"sam-interactor": click}
+    assert _warm(cvat, "--next", "3", "--from", "6", "--yes") == 3
+    said = capsys.readouterr()
+    assert "3 frames take 12 MB with SAM, 51 MB with SAM 2.1" in said.out
+    assert "2 frames encoded" in said.out
+    assert "frame 8 failed" in said.err
+    assert sorted(body["frame"] for body in cvat.bodies) == [6, 6, 7, 8]
+    assert cvat.bodies[0] == {"pos_points": [[30, 20]], "neg_points": [], "obj_bbox": [], "job": 2, "frame": 6}
+
+
+def test_it_takes_no_room_unasked(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    prepare(cvat)
+    cvat.answers = {"sam-interactor": {"shapes": []}}
+    assert _warm(cvat) == 1
+    assert "nothing was encoded: --yes says that there is room" in capsys.readouterr().err
+    assert not cvat.bodies
