@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.cvat.stand_in_annotations import Annotations
+from tests.cvat.stand_in_annotations import KINDS, Annotations
 
 TOKEN = "secret-token"  # noqa: S105 - the stand-in's
 PASSWORD = "secret-word"  # noqa: S105 - the stand-in's
@@ -77,6 +77,9 @@ class StandIn:
                 return 200, {"mode": None, "honeypot_frames": list(self.tasks[int(number)].honeypots)}
             case ["jobs", number, "annotations"]:
                 return 200, self.annotations.read(int(number))
+            case ["tasks", number, "annotations"]:
+                held = [self.annotations.read(job) for job, *_ in self.tasks[int(number)].jobs]
+                return 200, {kind: [one for job in held for one in job[kind]] for kind in KINDS}
             case ["jobs"]:
                 return 200, _page([job for task in self.tasks for job in self._jobs(task)], query)
             case ["jobs", number]:

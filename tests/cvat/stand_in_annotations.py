@@ -10,6 +10,20 @@ from typing import Any
 KINDS = ("shapes", "tags", "tracks")
 
 
+_SOURCES = ("auto", "semi-auto", "manual", "file", "consensus")
+
+
+def _check(given: Mapping[str, Any]) -> None:
+    """CVAT takes tracks of masks, and then the job no longer opens; other sources it refuses itself."""
+    for track in given.get("tracks", ()):
+        if any(key.get("type") == "mask" for key in track["shapes"]):
+            raise ValueError("unexpected type of track: mask")
+    for kind in KINDS:
+        for one in given.get(kind, ()):
+            if one["source"] not in _SOURCES:
+                raise ValueError(f"source: {one['source']} is not a valid choice")
+
+
 @dataclass
 class JobAnnotations:
     """What one job holds, by kind and id."""
@@ -40,7 +54,9 @@ class Annotations:
         return {job: self.read(job) for job in sorted(self._jobs)}
 
     def patch(self, job: int, action: str, given: Mapping[str, Any]) -> dict[str, Any]:
-        """What CVAT answers to ``action`` create, update or delete."""
+        """What CVAT answers to ``action`` create, update or delete. Raises ValueError for what breaks a real one."""
+        if action != "delete":
+            _check(given)
         with self._lock:
             held = self.job(job).by_kind
             for kind in KINDS:

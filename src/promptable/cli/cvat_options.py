@@ -62,11 +62,16 @@ def connected(parsed: argparse.Namespace, *, writes: bool = False) -> Iterator[A
 
 
 def function_of(
-    parsed: argparse.Namespace, client: Any = None, source: "Source | None" = None, where: str | None = None
+    parsed: argparse.Namespace,
+    client: Any = None,
+    source: "Source | None" = None,
+    where: str | None = None,
+    kind: str = "detector",
 ) -> "Function":
     """The function that the options of ``add_model_arguments`` name; ``where`` replaces its URL, name or model.
 
-    Through CVAT it is asked about frames of ``source``. Raises CvatError.
+    ``kind`` is what ``--local`` loads, detector or tracker. Through CVAT it is asked about frames of ``source``. Raises
+    CvatError.
     """
     from promptable.cvat.errors import CvatError
     from promptable.cvat.functions import CvatFunction, DirectFunction
@@ -74,16 +79,20 @@ def function_of(
     if parsed.function is not None:
         return DirectFunction(where or parsed.function)
     if parsed.local:
-        return _local(where)
+        return _local(where, kind)
     if client is None or source is None:
         raise CvatError("--via-cvat asks about frames of CVAT: expected a task or a job, not a folder of pictures")
     return CvatFunction(client, where or parsed.via_cvat, source)
 
 
-def _local(model: str | None) -> "Function":
+def _local(model: str | None, kind: str) -> "Function":
     from promptable.cvat.errors import CvatError
 
     try:
+        if kind == "tracker":
+            from promptable.cvat.local_tracker import LocalTracker
+
+            return LocalTracker(model)
         from promptable.cvat.local_detector import LocalDetector
     except ImportError as error:
         raise CvatError(f"--local needs the models' packages ({error.name} is missing): make setup") from None

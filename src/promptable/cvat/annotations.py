@@ -38,18 +38,39 @@ class JobAnnotations:
         for first in range(0, max(len(shapes), len(tags)), _AT_ONCE):
             self._patch("delete", shapes[first : first + _AT_ONCE], tags[first : first + _AT_ONCE])
 
+    def change(
+        self, action: str, shapes: Sequence[Mapping[str, Any]], tracks: Sequence[Mapping[str, Any]]
+    ) -> Mapping[str, Any]:
+        """Create, update or delete whole shapes and tracks in one transaction, as ``create``. Raises CvatError.
+
+        An update makes again what is deleted, and a delete of what is gone does no harm.
+        """
+        return self._patch(action, shapes, (), tracks)
+
     def _patch(
-        self, action: str, shapes: Sequence[Mapping[str, Any]], tags: Sequence[Mapping[str, Any]]
+        self,
+        action: str,
+        shapes: Sequence[Mapping[str, Any]],
+        tags: Sequence[Mapping[str, Any]],
+        tracks: Sequence[Mapping[str, Any]] = (),
     ) -> Mapping[str, Any]:
         api = self._client.api_client
         response = api.rest_client.PATCH(
             self._url,
             headers=make_request_headers(api) | {"Content-Type": "application/json"},
             query_params=[("action", action)],
-            body={"shapes": list(shapes), "tags": list(tags), "tracks": []},
+            body={"shapes": list(shapes), "tags": list(tags), "tracks": list(tracks)},
         )
         answer: Mapping[str, Any] = json.loads(response.data)
         return answer
+
+
+def read_task(client: Any, task: int) -> Mapping[str, Any]:
+    """The annotations of all jobs of a task, as ``JobAnnotations.read``. Raises CvatError."""
+    api = client.api_client
+    url = client.api_map.make_endpoint_url(f"/api/tasks/{task}/annotations")
+    annotations: Mapping[str, Any] = json.loads(api.rest_client.GET(url, headers=make_request_headers(api)).data)
+    return annotations
 
 
 def highest_ids(annotations: Mapping[str, Any]) -> dict[str, int]:

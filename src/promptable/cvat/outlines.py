@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 
 from promptable.cvat.interpolation import Points
 
@@ -40,8 +39,8 @@ def polygon_iou(one: Points, other: Points) -> float:
     low = np.minimum(one.min(0), other.min(0))
     extent = np.maximum(one.max(0), other.max(0)) - low
     scale = _SIDE / max(float(extent.max()), 1.0)
-    hw = tuple(int(np.ceil(side * scale)) + 1 for side in extent[::-1])
-    first, second = _filled((one - low) * scale, hw), _filled((other - low) * scale, hw)
+    width, height = (int(np.ceil(side * scale)) for side in extent)
+    first, second = (filled((outline - low) * scale, (height, width)) for outline in (one, other))
     union = int((first | second).sum())
     return int((first & second).sum()) / union if union else 0.0
 
@@ -57,7 +56,15 @@ def _signed_area(outline: Points) -> float:
     return float((x * np.roll(y, -1) - np.roll(x, -1) * y).sum() / 2)
 
 
-def _filled(outline: Points, hw: tuple[int, ...]) -> NDArray[np.bool_]:
-    image = Image.new("1", (hw[1], hw[0]))
-    ImageDraw.Draw(image).polygon([(float(x), float(y)) for x, y in outline], fill=1)
-    return np.asarray(image, np.bool_)
+def filled(outline: Points, hw: tuple[int, int]) -> NDArray[np.bool_]:
+    """The pixels, bool [H, W], whose centres lie inside: those to whose left the outline passes oddly often."""
+    height, width = hw
+    begin, end = outline, np.roll(outline, -1, 0)
+    upper, lower = (np.where((begin[:, 1] > end[:, 1])[:, None], *pair) for pair in ((end, begin), (begin, end)))
+    middle = np.arange(height)[:, None] + 0.5
+    rows, sides = np.nonzero((upper[:, 1] <= middle) & (middle < lower[:, 1]))
+    along = (rows + 0.5 - upper[sides, 1]) / (lower - upper)[sides, 1]
+    x = upper[sides, 0] + along * (lower - upper)[sides, 0]
+    passes = np.zeros((height, width + 1), np.int32)
+    np.add.at(passes, (rows, np.clip(np.ceil(x - 0.5), 0, width).astype(np.intp)), 1)
+    return np.asarray(passes.cumsum(1)[:, :width] % 2 == 1)

@@ -41,7 +41,7 @@ def journal_of(client: Any, task: Any) -> Iterator[Journal]:
 
 def unfinished(journal: Journal, options: Options) -> Run | None:
     """The run that these options go on with. Raises CvatError where they are not the same."""
-    running = [run for run in journal.runs() if run.state == "running"]
+    running = [run for run in journal.runs() if run.command == COMMAND and run.state == "running"]
     if not running:
         return None
     check_same(running[-1].id, running[-1].options, options.as_json())
@@ -149,7 +149,7 @@ def noted(results: Iterator[Result], journal: Journal, run: Run, progress: Progr
 def give_up(journal: Journal) -> None:
     """Leave unfinished runs as they are: nothing goes on with them any more."""
     for run in journal.runs():
-        if run.state == "running":
+        if run.command == COMMAND and run.state == "running":
             journal.end(run.id, "given up")
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from promptable.cvat.annotate.task_labels import task_labels
 from promptable.cvat.annotate.upload import look_for, remove_unchanged
 from promptable.cvat.annotations import JobAnnotations
+from promptable.cvat.errors import CvatError
 from promptable.cvat.journal import Journal
 
 
@@ -13,7 +14,8 @@ def undo(client: Any, journal: Journal, run: int, task: int) -> tuple[int, int]:
 
     ``client`` is cvat-sdk's. Raises CvatError.
     """
-    journal.run(run)
+    if (command := journal.run(run).command) != "annotate":
+        raise CvatError(f"run {run} is one of promptable {command}, which takes it back")
     for batch in journal.sending(run):
         journal.stored(batch, look_for(client, journal, batch) or {})
     labels = task_labels(client, task)

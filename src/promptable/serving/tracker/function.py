@@ -29,7 +29,11 @@ from promptable.wire.tracker import Shape, ShapeType, TrackState, lost_rectangle
 def load_function(logger: Any) -> "TrackerFunction":
     """The function as the environment's settings describe it; ``logger`` is nuclio-sdk's."""
     log_to(logger)
-    settings = read(TrackerSettings)
+    return load(read(TrackerSettings))
+
+
+def load(settings: TrackerSettings) -> "TrackerFunction":
+    """The function with its weights, as these settings say."""
     where = device.resolve(settings.device)
     if where == "cpu":
         prepare([locate(settings.model, settings.weights_dir).weights])

@@ -1,0 +1,188 @@
+"""``promptable propagate``: objects on one frame are followed through a video, and become tracks in CVAT."""
+
+import argparse
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+from promptable.cli.cvat_options import add_model_arguments, add_server_arguments, connected, function_of
+
+if TYPE_CHECKING:
+    from promptable.cvat.propagate.options import Options
+    from promptable.cvat.propagate.plan import Plan
+
+_DONE, _WRONG, _INTERRUPTED = 0, 1, 130
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    source = parser.add_argument_group("frames", "exactly one of").add_mutually_exclusive_group(required=True)
+    source.add_argument("--task", type=int, metavar="N", help="a task, through all its jobs")
+    source.add_argument("--job", type=int, metavar="N", help="a job")
+    add_model_arguments(parser, required=False)
+    _add_what(parser.add_argument_group("what is followed"))
+    _add_result(parser.add_argument_group("what becomes of it"))
+    add_server_arguments(parser)
+    parser.set_defaults(run=_propagate)
+
+
+def _add_what(group: Any) -> None:
+    add = group.add_argument
+    add("--from", type=_frame, dest="first", metavar="N", help="the frame with the objects (default: the first)")
+    add("--to", type=_frame, dest="last", metavar="N", help="where following ends (default: the last frame)")
+    way = group.add_mutually_exclusive_group()
+    way.add_argument("--backward", action="store_true", help="towards earlier frames")
+    way.add_argument("--both", action="store_true", help="towards both ends")
+    add("--labels", type=_names, metavar="NAME,...", help="only objects of these labels")
+    add("--shapes", type=_ids, metavar="ID,...", help="only these shapes and tracks, by CVAT's ids")
+    add(
+        "--restart-at-keyframes",
+        action="store_true",
+        help="go on from where people have drawn an object on a later frame (default: it ends there)",
+    )
+    add("--completed-jobs", action="store_true", help="also jobs that are completed or rejected")
+
+
+def _add_result(group: Any) -> None:
+    add = group.add_argument
+    add(
+        "--as",
+        dest="form",
+        choices=("rectangle", "polygon", "mask"),
+        help="tracks of rectangles or polygons, or a mask a frame in one group (default: as it was drawn)",
+    )
+    add(
+        "--keyframe-iou",
+        type=_share,
+        metavar="IOU",
+        help="only so many keyframes that CVAT's interpolation overlaps by this (default: 0.95 for rectangles; "
+        "polygons on every frame)",
+    )
+    add("--dry-run", action="store_true", help="say what would be followed, ask no function and write nothing")
+    add("--undo", type=int, metavar="RUN", help="take back what this run wrote and nobody changed; no more")
+    add("--new-run", action="store_true", help="leave an unfinished run as it is and begin another")
+
+
+def _frame(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()):
+        raise argparse.ArgumentTypeError(f"expected a frame's number, got {text!r}")
+    return int(text)
+
+
+def _ids(text: str) -> list[int]:
+    return [_frame(part.strip()) for part in text.split(",")]
+
+
+def _names(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",")]
+
+
+def _share(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number <= 1:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, up to 1, got {text!r}")
+    return number
+
+
+def _propagate(parsed: argparse.Namespace) -> int:
+    from promptable.cvat.errors import CvatError
+    from promptable.cvat.frames import Frames
+    from promptable.cvat.propagate.run import journal_of
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with connected(parsed, writes=not parsed.dry_run) as client:
+            frames = Frames(client, task=parsed.task, job=parsed.job)
+            with journal_of(client, frames.task) as journal:
+                return _undo(parsed, client, journal) if parsed.undo else _run(parsed, client, frames, journal)
+    except CvatError as error:
+        sys.stderr.write(f"promptable propagate: {error}\n")
+        return _WRONG
+    except KeyboardInterrupt:
+        sys.stderr.write("promptable propagate: interrupted; the same command goes on where it stopped\n")
+        return _INTERRUPTED
+
+
+def _undo(parsed: argparse.Namespace, client: Any, journal: Any) -> int:
+    from promptable.cvat.errors import CvatError
+    from promptable.cvat.propagate.journal import COMMAND
+    from promptable.cvat.propagate.write import Writer
+
+    if (command := journal.run(parsed.undo).command) != COMMAND:
+        raise CvatError(f"run {parsed.undo} is one of promptable {command}, which takes it back")
+    gone, left = Writer(client, journal).undo(parsed.undo)
+    sys.stdout.write(f"run {parsed.undo}: {gone} taken back, {left} left, which people have changed or removed\n")
+    return _DONE
+
+
+def _run(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any) -> int:
+    from promptable.cvat.annotate.run import model_of
+    from promptable.cvat.errors import CvatError
+    from promptable.cvat.functions import Source
+    from promptable.cvat.propagate import run as runs
+    from promptable.cvat.propagate.plan import make_plan
+    from promptable.cvat.propagate.tracker import Tracker
+
+    options = _options(parsed)
+    if parsed.new_run:
+        while (left := journal.unfinished()) is not None:
+            journal.end(left.id, "given up")
+    run = runs.unfinished(journal, options)
+    if run is None or parsed.dry_run:
+        plan = make_plan(client, frames, options, journal.ours())
+        _say_plan(plan, frames)
+    if parsed.dry_run:
+        return _DONE
+    if parsed.function is None and parsed.via_cvat is None and not parsed.local:
+        raise CvatError("expected a model: --function URL, --via-cvat NAME or --local")
+    tracker = Tracker(function_of(parsed, client, Source(frames.task.id), kind="tracker"))
+    if run is None:
+        run = runs.begin(journal, plan, options, model_of(tracker.function))
+        sys.stdout.write(f"run {run.id}\n")
+    else:
+        sys.stdout.write(f"going on with run {run.id}\n")
+    sys.stdout.flush()
+    left_out = runs.carry_out(client, journal, run, frames, tracker, options)
+    for sentence in left_out:
+        sys.stdout.write(f"left alone: {sentence}\n")
+    _report(journal, run.id)
+    return _DONE
+
+
+def _options(parsed: argparse.Namespace) -> "Options":
+    from promptable.cvat.propagate.options import Direction, Options
+
+    direction = Direction.BACKWARD if parsed.backward else Direction.BOTH if parsed.both else Direction.FORWARD
+    return Options(
+        function=parsed.function or parsed.via_cvat or "local",
+        job=parsed.job,
+        first=parsed.first,
+        last=parsed.last,
+        direction=direction,
+        labels=parsed.labels,
+        shapes=parsed.shapes,
+        form=parsed.form,
+        keyframe_iou=parsed.keyframe_iou,
+        restart_at_keyframes=parsed.restart_at_keyframes,
+        completed_jobs=parsed.completed_jobs,
+    )
+
+
+def _say_plan(plan: "Plan", frames: Any) -> None:
+    for sentence in plan.left_out:
+        sys.stdout.write(f"left alone: {sentence}\n")
+    if frames.deleted:
+        sys.stdout.write(f"left alone: {len(frames.deleted)} deleted frames\n")
+    forms = [one.form for one in plan.objects]
+    counted = ", ".join(f"{forms.count(form)} {form}" for form in dict.fromkeys(forms))
+    sys.stdout.write(f"{len(plan.objects)} objects ({counted}) to follow through {plan.frames} frames\n")
+
+
+def _report(journal: Any, run: int) -> None:
+    """What is in CVAT now."""
+    created = [item["new"] for write in journal.writes(run) if write.action != "delete" for item in write.items]
+    tracks = [one for one in created if "shapes" in one]
+    keyframes = sum(len(track["shapes"]) for track in tracks)
+    sys.stdout.write(f"run {run}: {len(tracks)} tracks of {keyframes} keyframes, {len(created) - len(tracks)} masks\n")

@@ -1,0 +1,41 @@
+"""The tracker in this process: beside ``local_detector`` the one module here that reaches ``serving``, and torch."""
+
+import base64
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from promptable.config.settings import SettingsError, TrackerSettings, read
+from promptable.cvat.errors import CvatError
+from promptable.cvat.functions import Picture
+from promptable.errors import BadRequestError, OutOfMemoryError
+from promptable.serving.tracker.function import load
+
+
+class LocalTracker:
+    """The tracker as the environment's settings describe it."""
+
+    takes_labels = True
+
+    def __init__(self, model: str | None = None) -> None:
+        """``model`` replaces PROMPTABLE_MODEL. Raises CvatError where the model cannot be loaded."""
+        environment = dict(os.environ) | ({} if model is None else {"PROMPTABLE_MODEL": model})
+        try:
+            settings = read(TrackerSettings, environment)
+            self._tracker = load(settings)
+        except (SettingsError, FileNotFoundError, ValueError) as error:
+            raise CvatError(f"--local: {error}") from None
+        self._model = settings.model
+
+    def __repr__(self) -> str:
+        return f"{self._model} (local)"
+
+    def call(self, picture: Picture, fields: Mapping[str, object]) -> Any:
+        body = {**fields, "image": base64.b64encode(picture.data()).decode()}
+        try:
+            return json.loads(self._tracker(body))
+        except BadRequestError as error:
+            raise CvatError(f"{picture.name}: {error}", 400) from None
+        except OutOfMemoryError as error:
+            raise CvatError(f"{picture.name}: {error}") from None

@@ -1,0 +1,44 @@
+"""What a person asks of a run; a resumed run must ask the same."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Direction(StrEnum):
+    """Where the first frame lies in what is followed."""
+
+    FORWARD = "forward"
+    BACKWARD = "backward"
+    BOTH = "both"
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """1 for towards later frames, -1 for towards earlier ones."""
+        return {Direction.FORWARD: (1,), Direction.BACKWARD: (-1,), Direction.BOTH: (1, -1)}[self]
+
+
+@dataclass(frozen=True)
+class Options:
+    """``first`` is the frame that objects are taken from, ``last`` the one where following ends; None: the outermost.
+
+    ``labels`` are names and ``shapes`` ids of shapes and tracks in CVAT, None for all. ``form`` is rectangle, polygon
+    or mask, None for what was drawn. ``keyframe_iou`` None keeps polygons on every frame, rectangles within 0.95.
+    """
+
+    function: str
+    job: int | None = None
+    first: int | None = None
+    last: int | None = None
+    direction: Direction = Direction.FORWARD
+    labels: Sequence[str] | None = None
+    shapes: Sequence[int] | None = None
+    form: str | None = None
+    keyframe_iou: float | None = None
+    restart_at_keyframes: bool = False
+    completed_jobs: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """As the journal keeps them."""
+        return asdict(self)

@@ -1,0 +1,111 @@
+"""Where an object is on a frame, in CVAT's terms, and what becomes of it in other forms."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from promptable.cvat import interpolation, run_lengths
+from promptable.cvat.interpolation import Points
+from promptable.cvat.keyframes import box_iou
+from promptable.cvat.outlines import box_of, filled, points_of
+
+RECTANGLE, POLYGON, MASK = "rectangle", "polygon", "mask"
+FORMS = (RECTANGLE, POLYGON, MASK)
+_DECIMALS = 2
+_SAME_BOX = 0.5
+
+
+@dataclass(frozen=True)
+class Position:
+    """``points`` are CVAT's by ``form``; ``rotation`` is a rectangle's, in degrees."""
+
+    form: str
+    points: tuple[float, ...]
+    rotation: float = 0.0
+
+    @property
+    def box(self) -> Points:
+        """x1, y1, x2, y2 [4] around it."""
+        if self.form == MASK:
+            left, top, right, bottom = self.points[-4:]
+            return np.array([left, top, right + 1, bottom + 1], np.float64)
+        if self.form == RECTANGLE and not self.rotation:
+            return np.array(self.points, np.float64)
+        return box_of(self.outline)
+
+    @property
+    def outline(self) -> Points:
+        """The corners [N, 2] of a polygon or rectangle."""
+        if self.form == POLYGON:
+            return points_of(self.points)
+        left, top, right, bottom = self.points
+        corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float64)
+        turn = np.deg2rad(self.rotation)
+        cosine, sine, centre = np.cos(turn), np.sin(turn), corners.mean(0)
+        return np.asarray(centre + (corners - centre) @ np.array([[cosine, sine], [-sine, cosine]]))
+
+    def overlaps(self, other: "Position") -> bool:
+        """Whether both may be of one object: boxes of IoU 0.5 or more."""
+        return bool(box_iou(self.box, other.box) >= _SAME_BOX)
+
+    def as_form(self, form: str, hw: tuple[int, int]) -> "Position | None":
+        """The same in another form; None where nothing of it is inside the picture."""
+        if form == self.form and not self.rotation:
+            return self
+        if form == MASK:
+            points = run_lengths.encode(filled(self.outline, hw), 0, 0)
+            return Position(MASK, points) if points else None
+        if form == RECTANGLE:
+            return Position(RECTANGLE, _inside(self.box.tolist(), hw))
+        raise ValueError(f"a {self.form} cannot become a {form}")
+
+
+def position_of(shape: Mapping[str, Any]) -> Position:
+    """Of a shape, or a keyframe of a track, as CVAT's REST API gives it."""
+    return Position(shape["type"], tuple(float(n) for n in shape["points"]), float(shape.get("rotation") or 0))
+
+
+def position_at(track: Mapping[str, Any], frame: int) -> Position | None:
+    """Where CVAT shows a track on a frame, None where it is outside or has not begun."""
+    keys = sorted(track["shapes"], key=lambda key: int(key["frame"]))
+    before = [key for key in keys if key["frame"] <= frame]
+    after = [key for key in keys if key["frame"] > frame]
+    if not before or before[-1]["outside"]:
+        return None
+    left = position_of(before[-1])
+    if before[-1]["frame"] == frame or not after or left.form == MASK:
+        return left
+    return _between(
+        left, position_of(after[0]), (frame - before[-1]["frame"]) / (after[0]["frame"] - before[-1]["frame"])
+    )
+
+
+def _between(left: Position, right: Position, offset: float) -> Position:
+    if left.form == POLYGON:
+        points = interpolation.polygon(left.outline, right.outline, offset)
+        return Position(POLYGON, tuple(np.round(points, _DECIMALS).ravel().tolist()))
+    box = interpolation.rectangle(np.array(left.points), np.array(right.points), offset)
+    turn = interpolation.rotation(left.rotation, right.rotation, offset)
+    return Position(RECTANGLE, tuple(np.round(box, _DECIMALS).tolist()), round(turn, _DECIMALS))
+
+
+def read_answer(shape: Mapping[str, Any] | None, hw: tuple[int, int]) -> Position | None:
+    """A tracker's shape, clipped to the picture as CVAT knows it; None where the object is lost. Raises ValueError."""
+    if shape is None or shape.get("outside"):
+        return None
+    form, numbers = shape["type"], shape["points"]
+    if form not in FORMS or not np.isfinite(numbers).all():
+        raise ValueError(f"a shape of type {form!r}")
+    if form == MASK:
+        points = run_lengths.encode(*run_lengths.clipped(*run_lengths.decode(numbers), hw))
+        return Position(MASK, points) if points else None
+    position = Position(form, _inside(numbers, hw))
+    left, top, right, bottom = position.box
+    return position if left < right and top < bottom else None
+
+
+def _inside(points: Sequence[float], hw: tuple[int, int]) -> tuple[float, ...]:
+    """Flat x, y moved into the picture, in hundredths of a pixel."""
+    return tuple(round(min(max(float(n), 0.0), float(hw[1 - i % 2])), _DECIMALS) for i, n in enumerate(points))

@@ -1,0 +1,172 @@
+"""What was found of an object, as the annotations of a job: a track of few keyframes, or a mask on every frame."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from promptable.cvat.keyframes import polygon_keyframes, rectangle_keyframes
+from promptable.cvat.propagate.objects import TRACK, Copy, Object, held_values, keyframe_content
+from promptable.cvat.propagate.position import MASK, POLYGON, RECTANGLE, Position
+
+SOURCE = "semi-auto"
+_RECTANGLE_IOU = 0.95
+_DECIMALS = 2
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a job is given of an object: ``found`` by frame, on the ``followed`` ones; ``frames`` are the job's.
+
+    ``first`` is where the object was drawn, ``kept`` are the keyframes of its track here that stay.
+    """
+
+    one: Object
+    found: Mapping[int, Position | None]
+    followed: Sequence[int]
+    frames: range
+    first: int
+    kept: Mapping[int, Mapping[str, Any]]
+    mutable: frozenset[int]
+    """Attributes that may differ from frame to frame: a track has them at its keyframes."""
+    is_new: bool = True
+    """Whether the job gets a track of its own."""
+    stays_open: bool = False
+    """Whether what comes behind the last frame is as it was: people's track was followed backward only."""
+
+    @property
+    def is_seen(self) -> bool:
+        return any(position is not None for position in self.found.values())
+
+
+def kept_keyframes(
+    copy: Copy | None, found: Mapping[int, Position | None], written: set[tuple[Any, ...]]
+) -> dict[int, Mapping[str, Any]]:
+    """The keyframes of a track that stay: people's, and all where nothing new was found."""
+    if copy is None or copy.kind != TRACK:
+        return {}
+    last = max(found, default=-1)
+    return {key["frame"]: key for key in copy.item["shapes"] if not _is_replaced(key, found, last, written)}
+
+
+def _is_replaced(
+    key: Mapping[str, Any], found: Mapping[int, Position | None], last: int, written: set[tuple[Any, ...]]
+) -> bool:
+    """Whether it is a run's and lies where the object was followed again, or closes the track right behind."""
+    closes = key["outside"] and key["frame"] == last + 1
+    return keyframe_content(key) in written and (key["frame"] in found or closes)
+
+
+def track_of(part: Part, keyframe_iou: float | None) -> dict[str, Any]:
+    """A track as CVAT's REST API takes it, closed behind its last frame."""
+    item = part.one.item
+    keys = {key["frame"]: key for key in _keyframes(part, keyframe_iou)} | dict(part.kept)
+    ordered = [keys[frame] for frame in sorted(keys)]
+    if part.is_new:
+        values = held_values(item, part.first)["attributes"]
+        ordered[0] = {**ordered[0], "attributes": [one for one in values if one["spec_id"] in part.mutable]}
+    return {
+        "frame": ordered[0]["frame"],
+        "label_id": item["label_id"],
+        "group": part.one.group,
+        "source": SOURCE,
+        "attributes": [one for one in item["attributes"] if one["spec_id"] not in part.mutable],
+        "shapes": ordered,
+    }
+
+
+def own_frames(part: Part, track: Mapping[str, Any]) -> list[int]:
+    """The frames of the keyframes that are not people's."""
+    drawn = {*part.kept, *(() if part.one.is_track else (part.first,))}
+    return [key["frame"] for key in track["shapes"] if key["frame"] not in drawn]
+
+
+def mask_shapes(part: Part) -> Iterator[dict[str, Any]]:
+    """A mask on every frame on which the object was found, but for the first, where people drew it."""
+    item = part.one.item
+    for frame, position in part.found.items():
+        if position is not None and frame != part.first:
+            yield {
+                "frame": frame,
+                "label_id": item["label_id"],
+                "type": MASK,
+                "points": list(position.points),
+                "group": part.one.group,
+                "source": SOURCE,
+                "occluded": item["occluded"],
+                "outside": False,
+                "z_order": item["z_order"],
+                "rotation": 0,
+                "attributes": item["attributes"],
+            }
+
+
+def _keyframes(part: Part, keyframe_iou: float | None) -> Iterator[dict[str, Any]]:
+    """Those of each visible stretch, and behind each one of outside with the last points: CVAT moves towards it."""
+    for stretch in _stretches(part):
+        for frame, position in _thinned(stretch, part.one.form, keyframe_iou):
+            yield _keyframe(part, frame, position)
+        yield from _ending(part, stretch[-1][0])
+
+
+def _stretches(part: Part) -> Iterator[list[tuple[int, Position]]]:
+    """Runs of followed frames on which the object was found."""
+    stretch: list[tuple[int, Position]] = []
+    for frame in part.followed:
+        position = part.found.get(frame)
+        if position is not None:
+            stretch.append((frame, position))
+        elif stretch:
+            yield stretch
+            stretch = []
+    if stretch:
+        yield stretch
+
+
+def _thinned(
+    stretch: Sequence[tuple[int, Position]], form: str, keyframe_iou: float | None
+) -> Iterator[tuple[int, Position]]:
+    """A turned box stays as it was drawn; the boxes around it are upright."""
+    turned = next((i for i, (_, position) in enumerate(stretch) if position.rotation), None)
+    if turned is not None:
+        if turned:
+            yield from _thinned(stretch[:turned], form, keyframe_iou)
+        yield stretch[turned]
+        if stretch[turned + 1 :]:
+            yield from _thinned(stretch[turned + 1 :], form, keyframe_iou)
+        return
+    frames = np.array([frame for frame, _ in stretch])
+    if form == RECTANGLE:
+        boxes = np.array([position.points for _, position in stretch])
+        kept = rectangle_keyframes(frames, boxes, _RECTANGLE_IOU if keyframe_iou is None else keyframe_iou)
+        yield from (stretch[index] for index in kept)
+    elif keyframe_iou is None:
+        yield from stretch
+    else:
+        for index, outline in polygon_keyframes(frames, [position.outline for _, position in stretch], keyframe_iou):
+            yield stretch[index][0], Position(POLYGON, tuple(np.round(outline, _DECIMALS).ravel().tolist()))
+
+
+def _ending(part: Part, last: int) -> Iterator[dict[str, Any]]:
+    """The keyframe from which on nothing is seen after ``last``, where a person's keyframe does not say more."""
+    position = part.found[last]
+    later = [frame for frame in part.followed if frame > last]
+    end = later[0] if later else last + 1
+    goes_on = not later and (part.stays_open or any(frame > last for frame in part.kept))
+    if position is not None and end in part.frames and end not in part.kept and not goes_on:
+        yield _keyframe(part, end, position, outside=True)
+
+
+def _keyframe(part: Part, frame: int, position: Position, *, outside: bool = False) -> dict[str, Any]:
+    held = held_values(part.one.item, part.first)
+    return {
+        "type": position.form,
+        "frame": frame,
+        "points": [round(number, _DECIMALS) for number in position.points],
+        "rotation": position.rotation,
+        "outside": outside,
+        "occluded": bool(held["occluded"]),
+        "z_order": held["z_order"],
+        "attributes": [],
+    }

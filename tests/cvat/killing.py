@@ -1,0 +1,61 @@
+"""A command in a process that is killed before a given step, to see whether nothing is lost."""
+
+import os
+import signal
+import sqlite3
+from collections.abc import Callable
+from typing import Any
+
+from promptable.cvat import journal, rest
+
+
+class Steps:
+    """Counts what this process writes into the journal and what it asks CVAT, and kills it before one of them."""
+
+    def __init__(self, last: int | None) -> None:
+        self.taken = 0
+        self._last = last
+
+    def step(self) -> None:
+        if self.taken == self._last:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.taken += 1
+
+    def install(self) -> None:
+        steps = self
+
+        class Counting(sqlite3.Connection):
+            def execute(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
+                if sql.startswith(("COMMIT", "UPDATE")):
+                    steps.step()
+                return super().execute(sql, *arguments)
+
+        connect, request = sqlite3.connect, rest.Rest.request
+
+        def counted(self: Any, method: str, url: str, *arguments: Any, **options: Any) -> Any:
+            if "annotations" in url:
+                steps.step()
+            return request(self, method, url, *arguments, **options)
+
+        journal.sqlite3 = _Module(lambda *a, **o: connect(*a, factory=Counting, **o))  # type: ignore[attr-defined]
+        rest.Rest.request = counted  # type: ignore[method-assign]
+
+
+class _Module:
+    """sqlite3 with another ``connect``."""
+
+    def __init__(self, connect: Callable[..., sqlite3.Connection]) -> None:
+        self.connect = connect
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sqlite3, name)
+
+
+def run_until(last: int | None, command: Callable[[], int]) -> tuple[int, bool]:
+    """Run it in a process that is killed before its step ``last``: (status, whether it was killed)."""
+    child = os.fork()
+    if not child:
+        Steps(last).install()
+        os._exit(command())
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status), os.WIFSIGNALED(status)

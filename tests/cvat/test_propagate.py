@@ -1,0 +1,328 @@
+"""``promptable propagate`` over the stand-in server: what becomes of drawn objects, and what is left to people."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from promptable.cvat.propagate import write
+from tests.cvat.propagating import (
+    CAR,
+    TASK,
+    asked,
+    draw,
+    draw_track,
+    keyframes,
+    prepare,
+    propagate,
+    stored,
+)
+from tests.cvat.stand_in import StandIn
+
+BOX = (10, 20, 30, 40)
+"""Moves by 2 pixels a frame, by 5 from the tenth on."""
+AWAY = (10, 60, 30, 80)
+"""The same, and lost on frames 5 to 7."""
+MASK = (1, 1, 1, 3, 10, 20, 12, 21)
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No waiting, and a journal of the test's own."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr(write, "SETTLING", ())
+
+
+def _box(frame: int, box: tuple[int, ...] = BOX) -> tuple[float, ...]:
+    shift = 2 * frame + 3 * max(0, frame - 10)
+    return box[0] + shift, box[1], box[2] + shift, box[3]
+
+
+def _tracks(cvat: StandIn, job: int) -> list[dict[str, Any]]:
+    tracks: list[dict[str, Any]] = cvat.annotations.read(job)["tracks"]
+    return tracks
+
+
+def test_a_rectangle_becomes_a_track_of_few_keyframes_in_both_jobs(cvat: StandIn) -> None:
+    prepare(cvat)
+    values = [{"spec_id": 7, "value": "AB 12"}, {"spec_id": 8, "value": "true"}]
+    draw(cvat, BOX, group=3, attributes=values, occluded=True)
+    assert propagate(cvat) == 0
+    (first,), (second,) = _tracks(cvat, 1), _tracks(cvat, 2)
+    assert keyframes(first) == [(0, BOX, False), (10, _box(10), False), (11, _box(11), False)]
+    assert keyframes(second) == [(7, _box(7), False), (10, _box(10), False), (19, _box(19), False)]
+    for track in (first, second):
+        assert (track["label_id"], track["group"], track["source"]) == (CAR, 3, "semi-auto")
+        assert track["attributes"] == values[:1]
+        assert track["shapes"][0]["attributes"] == values[1:], "held from the first keyframe on"
+        assert all(key["occluded"] for key in track["shapes"])
+    assert not cvat.annotations.read(1)["shapes"], "its track has taken its place"
+
+
+def test_one_request_a_frame_for_all_objects(cvat: StandIn) -> None:
+    prepare(cvat)
+    for i in range(10):
+        draw(cvat, (10 + i, 5 * i, 30 + i, 5 * i + 9))
+    assert propagate(cvat) == 0
+    assert asked(cvat) == [(frame, 10) for frame in range(20)]
+    assert len(_tracks(cvat, 1)) == len(_tracks(cvat, 2)) == 10
+
+
+def test_lost_is_outside_at_the_last_box_and_found_again_it_is_seen(cvat: StandIn) -> None:
+    prepare(cvat)
+    draw(cvat, AWAY)
+    assert propagate(cvat, "--to", "12") == 0
+    (first,), (second,) = _tracks(cvat, 1), _tracks(cvat, 2)
+    assert keyframes(first) == [
+        (0, AWAY, False),
+        (4, _box(4, AWAY), False),
+        (5, _box(4, AWAY), True),
+        (8, _box(8, AWAY), False),
+        (10, _box(10, AWAY), False),
+        (11, _box(11, AWAY), False),
+    ]
+    ends = [(12, _box(12, AWAY), False), (13, _box(12, AWAY), True)]
+    assert keyframes(second) == [(8, _box(8, AWAY), False), (10, _box(10, AWAY), False), *ends]
+
+
+def test_backward_and_both_make_one_track(cvat: StandIn) -> None:
+    prepare(cvat)
+    box = (60, 20, 80, 40)
+    draw(cvat, box, frame=4)
+    assert propagate(cvat, "--from", "4", "--both", "--job", "1") == 0
+    (track,) = _tracks(cvat, 1)
+    assert keyframes(track) == [(0, (52, 20, 72, 40), False), (11, (74, 20, 94, 40), False)]
+    assert [frame for frame, _ in asked(cvat)] == [*range(4, 12), *range(4, -1, -1)]
+    assert propagate(cvat, "--undo", "1") == 0
+    assert propagate(cvat, "--from", "4", "--backward", "--job", "1") == 0
+    (track,) = _tracks(cvat, 1)
+    assert keyframes(track) == [(0, (52, 20, 72, 40), False), (4, box, False), (5, box, True)]
+
+
+def test_masks_stay_masks_in_one_group_and_the_seam_is_written_once(cvat: StandIn) -> None:
+    prepare(cvat)
+    draw(cvat, BOX, group=5)
+    drawn = draw(cvat, MASK, "mask")
+    assert propagate(cvat, "--to", "14") == 0
+    first, second = (cvat.annotations.read(job) for job in (1, 2))
+    assert [shape["frame"] for shape in first["shapes"]] == list(range(12))
+    assert [shape["frame"] for shape in second["shapes"]] == [12, 13, 14], "CVAT joins tracks at the seam, not masks"
+    assert {shape["group"] for shape in first["shapes"] + second["shapes"]} == {6}, "a new one"
+    assert first["shapes"][0]["id"] == drawn
+    assert first["shapes"][4]["points"] == [1, 1, 1, 3, 18, 20, 20, 21]
+    assert {track["shapes"][0]["type"] for track in first["tracks"]} == {"rectangle"}
+
+
+def test_a_second_run_over_masks_replaces_what_the_first_wrote_and_ends_at_a_persons(cvat: StandIn) -> None:
+    prepare(cvat)
+    draw(cvat, MASK, "mask")
+    assert propagate(cvat, "--job", "1") == 0
+    before = stored(cvat)
+    assert propagate(cvat, "--job", "1") == 0
+    assert stored(cvat) == before
+    held = cvat.annotations.job(1).by_kind["shapes"]
+    (corrected,) = [number for number, shape in held.items() if shape["frame"] == 6]
+    held[corrected] = held[corrected] | {"points": [0, 6, 30, 50, 32, 51], "source": "manual"}
+    assert propagate(cvat, "--job", "1", "--from", "2") == 0
+    (shape,) = [shape for shape in held.values() if shape["frame"] == 6]
+    assert shape["id"] == corrected
+
+
+def test_polygons_are_on_every_frame_or_thinned(cvat: StandIn) -> None:
+    prepare(cvat)
+    polygon = (10, 20, 30, 20, 30, 40, 10, 40)
+    draw(cvat, polygon, "polygon")
+    assert propagate(cvat, "--job", "1") == 0
+    assert [key[0] for key in keyframes(_tracks(cvat, 1)[0])] == list(range(12))
+    assert propagate(cvat, "--undo", "1") == 0
+    assert propagate(cvat, "--job", "1", "--keyframe-iou", "0.9") == 0
+    (track,) = _tracks(cvat, 1)
+    assert [key[0] for key in keyframes(track)] == [0, 10, 11]
+    assert {len(key["points"]) for key in track["shapes"]} == {64}
+    assert propagate(cvat, "--undo", "2") == 0
+    assert propagate(cvat, "--job", "1", "--as", "rectangle") == 0
+    assert keyframes(_tracks(cvat, 1)[0])[0] == (0, BOX, False)
+
+
+def test_a_polygon_as_masks_replaces_itself(cvat: StandIn) -> None:
+    prepare(cvat)
+    drawn = draw(cvat, (10, 20, 30, 20, 30, 40, 10, 40), "polygon")
+    assert propagate(cvat, "--job", "1", "--as", "mask", "--to", "3") == 0
+    shapes = cvat.annotations.read(1)["shapes"]
+    assert [(shape["frame"], shape["type"], shape["points"][-4:]) for shape in shapes] == [
+        (frame, "mask", [10 + 2 * frame, 20, 29 + 2 * frame, 39]) for frame in range(4)
+    ]
+    assert shapes[0]["id"] == drawn
+
+
+def test_a_persons_keyframe_ends_the_run_and_stays(cvat: StandIn) -> None:
+    prepare(cvat)
+    person = (90, 20, 110, 40)
+    number = draw_track(cvat, [(0, BOX, False), (6, person, False)])
+    assert propagate(cvat) == 0
+    (track,) = _tracks(cvat, 1)
+    assert track["id"] == number
+    assert keyframes(track) == [(0, BOX, False), (5, _box(5), False), (6, person, False)]
+    assert max(frame for frame, _ in asked(cvat)) == 5
+    assert not _tracks(cvat, 2)
+
+
+def test_restart_goes_on_from_every_keyframe_of_a_person(cvat: StandIn) -> None:
+    prepare(cvat)
+    person, gone = (90, 20, 110, 40), (94, 20, 114, 40)
+    draw_track(cvat, [(0, BOX, False), (3, person, False), (5, gone, True), (8, BOX, False)])
+    assert propagate(cvat, "--restart-at-keyframes", "--to", "10") == 0
+    (track,) = _tracks(cvat, 1)
+    assert keyframes(track) == [
+        (0, BOX, False),
+        (2, _box(2), False),
+        (3, person, False),
+        (4, (92, 20, 112, 40), False),
+        (5, gone, True),
+        (8, BOX, False),
+        (9, _box(1), False),
+        (10, _box(2), False),
+        (11, _box(2), True),
+    ]
+    (rest,) = _tracks(cvat, 2)
+    assert keyframes(rest)[0] == (9, _box(1), False), "people's keyframe lies in the first job"
+
+
+def test_a_track_goes_on_where_an_earlier_run_closed_it(cvat: StandIn) -> None:
+    prepare(cvat)
+    draw(cvat, BOX)
+    assert propagate(cvat, "--to", "9") == 0
+    assert [frame for frame, _, outside in keyframes(_tracks(cvat, 1)[0]) if outside] == [10]
+    assert propagate(cvat, "--from", "9", "--to", "19") == 0
+    (first,), (second,) = _tracks(cvat, 1), _tracks(cvat, 2)
+    assert not [key for key in keyframes(first) + keyframes(second) if key[2]]
+    assert keyframes(first)[0] == (0, BOX, False)
+    assert keyframes(second)[-1][0] == 19
+
+
+def test_people_have_drawn_the_object_on_a_later_frame(cvat: StandIn) -> None:
+    prepare(cvat)
+    draw(cvat, BOX)
+    draw(cvat, (18, 21, 38, 41), frame=5)
+    draw(cvat, (18, 21, 38, 41), frame=3, label_id=1)
+    assert propagate(cvat) == 0
+    (track,) = _tracks(cvat, 1)
+    assert keyframes(track) == [(0, BOX, False), (4, _box(4), False), (5, _box(4), True)]
+    assert not _tracks(cvat, 2)
+    assert [shape["frame"] for shape in cvat.annotations.read(1)["shapes"]] == [5, 3]
+
+
+def test_what_people_change_while_it_runs_is_left_alone(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    prepare(cvat)
+    number = draw(cvat, BOX)
+    answer = cvat.answers[""]
+
+    def meanwhile(request: Any) -> Any:
+        held = cvat.annotations.job(1).by_kind["shapes"]
+        held[number] = held[number] | {"points": [11, 20, 31, 40]}
+        return answer(request)
+
+    cvat.answers = {"": meanwhile}
+    assert propagate(cvat) == 0
+    assert f"left alone: shape {number} was changed while it was followed" in capsys.readouterr().out
+    assert not _tracks(cvat, 1)
+    assert len(cvat.annotations.read(1)["shapes"]) == 1
+
+
+def test_closed_jobs_and_deleted_frames_are_left_alone(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    prepare(cvat, states={2: "completed"}, deleted=[3])
+    draw(cvat, BOX)
+    assert propagate(cvat) == 0
+    out = capsys.readouterr().out
+    assert "job 2 is completed" in out
+    assert "1 deleted frames" in out
+    assert [frame for frame, _ in asked(cvat)] == [0, 1, 2, *range(4, 12)]
+    assert not _tracks(cvat, 2)
+    assert propagate(cvat, "--job", "2") == 1
+
+
+def test_a_dry_run_asks_nothing_and_writes_nothing(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    prepare(cvat)
+    draw(cvat, BOX)
+    draw(cvat, MASK, "mask", label_id=1)
+    before = stored(cvat)
+    assert propagate(cvat, "--dry-run") == 0
+    assert "2 objects (1 rectangle, 1 mask) to follow through 19 frames" in capsys.readouterr().out
+    assert stored(cvat) == before
+    assert not asked(cvat)
+    assert propagate(cvat, "--dry-run", "--labels", "person") == 0
+    assert "1 objects (1 mask)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--from", "3"), "there is nothing to follow on frame 3"),
+        (("--from", "30"), "there is no frame 30"),
+        (("--from", "5", "--to", "2"), "nothing to follow"),
+        (("--as", "mask"), "a rectangle cannot become a mask: draw it as a mask"),
+    ],
+)
+def test_what_cannot_be_is_a_sentence(
+    cvat: StandIn, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], sentence: str
+) -> None:
+    prepare(cvat)
+    draw(cvat, BOX)
+    assert propagate(cvat, *options) == 1
+    captured = capsys.readouterr()
+    assert sentence in captured.err
+    assert not asked(cvat)
+
+
+def test_an_answer_that_is_none_is_a_sentence_and_writes_nothing(
+    cvat: StandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepare(cvat)
+    draw(cvat, BOX)
+    before = stored(cvat)
+    cvat.answers = {"": {"shapes": [], "states": []}}
+    assert propagate(cvat) == 1
+    assert "did not answer as a tracker" in capsys.readouterr().err
+    assert stored(cvat) == before
+
+
+def test_answers_are_clipped_to_what_cvat_says(cvat: StandIn) -> None:
+    prepare(cvat)
+    draw(cvat, (170, 20, 199, 40))
+    assert propagate(cvat, "--to", "3") == 0
+    assert keyframes(_tracks(cvat, 1)[0])[-2][1] == (176, 20, 200, 40)
+
+
+def test_undo_takes_back_what_nobody_changed(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    prepare(cvat)
+    draw(cvat, BOX)
+    draw(cvat, MASK, "mask")
+    kept = draw(cvat, (50, 50, 60, 60))
+    before = stored(cvat)
+    assert propagate(cvat) == 0
+    assert propagate(cvat, "--undo", "1") == 0
+    assert stored(cvat) == before
+    assert propagate(cvat, "--shapes", str(kept), "--job", "1") == 0
+    held = cvat.annotations.job(1).by_kind["tracks"]
+    (number,) = held
+    held[number]["shapes"][1]["points"][0] += 9
+    assert propagate(cvat, "--undo", "2") == 0
+    assert "run 2: 0 taken back, 1 left" in capsys.readouterr().out
+    assert list(held) == [number]
+
+
+def test_nothing_that_breaks_a_real_server_is_ever_sent(cvat: StandIn) -> None:
+    """The stand-in refuses mask tracks, unknown sources and frames outside the job."""
+    prepare(cvat)
+    mask_track = {"frame": 0, "label_id": CAR, "group": 0, "source": "auto", "attributes": []}
+    key = {"type": "mask", "frame": 0, "points": list(MASK), "outside": False, "attributes": []}
+    with pytest.raises(ValueError, match="unexpected type of track"):
+        cvat.annotations.patch(1, "create", {"tracks": [mask_track | {"shapes": [key]}]})
+    for form, points in (("rectangle", BOX), ("mask", MASK), ("polygon", (10, 20, 30, 20, 30, 40))):
+        draw(cvat, points, form)
+    assert propagate(cvat) == 0
+    for (job, *_), (first, last) in zip(cvat.tasks[TASK].jobs, ((0, 11), (7, 19)), strict=True):
+        held = cvat.annotations.read(job)
+        frames = {one["frame"] for one in held["shapes"]}
+        frames |= {key["frame"] for one in held["tracks"] for key in one["shapes"]}
+        assert frames <= set(range(first, last + 1))

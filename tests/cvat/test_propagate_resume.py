@@ -1,0 +1,109 @@
+"""Killed at any point and run again, ``promptable propagate`` ends as if nothing had happened."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from promptable.cvat.propagate import write
+from tests.cvat.killing import run_until
+from tests.cvat.propagating import asked, draw, draw_track, prepare, propagate, stored
+from tests.cvat.stand_in import StandIn
+
+JOBS = [(1, "annotation", 0, 3), (2, "annotation", 2, 5)]
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No waiting."""
+    monkeypatch.setattr(write, "SETTLING", ())
+
+
+@pytest.fixture
+def fresh(cvat: StandIn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[int], None]:
+    """A shape, a mask and a track, as people left them, and an empty journal."""
+
+    def forget(number: int) -> None:
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / f"state-{number}"))
+        prepare(cvat, jobs=JOBS)
+        cvat.annotations = type(cvat.annotations)()
+        cvat.bodies.clear()
+        draw(cvat, (10, 20, 30, 40))
+        draw(cvat, (1, 1, 1, 3, 10, 50, 12, 51), "mask")
+        draw_track(cvat, [(0, (50, 60, 70, 80), False), (4, (90, 60, 110, 80), False)])
+
+    return forget
+
+
+def test_killed_at_every_point_and_run_again_the_annotations_are_the_same(
+    cvat: StandIn, fresh: Callable[[int], None]
+) -> None:
+    fresh(0)
+    assert propagate(cvat, "--to", "5") == 0
+    whole = stored(cvat)
+    points = 0
+    while True:
+        fresh(points + 1)
+        _, killed = run_until(points, lambda: propagate(cvat, "--to", "5"))
+        if not killed:
+            break
+        assert propagate(cvat, "--to", "5") == 0
+        assert stored(cvat) == whole, f"killed before step {points}"
+        points += 1
+    assert points > 20, "there are that many places to stop at"
+    assert stored(cvat) == whole
+
+
+def test_an_undo_that_is_killed_ends_as_if_nothing_had_happened(cvat: StandIn, fresh: Callable[[int], None]) -> None:
+    points = 0
+    while True:
+        fresh(points)
+        before = stored(cvat)
+        propagate(cvat)
+        _, killed = run_until(points, lambda: propagate(cvat, "--undo", "1"))
+        assert propagate(cvat, "--undo", "1") == 0
+        assert stored(cvat) == before, f"killed before step {points}"
+        if not killed:
+            break
+        points += 1
+    assert points > 4
+
+
+def test_what_was_followed_is_not_followed_again(cvat: StandIn, fresh: Callable[[int], None]) -> None:
+    fresh(0)
+    assert propagate(cvat, "--dry-run") == 0
+    _, killed = run_until(10, lambda: propagate(cvat))
+    assert killed
+    frames = [frame for frame, _ in asked(cvat)]
+    assert propagate(cvat) == 0
+    assert [frame for frame, _ in asked(cvat)] == sorted([*range(6), frames[-1]])
+
+
+def test_a_tracker_that_has_forgotten_its_states_is_begun_again(cvat: StandIn, fresh: Callable[[int], None]) -> None:
+    fresh(0)
+    assert propagate(cvat) == 0
+    whole = stored(cvat)
+    fresh(1)
+    run_until(12, lambda: propagate(cvat))
+    answer, refusals = cvat.answers[""], [ValueError("states[0]: a state has expired")]
+
+    def forgetful(request: Any) -> Any:
+        if refusals and "states" in request:
+            raise refusals.pop()
+        return answer(request)
+
+    cvat.answers = {"": forgetful}
+    assert propagate(cvat) == 0
+    assert not refusals
+    assert stored(cvat) == whole
+
+
+def test_other_options_do_not_go_on_with_it(
+    cvat: StandIn, fresh: Callable[[int], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    fresh(0)
+    run_until(10, lambda: propagate(cvat))
+    assert propagate(cvat, "--to", "3") == 1
+    assert "run 1 is unfinished and was begun with --last not given, now 3" in capsys.readouterr().err
+    assert propagate(cvat, "--to", "3", "--new-run") == 0
