@@ -55,7 +55,11 @@ def run_until(last: int | None, command: Callable[[], int]) -> tuple[int, bool]:
     """Run it in a process that is killed before its step ``last``: (status, whether it was killed)."""
     child = os.fork()
     if not child:
-        Steps(last).install()
-        os._exit(command())
+        status = 99  # an error of the test must not go on as another pytest
+        try:
+            Steps(last).install()
+            status = command()
+        finally:
+            os._exit(status)
     _, status = os.waitpid(child, 0)
     return os.waitstatus_to_exitcode(status), os.WIFSIGNALED(status)

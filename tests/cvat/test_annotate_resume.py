@@ -1,18 +1,14 @@
 """Killed at any point and run again, a run ends as if nothing had happened."""
 
-import os
-import signal
-import sqlite3
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from promptable.cvat import journal, rest
 from promptable.cvat.annotate import detector, run, upload
 from promptable.cvat.journal import Journal
 from tests.cvat.annotating import annotate, asked_frames, detect, prepare, stored
+from tests.cvat.killing import run_until
 from tests.cvat.stand_in import StandIn
 
 LABEL = 0
@@ -27,56 +23,9 @@ def patience(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(run, "_UPLOAD_FRAMES", 4)
 
 
-class _Steps:
-    """Counts what this process writes into the journal and what it asks CVAT, and kills it before one of them."""
-
-    def __init__(self, last: int | None) -> None:
-        self.taken = 0
-        self._last = last
-
-    def step(self) -> None:
-        if self.taken == self._last:
-            os.kill(os.getpid(), signal.SIGKILL)
-        self.taken += 1
-
-    def install(self) -> None:
-        steps = self
-
-        class Counting(sqlite3.Connection):
-            def execute(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
-                if sql.startswith(("COMMIT", "UPDATE")):
-                    steps.step()
-                return super().execute(sql, *arguments)
-
-        connect, request = sqlite3.connect, rest.Rest.request
-
-        def counted(self: Any, method: str, url: str, *arguments: Any, **options: Any) -> Any:
-            if "annotations" in url:
-                steps.step()
-            return request(self, method, url, *arguments, **options)
-
-        journal.sqlite3 = _Module(lambda *a, **o: connect(*a, factory=Counting, **o))  # type: ignore[attr-defined]
-        rest.Rest.request = counted  # type: ignore[method-assign]
-
-
-class _Module:
-    """sqlite3 with another ``connect``."""
-
-    def __init__(self, connect: Callable[..., sqlite3.Connection]) -> None:
-        self.connect = connect
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(sqlite3, name)
-
-
 def _in_a_process(cvat: StandIn, last: int | None, *options: str) -> tuple[int, bool]:
     """Run the command in a process that is killed before its step ``last``: (status, whether it was killed)."""
-    child = os.fork()
-    if not child:
-        _Steps(last).install()
-        os._exit(annotate(cvat, "--concurrency", "1", *options))
-    _, status = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status), os.WIFSIGNALED(status)
+    return run_until(last, lambda: annotate(cvat, "--concurrency", "1", *options))
 
 
 def _forget(cvat: StandIn, tmp_path: Path, number: int, monkeypatch: pytest.MonkeyPatch) -> None:

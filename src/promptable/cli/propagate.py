@@ -118,7 +118,6 @@ def _undo(parsed: argparse.Namespace, client: Any, journal: Any) -> int:
 
 
 def _run(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any) -> int:
-    from promptable.cvat.annotate.run import model_of
     from promptable.cvat.errors import CvatError
     from promptable.cvat.functions import Source
     from promptable.cvat.propagate import run as runs
@@ -139,7 +138,7 @@ def _run(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any) -> 
         raise CvatError("expected a model: --function URL, --via-cvat NAME or --local")
     tracker = Tracker(function_of(parsed, client, Source(frames.task.id), kind="tracker"))
     if run is None:
-        run = runs.begin(journal, plan, options, model_of(tracker.function))
+        run = runs.begin(journal, plan, options, {"function": repr(tracker.function)})
         sys.stdout.write(f"run {run.id}\n")
     else:
         sys.stdout.write(f"going on with run {run.id}\n")
