@@ -107,9 +107,9 @@ def stand_in_for_gpu(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     loaded: list[str] = []
     plain = detector_models._load_on
 
-    def load(settings: Any, needs_masks: bool, where: str) -> detector_models.Models:
+    def load(settings: Any, where: str) -> detector_models.Models:
         loaded.append(where)
-        models = plain(settings, needs_masks, "cpu")
+        models = plain(settings, "cpu")
         if where == "cuda":
             for model, method in ((models.detector, "_encode_image"), (models.segmenter(), "encode_image")):
                 monkeypatch.setattr(model, method, fail)
