@@ -1,22 +1,31 @@
 #!/usr/bin/env bash
-# Builds, deploys, checks and smoke-tests the functions: ./deploy.sh --help is the manual.
-# All of it is `promptable deploy`; this finds or makes a Python environment for it, .venv-deploy (requirements/deploy.txt).
+# Brings the functions into CVAT's model list: ./deploy.sh --help is the manual. All of it is `promptable deploy`; this
+# finds the Python environment of the checkout, or makes .venv-deploy with the packages of requirements/deploy.txt.
 set -euo pipefail
-repository=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
-export PYTHONPATH=$repository/src PYTHONDONTWRITEBYTECODE=1
+repository=${BASH_SOURCE[0]%/*}
+[[ -d $repository ]] || repository=.
+repository=$(cd "$repository" && pwd)
 own=$repository/.venv-deploy packages=$repository/requirements/deploy.txt
-works() { "$1" -c 'import sys, pydantic, rich, yaml; sys.exit(sys.version_info < (3, 11))' 2> /dev/null; }
+export PYTHONPATH=$repository/src
+
+die() { printf '   PROBLEM: %s\n   remedy:  %s\n' "$1" "$2" >&2 && exit 1; }
+has() { "$1" -c "import sys, $2; sys.exit(sys.version_info < (3, 11))" 2> /dev/null; }
+
+make_environment() {
+    local base offline=()
+    for base in python3.13 python3.12 python3.11 python3 none; do ! has "$base" "ensurepip, venv" || break; done
+    [[ $base != none ]] || die "no Python from 3.11 on, with venv" "sudo apt install python3-venv (older systems: python3.11-venv)"
+    while (($#)); do
+        [[ $1 != --wheels ]] || offline=(--no-index --find-links "${2:-}")
+        shift
+    done
+    "$base" -m venv "$own" || die "$own cannot be made" "see above"
+    "$own/bin/python" -m pip install --quiet --require-hashes "${offline[@]}" -r "$packages" || die "$packages cannot be installed" \
+        "see above; without internet: pip download --require-hashes -r $packages -d wheels elsewhere, and --wheels wheels here"
+    : > "$own/installed"
+}
+
 python=$repository/.venv/bin/python
-if ! works "$python"; then
-    python=$own/bin/python
-    if [[ $packages -nt $own/installed ]] || ! works "$python"; then
-        for base in python3.13 python3.12 python3.11 python3; do
-            "$base" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2> /dev/null && break || base=
-        done
-        [[ $base ]] || { echo "PROBLEM: no Python from 3.11 on; remedy: sudo apt install python3-venv (older systems: python3.11-venv)" >&2; exit 1; }
-        wheels=() && for ((i = 1; i < $#; i++)); do [[ ${!i} == --wheels ]] && j=$((i + 1)) && wheels=(--no-index --find-links "${!j}"); done
-        "$base" -m venv "$own" && "$python" -m pip install --quiet --require-hashes "${wheels[@]}" -r "$packages" && : > "$own/installed" ||
-            { echo "PROBLEM: $packages cannot be installed; remedy: see above; without internet: pip download -r $packages -d wheels on another machine, and --wheels wheels here" >&2; exit 1; }
-    fi
-fi
+has "$python" "pydantic, rich, yaml" || python=$own/bin/python
+[[ $python != "$own"/* || $own/installed -nt $packages ]] || make_environment "$@"
 exec "$python" -m promptable deploy "$@"

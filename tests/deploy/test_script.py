@@ -42,7 +42,8 @@ def test_the_checkouts_own_environment_is_used(machine: Machine) -> None:
 def test_without_a_python(machine: Machine, checkout: Path) -> None:
     _without_python(machine)
     _, err = machine.script("--cpu", script=checkout / "deploy.sh").communicate(timeout=120)
-    assert "no Python from 3.11 on; remedy: sudo apt install" in err
+    assert "no Python from 3.11 on" in err
+    assert "sudo apt install python3-venv" in err
 
 
 def test_an_environment_is_made_once_from_the_wheels_that_are_given(
