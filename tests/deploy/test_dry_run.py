@@ -84,3 +84,10 @@ def test_the_plan_says_what_each_function_takes_beside_what_is_free(machine: Mac
 def test_the_free_memory_of_the_gpus_is_named(machine: Machine) -> None:
     out = machine.deploy("sam2-tracker", "--gpu").out
     assert "GPU 0 free: 22 of 22 GB (NVIDIA L4)" in out
+
+
+def test_a_model_that_is_none_is_a_problem_of_a_dry_run_too(machine: Machine) -> None:
+    outcome = machine.start("--dry-run", "sam2-tracker", "--cpu", "--model", "/nowhere")
+    assert outcome.status == 0
+    assert "expected a model folder or one of" in outcome.err
+    assert "== deployment" in outcome.out

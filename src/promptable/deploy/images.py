@@ -32,7 +32,7 @@ class Images:
         self._console = console
         self._repository = repository
         self._work = work
-        self._log = log
+        self.log = log
 
     def name(self, function: str) -> str:
         """Repository of a function's images."""
@@ -42,7 +42,7 @@ class Images:
     def build_base(self, device: Device, nuclio_version: str) -> None:
         """Everything but weights and entry points. Raises CommandError."""
         if not self._console.dry_run:
-            self._log.unlink(missing_ok=True)
+            self.log.unlink(missing_ok=True)
         arguments = {"DEVICE": device, "NUCLIO_VERSION": nuclio_version, "PACKAGES": packages_digest(self._repository)}
         self._build("base", f"promptable-base:{device}", arguments, [])
 
@@ -119,8 +119,8 @@ class Images:
         self._console.command(command)
         if self._console.dry_run:
             return
-        self._log.parent.mkdir(parents=True, exist_ok=True)
-        with self._console.progress(f"docker {command[1]}") as news, self._log.open("a", encoding="utf-8") as log:
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self._console.progress(f"docker {command[1]}") as news, self.log.open("a", encoding="utf-8") as log:
 
             def heard(line: str) -> None:
                 log.write(line)

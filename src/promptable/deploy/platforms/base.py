@@ -75,8 +75,8 @@ class Platform(Protocol):
     def open(self, function: str, rendered: Rendered) -> AbstractContextManager[str]:
         """The function's URL on this machine while the block runs. Raises OpenError."""
 
-    def held_models(self, image: str, current: Rendered | None) -> set[str] | None:
-        """The models in an image; None if that cannot be known here. ``current`` is what runs with it."""
+    def held_models(self, image: str, current: Rendered | None) -> set[str]:
+        """The models in an image. ``current`` is what runs with it."""
 
     def publish(self, image: str) -> None:
         """Bring an image that was just built to where it runs. Raises CommandError."""

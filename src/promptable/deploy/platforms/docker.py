@@ -87,7 +87,7 @@ class Docker:
     def open(self, function: str, rendered: Rendered) -> Iterator[str]:
         yield f"http://127.0.0.1:{rendered.port}/"
 
-    def held_models(self, image: str, current: Rendered | None) -> set[str] | None:
+    def held_models(self, image: str, current: Rendered | None) -> set[str]:
         return self._images.held_models(image)
 
     def publish(self, image: str) -> None:

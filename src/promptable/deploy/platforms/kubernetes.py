@@ -90,7 +90,7 @@ class Kubernetes:
             finally:
                 process.terminate()
 
-    def held_models(self, image: str, current: Rendered | None) -> set[str] | None:
+    def held_models(self, image: str, current: Rendered | None) -> set[str]:
         """What ran with the image before; on a claim the checkpoints are not the image's."""
         return set() if current is None or current.claim else set(current.models)
 

@@ -1,0 +1,250 @@
+"""What comes before Nuclio is touched: the checks, the function.yaml files, the plan and the images."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from promptable.config import function_yaml, labels
+from promptable.deploy import images, plan
+from promptable.deploy.commands import CommandError
+from promptable.deploy.console import Console, StoppedError
+from promptable.deploy.images import Images
+from promptable.deploy.options import Options, all_functions
+from promptable.deploy.own_model import OwnModel, own_model
+from promptable.deploy.platforms.base import Platform, Site
+from promptable.deploy.render import DeployError, render
+from promptable.deploy.rendered import Rendered, image_device
+from promptable.deploy.target import Device, PlatformName, Scheduling, SharedRedis, Target
+from promptable.deploy.versions import numbers
+
+_UNKNOWN_SITE = Site(nuclio_version="1.15.9", network="cvat_cvat")
+"""What a dry run goes on with where only a running CVAT could tell."""
+_SHAPES_SINCE = (2, 62)
+"""The CVAT from which on the interactor answers shapes."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the checks found out."""
+
+    functions: Sequence[str]
+    site: Site
+    device: Device | None
+    """None where the images decide it."""
+    answer_form: str
+    """Of the interactor, for this CVAT; empty if nothing says which."""
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """Checks, renders and builds. What is wrong is said on the console, and raises StoppedError."""
+
+    options: Options
+    console: Console
+    repository: Path
+    platform: Platform
+    images: Images
+
+    def check(self, functions: Sequence[str]) -> Found:
+        """Would a deployment of these functions work? Changes nothing."""
+        self._check_files()
+        device = self.options.device or (self.platform.default_device() if self.options.build else None)
+        ports = {function: port for function in functions if (port := self._port(function))}
+        site = self.platform.check(device, self.options.build, ports)
+        answer_form = self._answer_form(site)
+        self.console.stop_on_problems()
+        return Found(functions, _known(site) if self.options.dry_run else site, device, answer_form)
+
+    def prepare(self, found: Found, before: Mapping[str, Rendered | None]) -> Mapping[str, Rendered]:
+        """The function.yaml files to deploy, with their images, which are built unless there is --no-build.
+
+        ``before`` is what runs now.
+        """
+        existing = {} if self.options.build else self._existing_images(before)
+        device = found.device or self._device_of_images(existing)
+        self.console.stop_on_problems()
+        rendered = self._render_all(found, device, existing)
+        for function in existing.keys() & rendered.keys():
+            self._check_models(rendered[function].with_image(existing[function]), before[function])
+        self._print_plan(found, device, rendered)
+        self.console.stop_on_problems()
+        self.console.step("images")
+        if self.options.build:
+            existing = self._build(rendered, device, found.site.nuclio_version)
+        return {function: self._complete(function, file, existing) for function, file in rendered.items()}
+
+    @cached_property
+    def own_models(self) -> Mapping[str, OwnModel]:
+        """Model folders by the text of the option that names them; what is none has been said."""
+        found = {}
+        for text in (self.options.model, self.options.mask_model):
+            with suppress(DeployError):
+                found[text] = own_model(text)
+        return {text: model for text, model in found.items() if model is not None}
+
+    def _check_files(self) -> None:
+        """Are the labels and the model folders as they must be?"""
+        try:
+            if self.options.labels is not None:
+                labels.render(self.options.labels)
+            for text in (self.options.model, self.options.mask_model):
+                own_model(text)
+        except (ValueError, OSError) as error:
+            self.console.problem(str(error), "docs/labels.md shows what --labels takes, docs/deploy.md the models")
+
+    def _port(self, function: str) -> int | None:
+        """The function's port on this machine; in Kubernetes it has none."""
+        if self.options.platform is PlatformName.KUBE:
+            return None
+        if self.options.port_base is not None:
+            return self.options.port_base + all_functions(self.repository).index(function)
+        return function_yaml.load(self._function_yaml(function)).trigger.port
+
+    def _answer_form(self, site: Site) -> str:
+        """The form of the interactor's answers, which CVAT's version decides; empty if nothing says it."""
+        version = plan.cvat_version(self.options.cvat_url, self.console) or site.cvat_version
+        if not numbers(version):
+            self.console.warn(
+                "CVAT's version is not known: the interactor answers for 2.62 and later; --cvat-url lets me ask"
+            )
+            return ""
+        return "shapes" if numbers(version) >= _SHAPES_SINCE else "mask"
+
+    def _existing_images(self, before: Mapping[str, Rendered | None]) -> Mapping[str, str]:
+        """For --no-build: the image that is deployed, or else the newest that was built here."""
+        found = {}
+        for function, running in before.items():
+            image = running.image if running else ""
+            if not image and self.options.platform is PlatformName.LOCAL:
+                image = self.images.newest(function, self.options.device)
+            if not image:
+                self.console.problem(f"there is no image of {function} yet for --no-build", "leave --no-build out once")
+                continue
+            found[function] = image
+            if self.options.device and self.options.device != _device(image):
+                self.console.problem(
+                    f"--{self.options.device}: {image} was built for {_device(image)}",
+                    f"leave --no-build out, so that one for {self.options.device} is built",
+                )
+        return found
+
+    def _device_of_images(self, found: Mapping[str, str]) -> Device:
+        """Without a build the images decide."""
+        if Device.GPU not in map(_device, found.values()):
+            return Device.CPU
+        self.platform.check_gpu()
+        return Device.GPU
+
+    def _render_all(self, found: Found, device: Device, existing: Mapping[str, str]) -> Mapping[str, Rendered]:
+        rendered = {}
+        for function in found.functions:
+            own_device = _device(existing[function]) if function in existing else device
+            try:
+                file = render(self._function_yaml(function), self._target(function, found, own_device))
+                images.verified(file.models, self.options.weights)
+            except (ValueError, OSError) as error:
+                self.console.problem(f"{function} cannot be rendered: {error}", "change the option that it names")
+            else:
+                rendered[function] = file
+        return rendered
+
+    def _target(self, function: str, found: Found, device: Device) -> Target:
+        options = self.options
+        return Target(
+            platform=options.platform,
+            namespace=options.namespace,
+            image="not-built-yet",
+            device=device,
+            network=found.site.network,
+            port=self._port(function),
+            model=self._model(options.model),
+            mask_model=self._model(options.mask_model),
+            labels=options.labels,
+            answer_form=found.answer_form,
+            redis=shared_redis(options),
+            scheduling=_scheduling(options),
+        )
+
+    def _model(self, text: str) -> str:
+        return self.own_models[text].place if text in self.own_models else text
+
+    def _check_models(self, rendered: Rendered, before: Rendered | None) -> None:
+        """Does the image that --no-build deploys hold the checkpoints of the function.yaml?"""
+        if rendered.claim:
+            return
+        held = self.platform.held_models(rendered.image, before)
+        for model in rendered.models:
+            if model not in held:
+                self.console.problem(
+                    f"{rendered.image} does not hold {model}, but: {' '.join(sorted(held)) or 'nothing'}",
+                    "leave --no-build out, so that an image with it is built",
+                )
+
+    def _print_plan(self, found: Found, device: Device, rendered: Mapping[str, Rendered]) -> None:
+        self.console.step("plan")
+        for line in plan.lines(self.options, found.site, device, found.answer_form, found.functions):
+            self.console.say(line)
+        self.console.say(plan.base_image(device, self.images.has_packages(device)))
+        self.console.table("what it takes", plan.COLUMNS, list(plan.rows(rendered, device, self.own_models.values())))
+        for line in plan.free(found.site):
+            self.console.say(line)
+
+    def _build(self, rendered: Mapping[str, Rendered], device: Device, nuclio_version: str) -> Mapping[str, str]:
+        """Build each function's image; nothing of Nuclio's is touched."""
+        own = list(self.own_models.values())
+        built = {}
+        try:
+            self.images.build_base(device, nuclio_version)
+            for function, file in rendered.items():
+                built[function] = self.images.build(function, file.models, own, device, nuclio_version)
+                self.platform.publish(built[function])
+        except (CommandError, DeployError) as error:
+            self.console.problem(f"an image cannot be built: {error}", f"all that docker said is in {self.images.log}")
+            raise StoppedError from None
+        return built
+
+    def _complete(self, function: str, rendered: Rendered, existing: Mapping[str, str]) -> Rendered:
+        """The file with its image; a dry run prints it."""
+        complete = rendered.with_image(existing[function]) if function in existing else rendered
+        if self.options.dry_run:
+            self.console.say(f"the function.yaml that is deployed, {function}.yaml below:")
+            self.console.text(complete.text)
+        return complete
+
+    def _function_yaml(self, function: str) -> Path:
+        return self.repository / "functions" / function / "function.yaml"
+
+
+def _known(site: Site) -> Site:
+    version = site.nuclio_version or _UNKNOWN_SITE.nuclio_version
+    network = site.network or _UNKNOWN_SITE.network
+    return Site(version, site.cvat_version, network, site.free)
+
+
+def _device(image: str) -> Device:
+    try:
+        return image_device(image)
+    except ValueError:
+        return Device.CPU
+
+
+def shared_redis(options: Options) -> SharedRedis | None:
+    """The Redis of the options; None without one."""
+    if options.redis is None:
+        return None
+    host, port = options.redis
+    return SharedRedis(host, port, options.redis_tls, options.redis_password_file, options.redis_secret)
+
+
+def _scheduling(options: Options) -> Scheduling:
+    least, most = options.replicas or (1, 1)
+    return Scheduling(
+        node_selector=options.node_selector,
+        tolerations=options.tolerations,
+        min_replicas=least,
+        max_replicas=most,
+        pull_secret=options.pull_secret,
+        weights_claim=options.weights_pvc,
+    )
