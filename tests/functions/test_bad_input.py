@@ -98,11 +98,8 @@ BAD_SHAPES: dict[str, tuple[object, str]] = {
     "three corners": ([{"type": "rectangle", "points": [1, 2, 3]}], "shapes[0].points"),
     "equal corners": ([{"type": "rectangle", "points": [9, 9, 9, 9]}], "shapes[0].points"),
     "NaN": ([{"type": "rectangle", "points": [NAN, 2, 3, 4]}], "shapes[0].points"),
-    "outside": ([{"type": "rectangle", "points": [900, 900, 950, 950]}], "shapes[0].points"),
     "a mask that does not add up": ([{"type": "mask", "points": [1, 2, 0, 0, 9, 9]}], "shapes[0].points"),
     "a mask with negative runs": ([{"type": "mask", "points": [-4, 8, 0, 0, 1, 1]}], "shapes[0].points"),
-    "a mask beyond the picture": ([{"type": "mask", "points": [0, 90000, 0, 0, 299, 299]}], "shapes[0].points"),
-    "a mask without pixels": ([{"type": "mask", "points": [4, 0, 0, 1, 1]}], "shapes[0].points"),
     "a polygon of two points": ([{"type": "polygon", "points": [1, 2, 3, 4]}], "shapes[0].points"),
     "a polygon of an odd length": ([{"type": "polygon", "points": [1, 2, 3, 4, 5, 6, 7]}], "shapes[0].points"),
     "the second is bad": (

@@ -193,6 +193,39 @@ def give(mask: NDArray[np.bool_], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SamSegmenter, "predict_boxes", lambda _, __, boxes: [one] * len(boxes))
 
 
+@pytest.mark.parametrize("kind", ["mask", "polygon"])
+def test_what_sam_gives_outside_the_box_is_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    (box, *_) = (np.array(item["points"]) for item in new_detector(tmp_path, [{"name": THING}]).answer(BODY))
+    function = new_detector(tmp_path, [{"name": THING, "type": kind}], PROMPTABLE_MAX_DETECTIONS="1")
+    left, top, right, bottom = box.round().astype(int).tolist()
+    thing, elsewhere = np.zeros((384, 384), bool), np.zeros((384, 384), bool)
+    thing[top:bottom, left:right] = True
+    elsewhere[:, (left + 150) % 300 :][:, :60] = True
+    assert not elsewhere[top:bottom, left - 10 : right + 10].any()
+    give(thing | elsewhere, monkeypatch)
+    (item,) = function.answer(BODY)
+    assert item["points"] == [left, top, left, bottom, right, bottom, right, top]
+    if kind == "mask":
+        assert item["mask"] == [1] * (right - left) * (bottom - top) + [left, top, right - 1, bottom - 1]
+    give(elsewhere, monkeypatch)
+    (item,) = function.answer(BODY)
+    check_filled(item, box)
+
+
+def test_masks_are_cleaned_as_the_interactors_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = [{"name": THING, "type": "mask"}]
+    (box, *_) = (np.array(item["points"]) for item in new_detector(tmp_path, [{"name": THING}]).answer(BODY))
+    left, top, right, bottom = box.round().astype(int).tolist()
+    ring = np.zeros((384, 384), bool)
+    ring[top:bottom, left:right] = True
+    ring[top + 5 : top + 7, left + 5 : left + 7] = False
+    give(ring, monkeypatch)
+    one = {"PROMPTABLE_MAX_DETECTIONS": "1"}
+    (open_item,) = new_detector(tmp_path, entries, **one).answer(BODY)
+    (filled,) = new_detector(tmp_path, entries, PROMPTABLE_FILL_HOLES="4", **one).answer(BODY)
+    assert sum(filled["mask"][:-4]) == sum(open_item["mask"][:-4]) + 4
+
+
 def test_many_masks_are_decoded_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each holds a mask of the whole picture until its crop is taken."""
     counts: list[int] = []

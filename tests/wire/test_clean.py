@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from promptable.wire.clean import Cleaning
+from promptable.wire.clean import Cleaning, within_box
 from tests.wire.samples import mask_of
 
 MASK = mask_of("""
@@ -133,3 +133,31 @@ def test_a_wide_blur_at_the_pictures_border_is_the_same_too():
         mask[top : top + 60, left : left + 80] = cv2.resize(random.random((7, 9)), (80, 60)) > 0.4
         cleaning = Cleaning(20, 20, False, random.uniform(1, 40))
         np.testing.assert_array_equal(cleaning.apply(mask), cleaning._apply(mask))
+
+
+BOX = np.array([2, 2, 9, 8], np.float32)
+"""Around the largest part of MASK, but for the pixel that hangs from it."""
+
+
+def test_what_lies_outside_a_box_goes():
+    expected = LARGEST.copy()
+    expected[:, 9:] = False
+    np.testing.assert_array_equal(within_box(MASK, BOX, 0), expected)
+
+
+def test_the_box_is_slightly_enlarged():
+    np.testing.assert_array_equal(within_box(MASK, BOX), LARGEST)
+    np.testing.assert_array_equal(within_box(MASK, BOX, margin=2.5 / 7)[:, :12], MASK[:, :12])
+
+
+def test_a_pixel_that_the_box_touches_is_in_it():
+    assert within_box(np.ones((4, 4), bool), np.array([1.9, 1, 2.1, 2], np.float32), 0).sum() == 2
+
+
+@given(masks(), st.lists(st.floats(-5, 40, width=32), min_size=4, max_size=4, unique=True))
+def test_nothing_inside_a_box_changes(mask, numbers):
+    x1, x2, y1, y2 = *sorted(numbers[:2]), *sorted(numbers[2:])
+    kept = within_box(mask, np.array([x1, y1, x2, y2], np.float32))
+    rows, columns = np.nonzero(mask & ~kept)
+    assert not (kept & ~mask).any()
+    assert ((columns + 1 <= x1) | (columns >= x2) | (rows + 1 <= y1) | (rows >= y2)).all()

@@ -33,6 +33,13 @@ class OnFailure(StrEnum):
     TAG = "tag"
 
 
+class OnExpired(StrEnum):
+    """What the tracker answers to a state whose memory is no longer kept."""
+
+    ERROR = "error"
+    RESTART = "restart"
+
+
 def _tile_fits(size: int) -> bool:
     return size == 0 or _LEAST_TILE <= size <= _LARGEST_TILE
 
@@ -99,7 +106,20 @@ class CommonSettings(Settings):
     )
 
 
-class DetectorSettings(CommonSettings):
+class MaskSettings(CommonSettings):
+    """How masks are cleaned before they are answered, by detector and interactor."""
+
+    fill_holes: Area = _setting("PROMPTABLE_FILL_HOLES", 0, "Holes of up to so many pixels are filled")
+    remove_specks: Area = _setting(
+        "PROMPTABLE_REMOVE_SPECKS", 0, "Parts of up to so many pixels are removed; the largest always stays"
+    )
+    largest_part_only: Flag = _setting("PROMPTABLE_LARGEST_PART_ONLY", False, "Whether only the largest part stays")
+    smooth_edges: Pixels = _setting(
+        "PROMPTABLE_SMOOTH_EDGES", 0.0, "Edges are smoothed by a blur of this deviation, in pixels; 0 leaves them"
+    )
+
+
+class DetectorSettings(MaskSettings):
     """Settings of functions/grounding-dino."""
 
     model: Model = _setting(
@@ -158,7 +178,7 @@ class DetectorSettings(CommonSettings):
     )
 
 
-class InteractorSettings(CommonSettings):
+class InteractorSettings(MaskSettings):
     """Settings of functions/sam-interactor."""
 
     model: Model = _setting(
@@ -175,14 +195,6 @@ class InteractorSettings(CommonSettings):
         Extent.BEST,
         "Of a single click's candidates `best` takes the one that the model scores highest, `whole` the largest,"
         " `part` the smallest",
-    )
-    fill_holes: Area = _setting("PROMPTABLE_FILL_HOLES", 0, "Holes of up to so many pixels are filled")
-    remove_specks: Area = _setting(
-        "PROMPTABLE_REMOVE_SPECKS", 0, "Parts of up to so many pixels are removed; the largest always stays"
-    )
-    largest_part_only: Flag = _setting("PROMPTABLE_LARGEST_PART_ONLY", False, "Whether only the largest part stays")
-    smooth_edges: Pixels = _setting(
-        "PROMPTABLE_SMOOTH_EDGES", 0.0, "Edges are smoothed by a blur of this deviation, in pixels; 0 leaves them"
     )
 
 
@@ -201,6 +213,12 @@ class TrackerSettings(CommonSettings):
         TrackMemory.ALL,
         "Which frames it remembers: `all` the last ones, as SAM 2; `visible` those that surely show the object;"
         " `distractor` beside those some that show it next to something alike",
+    )
+    on_expired: Annotated[OnExpired, Takes(" or ".join(OnExpired))] = _setting(
+        "PROMPTABLE_ON_EXPIRED",
+        OnExpired.ERROR,
+        "An object whose memory is no longer kept, as after a restart without Redis, gets an `error`, or a `restart`"
+        " of its track from its last box",
     )
 
 

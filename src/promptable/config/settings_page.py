@@ -10,6 +10,7 @@ from promptable.config.settings import (
     CommonSettings,
     DetectorSettings,
     InteractorSettings,
+    MaskSettings,
     RedisSettings,
     Settings,
     TrackerSettings,
@@ -27,6 +28,7 @@ what it takes and what came. In a `function.yaml` they stand under `spec.env`, w
 
 _SECTIONS: tuple[tuple[str, type[Settings]], ...] = (
     ("All three functions", CommonSettings),
+    ("Masks, of detector and interactor", MaskSettings),
     ("Detector", DetectorSettings),
     ("Interactor", InteractorSettings),
     ("Tracker", TrackerSettings),
@@ -48,9 +50,8 @@ def _section(title: str, settings: type[Settings]) -> str:
 
 
 def _own(settings: type[Settings]) -> Iterator[FieldInfo]:
-    """The fields that these settings do not share with the other functions."""
-    shared = CommonSettings.model_fields if settings is not CommonSettings else {}
-    return (field for name, field in settings.model_fields.items() if name not in shared)
+    """The fields that these settings do not have from others."""
+    return (settings.model_fields[name] for name in settings.__annotations__ if name in settings.model_fields)
 
 
 def _row(field: FieldInfo) -> str:

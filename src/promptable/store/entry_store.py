@@ -7,8 +7,6 @@ from typing import Protocol
 
 from cachetools import LRUCache, TTLCache
 
-from promptable.store.errors import EntryExpiredError
-
 REWIND_SECONDS = 300
 """How long an entry is kept that newer states no longer need: who goes back or repeats a request does so soon."""
 
@@ -22,7 +20,7 @@ class EntryStore(Protocol):
         """Keep new entries; of older ones, by their keys, some for as long again and some for ``REWIND_SECONDS``."""
 
     def get(self, keys: Collection[str]) -> Mapping[str, bytes]:
-        """The entries by key. Raises EntryExpiredError where one is no longer kept."""
+        """Those of the entries that are still kept, by key."""
 
 
 class InProcessStore:
@@ -49,15 +47,8 @@ class InProcessStore:
             while self._superseded.currsize > self._needed.maxsize - self._needed.currsize:
                 self._superseded.popitem()
 
-    def get(self, keys: Collection[str]) -> Mapping[str, bytes]:
-        """The entries by key. Raises EntryExpiredError where one is no longer kept."""
-        found = self.find(keys)
-        if found.keys() != set(keys):
-            raise EntryExpiredError
-        return found
-
-    def find(self, keys: Collection[str]) -> dict[str, bytes]:
-        """Those of the entries that are kept."""
+    def get(self, keys: Collection[str]) -> dict[str, bytes]:
+        """Those of the entries that are still kept, by key."""
         with self._lock:
             return {key: entry for key in keys if (entry := self._found(key)) is not None}
 

@@ -1,10 +1,6 @@
 """What a store cannot do; who asked knows what that means for a request."""
 
 
-class EntryExpiredError(LookupError):
-    """An entry is no longer kept."""
-
-
 class EntryDamagedError(ValueError):
     """What is kept under a key is not what was put there."""
 

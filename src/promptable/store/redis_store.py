@@ -8,7 +8,7 @@ from typing import Any
 from redis import Redis
 
 from promptable.store.entry_store import REWIND_SECONDS, InProcessStore
-from promptable.store.errors import EntryDamagedError, EntryExpiredError, ServerError
+from promptable.store.errors import EntryDamagedError, ServerError
 from promptable.store.redis_server import RedisServer
 
 _PREFIX = "promptable:memory:"
@@ -42,23 +42,21 @@ class RedisStore:
         with suppress(ServerError):
             lost = self._server.call(lambda client: _write(client, entries, list(renewed), superseded))
             if lost:
-                self._server.call(lambda client: _write(client, self._local.find(lost), [], []))
+                self._server.call(lambda client: _write(client, self._local.get(lost), [], []))
 
     def get(self, keys: Collection[str]) -> Mapping[str, bytes]:
-        """The entries by key, those without a local copy in one round trip.
+        """Those of the entries that are still kept, by key; those without a local copy in one round trip.
 
-        Raises EntryExpiredError where one is no longer kept, EntryDamagedError, and ServerError where only Redis could
-        tell and fails.
+        Raises EntryDamagedError, and ServerError where only Redis could tell and fails.
         """
-        found = self._local.find(keys)
+        found = self._local.get(keys)
         missing = [key for key in dict.fromkeys(keys) if key not in found]
         return {**found, **self._fetch(missing)} if missing else found
 
     def _fetch(self, keys: Sequence[str]) -> dict[str, bytes]:
         values: Any = self._server.call(lambda client: client.mget([_PREFIX + key for key in keys]))
-        if None in values:
-            raise EntryExpiredError
-        entries = {key: _verified(key, value) for key, value in zip(keys, values, strict=True)}
+        kept = {key: value for key, value in zip(keys, values, strict=True) if value is not None}
+        entries = {key: _verified(key, value) for key, value in kept.items()}
         self._local.put(entries)
         return entries
 

@@ -4,12 +4,16 @@ Pixels that touch at a side or a corner are one part, as in ``masks.mask_to_poly
 """
 
 from dataclasses import dataclass
+from math import ceil, floor
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from promptable.wire.masks import Mask, mask_to_xyxy
+
+BOX_MARGIN = 0.1
+"""By how much of its sides a detection's box is enlarged: what a mask has outside is no part of the object."""
 
 _SMOOTHED_MARGIN = 4  # in deviations: what lies further away from an edge does not move it
 
@@ -43,6 +47,17 @@ class Cleaning:
         if self.remove_specks or self.largest_part_only:
             mask = _without_specks(mask, self.remove_specks, self.largest_part_only)
         return _without_holes(mask, self.fill_holes) if self.fill_holes else mask
+
+
+def within_box(mask: Mask, xyxy: NDArray[np.float32], margin: float = BOX_MARGIN) -> Mask:
+    """A mask, bool [H, W], without what lies outside a box, float32 [4], enlarged by ``margin`` of its sides."""
+    x1, y1, x2, y2 = xyxy.tolist()
+    dx, dy = margin * (x2 - x1), margin * (y2 - y1)
+    rows = slice(max(0, floor(y1 - dy)), max(0, ceil(y2 + dy)))
+    columns = slice(max(0, floor(x1 - dx)), max(0, ceil(x2 + dx)))
+    kept = np.zeros_like(mask)
+    kept[rows, columns] = mask[rows, columns]
+    return kept
 
 
 def _around(mask: Mask) -> tuple[slice, slice]:

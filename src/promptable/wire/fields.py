@@ -117,11 +117,17 @@ def as_xyxy(field: str, corners: NDArray[np.floating]) -> NDArray[np.float32]:
 
 def clipped_xyxy(field: str, xyxy: NDArray[np.float32], hw: tuple[int, int]) -> NDArray[np.float32]:
     """The part of a box inside the picture, float32 [4]; a box without one is refused."""
+    inside = part_inside(xyxy, hw)
+    if inside is None:
+        raise BadRequestError(f"{field}: expected a box inside the {hw[1]} x {hw[0]} picture, got {xyxy.tolist()}")
+    return inside
+
+
+def part_inside(xyxy: NDArray[np.float32], hw: tuple[int, int]) -> NDArray[np.float32] | None:
+    """The part of a box inside the picture, float32 [4]; None where there is none."""
     height, width = hw
     inside = np.clip(xyxy, 0, np.array([width, height, width, height], np.float32))
-    if inside[0] < inside[2] and inside[1] < inside[3]:
-        return inside
-    raise BadRequestError(f"{field}: expected a box inside the {width} x {height} picture, got {xyxy.tolist()}")
+    return inside if inside[0] < inside[2] and inside[1] < inside[3] else None
 
 
 def _is_number(value: object, low: float, high: float) -> TypeGuard[int | float]:

@@ -93,7 +93,7 @@ def check_rle(points: ArrayLike, field: str = "points") -> NDArray[np.int64]:
 def rle_to_mask(points: ArrayLike, hw: tuple[int, int], field: str = "points") -> Mask:
     """The mask of CVAT run lengths in a picture of ``hw`` (height, width); nothing is allocated beyond its size.
 
-    Raises BadRequestError naming ``field`` when the numbers do not add up or reach outside the picture.
+    The part outside the picture is cut off. Raises BadRequestError naming ``field`` when the numbers do not add up.
 
     >>> rle_to_mask([0, 3, 1, 1, 1, 2, 1, 4, 2], hw=(4, 6)).astype(int)
     array([[0, 0, 0, 0, 0, 0],
@@ -103,12 +103,9 @@ def rle_to_mask(points: ArrayLike, hw: tuple[int, int], field: str = "points") -
     """
     rle = check_rle(points, field)
     left, top, right, bottom = rle[-4:].tolist()
-    height, width = hw
-    if right >= width or bottom >= height:
-        box = [left, top, right, bottom]
-        raise BadRequestError(f"{field}: expected a mask inside the {width} x {height} picture, got l, t, r, b {box}")
     mask = np.zeros(hw, np.bool_)
-    mask[top : bottom + 1, left : right + 1] = _alternating(rle[:-4]).reshape(bottom - top + 1, -1)
+    inside = mask[top : bottom + 1, left : right + 1]
+    inside[:] = _alternating(_cut(rle[:-4], right - left + 1, inside.shape)).reshape(inside.shape)
     return mask
 
 
@@ -174,6 +171,13 @@ def _tight_box(mask: Mask) -> tuple[int, int, int, int]:
     if not width:
         raise ValueError("the mask is empty")
     return left, top, left + width - 1, top + height - 1
+
+
+def _cut(runs: NDArray[np.int64], width: int, hw: tuple[int, int]) -> NDArray[np.int64]:
+    """The run lengths of a box of ``width`` without what lies beyond its first rows and columns, ``hw``."""
+    ends = np.cumsum(runs)
+    ends = np.minimum(ends // width * hw[1] + np.minimum(ends % width, hw[1]), hw[0] * hw[1])
+    return np.diff(ends, prepend=0)
 
 
 def _alternating(runs: NDArray[np.int64]) -> NDArray[np.bool_]:

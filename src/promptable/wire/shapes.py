@@ -6,9 +6,8 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from promptable.errors import BadRequestError
 from promptable.wire.answers import corners, finite, outline
-from promptable.wire.fields import as_numbers, as_object, as_xyxy, clipped_xyxy, expected
+from promptable.wire.fields import as_numbers, as_object, as_xyxy, expected, part_inside
 from promptable.wire.masks import (
     Mask,
     check_rle,
@@ -42,18 +41,37 @@ class Shape:
     points: tuple[float, ...]
     outside: bool = False
 
-    def to_xyxy(self, hw: tuple[int, int], field: str = "points") -> NDArray[np.float32]:
-        """A rectangle's part inside a picture of ``hw``, float32 [4]; BadRequestError when there is none."""
-        return clipped_xyxy(field, np.array(self.points, np.float32), hw)
+    @property
+    def xyxy(self) -> tuple[float, float, float, float]:
+        """The box around it, in picture pixels."""
+        match self.type:
+            case ShapeType.RECTANGLE:
+                left, top, right, bottom = self.points
+                return left, top, right, bottom
+            case ShapeType.MASK:
+                left, top, right, bottom = self.points[-4:]
+                return left, top, right + 1, bottom + 1
+            case ShapeType.POLYGON:
+                return min(self.points[::2]), min(self.points[1::2]), max(self.points[::2]), max(self.points[1::2])
 
-    def to_mask(self, hw: tuple[int, int], field: str = "points") -> Mask:
-        """A mask's or polygon's pixels in a picture of ``hw``; BadRequestError when there are none."""
+    def to_xyxy(self, hw: tuple[int, int]) -> NDArray[np.float32] | None:
+        """A rectangle's part inside a picture of ``hw``, float32 [4]; None where there is none."""
+        return part_inside(np.array(self.points, np.float32), hw)
+
+    def to_mask(self, hw: tuple[int, int], field: str = "points") -> Mask | None:
+        """A mask's or polygon's pixels in a picture of ``hw``; None where there are none.
+
+        Raises BadRequestError naming ``field`` for an outline too long to be meant.
+        """
         read = rle_to_mask if self.type is ShapeType.MASK else polygon_to_mask
         mask = read(self.points, hw, field)
-        if not mask.any():
-            picture = f"{hw[1]} x {hw[0]} picture"
-            raise BadRequestError(f"{field}: expected an object in the {picture}, got a {self.type} without pixels")
-        return mask
+        return mask if mask.any() else None
+
+    def lies_in(self, hw: tuple[int, int]) -> bool:
+        """Whether a mask's box or all points of a polygon are in a picture of ``hw``."""
+        xy = np.reshape(self.points[-4:] if self.type is ShapeType.MASK else self.points, (-1, 2))
+        last = int(self.type is ShapeType.MASK)  # a mask's box names its last column and row
+        return bool((xy >= 0).all() and (xy + last <= hw[::-1]).all())
 
 
 def shape_of_mask(mask: Mask, shape_type: ShapeType, tolerance: float = 0.0) -> Shape:

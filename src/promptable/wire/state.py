@@ -34,8 +34,9 @@ class TrackState:
 
     ``model``: the model's fingerprint, 1 to 64 characters of 0-9 a-z . -; ``bare``: the dialect, true for CVAT's
     ``[l, t, r, b]``; ``step``: frames since the start, which is 0; ``memories``: 1 to 32, all that is remembered of the
-    object, oldest first; ``last_xyxy``: of a rectangle, and of nothing else, the last box, ordered, in picture pixels,
-    which it answers while its object is lost.
+    object, oldest first, or none where there is nothing to find again; ``last_xyxy``: the last box, ordered, in picture
+    pixels, which a rectangle answers while its object is lost (None only in other types' states of the last version);
+    ``outside``: whether the object was lost in the last answer.
     """
 
     model: str
@@ -44,6 +45,7 @@ class TrackState:
     step: int
     memories: tuple[MemoryName, ...]
     last_xyxy: tuple[float, float, float, float] | None = None
+    outside: bool = False
 
 
 def read_state(field: str, value: object) -> TrackState:
@@ -60,13 +62,21 @@ def read_state(field: str, value: object) -> TrackState:
         step=step,
         memories=read_memories(f"{field}.memories", fields.get("memories"), step),
         last_xyxy=_read_box(f"{field}.box", fields.get("box")),
+        outside=_read_flag(f"{field}.outside", fields.get("outside", False)),
     )
+    _check(field, state)
+    return state
+
+
+def _check(field: str, state: TrackState) -> None:
+    """That the parts go together."""
     is_rectangle = state.shape_type is ShapeType.RECTANGLE
     if state.bare and not is_rectangle:
         raise expected(f"{field}.type", "rectangle in the bare dialect", state.shape_type.value)
-    if is_rectangle != (state.last_xyxy is not None):
-        raise expected(f"{field}.box", "the last box of a rectangle, and none of other types", fields.get("box"))
-    return state
+    if is_rectangle and state.last_xyxy is None:
+        raise expected(f"{field}.box", "the last box of a rectangle", None)
+    if not state.memories and not (is_rectangle and state.outside):
+        raise expected(f"{field}.memories", f"1 to {MOST_MEMORIES} items, but for a rectangle outside", [])
 
 
 def write_state(state: TrackState) -> dict[str, object]:
@@ -79,6 +89,7 @@ def write_state(state: TrackState) -> dict[str, object]:
         "step": state.step,
         "memories": [[name.id, name.step, name.features] for name in state.memories],
         "box": None if state.last_xyxy is None else corners(state.last_xyxy),
+        "outside": state.outside,
     }
 
 
@@ -103,7 +114,7 @@ def _read_flag(field: str, value: object) -> bool:
 
 
 def _read_memories(field: str, value: object, newest: int) -> tuple[MemoryName, ...]:
-    values = as_list(field, value, most=MOST_MEMORIES, least=1)
+    values = as_list(field, value, most=MOST_MEMORIES)
     return tuple(_read_memory(f"{field}[{index}]", item, newest) for index, item in enumerate(values))
 
 

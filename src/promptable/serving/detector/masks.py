@@ -13,9 +13,11 @@ from promptable.errors import BadRequestError
 from promptable.models.runtime.out_of_memory import first_that_fits, naming_out_of_memory
 from promptable.models.segmentation.features import ImageFeatures
 from promptable.models.segmentation.segmenter import Prediction
+from promptable.serving.cleaning import cleaning
 from promptable.serving.detector.models import Models
 from promptable.serving.encode import encode
 from promptable.serving.feature_cache import FeatureCache
+from promptable.wire.clean import within_box
 from promptable.wire.images import EncodedImage
 from promptable.wire.masks import MaskCrop, mask_to_crop, mask_to_polygon
 
@@ -44,6 +46,7 @@ class Masker:
         """``capacity_bytes`` bounds the image features that are kept."""
         self._models = models
         self._settings = settings
+        self._cleaning = cleaning(settings)
         self._features: FeatureCache[ImageFeatures] = FeatureCache(capacity_bytes)
 
     def masks(self, image: EncodedImage, boxes_xyxy: NDArray[np.float32]) -> list[BoxMask]:
@@ -84,10 +87,10 @@ class Masker:
             ]
 
     def _box_mask(self, box: NDArray[np.float32], prediction: Prediction) -> BoxMask:
-        if not prediction.mask.any():
+        mask = self._cleaning.apply(within_box(prediction.mask, box))
+        if not mask.any():
             return _filled(box)
-        polygon = mask_to_polygon(prediction.mask, self._settings.polygon_tolerance)
-        return BoxMask(mask_to_crop(prediction.mask), polygon)
+        return BoxMask(mask_to_crop(mask), mask_to_polygon(mask, self._settings.polygon_tolerance))
 
 
 def _filled(box: NDArray[np.float32]) -> BoxMask:

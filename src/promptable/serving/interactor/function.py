@@ -13,6 +13,7 @@ from promptable.models.runtime.out_of_memory import naming_out_of_memory
 from promptable.models.segmentation.features import ImageFeatures
 from promptable.models.segmentation.segmenter import Prediction, Prompt, Segmenter
 from promptable.models.weights import fingerprint, locate
+from promptable.serving.cleaning import cleaning
 from promptable.serving.encode import encode
 from promptable.serving.feature_cache import FeatureCache
 from promptable.serving.interactor.click_history import ClickHistory, SharedHistory
@@ -24,7 +25,6 @@ from promptable.serving.redis import shared_redis
 from promptable.store.redis_cache import RedisCache
 from promptable.store.redis_server import RedisServer
 from promptable.wire import interactor as wire
-from promptable.wire.clean import Cleaning
 from promptable.wire.images import EncodedImage
 
 _FORM = 2  # of what is shared; another one when what it means changes
@@ -73,9 +73,7 @@ class InteractorFunction:
         self._shared = shared_features
         self._features: FeatureCache[ImageFeatures] = FeatureCache(settings.feature_cache_mb * 2**20)
         self._history = ClickHistory(shared_history)
-        self._cleaning = Cleaning(
-            settings.fill_holes, settings.remove_specks, settings.largest_part_only, settings.smooth_edges
-        )
+        self._cleaning = cleaning(settings)
 
     def __call__(self, body: object) -> str:
         """Request body -> answer JSON. Raises BadRequestError."""

@@ -1,11 +1,13 @@
 """functions/sam2-tracker: shapes on one frame are found again on the next."""
 
+import logging
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from promptable.config.settings import TrackerSettings, read
+from promptable.config.settings import OnExpired, TrackerSettings, read
+from promptable.errors import BadRequestError
 from promptable.models.load import load_video_tracker
 from promptable.models.runtime import device
 from promptable.models.runtime.cpu import prepare
@@ -17,6 +19,7 @@ from promptable.serving.encode import encode
 from promptable.serving.feature_cache import FeatureCache
 from promptable.serving.logs import log_to
 from promptable.serving.redis import shared_redis
+from promptable.serving.tracker.prompts import drawn_inside, last_box, prompt_of
 from promptable.serving.tracker.stored_memories import Names, StoredMemories
 from promptable.store.entry_store import EntryStore, InProcessStore
 from promptable.store.redis_store import RedisStore
@@ -24,6 +27,36 @@ from promptable.wire import tracker as wire
 from promptable.wire.images import EncodedImage
 from promptable.wire.masks import mask_to_xyxy
 from promptable.wire.tracker import Shape, ShapeType, TrackState, lost_rectangle, shape_of_mask
+
+_log = logging.getLogger(__name__)
+
+Answer = tuple[Shape | None, TrackState | None]
+"""Of one object: its shape on this frame, and the state to go on from."""
+
+
+@dataclass(frozen=True)
+class Correction:
+    """Where an object was drawn anew: for the model, and for the answer."""
+
+    prompt: VideoPrompt
+    drawn: Shape
+
+
+@dataclass(frozen=True)
+class Track:
+    """One object to be found on a frame. ``past`` is what it remembers: None where that has expired."""
+
+    state: TrackState
+    past: Sequence[Memory] | None
+    correction: Correction | None
+
+    @property
+    def prompt(self) -> VideoPrompt | None:
+        return None if self.correction is None else self.correction.prompt
+
+    @property
+    def drawn(self) -> Shape | None:
+        return None if self.correction is None else self.correction.drawn
 
 
 def load_function(logger: Any) -> "TrackerFunction":
@@ -64,35 +97,106 @@ class TrackerFunction:
         return self._continue(request)
 
     def _start(self, request: wire.StartRequest) -> str:
-        """The shapes as they came, since people drew them, and a state for each."""
+        """The shapes as they came, since people drew them, but for what lies outside the picture; a state for each."""
         features = self._encode(request.image)
-        prompts = [_prompt(f"shapes[{i}].points", shape, features.hw) for i, shape in enumerate(request.shapes)]
-        kept = self._memories.start([result.memory for result in self._begin(features, prompts)])
+        hw = features.hw
+        prompts = [prompt_of(shape, hw, f"shapes[{i}].points") for i, shape in enumerate(request.shapes)]
+        if absent := [i for i, prompt in enumerate(prompts) if prompt is None]:
+            _log.warning("shapes %s lie outside the %d x %d picture: no track starts there", absent, hw[1], hw[0])
+        begun = self._begin(features, [prompt for prompt in prompts if prompt is not None])
+        kept = iter(self._memories.start([result.memory for result in begun]))
+        drawn = [self._drawn(shape, prompt, hw) for shape, prompt in zip(request.shapes, prompts, strict=True)]
+        names = [() if prompt is None else next(kept) for prompt in prompts]
+        first = partial(TrackState, self._model.fingerprint, bare=request.bare, step=0)
         states = [
-            TrackState(
-                model=self._model.fingerprint,
-                shape_type=shape.type,
-                bare=request.bare,
-                step=0,
-                memories=names,
-                last_xyxy=_corners(shape),
-            )
-            for shape, names in zip(request.shapes, kept, strict=True)
+            None
+            if shape is None
+            else first(shape_type=shape.type, memories=known, last_xyxy=shape.xyxy, outside=shape.outside)
+            for shape, known in zip(drawn, names, strict=True)
         ]
-        return wire.encode(request.shapes, states, request.bare)
+        return wire.encode(drawn, states, request.bare)
 
     def _continue(self, request: wire.ContinueRequest) -> str:
         """The shapes found again, or as they were corrected; None where a state is None or its object is lost. And the
         new states."""
-        tracked = [state for state in request.states if state is not None]
-        memories = self._memories.read(tracked)
+        states = [state for state in request.states if state is not None]
+        pasts = self._memories.read(states)
+        if None in pasts and self._settings.on_expired is OnExpired.ERROR:
+            raise BadRequestError("states: a state has expired, start tracking again from this frame")
         features = self._encode(request.image)
-        drawn = [shape for state, shape in zip(request.states, request.corrections, strict=True) if state is not None]
-        results = self._find(features, tracked, memories, _corrections(request, features.hw))
-        kept = self._memories.advance(tracked, memories, [result.memory for result in results])
-        advanced = iter(map(self._advance, tracked, results, kept, drawn))
-        pairs = [(None, None) if state is None else next(advanced) for state in request.states]
+        corrected = self._corrections(request, features.hw)
+        tracks = [Track(*each) for each in zip(states, pasts, corrected, strict=True)]
+        answers = iter(self._answers(features, tracks))
+        pairs = [(None, None) if state is None else next(answers) for state in request.states]
         return wire.encode([shape for shape, _ in pairs], [state for _, state in pairs], request.bare)
+
+    def _corrections(self, request: wire.ContinueRequest, hw: tuple[int, int]) -> list[Correction | None]:
+        """Of each object that is followed, where it was drawn anew. Raises BadRequestError for a shape outside."""
+        given = zip(request.states, request.corrections, strict=True)
+        return [
+            None if shape is None else self._correction(f"corrections[{i}].points", shape, hw)
+            for i, (state, shape) in enumerate(given)
+            if state is not None
+        ]
+
+    def _correction(self, field: str, shape: Shape, hw: tuple[int, int]) -> Correction:
+        prompt = prompt_of(shape, hw, field)
+        drawn = self._drawn(shape, prompt, hw)
+        if prompt is None or drawn is None:
+            raise BadRequestError(f"{field}: expected an object in the {hw[1]} x {hw[0]} picture, got one outside")
+        return Correction(prompt, drawn)
+
+    def _drawn(self, shape: Shape, prompt: VideoPrompt | None, hw: tuple[int, int]) -> Shape | None:
+        return drawn_inside(shape, prompt, hw, self._settings.polygon_tolerance)
+
+    def _answers(self, features: ImageFeatures, tracks: Sequence[Track]) -> list[Answer]:
+        known = [i for i, track in enumerate(tracks) if track.past]
+        others = [i for i, track in enumerate(tracks) if not track.past]
+        followed = self._follow(features, [tracks[i] for i in known])
+        restarted = self._restart(features, [tracks[i] for i in others])
+        answers = dict(zip([*known, *others], [*followed, *restarted], strict=True))
+        return [answers[i] for i in range(len(tracks))]
+
+    def _follow(self, features: ImageFeatures, tracks: Sequence[Track]) -> list[Answer]:
+        """Objects that are remembered, found again or corrected."""
+        states, pasts = [track.state for track in tracks], [track.past or [] for track in tracks]
+        results = self._find(features, states, pasts, [track.prompt for track in tracks])
+        kept = self._memories.advance(states, pasts, [result.memory for result in results])
+        return [
+            self._answer(replace(track.state, step=track.state.step + 1, memories=names), result, track.drawn)
+            for track, result, names in zip(tracks, results, kept, strict=True)
+        ]
+
+    def _restart(self, features: ImageFeatures, tracks: Sequence[Track]) -> list[Answer]:
+        """Objects of which nothing is remembered start again where they are corrected or were seen last.
+
+        One that was lost then is not looked for in that place: it stays lost.
+        """
+        if expired := sum(track.past is None for track in tracks):
+            _log.warning("%d states have expired: their tracks start again from their last boxes", expired)
+        prompts = [track.prompt or last_box(track.state, features.hw) for track in tracks]
+        results = self._begin(features, [prompt for prompt in prompts if prompt is not None])
+        begun = zip(results, self._memories.start([result.memory for result in results]), strict=True)
+        return [
+            _absent(track.state, features.hw) if prompt is None else self._first_answer(track, *next(begun))
+            for track, prompt in zip(tracks, prompts, strict=True)
+        ]
+
+    def _first_answer(self, track: Track, result: ObjectResult, names: Names) -> Answer:
+        return self._answer(replace(track.state, step=0, memories=names), result, track.drawn)
+
+    def _answer(self, state: TrackState, result: ObjectResult, drawn: Shape | None) -> Answer:
+        """One object's shape on this frame, as it was drawn if it was; its state, whose step is this frame's."""
+        shape = drawn if drawn is not None and drawn.type is state.shape_type else self._shape(state, result)
+        if shape is None:
+            return _lost(state, result.mask.shape), replace(state, outside=True)
+        return shape, replace(state, last_xyxy=shape.xyxy, outside=False)
+
+    def _shape(self, state: TrackState, result: ObjectResult) -> Shape | None:
+        """The mask as a shape of the state's type, None of a lost object."""
+        if not result.mask.any():
+            return None
+        return shape_of_mask(result.mask, state.shape_type, self._settings.polygon_tolerance)
 
     def _encode(self, image: EncodedImage) -> ImageFeatures:
         return self._features.get(image.digest, partial(encode, self._model, image, self._settings.max_megapixels))
@@ -128,44 +232,18 @@ class TrackerFunction:
         instead = dict(zip(unseen, boxed, strict=True))
         return [instead.get(index, result) for index, result in enumerate(results)]
 
-    def _advance(
-        self, state: TrackState, result: ObjectResult, memories: Names, drawn: Shape | None
-    ) -> tuple[Shape | None, TrackState]:
-        """One object's shape on this frame, as it was drawn if it was, and its next state."""
-        shape = drawn if drawn is not None and drawn.type is state.shape_type else self._shape(state, result)
-        last = None if shape is None else _corners(shape)
-        return shape, replace(state, step=state.step + 1, memories=memories, last_xyxy=last)
 
-    def _shape(self, state: TrackState, result: ObjectResult) -> Shape | None:
-        """The mask as a shape of the state's type. Of a lost object a rectangle keeps its last box, and is outside;
-        others are None. CVAT's stock sidebar, which tracks rectangles only, breaks on None."""
-        if result.mask.any():
-            return shape_of_mask(result.mask, state.shape_type, self._settings.polygon_tolerance)
-        if state.last_xyxy is not None:
-            height, width = result.mask.shape
-            return lost_rectangle(state.last_xyxy, (height, width))
+def _absent(state: TrackState, hw: tuple[int, int]) -> Answer:
+    """An object that nothing is known of but its last box."""
+    shape = _lost(state, hw)
+    return shape, None if shape is None else replace(state, step=0, memories=(), outside=True)
+
+
+def _lost(state: TrackState, hw: tuple[int, ...]) -> Shape | None:
+    """Of an object that is not in the picture a rectangle keeps its last box, and is outside; others are None.
+
+    CVAT's stock sidebar, which tracks rectangles only, breaks on None.
+    """
+    if state.shape_type is not ShapeType.RECTANGLE or state.last_xyxy is None:
         return None
-
-
-def _corrections(request: wire.ContinueRequest, hw: tuple[int, int]) -> list[VideoPrompt | None]:
-    """Of each object that is followed, where it was drawn anew."""
-    return [
-        None if shape is None else _prompt(f"corrections[{i}].points", shape, hw)
-        for i, (state, shape) in enumerate(zip(request.states, request.corrections, strict=True))
-        if state is not None
-    ]
-
-
-def _prompt(field: str, shape: Shape, hw: tuple[int, int]) -> VideoPrompt:
-    """What the model starts from. Raises BadRequestError for a shape with nothing inside the picture."""
-    if shape.type is ShapeType.RECTANGLE:
-        return BoxPrompt(shape.to_xyxy(hw, field))
-    return MaskPrompt(shape.to_mask(hw, field))
-
-
-def _corners(shape: Shape) -> tuple[float, float, float, float] | None:
-    """A rectangle's corners, None for other shapes."""
-    if shape.type is not ShapeType.RECTANGLE:
-        return None
-    left, top, right, bottom = shape.points
-    return left, top, right, bottom
+    return lost_rectangle(state.last_xyxy, (hw[0], hw[1]))

@@ -8,7 +8,7 @@ from promptable.errors import BadRequestError, NotReadyError
 from promptable.models.sam2.memory import Memory
 from promptable.models.sam2.video_tracker import VideoTracker
 from promptable.store.entry_store import EntryStore
-from promptable.store.errors import EntryDamagedError, EntryExpiredError, ServerError
+from promptable.store.errors import EntryDamagedError, ServerError
 from promptable.wire.tracker import MemoryName, TrackState
 
 _ID_BYTES = 12
@@ -54,18 +54,16 @@ class StoredMemories:
         )
         return names
 
-    def read(self, states: Sequence[TrackState]) -> list[list[Memory]]:
-        """What each state remembers, oldest first.
+    def read(self, states: Sequence[TrackState]) -> list[list[Memory] | None]:
+        """What each state remembers, oldest first; None where that is no longer kept, nothing where it names nothing.
 
-        Raises BadRequestError for a foreign, forged or expired state, NotReadyError where the store cannot be reached.
+        Raises BadRequestError for a foreign or forged state, NotReadyError where the store cannot be reached.
         """
         for state in states:
             self._check(state)
         entries = self._get({key for state in states for key in self._keys(state.memories)})
         for state in states:
-            newest = entries[self._pointer(state.memories[-1])]
-            if newest[:_DIGEST_BYTES] not in (_digest(state.memories, state.step), _digest_of_ids(state)):
-                raise _misfit()
+            self._check_fit(state, entries)
         try:
             return [self._past(state, entries) for state in states]
         except ValueError as error:
@@ -74,8 +72,6 @@ class StoredMemories:
     def _get(self, keys: set[str]) -> Mapping[str, bytes]:
         try:
             return self._store.get(keys)
-        except EntryExpiredError as error:
-            raise BadRequestError("states: a state has expired, start tracking again from this frame") from error
         except EntryDamagedError as error:
             raise BadRequestError("states: a memory is damaged, start tracking again from this frame") from error
         except ServerError as error:
@@ -84,7 +80,15 @@ class StoredMemories:
     def _check(self, state: TrackState) -> None:
         if state.model != self._model.fingerprint:
             raise BadRequestError("states: a state is of another model, start tracking again from this frame")
-        if state.memories[-1].step != state.step:
+        if state.memories and state.memories[-1].step != state.step:
+            raise _misfit()
+
+    def _check_fit(self, state: TrackState, entries: Mapping[str, bytes]) -> None:
+        newest = entries.get(self._pointer(state.memories[-1])) if state.memories else None
+        if newest is not None and newest[:_DIGEST_BYTES] not in (
+            _digest(state.memories, state.step),
+            _digest_of_ids(state),
+        ):
             raise _misfit()
 
     def _following(self, state: TrackState, remembered: Sequence[Memory], newest: Memory) -> Names:
@@ -100,14 +104,16 @@ class StoredMemories:
             entries[self._features(known[-1])] = memory.features_bytes()
         return entries
 
-    def _past(self, state: TrackState, entries: Mapping[str, bytes]) -> list[Memory]:
-        past = []
-        for name in state.memories:
-            features = entries[self._features(name)] if name.features else None
-            memory = Memory.from_bytes(entries[self._pointer(name)][_DIGEST_BYTES:], features)
-            self._model.check(memory)
-            past.append(memory)
-        return past
+    def _past(self, state: TrackState, entries: Mapping[str, bytes]) -> list[Memory] | None:
+        if not all(key in entries for key in self._keys(state.memories)):
+            return None
+        return [self._memory(name, entries) for name in state.memories]
+
+    def _memory(self, name: MemoryName, entries: Mapping[str, bytes]) -> Memory:
+        features = entries[self._features(name)] if name.features else None
+        memory = Memory.from_bytes(entries[self._pointer(name)][_DIGEST_BYTES:], features)
+        self._model.check(memory)
+        return memory
 
     def _keys(self, names: Names) -> Iterator[str]:
         """What the step after these memories needs."""

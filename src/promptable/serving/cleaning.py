@@ -1,0 +1,8 @@
+"""How the settings say that masks are cleaned."""
+
+from promptable.config.settings import MaskSettings
+from promptable.wire.clean import Cleaning
+
+
+def cleaning(settings: MaskSettings) -> Cleaning:
+    return Cleaning(settings.fill_holes, settings.remove_specks, settings.largest_part_only, settings.smooth_edges)
