@@ -195,6 +195,7 @@ class _Clock:
 
 def _candidates(boxes: list[list[float]]) -> Mapping[str, Any]:
     return {
+        "model": "stand-in",
         "hw": [1080, 1920],
         "floor": 0.1,
         "labels": _LABELS,
@@ -242,7 +243,7 @@ def _real_model() -> Callable[[Mapping[str, Any]], Any]:
     openmp.prepare()
     with TemporaryDirectory() as folder:
         upstream = detector.random_swin_t(Path(folder)).to(device.resolve("auto"))
-    models = Models(GroundingDINO(use_fast_layers(upstream, "auto"), SWIN_T, "auto"), _no_segmenter)
+    models = Models(GroundingDINO(use_fast_layers(upstream, "auto"), SWIN_T, "auto"), _no_segmenter, 0.35)
     function = DetectorFunction(models, (_label(),), DetectorSettings())
     lock = Lock()
 

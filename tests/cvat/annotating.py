@@ -47,6 +47,7 @@ def _candidates(flaws: Sequence[tuple[float, Sequence[float]]], request: Mapping
     asked = request.get("labels", [{"name": "rust", "type": "rectangle"}])
     common = {"threshold": 0.35, "max_area": 1.0, "marks": None}
     return {
+        "model": "swin-t 1",
         "hw": [40, 60],
         "floor": request["floor"],
         "labels": [

@@ -117,6 +117,16 @@ def test_other_options_than_those_it_was_begun_with_are_refused(
     assert max(score for *_, score, _, _ in stored(cvat) if score) == 0.9
 
 
+def test_another_model_than_it_was_begun_with_is_refused(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    prepare(cvat)
+    cvat.refused_writes = [403]
+    assert annotate(cvat) == 1
+    capsys.readouterr()
+    cvat.answers = {"": lambda request: {**detect(request), "model": "swin-b 2"}}
+    assert annotate(cvat) == 1
+    assert "the model swin-t 1, now swin-b 2: finish it with the same options" in capsys.readouterr().err
+
+
 def test_two_runs_on_one_task_at_a_time_are_refused(
     cvat: StandIn, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

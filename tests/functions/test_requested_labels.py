@@ -1,6 +1,7 @@
 """Our own extension of the detector's request: labels in place of the deployed ones, and a floor for thresholds."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,11 @@ def test_a_hundred_label_lists_leave_a_few_in_memory(boxes_only: Function) -> No
         boxes_only.answer(BODY | {"labels": [{"name": f"label {i}", "prompts": [FOUND]}]})
     answer = boxes_only.context.user_data.answer
     assert len(answer._requested._sets) == 8
+
+
+def test_an_answer_to_a_floor_names_the_model_and_its_weights(boxes_only: Function) -> None:
+    answer = boxes_only.answer(BODY | {"labels": [FOUND], "floor": 0.5})
+    assert re.fullmatch(r".*grounding-dino [0-9a-f]{16}", answer["model"])
 
 
 def test_a_floor_is_raised_where_there_would_be_too_much(boxes_only: Function) -> None:

@@ -169,9 +169,9 @@ def _run(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any) -> 
         return _DONE
     if parsed.new_run:
         runs.give_up(journal)
-    run = runs.unfinished(journal, options)
+    model = runs.model_of(function, described)
+    run = runs.unfinished(journal, options, model)
     if run is None:
-        model = runs.model_of(function, described)
         run, plan = runs.begin(client, journal, frames, labels, options, model, _agreed(parsed))
         _say_plan(plan, f"to ask about, run {run.id}")
     else:

@@ -44,6 +44,7 @@ class Candidates:
     threshold for which they are all: higher than asked for where there would be too many.
     """
 
+    model: str
     hw: tuple[int, int]
     floor: float
     labels: Sequence[CandidateLabel]
@@ -61,6 +62,7 @@ def encode(candidates: Candidates) -> str:
     """The JSON object. Raises ValueError rather than send NaN."""
     return to_json(
         {
+            "model": candidates.model,
             "hw": list(candidates.hw),
             "floor": candidates.floor,
             "labels": [vars(label) for label in candidates.labels],

@@ -27,12 +27,14 @@ _DEFAULT_THRESHOLD = 0.35
 class Described:
     """What a function says of itself: its labels (``name``, ``type``, ``threshold`` ...) and by which rules it chooses.
 
-    ``proposes`` is whether it answers with everything down to a floor, for the caller to choose from.
+    ``proposes`` is whether it answers with everything down to a floor, for the caller to choose from. ``model`` tells
+    its weights from others, where it says.
     """
 
     labels: Sequence[Mapping[str, Any]]
     rules: Mapping[str, Any]
     proposes: bool
+    model: str | None = None
 
 
 def describe(function: Function, options: Options) -> Described:
@@ -43,7 +45,7 @@ def describe(function: Function, options: Options) -> Described:
     Image.new("RGB", (64, 64), (128, 128, 128)).save(blank, "PNG")
     answer = function.call(Picture("a gray picture", blank.getvalue), _with_labels({"floor": 1.0}, options))
     if isinstance(answer, dict):
-        return Described(answer["labels"], answer["rules"], proposes=True)
+        return Described(answer["labels"], answer["rules"], proposes=True, model=answer.get("model"))
     return Described(options.labels or (), {}, proposes=False)
 
 

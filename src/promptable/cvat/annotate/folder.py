@@ -9,10 +9,9 @@ from PIL import Image
 
 from promptable.cvat.annotate.coco import write_coco
 from promptable.cvat.annotate.detector import Detector
-from promptable.cvat.annotate.options import check_same
 from promptable.cvat.annotate.pipeline import Fetched, Result, ask_all
 from promptable.cvat.annotate.progress import Progress
-from promptable.cvat.annotate.run import COMMAND, give_up, model_of, noted
+from promptable.cvat.annotate.run import COMMAND, give_up, model_of, noted, unfinished
 from promptable.cvat.errors import CvatError
 from promptable.cvat.functions import Picture
 from promptable.cvat.journal import Journal, Run
@@ -61,13 +60,10 @@ def annotate_folder(
 
 
 def _begun(journal: Journal, detector: Detector, count: int) -> Run:
-    options = detector.options.as_json()
-    for run in journal.runs():
-        if run.state == "running":
-            check_same(run.id, run.options, options)
-            return run
     model = model_of(detector.function, detector.described)
-    return journal.begin(COMMAND, options, model, ((_NOWHERE, number) for number in range(count)))
+    places = ((_NOWHERE, number) for number in range(count))
+    run = unfinished(journal, detector.options, model)
+    return run or journal.begin(COMMAND, detector.options.as_json(), model, places)
 
 
 def _ask(detector: Detector, files: Sequence[Path], folder: Path, number: int) -> Result:

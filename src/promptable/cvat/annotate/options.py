@@ -46,7 +46,7 @@ class Options:
 def check_same(run: int, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Raise CvatError that names every option in which a resumed run differs."""
     differing = [
-        f"--{name.replace('_', '-')} {_shown(before.get(name))}, now {_shown(now.get(name))}"
+        f"{_option(name)} {_shown(before.get(name))}, now {_shown(now.get(name))}"
         for name in {**before, **now}
         if before.get(name) != now.get(name)
     ]
@@ -55,6 +55,10 @@ def check_same(run: int, before: Mapping[str, Any], now: Mapping[str, Any]) -> N
             f"run {run} is unfinished and was begun with {'; '.join(differing)}: finish it with the same options, take "
             f"it back with --undo {run}, or leave it as it is with --new-run"
         )
+
+
+def _option(name: str) -> str:
+    return "the model" if name == "model" else f"--{name.replace('_', '-')}"
 
 
 def _shown(value: object) -> str:

@@ -39,12 +39,13 @@ def journal_of(client: Any, task: Any) -> Iterator[Journal]:
         journal.close()
 
 
-def unfinished(journal: Journal, options: Options) -> Run | None:
-    """The run that these options go on with. Raises CvatError where they are not the same."""
+def unfinished(journal: Journal, options: Options, model: Mapping[str, Any]) -> Run | None:
+    """The run that these options and this model go on with. Raises CvatError where they are not the same."""
     running = [run for run in journal.runs() if run.command == COMMAND and run.state == "running"]
     if not running:
         return None
-    check_same(running[-1].id, running[-1].options, options.as_json())
+    before = {**running[-1].options, "model": running[-1].model.get("model")}
+    check_same(running[-1].id, before, {**options.as_json(), "model": model["model"]})
     return running[-1]
 
 
@@ -169,4 +170,9 @@ def labels_of_task(client: Any, task: Any, described: Described, options: Option
 
 def model_of(function: Function, described: Described) -> Mapping[str, Any]:
     """What is known of the model that answers, for the journal."""
-    return {"function": repr(function), "labels": list(described.labels), "rules": dict(described.rules)}
+    return {
+        "model": described.model,
+        "function": repr(function),
+        "labels": list(described.labels),
+        "rules": dict(described.rules),
+    }

@@ -26,6 +26,7 @@ def candidates(
     floor: float,
     review_threshold: float,
     masks: Callable[[NDArray[np.float32]], Sequence[BoxMask]],
+    model: str = "",
 ) -> Candidates:
     """The answer to a request with this ``floor``; ``rules`` are those of a run without one.
 
@@ -37,6 +38,7 @@ def candidates(
     masked = [_masked(rule, label) for rule, label in zip(lowest, labels.labels, strict=True)]
     boxes = possible_boxes(kept, labels.label_of_prompt, masked, hw, suppression.nms_iou)
     return Candidates(
+        model=model,
         hw=hw,
         floor=floor,
         labels=[_described(label, rule) for label, rule in zip(labels.labels, rules, strict=True)],

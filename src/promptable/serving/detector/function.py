@@ -96,7 +96,8 @@ class DetectorFunction:
         if request.floor is not None:
             masks = partial(self._masker.masks, request.image)
             review = settings.review_threshold
-            return encode(candidates(scored.proposals, labels, *chosen_by, request.floor, review, masks))
+            name = self._models.name
+            return encode(candidates(scored.proposals, labels, *chosen_by, request.floor, review, masks, name))
         detections = select(scored.proposals, labels.label_of_prompt, *chosen_by)
         items = ItemRules(labels.labels, settings.review_threshold)
         return wire.encode(items.items(detections, self._masks(request.image, labels, detections)))

@@ -11,7 +11,7 @@ from promptable.models.load import default_threshold, load_detector, load_segmen
 from promptable.models.runtime import device
 from promptable.models.runtime.cpu import prepare
 from promptable.models.segmentation.segmenter import Segmenter
-from promptable.models.weights import locate
+from promptable.models.weights import fingerprint, locate
 
 MASKED = (LabelType.MASK, LabelType.POLYGON)
 """The types of label that need a segmenter."""
@@ -22,13 +22,14 @@ class Models:
     """The models of one device. ``segmenter`` loads its own at the first call, where a label's type is mask or polygon.
 
     ``threshold`` is the detector's own. ``fallback`` gives those of the CPU, for a picture that the GPU has no memory
-    for; None where that is not allowed.
+    for; None where that is not allowed. ``name`` tells the detector from others: its name and its weights' fingerprint.
     """
 
     detector: Detector
     segmenter: Callable[[], Segmenter]
     threshold: float
     fallback: "Callable[[], Models] | None" = None
+    name: str = ""
 
 
 def load_models(settings: DetectorSettings, labels: Sequence[Label]) -> Models:
@@ -49,4 +50,6 @@ def _load_on(settings: DetectorSettings, where: str) -> Models:
     source = settings.weights_dir, where, settings.precision
     detector = load_detector(settings.model, *source)
     segmenter = cache(partial(load_segmenter, settings.mask_model, *source))
-    return Models(detector, segmenter, default_threshold(settings.model, settings.weights_dir))
+    threshold = default_threshold(settings.model, settings.weights_dir)
+    weights = locate(settings.model, settings.weights_dir).weights
+    return Models(detector, segmenter, threshold, name=f"{settings.model} {fingerprint(weights)}")

@@ -1,0 +1,75 @@
+"""What a run chooses from a function's proposals is what the function answers at the same thresholds."""
+
+import json
+from typing import Any
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from promptable.cvat import run_lengths
+from promptable.cvat.annotate.candidates import read_candidates
+from promptable.models.detection.proposals import Proposals
+from promptable.models.detection.selection import COMPARISONS, LabelRule, Suppression, possible_boxes, select
+from promptable.wire.candidates import CandidateLabel, CandidateMask, Candidates, encode
+from promptable.wire.masks import MaskCrop
+
+HW = (40, 60)
+FLOOR = 0.1
+TYPES = {"rust": "rectangle", "crack": "mask", "dent": "polygon", "outdoor": "tag"}
+NAMES = list(TYPES)
+
+
+def _proposals(seed: int, count: int) -> Proposals:
+    """Boxes that overlap, some of them pieces from tiles, some larger than what tiles overlap by."""
+    rng = np.random.default_rng(seed)
+    corners = rng.uniform(-5, 60, (count, 2, 2)).astype(np.float32)
+    boxes = np.concatenate([corners.min(1), corners.max(1)], 1)
+    boxes[count // 2 :] = boxes[: count - count // 2] + rng.normal(0, 1, (count - count // 2, 4)).astype(np.float32)
+    return Proposals(
+        boxes,
+        rng.integers(0, len(NAMES), count),
+        rng.uniform(FLOOR, 1, count).astype(np.float32),
+        rng.integers(0, 2, count),
+        rng.random((count, 4)) < 0.1,
+        rng.random(count) < 0.1,
+    )
+
+
+def _answer(proposals: Proposals, suppression: Suppression) -> dict[str, Any]:
+    """As the detector writes it."""
+    labels = [CandidateLabel(name, kind, 0.35, 0.9) for name, kind in TYPES.items()]
+    rules = [LabelRule(FLOOR, 0.9, shape=kind in ("mask", "polygon")) for kind in TYPES.values()]
+    boxes = possible_boxes(proposals, range(len(NAMES)), rules, HW, suppression.nms_iou)
+    masks = [CandidateMask(box, MaskCrop(np.ones((2, 3), bool), 1, 1), [1, 1, 4, 1, 4, 3], False) for box in boxes]
+    found = [getattr(proposals, name) for name in ("boxes_xyxy", "prompt_indices", "scores", "captions", "cut")]
+    rest = vars(suppression) | COMPARISONS | {"review_threshold": 0.45}
+    candidates = Candidates("toy", HW, FLOOR, labels, rest, *found, proposals.beyond_overlap, masks)
+    answer: dict[str, Any] = json.loads(encode(candidates))
+    return answer
+
+
+@given(
+    st.integers(0, 10_000),
+    st.integers(0, 40),
+    st.tuples(*[st.floats(FLOOR, 1)] * len(NAMES)),
+    st.sampled_from([Suppression(), Suppression(0.5, 0.7, 5)]),
+)
+def test_the_choice_equals_the_functions(
+    seed: int, count: int, thresholds: tuple[float, ...], suppression: Suppression
+) -> None:
+    proposals = _proposals(seed, count)
+    rules = [LabelRule(t, 0.9, shape=kind != "tag") for t, kind in zip(thresholds, TYPES.values(), strict=True)]
+    expected = select(proposals, range(len(NAMES)), rules, HW, suppression)
+    answer = _answer(proposals, suppression)
+    found = read_candidates(answer, dict(zip(NAMES, thresholds, strict=True)), HW, polygons=False)
+    chosen = [one for one in found if one.chosen]
+    labels = [NAMES[number] for number in expected.labels]
+    shapes = [(label, round(float(score), 4)) for label, score in zip(labels, expected.scores, strict=True)]
+    assert [(one.label, one.score) for one in chosen if one.type != "tag"] == [
+        one for one in shapes if one[0] != "outdoor"
+    ]
+    assert {one.label for one in chosen if one.type == "tag"} == {label for label in labels if label == "outdoor"}
+    assert all(one.type == TYPES[one.label] for one in chosen), "each has its mask or outline"
+    assert all(one.points == run_lengths.encode(np.ones((2, 3), bool), 1, 1) for one in chosen if one.type == "mask")
+    assert all(one.score >= FLOOR for one in found)
