@@ -53,9 +53,19 @@ class Client:
         states: list[Any] = self._call("sam2-tracker", body)["states"]
         return states
 
-    def track(self, image: Image, states: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-        """Shapes on the next frame, None where the object is lost, and the new states."""
-        body = {"image": encode_png(image), "shapes": [None] * len(states), "states": list(states)}
+    def track(
+        self, image: Image, states: Sequence[Any], corrections: Sequence[Any] = ()
+    ) -> tuple[list[Any], list[Any]]:
+        """Shapes on the next frame, None where the object is lost, and the new states.
+
+        ``corrections`` is empty, or has for each state None or the shape that the object has on this frame.
+        """
+        body = {
+            "image": encode_png(image),
+            "shapes": [None] * len(states),
+            "states": list(states),
+            "corrections": list(corrections),
+        }
         answer = self._call("sam2-tracker", body)
         return answer["shapes"], answer["states"]
 

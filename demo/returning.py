@@ -9,7 +9,7 @@ import numpy as np
 
 from demo.answers import drawing_of, truth
 from demo.client import Client
-from demo.metrics import mean
+from demo.metrics import mask_iou, mean
 from demo.pictures import Image, overlay, side_by_side
 from demo.track import SEEN, drawings_of, followed, overlap
 from promptable.wire.masks import mask_to_polygon
@@ -17,6 +17,7 @@ from toy.scenes import Scene, video
 
 _OBJECTS = 3
 _FOUND = 0.5
+_BEGIN = 4  # the frame of the way there at which a clip begins; the way back ends at its first
 _TOUCH = np.ones((5, 5), np.uint8)  # masks that come within 2 pixels of one another touch
 
 
@@ -40,15 +41,25 @@ class ReturnResult:
 
 
 def there_and_back(seed: int) -> list[Scene]:
-    """A clip that is played to and fro, the first from ``seed`` on in which some objects cross and another leaves.
+    """A clip that is played to and further back, the first from ``seed`` on in which some objects cross and another
+    leaves, and none of them ends where it began.
 
-    What crosses and leaves on the way there does so again on the way back.
+    What crosses and leaves on the way there does so again on the way back. A tracker that stands still finds none.
     """
     for number in count(1000 * seed):
-        clip = video(number, leaving=0.7)
-        if len(clip[0].objects) >= _OBJECTS and any(left(clip)) and any(crossed(clip)):
-            return [*clip, *clip[-2::-1]]
+        there = video(number, leaving=0.7)
+        clip = [*there[_BEGIN:], *there[-2::-1]]
+        if len(clip[0].objects) >= _OBJECTS and any(left(clip)) and any(crossed(clip)) and _all_end_elsewhere(clip):
+            return clip
     raise AssertionError("unreachable: seeds do not end")
+
+
+def _all_end_elsewhere(clip: Sequence[Scene]) -> bool:
+    """Whether all are visible in the first frame, and what leaves or crosses is elsewhere in the last."""
+    watched = [i for i, pair in enumerate(zip(left(clip), crossed(clip), strict=True)) if any(pair)]
+    masks = [(clip[0].objects[i].mask, clip[-1].objects[i].mask) for i in watched]
+    visible = all(thing.mask.mean() >= SEEN for thing in clip[0].objects)
+    return visible and all(last.mean() >= SEEN and mask_iou(first, last) < _FOUND for first, last in masks)
 
 
 def left(clip: Sequence[Scene]) -> list[bool]:

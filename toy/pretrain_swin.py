@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from promptable.models.grounding_dino.build import GroundingDinoConfig
 from promptable.models.grounding_dino.detector import preprocess
-from toy.scenes import COLOURS, SHAPES, Scene, Sprite, _draw, texture
+from toy.scenes import COLOURS, SHAPES, Scene, Sprite, draw, texture
 
 BATCH = 8
 _NOTHING = -100  # cross_entropy's ignore_index
@@ -77,7 +77,7 @@ def _mosaic(seed: int, size: int) -> Scene:
     rng = np.random.default_rng([seed, 4])
     grid = int(rng.integers(3, 6))
     cells = [(column, row) for row in range(grid) for column in range(grid)]
-    return _draw([_cell_sprite(cell, size / grid, rng) for cell in cells], texture(rng, size), rng)
+    return draw([_cell_sprite(cell, size / grid, rng) for cell in cells], texture(rng, size), rng)
 
 
 def _cell_sprite(cell: tuple[int, int], side: float, rng: np.random.Generator) -> Sprite:

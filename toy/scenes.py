@@ -84,7 +84,7 @@ def scene(seed: int, size: int = SIZE, max_objects: int = 6) -> Scene:
     rng = np.random.default_rng([seed, 1])
     sprites = [_random_sprite(rng, size) for _ in range(rng.integers(1, max_objects + 1))]
     background = texture(rng, size)
-    return _draw(_without_crowding(sprites, size), background, rng)
+    return draw(_without_crowding(sprites, size), background, rng)
 
 
 def video(seed: int, frames: int = 16, size: int = SIZE, max_objects: int = 4, leaving: float = 0.3) -> list[Scene]:
@@ -96,7 +96,7 @@ def video(seed: int, frames: int = 16, size: int = SIZE, max_objects: int = 4, l
     sprites = [_random_sprite(rng, size) for _ in range(rng.integers(1, max_objects + 1))]
     sprites = [_in_motion(sprite, rng, size, frames, leaving) for sprite in _without_crowding(sprites, size)]
     background = texture(rng, size)
-    return [_draw([sprite.after(t) for sprite in sprites], background, rng) for t in range(frames)]
+    return [draw([sprite.after(t) for sprite in sprites], background, rng) for t in range(frames)]
 
 
 def scenes(first_seed: int, count: int, size: int = SIZE) -> Iterator[Scene]:
@@ -179,7 +179,8 @@ def texture(rng: np.random.Generator, size: int) -> NDArray[np.float32]:
     return canvas
 
 
-def _draw(sprites: list[Sprite], background: NDArray[np.float32], rng: np.random.Generator) -> Scene:
+def draw(sprites: list[Sprite], background: NDArray[np.float32], rng: np.random.Generator) -> Scene:
+    """The sprites, back to front, before a ``texture``."""
     size = background.shape[0]
     canvas = background.copy()
     masks: list[NDArray[np.bool_]] = []
