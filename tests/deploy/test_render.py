@@ -21,7 +21,10 @@ def _rendered(function_yaml: Path, **changes: Any) -> Any:
 @pytest.mark.parametrize("function_yaml", FUNCTIONS, ids=lambda path: path.parent.name)
 def test_what_the_target_does_not_name_stays(function_yaml: Path) -> None:
     """The labels' JSON too, to the byte: CVAT and the handler read it."""
-    own = yaml.safe_load(function_yaml.read_text().replace('"auto"', "sam2.1-large"))
+    own = yaml.safe_load(function_yaml.read_text())
+    for entry in own["spec"]["env"]:
+        if entry == {"name": "PROMPTABLE_MODEL", "value": "auto"}:
+            entry["value"] = "sam2.1-large"
     rendered = _rendered(function_yaml)
     own["metadata"]["namespace"] = "nuclio"
     own["spec"] |= {"image": "an-image:tag", "resources": {"limits": {"nvidia.com/gpu": 1}}}
