@@ -15,7 +15,7 @@ from tests.functions.requests import SCENE, good_request
 from tests.redis_server import RedisServer, running_redis
 
 BODY = good_request("interactor")
-FEATURES = b"promptable:features:1:"
+FEATURES = b"promptable:features:2:"
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_damaged_values_are_made_again(
     assert _answer(_replica(server, encoded, model)) == answer
     assert len(encoded) == 1
     assert "features in Redis cannot be read" in caplog.text
-    assert "an answer in Redis cannot be read" in caplog.text
+    assert "a click in Redis cannot be read" in caplog.text
 
 
 def test_a_correction_may_land_on_another_replica(server: RedisServer, encoded: list[int], model: str) -> None:

@@ -140,7 +140,7 @@ def test_boxes_of_another_shape_are_refused(tiny_sam: Sam, noise_image: NoiseIma
 def test_logits_of_another_model_are_refused(tiny_sam: Sam, noise_image: NoiseImage) -> None:
     segmenter = SamSegmenter(tiny_sam)
     features = segmenter.encode_image(noise_image(64, 64))
-    with pytest.raises(ValueError, match=r"\[32, 32\] from an earlier prediction, got \[256, 256\]"):
+    with pytest.raises(ValueError, match=r"expected a mask input of \[32, 32\], got \[256, 256\]"):
         segmenter.predict(features, Prompt(mask_input=np.zeros((256, 256), np.float32)))
 
 

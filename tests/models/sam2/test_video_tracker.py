@@ -293,6 +293,10 @@ def memories(track: Track, name: int, frames: int) -> list[Memory]:
     return [results[name].memory for results in track[:frames]]
 
 
+LAST_BITS = 5e-5
+"""What float32's last bits make of logits of 17 in a step; on some CPUs the first steps happen to differ by less."""
+
+
 class TestParity:
     @pytest.mark.parametrize("kinds", ["mmm", "bbb"])
     def test_the_track_has_content(self, alone: Callable[[str], Track], kinds: str) -> None:
@@ -330,7 +334,7 @@ class TestParity:
         errors = [logit_error(ours, expected) for ours, expected in zip(track, theirs(kinds), strict=True)]
         print(f"{kinds}: logits {max(errors):.1e}")
         assert max(errors) < 5e-3
-        assert np.mean(errors[40:]) < 5 * np.mean(errors[1:20])
+        assert np.mean(errors[40:]) < 5 * max(np.mean(errors[1:20]), LAST_BITS)
         for ours, expected in zip(track, theirs(kinds), strict=True):
             assert mask_error(ours, expected) < 5e-4
 
