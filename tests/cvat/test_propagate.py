@@ -1,10 +1,12 @@
 """``promptable propagate`` over the stand-in server: what becomes of drawn objects, and what is left to people."""
 
+import base64
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from promptable.cli.main import main
 from promptable.cvat.propagate import write
 from tests.cvat.propagating import (
     CAR,
@@ -13,9 +15,11 @@ from tests.cvat.propagating import (
     draw,
     draw_track,
     keyframes,
+    picture,
     prepare,
     propagate,
     stored,
+    track,
 )
 from tests.cvat.stand_in import StandIn
 
@@ -51,11 +55,11 @@ def test_a_rectangle_becomes_a_track_of_few_keyframes_in_both_jobs(cvat: StandIn
     (first,), (second,) = _tracks(cvat, 1), _tracks(cvat, 2)
     assert keyframes(first) == [(0, BOX, False), (10, _box(10), False), (11, _box(11), False)]
     assert keyframes(second) == [(7, _box(7), False), (10, _box(10), False), (19, _box(19), False)]
-    for track in (first, second):
-        assert (track["label_id"], track["group"], track["source"]) == (CAR, 3, "semi-auto")
-        assert track["attributes"] == values[:1]
-        assert track["shapes"][0]["attributes"] == values[1:], "held from the first keyframe on"
-        assert all(key["occluded"] for key in track["shapes"])
+    for one in (first, second):
+        assert (one["label_id"], one["group"], one["source"]) == (CAR, 3, "semi-auto")
+        assert one["attributes"] == values[:1]
+        assert one["shapes"][0]["attributes"] == values[1:], "held from the first keyframe on"
+        assert all(key["occluded"] for key in one["shapes"])
     assert not cvat.annotations.read(1)["shapes"], "its track has taken its place"
 
 
@@ -90,13 +94,13 @@ def test_backward_and_both_make_one_track(cvat: StandIn) -> None:
     box = (60, 20, 80, 40)
     draw(cvat, box, frame=4)
     assert propagate(cvat, "--from", "4", "--both", "--job", "1") == 0
-    (track,) = _tracks(cvat, 1)
-    assert keyframes(track) == [(0, (52, 20, 72, 40), False), (11, (74, 20, 94, 40), False)]
+    (only,) = _tracks(cvat, 1)
+    assert keyframes(only) == [(0, (52, 20, 72, 40), False), (11, (74, 20, 94, 40), False)]
     assert [frame for frame, _ in asked(cvat)] == [*range(4, 12), *range(4, -1, -1)]
     assert propagate(cvat, "--undo", "1") == 0
     assert propagate(cvat, "--from", "4", "--backward", "--job", "1") == 0
-    (track,) = _tracks(cvat, 1)
-    assert keyframes(track) == [(0, (52, 20, 72, 40), False), (4, box, False), (5, box, True)]
+    (only,) = _tracks(cvat, 1)
+    assert keyframes(only) == [(0, (52, 20, 72, 40), False), (4, box, False), (5, box, True)]
 
 
 def test_masks_stay_masks_in_one_group_and_the_seam_is_written_once(cvat: StandIn) -> None:
@@ -136,9 +140,9 @@ def test_polygons_are_on_every_frame_or_thinned(cvat: StandIn) -> None:
     assert [key[0] for key in keyframes(_tracks(cvat, 1)[0])] == list(range(12))
     assert propagate(cvat, "--undo", "1") == 0
     assert propagate(cvat, "--job", "1", "--keyframe-iou", "0.9") == 0
-    (track,) = _tracks(cvat, 1)
-    assert [key[0] for key in keyframes(track)] == [0, 10, 11]
-    assert {len(key["points"]) for key in track["shapes"]} == {64}
+    (only,) = _tracks(cvat, 1)
+    assert [key[0] for key in keyframes(only)] == [0, 10, 11]
+    assert {len(key["points"]) for key in only["shapes"]} == {64}
     assert propagate(cvat, "--undo", "2") == 0
     assert propagate(cvat, "--job", "1", "--as", "rectangle") == 0
     assert keyframes(_tracks(cvat, 1)[0])[0] == (0, BOX, False)
@@ -160,9 +164,9 @@ def test_a_persons_keyframe_ends_the_run_and_stays(cvat: StandIn) -> None:
     person = (90, 20, 110, 40)
     number = draw_track(cvat, [(0, BOX, False), (6, person, False)])
     assert propagate(cvat) == 0
-    (track,) = _tracks(cvat, 1)
-    assert track["id"] == number
-    assert keyframes(track) == [(0, BOX, False), (5, _box(5), False), (6, person, False)]
+    (only,) = _tracks(cvat, 1)
+    assert only["id"] == number
+    assert keyframes(only) == [(0, BOX, False), (5, _box(5), False), (6, person, False)]
     assert max(frame for frame, _ in asked(cvat)) == 5
     assert not _tracks(cvat, 2)
 
@@ -172,8 +176,8 @@ def test_restart_goes_on_from_every_keyframe_of_a_person(cvat: StandIn) -> None:
     person, gone = (90, 20, 110, 40), (94, 20, 114, 40)
     draw_track(cvat, [(0, BOX, False), (3, person, False), (5, gone, True), (8, BOX, False)])
     assert propagate(cvat, "--restart-at-keyframes", "--to", "10") == 0
-    (track,) = _tracks(cvat, 1)
-    assert keyframes(track) == [
+    (only,) = _tracks(cvat, 1)
+    assert keyframes(only) == [
         (0, BOX, False),
         (2, _box(2), False),
         (3, person, False),
@@ -206,8 +210,8 @@ def test_people_have_drawn_the_object_on_a_later_frame(cvat: StandIn) -> None:
     draw(cvat, (18, 21, 38, 41), frame=5)
     draw(cvat, (18, 21, 38, 41), frame=3, label_id=1)
     assert propagate(cvat) == 0
-    (track,) = _tracks(cvat, 1)
-    assert keyframes(track) == [(0, BOX, False), (4, _box(4), False), (5, _box(4), True)]
+    (only,) = _tracks(cvat, 1)
+    assert keyframes(only) == [(0, BOX, False), (4, _box(4), False), (5, _box(4), True)]
     assert not _tracks(cvat, 2)
     assert [shape["frame"] for shape in cvat.annotations.read(1)["shapes"]] == [5, 3]
 
@@ -326,3 +330,24 @@ def test_nothing_that_breaks_a_real_server_is_ever_sent(cvat: StandIn) -> None:
         frames = {one["frame"] for one in held["shapes"]}
         frames |= {key["frame"] for one in held["tracks"] for key in one["shapes"]}
         assert frames <= set(range(first, last + 1))
+
+
+def test_places_to_look_at_come_with_links(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    prepare(cvat)
+    draw(cvat, AWAY)
+    assert propagate(cvat, "--to", "11") == 0
+    said = capsys.readouterr().out.splitlines()[-3:]
+    assert said[0] == "2 places to look at:"
+    link = f"{cvat.url}/tasks/4/jobs/1?frame="
+    assert [line.split() for line in said[1:]] == [["lost", "car", f"{link}5"], ["back", "car", f"{link}8"]]
+
+
+def test_through_cvat_no_picture_is_fetched(cvat: StandIn) -> None:
+    prepare(cvat)
+    draw(cvat, BOX)
+    cvat.answers = {"sam2": lambda request: track(request | {"image": base64.b64encode(picture(request["frame"]))})}
+    options = ("--task", str(TASK), "--url", cvat.url, "--via-cvat", "sam2", "--to", "3")
+    assert main(["propagate", *options]) == 0
+    assert [(body["task"], body["frame"]) for body in cvat.bodies] == [(TASK, frame) for frame in range(4)]
+    assert keyframes(_tracks(cvat, 1)[0])[1] == (3, _box(3), False)
+    assert not [request for request in cvat.asked if "type=frame" in request]

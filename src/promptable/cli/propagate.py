@@ -147,6 +147,7 @@ def _run(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any) -> 
     for sentence in left_out:
         sys.stdout.write(f"left alone: {sentence}\n")
     _report(journal, run.id)
+    _say_doubts(journal, run, frames, client.api_map.host)
     return _DONE
 
 
@@ -177,6 +178,24 @@ def _say_plan(plan: "Plan", frames: Any) -> None:
     forms = [one.form for one in plan.objects]
     counted = ", ".join(f"{forms.count(form)} {form}" for form in dict.fromkeys(forms))
     sys.stdout.write(f"{len(plan.objects)} objects ({counted}) to follow through {plan.frames} frames\n")
+
+
+def _say_doubts(journal: Any, run: Any, frames: Any, host: str) -> None:
+    """The frames that are worth a person's look, with links into the editor, object by object."""
+    from promptable.cvat.propagate.review import doubts
+
+    found = [
+        (doubt.frame, doubt.what, one.label_id)
+        for one in journal.objects(run.id)
+        for way in run.options["passes"].values()
+        for doubt in doubts(journal.along(run.id, one.number, way))
+    ]
+    names = {label.id: label.name for label in frames.task.get_labels()} if found else {}
+    if found:
+        sys.stdout.write(f"{len(found)} places to look at:\n")
+    for frame, what, label in sorted(found):
+        job = next((job.id for job in frames.jobs if job.start_frame <= frame <= job.stop_frame), None)
+        sys.stdout.write(f"{what:8}{names[label]:24}{host}/tasks/{frames.task.id}/jobs/{job}?frame={frame}\n")
 
 
 def _report(journal: Any, run: int) -> None:

@@ -97,6 +97,11 @@ class TrackJournal(Journal):
         )
         yield from ((row["frame"], read_position(json.loads(row["one"] or "null"))) for row in rows)
 
+    def along(self, run: int, number: int, way: Sequence[int]) -> Iterator[tuple[int, Position | None]]:
+        """As ``positions``, in the order in which the object was followed."""
+        found = dict(self.positions(run, number))
+        yield from ((frame, found[frame]) for frame in way if frame in found)
+
     def followed(self, run: int) -> list[int]:
         """The frames that were followed through, in order."""
         rows = self._db.execute("SELECT DISTINCT frame FROM steps WHERE run = ? ORDER BY frame", (run,))
