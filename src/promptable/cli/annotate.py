@@ -159,6 +159,8 @@ def _run(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any) -> 
     from promptable.cvat.functions import Source
 
     function = _function(parsed, client, Source(frames.task.id, parsed.job))
+    if frames.is_video:
+        sys.stdout.write("a video: each frame for itself; promptable propagate follows the objects of one frame\n")
     options = _options(parsed)
     described = describe(function, options)
     create = parsed.create_labels and not parsed.dry_run
