@@ -51,7 +51,8 @@ def _candidates(flaws: Sequence[tuple[float, Sequence[float]]], request: Mapping
         "hw": [40, 60],
         "floor": request["floor"],
         "labels": [
-            common | {key: label[key] for key in ("name", "type", "threshold") if key in label} for label in asked
+            common | {key: label[key] for key in ("name", "type", "threshold", "marks") if key in label}
+            for label in asked
         ],
         "rules": {"nms_iou": 0.6, "cross_label_iou": 1.0, "limit": 300},
         "proposals": {

@@ -68,7 +68,14 @@ class StandIn:
             case ["tasks", number] if ("task_id", int(number)) in self.labels:
                 return 200, _recorded("task") | {"id": int(number)}
             case ["projects", number] if ("project_id", int(number)) in self.labels:
-                return 200, {"id": int(number), "name": "project"}
+                links = {"url": f"{self.url}/api", "count": 0}
+                return 200, {
+                    "id": int(number),
+                    "name": "project",
+                    "organization": None,
+                    "tasks": links,
+                    "labels": links,
+                }
             case ["tasks", number, "data", "meta"]:
                 return 200, _meta(self.tasks[int(number)])
             case ["tasks", number, "data"]:
@@ -80,8 +87,11 @@ class StandIn:
             case ["tasks", number, "annotations"]:
                 held = [self.annotations.read(job) for job, *_ in self.tasks[int(number)].jobs]
                 return 200, {kind: [one for job in held for one in job[kind]] for kind in KINDS}
+            case ["tasks"]:
+                return 200, _page([self._task(number) for number in self.tasks], query)
             case ["jobs"]:
-                return 200, _page([job for task in self.tasks for job in self._jobs(task)], query)
+                tasks = [int(query["task_id"])] if "task_id" in query else self.tasks
+                return 200, _page([job for task in tasks for job in self._jobs(task)], query)
             case ["jobs", number]:
                 found = [job for task in self.tasks for job in self._jobs(task) if job["id"] == int(number)]
                 return (200, found[0]) if found else (404, {"detail": "Not found."})

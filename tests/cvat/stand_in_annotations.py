@@ -20,8 +20,8 @@ def _check(given: Mapping[str, Any]) -> None:
             raise ValueError("unexpected type of track: mask")
     for kind in KINDS:
         for one in given.get(kind, ()):
-            if one["source"] not in _SOURCES:
-                raise ValueError(f"source: {one['source']} is not a valid choice")
+            if (source := one.get("source", "manual")) not in _SOURCES:
+                raise ValueError(f"source: {source} is not a valid choice")
 
 
 @dataclass

@@ -11,7 +11,7 @@ import pytest
 from promptable.cli.main import main
 from promptable.cvat.annotate import detector, upload
 from tests.cvat.annotating import BAD, TASK, annotate, asked_frames, detect, detect_without_floor, prepare, stored
-from tests.cvat.stand_in import StandIn
+from tests.cvat.stand_in import StandIn, Task
 
 RUST, REVIEW, FAILED = 0, 1, 2
 
@@ -129,14 +129,15 @@ def test_labels_that_the_task_lacks_are_named_with_the_closest(
 ) -> None:
     prepare(cvat)
     file = tmp_path / "labels.yaml"
-    file.write_text("- rusty\n- {name: crack, type: polygon, threshold: 0.2}\n")
+    file.write_text("- rusty\n- {name: crack, type: polygon, threshold: 0.2}\n- {name: doubtful, marks: review}\n")
     assert annotate(cvat, "--labels", str(file)) == 1
     assert "the task has no label 'rusty' (there is 'rust'); 'crack'" in capsys.readouterr().err
     assert not asked_frames(cvat)
     assert annotate(cvat, "--labels", str(file), "--create-labels", "--dry-run") == 1
     assert annotate(cvat, "--labels", str(file), "--create-labels") == 3
-    assert cvat.labels["task_id", TASK][3:] == [("rusty", "rectangle"), ("crack", "polygon")]
-    assert [label["name"] for label in cvat.bodies[-1]["labels"]] == ["rusty", "crack"]
+    assert cvat.labels["task_id", TASK][3:] == [("rusty", "rectangle"), ("crack", "polygon"), ("doubtful", "tag")]
+    tags = {(tag["frame"], tag["label_id"]) for held in cvat.annotations.all().values() for tag in held["tags"]}
+    assert tags == {(2, 5), (3, 5), (6, 5), (7, 5), (BAD, FAILED)}, "the list's own label marks frames"
 
 
 def test_a_second_run_finds_nothing_to_do(cvat: StandIn) -> None:
@@ -271,3 +272,18 @@ def test_at_the_end_a_table_and_a_page_say_what_to_look_at(
     assert "<th>rust</th><td>11</td><td>4</td><td>0.90</td>" in page
     assert page.count('class="known" x=') == 1, "what was found below the threshold is drawn too"
     assert not re.findall(r'(?:src|href)="(?!http://127)', page), "nothing else is loaded"
+
+
+def test_a_project_is_its_tasks_one_after_the_other(
+    cvat: StandIn, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    prepare(cvat)
+    cvat.tasks[8] = Task(cvat.tasks[TASK].pictures[5:8], (40, 60), [(11, "annotation", 0, 2)])
+    cvat.labels["task_id", 8] = cvat.labels["task_id", TASK]
+    cvat.labels["project_id", 1] = cvat.labels["task_id", TASK]
+    assert main(["annotate", "--project", "1", "--url", cvat.url, "--function", f"{cvat.url}/"]) == 3
+    said = capsys.readouterr().out
+    assert said.index("task 3, ") < said.index("review-task-3.html") < said.index("task 8, ")
+    assert sum(kind == "shapes" for _, kind, *_ in stored(cvat)) == 11 + 5
+    assert (tmp_path / "review-task-8.html").exists()

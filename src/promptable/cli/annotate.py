@@ -216,9 +216,7 @@ def _options(parsed: argparse.Namespace) -> "Options":
 
 def _say_left_out(described: "Described", labels: "TaskLabels") -> None:
     """Name the function's own labels that the task lacks: what they find is not uploaded."""
-    from promptable.cvat.labels import MARKS
-
-    names = [entry["name"] for entry in described.labels if not entry.get("marks") and entry["name"] not in MARKS]
+    names = [entry["name"] for entry in described.labels if entry["name"] not in labels.marks]
     for name, near in labels.lacking(names).items():
         hint = f", which has {', '.join(near)}" if near else ""
         sys.stdout.write(f"left out: the function's label {name!r}, which is not in the task{hint}\n")

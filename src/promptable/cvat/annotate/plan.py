@@ -12,7 +12,6 @@ from promptable.cvat.annotate.task_labels import TaskLabels
 from promptable.cvat.annotations import JobAnnotations, annotated_frames
 from promptable.cvat.errors import CvatError
 from promptable.cvat.frames import Frames, text_of
-from promptable.cvat.labels import MARKS
 
 OPEN = ("new", "in progress")
 """States of jobs that people have not handed in."""
@@ -60,7 +59,7 @@ def not_open(job: Any, options: Options) -> str | None:
 
 def annotated(annotations: Mapping[str, Any], labels: TaskLabels, stop_frame: int) -> set[int]:
     """The frames that have annotations other than tags which mark frames."""
-    marks = {label.id for name in MARKS if (label := labels.get(name)) is not None}
+    marks = {label.id for name in labels.marks if (label := labels.get(name)) is not None}
     tags = [tag for tag in annotations["tags"] if tag["label_id"] not in marks]
     return annotated_frames({**annotations, "tags": tags}, stop_frame)
 

@@ -18,7 +18,6 @@ from promptable.cvat.errors import CvatError
 from promptable.cvat.frames import Frames
 from promptable.cvat.functions import Function, Picture
 from promptable.cvat.journal import Journal, Run, journal_path
-from promptable.cvat.labels import MARKS
 
 COMMAND = "annotate"
 _UPLOAD_EVERY_S = 10.0
@@ -156,11 +155,11 @@ def give_up(journal: Journal) -> None:
 
 def labels_of_task(client: Any, task: Any, described: Described, options: Options, *, create: bool) -> TaskLabels:
     """The task's labels, checked against those that are looked for; ``create`` adds what it lacks. Raises CvatError."""
-    labels = task_labels(client, task.id)
-    entries = [entry for entry in described.labels if not entry.get("marks") and entry["name"] not in MARKS]
-    if create and (new := [entry for entry in entries if entry["name"] not in labels.by_name]):
+    labels = task_labels(client, task.id, described.labels)
+    if create and (new := [entry for entry in described.labels if entry["name"] not in labels.by_name]):
         create_labels(client, task, new)
-        labels = task_labels(client, task.id)
+        labels = task_labels(client, task.id, described.labels)
+    entries = [entry for entry in described.labels if entry["name"] not in labels.marks]
     known = [entry for entry in entries if entry["name"] in labels.by_name]
     if options.labels is not None or not known:
         check_names(labels, [entry["name"] for entry in entries])

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cvat_sdk.core.helpers import get_paginated_collection, make_request_headers
@@ -72,16 +72,17 @@ class TaskLabel:
 
 @dataclass(frozen=True)
 class TaskLabels:
-    """The labels of a task by name."""
+    """The labels of a task by name, and the names of those that mark frames, which the task may lack."""
 
     by_name: Mapping[str, TaskLabel]
+    marks: Mapping[str, Mark] = field(default_factory=lambda: MARKS)
 
     def get(self, name: str) -> TaskLabel | None:
         return self.by_name.get(name)
 
     def marking(self, mark: Mark) -> TaskLabel | None:
         """The label whose tags mark frames so, where the task has it."""
-        labels = (self.get(name) for name, meant in MARKS.items() if meant is mark)
+        labels = (self.get(name) for name, meant in self.marks.items() if meant is mark)
         return next((label for label in labels if label is not None and label.takes(TAG)), None)
 
     def lacking(self, names: Iterable[str]) -> dict[str, list[str]]:
@@ -94,13 +95,17 @@ class TaskLabels:
         }
 
 
-def task_labels(client: Any, task: int) -> TaskLabels:
-    """The labels of a task that exists; ``client`` is cvat-sdk's. Raises CvatError."""
+def task_labels(client: Any, task: int, looked_for: Iterable[Mapping[str, Any]] = ()) -> TaskLabels:
+    """The labels of a task that exists; ``client`` is cvat-sdk's. Raises CvatError.
+
+    Entries of ``looked_for`` with ``marks`` mark frames, beside ``needs-review`` and ``failed``.
+    """
     entries = get_paginated_collection(
         client.api_client.labels_api.list_endpoint, return_json=True, _parse_response=False, task_id=task
     )
     labels = [TaskLabel(one["id"], one["name"], one["type"], one["attributes"]) for one in entries]
-    return TaskLabels({label.name: label for label in labels})
+    own = {str(entry["name"]): Mark(entry["marks"]) for entry in looked_for if entry.get("marks")}
+    return TaskLabels({label.name: label for label in labels}, own | MARKS)
 
 
 def create_labels(client: Any, task: Any, entries: Sequence[Mapping[str, Any]]) -> None:
