@@ -85,7 +85,7 @@ def continuing(function: Function, count: int) -> bytes:
     states = [_state(function.model, 0, names) for names in function.memory.start([each.memory for each in results])]
     for step in range(1, LATEST + 1):
         memories = [replace(each.memory, step=step, conditioning=False) for each in results]
-        remembered = function.memory.read(states)
+        remembered = [kept for kept in function.memory.read(states) if kept is not None]
         states = [
             _state(function.model, step, names) for names in function.memory.advance(states, remembered, memories)
         ]
