@@ -351,3 +351,36 @@ def test_through_cvat_no_picture_is_fetched(cvat: StandIn) -> None:
     assert [(body["task"], body["frame"]) for body in cvat.bodies] == [(TASK, frame) for frame in range(4)]
     assert keyframes(_tracks(cvat, 1)[0])[1] == (3, _box(3), False)
     assert not [request for request in cvat.asked if "type=frame" in request]
+
+
+def test_tagged_frames_are_starts_and_lose_their_tags(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    prepare(cvat)
+    cvat.labels["task_id", TASK] += [("propagate", "tag")]
+    draw(cvat, BOX, frame=2)
+    draw(cvat, (60, 70, 80, 90), frame=8, job=2)
+    tag = {"label_id": 3, "group": 0, "source": "manual", "attributes": []}
+    for job, frame in ((1, 2), (1, 4), (1, 8), (2, 8), (2, 16)):
+        cvat.annotations.patch(job, "create", {"tags": [tag | {"frame": frame}]})
+    cvat.annotations.patch(1, "create", {"tags": [tag | {"frame": 3, "label_id": 1}]})
+    assert propagate(cvat, "--tagged", "propagate", "--to", "11") == 1
+    captured = capsys.readouterr()
+    assert "--to 11 lies before --from 16" in captured.err
+    left = [(one["frame"], one["label_id"]) for job in (1, 2) for one in cvat.annotations.read(job)["tags"]]
+    assert left == [(3, 1), (16, 3)]
+    assert len(_tracks(cvat, 2)) == 2
+    assert propagate(cvat, "--tagged", "propagate") == 0
+    assert propagate(cvat, "--tagged", "follow") == 1
+    assert "the task has no label 'follow'" in capsys.readouterr().err
+
+
+def test_a_tagged_frame_without_objects_keeps_its_tag(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    prepare(cvat)
+    cvat.labels["task_id", TASK] += [("propagate", "tag")]
+    tag = {"frame": 0, "label_id": 3, "group": 0, "source": "manual", "attributes": []}
+    cvat.annotations.patch(1, "create", {"tags": [tag]})
+    cvat.annotations.patch(1, "create", {"tags": [tag | {"frame": 4}]})
+    draw(cvat, BOX, frame=4)
+    assert propagate(cvat, "--tagged", "propagate", "--job", "1") == 1
+    assert "there is nothing to follow on frame 0" in capsys.readouterr().err
+    assert [one["frame"] for one in cvat.annotations.read(1)["tags"]] == [0]
+    assert len(_tracks(cvat, 1)) == 1

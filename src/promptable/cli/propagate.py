@@ -27,7 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_what(group: Any) -> None:
     add = group.add_argument
-    add("--from", type=_frame, dest="first", metavar="N", help="the frame with the objects (default: the first)")
+    begin = group.add_mutually_exclusive_group()
+    begin.add_argument(
+        "--from", type=_frame, dest="first", metavar="N", help="the frame with the objects (default: the first)"
+    )
+    begin.add_argument("--tagged", metavar="NAME", help="each frame that people tagged so, which then loses the tag")
     add("--to", type=_frame, dest="last", metavar="N", help="where following ends (default: the last frame)")
     way = group.add_mutually_exclusive_group()
     way.add_argument("--backward", action="store_true", help="towards earlier frames")
@@ -96,7 +100,10 @@ def _propagate(parsed: argparse.Namespace) -> int:
         with connected(parsed, writes=not parsed.dry_run) as client:
             frames = Frames(client, task=parsed.task, job=parsed.job)
             with journal_of(client, frames.task) as journal:
-                return _undo(parsed, client, journal) if parsed.undo else _run(parsed, client, frames, journal)
+                if parsed.undo:
+                    return _undo(parsed, client, journal)
+                run = _run if parsed.tagged is None else _run_tagged
+                return run(parsed, client, frames, journal)
     except CvatError as error:
         sys.stderr.write(f"promptable propagate: {error}\n")
         return _WRONG
@@ -115,6 +122,26 @@ def _undo(parsed: argparse.Namespace, client: Any, journal: Any) -> int:
     gone, left = Writer(client, journal).undo(parsed.undo)
     sys.stdout.write(f"run {parsed.undo}: {gone} taken back, {left} left, which people have changed or removed\n")
     return _DONE
+
+
+def _run_tagged(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any) -> int:
+    """A run from each frame that is tagged so, which then loses the tag."""
+    from promptable.cvat.propagate.plan import NothingToFollowError
+    from promptable.cvat.propagate.tagged import tagged_frames, untag
+
+    status, stopped = _DONE, journal.unfinished()
+    for frame in tagged_frames(client, frames, parsed.tagged, stopped and stopped.options["asked"]["first"]):
+        sys.stdout.write(f"from frame {frame}\n")
+        parsed.first = frame
+        try:
+            _run(parsed, client, frames, journal)
+        except NothingToFollowError as error:
+            sys.stderr.write(f"promptable propagate: {error}; it keeps its tag\n")
+            status = _WRONG
+            continue
+        if not parsed.dry_run:
+            untag(client, frames, parsed.tagged, frame)
+    return status
 
 
 def _run(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any) -> int:

@@ -26,6 +26,10 @@ _CHANGES = {(POLYGON, RECTANGLE), (POLYGON, MASK), (MASK, RECTANGLE)}
 """What a form can become: an outline is not to be had of a box."""
 
 
+class NothingToFollowError(CvatError):
+    """A frame has no object that can be followed."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """``passes`` are the frames in the order of following, by direction, 1 or -1; each begins with the first frame."""
@@ -55,7 +59,7 @@ def make_plan(client: Any, frames: Frames, options: Options, ours: Ours) -> Plan
         objects = _grouped(objects, client, frames.task.id)
     if not objects:
         why = "; ".join(left_out) or "draw a rectangle, polygon or mask there first"
-        raise CvatError(f"there is nothing to follow on frame {first}: {why}")
+        raise NothingToFollowError(f"there is nothing to follow on frame {first}: {why}")
     return Plan(objects, passes(frames, jobs, first, options), left_out)
 
 
