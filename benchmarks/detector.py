@@ -6,6 +6,9 @@ encoded anew. "one by one" asks for one label at a time in that way, as autodist
 at once here, and its answers are compared with ours to the same questions. Each way runs in a process of its own, on
 the GPU if there is one: upstream in float32, ours in its default precision.
 
+MM-Grounding-DINO Swin-T, which LLMDet is too, is timed against transformers' own model of it, and against our Grounding
+DINO on the same labels.
+
 Each of upstream's boxes is compared with ours that is most like it: the largest errors of all boxes, in pixels of the
 picture, and of all scores, and the share of boxes that are ``same``, up to a pixel and .01. The model orders its 900
 queries by their scores, and each place in that order has an embedding of its own. Where two scores differ by less than
@@ -13,7 +16,7 @@ float32 resolves, their places are a matter of chance, for upstream with another
 queries' boxes then differ.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,6 +29,7 @@ from numpy.typing import NDArray
 from scipy.linalg import block_diag
 from torchvision.ops import box_convert
 
+from benchmarks import mm_grounding_dino
 from benchmarks.measure import Row, in_fresh_process, report, timed
 from promptable.models.detection.detector import PromptScores
 from promptable.models.grounding_dino.build import SWIN_T, build
@@ -65,7 +69,21 @@ def run(quick: bool) -> None:
     (same,) = in_fresh_process(_answers, "ours, one by one", (asked,), 1)
     (together,) = in_fresh_process(_answers, "ours", (asked,), 3)
     rows.append(_row(f"{asked} labels, {where}, one by one", alone, Answer(together.seconds, same.found)))
-    report("detector", rows)
+    report("detector", [*rows, *_of_mm_grounding_dino(where, together)])
+
+
+def _of_mm_grounding_dino(where: str, grounding_dino: Answer) -> list[Row]:
+    """Against transformers, and against our Grounding DINO with as many labels."""
+    labels = grounding_dino.found.scores.shape[1]
+    (plain,) = in_fresh_process(_answers, "mm plain", (labels,), 1)
+    (ours,) = in_fresh_process(_answers, "mm ours", (labels,), 3)
+    beside = Row(
+        f"{labels} labels, {where}, MM-Grounding-DINO, our Grounding DINO",
+        grounding_dino.seconds,
+        ours.seconds,
+        {"frames/s": 1 / ours.seconds},
+    )
+    return [_row(f"{labels} labels, {where}, MM-Grounding-DINO, transformers", plain, ours), beside]
 
 
 def _row(what: str, plain: Answer, ours: Answer) -> Row:
@@ -94,10 +112,9 @@ def _paired_errors(plain: PromptScores, ours: PromptScores, rows: NDArray[np.int
 def _answers(way: str, counts: Sequence[int], repeats: int) -> list[Answer]:
     """What one way answers for these numbers of labels."""
     torch.manual_seed(0)
-    with TemporaryDirectory() as folder:
-        model = random_swin_t(Path(folder)).to(device.resolve("auto"))
     whose, _, one_by_one = way.partition(", ")
-    detect = (_ours if whose == "ours" else _plain)(model)
+    with TemporaryDirectory() as folder:
+        detect = _WAYS[whose](Path(folder))
     detect = _one_by_one(detect) if one_by_one else detect
     image = scene(1, size=_HW[1]).image[: _HW[0]]
     detect(image, label_names(1))  # warm up
@@ -111,8 +128,7 @@ def label_names(count: int) -> list[str]:
 
 def random_swin_t(folder: Path) -> Upstream:
     """Upstream's model with a vocabulary of its own, which is written into the folder."""
-    words = [f"{place}{n}" for place in ("first", "second") for n in range(max(_COUNTS))]
-    (folder / "vocab.txt").write_text("\n".join((*_SPECIAL, *words)))
+    _write_vocabulary(folder)
     model = build(SWIN_T, new_bert(folder / "bert.json"), load_tokenizer(folder / "vocab.txt"))
     with torch.no_grad():
         for weights in model.transformer.parameters():  # many of which are zero or one at first, and would hide errors
@@ -120,13 +136,21 @@ def random_swin_t(folder: Path) -> Upstream:
     return model
 
 
-def _ours(model: Upstream) -> Detect:
+def _write_vocabulary(folder: Path) -> Path:
+    words = [f"{place}{n}" for place in ("first", "second") for n in range(max(_COUNTS))]
+    (folder / "vocab.txt").write_text("\n".join((*_SPECIAL, *words)))
+    return folder
+
+
+def _ours(folder: Path) -> Detect:
     keep_freed_memory()
+    model = random_swin_t(folder).to(device.resolve("auto"))
     return GroundingDINO(use_fast_layers(model, "auto"), SWIN_T, "auto").detect
 
 
-def _plain(model: Upstream) -> Detect:
+def _plain(folder: Path) -> Detect:
     """Upstream's ``predict`` for each caption, scored as ours."""
+    model = random_swin_t(folder).to(device.resolve("auto"))
 
     def detect(image: NDArray[np.uint8], labels: Sequence[str]) -> PromptScores:
         found = [_predict(model, image, caption, labels) for caption in pack(labels, model.tokenizer)]
@@ -134,6 +158,14 @@ def _plain(model: Upstream) -> Detect:
         return PromptScores(boxes, scores, np.zeros(len(boxes), np.int64))
 
     return detect
+
+
+_WAYS: Mapping[str, Callable[[Path], Detect]] = {
+    "ours": _ours,
+    "plain": _plain,
+    "mm ours": lambda folder: mm_grounding_dino.ours(_write_vocabulary(folder)),
+    "mm plain": lambda folder: mm_grounding_dino.plain(_write_vocabulary(folder)),
+}
 
 
 def _one_by_one(detect: Detect) -> Detect:
