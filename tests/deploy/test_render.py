@@ -55,6 +55,13 @@ def test_the_interactors_model_suits_the_device_unless_one_is_named(changes: dic
     assert {"name": "PROMPTABLE_MODEL", "value": model} in rendered["spec"]["env"]
 
 
+@pytest.mark.parametrize("model", ["llmdet-large", "mm-grounding-dino-tiny"])
+def test_the_detector_runs_every_official_detector_with_its_own_threshold(model: str) -> None:
+    rendered = _rendered(REPOSITORY / "functions/grounding-dino/function.yaml", model=model)
+    environment = {entry["name"]: entry["value"] for entry in rendered["spec"]["env"]}
+    assert (environment["PROMPTABLE_MODEL"], environment["PROMPTABLE_THRESHOLD"]) == (model, "auto")
+
+
 def test_build_keys_go(tmp_path: Path) -> None:
     document = yaml.safe_load(FUNCTIONS[0].read_text())
     document["spec"]["build"] = {"image": "x", "path": "."}

@@ -1,12 +1,15 @@
 """MM-Grounding-DINO behind the function: with the toy's weights, mapped, it answers as the toy does."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from demo.client import encode_png
+from promptable.cli.main import main
 from promptable.models.grounding_dino.detector import GroundingDINO
 from promptable.models.load import default_threshold, load_detector
 from tests.functions.conftest import TOY, new_detector
@@ -51,6 +54,21 @@ def test_its_own_threshold_holds_where_nobody_says_another(folder: Path, tmp_pat
     function = new_detector(tmp_path, ENTRIES, PROMPTABLE_MODEL=str(folder))
     everything = function.answer(BODY | {"threshold": 0})
     assert function.answer(BODY) == function.answer(BODY | {"threshold": 0.4}) != everything
+
+
+def test_a_preview_shows_two_models_side_by_side(folder: Path, tmp_path: Path) -> None:
+    """``--variant NAME=labels.yaml@MODEL``: an official name, or as here a folder."""
+    (tmp_path / "pictures").mkdir()
+    Image.fromarray(PICTURE).save(tmp_path / "pictures" / "a.png")
+    (tmp_path / "labels.yaml").write_text("".join(f"- {label}\n" for label in LABELS[:8]))
+    models = {"toy": TOY / "grounding-dino", "mm": folder}
+    variants = [f"--variant={name}={tmp_path / 'labels.yaml'}@{model}" for name, model in models.items()]
+    source = ["--images", str(tmp_path / "pictures"), "--local", "--output", str(tmp_path / "page.html")]
+    assert main(["preview", *source, *variants]) == 0
+    toy, mm = json.loads((tmp_path / "page.json").read_text())["variants"]
+    assert [variant["labels"][0]["threshold"] for variant in (toy, mm)] == [0.35, 0.4]
+    boxes = [np.array(variant["answers"][0]["proposals"]["boxes"]) for variant in (toy, mm)]
+    np.testing.assert_allclose(boxes[0], boxes[1], atol=PIXELS)
 
 
 def _assert_alike(found: list[dict[str, Any]], expected: list[dict[str, Any]]) -> None:
