@@ -36,9 +36,9 @@ def _forget(cvat: StandIn, tmp_path: Path, number: int, monkeypatch: pytest.Monk
     cvat.bodies.clear()
 
 
-@pytest.mark.parametrize("mode", ["--skip-annotated", "--replace"])
+@pytest.mark.parametrize(("mode", "stride"), [("--skip-annotated", 1), ("--replace", 3)])
 def test_killed_at_every_point_and_run_again_the_annotations_are_the_same(
-    cvat: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+    cvat: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, stride: int
 ) -> None:
     def fresh(number: int) -> None:
         _forget(cvat, tmp_path, number, monkeypatch)
@@ -56,7 +56,7 @@ def test_killed_at_every_point_and_run_again_the_annotations_are_the_same(
             break
         assert annotate(cvat, mode) == 3, f"killed before step {points}"
         assert stored(cvat) == whole, f"killed before step {points}"
-        points += 1
+        points += stride
     assert status == 3
     assert points > 20, "there are that many places to stop at"
     assert stored(cvat) == whole

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from promptable.cli.cvat_options import add_model_arguments, add_server_arguments, connected, function_of
+from promptable.cli.cvat_options import add_model_arguments, add_server_arguments, connected, function_of, unit_number
 
 if TYPE_CHECKING:
     from promptable.cvat.annotate.detector import Described
@@ -39,8 +39,10 @@ def _add_what(group: Any) -> None:
     add = group.add_argument
     add("--labels", type=Path, metavar="FILE", help="labels.yaml to look for (default: the function's own)")
     add("--create-labels", action="store_true", help="add labels of FILE that the task lacks")
-    add("--min-confidence", type=_unit, metavar="C", help="what is uploaded (default: each label's threshold)")
-    add("--review-below", type=_unit, default=0.45, metavar="C", help="what people should look at (default: 0.45)")
+    add("--min-confidence", type=unit_number, metavar="C", help="what is uploaded (default: each label's threshold)")
+    add(
+        "--review-below", type=unit_number, default=0.45, metavar="C", help="what people should look at (default: 0.45)"
+    )
     add("--polygons", action="store_true", help="masks are uploaded as polygons")
 
 
@@ -66,16 +68,6 @@ def _count(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and int(text) > 0):
         raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
     return int(text)
-
-
-def _unit(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number <= 1:
-        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, got {text!r}")
-    return number
 
 
 def _annotate(parsed: argparse.Namespace) -> int:

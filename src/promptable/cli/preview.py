@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from promptable.cli.cvat_options import add_model_arguments, add_server_arguments, connected, function_of
+from promptable.cli.cvat_options import add_model_arguments, add_server_arguments, connected, function_of, unit_number
 
 if TYPE_CHECKING:
     from promptable.cvat.functions import Source
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--frames", default="5", metavar="COUNT|N,N,...", help="how many, spread over the task, or which (default: 5)")
     add("--seed", type=int, default=0, metavar="N", help="which frames the spreading takes (default: 0)")
-    add("--threshold", type=_unit, metavar="T", help="where all sliders begin (default: the labels' own)")
+    add("--threshold", type=unit_number, metavar="T", help="where all sliders begin (default: the labels' own)")
     add("--output", type=Path, default=Path("preview.html"), metavar="FILE", help="the page; its JSON lies beside it")
     add_server_arguments(parser)
     parser.set_defaults(run=_preview)
@@ -47,16 +47,6 @@ def _variant(text: str) -> "VariantSpec":
         return VariantSpec.parse(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _unit(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number <= 1:
-        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, got {text!r}")
-    return number
 
 
 def _preview(parsed: argparse.Namespace) -> int:
