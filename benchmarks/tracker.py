@@ -17,6 +17,7 @@ from benchmarks.measure import Row, in_fresh_process, report, timed
 from benchmarks.tracker_scene import Masks
 from demo.metrics import mask_iou
 from promptable.models.runtime.cpu import keep_freed_memory
+from promptable.models.sam2.track_memory import TrackMemory
 
 _QUICK = ("sam2.1-tiny",)
 _ALL = (*_QUICK, "sam2.1-large")
@@ -53,7 +54,24 @@ def _compared(model: str) -> list[Row]:
             Row(f"{model}, {count} objects, requests", count * requests.seconds[1], ours.seconds[count], agreement)
         )
     sizes = {"plain state": requests.state_bytes, "our state": ours.state_bytes, "memory": ours.memory_bytes}
-    return [*rows, _further_object(model, ours, {f"{name} bytes": size for name, size in sizes.items()})]
+    further = _further_object(model, ours, {f"{name} bytes": size for name, size in sizes.items()})
+    return [*rows, further, *_rules(model)]
+
+
+def _rules(model: str) -> list[Row]:
+    """A frame of one object under each memory rule beside ``all``, their memories full."""
+    everything, *others = (in_fresh_process(_one_frame, model, memory) for memory in TrackMemory)
+    names = list(TrackMemory)[1:]
+    return [
+        Row(f"{model}, memory all beside {name}", everything, other) for name, other in zip(names, others, strict=True)
+    ]
+
+
+def _one_frame(model: str, memory: TrackMemory) -> float:
+    keep_freed_memory()
+    function = tracker_scene.function(model, memory)
+    seconds, _ = timed(partial(function.answer, tracker_scene.continuing(function, 1)), _REPEATS)
+    return seconds
 
 
 def _agreement(theirs: Masks, ours: Masks) -> float:

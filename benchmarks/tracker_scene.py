@@ -15,6 +15,8 @@ from sam2.modeling.sam2_base import SAM2Base
 from benchmarks.click_models import random_model
 from promptable.config.settings import TrackerSettings
 from promptable.models.runtime import device
+from promptable.models.sam2.memory_rules import RULES
+from promptable.models.sam2.track_memory import TrackMemory
 from promptable.models.sam2.video_tracker import MaskPrompt, VideoTracker, prepare_for_video
 from promptable.serving.tracker.function import TrackerFunction
 from promptable.serving.tracker.stored_memories import Names, StoredMemories
@@ -68,11 +70,11 @@ def discs(count: int) -> Masks:
     return [np.hypot(rows - y, columns - x) < 60 + 5 * i for i, (y, x) in enumerate(centres)]
 
 
-def function(name: str) -> Function:
+def function(name: str, memory: TrackMemory = TrackMemory.ALL) -> Function:
     """The function as it is loaded, without a cache of image features."""
     built = model(name).to(device.resolve("auto"))
     prepare_for_video(built, "auto")
-    tracker, store = VideoTracker(built, "0" * 16, "auto"), InProcessStore(2**34)
+    tracker, store = VideoTracker(built, "0" * 16, "auto", RULES[memory]), InProcessStore(2**34)
     return Function(
         tracker, StoredMemories(tracker, store), TrackerFunction(tracker, store, TrackerSettings(feature_cache_mb=0))
     )
@@ -84,7 +86,8 @@ def continuing(function: Function, count: int) -> bytes:
     results = function.model.start(first, [MaskPrompt(mask) for mask in discs(count)])
     states = [_state(function.model, 0, names) for names in function.memory.start([each.memory for each in results])]
     for step in range(1, LATEST + 1):
-        memories = [replace(each.memory, step=step, conditioning=False) for each in results]
+        taken = step % 6 == 4  # three of them, which is all that a distractor memory holds
+        memories = [replace(each.memory, step=step, conditioning=False, distractor=taken) for each in results]
         remembered = [kept for kept in function.memory.read(states) if kept is not None]
         states = [
             _state(function.model, step, names) for names in function.memory.advance(states, remembered, memories)
