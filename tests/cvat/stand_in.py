@@ -47,6 +47,8 @@ class StandIn:
     attributes: Sequence[Mapping[str, Any]] = ()
     """What every label has."""
     created: str = "2026-01-02T03:04:05Z"
+    issues: list[dict[str, Any]] = field(default_factory=list)
+    """Each with the message of its one comment."""
     version: str = "2.73.0"
     read_only: bool = False
     failures: list[tuple[int, Mapping[str, str]]] = field(default_factory=list)
@@ -97,6 +99,10 @@ class StandIn:
                 return (200, found[0]) if found else (404, {"detail": "Not found."})
             case ["labels"]:
                 return self._labels(query)
+            case ["issues"]:
+                return 200, _page([one for one in self.issues if one["job"] == int(query["job_id"])], query)
+            case ["comments"]:
+                return 200, _page([self.issues[int(query["issue_id"])]], query)
             case ["lambda", "functions"]:
                 return 200, [{"id": name, "kind": "detector", "labels_v2": []} for name in self.answers]
         return 404, {"detail": "Not found."}
@@ -214,6 +220,9 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(200, {"key": "k"}, [("Set-Cookie", "sessionid=yes"), ("Set-Cookie", "csrftoken=c")])
             else:
                 self._send(400, {"non_field_errors": ["Unable to log in with provided credentials."]})
+        elif self.path == "/api/issues":
+            stand_in.issues.append({"id": len(stand_in.issues), **given})
+            self._send(201, stand_in.issues[-1])
         elif (name := self.path.rpartition("/")[2]) in stand_in.answers:
             status, body = _answer(stand_in.answers[name], given)
             if status:

@@ -384,3 +384,15 @@ def test_a_tagged_frame_without_objects_keeps_its_tag(cvat: StandIn, capsys: pyt
     assert "there is nothing to follow on frame 0" in capsys.readouterr().err
     assert [one["frame"] for one in cvat.annotations.read(1)["tags"]] == [0]
     assert len(_tracks(cvat, 1)) == 1
+
+
+def test_issues_are_opened_once(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    prepare(cvat)
+    draw(cvat, AWAY)
+    assert propagate(cvat, "--job", "1", "--issues") == 0
+    assert "2 issues opened" in capsys.readouterr().out
+    shown = [(one["job"], one["frame"], one["message"]) for one in cvat.issues]
+    assert shown == [(1, 5, "car: lost"), (1, 8, "car: back")]
+    assert cvat.issues[0]["position"] == list(_box(4, AWAY))
+    assert propagate(cvat, "--job", "1", "--issues") == 0
+    assert "0 issues opened" in capsys.readouterr().out

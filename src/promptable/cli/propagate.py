@@ -62,6 +62,7 @@ def _add_result(group: Any) -> None:
         "polygons on every frame)",
     )
     add("--dry-run", action="store_true", help="say what would be followed, ask no function and write nothing")
+    add("--issues", action="store_true", help="open an issue in CVAT on each place that is worth a look")
     add("--undo", type=int, metavar="RUN", help="take back what this run wrote and nobody changed; no more")
     add("--new-run", action="store_true", help="leave an unfinished run as it is and begin another")
 
@@ -174,7 +175,7 @@ def _run(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any) -> 
     for sentence in left_out:
         sys.stdout.write(f"left alone: {sentence}\n")
     _report(journal, run.id)
-    _say_doubts(journal, run, frames, client.api_map.host)
+    _show_doubts(client, journal, run, frames, issues=parsed.issues)
     return _DONE
 
 
@@ -207,22 +208,18 @@ def _say_plan(plan: "Plan", frames: Any) -> None:
     sys.stdout.write(f"{len(plan.objects)} objects ({counted}) to follow through {plan.frames} frames\n")
 
 
-def _say_doubts(journal: Any, run: Any, frames: Any, host: str) -> None:
-    """The frames that are worth a person's look, with links into the editor, object by object."""
-    from promptable.cvat.propagate.review import doubts
+def _show_doubts(client: Any, journal: Any, run: Any, frames: Any, *, issues: bool) -> None:
+    """The frames that are worth a person's look, with links into the editor, and as issues if wanted."""
+    from promptable.cvat.propagate.review import open_issues, places
 
-    found = [
-        (doubt.frame, doubt.what, one.label_id)
-        for one in journal.objects(run.id)
-        for way in run.options["passes"].values()
-        for doubt in doubts(journal.along(run.id, one.number, way))
-    ]
-    names = {label.id: label.name for label in frames.task.get_labels()} if found else {}
+    found = places(journal, run, frames)
     if found:
         sys.stdout.write(f"{len(found)} places to look at:\n")
-    for frame, what, label in sorted(found):
-        job = next((job.id for job in frames.jobs if job.start_frame <= frame <= job.stop_frame), None)
-        sys.stdout.write(f"{what:8}{names[label]:24}{host}/tasks/{frames.task.id}/jobs/{job}?frame={frame}\n")
+    for place in found:
+        link = f"{client.api_map.host}/tasks/{frames.task.id}/jobs/{place.job}?frame={place.frame}"
+        sys.stdout.write(f"{place.what:8}{place.label:24}{link}\n")
+    if issues:
+        sys.stdout.write(f"{open_issues(client, found)} issues opened\n")
 
 
 def _report(journal: Any, run: int) -> None:
