@@ -134,6 +134,7 @@ def _served(pictures: list[bytes], make: Callable[[], Callable[[Mapping[str, Any
     ours, theirs = context.Pipe()
     server = context.Process(target=_serve, args=(theirs, pictures, make), daemon=True)
     server.start()
+    theirs.close()  # so that a server that cannot start is an error here, and nothing to wait for
     try:
         yield ours.recv()
     finally:
