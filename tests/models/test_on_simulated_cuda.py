@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -51,8 +52,12 @@ def test_a_part_of_sam_left_behind(cuda: torch.device, tiny_sam: Sam, noise_imag
         segmenter.predict(segmenter.encode_image(noise_image(48, 96)), prompts(48, 96)["click"])
 
 
-def test_grounding_dino(cuda: torch.device, tokenizer: BertTokenizerFast, noise_image: NoiseImage) -> None:
-    network, image = tiny_model(tokenizer), noise_image(64, 64)
+@pytest.mark.parametrize("contrastive_bias", [False, True])
+def test_grounding_dino(
+    cuda: torch.device, tokenizer: BertTokenizerFast, noise_image: NoiseImage, contrastive_bias: bool
+) -> None:
+    """With its own logits and with those of MM-Grounding-DINO."""
+    network, image = tiny_model(tokenizer, replace(CONFIG, contrastive_bias=contrastive_bias)), noise_image(64, 64)
     expected = GroundingDINO(use_fast_layers(deepcopy(network)), CONFIG).detect(image, PROMPTS)
     found = GroundingDINO(use_fast_layers(network.to(cuda)), CONFIG).detect(image, PROMPTS)
     np.testing.assert_allclose(found.scores, expected.scores, atol=1e-5)

@@ -55,10 +55,10 @@ def word_tokenizer(folder: Path) -> BertTokenizerFast:
     return load_tokenizer(vocabulary)
 
 
-def tiny_model(tokenizer: BertTokenizerFast) -> GroundingDINO:
+def tiny_model(tokenizer: BertTokenizerFast, config: GroundingDinoConfig = CONFIG) -> GroundingDINO:
     """Random weights, also where the usual start is zero, so that every part tells; logits of a few units."""
     torch.manual_seed(3)
-    model = build(CONFIG, BertModel(BertConfig(**BERT)), tokenizer)
+    model = build(config, BertModel(BertConfig(**BERT)), tokenizer)
     with torch.no_grad():
         for weights in model.parameters():
             weights.add_(torch.randn_like(weights) * 0.05)
