@@ -182,6 +182,22 @@ def test_replace_deletes_only_what_nobody_changed(cvat: StandIn) -> None:
     assert len(now) == 3 + len(first)
 
 
+@pytest.mark.parametrize("mode", ["--replace", "--replace-all"])
+def test_a_frame_that_fails_keeps_what_it_has(cvat: StandIn, mode: str) -> None:
+    prepare(cvat)
+    annotate(cvat, "--frames", "6")
+    before = _shapes(cvat)
+
+    def fail(request: Any) -> Any:
+        if request["floor"] < 1:
+            raise ValueError("out of memory")
+        return detect(request)
+
+    cvat.answers = {"": fail}
+    assert annotate(cvat, "--frames", "6", mode, "--yes") == 3
+    assert _shapes(cvat) == before
+
+
 def test_without_a_journal_only_replace_all_deletes_and_it_asks(
     cvat: StandIn, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -136,8 +136,11 @@ class Uploader:
         raise CvatError(f"CVAT takes no annotations for job {batch.job} now: run the same command again later")
 
     def _remove_old(self, batch: Batch, annotations: JobAnnotations, there: Mapping[str, Any]) -> None:
-        """Remove from a batch's frames what an automatic run wrote and nobody changed, or all shapes and tags."""
-        frames = set(self._journal.frames_of(batch))
+        """Remove from a batch's frames what an automatic run wrote and nobody changed, or all shapes and tags.
+
+        A frame that failed has nothing new: it keeps what it has.
+        """
+        frames = set(self._journal.frames_of(batch)) - set(self._journal.errors(batch.run))
         written = [one for one in self._journal.written(batch.job, other_than=batch.run) if one.frame in frames]
         if self._options.mode is Mode.REPLACE_ALL:
             annotations.delete(*([one for one in there[f"{kind}s"] if one["frame"] in frames] for kind in KINDS))
