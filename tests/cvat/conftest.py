@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from promptable.cvat import rest
+from promptable.cvat.server import rest
 from tests.cvat.stand_in import TOKEN, StandIn, serve
 
 

@@ -6,7 +6,8 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any
 
-from promptable.cvat import journal, rest
+from promptable.cvat import journal
+from promptable.cvat.server import rest
 
 
 class Steps:

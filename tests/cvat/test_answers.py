@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from promptable.cvat import run_lengths
 from promptable.cvat.annotate.answers import read_answer
-from promptable.cvat.errors import CvatError
+from promptable.cvat.server.errors import CvatError
 from promptable.wire.masks import mask_to_rle, rle_to_mask
 
 HW = (40, 60)

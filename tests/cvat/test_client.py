@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from cvat_sdk.core.auth import AuthStore, ProfileEntry
 
-from promptable.cvat.client import Login, connect
-from promptable.cvat.errors import CvatError
+from promptable.cvat.server.client import Login, connect
+from promptable.cvat.server.errors import CvatError
 from tests.cvat.stand_in import PASSWORD, TOKEN, StandIn
 
 TASK = {("task_id", 7): [("rust", "mask")]}
@@ -97,7 +97,7 @@ def test_what_stores_something_is_not_tried_again(cvat: StandIn, failure: int) -
 def test_the_pause_that_a_server_asks_for_is_kept(cvat: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     cvat.labels = dict(TASK)
     slept: list[float] = []
-    monkeypatch.setattr("promptable.cvat.rest.time.sleep", slept.append)
+    monkeypatch.setattr("promptable.cvat.server.rest.time.sleep", slept.append)
     with connect(Login(cvat.url)) as client:
         cvat.failures = [(429, {"Retry-After": "7"}), (429, {"Retry-After": "soon"}), (429, {"Retry-After": "86400"})]
         client.tasks.retrieve(7)
@@ -107,7 +107,7 @@ def test_the_pause_that_a_server_asks_for_is_kept(cvat: StandIn, monkeypatch: py
 def test_a_server_that_never_answered_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
-    monkeypatch.setattr("promptable.cvat.rest.time.sleep", lambda _: pytest.fail("waited"))
+    monkeypatch.setattr("promptable.cvat.server.rest.time.sleep", lambda _: pytest.fail("waited"))
     with pytest.raises(CvatError, match=f"{url} cannot be reached: .*refused"):
         _retrieve(Login(url))
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from promptable.cvat.client import Login, connect
-from promptable.cvat.errors import CvatError
-from promptable.cvat.frames import Frames
+from promptable.cvat.server.client import Login, connect
+from promptable.cvat.server.errors import CvatError
+from promptable.cvat.server.frames import Frames
 from tests.cvat.stand_in import StandIn, Task
 
 PICTURES = [f"picture {i}".encode() for i in range(10)]

@@ -141,7 +141,7 @@ def test_without_cvat_sdk_it_says_what_to_install(
 ) -> None:
     for module in [name for name in sys.modules if name.startswith("cvat_sdk")] or ["cvat_sdk"]:
         monkeypatch.setitem(sys.modules, module, None)
-    monkeypatch.delitem(sys.modules, "promptable.cvat.client", raising=False)
+    monkeypatch.delitem(sys.modules, "promptable.cvat.server.client", raising=False)
     assert _fetch("http://cvat", tmp_path, "--task", "7")[0] == 1
     assert "pip install 'promptable[cvat]'" in capsys.readouterr().err
 

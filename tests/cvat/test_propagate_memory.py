@@ -5,14 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from promptable.cvat.frames import Frame
 from promptable.cvat.functions import Picture
 from promptable.cvat.propagate.follow import Follower
 from promptable.cvat.propagate.journal import TrackJournal
 from promptable.cvat.propagate.objects import Copy, Object
 from promptable.cvat.propagate.position import Position
 from promptable.cvat.propagate.progress import Progress
-from promptable.cvat.propagate.tracker import Tracker
+from promptable.cvat.server.frames import Frame
+from promptable.cvat.tracking import Tracker
 
 FRAMES = 1000
 OBJECTS = 5

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from promptable.deploy.images import packages_digest
+from promptable.deploy.image.build import packages_digest
 from tests.deploy.machine import REPOSITORY, Machine
 
 GROUP = "permission denied while trying to connect to the Docker daemon socket"

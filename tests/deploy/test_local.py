@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from promptable.deploy.own_model import OwnModel
+from promptable.deploy.image.own_model import OwnModel
 from promptable.models.catalogue import OFFICIAL
 from tests.deploy.conftest import Answering
 from tests.deploy.machine import REPOSITORY, Machine

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from promptable.deploy.render import render
-from promptable.deploy.target import Device, PlatformName, Scheduling, Target
+from promptable.deploy.rendering.render import render
+from promptable.deploy.rendering.target import Device, PlatformName, Scheduling, Target
 
 REPOSITORY = Path(__file__).parents[2]
 FUNCTIONS = sorted((REPOSITORY / "functions").glob("*/function.yaml"))

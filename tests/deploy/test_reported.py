@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 import yaml
 
-from promptable.deploy.render import DeployError
-from promptable.deploy.rendered import Rendered
-from promptable.deploy.reported import read
+from promptable.deploy.rendering.render import DeployError
+from promptable.deploy.rendering.rendered import Rendered
+from promptable.deploy.rendering.reported import read
 
 FUNCTION: dict[str, Any] = {
     "metadata": {"name": "sam2-tracker", "namespace": "nuclio", "annotations": {"type": "tracker", "spec": ""}},

@@ -71,7 +71,7 @@ def _count(text: str) -> int:
 
 
 def _annotate(parsed: argparse.Namespace) -> int:
-    from promptable.cvat.errors import CvatError
+    from promptable.cvat.server.errors import CvatError
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -89,7 +89,7 @@ def _annotate(parsed: argparse.Namespace) -> int:
 
 def _sources(parsed: argparse.Namespace, client: Any) -> Iterator[Any]:
     """The frames of the job, of the task, of each of the project's tasks."""
-    from promptable.cvat.frames import Frames
+    from promptable.cvat.server.frames import Frames
 
     if parsed.project is None:
         yield Frames(client, task=parsed.task, job=parsed.job)
@@ -118,7 +118,7 @@ def _folder(parsed: argparse.Namespace) -> int:
     from promptable.cvat.annotate.folder import annotate_folder, digest_of, pictures_of
     from promptable.cvat.annotate.progress import Progress
     from promptable.cvat.annotate.task_labels import TaskLabels
-    from promptable.cvat.errors import CvatError
+    from promptable.cvat.server.errors import CvatError
 
     if parsed.output is None:
         raise CvatError("--images: say where the result goes with --output DIR")
@@ -136,7 +136,7 @@ def _folder(parsed: argparse.Namespace) -> int:
 
 
 def _function(parsed: argparse.Namespace, client: Any, source: Any) -> Any:
-    from promptable.cvat.errors import CvatError
+    from promptable.cvat.server.errors import CvatError
 
     if parsed.function is None and parsed.via_cvat is None and not parsed.local:
         raise CvatError("expected a model: --function URL, --via-cvat NAME or --local")

@@ -61,10 +61,10 @@ def _user(text: str) -> str:
 @contextmanager
 def connected(parsed: argparse.Namespace, *, writes: bool = False) -> Iterator[Any]:
     """The cvat-sdk Client that the options of ``add_server_arguments`` describe. Raises CvatError."""
-    from promptable.cvat.errors import CvatError
+    from promptable.cvat.server.errors import CvatError
 
     try:
-        from promptable.cvat.client import Login, connect
+        from promptable.cvat.server.client import Login, connect
     except ImportError:
         raise CvatError("cvat-sdk is not installed: make cvat, or pip install 'promptable[cvat]'") from None
     login = Login(_url(parsed), parsed.auth, parsed.profile, parsed.org)
@@ -84,8 +84,8 @@ def function_of(
     ``kind`` is what ``--local`` loads, detector or tracker. Through CVAT it is asked about frames of ``source``. Raises
     CvatError.
     """
-    from promptable.cvat.errors import CvatError
     from promptable.cvat.functions import CvatFunction, DirectFunction
+    from promptable.cvat.server.errors import CvatError
 
     if parsed.function is not None:
         return DirectFunction(where or parsed.function)
@@ -97,7 +97,7 @@ def function_of(
 
 
 def _local(model: str | None, kind: str) -> "Function":
-    from promptable.cvat.errors import CvatError
+    from promptable.cvat.server.errors import CvatError
 
     try:
         if kind == "tracker":
@@ -111,7 +111,7 @@ def _local(model: str | None, kind: str) -> "Function":
 
 
 def _url(parsed: argparse.Namespace) -> str | None:
-    from promptable.cvat.errors import CvatError
+    from promptable.cvat.server.errors import CvatError
 
     parts = [parsed.server_host, parsed.server_port]
     if parsed.profile is not None and any(part is not None for part in (*parts, parsed.url, parsed.auth)):

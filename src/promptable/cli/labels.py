@@ -64,8 +64,8 @@ def _check_spelling(file: Path, spec: str, vocabulary: Path) -> None:
 
 
 def _fetch_labels(parsed: argparse.Namespace) -> int:
-    from promptable.cvat.errors import CvatError
     from promptable.cvat.labels import fetch
+    from promptable.cvat.server.errors import CvatError
 
     try:
         if parsed.output.exists():

@@ -50,7 +50,7 @@ def _variant(text: str) -> "VariantSpec":
 
 
 def _preview(parsed: argparse.Namespace) -> int:
-    from promptable.cvat.errors import CvatError
+    from promptable.cvat.server.errors import CvatError
 
     try:
         page, data = _made(parsed)
@@ -78,10 +78,10 @@ def _made(parsed: argparse.Namespace) -> tuple[str, str]:
 
 def _frames(parsed: argparse.Namespace, client: Any) -> tuple["Source | None", str, "list[PageFrame]"]:
     """Where they are from, by CVAT's numbers and in words, and the frames."""
-    from promptable.cvat.errors import CvatError
-    from promptable.cvat.frames import Frames
     from promptable.cvat.functions import Source
     from promptable.cvat.preview.run import frames_of_cvat, frames_of_folder, spread
+    from promptable.cvat.server.errors import CvatError
+    from promptable.cvat.server.frames import Frames
 
     count, listed = _count_or_list(parsed.frames)
     if parsed.images is not None:
@@ -95,7 +95,7 @@ def _frames(parsed: argparse.Namespace, client: Any) -> tuple["Source | None", s
 
 
 def _count_or_list(text: str) -> tuple[int, list[int] | None]:
-    from promptable.cvat.errors import CvatError
+    from promptable.cvat.server.errors import CvatError
 
     parts = text.split(",")
     if not all(part.strip().isdecimal() and part.strip().isascii() for part in parts):
@@ -109,9 +109,9 @@ def _count_or_list(text: str) -> tuple[int, list[int] | None]:
 
 
 def _variants(parsed: argparse.Namespace, client: Any, source: "Source | None") -> "Sequence[Variant]":
-    from promptable.cvat.errors import CvatError
     from promptable.cvat.labels import listed
     from promptable.cvat.preview.variants import Variant, VariantSpec, read_labels
+    from promptable.cvat.server.errors import CvatError
 
     specs = list(parsed.variant)
     if parsed.labels is not None or not specs:

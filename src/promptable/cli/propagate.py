@@ -92,9 +92,9 @@ def _share(text: str) -> float:
 
 
 def _propagate(parsed: argparse.Namespace) -> int:
-    from promptable.cvat.errors import CvatError
-    from promptable.cvat.frames import Frames
     from promptable.cvat.propagate.run import journal_of
+    from promptable.cvat.server.errors import CvatError
+    from promptable.cvat.server.frames import Frames
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -114,9 +114,9 @@ def _propagate(parsed: argparse.Namespace) -> int:
 
 
 def _undo(parsed: argparse.Namespace, client: Any, journal: Any) -> int:
-    from promptable.cvat.errors import CvatError
     from promptable.cvat.propagate.journal import COMMAND
     from promptable.cvat.propagate.write import Writer
+    from promptable.cvat.server.errors import CvatError
 
     if (command := journal.run(parsed.undo).command) != COMMAND:
         raise CvatError(f"run {parsed.undo} is one of promptable {command}, which takes it back")
@@ -146,11 +146,11 @@ def _run_tagged(parsed: argparse.Namespace, client: Any, frames: Any, journal: A
 
 
 def _run(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any) -> int:
-    from promptable.cvat.errors import CvatError
     from promptable.cvat.functions import Source
     from promptable.cvat.propagate import run as runs
     from promptable.cvat.propagate.plan import make_plan
-    from promptable.cvat.propagate.tracker import Tracker
+    from promptable.cvat.server.errors import CvatError
+    from promptable.cvat.tracking import Tracker
 
     options = _options(parsed)
     if parsed.new_run:

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _warm(parsed: argparse.Namespace) -> int:
-    from promptable.cvat.errors import CvatError
+    from promptable.cvat.server.errors import CvatError
 
     try:
         return _encode(parsed)
@@ -30,9 +30,9 @@ def _warm(parsed: argparse.Namespace) -> int:
 def _encode(parsed: argparse.Namespace) -> int:
     from rich.progress import Progress
 
-    from promptable.cvat.errors import CvatError
-    from promptable.cvat.frames import Frames
     from promptable.cvat.functions import CvatFunction, Source
+    from promptable.cvat.server.errors import CvatError
+    from promptable.cvat.server.frames import Frames
     from promptable.cvat.warm import warm
 
     with connected(parsed, writes=True) as client:
@@ -59,7 +59,7 @@ def _encode(parsed: argparse.Namespace) -> int:
 
 def _ask(count: int, *, yes: bool) -> None:
     """Say what it takes and where it goes, and go on only if told. Raises CvatError."""
-    from promptable.cvat.errors import CvatError
+    from promptable.cvat.server.errors import CvatError
     from promptable.cvat.warm import LIFETIME, MEGABYTES
 
     sam, sam2 = (count * each for each in MEGABYTES)

@@ -12,7 +12,7 @@ from cvat_sdk.core.helpers import make_request_headers
 from urllib3.exceptions import HTTPError
 from urllib3.util import Retry
 
-from promptable.cvat.errors import CvatError
+from promptable.cvat.server.errors import CvatError
 
 _TIMEOUT = urllib3.Timeout(connect=10.0, read=150.0)
 _RETRIES = Retry(

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from platformdirs import user_state_path
 
 from promptable.cvat.detection import Detection
-from promptable.cvat.errors import CvatError
+from promptable.cvat.server.errors import CvatError
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (

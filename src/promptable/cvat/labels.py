@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from promptable.config.labels import LabelType, Mark
-from promptable.cvat.errors import CvatError
+from promptable.cvat.server.errors import CvatError
 
 _ANY = "any"  # CVAT's word for a label that takes every shape
 MARKS = {"needs-review": Mark.REVIEW, "failed": Mark.FAILURE}

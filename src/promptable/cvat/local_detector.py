@@ -8,8 +8,8 @@ from threading import Lock
 from typing import Any
 
 from promptable.config.settings import DetectorSettings, SettingsError, read
-from promptable.cvat.errors import CvatError
 from promptable.cvat.functions import Picture
+from promptable.cvat.server.errors import CvatError
 from promptable.errors import BadRequestError, OutOfMemoryError
 from promptable.serving.detector.function import DetectorFunction
 from promptable.serving.detector.models import load_models

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from promptable.config.settings import SettingsError, TrackerSettings, read
-from promptable.cvat.errors import CvatError
 from promptable.cvat.functions import Picture
+from promptable.cvat.server.errors import CvatError
 from promptable.errors import BadRequestError, OutOfMemoryError
 from promptable.serving.tracker.function import load
 

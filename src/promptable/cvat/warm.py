@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from promptable.cvat.errors import CvatError
-from promptable.cvat.frames import Frames
 from promptable.cvat.functions import Function, Picture
+from promptable.cvat.server.errors import CvatError
+from promptable.cvat.server.frames import Frames
 
 MEGABYTES = (4, 17)
 """That a picture's features take, of SAM and of SAM 2.1."""

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from promptable.deploy import commands, reported
-from promptable.deploy.render import DeployError
-from promptable.deploy.rendered import Rendered
-from promptable.deploy.reported import Reported
-from promptable.deploy.target import PlatformName
+from promptable.deploy import commands
+from promptable.deploy.rendering import reported
+from promptable.deploy.rendering.render import DeployError
+from promptable.deploy.rendering.rendered import Rendered
+from promptable.deploy.rendering.reported import Reported
+from promptable.deploy.rendering.target import PlatformName
 
 _PROJECT = "cvat"
 _LABEL = re.compile(r"Label: ([^,]*),")

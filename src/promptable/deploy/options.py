@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
 
-from promptable.deploy.target import Device, PlatformName, Toleration
+from promptable.deploy.rendering.target import Device, PlatformName, Toleration
 
 NAMESPACES = {PlatformName.LOCAL: "nuclio", PlatformName.KUBE: "cvat"}
 _LOCAL_ONLY = ("port_base", "redis_password_file")

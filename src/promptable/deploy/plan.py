@@ -4,14 +4,14 @@ import json
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from promptable.deploy.checkpoints import needed
 from promptable.deploy.console import Console
+from promptable.deploy.image.checkpoints import needed
+from promptable.deploy.image.own_model import OwnModel
 from promptable.deploy.options import Options
-from promptable.deploy.own_model import OwnModel
 from promptable.deploy.platforms.base import Site
-from promptable.deploy.render import memory_gib
-from promptable.deploy.rendered import Rendered
-from promptable.deploy.target import Device
+from promptable.deploy.rendering.render import memory_gib
+from promptable.deploy.rendering.rendered import Rendered
+from promptable.deploy.rendering.target import Device
 
 COLUMNS = ("function", "models", "checkpoints", "memory at most", "GPU memory at least")
 _BASE_GB = {Device.GPU: 10, Device.CPU: 4}

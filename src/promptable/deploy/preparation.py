@@ -7,16 +7,17 @@ from functools import cached_property
 from pathlib import Path
 
 from promptable.config import function_yaml, labels
-from promptable.deploy import images, plan
+from promptable.deploy import plan
 from promptable.deploy.commands import CommandError
 from promptable.deploy.console import Console, StoppedError
-from promptable.deploy.images import Images
+from promptable.deploy.image import build as images
+from promptable.deploy.image.build import Images
+from promptable.deploy.image.own_model import OwnModel, own_model
 from promptable.deploy.options import Options, all_functions
-from promptable.deploy.own_model import OwnModel, own_model
 from promptable.deploy.platforms.base import Platform, Site
-from promptable.deploy.render import DeployError, render
-from promptable.deploy.rendered import Rendered, image_device
-from promptable.deploy.target import Device, PlatformName, Scheduling, SharedRedis, Target
+from promptable.deploy.rendering.render import DeployError, render
+from promptable.deploy.rendering.rendered import Rendered, image_device
+from promptable.deploy.rendering.target import Device, PlatformName, Scheduling, SharedRedis, Target
 from promptable.deploy.versions import numbers
 
 _UNKNOWN_SITE = Site(nuclio_version="1.15.9", network="cvat_cvat")

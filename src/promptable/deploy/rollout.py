@@ -6,11 +6,11 @@ from pathlib import Path
 
 from promptable.deploy import commands, smoke
 from promptable.deploy.console import Console
-from promptable.deploy.images import Images
+from promptable.deploy.image.build import Images
 from promptable.deploy.nuclio import Nuclio
 from promptable.deploy.platforms.base import OpenError, Platform
-from promptable.deploy.rendered import Rendered
-from promptable.deploy.reported import Reported
+from promptable.deploy.rendering.rendered import Rendered
+from promptable.deploy.rendering.reported import Reported
 from promptable.deploy.smoke import SmokeError, Timing
 from promptable.deploy.state import State
 

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from promptable.deploy.rendered import Rendered
-from promptable.deploy.target import PlatformName
+from promptable.deploy.rendering.rendered import Rendered
+from promptable.deploy.rendering.target import PlatformName
 
 
 class LockedError(RuntimeError):

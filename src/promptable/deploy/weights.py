@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from promptable.deploy.checkpoints import needed, sha256_of
+from promptable.deploy.image.checkpoints import needed, sha256_of
 from promptable.models.catalogue import Download
 from promptable.models.download import download
 

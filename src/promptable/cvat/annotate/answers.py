@@ -9,8 +9,8 @@ from promptable.config.labels import CONFIDENCE, Mark
 from promptable.cvat import run_lengths
 from promptable.cvat.annotate.task_labels import TaskLabel, TaskLabels
 from promptable.cvat.detection import MASK, POLYGON, RECTANGLE, TAG, Detection
-from promptable.cvat.errors import CvatError
 from promptable.cvat.labels import MARKS
+from promptable.cvat.server.errors import CvatError
 
 _DECIMALS = 2
 """Of coordinates: a hundredth of a pixel, which a server gives back as it was sent."""

@@ -14,8 +14,8 @@ from promptable.cvat.annotate.candidates import read_candidates
 from promptable.cvat.annotate.options import FLOOR, Options
 from promptable.cvat.annotate.task_labels import TaskLabels
 from promptable.cvat.detection import Detection
-from promptable.cvat.errors import CvatError
 from promptable.cvat.functions import Function, Picture
+from promptable.cvat.server.errors import CvatError
 
 PAUSES = (0.5, 2.0)
 """Seconds before each further try of a picture that failed."""

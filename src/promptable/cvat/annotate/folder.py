@@ -12,10 +12,10 @@ from promptable.cvat.annotate.detector import Detector
 from promptable.cvat.annotate.pipeline import Fetched, Result, ask_all
 from promptable.cvat.annotate.progress import Progress
 from promptable.cvat.annotate.run import COMMAND, give_up, model_of, noted, unfinished
-from promptable.cvat.errors import CvatError
 from promptable.cvat.functions import Picture
 from promptable.cvat.journal import Journal, Run
 from promptable.cvat.preview.run import PICTURES
+from promptable.cvat.server.errors import CvatError
 
 _NOWHERE = 0
 """The job of pictures that are in none."""

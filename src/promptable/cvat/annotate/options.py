@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from promptable.cvat.errors import CvatError
+from promptable.cvat.server.errors import CvatError
 
 FLOOR = 0.1
 """What is at least so sure is kept in the journal, uploaded or not."""

@@ -9,8 +9,8 @@ from queue import Empty, Full, Queue
 from typing import Any
 
 from promptable.cvat.detection import Detection
-from promptable.cvat.errors import CvatError
-from promptable.cvat.frames import Frames
+from promptable.cvat.server.errors import CvatError
+from promptable.cvat.server.frames import Frames
 
 _AHEAD = 8
 """Pictures that wait for a worker, and results that wait to be noted; so many more than there are workers."""

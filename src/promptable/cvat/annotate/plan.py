@@ -9,9 +9,9 @@ from cvat_sdk.core.helpers import make_request_headers
 
 from promptable.cvat.annotate.options import Mode, Options, parse_frames
 from promptable.cvat.annotate.task_labels import TaskLabels
-from promptable.cvat.annotations import JobAnnotations, annotated_frames
-from promptable.cvat.errors import CvatError
-from promptable.cvat.frames import Frames, text_of
+from promptable.cvat.server.annotations import JobAnnotations, annotated_frames
+from promptable.cvat.server.errors import CvatError
+from promptable.cvat.server.frames import Frames, text_of
 
 OPEN = ("new", "in progress")
 """States of jobs that people have not handed in."""

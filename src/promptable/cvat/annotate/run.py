@@ -13,11 +13,11 @@ from promptable.cvat.annotate.plan import Plan, make_plan
 from promptable.cvat.annotate.progress import Progress
 from promptable.cvat.annotate.task_labels import TaskLabels, check_names, check_types, create_labels, task_labels
 from promptable.cvat.annotate.upload import Uploader
-from promptable.cvat.annotations import JobAnnotations
-from promptable.cvat.errors import CvatError
-from promptable.cvat.frames import Frames
 from promptable.cvat.functions import Function, Picture
 from promptable.cvat.journal import Journal, Run, journal_path
+from promptable.cvat.server.annotations import JobAnnotations
+from promptable.cvat.server.errors import CvatError
+from promptable.cvat.server.frames import Frames
 
 COMMAND = "annotate"
 _UPLOAD_EVERY_S = 10.0

@@ -9,8 +9,8 @@ from cvat_sdk.core.helpers import get_paginated_collection, make_request_headers
 
 from promptable.config.labels import ATTRIBUTES, CONFIDENCE, REVIEW, Mark
 from promptable.cvat.detection import MASK, POLYGON, TAG, Detection
-from promptable.cvat.errors import CvatError
 from promptable.cvat.labels import MARKS
+from promptable.cvat.server.errors import CvatError
 
 _ANY = "any"
 

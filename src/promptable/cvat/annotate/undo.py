@@ -4,9 +4,9 @@ from typing import Any
 
 from promptable.cvat.annotate.task_labels import task_labels
 from promptable.cvat.annotate.upload import look_for, remove_unchanged
-from promptable.cvat.annotations import JobAnnotations
-from promptable.cvat.errors import CvatError
 from promptable.cvat.journal import Journal
+from promptable.cvat.server.annotations import JobAnnotations
+from promptable.cvat.server.errors import CvatError
 
 
 def undo(client: Any, journal: Journal, run: int, task: int) -> tuple[int, int]:

@@ -13,9 +13,9 @@ from promptable.config.labels import Mark
 from promptable.cvat.annotate.options import Mode, Options
 from promptable.cvat.annotate.plan import annotated, not_open
 from promptable.cvat.annotate.task_labels import TaskLabels
-from promptable.cvat.annotations import KINDS, JobAnnotations, highest_ids
-from promptable.cvat.errors import CvatError
 from promptable.cvat.journal import Batch, Journal, Run, Upload
+from promptable.cvat.server.annotations import KINDS, JobAnnotations, highest_ids
+from promptable.cvat.server.errors import CvatError
 
 SETTLING = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """Seconds between looks for a batch that may still be on its way through the server, a minute in all."""

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from rich.progress import Progress
 
-from promptable.cvat.errors import CvatError
-from promptable.cvat.frames import Frames
 from promptable.cvat.functions import Picture
 from promptable.cvat.preview.page import PageFrame, PageVariant, render
 from promptable.cvat.preview.variants import Variant, own_keys
+from promptable.cvat.server.errors import CvatError
+from promptable.cvat.server.frames import Frames
 
 _AT_ONCE = 3
 PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")

@@ -8,8 +8,8 @@ from typing import Any
 
 from promptable.config import labels as labelling
 from promptable.config.labels import CONFIDENCE, REVIEW, LabelError
-from promptable.cvat.errors import CvatError
 from promptable.cvat.functions import Function, Picture
+from promptable.cvat.server.errors import CvatError
 
 _FLOOR = 0.1
 """Sliders begin here, or at the lowest threshold of a label that is lower: what is weaker is rarely an object."""

@@ -6,14 +6,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
-from promptable.cvat.errors import CvatError
-from promptable.cvat.frames import Frames
 from promptable.cvat.functions import Picture
 from promptable.cvat.propagate.journal import Step, TrackJournal
 from promptable.cvat.propagate.objects import Object
 from promptable.cvat.propagate.position import MASK, Position
 from promptable.cvat.propagate.progress import Progress
-from promptable.cvat.propagate.tracker import Tracker
+from promptable.cvat.server.errors import CvatError
+from promptable.cvat.server.frames import Frames
+from promptable.cvat.tracking import Tracker
 
 _AHEAD = 8
 """Pictures that are fetched while the tracker works."""

@@ -5,9 +5,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from promptable.cvat.annotate.plan import OPEN
-from promptable.cvat.annotations import JobAnnotations, read_task
-from promptable.cvat.errors import CvatError
-from promptable.cvat.frames import Frames, text_of
 from promptable.cvat.labels import listed
 from promptable.cvat.propagate.journal import Ours
 from promptable.cvat.propagate.objects import (
@@ -21,6 +18,9 @@ from promptable.cvat.propagate.objects import (
 )
 from promptable.cvat.propagate.options import Options
 from promptable.cvat.propagate.position import FORMS, MASK, POLYGON, RECTANGLE, Position, position_at, position_of
+from promptable.cvat.server.annotations import JobAnnotations, read_task
+from promptable.cvat.server.errors import CvatError
+from promptable.cvat.server.frames import Frames, text_of
 
 _CHANGES = {(POLYGON, RECTANGLE), (POLYGON, MASK), (MASK, RECTANGLE)}
 """What a form can become: an outline is not to be had of a box."""

@@ -5,16 +5,16 @@ from contextlib import contextmanager
 from typing import Any
 
 from promptable.cvat.annotate.options import check_same
-from promptable.cvat.frames import Frames
 from promptable.cvat.journal import Run, journal_path
 from promptable.cvat.propagate.follow import Follower
 from promptable.cvat.propagate.journal import TrackJournal
 from promptable.cvat.propagate.options import Options
 from promptable.cvat.propagate.plan import Plan
 from promptable.cvat.propagate.progress import Progress
-from promptable.cvat.propagate.tracker import Tracker
 from promptable.cvat.propagate.write import Writer
 from promptable.cvat.propagate.writes import Writes
+from promptable.cvat.server.frames import Frames
+from promptable.cvat.tracking import Tracker
 
 
 @contextmanager

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-from promptable.cvat.annotations import JobAnnotations
-from promptable.cvat.errors import CvatError
-from promptable.cvat.frames import Frames
 from promptable.cvat.labels import listed
+from promptable.cvat.server.annotations import JobAnnotations
+from promptable.cvat.server.errors import CvatError
+from promptable.cvat.server.frames import Frames
 
 
 def tagged_frames(client: Any, frames: Frames, name: str, first: int | None = None) -> list[int]:

@@ -5,11 +5,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from promptable.cvat.annotations import JobAnnotations
-from promptable.cvat.errors import CvatError
 from promptable.cvat.propagate.journal import TrackJournal, Write
 from promptable.cvat.propagate.objects import SHAPE, TRACK, keyframe_content, shape_content
 from promptable.cvat.propagate.plan import is_same
+from promptable.cvat.server.annotations import JobAnnotations
+from promptable.cvat.server.errors import CvatError
 
 SETTLING = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """Seconds between looks for what may still be on its way through the server, a minute in all."""

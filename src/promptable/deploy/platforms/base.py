@@ -5,8 +5,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from promptable.deploy.rendered import Rendered
-from promptable.deploy.target import Device, SharedRedis
+from promptable.deploy.rendering.rendered import Rendered
+from promptable.deploy.rendering.target import Device, SharedRedis
 
 
 @dataclass(frozen=True)

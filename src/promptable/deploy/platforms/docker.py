@@ -11,13 +11,13 @@ from pathlib import Path
 
 from promptable.deploy.commands import Answer, ask
 from promptable.deploy.console import Console
-from promptable.deploy.images import Images
+from promptable.deploy.image.build import Images
 from promptable.deploy.options import Options
 from promptable.deploy.platforms import tools
 from promptable.deploy.platforms.base import Instance, Site
-from promptable.deploy.render import redis_variables
-from promptable.deploy.rendered import Rendered
-from promptable.deploy.target import REDIS_PASSWORD_FILE, Device, SharedRedis
+from promptable.deploy.rendering.render import redis_variables
+from promptable.deploy.rendering.rendered import Rendered
+from promptable.deploy.rendering.target import REDIS_PASSWORD_FILE, Device, SharedRedis
 from promptable.deploy.versions import numbers, tag_version
 
 _GIB = 1 << 30

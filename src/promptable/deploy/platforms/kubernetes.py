@@ -9,12 +9,12 @@ from pathlib import Path
 from promptable.deploy import commands
 from promptable.deploy.commands import Answer, ask
 from promptable.deploy.console import Console
-from promptable.deploy.images import Images
+from promptable.deploy.image.build import Images
 from promptable.deploy.options import Options
 from promptable.deploy.platforms import tools
 from promptable.deploy.platforms.base import Instance, OpenError, Site
-from promptable.deploy.rendered import Rendered
-from promptable.deploy.target import Device, SharedRedis
+from promptable.deploy.rendering.rendered import Rendered
+from promptable.deploy.rendering.target import Device, SharedRedis
 from promptable.deploy.versions import tag_version
 
 _FORWARDING = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+) ")

@@ -12,7 +12,7 @@ from cvat_sdk.api_client.rest import RESTClientObject
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
 from urllib3.util import Retry
 
-from promptable.cvat.errors import CvatError
+from promptable.cvat.server.errors import CvatError
 
 PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds to wait before each further try."""

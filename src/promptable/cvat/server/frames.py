@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from promptable.cvat.errors import CvatError
+from promptable.cvat.server.errors import CvatError
 
 _GROUND_TRUTH = "ground_truth"
 _WORTH_A_CHUNK = 3

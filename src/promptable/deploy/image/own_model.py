@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from promptable.deploy.checkpoints import sha256_of
-from promptable.deploy.render import DeployError
-from promptable.deploy.target import WEIGHTS_DIR
+from promptable.deploy.image.checkpoints import sha256_of
+from promptable.deploy.rendering.render import DeployError
+from promptable.deploy.rendering.target import WEIGHTS_DIR
 from promptable.models import catalogue
 
 _WEIGHTS_FILE = "model.safetensors"

@@ -16,8 +16,8 @@ from cvat_sdk.core.client import AccessTokenCredentials, Client, Config, Credent
 from cvat_sdk.core.exceptions import CvatSdkException
 from packaging.version import Version
 
-from promptable.cvat.errors import CvatError
-from promptable.cvat.rest import PAUSES, Rest
+from promptable.cvat.server.errors import CvatError
+from promptable.cvat.server.rest import PAUSES, Rest
 
 OLDEST = Version("2.56")
 """The first CVAT with what the commands use, by its changelog: access tokens (2.47) and scores. Run against 2.73."""

@@ -12,8 +12,8 @@ import yaml
 from promptable.config import function_yaml
 from promptable.config.function_yaml import FunctionConfigError
 from promptable.config.nuclio import FunctionConfig
-from promptable.deploy.render import DeployError
-from promptable.deploy.rendered import Rendered
+from promptable.deploy.rendering.render import DeployError
+from promptable.deploy.rendering.rendered import Rendered
 
 _WORKING = ("ready", "unhealthy", "scaledToZero")
 """States of a function that has come up; ``unhealthy`` is one whose container does not answer at the moment."""

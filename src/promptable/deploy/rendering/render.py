@@ -9,8 +9,8 @@ from typing import Any
 
 from promptable.config import function_yaml, labels, nuclio
 from promptable.config.nuclio import FunctionConfig, FunctionType, Volume
-from promptable.deploy.rendered import Rendered
-from promptable.deploy.target import (
+from promptable.deploy.rendering.rendered import Rendered
+from promptable.deploy.rendering.target import (
     REDIS_PASSWORD_FILE,
     WEIGHTS_DIR,
     Device,

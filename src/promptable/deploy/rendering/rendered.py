@@ -8,7 +8,7 @@ import yaml
 
 from promptable.config import function_yaml
 from promptable.config.nuclio import FunctionConfig
-from promptable.deploy.target import Device
+from promptable.deploy.rendering.target import Device
 
 _MODEL_VARIABLES = ("PROMPTABLE_MODEL", "PROMPTABLE_MASK_MODEL")
 

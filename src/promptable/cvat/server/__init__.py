@@ -1,0 +1,1 @@
+"""One way to a CVAT server: who logs in, what it holds, and what it answers."""

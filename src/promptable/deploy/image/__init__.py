@@ -1,0 +1,1 @@
+"""The images, and the checkpoints and model folders that go into them."""
