@@ -11,8 +11,8 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 from promptable.cli.main import main
-from promptable.cvat import run_lengths
 from promptable.cvat.annotate import detector
+from promptable.cvat.geometry import run_lengths
 from tests.cvat.stand_in import StandIn
 
 HW = (40, 60)

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from promptable.cvat import run_lengths
-from promptable.cvat.annotate.answers import read_answer
+from promptable.cvat.answers import read_answer
+from promptable.cvat.geometry import run_lengths
 from promptable.cvat.server.errors import CvatError
 from promptable.wire.masks import mask_to_rle, rle_to_mask
 

@@ -7,8 +7,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptable.cvat import run_lengths
 from promptable.cvat.annotate.candidates import read_candidates
+from promptable.cvat.geometry import run_lengths
 from promptable.models.detection.proposals import Proposals
 from promptable.models.detection.selection import COMPARISONS, LabelRule, Suppression, possible_boxes, select
 from promptable.wire.candidates import CandidateLabel, CandidateMask, Candidates, encode

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from promptable.cvat import interpolation
-from promptable.cvat.keyframes import box_iou, polygon_keyframes, rectangle_keyframes
-from promptable.cvat.outlines import box_of, equidistant, points_of, polygon_iou
+from promptable.cvat.geometry import interpolation
+from promptable.cvat.geometry.keyframes import box_iou, polygon_keyframes, rectangle_keyframes
+from promptable.cvat.geometry.outlines import box_of, equidistant, points_of, polygon_iou
 from toy.scenes import Sprite, outline_of
 
 EXPORTED = json.loads((Path(__file__).with_name("recordings") / "interpolated.json").read_text())

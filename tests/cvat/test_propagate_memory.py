@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from promptable.cvat.functions import Picture
+from promptable.cvat.geometry.position import Position
 from promptable.cvat.propagate.follow import Follower
 from promptable.cvat.propagate.journal import TrackJournal
 from promptable.cvat.propagate.objects import Copy, Object
-from promptable.cvat.propagate.position import Position
 from promptable.cvat.propagate.progress import Progress
 from promptable.cvat.server.frames import Frame
 from promptable.cvat.tracking import Tracker

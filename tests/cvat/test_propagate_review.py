@@ -1,6 +1,6 @@
 """Which frames of a followed object a person is shown."""
 
-from promptable.cvat.propagate.position import Position
+from promptable.cvat.geometry.position import Position
 from promptable.cvat.propagate.review import Doubt, doubts
 
 

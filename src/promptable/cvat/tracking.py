@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from promptable.cvat.functions import Function, Picture
-from promptable.cvat.propagate.position import Position, read_answer
+from promptable.cvat.geometry.position import Position, read_answer
 from promptable.cvat.server.errors import CvatError
 
 MOST_OBJECTS = 256

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promptable.config.labels import REVIEW
-from promptable.cvat.annotate.answers import read_answer
+from promptable.cvat.answers import read_answer
 from promptable.cvat.detection import MASK, POLYGON, TAG, Detection
 from promptable.models.detection.proposals import Proposals
 from promptable.models.detection.selection import Detections, LabelRule, Suppression, select

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from promptable.cvat import run_lengths
 from promptable.cvat.detection import MASK, POLYGON, TAG, Detection
+from promptable.cvat.geometry import run_lengths
 from promptable.cvat.journal import Journal
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from PIL import Image
 
-from promptable.cvat.annotate.answers import named, read_answer
 from promptable.cvat.annotate.candidates import read_candidates
 from promptable.cvat.annotate.options import FLOOR, Options
 from promptable.cvat.annotate.task_labels import TaskLabels
+from promptable.cvat.answers import named, read_answer
 from promptable.cvat.detection import Detection
 from promptable.cvat.functions import Function, Picture
 from promptable.cvat.server.errors import CvatError

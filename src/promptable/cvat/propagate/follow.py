@@ -7,9 +7,9 @@ from contextlib import closing
 from typing import Any
 
 from promptable.cvat.functions import Picture
+from promptable.cvat.geometry.position import MASK, Position
 from promptable.cvat.propagate.journal import Step, TrackJournal
 from promptable.cvat.propagate.objects import Object
-from promptable.cvat.propagate.position import MASK, Position
 from promptable.cvat.propagate.progress import Progress
 from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.frames import Frames

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from promptable.cvat.geometry.position import Position
 from promptable.cvat.journal import Journal, Run
 from promptable.cvat.propagate.objects import Object, keyframe_content, read_position, shape_content
-from promptable.cvat.propagate.position import Position
 
 COMMAND = "propagate"
 _SCHEMA = """

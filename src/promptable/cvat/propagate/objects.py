@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from promptable.cvat.propagate.position import FORMS, Position, position_at, position_of
+from promptable.cvat.geometry.position import FORMS, Position, position_at, position_of
 
 SHAPE, TRACK = "shape", "track"
 

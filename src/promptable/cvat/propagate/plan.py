@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from promptable.cvat.annotate.plan import OPEN
+from promptable.cvat.geometry.position import FORMS, MASK, POLYGON, RECTANGLE, Position, position_at, position_of
 from promptable.cvat.labels import listed
 from promptable.cvat.propagate.journal import Ours
 from promptable.cvat.propagate.objects import (
@@ -17,7 +18,6 @@ from promptable.cvat.propagate.objects import (
     shape_content,
 )
 from promptable.cvat.propagate.options import Options
-from promptable.cvat.propagate.position import FORMS, MASK, POLYGON, RECTANGLE, Position, position_at, position_of
 from promptable.cvat.server.annotations import JobAnnotations, read_task
 from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.frames import Frames, text_of

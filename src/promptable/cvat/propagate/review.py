@@ -6,10 +6,10 @@ from typing import Any
 
 from cvat_sdk.core.helpers import get_paginated_collection, make_request_headers
 
+from promptable.cvat.geometry.keyframes import box_iou
+from promptable.cvat.geometry.position import Position
 from promptable.cvat.journal import Run
-from promptable.cvat.keyframes import box_iou
 from promptable.cvat.propagate.journal import TrackJournal
-from promptable.cvat.propagate.position import Position
 from promptable.cvat.server.frames import Frames
 
 _JUMP_IOU = 0.3

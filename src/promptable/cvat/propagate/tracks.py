@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from promptable.cvat.keyframes import polygon_keyframes, rectangle_keyframes
+from promptable.cvat.geometry.keyframes import polygon_keyframes, rectangle_keyframes
+from promptable.cvat.geometry.position import MASK, POLYGON, RECTANGLE, Position
 from promptable.cvat.propagate.objects import TRACK, Copy, Object, held_values, keyframe_content
-from promptable.cvat.propagate.position import MASK, POLYGON, RECTANGLE, Position
 
 SOURCE = "semi-auto"
 _RECTANGLE_IOU = 0.95

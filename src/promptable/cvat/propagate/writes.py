@@ -4,12 +4,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from promptable.cvat.annotate.plan import OPEN
+from promptable.cvat.geometry.position import MASK, Position
 from promptable.cvat.labels import listed
 from promptable.cvat.propagate.journal import TrackJournal
 from promptable.cvat.propagate.objects import SHAPE, TRACK, Copy, Object
 from promptable.cvat.propagate.options import Options
 from promptable.cvat.propagate.plan import is_same, people_around
-from promptable.cvat.propagate.position import MASK, Position
 from promptable.cvat.propagate.tracks import Part, kept_keyframes, mask_shapes, own_frames, track_of
 from promptable.cvat.server.annotations import JobAnnotations
 from promptable.cvat.server.frames import Frames, text_of

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from promptable.cvat.interpolation import Points
+from promptable.cvat.geometry.interpolation import Points
 
 _SIDE = 256
 """Overlaps are counted on a grid of so many cells along the longer side."""

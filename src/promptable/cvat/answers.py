@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from promptable.config.labels import CONFIDENCE, Mark
-from promptable.cvat import run_lengths
 from promptable.cvat.annotate.task_labels import TaskLabel, TaskLabels
 from promptable.cvat.detection import MASK, POLYGON, RECTANGLE, TAG, Detection
+from promptable.cvat.geometry import run_lengths
 from promptable.cvat.labels import MARKS
 from promptable.cvat.server.errors import CvatError
 

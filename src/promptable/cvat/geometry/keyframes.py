@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from promptable.cvat import interpolation
-from promptable.cvat.interpolation import Points
-from promptable.cvat.outlines import equidistant, follow_on, polygon_iou
+from promptable.cvat.geometry import interpolation
+from promptable.cvat.geometry.interpolation import Points
+from promptable.cvat.geometry.outlines import equidistant, follow_on, polygon_iou
 
 _FARTHEST = 128
 """Frames between two keyframes at most: the work grows with the square."""

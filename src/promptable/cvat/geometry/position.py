@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from promptable.cvat import interpolation, run_lengths
-from promptable.cvat.interpolation import Points
-from promptable.cvat.keyframes import box_iou
-from promptable.cvat.outlines import box_of, filled, points_of
+from promptable.cvat.geometry import interpolation, run_lengths
+from promptable.cvat.geometry.interpolation import Points
+from promptable.cvat.geometry.keyframes import box_iou
+from promptable.cvat.geometry.outlines import box_of, filled, points_of
 
 RECTANGLE, POLYGON, MASK = "rectangle", "polygon", "mask"
 FORMS = (RECTANGLE, POLYGON, MASK)

@@ -1,0 +1,1 @@
+"""Shapes and tracks as CVAT means them: run lengths, outlines, positions, and what it shows between keyframes."""
