@@ -71,7 +71,7 @@ class RedisServer:
         """The environment that points a function at it."""
         return {"CVAT_FUNCTIONS_REDIS_HOST": "127.0.0.1", "CVAT_FUNCTIONS_REDIS_PORT": str(self.port)}
 
-    def entries(self) -> dict[bytes, bytes]:
+    def entries(self) -> dict[Any, Any]:
         """All that it holds."""
         client = connect("127.0.0.1", self.port).client
         return {key: client.get(key) for key in client.keys()}  # noqa: SIM118 - not a dict
@@ -105,7 +105,7 @@ def recorded_waits() -> Iterator[list[float]]:
         try:
             return read_response(connection, *args, **more)
         except redis.TimeoutError:
-            waits.append(float(connection.socket_timeout))
+            waits.append(float(connection.socket_timeout or 0))
             raise
 
     with patch.object(Connection, "read_response", recorded):

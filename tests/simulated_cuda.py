@@ -24,7 +24,7 @@ class CudaTensor(Tensor):
     """A tensor of the device; ``content`` has its numbers."""
 
     content: Tensor
-    __torch_function__ = torch._C._disabled_torch_function_impl
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
     @staticmethod
     def __new__(cls, content: Tensor) -> "CudaTensor":
@@ -50,7 +50,9 @@ class CudaTensor(Tensor):
         raise TypeError("can't convert cuda:0 device type tensor to numpy: copy it to the CPU first")
 
     @classmethod
-    def __torch_dispatch__(cls, operation: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(  # type: ignore[override]
+        cls, operation: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None
+    ) -> Any:
         return _run(operation, args, kwargs or {})
 
 

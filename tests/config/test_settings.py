@@ -12,6 +12,7 @@ from promptable.config.settings import (
     DetectorSettings,
     InteractorSettings,
     RedisSettings,
+    Settings,
     SettingsError,
     check,
     read,
@@ -72,7 +73,8 @@ def test_the_page_is_that_of_the_settings() -> None:
 
 
 def test_every_setting_is_on_the_page() -> None:
-    absent = [variable for each in (*SETTINGS.values(), RedisSettings) for variable in variables(each)]
+    every: list[type[Settings]] = [*SETTINGS.values(), RedisSettings]
+    absent = [variable for each in every for variable in variables(each)]
     assert [variable for variable in absent if f"| `{variable}` |" not in PAGE.read_text()] == []
 
 

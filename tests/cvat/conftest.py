@@ -3,7 +3,6 @@ from pathlib import Path
 
 import pytest
 
-from promptable.cvat.server import rest
 from tests.cvat.stand_in import TOKEN, StandIn, serve
 
 
@@ -14,7 +13,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("CVAT_ACCESS_TOKEN", TOKEN)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setattr(rest.time, "sleep", lambda _: None)
+    monkeypatch.setattr("time.sleep", lambda _: None)
 
 
 @pytest.fixture

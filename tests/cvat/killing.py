@@ -38,7 +38,7 @@ class Steps:
                 steps.step()
             return request(self, method, url, *arguments, **options)
 
-        journal.sqlite3 = _Module(lambda *a, **o: connect(*a, factory=Counting, **o))  # type: ignore[attr-defined]
+        journal.sqlite3 = _Module(lambda *a, **o: connect(*a, factory=Counting, **o))  # type: ignore[attr-defined,assignment]
         rest.Rest.request = counted  # type: ignore[method-assign]
 
 

@@ -40,7 +40,7 @@ class StandIn:
     """What the server has, and what it was asked. ``failures`` are answered first, one a request: (status, headers)."""
 
     tasks: dict[int, Task] = field(default_factory=dict)
-    labels: dict[tuple[str, int], Sequence[tuple[str, str]]] = field(default_factory=dict)
+    labels: dict[tuple[str, int], list[tuple[str, str]]] = field(default_factory=dict)
     answers: dict[str, Any] = field(default_factory=dict)
     """By the name of a function: the answer to every call, or a function of the request that gives it, or raises."""
     annotations: Annotations = field(default_factory=Annotations)

@@ -42,9 +42,12 @@ def _answer(proposals: Proposals, suppression: Suppression) -> dict[str, Any]:
     rules = [LabelRule(FLOOR, 0.9, shape=kind in ("mask", "polygon")) for kind in TYPES.values()]
     boxes = possible_boxes(proposals, range(len(NAMES)), rules, HW, suppression.nms_iou)
     masks = [CandidateMask(box, MaskCrop(np.ones((2, 3), bool), 1, 1), [1, 1, 4, 1, 4, 3], False) for box in boxes]
-    found = [getattr(proposals, name) for name in ("boxes_xyxy", "prompt_indices", "scores", "captions", "cut")]
+    names = ("boxes_xyxy", "prompt_indices", "scores", "captions", "cut")
+    boxes_xyxy, indices, scores, captions, cut = (getattr(proposals, name) for name in names)
     rest = vars(suppression) | COMPARISONS | {"review_threshold": 0.45}
-    candidates = Candidates("toy", HW, FLOOR, labels, rest, *found, proposals.beyond_overlap, masks)
+    candidates = Candidates(
+        "toy", HW, FLOOR, labels, rest, boxes_xyxy, indices, scores, captions, cut, proposals.beyond_overlap, masks
+    )
     answer: dict[str, Any] = json.loads(encode(candidates))
     return answer
 

@@ -1,5 +1,6 @@
 """What people get wrong with a picture of their own is said before any model loads, in a line."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from promptable.local.server import ServeError
 
 
 @contextmanager
-def _failing(*_: object) -> object:
+def _failing(*_: object) -> Iterator[None]:
     raise ServeError("grounding-dino could not start: w.pth is missing: promptable download swin-t")
     yield
 

@@ -7,6 +7,7 @@ import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import yaml
@@ -155,7 +156,7 @@ class Machine:
         """The command lines of the last run that begin with ``start``, in order."""
         return [line for line in (self.folder / "calls").read_text().splitlines() if line.startswith(start)]
 
-    def deployed(self) -> list[dict[str, object]]:
+    def deployed(self) -> list[dict[str, Any]]:
         """The files that nuctl was given in the last run, in order."""
         return [yaml.safe_load(path.read_text()) for path in sorted(self.folder.glob("deployed.*"))]
 

@@ -15,7 +15,7 @@ DOCKER = Path(__file__).parents[2] / "docker"
 
 
 def _ready(port: int) -> bool:
-    command = [DOCKER / "ready.sh", str(port)]
+    command = [str(DOCKER / "ready.sh"), str(port)]
     return subprocess.run(command, check=False, capture_output=True, timeout=10).returncode == 0  # noqa: S603
 
 

@@ -44,7 +44,7 @@ def _points(kind: str, mask: NDArray[np.bool_], xyxy: NDArray[np.float32]) -> li
             return mask_to_polygon(mask)
 
 
-def file_bytes(image: NDArray[np.uint8], kind: str) -> bytes:
+def file_bytes(image: NDArray[np.unsignedinteger[Any]], kind: str) -> bytes:
     """A picture as the bytes of a file of this Pillow format."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, kind)

@@ -162,7 +162,7 @@ def test_pictures_of_extreme_forms_are_answered(
 ) -> None:
     kind = request.node.callspec.params["function"]
     image = np.random.default_rng(0).integers(0, 256, (*hw, 3)).astype(np.uint8)
-    inside = {
+    inside: dict[str, dict[str, Any]] = {
         "detector": {},
         "interactor": {"pos_points": [[hw[1] / 2, hw[0] / 2]]},
         "tracker": {"shapes": [{"type": "rectangle", "points": [0, 0, hw[1], hw[0]]}]},

@@ -173,7 +173,7 @@ def test_a_picture_that_sam_cannot_take_is_answered_in_boxes(tmp_path: Path, hw:
 
 def check_filled(item: dict[str, Any], xyxy: NDArray[np.float64]) -> None:
     """All pixels that the box touches, and to be reviewed."""
-    left, top, right, bottom = *np.floor(xyxy[:2]).astype(int).tolist(), *np.ceil(xyxy[2:]).astype(int).tolist()
+    (left, top), (right, bottom) = np.floor(xyxy[:2]).astype(int).tolist(), np.ceil(xyxy[2:]).astype(int).tolist()
     assert item["points"] == [left, top, right, top, right, bottom, left, bottom]
     if item["type"] == "mask":
         assert item["mask"] == [1] * (right - left) * (bottom - top) + [left, top, right - 1, bottom - 1]

@@ -8,7 +8,6 @@ import nuclio_sdk
 import pytest
 
 from promptable.errors import BadRequestError, OutOfMemoryError
-from promptable.serving import respond as module
 from promptable.serving.logs import log_to
 from promptable.serving.respond import respond
 
@@ -61,7 +60,7 @@ def test_a_raising_model_is_500_with_the_traceback_in_the_log_only() -> None:
 
 def test_a_lost_cuda_context_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     ended: list[int] = []
-    monkeypatch.setattr(module.os, "_exit", ended.append)
+    monkeypatch.setattr("os._exit", ended.append)
     _respond(_raising(RuntimeError("CUDA error: an illegal memory access was encountered")))
     assert ended == [1]
 
@@ -77,7 +76,7 @@ def test_a_lost_cuda_context_ends_the_process(monkeypatch: pytest.MonkeyPatch) -
 )
 def test_other_errors_do_not_end_the_process(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     ended: list[int] = []
-    monkeypatch.setattr(module.os, "_exit", ended.append)
+    monkeypatch.setattr("os._exit", ended.append)
     response, _ = _respond(_raising(error))
     assert (response.status_code, ended) == (500, [])
 
@@ -85,7 +84,7 @@ def test_other_errors_do_not_end_the_process(monkeypatch: pytest.MonkeyPatch, er
 def test_out_of_memory_is_507_and_no_lost_context(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not 503, at which callers try the very same again."""
     ended: list[int] = []
-    monkeypatch.setattr(module.os, "_exit", ended.append)
+    monkeypatch.setattr("os._exit", ended.append)
     reason = "not enough memory: CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"
     response, log = _respond(_raising(OutOfMemoryError(reason)))
     assert (response.status_code, ended) == (507, [])

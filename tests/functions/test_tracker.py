@@ -75,7 +75,7 @@ def test_a_mask_too_small_for_the_model_to_see_is_followed_from_its_box(tracker:
     assert started["shapes"] == [shape]
     (found,) = _step(tracker, started["states"], image=second)["shapes"]
     assert found is not None
-    mask = rle_to_mask(found["points"], speck.shape)[::5, ::5]
+    mask = rle_to_mask(found["points"], (first.shape[0], first.shape[1]))[::5, ::5]
     assert mask_iou(mask, VIDEO[1].objects[-1].mask) > 0.8
 
 

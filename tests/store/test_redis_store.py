@@ -32,6 +32,11 @@ def client(server: RedisServer) -> Redis:
     return connect("127.0.0.1", server.port).client
 
 
+def _keys(server: RedisServer) -> list[bytes]:
+    """redis-py's types do not know that this client gives bytes."""
+    return [key for key in client(server).keys() if isinstance(key, bytes)]  # noqa: SIM118 - not a dict
+
+
 def test_one_replica_reads_what_another_wrote(server: RedisServer) -> None:
     replica(server).put({"a": b"one", "b": b"\x00\xff"})
     assert replica(server).get(["b", "a"]) == {"a": b"one", "b": b"\x00\xff"}
@@ -44,7 +49,7 @@ def test_entries_expire_after_eight_hours_and_renewed_ones_later(server: RedisSe
         assert 8 * HOURS - 60 < client(server).ttl(key) <= 8 * HOURS
         client(server).expire(key, 1 * HOURS)
     store.put({"c": b"three"}, renewed=["a"])
-    left = {key.rpartition(b":")[2]: client(server).ttl(key) for key in client(server).keys()}  # noqa: SIM118
+    left = {key.rpartition(b":")[2]: client(server).ttl(key) for key in _keys(server)}
     assert left[b"b"] <= 1 * HOURS
     assert min(left[b"a"], left[b"c"]) > 7 * HOURS
 
@@ -54,7 +59,7 @@ def test_superseded_entries_expire_soon_unless_they_are_needed_again(server: Red
     store.put({"a": b"one", "b": b"two", "c": b"three"})
     store.put({}, renewed=["a"], superseded=["b", "c", "gone"])
     store.put({}, renewed=["c"])
-    left = {key.rpartition(b":")[2]: client(server).ttl(key) for key in client(server).keys()}  # noqa: SIM118
+    left = {key.rpartition(b":")[2]: client(server).ttl(key) for key in _keys(server)}
     assert 0 < left[b"b"] <= REWIND_SECONDS
     assert min(left[b"a"], left[b"c"]) > 7 * HOURS
 

@@ -156,7 +156,7 @@ def test_a_pixel_that_the_box_touches_is_in_it():
 
 @given(masks(), st.lists(st.floats(-5, 40, width=32), min_size=4, max_size=4, unique=True))
 def test_nothing_inside_a_box_changes(mask, numbers):
-    x1, x2, y1, y2 = *sorted(numbers[:2]), *sorted(numbers[2:])
+    (x1, x2), (y1, y2) = sorted(numbers[:2]), sorted(numbers[2:])
     kept = within_box(mask, np.array([x1, y1, x2, y2], np.float32))
     rows, columns = np.nonzero(mask & ~kept)
     assert not (kept & ~mask).any()

@@ -93,7 +93,7 @@ def test_nothing_found_is_an_empty_list():
 
 @given(st.lists(st.floats(-100, 5000, width=32), min_size=4, max_size=4))
 def test_coordinates_survive_to_the_last_bit(numbers):
-    x1, x2, y1, y2 = (*sorted(numbers[:2]), *sorted(numbers[2:]))
+    (x1, x2), (y1, y2) = sorted(numbers[:2]), sorted(numbers[2:])
     if x1 < x2 and y1 < y2:
         (item,) = json.loads(encode([Rectangle("car", np.array([x1, y1, x2, y2], np.float32), 0.5)]))
         assert np.array(item["points"], np.float32).tolist() == [x1, y1, x2, y2]

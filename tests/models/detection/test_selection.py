@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,8 +15,8 @@ LEFT, MIDDLE, RIGHT = [0, 0, 10, 10], [20, 10, 30, 20], [45, 0, 60, 40]
 
 
 def choose(
-    boxes: list[list[float]],
-    scores: list[list[float]],
+    boxes: Sequence[Sequence[float]],
+    scores: Sequence[Sequence[float]],
     label_of_prompt: tuple[int, ...] = (0, 1),
     thresholds: tuple[float, ...] = (0.35, 0.35),
     captions: tuple[int, ...] = (),

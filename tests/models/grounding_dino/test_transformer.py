@@ -19,7 +19,7 @@ from promptable.models.grounding_dino.transformer import _anchors, _in_pixels, _
 
 SHAPES = [(7, 9), (4, 5), (1, 2)]
 PIXELS = sum(height * width for height, width in SHAPES)
-TOLERANCE: dict[str, float] = {"atol": 5e-5, "rtol": 1e-5}
+TOLERANCE: dict[str, Any] = {"atol": 5e-5, "rtol": 1e-5}
 
 
 @pytest.fixture(autouse=True)

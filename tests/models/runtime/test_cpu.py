@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from torch import nn
 
 from promptable.models.runtime.cpu import PackedLinear, pack_linears
 
-ROUNDING = {"atol": 1e-5, "rtol": 1e-5}
+ROUNDING: dict[str, Any] = {"atol": 1e-5, "rtol": 1e-5}
 
 FAULTS = """
 import resource

@@ -33,8 +33,7 @@ FASTER_TOLERANCE = 2e-2
 
 def prompts(height: int, width: int) -> dict[str, Prompt]:
     """Prompts of every kind; their coordinates are parts of the picture's sides, so that no two sizes share them."""
-    points = np.array([[0.3, 0.4], [0.81, 0.77], [0.06, 0.9]], np.float32) * [width, height]
-    points = points.astype(np.float32)
+    points = np.array([[0.3, 0.4], [0.81, 0.77], [0.06, 0.9]], np.float32) * np.array([width, height], np.float32)
     box = np.array([0.2 * width, 0.1 * height, 0.7 * width, 0.95 * height], np.float32)
     one, three = np.ones(1, np.int32), np.array([1, 0, 1], np.int32)
     return {

@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -29,7 +30,7 @@ POINTER = {
     "pointer": memory().pointer,
 }
 JUDGEMENT = {"evidence", "distractor"}
-FEATURES = {"features": memory().features}
+FEATURES: dict[str, Any] = {"features": memory().features}
 
 
 def read_pointer(data: bytes) -> Memory:
@@ -58,7 +59,7 @@ def test_bytes_give_the_same_memory_back(step: int, conditioning: bool, evidence
     assert torch.equal(after.pointer, before.pointer)
     assert after.features is not None
     assert after.features.dtype == torch.bfloat16
-    assert torch.equal(after.features, memory(step, conditioning).features)
+    torch.testing.assert_close(after.features, memory(step, conditioning).features, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -float("inf")])

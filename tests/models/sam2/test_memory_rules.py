@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -102,8 +103,9 @@ def test_what_is_kept_from_step_to_step_is_what_the_whole_past_would_give(rule: 
     ],
     ids=str,
 )
-def test_a_distractor_frame_is_sure_steady_and_has_a_rival(change: dict[str, float], taken: bool) -> None:
-    evidence = Evidence(**{"score": 0.9, "iou": 0.95, "area": 100, "rival": True, **change})
+def test_a_distractor_frame_is_sure_steady_and_has_a_rival(change: dict[str, Any], taken: bool) -> None:
+    usual: dict[str, Any] = {"score": 0.9, "iou": 0.95, "area": 100, "rival": True}
+    evidence = Evidence(**usual | change)
     assert DISTRACTOR.is_distractor(memory(12, evidence), past(11)) == taken
     assert not VISIBLE.is_distractor(memory(12, evidence), past(11))
     assert not ALL.is_distractor(memory(12, evidence), past(11))

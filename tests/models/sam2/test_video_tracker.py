@@ -195,7 +195,8 @@ def corrected_upstream(
     predictor: SAM2VideoPredictor, folder: Path, order: Sequence[int], prompts: Mapping[int, VideoPrompt]
 ) -> dict[int, list[ObjectResult]]:
     """Upstream's record by frame of an object that is shown again on the way; ``prompts`` are by place in ``order``."""
-    state, reverse, track = predictor.init_state(str(folder)), order[0] > order[-1], {}
+    track: dict[int, Any] = {}
+    state, reverse = predictor.init_state(str(folder)), order[0] > order[-1]
     for start, end in zip(prompts, [*list(prompts)[1:], len(order)], strict=True):
         prompt_upstream(predictor, state, order[start], 0, prompts[start])
         frames = predictor.propagate_in_video(state, order[start], end - start - 1, reverse)
@@ -255,8 +256,11 @@ def assert_same(ours: Sequence[ObjectResult], theirs: Sequence[ObjectResult]) ->
         np.testing.assert_array_equal(one.mask, other.mask)
         assert one.object_score == other.object_score
         assert (one.memory.step, one.memory.conditioning) == (other.memory.step, other.memory.conditioning)
-        assert one.memory.features.dtype == other.memory.features.dtype == torch.bfloat16
-        assert torch.equal(one.memory.features, other.memory.features)
+        features, expected = one.memory.features, other.memory.features
+        assert features is not None
+        assert expected is not None
+        assert features.dtype == expected.dtype == torch.bfloat16
+        assert torch.equal(features, expected)
         assert torch.equal(one.memory.pointer, other.memory.pointer)
 
 
@@ -334,7 +338,7 @@ class TestParity:
         errors = [logit_error(ours, expected) for ours, expected in zip(track, theirs(kinds), strict=True)]
         print(f"{kinds}: logits {max(errors):.1e}")
         assert max(errors) < 5e-3
-        assert np.mean(errors[40:]) < 5 * max(np.mean(errors[1:20]), LAST_BITS)
+        assert np.mean(errors[40:]) < 5 * max(float(np.mean(errors[1:20])), LAST_BITS)
         for ours, expected in zip(track, theirs(kinds), strict=True):
             assert mask_error(ours, expected) < 5e-4
 
@@ -357,7 +361,7 @@ class TestParity:
         pictures = written(tmp_path, [scene.image[: hw[0], : hw[1]] for scene in clip])
         mask = np.zeros(hw, bool)
         mask[20:61, 10:43] = True
-        prompts = [MaskPrompt(mask), box_of(mask)]
+        prompts: Prompts = [MaskPrompt(mask), box_of(mask)]
         expected = upstream(predictor, tmp_path, prompts)
         track = follow(tracker, [tracker.encode_image(picture) for picture in pictures], prompts)
         for ours, theirs in zip(track, expected, strict=True):
@@ -579,6 +583,7 @@ class TestMemory:
     ) -> None:
         banks = [memories(alone("mbm"), name, 3) for name in range(3)]
         for result in tracker.step(features[3], [3] * 3, banks):
+            assert result.memory.features is not None
             assert result.memory.features.untyped_storage().nbytes() == result.memory.features.nbytes
             assert result.memory.pointer.untyped_storage().nbytes() == result.memory.pointer.nbytes
 
