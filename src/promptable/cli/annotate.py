@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from promptable.cvat.annotate.detector import Described
     from promptable.cvat.annotate.options import Options
     from promptable.cvat.annotate.plan import Plan
-    from promptable.cvat.annotate.review.queue import Queue
     from promptable.cvat.annotate.task_labels import TaskLabels
+    from promptable.cvat.review.queue import Queue
 
 _DONE, _WRONG, _SOME_FAILED, _INTERRUPTED = 0, 1, 3, 130
 
@@ -222,8 +222,8 @@ def _say_plan(plan: "Plan", what: str) -> None:
 
 def _report(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any, run: Any) -> int:
     """What was found and what people should look at, as a table and as a page; what failed. Returns the exit status."""
-    from promptable.cvat.annotate.review.page import render
-    from promptable.cvat.annotate.review.queue import review_queue
+    from promptable.cvat.review.page import render
+    from promptable.cvat.review.queue import review_queue
 
     left, errors = journal.places(run.id, "left"), journal.errors(run.id)
     if left:

@@ -6,7 +6,7 @@ from html import escape
 from importlib.resources import files
 from string import Template
 
-from promptable.cvat.annotate.review.queue import BINS, LabelFound, Queue
+from promptable.cvat.review.queue import BINS, LabelFound, Queue
 
 _WIDTH, _HEIGHT, _BARS = 300, 48, 50
 
