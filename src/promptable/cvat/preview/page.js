@@ -1,5 +1,4 @@
 // The page of `promptable preview`: frames down, variants across, and above each variant its labels' thresholds.
-"use strict";
 
 const COLOURS = ["#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#00a3c4", "#f032e6", "#808000", "#9a6324", "#008080"];
 const state = { variants: [], frames: [], cells: [] };

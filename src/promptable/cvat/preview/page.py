@@ -6,12 +6,11 @@ import json
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
-from importlib.resources import files
-from string import Template
 from typing import Any
 
 from PIL import Image, ImageOps
+
+from promptable.cvat.pages.frame import framed
 
 _LONGEST_SIDE = 1920
 _QUALITY = 78
@@ -56,12 +55,10 @@ def render(title: str, about: str, frames: Sequence[PageFrame], variants: Sequen
     pictures = [
         f'<script id="picture-{i}" type="text/plain">{address}</script>' for i, (_, address) in enumerate(shown)
     ]
-    part = files(__package__).joinpath
-    page = Template(part("page.html").read_text("utf-8")).substitute(
-        title=escape(title),
-        style=part("page.css").read_text("utf-8"),
-        script=part("selection.js").read_text("utf-8")
-        + part("page.js").read_text("utf-8").replace('"use strict";', ""),
+    page = framed(
+        __package__,
+        title,
+        ("selection.js", "page.js"),
         pictures="\n".join(pictures),
         data=base64.b64encode(zlib.compress(data.encode(), 9)).decode(),
     )

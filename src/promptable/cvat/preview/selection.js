@@ -1,7 +1,6 @@
 // The function's rules for choosing detections (promptable/models/detection/selection.py and tiling.py, serving's
 // items.py), operation by operation: numbers here are the double precision that it computes in, and scores, thresholds
 // and answered boxes are rounded to float32 where it rounds them. A change on one side is a change on both.
-"use strict";
 
 /** The function's candidates for a picture, as `wire.candidates` sends them, made ready for `select`. */
 function prepare(candidates) {

@@ -1,4 +1,3 @@
-"use strict";
 const rows = [...document.querySelectorAll("#frames tbody tr")];
 const choice = document.getElementById("label");
 const labelsOf = (row) => JSON.parse(row.dataset.labels);

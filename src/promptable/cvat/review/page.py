@@ -3,9 +3,8 @@
 import json
 from collections.abc import Sequence
 from html import escape
-from importlib.resources import files
-from string import Template
 
+from promptable.cvat.pages.frame import framed
 from promptable.cvat.review.queue import BINS, LabelFound, Queue
 
 _WIDTH, _HEIGHT, _BARS = 300, 48, 50
@@ -13,12 +12,10 @@ _WIDTH, _HEIGHT, _BARS = 300, 48, 50
 
 def render(title: str, about: str, queue: Queue, task_url: str) -> str:
     """The page. ``task_url`` is the task's in CVAT, as in ``http://localhost:8080/tasks/5``."""
-    part = files(__package__).joinpath
-    return Template(part("page.html").read_text("utf-8")).substitute(
-        title=escape(title),
+    return framed(
+        __package__,
+        title,
         about=escape(about),
-        style=part("page.css").read_text("utf-8"),
-        script=part("page.js").read_text("utf-8"),
         labels="\n".join(_label(label, queue.review_below) for label in queue.labels),
         frames="\n".join(_frame(queue, i, task_url) for i in range(len(queue.frames))),
         more=_more(queue),
