@@ -10,8 +10,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from promptable.deploy.image.checkpoints import needed, sha256_of
+from promptable.deploy.image.checkpoints import needed
 from promptable.models.catalogue import Download
+from promptable.models.checksum import sha256_of
 from promptable.models.download import download
 
 

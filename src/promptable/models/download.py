@@ -3,7 +3,6 @@
 Of some no public record gives a checksum: the first download is recorded, and holds from then on.
 """
 
-import hashlib
 import logging
 import re
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from promptable.models import catalogue
 from promptable.models.catalogue import Download
+from promptable.models.checksum import sha256_of
 
 _log = logging.getLogger(__name__)
 
@@ -134,9 +134,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, httpx.HTTPStatusError):
         return f"the server answered {error.response.status_code} {error.response.reason_phrase}"
     return str(error) or type(error).__name__
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

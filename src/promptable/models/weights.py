@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from promptable.models import catalogue
-from promptable.models.download import sha256_of
+from promptable.models.checksum import sha256_of
 from promptable.models.errors import ModelError
 
 Sizes = TypeVar("Sizes")

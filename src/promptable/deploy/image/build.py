@@ -9,11 +9,12 @@ from pathlib import Path
 from promptable.deploy import commands
 from promptable.deploy.commands import CommandError
 from promptable.deploy.console import Console
-from promptable.deploy.image.checkpoints import needed, sha256_of
+from promptable.deploy.image.checkpoints import needed
 from promptable.deploy.image.own_model import OwnModel
 from promptable.deploy.options import Options
 from promptable.deploy.rendering.render import DeployError
 from promptable.deploy.rendering.target import Device
+from promptable.models.checksum import sha256_of
 
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 _PACKAGES = ("build.txt", "torch.txt", "runtime.txt", "models.txt")

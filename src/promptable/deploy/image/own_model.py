@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from promptable.deploy.image.checkpoints import sha256_of
 from promptable.deploy.rendering.render import DeployError
 from promptable.deploy.rendering.target import WEIGHTS_DIR
 from promptable.models import catalogue
+from promptable.models.checksum import sha256_of
 
 _WEIGHTS_FILE = "model.safetensors"
 _CONFIG_FILES = ("config.json", "config.yaml")

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
-from promptable.models.download import sha256_of
+from promptable.models.checksum import sha256_of
 from promptable.models.errors import ModelError
 
 
