@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any
 
-from promptable.cvat import journal
+from promptable.cvat.journal import database
 from promptable.cvat.server import rest
 
 
@@ -38,7 +38,7 @@ class Steps:
                 steps.step()
             return request(self, method, url, *arguments, **options)
 
-        journal.sqlite3 = _Module(lambda *a, **o: connect(*a, factory=Counting, **o))  # type: ignore[attr-defined,assignment]
+        database.sqlite3 = _Module(lambda *a, **o: connect(*a, factory=Counting, **o))  # type: ignore[attr-defined,assignment]
         rest.Rest.request = counted  # type: ignore[method-assign]
 
 

@@ -65,7 +65,7 @@ def test_killed_at_every_point_and_run_again_the_annotations_are_the_same(
 def test_what_was_stored_without_an_answer_is_found_and_not_sent_again(cvat: StandIn) -> None:
     prepare(cvat)
     cvat.lost_answers = 2
-    annotate(cvat)
+    annotate(cvat, "--concurrency", "1")
     once = stored(cvat)
     assert len(once) == len(set(once)) == 16
     assert sum(asked.startswith("PATCH") for asked in cvat.asked) == 4, "three batches and the tag of what failed"

@@ -36,7 +36,7 @@ def write_coco(
     with part.open("w", encoding="utf-8") as file:
         head = {"info": {}, "licenses": [], "images": images, "categories": named}  # CVAT's reader wants all four
         file.write(f'{json.dumps(head)[:-1]}, "annotations": [')
-        for number, (frame, one) in enumerate(_objects(journal, run, len(pictures)), 1):
+        for number, (frame, one) in enumerate(_objects(journal, run), 1):
             entry = {"id": number, "image_id": frame + 1, "category_id": categories[one.label]}
             file.write(",\n" * (number > 1) + json.dumps(entry | _geometry(one, pictures[frame][1])))
         file.write("]}\n")
@@ -46,11 +46,10 @@ def write_coco(
         packed.writestr("images/", b"")  # nor does it read without this folder
 
 
-def _objects(journal: Journal, run: int, count: int) -> Iterator[tuple[int, Detection]]:
-    for frame in range(count):
-        for one in journal.chosen(run, frame).values():
-            if one.type != TAG:
-                yield frame, one
+def _objects(journal: Journal, run: int) -> Iterator[tuple[int, Detection]]:
+    for one in journal.detections(run):
+        if one.detection.chosen and one.detection.type != TAG:
+            yield one.frame, one.detection
 
 
 def _geometry(one: Detection, hw: tuple[int, int]) -> dict[str, Any]:

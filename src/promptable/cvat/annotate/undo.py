@@ -22,7 +22,7 @@ def undo(client: Any, journal: Journal, run: int, task: int) -> tuple[int, int]:
     removed, kept = 0, 0
     for job in journal.jobs(run):
         annotations = JobAnnotations(client, job)
-        written = journal.written(job, only=run)
+        written = list(journal.uploads(job=job, run=run))
         gone = remove_unchanged(annotations, annotations.read(), written, journal, labels)
         removed, kept = removed + len(gone), kept + len(written) - len(gone)
     journal.end(run, "undone")

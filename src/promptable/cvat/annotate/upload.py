@@ -13,7 +13,8 @@ from promptable.config.labels import Mark
 from promptable.cvat.annotate.options import Mode, Options
 from promptable.cvat.annotate.plan import annotated, not_open
 from promptable.cvat.annotate.task_labels import TaskLabels
-from promptable.cvat.journal import Batch, Journal, Run, Upload
+from promptable.cvat.detection import TAG
+from promptable.cvat.journal import Batch, Journal, Run, SentUpload, Upload
 from promptable.cvat.server.annotations import KINDS, JobAnnotations, highest_ids
 from promptable.cvat.server.errors import CvatError
 
@@ -63,20 +64,19 @@ class Uploader:
 
     def _uploads(self, frame: int) -> list[Upload]:
         """What was found on a frame, and the tag of a frame on which something is to be reviewed."""
-        options, uploads = self._options, []
-        chosen = self._journal.chosen(self._run.id, frame)
-        for number, detection in chosen.items():
-            label = self._labels.get(detection.label)
+        below, uploads = self._options.review_below, []
+        chosen = [one for one in self._journal.detections(self._run.id, frame) if one.detection.chosen]
+        for one in chosen:
+            label = self._labels.get(one.detection.label)
             if label is not None:
-                kind = "tag" if detection.type == "tag" else "shape"
-                payload = label.payload(detection, frame, options.review_below)
-                uploads.append(Upload(kind, frame, payload, number))
-        doubtful = any(detection.score < options.review_below for detection in chosen.values())
+                kind = "tag" if one.detection.type == TAG else "shape"
+                uploads.append(Upload(kind, frame, label.payload(one.detection, frame, below), one.id))
+        doubtful = any(one.detection.score < below for one in chosen)
         return uploads + (self._marks(frame, Mark.REVIEW) if doubtful else [])
 
     def _marks(self, frame: int, mark: Mark) -> list[Upload]:
         label = self._labels.marking(mark)
-        return [] if label is None else [Upload("tag", frame, label.mark(frame))]
+        return [] if label is None else [Upload("tag", frame, label.mark(frame), None)]
 
     def _upload(self, job: int, frames: Sequence[int], uploads: Sequence[Upload]) -> None:
         there = JobAnnotations(self._client, job).read()
@@ -121,7 +121,7 @@ class Uploader:
                 raise
             return False
         pairs = [pair for kind in KINDS for pair in zip(of_kind[kind], answer[f"{kind}s"], strict=True)]
-        self._journal.stored(batch, {upload.id: one["id"] for upload, one in pairs if upload.id is not None})
+        self._journal.stored(batch, {upload.id: one["id"] for upload, one in pairs})
         return True
 
     def _look_or_send(self, batch: Batch) -> None:
@@ -141,7 +141,8 @@ class Uploader:
         A frame that failed has nothing new: it keeps what it has.
         """
         frames = set(self._journal.frames_of(batch)) - set(self._journal.errors(batch.run))
-        written = [one for one in self._journal.written(batch.job, other_than=batch.run) if one.frame in frames]
+        of_job = self._journal.uploads(job=batch.job)
+        written = [one for one in of_job if one.run != batch.run and one.frame in frames]
         if self._options.mode is Mode.REPLACE_ALL:
             annotations.delete(*([one for one in there[f"{kind}s"] if one["frame"] in frames] for kind in KINDS))
             self._journal.removed(written)
@@ -177,7 +178,7 @@ def _matched(batch: Batch, there: Mapping[str, Any], journal: Journal) -> dict[i
             if one["id"] > batch.after[kind] and one["id"] not in known:
                 equal[_content(one)].append(one["id"])
         own = [one for one in batch.uploads if one.kind == kind]
-        found = {one.id: equal[_content(one.payload)].pop() for one in own if one.id and equal[_content(one.payload)]}
+        found = {one.id: equal[_content(one.payload)].pop() for one in own if equal[_content(one.payload)]}
         if own and not found and kind == "shape":
             return {}
         ids |= found
@@ -195,10 +196,10 @@ def _content(one: Mapping[str, Any]) -> object:
 def remove_unchanged(
     annotations: JobAnnotations,
     there: Mapping[str, Any],
-    written: Iterable[Upload],
+    written: Iterable[SentUpload],
     journal: Journal,
     labels: TaskLabels,
-) -> list[Upload]:
+) -> list[SentUpload]:
     """Remove what is still as it was written; returns that. Raises CvatError."""
     by_id = {kind: {one["id"]: one for one in there[f"{kind}s"]} for kind in KINDS}
     unchanged = [

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from promptable.cvat.journal import Journal
+from promptable.cvat.journal import JournalReader
 
 BINS = 100
 """Of a histogram: a hundredth of confidence each."""
@@ -59,7 +59,7 @@ class Queue:
     review_below: float
 
 
-def review_queue(journal: Journal, run: int, review_below: float) -> Queue:
+def review_queue(journal: JournalReader, run: int, review_below: float) -> Queue:
     """What a run found and what of it people should look at: all that is below ``review_below``."""
     histograms: dict[str, tuple[list[int], list[int]]] = {}
     for label, uploaded, number, count in journal.histogram(run, BINS):

@@ -1,0 +1,55 @@
+"""The SQLite file of a task: where it lies, and what its tables are."""
+
+import re
+import sqlite3
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from platformdirs import user_state_path
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS runs (
+    id INTEGER PRIMARY KEY, command TEXT, state TEXT, begun TEXT, ended TEXT, options TEXT, model TEXT);
+CREATE TABLE IF NOT EXISTS frames (
+    run INTEGER, frame INTEGER, state TEXT, error TEXT, PRIMARY KEY (run, frame)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS places (
+    run INTEGER, job INTEGER, frame INTEGER, state TEXT, batch INTEGER,
+    PRIMARY KEY (run, job, frame)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS detections (
+    id INTEGER PRIMARY KEY, run INTEGER, frame INTEGER, label TEXT, type TEXT, score REAL, chosen INTEGER,
+    points TEXT, attributes TEXT);
+CREATE INDEX IF NOT EXISTS detections_of_frame ON detections (run, frame);
+CREATE TABLE IF NOT EXISTS batches (
+    id INTEGER PRIMARY KEY, run INTEGER, job INTEGER, state TEXT, begun TEXT, after_shape INTEGER, after_tag INTEGER);
+CREATE TABLE IF NOT EXISTS uploads (
+    id INTEGER PRIMARY KEY, run INTEGER, batch INTEGER, job INTEGER, frame INTEGER, kind TEXT, detection INTEGER,
+    payload TEXT, server_id INTEGER, state TEXT);
+CREATE INDEX IF NOT EXISTS uploads_of_batch ON uploads (batch);
+CREATE INDEX IF NOT EXISTS uploads_of_job ON uploads (job, frame);
+"""
+"""States. runs: running, finished, undone, given up. frames: waiting, asked, failed. places, which are frames in jobs:
+waiting, sent, left (to people). batches: sending, stored. uploads, which are shapes and tags: sending, stored, lost
+(not on the server when it was looked for: people took it away), removed (by us)."""
+
+
+def journal_path(server: str, task: int, created: str) -> Path:
+    """The file for a task of a server (its address); ``created`` tells tasks of one number apart that came later."""
+    host = re.sub(r"[^a-z0-9.-]+", "-", urlsplit(server).netloc.lower())
+    return Path(user_state_path("promptable")) / host / f"task-{task}-{re.sub('[^0-9]', '', created)[:14]}.sqlite"
+
+
+def open_to_write(path: Path) -> sqlite3.Connection:
+    """The file with its tables, made where there is none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    database = sqlite3.connect(path, isolation_level=None)
+    database.row_factory = sqlite3.Row
+    database.execute("PRAGMA journal_mode=WAL")
+    database.executescript(SCHEMA)
+    return database
+
+
+def open_to_read(path: Path) -> sqlite3.Connection:
+    """The file that there is; writing to it is an error. Raises sqlite3.OperationalError where there is none."""
+    database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    database.row_factory = sqlite3.Row
+    return database

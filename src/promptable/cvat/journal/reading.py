@@ -1,0 +1,117 @@
+"""What is in the journal of a task, for who resumes a run, shows it, or measures what people did to it since."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from promptable.cvat.journal.database import open_to_read
+from promptable.cvat.journal.records import Found, Run, SentUpload, read_found, read_run, read_upload
+from promptable.cvat.server.errors import CvatError
+
+
+class JournalReader:
+    """The journal of one task, as it stands: read beside a run that is at work, and never changed.
+
+    Iterators are to be read to their end before anything is written by the same journal.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Raises CvatError where there is no such journal."""
+        try:
+            self._db = open_to_read(path)
+        except sqlite3.OperationalError:
+            raise CvatError(f"no run of this task is in the journal here: there is no {path}") from None
+        self.path = path
+
+    def close(self) -> None:
+        self._db.close()
+
+    def run(self, number: int) -> Run:
+        """Raises CvatError where there is no such run."""
+        row = self._db.execute("SELECT * FROM runs WHERE id = ?", (number,)).fetchone()
+        if row is None:
+            known = ", ".join(str(run.id) for run in self.runs()) or "none"
+            raise CvatError(f"there is no run {number} of this task; those there are: {known}")
+        return read_run(row)
+
+    def runs(self) -> list[Run]:
+        """All runs of all commands, oldest first."""
+        return [read_run(row) for row in self._db.execute("SELECT * FROM runs ORDER BY id")]
+
+    def frames(self, run: int, state: str) -> list[int]:
+        """The frames in this state (waiting, asked or failed), in order."""
+        rows = self._db.execute("SELECT frame FROM frames WHERE run = ? AND state = ? ORDER BY frame", (run, state))
+        return [row["frame"] for row in rows]
+
+    def errors(self, run: int) -> dict[int, str]:
+        """Why frames failed."""
+        rows = self._db.execute("SELECT frame, error FROM frames WHERE run = ? AND state = 'failed'", (run,))
+        return {row["frame"]: row["error"] for row in rows}
+
+    def places(self, run: int, state: str) -> list[tuple[int, int]]:
+        """Job and frame of the places in this state: waiting, sent or left (to people)."""
+        rows = self._db.execute("SELECT job, frame FROM places WHERE run = ? AND state = ?", (run, state))
+        return [(row["job"], row["frame"]) for row in rows]
+
+    def jobs(self, run: int) -> list[int]:
+        """The jobs that a run wrote into."""
+        return [row["job"] for row in self._db.execute("SELECT DISTINCT job FROM batches WHERE run = ?", (run,))]
+
+    def detections(self, run: int, frame: int | None = None) -> Iterator[Found]:
+        """What was found on a frame, or on all of them in order, down to the floor of 0.1, uploaded or not."""
+        if frame is not None:
+            of_frame = "SELECT * FROM detections WHERE run = ? AND frame = ? ORDER BY id"
+            return map(read_found, self._db.execute(of_frame, (run, frame)))
+        return map(read_found, self._db.execute("SELECT * FROM detections WHERE run = ? ORDER BY frame, id", (run,)))
+
+    def count_chosen(self, run: int) -> int:
+        """How many detections are worth uploading."""
+        return int(self._db.execute("SELECT count(*) FROM detections WHERE run = ? AND chosen", (run,)).fetchone()[0])
+
+    def uploads(
+        self, *, job: int | None = None, frame: int | None = None, run: int | None = None, state: str = "stored"
+    ) -> Iterator[SentUpload]:
+        """Shapes and tags in this state: of all jobs, frames and runs, or of those that are given.
+
+        ``stored`` ones were on the server when it was asked last; what people did since only the server knows.
+        """
+        given = {"job": job, "frame": frame, "run": run, "state": state}
+        wanted = {column: value for column, value in given.items() if value is not None}
+        where = " AND ".join(f"{column} = :{column}" for column in wanted)
+        return map(read_upload, self._db.execute(f"SELECT * FROM uploads WHERE {where} ORDER BY id", wanted))  # noqa: S608
+
+    def uploaded(self, run: int) -> int:
+        """How many shapes and tags of detections a run has stored."""
+        counted = "SELECT count(*) FROM uploads WHERE run = ? AND state = 'stored' AND detection IS NOT NULL"
+        return int(self._db.execute(counted, (run,)).fetchone()[0])
+
+    def histogram(self, run: int, bins: int) -> Iterator[tuple[str, bool, int, int]]:
+        """Of what was found, counted once a frame: label, whether it is uploaded, which bin of [0, 1], how many."""
+        rows = self._db.execute(
+            "SELECT label, id IN (SELECT detection FROM uploads WHERE run = ? AND state = 'stored' "
+            "AND detection IS NOT NULL) AS up, min(CAST(score * ? + 1e-6 AS INTEGER), ?) AS bin, count(*) "
+            "FROM detections WHERE run = ? GROUP BY label, up, bin",
+            (run, bins, bins - 1, run),
+        )
+        return ((label, bool(uploaded), number, count) for label, uploaded, number, count in rows)
+
+    def weakest_frames(self, run: int, below: float, limit: int) -> Iterator[tuple[int, int, int, float, list[str]]]:
+        """Job, frame, how many uploads are less sure than ``below``, the lowest score and their labels; that first."""
+        rows = self._db.execute(
+            "SELECT u.job, u.frame, count(*), min(d.score) AS weakest, "
+            "json_group_array(DISTINCT d.label) FROM uploads u JOIN detections d ON d.id = u.detection "
+            "WHERE u.run = ? AND u.state = 'stored' AND d.score < ? GROUP BY u.job, u.frame "
+            "ORDER BY weakest, u.job, u.frame LIMIT ?",
+            (run, below, limit),
+        )
+        return ((job, frame, count, score, sorted(json.loads(labels))) for job, frame, count, score, labels in rows)
+
+    def frames_below(self, run: int, below: float) -> int:
+        """How many frames of jobs have uploads that are less sure than ``below``."""
+        rows = self._db.execute(
+            "SELECT count(*) FROM (SELECT DISTINCT u.job, u.frame FROM uploads u JOIN detections d "
+            "ON d.id = u.detection WHERE u.run = ? AND u.state = 'stored' AND d.score < ?)",
+            (run, below),
+        )
+        return int(rows.fetchone()[0])

@@ -1,0 +1,183 @@
+"""Noting what a run is about to do, and what it did."""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from promptable.cvat.detection import Detection
+from promptable.cvat.journal.database import open_to_write
+from promptable.cvat.journal.reading import JournalReader
+from promptable.cvat.journal.records import Batch, Run, SentUpload, Upload, read_upload
+from promptable.cvat.server.errors import CvatError
+
+
+class Journal(JournalReader):
+    """The journal of one task, for the command that works on it.
+
+    A batch is noted before it is sent and its ids after: one that was sent and has no ids is looked for on the server.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Begins a journal where there is none."""
+        self.path = path
+        self._db = open_to_write(path)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else works on the task. Raises CvatError where somebody does; a process that is killed lets go."""
+        lock = sqlite3.connect(self.path.with_suffix(".lock"), timeout=0, isolation_level=None)
+        try:
+            lock.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError:
+            lock.close()
+            raise CvatError("another run is at work on this task: wait until it is done") from None
+        try:
+            yield
+        finally:
+            lock.close()
+
+    def begin(
+        self,
+        command: str,
+        options: Mapping[str, Any],
+        model: Mapping[str, Any],
+        places: Iterable[tuple[int, int]],
+    ) -> Run:
+        """A run over these places: (job, frame). A frame that two jobs share is asked about once."""
+        with self._writing():
+            written = (command, "running", _now(), json.dumps(options), json.dumps(model))
+            run = self._insert("runs (command, state, begun, options, model)", written)
+            rows = [(run, job, frame) for job, frame in places]
+            self._db.executemany("INSERT INTO places VALUES (?, ?, ?, 'waiting', NULL)", rows)
+            frames = [(run, frame) for frame in sorted({frame for _, _, frame in rows})]
+            self._db.executemany("INSERT INTO frames VALUES (?, ?, 'waiting', NULL)", frames)
+        return self.run(run)
+
+    def end(self, run: int, state: str) -> None:
+        self._db.execute("UPDATE runs SET state = ?, ended = ? WHERE id = ?", (state, _now(), run))
+
+    def wait_again_for_failed(self, run: int) -> None:
+        """Frames that failed and are not marked on the server yet are asked about again."""
+        self._db.execute(
+            "UPDATE frames SET state = 'waiting', error = NULL WHERE run = ? AND state = 'failed' AND NOT EXISTS "
+            "(SELECT 1 FROM places WHERE run = frames.run AND frame = frames.frame AND state <> 'waiting')",
+            (run,),
+        )
+
+    def found(self, run: int, frame: int, detections: Iterable[Detection]) -> None:
+        """A frame's detections, those that are to be uploaded (``chosen``) and the others."""
+        rows = [
+            (run, frame, one.label, one.type, one.score, one.chosen, json.dumps(one.points), json.dumps(one.attributes))
+            for one in detections
+        ]
+        with self._writing():
+            self._db.executemany(
+                "INSERT INTO detections (run, frame, label, type, score, chosen, points, attributes) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                rows,
+            )
+            self._db.execute("UPDATE frames SET state = 'asked' WHERE run = ? AND frame = ?", (run, frame))
+
+    def failed(self, run: int, frame: int, error: str) -> None:
+        values = (error, run, frame)
+        self._db.execute("UPDATE frames SET state = 'failed', error = ? WHERE run = ? AND frame = ?", values)
+
+    def ready(self, run: int, state: str = "asked") -> dict[int, list[int]]:
+        """By job: the frames that are in this state and still wait to be uploaded."""
+        rows = self._db.execute(
+            "SELECT job, p.frame FROM places p JOIN frames f ON f.run = p.run AND f.frame = p.frame "
+            "WHERE p.run = ? AND p.state = 'waiting' AND f.state = ? ORDER BY job, p.frame",
+            (run, state),
+        )
+        ready: dict[int, list[int]] = {}
+        for row in rows:
+            ready.setdefault(row["job"], []).append(row["frame"])
+        return ready
+
+    def leave(self, run: int, job: int, frames: Iterable[int]) -> None:
+        """These frames of the job are left to people."""
+        rows = [(run, job, frame) for frame in frames]
+        with self._writing():
+            self._db.executemany("UPDATE places SET state = 'left' WHERE run = ? AND job = ? AND frame = ?", rows)
+
+    def intend(
+        self, run: int, job: int, frames: Iterable[int], after: Mapping[str, int], uploads: Sequence[Upload]
+    ) -> Batch:
+        """Note what is about to be sent; it is on the disk when this returns."""
+        with self._writing(durable=True):
+            row = (run, job, "sending", _now(), after["shape"], after["tag"])
+            batch = self._insert("batches (run, job, state, begun, after_shape, after_tag)", row)
+            self._db.executemany(
+                "INSERT INTO uploads (run, batch, job, frame, kind, detection, payload, state) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, 'sending')",
+                [(run, batch, job, one.frame, one.kind, one.detection, json.dumps(one.payload)) for one in uploads],
+            )
+            self._db.executemany(
+                "UPDATE places SET state = 'sent', batch = ? WHERE run = ? AND job = ? AND frame = ?",
+                [(batch, run, job, frame) for frame in frames],
+            )
+        return self._batch(batch)
+
+    def sending(self, run: int) -> list[Batch]:
+        """The batches of which it is not known whether they reached the server."""
+        rows = self._db.execute("SELECT id FROM batches WHERE run = ? AND state = 'sending' ORDER BY id", (run,))
+        return [self._batch(row["id"]) for row in rows.fetchall()]
+
+    def frames_of(self, batch: Batch) -> list[int]:
+        """The frames that a batch is about, those without anything to upload too."""
+        rows = self._db.execute(
+            "SELECT frame FROM places WHERE run = ? AND job = ? AND batch = ?", (batch.run, batch.job, batch.id)
+        )
+        return [row["frame"] for row in rows]
+
+    def known_ids(self, job: int, kind: str) -> set[int]:
+        """Every id of the server that the journal has of a job, of shapes or of tags."""
+        rows = self._db.execute(
+            "SELECT server_id FROM uploads WHERE job = ? AND kind = ? AND server_id IS NOT NULL", (job, kind)
+        )
+        return {row["server_id"] for row in rows}
+
+    def stored(self, batch: Batch, ids: Mapping[int, int]) -> None:
+        """A batch is on the server; ``ids`` are the server's by the uploads' own. Those without one are lost."""
+        with self._writing():
+            self._db.execute("UPDATE uploads SET state = 'lost' WHERE batch = ?", (batch.id,))
+            self._db.executemany(
+                "UPDATE uploads SET state = 'stored', server_id = ? WHERE id = ?",
+                [(server_id, upload) for upload, server_id in ids.items()],
+            )
+            self._db.execute("UPDATE batches SET state = 'stored' WHERE id = ?", (batch.id,))
+
+    def removed(self, uploads: Iterable[SentUpload]) -> None:
+        with self._writing():
+            rows = [(one.id,) for one in uploads]
+            self._db.executemany("UPDATE uploads SET state = 'removed' WHERE id = ?", rows)
+
+    def _batch(self, number: int) -> Batch:
+        row = self._db.execute("SELECT * FROM batches WHERE id = ?", (number,)).fetchone()
+        uploads = self._db.execute("SELECT * FROM uploads WHERE batch = ? ORDER BY id", (number,))
+        after = {"shape": row["after_shape"], "tag": row["after_tag"]}
+        return Batch(number, row["run"], row["job"], after, [read_upload(one) for one in uploads])
+
+    def _insert(self, where: str, values: Sequence[object]) -> int:
+        marks = ", ".join("?" * len(values))
+        return int(self._db.execute(f"INSERT INTO {where} VALUES ({marks})", values).lastrowid or 0)  # noqa: S608
+
+    @contextmanager
+    def _writing(self, *, durable: bool = False) -> Iterator[None]:
+        """All of it or nothing; ``durable`` waits for the disk, with all that was written before."""
+        self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

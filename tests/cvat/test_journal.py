@@ -1,0 +1,52 @@
+"""What others read in the journal of a task."""
+
+from pathlib import Path
+
+import pytest
+
+from promptable.cvat.journal import Journal, JournalReader
+from promptable.cvat.server.errors import CvatError
+from tests.cvat.annotating import BAD, annotate, prepare
+from tests.cvat.stand_in import StandIn
+
+
+@pytest.fixture(autouse=True)
+def state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+def test_a_reader_sees_runs_detections_and_uploads_beside_a_run_at_work(cvat: StandIn, tmp_path: Path) -> None:
+    prepare(cvat)
+    annotate(cvat, "--frames", "4-7")
+    (path,) = tmp_path.rglob("*.sqlite")
+    at_work, reader = Journal(path), JournalReader(path)
+    with at_work.alone():
+        at_work.begin("annotate", {}, {}, [(1, 0)])
+        first, second = reader.runs()
+        assert (first.state, second.state) == ("finished", "running")
+        assert first.ended is not None
+        assert second.ended is None
+        assert [one.detection.score for one in reader.detections(first.id, frame=7)] == [0.9, 0.4, 0.2]
+        assert [one.frame for one in reader.detections(first.id)] == [5, 6, 6, 7, 7, 7]
+        assert list(reader.errors(first.id)) == [BAD]
+        shapes = {one.server_id: one for one in reader.uploads(run=first.id, job=2) if one.kind == "shape"}
+        assert set(shapes) == {shape["id"] for shape in cvat.annotations.read(2)["shapes"]}
+        found = {one.id: one for one in reader.detections(first.id)}
+        assert all(found[one.detection or 0].frame == one.frame for one in shapes.values())
+        assert [one.frame for one in reader.uploads(frame=7) if one.kind == "shape"] == [7, 7]
+    at_work.close()
+    reader.close()
+
+
+def test_a_reader_makes_no_journal(tmp_path: Path) -> None:
+    with pytest.raises(CvatError, match="no run of this task is in the journal here"):
+        JournalReader(tmp_path / "none.sqlite")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_reader_changes_nothing(cvat: StandIn, tmp_path: Path) -> None:
+    Journal(tmp_path / "a.sqlite").close()
+    reader = JournalReader(tmp_path / "a.sqlite")
+    with pytest.raises(Exception, match="readonly"):
+        reader._db.execute("DELETE FROM runs")
+    reader.close()
