@@ -72,13 +72,13 @@ def _shown(value: object) -> str:
     return str(value)
 
 
-def parse_frames(text: str) -> list[range]:
-    """``0-99,120,200-`` as ranges; an open end reaches to the last frame. Raises CvatError."""
+def parse_frames(text: str, option: str = "--frames") -> list[range]:
+    """``0-99,120,200-`` as ranges; an open end reaches to the last frame. Raises CvatError that names the option."""
     ranges = []
     for part in text.split(","):
         first, dash, last = (piece.strip() for piece in part.partition("-"))
         if not first.isdecimal() or (last and not last.isdecimal()):
-            raise CvatError(f"--frames: expected numbers and ranges such as 0-99,120,200-, got {text!r}")
+            raise CvatError(f"{option}: expected numbers and ranges such as 0-99,120,200-, got {text!r}")
         end = int(last) if last else (2**62 if dash else int(first))
         ranges.append(range(int(first), end + 1))
     return ranges

@@ -54,6 +54,15 @@ class JournalReader:
         rows = self._db.execute("SELECT job, frame FROM places WHERE run = ? AND state = ?", (run, state))
         return [(row["job"], row["frame"]) for row in rows]
 
+    def highest_before(self, run: int, job: int) -> dict[int, dict[str, int]]:
+        """By frame that was uploaded to a job, the highest ids of shapes and tags that the job had just before."""
+        rows = self._db.execute(
+            "SELECT p.frame, b.after_shape AS shape, b.after_tag AS tag FROM places p JOIN batches b ON b.id = p.batch "
+            "WHERE p.run = ? AND p.job = ?",
+            (run, job),
+        )
+        return {row["frame"]: {"shape": row["shape"], "tag": row["tag"]} for row in rows}
+
     def jobs(self, run: int) -> list[int]:
         """The jobs that a run wrote into."""
         return [row["job"] for row in self._db.execute("SELECT DISTINCT job FROM batches WHERE run = ?", (run,))]

@@ -98,7 +98,6 @@ def mask_shapes(part: Part) -> Iterator[dict[str, Any]]:
                 "outside": False,
                 "z_order": item["z_order"],
                 "rotation": 0,
-                "score": position.score,
                 "attributes": item["attributes"],
             }
 

@@ -1,0 +1,123 @@
+"""``promptable effort``: what people corrected of what automatic runs wrote, and which settings had been better."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from promptable.cli.cvat_options import add_server_arguments, connected
+
+if TYPE_CHECKING:
+    from promptable.cvat.effort.report import Report
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    source = parser.add_argument_group("annotations", "exactly one of").add_mutually_exclusive_group(required=True)
+    source.add_argument("--task", type=int, metavar="N", help="those of a task")
+    source.add_argument("--project", type=int, metavar="N", help="those of all tasks of a project, in one report")
+    add = parser.add_argument
+    add(
+        "--reviewed",
+        metavar="FRAMES|all",
+        help="which frames people have looked at, such as 0-99,120,200- (default: those of completed jobs)",
+    )
+    add("--seconds-per-box", type=_seconds, metavar="S", help="what an object takes to draw: says what was saved")
+    add(
+        "--seconds-per-edit",
+        type=_seconds,
+        metavar="S",
+        help="what one takes to correct, relabel or delete (default: as much as drawing it)",
+    )
+    add("--output", type=Path, metavar="FILE", help="the page; its JSON lies beside it (default: effort-task-N.html)")
+    add_server_arguments(parser)
+    parser.set_defaults(run=_effort)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected seconds, at least 0, got {text!r}")
+    return seconds
+
+
+def _effort(parsed: argparse.Namespace) -> int:
+    from promptable.cvat.server.errors import CvatError
+
+    try:
+        with connected(parsed) as client:
+            report = _report(parsed, client)
+            _write(parsed, report)
+    except OSError as error:
+        sys.stderr.write(f"promptable effort: {error.filename}: {error.strerror}\n")
+        return 1
+    except CvatError as error:
+        sys.stderr.write(f"promptable effort: {error}\n")
+        return 1
+    return 0
+
+
+def _report(parsed: argparse.Namespace, client: Any) -> "Report":
+    from promptable.cvat.effort.figures import saved
+    from promptable.cvat.effort.report import Report
+    from promptable.cvat.effort.reviewed import Reviewed
+    from promptable.cvat.effort.run import add_task
+    from promptable.cvat.server.errors import CvatError
+
+    if parsed.seconds_per_edit is not None and parsed.seconds_per_box is None:
+        raise CvatError("--seconds-per-edit: say with --seconds-per-box what drawing takes")
+    reviewed = Reviewed.parse(parsed.reviewed)
+    tasks, title = _tasks(parsed, client)
+    report = Report(title, str(reviewed))
+    for frames in tasks:
+        add_task(client, frames, reviewed, report, lambda _: None)
+    if parsed.seconds_per_box is not None:
+        report.saved = saved(report.effort.total(), parsed.seconds_per_box, parsed.seconds_per_edit)
+    return report
+
+
+def _tasks(parsed: argparse.Namespace, client: Any) -> tuple[list[Any], str]:
+    """The frames of each task, and what the report is called."""
+    from promptable.cvat.server.frames import Frames
+
+    if parsed.project is None:
+        frames = Frames(client, task=parsed.task)
+        return [frames], f"Effort of task {parsed.task}, {frames.task.name}"
+    project = client.projects.retrieve(parsed.project)
+    tasks = sorted((task for task in project.get_tasks() if task.size), key=lambda task: int(task.id))
+    return [Frames(client, task=task.id) for task in tasks], f"Effort of project {parsed.project}, {project.name}"
+
+
+def _write(parsed: argparse.Namespace, report: "Report") -> None:
+    page = parsed.output or _default_page(parsed)
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.with_suffix(".json").write_text(report.to_json(), encoding="utf-8")
+    _show(report)
+    sys.stdout.write(f"{page.with_suffix('.json')}\n")
+
+
+def _default_page(parsed: argparse.Namespace) -> Path:
+    what = f"task-{parsed.task}" if parsed.project is None else f"project-{parsed.project}"
+    return Path(f"effort-{what}.html")
+
+
+def _show(report: "Report") -> None:
+    """The table, and what it does not say."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from promptable.cvat.effort.verdicts import Verdict
+
+    table = Table("label", box=None)
+    for heading in ("automatic", *Verdict):
+        table.add_column(str(heading), justify="right")
+    labels = report.effort.labels()
+    for label in [*labels, report.effort.total()] if len(labels) > 1 else labels:
+        counts = (label.automatic, *(label.counts.get(verdict, 0) for verdict in Verdict))
+        table.add_row(label.name, *map(str, counts))
+    if labels:
+        Console(file=sys.stdout).print(table)
+    for sentence in report.sentences():
+        sys.stdout.write(f"{sentence}\n")

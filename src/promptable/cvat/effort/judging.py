@@ -1,0 +1,130 @@
+"""A job frame by frame: what a run wrote there against what is there now."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from promptable.cvat.annotate.task_labels import TaskLabel, TaskLabels
+from promptable.cvat.effort.matching import matched
+from promptable.cvat.effort.verdicts import Judged, Verdict, compared, place_of
+from promptable.cvat.effort.written import Asked, Written
+from promptable.cvat.geometry.position import FORMS, Position, position_at
+from promptable.cvat.journal import Found
+from promptable.cvat.propagate.objects import held_values
+from promptable.cvat.server.annotations import KINDS
+
+AUTO = "auto"
+"""CVAT's source of what no person has touched."""
+_TRACK = "track"
+
+
+@dataclass(frozen=True)
+class JudgedFrame:
+    """A reviewed frame of a job: the verdicts, what run ``run`` found there, and all that is there now.
+
+    ``places`` are shapes and tracks by label, ``tags`` the labels of tags.
+    """
+
+    task: int
+    job: int
+    number: int
+    judged: Sequence[Judged]
+    run: int
+    found: Sequence[Found]
+    places: Sequence[tuple[str, Position]]
+    tags: Set[str]
+
+
+@dataclass(frozen=True)
+class JobNow:
+    """What a job holds now, by CVAT, and whose it is. ``known`` are ids by kind that any run has had there."""
+
+    task: int
+    job: int
+    annotations: Mapping[str, Any]
+    labels: TaskLabels
+    known: Mapping[str, Set[int]]
+
+    def label(self, number: int) -> TaskLabel | None:
+        """The label of this number, None where it is gone from the task."""
+        return self._labels.get(number)
+
+    def labelled(self, one: Mapping[str, Any]) -> TaskLabel:
+        """The label of what has one: what lost its label was left out."""
+        return self._labels[one["label_id"]]
+
+    def shown(self, frame: int, kind: str) -> list[Mapping[str, Any]]:
+        """What is seen on a frame, tracks as shapes too, without what marks frames and what a label lacks."""
+        held = [*self._by_frame[kind][frame], *(self._tracks(frame) if kind == "shape" else ())]
+        return [one for one in held if (label := self.label(one["label_id"])) and label.name not in self.labels.marks]
+
+    @cached_property
+    def _labels(self) -> Mapping[int, TaskLabel]:
+        return {label.id: label for label in self.labels.by_name.values()}
+
+    @cached_property
+    def _by_frame(self) -> Mapping[str, Mapping[int, list[Mapping[str, Any]]]]:
+        by_frame: dict[str, dict[int, list[Mapping[str, Any]]]] = {kind: defaultdict(list) for kind in KINDS}
+        for kind in KINDS:
+            for one in self.annotations[f"{kind}s"]:
+                by_frame[kind][one["frame"]].append(one)
+        return by_frame
+
+    def _tracks(self, frame: int) -> Iterator[Mapping[str, Any]]:
+        for track in self.annotations["tracks"]:
+            if not track["shapes"] or track["shapes"][0]["type"] not in FORMS:
+                continue
+            if (place := position_at(track, frame)) is not None:
+                held = {"type": place.form, "points": place.points, "rotation": place.rotation}
+                yield {**held_values(track, frame), **held, "id": (_TRACK, track["id"]), "label_id": track["label_id"]}
+
+
+def judged_frame(now: JobNow, frame: int, asked: Asked, looked_for: Set[str]) -> JudgedFrame:
+    """The verdicts on a frame; ``looked_for`` are the labels of which something can have been missed."""
+    judged: list[Judged] = []
+    for kind in KINDS:
+        written = [one for one in asked.written if one.kind == kind and now.label(one.payload["label_id"])]
+        for before, there in matched(written, now.shown(frame, kind)):
+            if before is not None:
+                judged.append(_judged(now, before, there))
+            elif there is not None and _is_added(now, kind, there, asked.before[kind], looked_for):
+                judged.append(_added(now, kind, frame, there))
+    placed = [(now.labelled(one).name, place_of(one)) for one in now.shown(frame, "shape")]
+    places = [(name, place) for name, place in placed if place is not None]
+    tags = {now.labelled(one).name for one in now.shown(frame, "tag")}
+    return JudgedFrame(now.task, now.job, frame, judged, asked.run, asked.found, places, tags)
+
+
+def _judged(now: JobNow, before: Written, there: Mapping[str, Any] | None) -> Judged:
+    label = now.labelled(before.payload)
+    verdict, overlap = (Verdict.DELETED, None) if there is None else compared(before.payload, there, label)
+    return Judged(
+        task=now.task,
+        job=now.job,
+        frame=before.frame,
+        kind=before.kind,
+        label=label.name,
+        verdict=verdict,
+        score=before.score,
+        iou=overlap,
+        became=now.labelled(there).name if there is not None and verdict is Verdict.RELABELLED else None,
+        before=place_of(before.payload),
+        after=None if there is None else place_of(there),
+    )
+
+
+def _added(now: JobNow, kind: str, frame: int, there: Mapping[str, Any]) -> Judged:
+    return Judged(now.task, now.job, frame, kind, now.labelled(there).name, Verdict.ADDED, after=place_of(there))
+
+
+def _is_added(now: JobNow, kind: str, there: Mapping[str, Any], before: int, looked_for: Set[str]) -> bool:
+    """Whether people added it since the run, of a label that the run was to find.
+
+    Tracks are judged for themselves, and what is automatic is of another run than the journal knows.
+    """
+    number = there["id"]
+    if not isinstance(number, int) or number <= before or number in now.known[kind]:
+        return False
+    return there["source"] != AUTO and now.labelled(there).name in looked_for

@@ -1,0 +1,50 @@
+"""Which of the labels that are on a frame now are those that a run wrote: by id, then one to one by overlap."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from promptable.cvat.effort.verdicts import place_of
+from promptable.cvat.effort.written import Written
+from promptable.cvat.geometry.overlap import iou
+
+LEAST_IOU = 0.5
+"""What overlaps less is another object."""
+Shape = Mapping[str, Any]
+Pair = tuple[Written | None, Shape | None]
+
+
+def matched(written: Sequence[Written], now: Sequence[Shape]) -> list[Pair]:
+    """All that was written with what it is now, None where it is gone, then what is there beside them.
+
+    All are of one kind, shapes or tags, and of one frame of a job. Ids survive what people do in CVAT's editor, but not
+    an import.
+    """
+    by_id = {one["id"]: one for one in now}
+    pairs: list[Pair] = [(one, by_id[one.server_id]) for one in written if one.server_id in by_id]
+    kept = {one.server_id for one, _ in pairs if one is not None}
+    gone = [one for one in written if one.server_id not in kept]
+    rest = [one for one in now if one["id"] not in kept]
+    chosen = _one_to_one(len(gone), len(rest), lambda i, j: _likeness(gone[i].payload, rest[j]))
+    taken = set(chosen.values())
+    pairs += [(one, rest[chosen[i]] if i in chosen else None) for i, one in enumerate(gone)]
+    return pairs + [(None, one) for j, one in enumerate(rest) if j not in taken]
+
+
+def _likeness(before: Shape, now: Shape) -> tuple[bool, float]:
+    """Whether both have one label, and their IoU: (_, 0) where they are not of one object."""
+    same = bool(before["label_id"] == now["label_id"])
+    if "points" not in before:
+        return same, float(same)
+    one, other = place_of(before), place_of(now)
+    overlap = 0.0 if one is None or other is None else iou(one, other)
+    return same, overlap if overlap >= LEAST_IOU else 0.0
+
+
+def _one_to_one(count: int, others: int, likeness: Callable[[int, int], tuple[bool, float]]) -> dict[int, int]:
+    """Pairs of indices, the likest first, each in one pair at most; none of likeness (_, 0)."""
+    pairs = sorted(((likeness(i, j), i, j) for i in range(count) for j in range(others)), reverse=True)
+    chosen: dict[int, int] = {}
+    for (_, overlap), i, j in pairs:
+        if overlap and i not in chosen and j not in chosen.values():
+            chosen[i] = j
+    return chosen

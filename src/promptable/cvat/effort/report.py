@@ -1,0 +1,99 @@
+"""What a report says, as JSON."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from promptable.cvat.effort.figures import Acceptance, Effort, LabelEffort, Saved, acceptance
+from promptable.cvat.effort.sources import SourceCounts
+from promptable.cvat.effort.task import NotJudged
+from promptable.cvat.effort.verdicts import EDITED_IOU, MINOR_IOU, Verdict
+
+
+@dataclass
+class Report:
+    """What is known of a task, or of the tasks of a project. ``reviewed`` says in words which frames count.
+
+    ``sources`` is of the tasks that have no journal here, by their numbers.
+    """
+
+    title: str
+    reviewed: str
+    effort: Effort = field(default_factory=Effort)
+    not_judged: NotJudged = field(default_factory=NotJudged)
+    sources: dict[int, SourceCounts] = field(default_factory=dict)
+    saved: Saved | None = None
+
+    def sentences(self) -> list[str]:
+        """What the figures do not say by themselves."""
+        return [*self._about_frames(), *self._about_sources(), *self._about_time()]
+
+    def _about_frames(self) -> Iterator[str]:
+        left = self.not_judged
+        yield f"{self.effort.frames} frames were reviewed: {self.reviewed}"
+        if left.frames:
+            yield f"not reviewed: {left.objects.total()} automatic labels on {left.frames} frames"
+        for name, count in left.lost_labels.items():
+            yield f"not counted: {count} of {name}, which is no label of the task any more"
+        if left.taken_back:
+            yield f"not counted: runs that were taken back ({', '.join(map(str, left.taken_back))})"
+
+    def _about_sources(self) -> Iterator[str]:
+        for task, sources in self.sources.items():
+            counts = sum(sources.counts.values(), Counter[str]())
+            listed = ", ".join(f"{count} {source}" for source, count in counts.most_common()) or "nothing"
+            yield (
+                f"task {task} has no journal here, so only CVAT's own word on what is there: {listed}. What was "
+                "deleted, and how far something was moved, is not to be had"
+            )
+
+    def _about_time(self) -> Iterator[str]:
+        if self.saved is not None:
+            yield (
+                f"by the seconds given: drawing all of it {self.saved.drawing:.0f} s, correcting "
+                f"{self.saved.correcting:.0f} s, saved {self.saved.seconds:.0f} s; looking is not counted"
+            )
+
+    def to_json(self) -> str:
+        """The report for machines."""
+        return json.dumps(self._figures(), indent=1, ensure_ascii=False)
+
+    def _figures(self) -> dict[str, Any]:
+        effort, judged = self.effort, self.effort.judged
+        return {
+            "title": self.title,
+            "reviewed": {"what": self.reviewed, "frames": effort.frames},
+            "not reviewed": {"frames": self.not_judged.frames, "objects": dict(self.not_judged.objects)},
+            "label removed since": dict(self.not_judged.lost_labels),
+            "runs taken back": self.not_judged.taken_back,
+            "thresholds": {"minor edit": MINOR_IOU, "edited": EDITED_IOU},
+            "total": _label(effort.total()),
+            "labels": [_label(label) for label in effort.labels()],
+            "relabelled": [{"from": one, "to": other, "count": count} for one, other, count in effort.mistaken()],
+            "acceptance": {
+                "all labels": _bins(acceptance(judged)),
+                **{label.name: _bins(acceptance(effort.of_label(label.name))) for label in effort.labels()},
+            },
+            "worst frames": [
+                {"task": frame.task, "job": frame.job, "frame": frame.number, "verdicts": _counts(frame.judged)}
+                for frame in effort.worst_frames()
+            ],
+            "saved": self.saved and {**vars(self.saved), "seconds": self.saved.seconds},
+            "without a journal": {str(task): counts.as_json() for task, counts in self.sources.items()},
+        }
+
+
+def _label(label: LabelEffort) -> dict[str, Any]:
+    counts = {str(verdict): label.counts.get(verdict, 0) for verdict in Verdict}
+    return {"name": label.name, "automatic": label.automatic, "accepted": label.accepted, **counts}
+
+
+def _bins(bins: Sequence[Acceptance]) -> list[dict[str, Any]]:
+    return [{**vars(one), "interval": [round(bound, 4) for bound in one.interval]} for one in bins]
+
+
+def _counts(judged: Sequence[Any]) -> Mapping[str, int]:
+    names = [str(one.verdict) for one in judged]
+    return {name: names.count(name) for name in sorted(set(names))}

@@ -1,0 +1,40 @@
+"""Which frames people have looked at: those of jobs that they handed in, or those that somebody names."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from promptable.cvat.annotate.options import parse_frames
+from promptable.cvat.server.frames import Frames, text_of
+
+COMPLETED, ALL = "completed", "all"
+"""CVAT's state of a job that is handed in; and every frame."""
+
+
+@dataclass(frozen=True)
+class Reviewed:
+    """``named`` are frames, by the task's numbers; None for those of completed jobs."""
+
+    named: Sequence[range] | None = None
+
+    @classmethod
+    def parse(cls, text: str | None) -> "Reviewed":
+        """``all``, frames such as ``0-99,120,200-``, None for those of completed jobs. Raises CvatError."""
+        if text is None:
+            return cls()
+        return cls([range(2**62)] if text == ALL else parse_frames(text, "--reviewed"))
+
+    def has(self, job: Any, frame: int) -> bool:
+        """Whether people have looked at this frame of a job (cvat-sdk's)."""
+        if self.named is None:
+            return text_of(job.state) == COMPLETED
+        return any(frame in one for one in self.named)
+
+    def __str__(self) -> str:
+        return "the frames of completed jobs" if self.named is None else "the frames that --reviewed names"
+
+
+def reviewed_frames(frames: Frames, job: Any, reviewed: Reviewed) -> set[int]:
+    """The frames of a job that people have looked at and that are not deleted."""
+    own = set(range(job.start_frame, job.stop_frame + 1)) & set(frames.numbers)
+    return {frame for frame in own if reviewed.has(job, frame)}

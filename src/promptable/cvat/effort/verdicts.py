@@ -1,0 +1,108 @@
+"""What became of an automatic label."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from promptable.config.labels import CONFIDENCE, REVIEW
+from promptable.cvat.annotate.task_labels import TaskLabel
+from promptable.cvat.geometry.overlap import iou
+from promptable.cvat.geometry.position import FORMS, Position, position_of
+
+MINOR_IOU, EDITED_IOU = 0.9, 0.75
+_DECIMALS = 2
+_OURS = (CONFIDENCE, REVIEW)
+"""Attributes that say what the function thought: whoever clears one accepts the label, and edits nothing."""
+
+
+class Verdict(StrEnum):
+    """The first that applies counts: a label that was moved and relabelled is relabelled."""
+
+    UNCHANGED = "unchanged"
+    MINOR = "minor edit"
+    EDITED = "edited"
+    REWORKED = "reworked"
+    RELABELLED = "relabelled"
+    DELETED = "deleted"
+    ADDED = "added by hand"
+
+
+ACCEPTED = (Verdict.UNCHANGED, Verdict.MINOR)
+CORRECTED = (Verdict.EDITED, Verdict.REWORKED, Verdict.RELABELLED, Verdict.DELETED)
+"""What people did to a label that was wrong; what was missed has no label that could be wrong."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """An automatic label and what became of it, or what people added.
+
+    ``label`` is what the run said, of what was added what people said; ``became`` what a relabelled one is now.
+    ``kind`` is shape, tag or track; of a track ``frame`` is its first one. ``score`` in [0, 1] is None where none is
+    known, ``iou`` None where there are no two to compare.
+    """
+
+    task: int
+    job: int
+    frame: int
+    kind: str
+    label: str
+    verdict: Verdict
+    score: float | None = None
+    iou: float | None = None
+    became: str | None = None
+    before: Position | None = None
+    after: Position | None = None
+
+    @property
+    def accepted(self) -> bool:
+        return self.verdict in ACCEPTED
+
+
+def verdict_of_iou(overlap: float) -> Verdict:
+    """Of a label that somebody moved."""
+    if overlap >= MINOR_IOU:
+        return Verdict.MINOR
+    return Verdict.EDITED if overlap >= EDITED_IOU else Verdict.REWORKED
+
+
+def compared(before: Mapping[str, Any], now: Mapping[str, Any], label: TaskLabel) -> tuple[Verdict, float | None]:
+    """The verdict on a shape or tag that is still there, and the IoU of a shape with what it was.
+
+    ``before`` and ``now`` are CVAT's; ``label`` is the label that it had.
+    """
+    overlap = None if "points" not in before else _overlap(before, now)
+    if now["label_id"] != before["label_id"]:
+        return Verdict.RELABELLED, overlap
+    if overlap is not None and not _stands_still(before, now):
+        return verdict_of_iou(overlap), overlap
+    edited = _values(before, label) != _values(now, label) or bool(before.get("occluded")) != bool(now.get("occluded"))
+    return (Verdict.MINOR if edited else Verdict.UNCHANGED), overlap
+
+
+def place_of(shape: Mapping[str, Any]) -> Position | None:
+    """Where a shape is; None of a tag, and of what is no rectangle, polygon or mask."""
+    return position_of(shape) if shape.get("type") in FORMS and len(shape["points"]) >= 4 else None
+
+
+def _overlap(before: Mapping[str, Any], now: Mapping[str, Any]) -> float:
+    if _stands_still(before, now):
+        return 1.0
+    one, other = place_of(before), place_of(now)
+    return 0.0 if one is None or other is None else iou(one, other)
+
+
+def _stands_still(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    return _geometry(before) == _geometry(now)
+
+
+def _geometry(shape: Mapping[str, Any]) -> tuple[Any, ...]:
+    turned = round(float(shape.get("rotation") or 0), _DECIMALS)
+    return shape["type"], turned, [round(float(number), _DECIMALS) for number in shape["points"]]
+
+
+def _values(one: Mapping[str, Any], label: TaskLabel) -> dict[str, str]:
+    """The values of a label's attributes by name, ours left out; what is not given is at its default."""
+    given = {value["spec_id"]: str(value["value"]) for value in one["attributes"]}
+    specs = [spec for spec in label.attributes if spec["name"] not in _OURS]
+    return {spec["name"]: given.get(spec["id"], str(spec["default_value"])) for spec in specs}
