@@ -1,0 +1,120 @@
+"""The box and the area of whatever form CVAT stores."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from promptable.cvat.geometry import run_lengths
+from promptable.cvat.geometry.position import RECTANGLE, Position
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Extent:
+    """``box`` x1, y1, x2, y2 in continuous picture pixels; ``area`` in square pixels, None of lines and points."""
+
+    box: Box
+    area: float | None
+
+    @property
+    def sides(self) -> tuple[float, float]:
+        """Width and height."""
+        left, top, right, bottom = self.box
+        return right - left, bottom - top
+
+
+def extent_of(shape: Mapping[str, Any]) -> Extent:
+    """Of a shape, or a keyframe of a track, as CVAT's REST API gives it.
+
+    Raises ValueError that says why it is none: CVAT's server checks hardly anything of what scripts send.
+    """
+    if shape["type"] == "skeleton":
+        return _skeleton(shape)
+    read = _READERS.get(shape["type"])
+    if read is None:
+        raise ValueError(f"a shape of type {shape['type']!r}")
+    return read(_numbers(shape["points"]), _numbers([shape.get("rotation") or 0])[0])
+
+
+def _numbers(points: Sequence[Any]) -> list[float]:
+    try:
+        numbers = [float(number) for number in points]
+    except TypeError:
+        raise ValueError("a coordinate that is no number") from None
+    if not all(map(math.isfinite, numbers)):
+        raise ValueError("a coordinate that is no number")
+    return numbers
+
+
+def _rectangle(points: Sequence[float], rotation: float) -> Extent:
+    left, top, right, bottom = _of_length(points, 4)
+    if right < left or bottom < top:
+        raise ValueError("a rectangle whose right is left of its left, or bottom above its top")
+    box = Position(RECTANGLE, (left, top, right, bottom), rotation).box.tolist()
+    return Extent(tuple(box), (right - left) * (bottom - top))
+
+
+def _ellipse(points: Sequence[float], rotation: float) -> Extent:
+    """CVAT keeps the centre, then the x of the right end and the y of the top."""
+    x, y, right, top = _of_length(points, 4)
+    across, down, turn = right - x, y - top, math.radians(rotation)
+    half_width = math.hypot(across * math.cos(turn), down * math.sin(turn))
+    half_height = math.hypot(across * math.sin(turn), down * math.cos(turn))
+    box = (x - half_width, y - half_height, x + half_width, y + half_height)
+    return Extent(box, math.pi * abs(across * down))
+
+
+def _polygon(points: Sequence[float], _: float) -> Extent:
+    """Area by the shoelace formula."""
+    if len(points) < 6:
+        raise ValueError(f"an outline of {len(points)} numbers")
+    xs, ys = points[0::2], points[1::2]
+    box = _around(points)
+    following = zip(xs, ys, [*xs[1:], xs[0]], [*ys[1:], ys[0]], strict=True)
+    return Extent(box, abs(sum(x * next_y - next_x * y for x, y, next_x, next_y in following)) / 2)
+
+
+def _mask(points: Sequence[float], _: float) -> Extent:
+    area = run_lengths.area(points)
+    left, top, right, bottom = points[-4:]
+    return Extent((left, top, right + 1, bottom + 1), area)
+
+
+def _cuboid(points: Sequence[float], _: float) -> Extent:
+    box = _around(_of_length(points, 16))
+    return Extent(box, (box[2] - box[0]) * (box[3] - box[1]))
+
+
+def _line(points: Sequence[float], _: float) -> Extent:
+    return Extent(_around(points), None)
+
+
+def _skeleton(shape: Mapping[str, Any]) -> Extent:
+    points = [point for element in shape.get("elements") or () for point in _numbers(element["points"])]
+    return Extent(_around(points), None)
+
+
+def _around(points: Sequence[float]) -> Box:
+    if not points or len(points) % 2:
+        raise ValueError(f"{len(points)} numbers, which are no points")
+    xs, ys = points[0::2], points[1::2]
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def _of_length(points: Sequence[float], count: int) -> Sequence[float]:
+    if len(points) != count:
+        raise ValueError(f"{len(points)} numbers where there should be {count}")
+    return points
+
+
+_READERS: Mapping[str, Callable[[Sequence[float], float], Extent]] = {
+    "rectangle": _rectangle,
+    "ellipse": _ellipse,
+    "polygon": _polygon,
+    "mask": _mask,
+    "cuboid": _cuboid,
+    "polyline": _line,
+    "points": _line,
+}

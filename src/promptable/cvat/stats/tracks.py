@@ -1,0 +1,47 @@
+"""Tracks on many frames at once, as boxes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promptable.cvat.stats.extent import extent_of
+
+
+class TrackBoxes:
+    """The box of a track on any frames, as CVAT shows it: in a straight line from keyframe to keyframe, then held.
+
+    Of a polygon it is the box around it, which between keyframes is a pixel or so beside that of CVAT's polygon.
+    """
+
+    def __init__(self, track: Mapping[str, Any]) -> None:
+        """``track`` as CVAT's REST API gives it. Raises ValueError for one without keyframes, or that cannot be read."""
+        keys = sorted(track["shapes"], key=lambda key: int(key["frame"]))
+        if not keys:
+            raise ValueError("a track without keyframes")
+        if any(key["type"] == "mask" for key in keys):
+            raise ValueError("a track of masks, with which CVAT's editor cannot open the job")
+        self.frames = np.array([int(key["frame"]) for key in keys])
+        self._outside = np.array([bool(key["outside"]) for key in keys])
+        self._extents = _extents(keys)
+
+    def on(self, frames: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+        """Whether it is shown, [N], and x1, y1, x2, y2 and the area, [N, 5]; NaN where it is not, or has none."""
+        before = np.searchsorted(self.frames, frames, "right") - 1
+        shown = (before >= 0) & ~self._outside[before]
+        extents = np.stack([np.interp(frames, self.frames, column) for column in self._extents.T], 1)
+        return shown, np.where(shown[:, None], extents, np.nan)
+
+    def held_from(self, stop: int) -> int | None:
+        """The last keyframe, where the box is only held from there to the frame ``stop``: nothing closes the track."""
+        last = int(self.frames[-1])
+        return last if last < stop and not self._outside[-1] else None
+
+
+def _extents(keys: Any) -> NDArray[np.float64]:
+    """Box and area of each keyframe, [K, 5]; of skeletons, whose points are tracks of their own, NaN."""
+    if keys[0]["type"] == "skeleton":
+        return np.full((len(keys), 5), np.nan)
+    extents = [extent_of(key) for key in keys]
+    return np.array([(*one.box, np.nan if one.area is None else one.area) for one in extents])
