@@ -1,9 +1,9 @@
-const rows = [...document.querySelectorAll("#frames tbody tr")];
-const choice = document.getElementById("label");
-const labelsOf = (row) => JSON.parse(row.dataset.labels);
-for (const name of [...new Set(rows.flatMap(labelsOf))].sort()) choice.add(new Option(name));
+const rows = [...document.querySelectorAll("table.links tbody tr")];
+const choice = document.querySelector("select.filter");
+const namesOf = (row) => JSON.parse(row.dataset.names);
+for (const name of [...new Set(rows.flatMap(namesOf))].sort()) choice.add(new Option(name));
 choice.addEventListener("change", () => {
-  for (const row of rows) row.hidden = choice.value !== "" && !labelsOf(row).includes(choice.value);
+  for (const row of rows) row.hidden = choice.value !== "" && !namesOf(row).includes(choice.value);
 });
 
 function mark(row) {
