@@ -15,8 +15,8 @@ def bars(columns: Sequence[Sequence[tuple[float, str]]], about: str, line: float
     drawn = [rect for i, parts in enumerate(columns) for rect in _bar(i * width, width, parts, _HEIGHT / highest)]
     if line is not None:
         drawn.append(f'<line x1="{line * _WIDTH:g}" x2="{line * _WIDTH:g}" y1="0" y2="{_HEIGHT:g}"/>')
-    box = f"0 0 {_WIDTH:g} {_HEIGHT:g}"
-    return f'<svg class="bars" viewBox="{box}" role="img" aria-label="{about}"><title>{about}</title>{"".join(drawn)}</svg>'
+    head = f'class="bars" viewBox="0 0 {_WIDTH:g} {_HEIGHT:g}" role="img" aria-label="{about}"'
+    return f"<svg {head}><title>{about}</title>{''.join(drawn)}</svg>"
 
 
 def _bar(left: float, width: float, parts: Sequence[tuple[float, str]], scale: float) -> list[str]:

@@ -16,7 +16,7 @@ class TrackBoxes:
     """
 
     def __init__(self, track: Mapping[str, Any]) -> None:
-        """``track`` as CVAT's REST API gives it. Raises ValueError for one without keyframes, or that cannot be read."""
+        """``track`` as CVAT's REST API gives it. Raises ValueError for one that cannot be read."""
         keys = sorted(track["shapes"], key=lambda key: int(key["frame"]))
         if not keys:
             raise ValueError("a track without keyframes")
