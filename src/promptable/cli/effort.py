@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from promptable.cli.cvat_options import add_server_arguments, connected
 
 if TYPE_CHECKING:
+    from promptable.cvat.effort.page.page import Pictures
     from promptable.cvat.effort.report import Report
 
 
@@ -48,8 +49,8 @@ def _effort(parsed: argparse.Namespace) -> int:
 
     try:
         with connected(parsed) as client:
-            report = _report(parsed, client)
-            _write(parsed, report)
+            report, pictures = _report(parsed, client)
+            _write(parsed, client.api_map.host, report, pictures)
     except OSError as error:
         sys.stderr.write(f"promptable effort: {error.filename}: {error.strerror}\n")
         return 1
@@ -59,11 +60,12 @@ def _effort(parsed: argparse.Namespace) -> int:
     return 0
 
 
-def _report(parsed: argparse.Namespace, client: Any) -> "Report":
+def _report(parsed: argparse.Namespace, client: Any) -> tuple["Report", "Pictures"]:
+    """What there is to say, and the pictures of the worst frames."""
     from promptable.cvat.effort.figures import saved
     from promptable.cvat.effort.report import Report
     from promptable.cvat.effort.reviewed import Reviewed
-    from promptable.cvat.effort.run import add_task
+    from promptable.cvat.effort.run import add_task, worst_pictures
     from promptable.cvat.server.errors import CvatError
 
     if parsed.seconds_per_edit is not None and parsed.seconds_per_box is None:
@@ -72,10 +74,10 @@ def _report(parsed: argparse.Namespace, client: Any) -> "Report":
     tasks, title = _tasks(parsed, client)
     report = Report(title, str(reviewed))
     for frames in tasks:
-        add_task(client, frames, reviewed, report, lambda _: None)
+        add_task(client, frames, reviewed, report)
     if parsed.seconds_per_box is not None:
         report.saved = saved(report.effort.total(), parsed.seconds_per_box, parsed.seconds_per_edit)
-    return report
+    return report, worst_pictures(report, tasks)
 
 
 def _tasks(parsed: argparse.Namespace, client: Any) -> tuple[list[Any], str]:
@@ -90,12 +92,15 @@ def _tasks(parsed: argparse.Namespace, client: Any) -> tuple[list[Any], str]:
     return [Frames(client, task=task.id) for task in tasks], f"Effort of project {parsed.project}, {project.name}"
 
 
-def _write(parsed: argparse.Namespace, report: "Report") -> None:
+def _write(parsed: argparse.Namespace, server: str, report: "Report", pictures: "Pictures") -> None:
+    from promptable.cvat.effort.page.page import render
+
     page = parsed.output or _default_page(parsed)
     page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(render(report, server, pictures), encoding="utf-8")
     page.with_suffix(".json").write_text(report.to_json(), encoding="utf-8")
     _show(report)
-    sys.stdout.write(f"{page.with_suffix('.json')}\n")
+    sys.stdout.write(f"{page}\n{page.with_suffix('.json')}\n")
 
 
 def _default_page(parsed: argparse.Namespace) -> Path:

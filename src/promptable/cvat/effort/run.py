@@ -1,24 +1,24 @@
 """From tasks to a report."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
+from rich.progress import Progress
+
 from promptable.cvat.annotate.task_labels import task_labels
-from promptable.cvat.effort.judging import JudgedFrame
 from promptable.cvat.effort.report import Report
 from promptable.cvat.effort.reviewed import Reviewed
 from promptable.cvat.effort.sources import counted_sources
 from promptable.cvat.effort.task import judged_frames
 from promptable.cvat.journal import JournalReader, journal_path
+from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.frames import Frames
 
 
-def add_task(
-    client: Any, frames: Frames, reviewed: Reviewed, report: Report, also: Callable[[JudgedFrame], None]
-) -> None:
+def add_task(client: Any, frames: Frames, reviewed: Reviewed, report: Report) -> None:
     """Take a task into the report: from its journal, or from what CVAT tells where there is none.
 
-    ``client`` is cvat-sdk's; ``also`` is given every judged frame. Raises CvatError.
+    ``client`` is cvat-sdk's. Raises CvatError.
     """
     task = frames.task
     path = journal_path(client.api_map.host, task.id, str(task.created_date))
@@ -29,6 +29,23 @@ def add_task(
     try:
         for frame in judged_frames(client, frames, reader, reviewed, report.not_judged):
             report.effort.add(frame)
-            also(frame)
     finally:
         reader.close()
+
+
+def worst_pictures(report: Report, tasks: Sequence[Frames]) -> dict[tuple[int, int], tuple[bytes, tuple[int, int]]]:
+    """The bytes and ``hw`` of the worst frames, by task and number; no bytes of one that CVAT does not give."""
+    by_id = {frames.task.id: frames for frames in tasks}
+    wanted = {(frame.task, frame.number) for frame in report.effort.worst_frames()}
+    with Progress(transient=True) as progress:
+        return {
+            (task, number): (_data(by_id[task], number), by_id[task].frame(number).hw)
+            for task, number in progress.track(sorted(wanted), description="fetching pictures")
+        }
+
+
+def _data(frames: Frames, number: int) -> bytes:
+    try:
+        return frames.data(number)
+    except CvatError:
+        return b""
