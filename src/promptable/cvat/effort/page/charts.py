@@ -48,7 +48,7 @@ def _draw(axis: Any, name: str, bins: Sequence[Acceptance]) -> None:
     axis.errorbar(middles, shares, reach, fmt="o", color=_BLUE, markersize=3, elinewidth=1)
     for middle, one in zip(middles, bins, strict=True):
         axis.text(middle, 1.04, str(one.count), ha="center", va="bottom", fontsize=6)
-    axis.set_title(name, fontsize=8, pad=10, parse_math=False)
+    axis.set_title(name, fontsize=8, pad=14, parse_math=False)
     axis.set(xlim=(0, 1), ylim=(0, 1))
     axis.spines[["top", "right"]].set_visible(False)
     axis.patch.set_visible(False)

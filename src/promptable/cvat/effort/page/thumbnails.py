@@ -13,7 +13,7 @@ from promptable.cvat.geometry.position import MASK, Position
 from promptable.cvat.pages.pictures import shown
 
 LONGEST = 400
-"""Pixels of the longer side: forty of them, of noise at that, stay under 5 MB."""
+"""Pixels of the longer side, of small pictures too: forty of them, of noise at that, stay under 5 MB."""
 _LINE = 2
 _VEIL = 110
 """How opaque a mask is, of 255."""
@@ -31,12 +31,11 @@ def before_and_after(data: bytes, hw: tuple[int, int], judged: Iterable[Judged])
 
 
 def _blank(data: bytes, hw: tuple[int, int]) -> Image.Image:
+    height, width = (max(round(side * LONGEST / max(hw)), 1) for side in hw)
     try:
-        return shown(data, LONGEST, hw)[1]
+        return shown(data, LONGEST, hw)[1].resize((width, height), Image.Resampling.LANCZOS)
     except (OSError, ValueError, Image.DecompressionBombError):
-        image = Image.new("RGB", (hw[1], hw[0]), _GRAY)
-        image.thumbnail((LONGEST, LONGEST))
-        return image
+        return Image.new("RGB", (width, height), _GRAY)
 
 
 def _draw(image: Image.Image, place: Position, hw: tuple[int, int], colour: str) -> None:
