@@ -35,6 +35,8 @@ def test_the_shape_type_that_came_in_comes_out(tracker: Function, kind: str) -> 
     assert np.allclose(started["shapes"][0]["points"], shapes[0]["points"]), "what people drew is not changed"
     following = _step(tracker, started["states"])
     assert {shape["type"] for shape in following["shapes"] if shape is not None} == {kind}
+    assert not any("score" in shape for shape in started["shapes"]), "people are sure"
+    assert all(0.5 < shape["score"] <= 1 for shape in following["shapes"]), "the model says how sure it is"
 
 
 def test_masks_and_polygons_land_on_the_objects(tracker: Function) -> None:
@@ -61,7 +63,8 @@ def test_a_lost_mask_is_null_and_a_lost_rectangle_keeps_its_last_box(tracker: Fu
     boxes = _step(tracker, box_states)
     assert _step(tracker, mask_states, image=gone)["shapes"] == [None] * len(mask_states)
     lost = _step(tracker, boxes["states"], image=gone)
-    assert lost["shapes"] == [{**box, "outside": True} for box in boxes["shapes"]]
+    kept = [{"type": "rectangle", "points": box["points"], "outside": True} for box in boxes["shapes"]]
+    assert lost["shapes"] == kept
 
 
 def test_a_mask_too_small_for_the_model_to_see_is_followed_from_its_box(tracker: Function) -> None:

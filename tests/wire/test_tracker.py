@@ -265,6 +265,13 @@ def test_an_object_outside_the_picture_says_so_where_there_is_room():
     assert json.loads(encode([outside], [None], bare=True))["shapes"] == [[10.5, 20, 110, 120]]
 
 
+def test_a_shape_that_was_found_says_how_sure_the_model_is_where_there_is_room():
+    found = replace(MASK, score=0.81549)
+    typed_answer = json.loads(encode([found, MASK], [None, None], bare=False))["shapes"]
+    assert [shape.get("score") for shape in typed_answer] == [0.815, None]
+    assert json.loads(encode([replace(RECTANGLE, score=0.5)], [None], bare=True))["shapes"] == [[10.5, 20, 110, 120]]
+
+
 def test_the_answer_in_the_bare_dialect():
     answer = json.loads(encode([RECTANGLE, None], [None, None], bare=True))
     assert answer == {"shapes": [[10.5, 20, 110, 120], None], "states": [None, None]}
@@ -279,6 +286,7 @@ def test_the_answer_in_the_bare_dialect():
         ([Shape(ShapeType.RECTANGLE, (3, 2, 1, 4))], [None], True, "rectangle: expected ordered"),
         ([Shape(ShapeType.MASK, (0, NAN, 1, 1, 1, 1))], [None], False, "mask: NaN or Infinity"),
         ([Shape(ShapeType.POLYGON, (1, 2, 3, 4))], [None], False, "polygon: expected flat x, y of at least 3 points"),
+        ([replace(MASK, score=NAN)], [None], False, "score: expected a number from 0 to 1"),
     ],
 )
 def test_what_would_corrupt_a_task_never_leaves(shapes, states, bare, message):

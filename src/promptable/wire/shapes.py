@@ -6,7 +6,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from promptable.wire.answers import corners, finite, outline
+from promptable.wire.answers import corners, finite, outline, unit
 from promptable.wire.fields import as_numbers, as_object, as_xyxy, expected, part_inside
 from promptable.wire.masks import (
     Mask,
@@ -22,6 +22,7 @@ MOST_POLYGON_POINTS = 20_000
 MOST_RUNS = 4_000_000
 """Runs in a mask: a request of CVAT's 4 MiB default holds no more."""
 LONGEST_RUN = 1e9
+_SCORE_DECIMALS = 3
 
 
 class ShapeType(StrEnum):
@@ -35,11 +36,13 @@ class Shape:
     """``points`` by type: ordered x1, y1, x2, y2; run lengths and l, t, r, b; flat x, y of 3 or more points.
 
     ``outside`` as CVAT's tracks have it: the object is not in the picture, and the shape the last one that was seen.
+    ``score`` in [0, 1] is how sure the model is of a shape that it found; None of one that was drawn.
     """
 
     type: ShapeType
     points: tuple[float, ...]
     outside: bool = False
+    score: float | None = None
 
     @property
     def xyxy(self) -> tuple[float, float, float, float]:
@@ -115,11 +118,13 @@ def read_shape(field: str, value: object) -> Shape:
 def write_shape(shape: Shape) -> dict[str, object]:
     """``{"type", "points"}`` for the answer; raises ValueError at NaN, swapped corners or too few points.
 
-    An object that is not in the picture has ``"outside": true`` beside them, for scripts: CVAT's server passes a
-    tracker's shapes on as they are (lambda_manager/views.py), and its editor reads their points alone.
+    Beside them, for scripts, ``"outside": true`` of an object that is not in the picture, and the ``"score"`` of one
+    that was found: CVAT's server passes a tracker's shapes on as they are (lambda_manager/views.py), and its editor
+    reads their points alone.
     """
-    seen = {"type": shape.type.value, "points": write_points(shape)}
-    return {**seen, "outside": True} if shape.outside else seen
+    score = {} if shape.score is None else {"score": round(unit("score", shape.score), _SCORE_DECIMALS)}
+    outside = {"outside": True} if shape.outside else {}
+    return {"type": shape.type.value, "points": write_points(shape)} | score | outside
 
 
 def write_points(shape: Shape) -> object:

@@ -1,7 +1,7 @@
 """Where an object is on a frame, in CVAT's terms, and what becomes of it in other forms."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,11 +19,15 @@ _SAME_BOX = 0.5
 
 @dataclass(frozen=True)
 class Position:
-    """``points`` are CVAT's by ``form``; ``rotation`` is a rectangle's, in degrees."""
+    """``points`` are CVAT's by ``form``; ``rotation`` is a rectangle's, in degrees.
+
+    ``score`` in [0, 1] is how sure the tracker was of it: 1 of what people drew, or where it does not say.
+    """
 
     form: str
     points: tuple[float, ...]
     rotation: float = 0.0
+    score: float = 1.0
 
     @property
     def box(self) -> Points:
@@ -56,9 +60,9 @@ class Position:
             return self
         if form == MASK:
             points = run_lengths.encode(filled(self.outline, hw), 0, 0)
-            return Position(MASK, points) if points else None
+            return replace(self, form=MASK, points=points, rotation=0.0) if points else None
         if form == RECTANGLE:
-            return Position(RECTANGLE, _inside(self.box.tolist(), hw))
+            return replace(self, form=RECTANGLE, points=_inside(self.box.tolist(), hw), rotation=0.0)
         raise ValueError(f"a {self.form} cannot become a {form}")
 
 
@@ -95,13 +99,15 @@ def read_answer(shape: Mapping[str, Any] | None, hw: tuple[int, int]) -> Positio
     """A tracker's shape, clipped to the picture as CVAT knows it; None where the object is lost. Raises ValueError."""
     if shape is None or shape.get("outside"):
         return None
-    form, numbers = shape["type"], shape["points"]
+    form, numbers, score = shape["type"], shape["points"], float(shape.get("score", 1.0))
     if form not in FORMS or not np.isfinite(numbers).all():
         raise ValueError(f"a shape of type {form!r}")
+    if not 0 <= score <= 1:
+        raise ValueError(f"a score of {score}")
     if form == MASK:
         points = run_lengths.encode(*run_lengths.clipped(*run_lengths.decode(numbers), hw))
-        return Position(MASK, points) if points else None
-    position = Position(form, _inside(numbers, hw))
+        return Position(MASK, points, score=score) if points else None
+    position = Position(form, _inside(numbers, hw), score=score)
     left, top, right, bottom = position.box
     return position if left < right and top < bottom else None
 

@@ -55,13 +55,12 @@ class Object:
     def from_json(cls, stored: Mapping[str, Any]) -> "Object":
         theirs = {int(frame): read_position(position) for frame, position in stored["theirs"].items()}
         copies = [Copy(**copy) for copy in stored["copies"]]
-        start = Position(**{**stored["start"], "points": tuple(stored["start"]["points"])})
-        return cls(**{**stored, "start": start, "copies": copies, "theirs": theirs})
+        return cls(**{**stored, "start": read_position(stored["start"]), "copies": copies, "theirs": theirs})
 
 
 def read_position(stored: Mapping[str, Any] | None) -> Position | None:
     """A position as the journal keeps it."""
-    return None if stored is None else Position(stored["form"], tuple(stored["points"]), stored["rotation"])
+    return None if stored is None else Position(**{**stored, "points": tuple(stored["points"])})
 
 
 def found_on(annotations: Mapping[str, Any], frame: int) -> list[tuple[str, Mapping[str, Any], Position]]:

@@ -98,6 +98,7 @@ def mask_shapes(part: Part) -> Iterator[dict[str, Any]]:
                 "outside": False,
                 "z_order": item["z_order"],
                 "rotation": 0,
+                "score": position.score,
                 "attributes": item["attributes"],
             }
 

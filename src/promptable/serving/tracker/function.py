@@ -196,7 +196,9 @@ class TrackerFunction:
         """The mask as a shape of the state's type, None of a lost object."""
         if not result.mask.any():
             return None
-        return shape_of_mask(result.mask, state.shape_type, self._settings.polygon_tolerance)
+        shape = shape_of_mask(result.mask, state.shape_type, self._settings.polygon_tolerance)
+        memory = result.memory
+        return shape if memory.conditioning else replace(shape, score=memory.evidence.score)
 
     def _encode(self, image: EncodedImage) -> ImageFeatures:
         return self._features.get(image.digest, partial(encode, self._model, image, self._settings.max_megapixels))
