@@ -33,6 +33,8 @@ class Task:
     states: Mapping[int, str] = field(default_factory=dict)
     """By job, other than new."""
     honeypots: Sequence[int] = ()
+    validation: Sequence[int] = ()
+    """Frames that the ground truth's job shows."""
 
 
 @dataclass
@@ -83,7 +85,7 @@ class StandIn:
             case ["tasks", number, "data"]:
                 return 200, _data(self.tasks[int(number)], query)
             case ["tasks", number, "validation_layout"]:
-                return 200, {"mode": None, "honeypot_frames": list(self.tasks[int(number)].honeypots)}
+                return 200, _validation(self.tasks[int(number)])
             case ["jobs", number, "annotations"]:
                 return 200, self.annotations.read(int(number))
             case ["tasks", number, "annotations"]:
@@ -172,6 +174,13 @@ def _meta(task: Task) -> dict[str, Any]:
         "frames": shown,
         "deleted_frames": list(task.deleted),
     }
+
+
+def _validation(task: Task) -> dict[str, Any]:
+    if not task.validation:
+        return {"mode": None}
+    pool = {"honeypot_frames": list(task.honeypots)} if task.honeypots else {}
+    return {"mode": "gt_pool" if pool else "gt", "validation_frames": list(task.validation), **pool}
 
 
 def _data(task: Task, query: Mapping[str, str]) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from promptable.cli.main import main
-from promptable.cvat.annotate import detector, upload
+from promptable.cvat.annotate import detector, same
 from tests.cvat.annotating import BAD, TASK, annotate, asked_frames, detect, detect_without_floor, prepare, stored
 from tests.cvat.stand_in import StandIn, Task
 
@@ -20,7 +20,7 @@ RUST, REVIEW, FAILED = 0, 1, 2
 def patience(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No waiting, and a journal of the test's own."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr(upload, "SETTLING", ())
+    monkeypatch.setattr(same, "SETTLING", ())
     monkeypatch.setattr(detector, "PAUSES", (0.0,))
 
 
@@ -89,7 +89,7 @@ def test_min_confidence_says_what_is_uploaded(cvat: StandIn) -> None:
 
 
 def test_frames_with_annotations_are_left_alone_and_named(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
-    prepare(cvat, deleted=[0], honeypots=[9])
+    prepare(cvat, deleted=[0], honeypots=[9], validation=[9])
     manual = {"frame": 6, "label_id": RUST, "type": "rectangle", "points": [1, 1, 2, 2], "source": "manual"}
     cvat.annotations.patch(2, "create", {"shapes": [manual | {"attributes": [], "score": 1.0}]})
     visible = [{"frame": 1, "outside": False}, {"frame": 3, "outside": True}]
@@ -98,8 +98,8 @@ def test_frames_with_annotations_are_left_alone_and_named(cvat: StandIn, capsys:
     said = capsys.readouterr().out
     assert {shape["frame"] for shape in _shapes(cvat) if shape["source"] == "auto"} == {3, 5, 7}
     for sentence in (
-        "1 frames that test annotators (9): --honeypots takes them too",
-        "1 deleted frames (0)",
+        "1 frames that test annotators (9): --include honeypots takes it too",
+        "1 deleted frames (0): --include deleted takes it too",
         "job 1: 2 frames that have annotations (1-2)",
         "job 2: 1 frames that have annotations (6)",
     ):
@@ -111,9 +111,34 @@ def test_jobs_that_were_handed_in_are_left_alone_unless_told(cvat: StandIn, caps
     prepare(cvat, states={1: "completed"})
     assert annotate(cvat) == 0
     assert {shape["frame"] for shape in _shapes(cvat)} == {5, 6, 7, 9}
-    assert "job 1 is completed: --completed-jobs takes it too" in capsys.readouterr().out
-    assert annotate(cvat, "--completed-jobs") == 3
+    assert "job 1 is completed: --include completed takes it too" in capsys.readouterr().out
+    assert annotate(cvat, "--include", "completed") == 3
     assert {shape["frame"] for shape in _shapes(cvat)} == {1, 2, 3, 5, 6, 7, 9}
+
+
+@pytest.mark.parametrize(
+    ("told", "frames"),
+    [
+        ("deleted", {1: {1, 2, 3}, 2: {5, 6, 7}}),
+        ("honeypots", {1: {2, 3}, 2: {5, 6, 7, 9}}),
+        ("ground-truth", {1: {2, 3}, 2: {5, 6, 7}, 5: {3}}),
+        ("deleted, ground-truth,honeypots", {1: {1, 2, 3}, 2: {5, 6, 7, 9}, 5: {3}}),
+    ],
+)
+def test_what_is_left_alone_is_taken_where_people_say_so(cvat: StandIn, told: str, frames: dict[int, set[int]]) -> None:
+    prepare(cvat, deleted=[1], honeypots=[9], validation=[3])
+    cvat.tasks[TASK].jobs = [*cvat.tasks[TASK].jobs, (5, "ground_truth", 0, 9)]
+    assert annotate(cvat, "--include", told) == 3
+    held = {job: {shape["frame"] for shape in held["shapes"]} for job, held in cvat.annotations.all().items()}
+    assert {job: found for job, found in held.items() if found} == frames
+
+
+def test_to_include_what_there_is_not_is_refused(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    prepare(cvat)
+    with pytest.raises(SystemExit):
+        annotate(cvat, "--include", "deleted,rejected")
+    expected = "expected of completed, ground-truth, honeypots, deleted, with commas between, got 'rejected'"
+    assert expected in capsys.readouterr().err
 
 
 def test_a_dry_run_asks_nothing_and_writes_nothing(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:

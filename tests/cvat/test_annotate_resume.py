@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from promptable.cvat.annotate import detector, run, upload
+from promptable.cvat.annotate import detector, run, same, upload
 from promptable.cvat.journal import Journal
 from tests.cvat.annotating import annotate, asked_frames, detect, prepare, stored
 from tests.cvat.killing import run_until
@@ -18,7 +18,7 @@ LABEL = 0
 def patience(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No waiting, batches of four frames, and a journal of the test's own."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr(upload, "SETTLING", ())
+    monkeypatch.setattr(same, "SETTLING", ())
     monkeypatch.setattr(detector, "PAUSES", (0.0,))
     monkeypatch.setattr(run, "_UPLOAD_FRAMES", 4)
 
@@ -109,10 +109,11 @@ def test_other_options_than_those_it_was_begun_with_are_refused(
     cvat.refused_writes = [403]
     assert annotate(cvat) == 1
     capsys.readouterr()
-    assert annotate(cvat, "--min-confidence", "0.2", "--polygons") == 1
+    assert annotate(cvat, "--min-confidence", "0.2", "--polygons", "--include", "deleted,completed") == 1
     said = capsys.readouterr().err
     assert "run 1 is unfinished and was begun with" in said
     assert "--min-confidence not given, now 0.2; --polygons not given, now given" in said
+    assert "--include not given, now completed,deleted" in said
     assert annotate(cvat, "--new-run", "--min-confidence", "0.2") == 3
     assert max(score for *_, score, _, _ in stored(cvat) if score) == 0.9
 

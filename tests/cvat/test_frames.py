@@ -55,9 +55,22 @@ def test_the_ground_truth_is_left_alone(cvat: StandIn) -> None:
             Frames(client, job=9)
 
 
+def test_the_ground_truth_and_deleted_frames_are_there_for_who_asks(cvat: StandIn) -> None:
+    jobs = [(1, "annotation", 0, 4), (9, "ground_truth", 0, 9)]
+    cvat.tasks = {3: Task(PICTURES, (40, 60), jobs, deleted=[2], validation=[3, 7])}
+    with connect(Login(cvat.url)) as client:
+        frames = Frames(client, task=3, with_ground_truth=True)
+        assert frames.numbers == (0, 1, 3, 4, 7)
+        assert {job.id: sorted(frames.shown_in(job)) for job in frames.jobs} == {1: [0, 1, 2, 3, 4], 9: [3, 7]}
+        assert Frames(client, job=9, with_ground_truth=True).numbers == (3, 7)
+        frames = Frames(client, task=3, with_deleted=True)
+        assert frames.numbers == (0, 1, 2, 3, 4)
+        assert frames.frame(2).name == "2.png"
+
+
 def test_what_is_not_there_is_said(cvat: StandIn) -> None:
     cvat.tasks = {3: Task([], (40, 60), [])}
     with connect(Login(cvat.url)) as client:
-        for sentence, asked in (("has no task 4", {"task": 4}), ("has no job 4", {"job": 4}), ("no data", {"task": 3})):
+        for sentence, task, job in (("has no task 4", 4, None), ("has no job 4", None, 4), ("no data", 3, None)):
             with pytest.raises(CvatError, match=sentence):
-                Frames(client, **asked)
+                Frames(client, task=task, job=job)

@@ -7,10 +7,10 @@ from typing import Any
 
 from promptable.cvat.functions import Picture
 from promptable.cvat.geometry.position import Position
+from promptable.cvat.progress import Progress
 from promptable.cvat.propagate.follow import Follower
 from promptable.cvat.propagate.journal import TrackJournal
 from promptable.cvat.propagate.objects import Copy, Object
-from promptable.cvat.propagate.progress import Progress
 from promptable.cvat.server.frames import Frame
 from promptable.cvat.tracking import Tracker
 
@@ -51,7 +51,7 @@ def test_memory_is_flat_over_a_thousand_frames(tmp_path: Path) -> None:
     function = _Standing()
     follower = Follower(Tracker(function), _Frames(), objects, restart=False)  # type: ignore[arg-type]
     tracemalloc.start()
-    with Progress(FRAMES) as progress:
+    with Progress() as progress:
         follower.follow(journal, run.id, 1, range(FRAMES), progress)
     tracemalloc.stop()
     assert len(function.used) == FRAMES

@@ -3,7 +3,7 @@
 import argparse
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 from promptable.cli.cvat_options import add_model_arguments, add_server_arguments, connected, function_of, unit_number
 
 if TYPE_CHECKING:
-    from promptable.cvat.annotate.detector import Described
-    from promptable.cvat.annotate.options import Options
+    from promptable.cvat.annotate.detector import Detector
+    from promptable.cvat.annotate.options import Include, Options
     from promptable.cvat.annotate.plan import Plan
-    from promptable.cvat.annotate.task_labels import TaskLabels
+    from promptable.cvat.annotate.run import Annotator
+    from promptable.cvat.functions import Function, Source
+    from promptable.cvat.journal import Journal, JournalReader, Run
     from promptable.cvat.review.queue import Queue
+    from promptable.cvat.server.frames import Frames
 
 _DONE, _WRONG, _SOME_FAILED, _INTERRUPTED = 0, 1, 3, 130
 
@@ -56,8 +59,14 @@ def _add_where(group: Any) -> None:
     mode.add_argument("--undo", type=int, metavar="RUN", help="delete what this run wrote and nobody changed; no more")
     add("--frames", metavar="N-N,N,...", help="only these, by the task's numbers, such as 0-99,120,200-")
     add("--limit", type=_count, metavar="N", help="at most so many frames")
-    add("--completed-jobs", action="store_true", help="also jobs that are completed or rejected")
-    add("--honeypots", action="store_true", help="also frames that test annotators")
+    add(
+        "--include",
+        type=_include,
+        default=[],
+        metavar="WHAT,...",
+        help="what is left alone otherwise: completed (jobs that are completed or rejected), ground-truth (its job), "
+        "honeypots (frames that test annotators), deleted (frames)",
+    )
     add("--dry-run", action="store_true", help="say what would be done, ask no function and write nothing")
     add("--new-run", action="store_true", help="leave an unfinished run as it is and begin another")
     add("--queue", type=Path, metavar="FILE", help="the page of what to look at (default: review-task-N.html)")
@@ -68,6 +77,15 @@ def _count(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and int(text) > 0):
         raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
     return int(text)
+
+
+def _include(text: str) -> "list[Include]":
+    from promptable.cvat.annotate.options import parse_include
+
+    try:
+        return parse_include(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _annotate(parsed: argparse.Namespace) -> int:
@@ -87,37 +105,12 @@ def _annotate(parsed: argparse.Namespace) -> int:
         return _INTERRUPTED
 
 
-def _sources(parsed: argparse.Namespace, client: Any) -> Iterator[Any]:
-    """The frames of the job, of the task, of each of the project's tasks."""
-    from promptable.cvat.server.frames import Frames
-
-    if parsed.project is None:
-        yield Frames(client, task=parsed.task, job=parsed.job)
-        return
-    for task in sorted(client.projects.retrieve(parsed.project).get_tasks(), key=lambda task: int(task.id)):
-        sys.stdout.write(f"task {task.id}, {task.name}\n")
-        yield Frames(client, task=task.id)
-
-
-def _one(parsed: argparse.Namespace, client: Any, frames: Any) -> int:
-    """One task or job: undo, plan or run."""
-    from promptable.cvat.annotate.run import journal_of
-    from promptable.cvat.annotate.undo import undo
-
-    with journal_of(client, frames.task) as journal:
-        if parsed.undo is None:
-            return _run(parsed, client, frames, journal)
-        removed, kept = undo(client, journal, parsed.undo, frames.task.id)
-    sys.stdout.write(f"run {parsed.undo}: {removed} removed, {kept} left, which people have changed or removed\n")
-    return _DONE
-
-
 def _folder(parsed: argparse.Namespace) -> int:
     """Pictures of a folder to COCO."""
     from promptable.cvat.annotate.detector import Detector, describe
     from promptable.cvat.annotate.folder import annotate_folder, digest_of, pictures_of
-    from promptable.cvat.annotate.progress import Progress
     from promptable.cvat.annotate.task_labels import TaskLabels
+    from promptable.cvat.progress import Progress
     from promptable.cvat.server.errors import CvatError
 
     if parsed.output is None:
@@ -135,55 +128,103 @@ def _folder(parsed: argparse.Namespace) -> int:
     return _failures(errors)
 
 
-def _function(parsed: argparse.Namespace, client: Any, source: Any) -> Any:
+def _sources(parsed: argparse.Namespace, client: Any) -> "Iterator[Frames]":
+    """The frames of the job, of the task, of each of the project's tasks."""
+    from promptable.cvat.annotate.options import Include
+    from promptable.cvat.server.frames import Frames
+
+    told = {
+        "with_ground_truth": Include.GROUND_TRUTH in parsed.include,
+        "with_deleted": Include.DELETED in parsed.include,
+    }
+    if parsed.project is None:
+        yield Frames(client, task=parsed.task, job=parsed.job, **told)
+        return
+    for task in sorted(client.projects.retrieve(parsed.project).get_tasks(), key=lambda task: int(task.id)):
+        sys.stdout.write(f"task {task.id}, {task.name}\n")
+        yield Frames(client, task=task.id, **told)
+
+
+def _one(parsed: argparse.Namespace, client: Any, frames: "Frames") -> int:
+    """One task or job: undo, plan or run."""
+    from promptable.cvat.annotate.run import Annotator, journal_of
+    from promptable.cvat.annotate.undo import undo
+
+    with journal_of(client, frames.task) as journal:
+        if parsed.undo is not None:
+            removed, kept = undo(client, journal, parsed.undo, frames.task.id)
+            changed = "which people have changed or removed"
+            sys.stdout.write(f"run {parsed.undo}: {removed} removed, {kept} left, {changed}\n")
+            return _DONE
+        detector = _detector(parsed, client, frames)
+        annotator = Annotator(client, journal, frames, detector)
+        if parsed.dry_run:
+            _say_plan(annotator.plan(), "would be asked about")
+            return _DONE
+        run = _carried_out(parsed, annotator, journal, detector)
+        return _report(parsed, client, frames, journal, run)
+
+
+def _detector(parsed: argparse.Namespace, client: Any, frames: "Frames") -> "Detector":
+    """The function, and what of the task's labels it is asked for."""
+    from promptable.cvat.annotate.detector import Detector, describe
+    from promptable.cvat.annotate.task_labels import labels_for
+    from promptable.cvat.functions import Source
+
+    function, options = _function(parsed, client, Source(frames.task.id, parsed.job)), _options(parsed)
+    if frames.is_video:
+        sys.stdout.write("a video: each frame for itself; promptable propagate follows the objects of one frame\n")
+    described = describe(function, options)
+    labels = labels_for(
+        client,
+        frames.task,
+        described.labels,
+        polygons=options.polygons,
+        all_of_them=options.labels is not None,
+        create=parsed.create_labels and not parsed.dry_run,
+    )
+    names = [entry["name"] for entry in described.labels if entry["name"] not in labels.marks]
+    for name, near in labels.lacking(names).items():
+        hint = f", which has {', '.join(near)}" if near else ""
+        sys.stdout.write(f"left out: the function's label {name!r}, which is not in the task{hint}\n")
+    return Detector(function, described, options, labels)
+
+
+def _carried_out(parsed: argparse.Namespace, annotator: "Annotator", journal: "Journal", detector: "Detector") -> "Run":
+    """A run gone on with, or a new one, at its end."""
+    from promptable.cvat.annotate.run import begin, give_up, unfinished
+    from promptable.cvat.progress import Progress
+
+    if parsed.new_run:
+        give_up(journal)
+    run = unfinished(journal, detector)
+    if run is not None:
+        sys.stdout.write(f"going on with run {run.id}\n")
+    else:
+        plan = annotator.plan()
+        _check_agreed(annotator.count_doomed(plan), yes=parsed.yes)
+        run = begin(journal, detector, plan.places)
+        _say_plan(plan, f"to ask about, run {run.id}")
+    with Progress() as progress:
+        annotator.carry_out(run, parsed.concurrency, progress)
+    return run
+
+
+def _check_agreed(doomed: int, *, yes: bool) -> None:
+    """Raise CvatError where so many shapes and tags may not be deleted."""
+    from promptable.cvat.server.errors import CvatError
+
+    question = f"{doomed} shapes and tags will be deleted, whoever made them. Type yes to go on: "
+    if doomed and not yes and not (sys.stdin.isatty() and input(question).strip() == "yes"):
+        raise CvatError(f"{doomed} shapes and tags would be deleted, whoever made them: --yes says that they may be")
+
+
+def _function(parsed: argparse.Namespace, client: Any, source: "Source | None") -> "Function":
     from promptable.cvat.server.errors import CvatError
 
     if parsed.function is None and parsed.via_cvat is None and not parsed.local:
         raise CvatError("expected a model: --function URL, --via-cvat NAME or --local")
     return function_of(parsed, client, source)
-
-
-def _run(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any) -> int:
-    from promptable.cvat.annotate import run as runs
-    from promptable.cvat.annotate.detector import Detector, describe
-    from promptable.cvat.annotate.plan import make_plan
-    from promptable.cvat.annotate.progress import Progress
-    from promptable.cvat.functions import Source
-
-    function = _function(parsed, client, Source(frames.task.id, parsed.job))
-    if frames.is_video:
-        sys.stdout.write("a video: each frame for itself; promptable propagate follows the objects of one frame\n")
-    options = _options(parsed)
-    described = describe(function, options)
-    create = parsed.create_labels and not parsed.dry_run
-    labels = runs.labels_of_task(client, frames.task, described, options, create=create)
-    _say_left_out(described, labels)
-    if parsed.dry_run:
-        _say_plan(make_plan(client, frames, labels, options), "would be asked about")
-        return _DONE
-    if parsed.new_run:
-        runs.give_up(journal)
-    model = runs.model_of(function, described)
-    run = runs.unfinished(journal, options, model)
-    if run is None:
-        run, plan = runs.begin(client, journal, frames, labels, options, model, _agreed(parsed))
-        _say_plan(plan, f"to ask about, run {run.id}")
-    else:
-        sys.stdout.write(f"going on with run {run.id}\n")
-    detector = Detector(function, described, options, labels)
-    with Progress() as progress:
-        runs.carry_out(client, journal, run, frames, labels, detector, parsed.concurrency, progress)
-    return _report(parsed, client, frames, journal, run)
-
-
-def _agreed(parsed: argparse.Namespace) -> "Callable[[int], bool]":
-    """Asks whether so many shapes and tags may be deleted."""
-
-    def agreed(count: int) -> bool:
-        question = f"{count} shapes and tags will be deleted, whoever made them. Type yes to go on: "
-        return bool(parsed.yes or (sys.stdin.isatty() and input(question).strip() == "yes"))
-
-    return agreed
 
 
 def _options(parsed: argparse.Namespace) -> "Options":
@@ -201,17 +242,8 @@ def _options(parsed: argparse.Namespace) -> "Options":
         min_confidence=parsed.min_confidence,
         review_below=parsed.review_below,
         polygons=parsed.polygons,
-        completed_jobs=parsed.completed_jobs,
-        honeypots=parsed.honeypots,
+        include=parsed.include,
     )
-
-
-def _say_left_out(described: "Described", labels: "TaskLabels") -> None:
-    """Name the function's own labels that the task lacks: what they find is not uploaded."""
-    names = [entry["name"] for entry in described.labels if entry["name"] not in labels.marks]
-    for name, near in labels.lacking(names).items():
-        hint = f", which has {', '.join(near)}" if near else ""
-        sys.stdout.write(f"left out: the function's label {name!r}, which is not in the task{hint}\n")
 
 
 def _say_plan(plan: "Plan", what: str) -> None:
@@ -220,23 +252,22 @@ def _say_plan(plan: "Plan", what: str) -> None:
     sys.stdout.write(f"{plan.frames} frames {what}\n")
 
 
-def _report(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any, run: Any) -> int:
+def _report(parsed: argparse.Namespace, client: Any, frames: "Frames", journal: "JournalReader", run: "Run") -> int:
     """What was found and what people should look at, as a table and as a page; what failed. Returns the exit status."""
     from promptable.cvat.review.page import render
     from promptable.cvat.review.queue import review_queue
 
-    left, errors = journal.places(run.id, "left"), journal.errors(run.id)
-    if left:
+    if left := journal.places(run.id, "left"):
         sys.stdout.write(f"left alone: {len(left)} frames that were annotated or closed while it ran\n")
-    queue = review_queue(journal, run.id, parsed.review_below)
+    queue, stored = review_queue(journal, run.id, parsed.review_below), journal.uploaded(run.id)
     _show_table(queue)
     task = frames.task
     page = parsed.queue or Path(f"review-task-{task.id}.html")
-    about = f"Run {run.id}: {journal.uploaded(run.id)} objects stored; below {parsed.review_below:g} is to review."
+    about = f"Run {run.id}: {stored} objects stored; below {parsed.review_below:g} is to review."
     url = f"{client.api_map.host}/tasks/{task.id}"
     page.write_text(render(f"Review of task {task.id}, {task.name}", about, queue, url), encoding="utf-8")
-    sys.stdout.write(f"run {run.id}: {journal.uploaded(run.id)} objects stored\n{page}\n")
-    return _failures(errors)
+    sys.stdout.write(f"run {run.id}: {stored} objects stored\n{page}\n")
+    return _failures(journal.errors(run.id))
 
 
 def _failures(errors: Mapping[int, str]) -> int:

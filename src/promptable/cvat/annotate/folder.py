@@ -10,11 +10,11 @@ from PIL import Image
 from promptable.cvat.annotate.coco import write_coco
 from promptable.cvat.annotate.detector import Detector
 from promptable.cvat.annotate.pipeline import Fetched, Result, ask_all
-from promptable.cvat.annotate.progress import Progress
-from promptable.cvat.annotate.run import COMMAND, give_up, model_of, noted, unfinished
+from promptable.cvat.annotate.run import begin, give_up, noted, unfinished
 from promptable.cvat.functions import Picture
 from promptable.cvat.journal import Journal, Run
 from promptable.cvat.preview.run import PICTURES
+from promptable.cvat.progress import Progress
 from promptable.cvat.server.errors import CvatError
 
 _NOWHERE = 0
@@ -46,24 +46,17 @@ def annotate_folder(
     with journal.alone():
         if new_run:
             give_up(journal)
-        run = _begun(journal, detector, len(files))
+        run = unfinished(journal, detector) or begin(journal, detector, ((_NOWHERE, i) for i in range(len(files))))
         journal.wait_again_for_failed(run.id)
         waiting = journal.frames(run.id, "waiting")
-        progress.begin(len(waiting))
+        bar = progress.begin("pictures", len(waiting))
         results = ask_all(map(Fetched, waiting), lambda one: _ask(detector, files, folder, one.frame), concurrency)
-        for _ in noted(results, journal, run, progress):
-            progress.uploaded(journal.count_chosen(run.id))
+        for _ in noted(results, journal, run, bar):
+            pass  # there is no server to upload to
         path = output / "annotations" / "instances_default.json"
         write_coco(path, journal, run.id, list(_described(files, folder)), detector.described.labels)
         journal.end(run.id, "finished")
     return journal, run, path
-
-
-def _begun(journal: Journal, detector: Detector, count: int) -> Run:
-    model = model_of(detector.function, detector.described)
-    places = ((_NOWHERE, number) for number in range(count))
-    run = unfinished(journal, detector.options, model)
-    return run or journal.begin(COMMAND, detector.options.as_json(), model, places)
 
 
 def _ask(detector: Detector, files: Sequence[Path], folder: Path, number: int) -> Result:

@@ -20,6 +20,19 @@ class Mode(StrEnum):
     REPLACE_ALL = "replace-all"
 
 
+class Include(StrEnum):
+    """What is left alone unless it is named."""
+
+    COMPLETED = "completed"
+    """Jobs that people have handed in: completed or rejected."""
+    GROUND_TRUTH = "ground-truth"
+    """Jobs that hold the ground truth, which annotators are measured against."""
+    HONEYPOTS = "honeypots"
+    """Frames of other jobs whose ground truth is known."""
+    DELETED = "deleted"
+    """Frames that people took out of the task."""
+
+
 @dataclass(frozen=True)
 class Options:
     """``labels`` are entries as in ``labels.yaml``, None for the function's own; thresholds are in [0, 1]."""
@@ -33,14 +46,13 @@ class Options:
     min_confidence: float | None = None
     review_below: float = 0.45
     polygons: bool = False
-    completed_jobs: bool = False
-    honeypots: bool = False
+    include: Sequence[Include] = ()
     pictures: str | None = None
     """Of a folder of pictures in place of a task: what tells it from another one."""
 
     def as_json(self) -> dict[str, Any]:
         """As the journal keeps them."""
-        return asdict(self)
+        return asdict(self) | {"include": list(self.include)}
 
 
 def check_same(run: int, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
@@ -61,15 +73,25 @@ def _option(name: str) -> str:
     return "the model" if name == "model" else f"--{name.replace('_', '-')}"
 
 
-def _shown(value: object) -> str:
+def _shown(value: Any) -> str:
     match value:
         case None | False:
             return "not given"
         case True:
             return "given"
+        case [{"name": _}, *_]:
+            return f"of {len(value)} labels, {', '.join(str(entry['name']) for entry in value[:3])} ..."
         case list():
-            return f"of {len(value)} labels, {', '.join(str(entry.get('name')) for entry in value[:3])} ..."
+            return ",".join(map(str, value)) or "not given"
     return str(value)
+
+
+def parse_include(text: str) -> list[Include]:
+    """``completed,deleted`` as what it names, once each and in one order. Raises ValueError."""
+    named = {part.strip() for part in text.split(",")}
+    if unknown := named - set(Include):
+        raise ValueError(f"expected of {', '.join(Include)}, with commas between, got {', '.join(sorted(unknown))!r}")
+    return [one for one in Include if one in named]
 
 
 def parse_frames(text: str, option: str = "--frames") -> list[range]:

@@ -1,13 +1,10 @@
 """Which frames of which jobs a run is about, and what it leaves alone."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cvat_sdk.core.helpers import make_request_headers
-
-from promptable.cvat.annotate.options import Mode, Options, parse_frames
+from promptable.cvat.annotate.options import Include, Mode, Options, parse_frames
 from promptable.cvat.annotate.task_labels import TaskLabels
 from promptable.cvat.server.annotations import JobAnnotations, annotated_frames
 from promptable.cvat.server.errors import CvatError
@@ -19,42 +16,48 @@ OPEN = ("new", "in progress")
 
 @dataclass(frozen=True)
 class Plan:
-    """``places`` are (job, frame); ``left_out`` says in sentences what is left alone."""
+    """``frames_of`` are the frames to ask about by job, in order; ``left_out`` says in sentences what is left alone."""
 
-    places: Sequence[tuple[int, int]]
+    frames_of: Mapping[int, Sequence[int]]
     left_out: Sequence[str]
 
     @property
     def frames(self) -> int:
         """How many frames are asked about: one that two jobs share counts once."""
-        return len({frame for _, frame in self.places})
+        return len(set().union(*self.frames_of.values()))
+
+    @property
+    def places(self) -> Iterator[tuple[int, int]]:
+        """Job and frame of each."""
+        return ((job, number) for job, numbers in self.frames_of.items() for number in numbers)
 
 
 def make_plan(client: Any, frames: Frames, labels: TaskLabels, options: Options) -> Plan:
     """Look at jobs and annotations, and write nothing. ``client`` is cvat-sdk's. Raises CvatError."""
-    left_out: list[str] = []
-    wanted = _wanted(client, frames, options, left_out)
-    places = []
+    named = _named(frames, options)
+    left_out = list(_left_out(frames, named, options))
+    wanted = named if Include.HONEYPOTS in options.include else named - frames.honeypots
+    frames_of = {}
     for job in frames.jobs:
         if (why := not_open(job, options)) is not None:
             left_out.append(why)
             continue
-        own = [number for number in wanted if job.start_frame <= number <= job.stop_frame]
-        taken = _taken(client, job, labels, options) & set(own)
+        own = wanted.intersection(frames.shown_in(job))
+        taken = _taken(client, job, labels, options) & own
         if taken:
             left_out.append(f"job {job.id}: {len(taken)} frames that have annotations ({ranges(sorted(taken))})")
-        places += [(job.id, number) for number in own if number not in taken]
-    return Plan(_limited(places, options.limit), left_out)
+        frames_of[job.id] = sorted(own - taken)
+    return Plan(_limited(frames_of, options.limit), left_out)
 
 
 def not_open(job: Any, options: Options) -> str | None:
     """Why a job is left alone, None where it is not."""
     state, kind = text_of(job.state), text_of(job.type)
-    if kind != "annotation" and options.job is None:
-        return f"job {job.id} is a {kind.replace('_', ' ')} job"
-    if state in OPEN or options.completed_jobs:
+    if kind == "consensus_replica" and options.job is None:
+        return f"job {job.id} is a consensus replica: --job {job.id} annotates it"
+    if state in OPEN or Include.COMPLETED in options.include:
         return None
-    return f"job {job.id} is {state}: --completed-jobs takes it too"
+    return f"job {job.id} is {state}: {_told(Include.COMPLETED)}"
 
 
 def annotated(annotations: Mapping[str, Any], labels: TaskLabels, stop_frame: int) -> set[int]:
@@ -76,35 +79,31 @@ def ranges(numbers: Sequence[int]) -> str:
     return ", ".join(shown) + (" ..." if len(runs) > len(shown) else "")
 
 
-def _wanted(client: Any, frames: Frames, options: Options, left_out: list[str]) -> list[int]:
-    numbers: Sequence[int] = frames.numbers
-    if options.frames is not None:
-        asked = parse_frames(options.frames)
-        numbers = [number for number in numbers if any(number in one for one in asked)]
-        if not numbers:
-            raise CvatError(f"--frames {options.frames}: there are frames {ranges(frames.numbers)}")
-    honeypots = set() if options.honeypots else _honeypots(client, frames.task.id) & set(numbers)
-    if honeypots:
-        shown = ranges(sorted(honeypots))
-        left_out.append(f"{len(honeypots)} frames that test annotators ({shown}): --honeypots takes them too")
+def _named(frames: Frames, options: Options) -> frozenset[int]:
+    """The frames that ``--frames`` names, honeypots too. Raises CvatError where there are none."""
+    if options.frames is None:
+        return frozenset(frames.numbers)
+    asked = parse_frames(options.frames)
+    named = frozenset(number for number in frames.numbers if any(number in one for one in asked))
+    if not named:
+        raise CvatError(f"--frames {options.frames}: there are frames {ranges(frames.numbers)}")
+    return named
+
+
+def _left_out(frames: Frames, named: frozenset[int], options: Options) -> Iterator[str]:
+    """What is left alone whatever its job holds, in sentences."""
+    honeypots = sorted(frames.honeypots & named)
+    if honeypots and Include.HONEYPOTS not in options.include:
+        yield f"{len(honeypots)} frames that test annotators ({ranges(honeypots)}): {_told(Include.HONEYPOTS)}"
     if frames.deleted:
-        left_out.append(f"{len(frames.deleted)} deleted frames ({ranges(frames.deleted)})")
+        yield f"{len(frames.deleted)} deleted frames ({ranges(frames.deleted)}): {_told(Include.DELETED)}"
     if frames.ground_truth_jobs:
-        left_out.append(f"the ground truth, job {', '.join(map(str, frames.ground_truth_jobs))}")
-    return [number for number in numbers if number not in honeypots]
+        jobs = ", ".join(map(str, frames.ground_truth_jobs))
+        yield f"the ground truth, job {jobs}: {_told(Include.GROUND_TRUTH)}"
 
 
-def _honeypots(client: Any, task: int) -> set[int]:
-    """Frames of annotation jobs that show a picture whose ground truth is known."""
-    api = client.api_client
-    url = client.api_map.make_endpoint_url(f"/api/tasks/{task}/validation_layout")
-    try:
-        response = api.rest_client.GET(url, headers=make_request_headers(api))
-    except CvatError as error:
-        if error.status == 404:
-            return set()
-        raise
-    return set(json.loads(response.data).get("honeypot_frames") or ())
+def _told(included: Include) -> str:
+    return f"--include {included} takes it too"
 
 
 def _taken(client: Any, job: Any, labels: TaskLabels, options: Options) -> set[int]:
@@ -113,13 +112,9 @@ def _taken(client: Any, job: Any, labels: TaskLabels, options: Options) -> set[i
     return annotated(JobAnnotations(client, job.id).read(), labels, job.stop_frame)
 
 
-def _limited(places: Sequence[tuple[int, int]], limit: int | None) -> Sequence[tuple[int, int]]:
-    """The places of the first so many frames."""
+def _limited(frames_of: Mapping[int, Sequence[int]], limit: int | None) -> Mapping[int, Sequence[int]]:
+    """The first so many frames, in every job that shows them."""
     if limit is None:
-        return places
-    kept = set(sorted({frame for _, frame in places})[:limit])
-    return list(_of_frames(places, kept))
-
-
-def _of_frames(places: Sequence[tuple[int, int]], frames: set[int]) -> Iterator[tuple[int, int]]:
-    return (place for place in places if place[1] in frames)
+        return frames_of
+    kept = set(sorted(set().union(*frames_of.values()))[:limit])
+    return {job: [number for number in numbers if number in kept] for job, numbers in frames_of.items()}

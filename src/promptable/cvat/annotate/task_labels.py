@@ -108,6 +108,25 @@ def task_labels(client: Any, task: int, looked_for: Iterable[Mapping[str, Any]] 
     return TaskLabels({label.name: label for label in labels}, own | MARKS)
 
 
+def labels_for(
+    client: Any, task: Any, entries: Sequence[Mapping[str, Any]], *, polygons: bool, all_of_them: bool, create: bool
+) -> TaskLabels:
+    """A task's labels (cvat-sdk's Task) for detections of ``entries``: ``create`` adds what it lacks. Raises CvatError.
+
+    With ``all_of_them`` it must have every one, else one of them; ``polygons`` is what masks become.
+    """
+    labels = task_labels(client, task.id, entries)
+    if create and (new := [entry for entry in entries if entry["name"] not in labels.by_name]):
+        create_labels(client, task, new)
+        labels = task_labels(client, task.id, entries)
+    found = [entry for entry in entries if entry["name"] not in labels.marks]
+    known = [entry for entry in found if entry["name"] in labels.by_name]
+    if all_of_them or not known:
+        check_names(labels, [entry["name"] for entry in found])
+    check_types(labels, known, polygons)
+    return labels
+
+
 def create_labels(client: Any, task: Any, entries: Sequence[Mapping[str, Any]]) -> None:
     """Add labels (``name``, ``type``) to a task, or to its project, whose labels are the task's. Raises CvatError."""
     attributes = [

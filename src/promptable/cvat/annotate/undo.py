@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from promptable.cvat.annotate.same import look_for, remove, unchanged
 from promptable.cvat.annotate.task_labels import task_labels
-from promptable.cvat.annotate.upload import look_for, remove_unchanged
 from promptable.cvat.journal import Journal
 from promptable.cvat.server.annotations import JobAnnotations
 from promptable.cvat.server.errors import CvatError
@@ -23,7 +23,8 @@ def undo(client: Any, journal: Journal, run: int, task: int) -> tuple[int, int]:
     for job in journal.jobs(run):
         annotations = JobAnnotations(client, job)
         written = list(journal.uploads(job=job, run=run))
-        gone = remove_unchanged(annotations, annotations.read(), written, journal, labels)
-        removed, kept = removed + len(gone), kept + len(written) - len(gone)
+        same = unchanged(written, annotations.read(), labels)
+        remove(annotations, same, journal)
+        removed, kept = removed + len(same), kept + len(written) - len(same)
     journal.end(run, "undone")
     return removed, kept

@@ -15,6 +15,7 @@ CREATE TABLE IF NOT EXISTS frames (
 CREATE TABLE IF NOT EXISTS places (
     run INTEGER, job INTEGER, frame INTEGER, state TEXT, batch INTEGER,
     PRIMARY KEY (run, job, frame)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS places_of_frame ON places (run, frame);
 CREATE TABLE IF NOT EXISTS detections (
     id INTEGER PRIMARY KEY, run INTEGER, frame INTEGER, label TEXT, type TEXT, score REAL, chosen INTEGER,
     points TEXT, attributes TEXT);

@@ -51,10 +51,10 @@ class Journal(JournalReader):
         with self._writing():
             written = (command, "running", _now(), json.dumps(options), json.dumps(model))
             run = self._insert("runs (command, state, begun, options, model)", written)
-            rows = [(run, job, frame) for job, frame in places]
+            rows = ((run, job, frame) for job, frame in places)
             self._db.executemany("INSERT INTO places VALUES (?, ?, ?, 'waiting', NULL)", rows)
-            frames = [(run, frame) for frame in sorted({frame for _, _, frame in rows})]
-            self._db.executemany("INSERT INTO frames VALUES (?, ?, 'waiting', NULL)", frames)
+            of_places = "SELECT DISTINCT run, frame, 'waiting', NULL FROM places WHERE run = ?"
+            self._db.execute("INSERT INTO frames " + of_places, (run,))
         return self.run(run)
 
     def end(self, run: int, state: str) -> None:
@@ -86,12 +86,13 @@ class Journal(JournalReader):
         values = (error, run, frame)
         self._db.execute("UPDATE frames SET state = 'failed', error = ? WHERE run = ? AND frame = ?", values)
 
-    def ready(self, run: int, state: str = "asked") -> dict[int, list[int]]:
-        """By job: the frames that are in this state and still wait to be uploaded."""
+    def ready(self, run: int, state: str, frames: Sequence[int] | None = None) -> dict[int, list[int]]:
+        """By job: the frames in this state that still wait to be uploaded, all or only of these few."""
+        only = "" if frames is None else "AND p.frame IN (SELECT value FROM json_each(:frames)) "
         rows = self._db.execute(
-            "SELECT job, p.frame FROM places p JOIN frames f ON f.run = p.run AND f.frame = p.frame "
-            "WHERE p.run = ? AND p.state = 'waiting' AND f.state = ? ORDER BY job, p.frame",
-            (run, state),
+            "SELECT job, p.frame FROM places p JOIN frames f ON f.run = p.run AND f.frame = p.frame "  # noqa: S608
+            f"WHERE p.run = :run AND p.state = 'waiting' AND f.state = :state {only}ORDER BY job, p.frame",
+            {"run": run, "state": state, "frames": json.dumps(frames)},
         )
         ready: dict[int, list[int]] = {}
         for row in rows:

@@ -8,9 +8,9 @@ from typing import Any
 
 from promptable.cvat.functions import Picture
 from promptable.cvat.geometry.position import MASK, Position
+from promptable.cvat.progress import Progress
 from promptable.cvat.propagate.journal import Step, TrackJournal
 from promptable.cvat.propagate.objects import Object
-from promptable.cvat.propagate.progress import Progress
 from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.frames import Frames
 from promptable.cvat.tracking import Tracker
@@ -52,12 +52,13 @@ class Follower:
         progress: Progress,
     ) -> None:
         done = 0 if last is None else way.index(last.frame) + 1
-        progress.done(direction, done)
+        bar = progress.begin("following" if direction > 0 else "following backward", len(way), done=done)
         with closing(self._pictures(way[done:] if last is None or last.states else ())) as pictures:
             for picture in pictures:
                 last = self._start(picture) if last is None else self._step(last, picture, direction)
                 journal.step(run, direction, last)
-                progress.advance(direction, last)
+                lost = sum(position is None for position in last.found.values())
+                bar.advance(followed=len(last.states) - lost, lost=lost)
                 if not last.states:
                     return
 

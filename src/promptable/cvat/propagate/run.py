@@ -6,11 +6,11 @@ from typing import Any
 
 from promptable.cvat.annotate.options import check_same
 from promptable.cvat.journal import Run, journal_path
+from promptable.cvat.progress import Progress
 from promptable.cvat.propagate.follow import Follower
 from promptable.cvat.propagate.journal import TrackJournal
 from promptable.cvat.propagate.options import Options
 from promptable.cvat.propagate.plan import Plan
-from promptable.cvat.propagate.progress import Progress
 from promptable.cvat.propagate.write import Writer
 from promptable.cvat.propagate.writes import Writes
 from promptable.cvat.server.frames import Frames
@@ -53,7 +53,7 @@ def carry_out(
     left_out: Sequence[str] = ()
     if run.state == "running":
         follower = Follower(tracker, frames, journal.objects(run.id), restart=options.restart_at_keyframes)
-        with Progress(sum(map(len, ways.values()))) as progress:
+        with Progress() as progress:
             for direction, way in ways.items():
                 follower.follow(journal, run.id, direction, way, progress)
         writes = Writes(client, frames, journal, run.id, options)

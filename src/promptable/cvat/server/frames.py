@@ -1,14 +1,17 @@
 """The frames of a task or job: which there are, how large CVAT says they are, and their original bytes.
 
-Frame numbers are the task's, in jobs too. Deleted frames are left out, and jobs that hold the ground truth.
+Frame numbers are the task's, in jobs too. Deleted frames and jobs that hold the ground truth are left out, unless told.
 """
 
 import io
+import json
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+
+from cvat_sdk.core.helpers import make_request_headers
 
 from promptable.cvat.server.errors import CvatError
 
@@ -29,25 +32,42 @@ class Frame:
     hw: tuple[int, int]
 
 
+@dataclass(frozen=True)
+class _Meta:
+    """What CVAT says of a task's data: ``frames`` are names and sizes, of a video one for all."""
+
+    chunk_size: int
+    deleted: frozenset[int]
+    frames: Sequence[tuple[str, tuple[int, int]]]
+
+
 class Frames:
     """The frames of a task, or of one of its jobs, that people annotate."""
 
-    def __init__(self, client: Any, *, task: int | None = None, job: int | None = None) -> None:
-        """``client`` is cvat-sdk's. Exactly one of ``task`` and ``job`` is given. Raises CvatError.
-
-        A job of the ground truth has none.
-        """
+    def __init__(
+        self,
+        client: Any,
+        *,
+        task: int | None = None,
+        job: int | None = None,
+        with_ground_truth: bool = False,
+        with_deleted: bool = False,
+    ) -> None:
+        """``client`` is cvat-sdk's. Exactly one of ``task`` and ``job`` is given. Raises CvatError."""
         if (task is None) == (job is None):
             raise ValueError("expected a task or a job")
+        self._client = client
+        self._with_ground_truth = with_ground_truth
+        self._with_deleted = with_deleted
         self._job = None if job is None else client.jobs.retrieve(job)
-        if self._job is not None and text_of(self._job.type) == _GROUND_TRUTH:
+        if self._job is not None and _holds_ground_truth(self._job) and not with_ground_truth:
             raise CvatError(f"job {job} holds the ground truth, which is left alone: name another job")
         self.task = client.tasks.retrieve(task if self._job is None else self._job.task_id)
         if not self.task.size:
             raise CvatError(f"task {self.task.id} has no data yet")
         if text_of(self.task.dimension) != "2d":
             raise CvatError(f"task {self.task.id} holds point clouds: expected pictures or a video")
-        self._meta = self.task.get_meta()
+        self._meta = _read_meta(client, self.task.id)
 
     @property
     def is_video(self) -> bool:
@@ -57,17 +77,17 @@ class Frames:
     @property
     def chunk_size(self) -> int:
         """How many frames CVAT packs into one download."""
-        return int(self._meta.chunk_size)
+        return self._meta.chunk_size
 
     @cached_property
     def jobs(self) -> tuple[Any, ...]:
-        """The jobs (``cvat_sdk.core.proxies.jobs.Job``) of these frames, without the ground truth's, by first frame."""
-        return tuple(job for job in self._all_jobs if text_of(job.type) != _GROUND_TRUTH)
+        """The jobs (``cvat_sdk.core.proxies.jobs.Job``) of these frames, by first frame."""
+        return tuple(job for job in self._all_jobs if self._with_ground_truth or not _holds_ground_truth(job))
 
     @cached_property
     def ground_truth_jobs(self) -> tuple[int, ...]:
-        """The ids of the task's jobs that hold the ground truth, where the frames are a task's."""
-        return tuple(job.id for job in self._all_jobs if text_of(job.type) == _GROUND_TRUTH)
+        """The ids of the jobs that hold the ground truth and are left out."""
+        return tuple(job.id for job in self._all_jobs if job not in self.jobs)
 
     @cached_property
     def _all_jobs(self) -> tuple[Any, ...]:
@@ -75,27 +95,49 @@ class Frames:
             return (self._job,)
         return tuple(sorted(self.task.get_jobs(), key=lambda job: (job.start_frame, job.id)))
 
+    def shown_in(self, job: Any) -> Collection[int]:
+        """The numbers of the frames that a job shows, deleted ones too."""
+        if _holds_ground_truth(job):
+            return frozenset(self._validation.get("validation_frames") or ())
+        return range(job.start_frame, job.stop_frame + 1)
+
     @cached_property
     def numbers(self) -> tuple[int, ...]:
-        """The frames' numbers, in order, without deleted ones and without a pool that only the ground truth shows."""
-        return tuple(sorted(self._in_jobs - set(self._meta.deleted_frames or ())))
+        """The frames' numbers, in order, without a pool that only the ground truth shows."""
+        return tuple(sorted(self._in_jobs - set(self.deleted)))
 
     @cached_property
     def deleted(self) -> tuple[int, ...]:
-        """The numbers of the deleted frames."""
-        return tuple(sorted(self._in_jobs & set(self._meta.deleted_frames or ())))
+        """The numbers of the deleted frames that are left out."""
+        return () if self._with_deleted else tuple(sorted(self._in_jobs & self._meta.deleted))
+
+    @cached_property
+    def honeypots(self) -> frozenset[int]:
+        """Frames of annotation jobs that show a picture whose ground truth is known."""
+        return frozenset(self._validation.get("honeypot_frames") or ())
+
+    @cached_property
+    def _validation(self) -> Mapping[str, Any]:
+        """How CVAT tests annotators with the ground truth; empty without any."""
+        try:
+            layout: Mapping[str, Any] = _get_json(self._client, f"/api/tasks/{self.task.id}/validation_layout")
+        except CvatError as error:
+            if error.status == 404:
+                return {}
+            raise
+        return layout
 
     @cached_property
     def _in_jobs(self) -> set[int]:
-        return {number for job in self.jobs for number in range(job.start_frame, job.stop_frame + 1)}
+        return {number for job in self.jobs for number in self.shown_in(job)}
 
     def frame(self, number: int) -> Frame:
         """What CVAT says of a frame. Raises CvatError where it is none of these."""
         if number not in self._in_jobs or number in self.deleted:
             first, last = self.numbers[0], self.numbers[-1]
             raise CvatError(f"there is no frame {number}: expected one from {first} to {last} that is not deleted")
-        one = self._meta.frames[0 if len(self._meta.frames) == 1 else number]
-        return Frame(number, one.name, (int(one.height), int(one.width)))
+        name, hw = self._meta.frames[0 if len(self._meta.frames) == 1 else number]
+        return Frame(number, name, hw)
 
     def data(self, number: int) -> bytes:
         """The bytes that a function is sent for a frame: the original file's, or a PNG of a video's frame."""
@@ -106,7 +148,7 @@ class Frames:
         """``data`` of many frames, in their order; a chunk at a time where that is quicker."""
         by_chunk: dict[int, list[int]] = {}
         for number in sorted(numbers):
-            by_chunk.setdefault(number // self._meta.chunk_size, []).append(number)
+            by_chunk.setdefault(number // self.chunk_size, []).append(number)
         for chunk, wanted in by_chunk.items():
             whole = {} if self.is_video or len(wanted) < _WORTH_A_CHUNK else self._chunk(chunk)
             for number in wanted:
@@ -115,13 +157,32 @@ class Frames:
     def _chunk(self, chunk: int) -> Mapping[int, bytes]:
         """The original files of a chunk, by frame number; empty where they cannot be told apart."""
         _, response = self.task.api.retrieve_data(self.task.id, type="chunk", number=chunk, quality="original")
-        first = chunk * int(self._meta.chunk_size)
-        count = min(int(self._meta.chunk_size), int(self.task.size) - first)
+        first = chunk * self.chunk_size
+        count = min(self.chunk_size, int(self.task.size) - first)
         with zipfile.ZipFile(io.BytesIO(response.data)) as archive:
             names = sorted(name for name in archive.namelist() if not name.endswith("/"))
             if len(names) != count:
                 return {}
             return {first + i: archive.read(name) for i, name in enumerate(names)}
+
+
+def _holds_ground_truth(job: Any) -> bool:
+    return text_of(job.type) == _GROUND_TRUTH
+
+
+def _read_meta(client: Any, task: int) -> _Meta:
+    """As plain values: cvat-sdk's models take kilobytes a frame."""
+    meta = _get_json(client, f"/api/tasks/{task}/data/meta")
+    sizes: dict[tuple[int, int], tuple[int, int]] = {}
+    shapes = ((one["name"], (int(one["height"]), int(one["width"]))) for one in meta["frames"])
+    frames = [(name, sizes.setdefault(hw, hw)) for name, hw in shapes]
+    return _Meta(int(meta["chunk_size"]), frozenset(meta["deleted_frames"] or ()), frames)
+
+
+def _get_json(client: Any, path: str) -> Any:
+    api = client.api_client
+    url = client.api_map.make_endpoint_url(path)
+    return json.loads(api.rest_client.GET(url, headers=make_request_headers(api)).data)
 
 
 def text_of(enumerated: object) -> str:

@@ -1,0 +1,97 @@
+"""What was sent and what the server holds: whether one is the other, and whether people have changed it since."""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from promptable.cvat.annotate.task_labels import TaskLabels
+from promptable.cvat.journal import Batch, Journal, SentUpload
+from promptable.cvat.server.annotations import KINDS, JobAnnotations
+
+SETTLING = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+"""Seconds between looks for a batch that may still be on its way through the server, a minute in all."""
+
+
+def look_for(client: Any, journal: Journal, batch: Batch) -> dict[int, int] | None:
+    """The server's ids of a batch's uploads by their own, None where the batch did not arrive. Raises CvatError.
+
+    Looks for a while, since a server may still be at a request whose sender is gone.
+    """
+    if not batch.uploads:
+        return None
+    for pause in (0.0, *SETTLING):
+        time.sleep(pause)
+        ids = _matched(batch, JobAnnotations(client, batch.job).read(), journal)
+        if ids:
+            return ids
+    return None
+
+
+def _matched(batch: Batch, there: Mapping[str, Any], journal: Journal) -> dict[int, int]:
+    """Uploads and what equals them, one to one, among what was stored since the batch was noted and is nobody else's.
+
+    Shapes decide: people may set the same tag.
+    """
+    ids: dict[int, int] = {}
+    for kind in KINDS:
+        own = [one for one in batch.uploads if one.kind == kind]
+        candidates = _new_by_content(there[f"{kind}s"], batch.after[kind], journal.known_ids(batch.job, kind))
+        found = {one.id: equal.pop() for one in own if (equal := candidates[_content(one.payload)])}
+        if own and not found and kind == "shape":
+            return {}
+        ids |= found
+    return ids
+
+
+def _new_by_content(held: Iterable[Mapping[str, Any]], after: int, known: set[int]) -> defaultdict[object, list[int]]:
+    """Ids above ``after`` that are not ``known``, by content, the lowest last."""
+    by_content: defaultdict[object, list[int]] = defaultdict(list)
+    for one in sorted(held, key=lambda one: -one["id"]):
+        if one["id"] > after and one["id"] not in known:
+            by_content[_content(one)].append(one["id"])
+    return by_content
+
+
+def _content(one: Mapping[str, Any]) -> object:
+    """What tells shapes of a job apart, and tags; attributes may have been edited since."""
+    if "points" not in one:
+        return one["frame"], one["label_id"]
+    return one["frame"], one["label_id"], one["type"], _rounded(one["points"]), round(one["score"], 4)
+
+
+def _rounded(points: Iterable[float]) -> tuple[float, ...]:
+    """In hundredths of a pixel, as they were sent."""
+    return tuple(round(number, 2) for number in points)
+
+
+def unchanged(written: Iterable[SentUpload], there: Mapping[str, Any], labels: TaskLabels) -> list[SentUpload]:
+    """Of what was written, what is on the server as it was written. ``there`` is what its job holds."""
+    by_id = {kind: {one["id"]: one for one in there[f"{kind}s"]} for kind in KINDS}
+    return [
+        one
+        for one in written
+        if (now := by_id[one.kind].get(one.server_id)) is not None and _is_unchanged(one.payload, now, labels)
+    ]
+
+
+def _is_unchanged(written: Mapping[str, Any], now: Mapping[str, Any], labels: TaskLabels) -> bool:
+    """Whether nobody moved, relabelled or edited it: every field as written, attributes that came later at default."""
+    fields = [field for field in written if field not in ("attributes", "points")]
+    if any(now.get(field) != written[field] for field in fields):
+        return False
+    if "points" in written and _rounded(now["points"]) != _rounded(written["points"]):
+        return False
+    label = next((label for label in labels.by_name.values() if label.id == now["label_id"]), None)
+    defaults = {spec["id"]: str(spec["default_value"]) for spec in (label.attributes if label else ())}
+    own = {one["spec_id"]: str(one["value"]) for one in written["attributes"]}
+    return all(own.get(one["spec_id"], defaults.get(one["spec_id"])) == str(one["value"]) for one in now["attributes"])
+
+
+def remove(annotations: JobAnnotations, uploads: Iterable[SentUpload], journal: Journal) -> None:
+    """Delete from a job what is in the journal, and note it there. Raises CvatError."""
+    doomed = list(uploads)
+    if doomed:
+        of_kind = {kind: [{**one.payload, "id": one.server_id} for one in doomed if one.kind == kind] for kind in KINDS}
+        annotations.delete(of_kind["shape"], of_kind["tag"])
+        journal.removed(doomed)
