@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from promptable.cli.main import main
-from promptable.cvat.annotate import detector, upload
+from promptable.cvat.annotate import detector, same
 from tests.cvat.annotating import TASK, annotate, prepare
 from tests.cvat.reviewing import Person
 from tests.cvat.stand_in import StandIn
@@ -19,7 +19,7 @@ RUST, SCRATCH, SIDE, REVIEW = 0, 3, 9, 8
 def patience(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No waiting, and a journal of the test's own."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr(upload, "SETTLING", ())
+    monkeypatch.setattr(same, "SETTLING", ())
     monkeypatch.setattr(detector, "PAUSES", ())
 
 
