@@ -2,11 +2,15 @@
 
 It holds code to the rules of a device: an operation takes tensors of one device (and, as CUDA does, single numbers and
 indices of the CPU's), only copies cross over, and numpy reads nothing of the device. So a tensor that was made in the
-wrong place fails here as it would on a GPU. It says nothing of speed, of memory, or of CUDA's own arithmetic.
+wrong place fails here as it would on a GPU. ``Traffic`` counts what crosses, and how often the CPU would wait. It says
+nothing of speed, of memory, or of CUDA's own arithmetic.
 """
 
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -18,6 +22,36 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 _CUDA = torch.device("cuda:0")
 _CROSSING = {"aten::_to_copy", "aten::copy_"}
 _INDEXING = {"aten::index", "aten::index_put", "aten::index_put_", "aten::_index_put_impl_"}
+_READING = {"aten::_local_scalar_dense", "aten::equal"}
+_SIZED_BY_CONTENT = {"aten::nonzero", "aten::masked_select", "aten::bincount", "aten::_unique2", "aten::unique_dim"}
+"""The result's size is known only once the GPU has computed it."""
+
+
+@dataclass
+class Traffic:
+    """What an asynchronous device is slowed by, each as the operation and the line of ours or of a model package.
+
+    ``copies`` between the CPU and the GPU, either way; ``waits``, where the CPU stands still until the GPU has done all
+    that it was given: every copy from the GPU, every one to it that is not ``non_blocking``, and results whose size
+    depends on numbers.
+    """
+
+    copies: list[str] = field(default_factory=list)
+    waits: list[str] = field(default_factory=list)
+
+
+_counting: list[Traffic] = []
+
+
+@contextmanager
+def counted() -> Iterator[Traffic]:
+    """The traffic of what runs inside, to be read afterwards."""
+    traffic = Traffic()
+    _counting.append(traffic)
+    try:
+        yield traffic
+    finally:
+        _counting.remove(traffic)
 
 
 class CudaTensor(Tensor):
@@ -41,11 +75,13 @@ class CudaTensor(Tensor):
 
     def tolist(self) -> Any:
         """As of every tensor: by a copy."""
+        _count("tolist", copies=1, waits=1)
         return self.content.tolist()
 
     def numpy(self, *, force: bool = False) -> Any:
         """With ``force`` a copy, else an error."""
         if force:
+            _count("numpy", copies=1, waits=1)
             return self.content.numpy(force=True)
         raise TypeError("can't convert cuda:0 device type tensor to numpy: copy it to the CPU first")
 
@@ -66,9 +102,12 @@ class _Device(TorchDispatchMode):
 def _run(operation: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
     _check_one_device(operation.name(), tensors)
-    to_cuda = any(isinstance(tensor, CudaTensor) for tensor in tensors)
+    from_cuda = to_cuda = any(isinstance(tensor, CudaTensor) for tensor in tensors)
     if kwargs.get("device") is not None:
         to_cuda = torch.device(kwargs["device"]).type == "cuda"
+    if _counting:
+        _count_traffic(operation, tensors, args, kwargs, from_cuda, to_cuda)
+    if kwargs.get("device") is not None:
         kwargs = kwargs | {"device": torch.device("cpu")}
     result = operation(*_contents(args), **_contents(kwargs))
     if written := _written(operation, args, kwargs):
@@ -83,6 +122,50 @@ def _check_one_device(operation: str, tensors: Sequence[Tensor]) -> None:
         raise RuntimeError(f"Expected all tensors to be on the same device, but {operation} got cuda:0 and cpu")
     if name in _INDEXING and devices == {"cpu", "cuda"} and not isinstance(tensors[0], CudaTensor):
         raise RuntimeError(f"indices should be either on cpu or on the same device as the indexed tensor: {operation}")
+
+
+def _count_traffic(
+    operation: Any, tensors: Sequence[Tensor], args: Sequence[Any], kwargs: dict[str, Any], source: bool, target: bool
+) -> None:
+    """As PyTorch's own CUDA code copies and synchronizes."""
+    name = operation.name().split(".")[0]
+    if name == "aten::copy_":
+        target, source = (isinstance(tensor, CudaTensor) for tensor in tensors[:2])
+    if name in _CROSSING and source != target:
+        asynchronous = target and (kwargs.get("non_blocking") or (name == "aten::copy_" and len(args) > 2 and args[2]))
+        _count(name, copies=1, waits=0 if asynchronous else 1)
+    elif source and name in _READING:
+        _count(name, copies=1, waits=1)
+    elif source and (name in _SIZED_BY_CONTENT or operation.name() == "aten::repeat_interleave.Tensor"):
+        _count(name, waits=int(kwargs.get("output_size") is None))
+    elif source and name in _INDEXING:
+        _count_indices(name, tensors)
+
+
+def _count_indices(name: str, tensors: Sequence[Tensor]) -> None:
+    """Indices of the CPU are copied first; masks become indices, but where one number is written through them."""
+    value = tensors[-1] if "put" in name else None
+    indices = tensors[1:] if value is None else tensors[1:-1]
+    crossing = [index for index in indices if not isinstance(index, CudaTensor)]
+    one_number = value is not None and value.ndim == 0 and not isinstance(value, CudaTensor)
+    masks = [] if one_number else [index for index in indices if index.dtype == torch.bool]
+    for _ in crossing:
+        _count(f"{name}, an index of the CPU", copies=1, waits=1)
+    for _ in masks:
+        _count(f"{name}, a mask", waits=1)
+
+
+def _count(what: str, copies: int = 0, waits: int = 0) -> None:
+    for traffic in _counting:
+        traffic.copies += [_where(what)] * copies
+        traffic.waits += [_where(what)] * waits
+
+
+def _where(what: str) -> str:
+    """The operation and who asked for it: the innermost line that is neither torch's nor this file's."""
+    frames = [f for f in traceback.extract_stack() if "/torch" not in f.filename and f.filename != __file__]
+    innermost = frames[-1]
+    return f"{what} at {Path(innermost.filename).name}:{innermost.lineno}: {innermost.line}"
 
 
 def _contents(values: Any) -> Any:

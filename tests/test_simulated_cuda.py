@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.simulated_cuda import simulated_cuda
+from tests.simulated_cuda import counted, simulated_cuda
 
 
 @pytest.fixture
@@ -62,6 +62,20 @@ MISTAKES: dict[str, Callable[[Tensor], object]] = {
 def test_a_tensor_in_the_wrong_place_is_an_error(cuda: torch.device, mistake: str) -> None:
     with pytest.raises((RuntimeError, TypeError), match=r"same device|device as|can't convert cuda"):
         MISTAKES[mistake](torch.zeros(3, device=cuda))
+
+
+def test_copies_and_waits_are_counted(cuda: torch.device) -> None:
+    with counted() as traffic:
+        there = torch.zeros(3).to(cuda)
+        torch.ones(3).to(cuda, non_blocking=True)
+        assert (len(traffic.copies), len(traffic.waits)) == (2, 1)
+        _ = there.sum().item(), there.cpu(), there.tolist()
+        assert (len(traffic.copies), len(traffic.waits)) == (5, 4)
+        _ = there[there > 0]  # of a size that only the GPU knows
+        there[there > 0] = 1.0
+        _ = there[[0, 1]] + 1  # an index of the CPU
+        assert (len(traffic.copies), len(traffic.waits)) == (6, 6)
+    assert "there[there > 0]  # of a size" in traffic.waits[4]
 
 
 def test_afterwards_it_is_gone() -> None:

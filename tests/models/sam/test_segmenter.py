@@ -218,6 +218,22 @@ def test_a_config_is_read_as_it_was_written(tmp_path: Path, tiny_sam_config: Sam
     assert read_sizes(SamConfig, file) == tiny_sam_config
 
 
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("in_scores", [True, False])
+def test_what_is_not_finite_is_no_answer(tiny_sam: Sam, noise_image: NoiseImage, wrong: float, in_scores: bool) -> None:
+    def spoil(_module: Any, _inputs: Any, candidates: tuple[torch.Tensor, torch.Tensor]) -> None:
+        candidates[in_scores].view(-1)[0] = wrong
+
+    segmenter = SamSegmenter(tiny_sam)
+    features = segmenter.encode_image(noise_image(64, 64))
+    hook = tiny_sam.mask_decoder.register_forward_hook(spoil)
+    try:
+        with pytest.raises(FloatingPointError, match="the model answered NaN or Infinity"):
+            segmenter.predict(features, prompts(64, 64)["click"])
+    finally:
+        hook.remove()
+
+
 def test_the_toy_checkpoint_segments_scenes_it_has_not_seen() -> None:
     folder = Path(__file__).parents[3] / "toy" / "sam"
     figures = evaluate(load(str(folder), folder, "cpu"), count=12)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from promptable.models.sam2.evidence import GIVEN, Evidence, evidence_of
+from promptable.models.sam2.evidence import GIVEN, Evidence, evidence_of, read_evidence
 from promptable.models.sam2.memory import Memory
 from promptable.models.sam2.memory_rules import RULES, Attended, Capacity, MemoryRule
 from promptable.models.sam2.track_memory import TrackMemory
@@ -165,7 +165,7 @@ def squares(*places: tuple[int, int] | None) -> torch.Tensor:
 def test_a_rival_is_a_candidate_whose_box_is_elsewhere(places: list[tuple[int, int] | None], rival: bool) -> None:
     candidates = squares(*places)
     ious = torch.linspace(0.9, 0.5, len(places))[None]
-    (evidence,) = evidence_of(candidates[:, :1], torch.tensor([[2.0]]), candidates, ious)
+    (evidence,) = read_evidence(evidence_of(candidates[:, :1], torch.tensor([[2.0]]), candidates, ious))
     assert evidence.rival == rival
     assert evidence.area == (0 if places[0] is None else 64)
     assert evidence.iou == pytest.approx(0.9)
@@ -174,6 +174,6 @@ def test_a_rival_is_a_candidate_whose_box_is_elsewhere(places: list[tuple[int, i
 
 def test_an_object_that_is_not_there_has_no_score() -> None:
     candidates = squares((4, 4))
-    (evidence,) = evidence_of(candidates, torch.tensor([[-1.0]]), candidates, torch.ones(1, 1))
+    (evidence,) = read_evidence(evidence_of(candidates, torch.tensor([[-1.0]]), candidates, torch.ones(1, 1)))
     assert evidence.score == 0
     assert GIVEN.score == 1

@@ -69,15 +69,6 @@ def test_features_count_the_bytes_of_all_their_tensors() -> None:
     assert ImageFeatures((64, 48), tensors).nbytes == 4 * 4 * 64 + 2 * 10
 
 
-@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -float("inf")])
-@pytest.mark.parametrize("in_scores", [True, False])
-def test_what_is_not_finite_is_no_answer(wrong: float, in_scores: bool) -> None:
-    logits, scores = torch.zeros(1, 3, 2, 2), torch.zeros(1, 3)
-    (scores if in_scores else logits)[0, 0] = wrong
-    with pytest.raises(FloatingPointError, match="the model answered NaN or Infinity"):
-        choose(logits, scores)
-
-
 HW = (64, 48)
 LIKE = ImageFeatures((9, 9), (torch.zeros(1, 4, 8, 8), torch.zeros(10, dtype=torch.bfloat16)))
 GOOD = {"hw": torch.tensor(HW), "0": torch.randn(1, 4, 8, 8), "1": torch.randn(10).to(torch.bfloat16)}

@@ -6,13 +6,16 @@ computes, in one pass and without a copy of what was read. Upstream's version fo
 each map and stores every value that it reads; the numbers are the same but for the order of float32 sums.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from groundingdino.models.GroundingDINO.ms_deform_attn import MultiScaleDeformableAttention
 from torch import Tensor, nn
 from torch.nn import functional
+
+Shapes = tuple[tuple[int, int], ...]
+"""Height and width of each feature map."""
 
 _BORDER = 3
 """A map gets one row and column of zeros before it and two behind, as what lies outside of it counts as zero."""
@@ -45,14 +48,14 @@ class DeformableAttention(nn.Module):
         self.output_proj = attention.output_proj
         self.where_and_how_much = _joined(attention.sampling_offsets, attention.attention_weights)
 
-    def value_maps(self, values: Tensor, shapes: Sequence[tuple[int, int]]) -> ValueMaps:
+    def value_maps(self, values: Tensor, shapes: Shapes) -> ValueMaps:
         """The maps that queries read: pixels [n, C] of all maps of these heights and widths, one after the other."""
         pixels = self.value_proj(values)
         maps = [
             functional.pad(one.unflatten(0, shape), (0, 0, 1, 2, 1, 2)).flatten(0, 1)
             for one, shape in zip(pixels.split([h * w for h, w in shapes]), shapes, strict=True)
         ]
-        height, width = torch.tensor(shapes, dtype=torch.float32, device=values.device)[..., None].unbind(1)
+        width, height = level_sizes(shapes, values.device)[..., None].unbind(1)
         rows = (height + _BORDER) * (width + _BORDER)
         table = torch.cat(maps).reshape(-1, pixels.shape[-1] // self.heads)
         return ValueMaps(table, rows.cumsum(0) - rows, width + _BORDER, width, height)
@@ -66,8 +69,9 @@ class DeformableAttention(nn.Module):
         x, y, share = self.where_and_how_much(query).float().view(len(query), 3, self.heads, -1).unbind(1)
         shape = (len(query), self.heads, self.levels, self.points)
         share = share.softmax(-1).view(shape)
-        column = _pixel(x.view(shape), centre, unit, 0).clamp(maps.width.new_tensor(-1), maps.width).add_(1)
-        row = _pixel(y.view(shape), centre, unit, 1).clamp(maps.width.new_tensor(-1), maps.height).add_(1)
+        outside = maps.width.new_full((), -1.0)
+        column = _pixel(x.view(shape), centre, unit, 0).clamp(outside, maps.width).add_(1)
+        row = _pixel(y.view(shape), centre, unit, 1).clamp(outside, maps.height).add_(1)
         rows, weights = self._corners(column, row, share, maps)
         bags = len(query) * self.heads
         read = functional.embedding_bag(
@@ -89,6 +93,12 @@ class DeformableAttention(nn.Module):
         upper_right, lower_right = upper * right_share, lower * right_share
         weights = torch.stack([upper.sub_(upper_right), upper_right, lower.sub_(lower_right), lower_right], -1)
         return first[..., None] + corners, weights
+
+
+@lru_cache(maxsize=64)
+def level_sizes(shapes: Shapes, device: torch.device) -> Tensor:
+    """Width and height of each feature map, float32 [L, 2], copied to a device once for all pictures of a size."""
+    return torch.tensor([(width, height) for height, width in shapes], dtype=torch.float32, device=device)
 
 
 def _pixel(offset: Tensor, centre: Tensor, unit: Tensor | None, axis: int) -> Tensor:

@@ -30,11 +30,12 @@ from promptable.models.grounding_dino.transformer import FastTransformer, PixelF
 from promptable.models.runtime.cpu import pack_linears
 from promptable.models.runtime.device import autocast
 from promptable.models.runtime.out_of_memory import naming_out_of_memory
+from promptable.models.runtime.pixels import normalised
+from promptable.models.runtime.transfer import to_cpu, to_device
 from promptable.models.weights import load_weights, locate, read_sizes
 
-_MEAN = [0.485, 0.456, 0.406]  # groundingdino.util.inference.load_image
-_STD = [0.229, 0.224, 0.225]
 _MIN_SIDE = 64
+_CPU = torch.device("cpu")
 _PROMPT_SETS_KEPT = 8
 # In the official checkpoints, but not in the model: upstream skips all such keys, here any other is an error.
 _UNUSED_KEYS = {"label_enc.weight", "bert.embeddings.position_ids"}
@@ -42,10 +43,11 @@ _UNUSED_KEYS = {"label_enc.weight", "bert.embeddings.position_ids"}
 
 @dataclass(frozen=True)
 class _CaptionFeatures:
-    """A caption and what the transformer reads of it."""
+    """A caption, what the transformer reads of it, and the numbers of its prompts, int64, on the model's device."""
 
     caption: Caption
     text: TextFeatures
+    prompt_indices: Tensor
 
 
 def load(model: str, weights_dir: Path, device: str, precision: str = "fp32") -> "GroundingDINO":
@@ -88,10 +90,10 @@ class GroundingDINO:
             encoded = self._encode_image(image, scale)
             boxes, scores = zip(*(self._decode(encoded, caption, len(prompts)) for caption in captions), strict=True)
         height, width = image.shape[:2]
-        size = torch.tensor([width, height, width, height])
-        corners = box_convert(torch.cat(boxes).float(), "cxcywh", "xyxy").cpu() * size
+        corners, found_scores = to_cpu(box_convert(torch.cat(boxes).float(), "cxcywh", "xyxy"), torch.cat(scores))
+        corners = corners * torch.tensor([width, height, width, height])
         found_by = np.repeat(np.arange(len(captions)), [len(one) for one in boxes])
-        found = PromptScores(corners.numpy(), torch.cat(scores).cpu().numpy(), found_by)
+        found = PromptScores(corners.numpy(), found_scores.numpy(), found_by)
         _check_finite(found, self._precision)
         return found
 
@@ -120,13 +122,14 @@ class GroundingDINO:
             {"input_ids": ids}, model.specical_tokens, model.tokenizer
         )
         hidden = model.bert(ids, torch.zeros_like(ids), visible, positions)["last_hidden_state"]
-        return _CaptionFeatures(caption, TextFeatures(model.feat_map(hidden)[0], positions[0], visible[0]))
+        text = TextFeatures(model.feat_map(hidden)[0], positions[0], visible[0])
+        return _CaptionFeatures(caption, text, torch.tensor(caption.prompt_indices, device=ids.device))
 
     def _encode_image(self, image: NDArray[np.uint8], scale: float) -> PixelFeatures:
         """The middle of upstream's forward, which no caption changes."""
         model = self._model
-        pixels = preprocess(image, round(scale * self._config.short_side), round(scale * self._config.long_side))
-        samples = nested_tensor_from_tensor_list([pixels.to(model.feat_map.weight.device)])
+        sides = round(scale * self._config.short_side), round(scale * self._config.long_side)
+        samples = nested_tensor_from_tensor_list([preprocess(image, *sides, model.feat_map.weight.device)])
         features, positions = model.backbone(samples)
         levels = [project(feature.tensors) for project, feature in zip(model.input_proj, features, strict=False)]
         source = features[-1].tensors
@@ -142,7 +145,7 @@ class GroundingDINO:
         """The last part of upstream's forward: boxes cxcywh in 0..1 [Q, 4] and scores [Q, ``prompts``]."""
         boxes, logits = self._model.transformer(image, encoded.text)
         scores = logits.new_zeros(len(boxes), prompts, dtype=torch.float32)
-        scores[:, list(encoded.caption.prompt_indices)] = span_scores(logits.float(), encoded.caption.spans)
+        scores[:, encoded.prompt_indices] = span_scores(logits.float(), encoded.caption.spans)
         return boxes, scores
 
 
@@ -179,13 +182,15 @@ def span_scores(logits: Tensor, spans: Sequence[tuple[int, int]]) -> Tensor:
     return torch.stack([logits[:, start:stop].sigmoid().mean(1) for start, stop in spans], 1)
 
 
-def preprocess(image: NDArray[np.uint8], short_side: int, long_side: int) -> Tensor:
-    """Resize and normalise as upstream's ``load_image`` does: RGB uint8 [H, W, 3] to float32 [3, h, w]."""
+def preprocess(image: NDArray[np.uint8], short_side: int, long_side: int, device: torch.device = _CPU) -> Tensor:
+    """Resize and normalise as upstream's ``load_image`` does: RGB uint8 [H, W, 3] to float32 [3, h, w] on a device.
+
+    It gets there as uint8, a quarter of the bytes.
+    """
     hw = _resized_hw(image.shape[0], image.shape[1], short_side, long_side)
     pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
-    resized = transforms.resize(pixels, list(hw), antialias=True)
-    normalised: Tensor = transforms.normalize(resized.float() / 255, _MEAN, _STD)
-    return normalised
+    (resized,) = to_device(device, [transforms.resize(pixels, list(hw), antialias=True)])
+    return normalised(resized.float() / 255)
 
 
 def _resized_hw(height: int, width: int, short_side: int, long_side: int) -> tuple[int, int]:

@@ -19,7 +19,7 @@ from groundingdino.models.GroundingDINO.utils import gen_sineembed_for_position,
 from groundingdino.util.misc import inverse_sigmoid
 from torch import Tensor, nn
 
-from promptable.models.grounding_dino.deformable_attention import DeformableAttention, ValueMaps
+from promptable.models.grounding_dino.deformable_attention import DeformableAttention, Shapes, ValueMaps, level_sizes
 from promptable.models.grounding_dino.fusion import TextImageFusion
 
 _PIXELS_AT_ONCE = 1024
@@ -39,7 +39,7 @@ class PixelFeatures:
 
     features: Tensor
     positions: Tensor
-    shapes: tuple[tuple[int, int], ...]
+    shapes: Shapes
     centres: Tensor
     anchors: Tensor
 
@@ -164,7 +164,7 @@ class DecoderLayer(nn.Module):
         tokens: Tensor,
         pixels: Tensor,
         boxes: Tensor,
-        shapes: Sequence[tuple[int, int]],
+        shapes: Shapes,
     ) -> Tensor:
         """States [Q, C] of queries with the positional encoding ``places`` [Q, C] and boxes cxcywh in 0..1 [Q, 4]."""
         placed = states + places
@@ -172,7 +172,7 @@ class DecoderLayer(nn.Module):
         read, _ = self._text_attention(states + places, tokens, tokens, need_weights=False)
         states = self._norm_text(states + read)
         maps = self._attention.value_maps(pixels, shapes)
-        unit = boxes[:, None, 2:] * _sizes(shapes, boxes.device) * (0.5 / self._attention.points)
+        unit = boxes[:, None, 2:] * level_sizes(shapes, boxes.device) * (0.5 / self._attention.points)
         seen = self._attention(states + places, maps, _in_pixels(boxes[:, :2], shapes), unit)
         attended: Tensor = self._feed_forward(self._norm(states + seen))
         return attended
@@ -202,12 +202,7 @@ def _pixels(levels: Sequence[Tensor]) -> Tensor:
     return torch.cat([level[0].flatten(1).T for level in levels])
 
 
-def _sizes(shapes: Sequence[tuple[int, int]], device: torch.device) -> Tensor:
-    """Width and height of each level, float32 [L, 2]."""
-    return torch.tensor([(width, height) for height, width in shapes], dtype=torch.float32, device=device)
-
-
-def _middles(shapes: Sequence[tuple[int, int]], device: torch.device) -> Tensor:
+def _middles(shapes: Shapes, device: torch.device) -> Tensor:
     """The middle of each pixel, x and y as shares of the picture, float32 [n, 2]."""
     places = []
     for height, width in shapes:
@@ -217,15 +212,14 @@ def _middles(shapes: Sequence[tuple[int, int]], device: torch.device) -> Tensor:
     return torch.cat(places)
 
 
-def _in_pixels(places: Tensor, shapes: Sequence[tuple[int, int]]) -> Tensor:
+def _in_pixels(places: Tensor, shapes: Shapes) -> Tensor:
     """Places [q, 2] as shares of the picture, in pixels of each level: [q, L, 2]."""
-    return places[:, None] * _sizes(shapes, places.device) - 0.5
+    return places[:, None] * level_sizes(shapes, places.device) - 0.5
 
 
-def _anchors(middles: Tensor, shapes: Sequence[tuple[int, int]]) -> Tensor:
+def _anchors(middles: Tensor, shapes: Shapes) -> Tensor:
     """As upstream's ``gen_encoder_output_proposals``: a box in the middle of each pixel, larger on coarser levels."""
-    counts = torch.tensor([height * width for height, width in shapes], device=middles.device)
-    sides = (_ANCHOR_SIDE * 2.0 ** torch.arange(len(shapes), device=middles.device)).repeat_interleave(counts)
-    boxes = torch.cat([middles, sides[:, None].expand(-1, 2)], 1)
+    sides = torch.cat([middles.new_full((h * w, 2), _ANCHOR_SIDE * 2.0**level) for level, (h, w) in enumerate(shapes)])
+    boxes = torch.cat([middles, sides], 1)
     valid = ((boxes > 0.01) & (boxes < 0.99)).all(1, keepdim=True)
     return boxes.logit().masked_fill(~valid, torch.inf)

@@ -4,6 +4,7 @@ The masks are those of upstream's ``SamPredictor`` on the same weights.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,11 +14,13 @@ from segment_anything.utils.transforms import ResizeLongestSide
 from torch import Tensor
 
 from promptable.models.runtime.device import autocast
+from promptable.models.runtime.transfer import to_device
 from promptable.models.sam.build import PRESETS, SamConfig, build
 from promptable.models.sam.image_encoder import fuse_encoder
+from promptable.models.sam.prompt_encoder import embed_points
 from promptable.models.segmentation.base import BaseSegmenter, Embeddings
 from promptable.models.segmentation.features import ImageFeatures
-from promptable.models.segmentation.segmenter import PictureError, Prediction, Prompt
+from promptable.models.segmentation.segmenter import PictureError, Prompt
 from promptable.models.weights import load_weights, locate, read_sizes
 
 
@@ -46,44 +49,47 @@ class SamSegmenter(BaseSegmenter):
         hw = (image.shape[0], image.shape[1])
         if 0 in self._input_hw(hw):
             raise PictureError(f"too narrow for the model, {hw[1]} x {hw[0]} pixels")
-        resized = torch.from_numpy(self._transform.apply_image(image)).to(self._device)
+        (resized,) = to_device(self._device, [self._transform.apply_image(image)])
         pixels = self._sam.preprocess(resized.permute(2, 0, 1).contiguous()[None])
         with autocast(str(self._device), self._precision):
             return (self._sam.image_encoder(pixels),)
 
     def _embed(self, prompt: Prompt, hw: tuple[int, int]) -> Embeddings:
-        box = None if prompt.box_xyxy is None else self._boxes(prompt.box_xyxy, hw)
-        embeddings: Embeddings = self._prompt_encoder(self._points(prompt, hw), box, self._mask_input(prompt))
-        return embeddings
+        box = None if prompt.box_xyxy is None else self._transform.apply_boxes(prompt.box_xyxy, hw)
+        given = *self._points(prompt, hw), box, self._mask_input(prompt)
+        points, labels, boxes, mask = self._on_device(*given)
+        sparse, dense = self._prompt_encoder(None, boxes, mask)
+        if points is None or labels is None:
+            return sparse, dense
+        return torch.cat([embed_points(self._prompt_encoder, points, labels, pad=boxes is None), sparse], 1), dense
 
     def _embed_boxes(self, boxes_xyxy: NDArray[np.float32], hw: tuple[int, int]) -> Embeddings:
-        embeddings: Embeddings = self._prompt_encoder(None, self._boxes(boxes_xyxy, hw), None)
+        (boxes,) = self._on_device(self._transform.apply_boxes(boxes_xyxy, hw))
+        embeddings: Embeddings = self._prompt_encoder(None, boxes, None)
         return embeddings
 
     def _decode(self, features: ImageFeatures, embeddings: Embeddings, multimask: bool) -> tuple[Tensor, Tensor]:
         (embedding,) = features.tensors
         candidates: tuple[Tensor, Tensor] = self._sam.mask_decoder(
             image_embeddings=embedding.float(),
-            image_pe=self._prompt_encoder.get_dense_pe(),
+            image_pe=self._image_pe,
             sparse_prompt_embeddings=embeddings[0],
             dense_prompt_embeddings=embeddings[1],
             multimask_output=multimask,
         )
         return candidates
 
-    def _prediction(self, low_res: Tensor, score: Tensor, hw: tuple[int, int]) -> Prediction:
-        logits = self._sam.postprocess_masks(low_res[None], self._input_hw(hw), hw)
-        mask = logits[0, 0] > self._sam.mask_threshold
-        return Prediction(mask.cpu().numpy(), float(score), low_res[0].cpu().numpy())
+    def _enlarged(self, low_res: Tensor, hw: tuple[int, int]) -> Tensor:
+        logits: Tensor = self._sam.postprocess_masks(low_res, self._input_hw(hw), hw)
+        return logits
 
-    def _points(self, prompt: Prompt, hw: tuple[int, int]) -> tuple[Tensor, Tensor] | None:
+    def _points(
+        self, prompt: Prompt, hw: tuple[int, int]
+    ) -> tuple[NDArray[np.floating[Any]], NDArray[np.int32]] | tuple[None, None]:
+        """Points [1, P, 2] in pixels of the resized picture with labels [1, P], if there are any."""
         if not len(prompt.points_xy):
-            return None
-        points = self._transform.apply_coords(prompt.points_xy, hw)[None]
-        return self._tensor(points, torch.float32), self._tensor(prompt.labels[None], torch.int32)
-
-    def _boxes(self, boxes_xyxy: NDArray[np.float32], hw: tuple[int, int]) -> Tensor:
-        return self._tensor(self._transform.apply_boxes(boxes_xyxy, hw), torch.float32)
+            return None, None
+        return self._transform.apply_coords(prompt.points_xy, hw)[None], prompt.labels[None]
 
     def _input_hw(self, hw: tuple[int, int]) -> tuple[int, int]:
         """Size of the resized picture before padding."""

@@ -28,33 +28,45 @@ GIVEN = Evidence(score=1.0, iou=1.0, area=0, rival=False)
 """Of a mask that nobody need judge."""
 
 
-def evidence_of(chosen: Tensor, object_scores: Tensor, candidates: Tensor, ious: Tensor) -> list[Evidence]:
-    """The evidence of each object's mask.
+def evidence_of(chosen: Tensor, object_scores: Tensor, candidates: Tensor, ious: Tensor) -> Tensor:
+    """The evidence of each object's mask, float32 [N, 4] on the model's device; ``read_evidence`` reads it.
 
     ``chosen`` [N, 1, h, w] are the logits of the masks that were answered, ``object_scores`` [N, 1] logits,
     ``candidates`` [N, M, h, w] the logits of all masks that the decoder offered, ``ious`` [N, M] its predicted IoUs.
     """
     best = ious.float().amax(1)
     scores = (2 * object_scores[:, 0].float().sigmoid() - 1).clamp(min=0) * best
-    areas = (chosen > 0).sum((1, 2, 3))
-    rivals = [_has_rival(*each) for each in zip(chosen[:, 0] > 0, candidates > 0, strict=True)]
-    return [Evidence(*parts) for parts in zip(scores.tolist(), best.tolist(), areas.tolist(), rivals, strict=True)]
+    rivals = [_has_rival(*each) for each in zip(chosen > 0, candidates > 0, strict=True)]
+    return torch.stack([scores, best, _areas(chosen), torch.stack(rivals)], 1)
 
 
-def _has_rival(chosen: Tensor, candidates: Tensor) -> bool:
-    """``chosen`` bool [h, w], ``candidates`` bool [M, h, w]; empty masks are of nothing."""
-    others = candidates[candidates.any((1, 2))]
-    if not chosen.any():
-        return False
-    return bool((box_iou(_boxes(chosen[None]), _boxes(others)) <= _RIVAL_BOX_IOU).any())
+def evidence_of_given(chosen: Tensor) -> Tensor:
+    """As ``evidence_of``, of masks that people drew."""
+    areas = _areas(chosen)
+    return torch.stack([torch.ones_like(areas), torch.ones_like(areas), areas, torch.zeros_like(areas)], 1)
+
+
+def read_evidence(values: Tensor) -> list[Evidence]:
+    """Each object's of ``evidence_of``."""
+    return [Evidence(score, iou, int(area), bool(rival)) for score, iou, area, rival in values.tolist()]
+
+
+def _areas(chosen: Tensor) -> Tensor:
+    return (chosen > 0).sum((1, 2, 3)).float()
+
+
+def _has_rival(chosen: Tensor, candidates: Tensor) -> Tensor:
+    """Of ``chosen`` bool [1, h, w] among ``candidates`` bool [M, h, w], bool []; empty masks are of nothing."""
+    elsewhere = box_iou(_boxes(chosen), _boxes(candidates))[0] <= _RIVAL_BOX_IOU
+    rivals: Tensor = elsewhere & candidates.any(2).any(1) & chosen.any()
+    return rivals.any()
 
 
 def _boxes(masks: Tensor) -> Tensor:
-    """Boxes xyxy float32 [N, 4] of masks bool [N, h, w], none of them empty."""
-    low = torch.stack([_first(masks.any(1)), _first(masks.any(2))], 1)
-    size = torch.tensor([masks.shape[2], masks.shape[1]], device=masks.device)
-    high = size - torch.stack([_first(masks.any(1).flip(1)), _first(masks.any(2).flip(1))], 1)
-    return torch.cat([low, high], 1).float()
+    """Boxes xyxy float32 [N, 4] of masks bool [N, h, w]; of an empty one that of the whole picture."""
+    columns, rows = masks.any(1), masks.any(2)
+    right, bottom = masks.shape[2] - _first(columns.flip(1)), masks.shape[1] - _first(rows.flip(1))
+    return torch.stack([_first(columns), _first(rows), right, bottom], 1).float()
 
 
 def _first(lines: Tensor) -> Tensor:

@@ -74,8 +74,8 @@ class FrameAttention(nn.Module):
             tokens = _attend_to_memory(layer, tokens, groups)
             tokens = tokens + layer.linear2(layer.linear1(layer.norm3(tokens)).relu_())
         normed: Tensor = self._norm(tokens)
-        order = torch.tensor([member for group in groups for member in group.members], device=normed.device)
-        return normed[order.argsort()]
+        order = [member for group in groups for member in group.members]
+        return torch.stack([normed[order.index(i)] for i in range(len(order))])
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ from sam2.modeling.sam2_base import SAM2Base
 from sam2.modeling.sam2_utils import get_1d_sine_pe
 from torch import Tensor
 
+from promptable.models.runtime.transfer import to_device
 from promptable.models.sam2.memory_rules import Attended
 
 
@@ -27,24 +28,32 @@ class MemoryTokens:
     pointers: int
 
 
-def memory_tokens(model: SAM2Base, position: Tensor, bank: Sequence[Attended]) -> MemoryTokens:
-    """The tokens that a step attends to; ``bank`` holds the ageless and then the recent, oldest first.
+def memory_tokens(model: SAM2Base, position: Tensor, banks: Sequence[Sequence[Attended]]) -> list[MemoryTokens]:
+    """The tokens that each object's step attends to; a bank holds the ageless and then the recent, oldest first.
 
     ``position`` [1, C, h, w] is that of the features. Upstream's order: the features of prompted frames, then of the
-    last steps; the pointers of prompted frames, then of the last steps from the newest back.
+    last steps; the pointers of prompted frames, then of the last steps from the newest back. All banks get to the
+    model's device in one copy.
     """
-    features, places = _features(model, bank), _feature_positions(model, position, bank)
+    parts = [part for bank in banks for part in (_features(bank), *_pointers(bank))]
+    placed = to_device(model.device, parts)
+    each = zip(banks, placed[0::3], placed[1::3], placed[2::3], strict=True)
+    return [_tokens(model, position, *one) for one in each]
+
+
+def _tokens(
+    model: SAM2Base, position: Tensor, bank: Sequence[Attended], features: Tensor, pointers: Tensor, ages: Tensor
+) -> MemoryTokens:
+    """One object's, of ``features`` [F, C, h, w], ``pointers`` [P, D] and their ``ages`` in steps, float32 [P]."""
+    values, places = features.flatten(2).transpose(1, 2).flatten(0, 1), _feature_positions(model, position, bank)
     if not model.use_obj_ptrs_in_encoder:
-        return MemoryTokens(features, places, 0)
-    recent = [one for one in bank if not one.ageless]
-    pointed = [*(one for one in bank if one.ageless), *reversed(recent)]
-    pointers, moments = _pointers(model, pointed), _pointer_positions(model, [one.steps_ago for one in pointed])
-    return MemoryTokens(torch.cat([features, pointers]), torch.cat([places, moments]), len(pointers))
+        return MemoryTokens(values, places, 0)
+    pointed, moments = pointers.view(-1, model.mem_dim), _pointer_positions(model, ages)
+    return MemoryTokens(torch.cat([values, pointed]), torch.cat([places, moments]), len(pointed))
 
 
-def _features(model: SAM2Base, bank: Sequence[Attended]) -> Tensor:
-    features = [one.memory.features for one in bank if one.memory.features is not None]
-    return torch.stack(features).to(model.device).flatten(2).transpose(1, 2).flatten(0, 1)
+def _features(bank: Sequence[Attended]) -> Tensor:
+    return torch.stack([one.memory.features for one in bank if one.memory.features is not None])
 
 
 def _feature_positions(model: SAM2Base, position: Tensor, bank: Sequence[Attended]) -> Tensor:
@@ -55,18 +64,20 @@ def _feature_positions(model: SAM2Base, position: Tensor, bank: Sequence[Attende
     return torch.cat([in_frame + model.maskmem_tpos_enc[row, 0] for row in rows])
 
 
-def _pointers(model: SAM2Base, bank: Sequence[Attended]) -> Tensor:
-    """Each pointer is as many tokens as make up its channels."""
-    return torch.stack([one.memory.pointer for one in bank]).to(model.device).view(-1, model.mem_dim)
+def _pointers(bank: Sequence[Attended]) -> tuple[Tensor, Tensor]:
+    """Pointers [P, D] and how many steps ago they are from, float32 [P]."""
+    recent = [one for one in bank if not one.ageless]
+    pointed = [*(one for one in bank if one.ageless), *reversed(recent)]
+    ages = torch.tensor([one.steps_ago for one in pointed], dtype=torch.float32)
+    return torch.stack([one.memory.pointer for one in pointed]), ages
 
 
-def _pointer_positions(model: SAM2Base, ages: Sequence[int]) -> Tensor:
-    """How many steps ago each pointer is from."""
+def _pointer_positions(model: SAM2Base, ages: Tensor) -> Tensor:
+    """How many steps ago each pointer is from; each is as many tokens as make up its channels."""
     parts = model.hidden_dim // model.mem_dim
     if not model.add_tpos_enc_to_obj_ptrs:
         return torch.zeros(parts * len(ages), model.mem_dim, device=model.device)
     channels = model.hidden_dim if model.proj_tpos_enc_in_obj_ptrs else model.mem_dim
-    steps_ago = torch.tensor(ages, device=model.device)
-    encoded = get_1d_sine_pe(steps_ago / (model.max_obj_ptrs_in_encoder - 1), dim=channels)
+    encoded = get_1d_sine_pe(ages / (model.max_obj_ptrs_in_encoder - 1), dim=channels)
     projected: Tensor = model.obj_ptr_tpos_proj(encoded)
     return projected.repeat_interleave(parts, dim=0)

@@ -6,21 +6,22 @@ The masks are those of upstream's ``SAM2ImagePredictor`` on the same weights, at
 from pathlib import Path
 
 import numpy as np
-import torch
+import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from sam2.modeling.sam2_base import SAM2Base
-from sam2.utils.transforms import SAM2Transforms
 from torch import Tensor
+from torchvision.transforms.v2 import functional as transforms
 
 from promptable.models.runtime.device import autocast
+from promptable.models.runtime.pixels import normalised
+from promptable.models.runtime.transfer import to_device
 from promptable.models.sam2.build import build
 from promptable.models.sam2.image_encoder import pack_encoder
 from promptable.models.segmentation.base import BaseSegmenter, Embeddings
 from promptable.models.segmentation.features import ImageFeatures
-from promptable.models.segmentation.segmenter import Prediction, Prompt
+from promptable.models.segmentation.segmenter import Prompt
 from promptable.models.weights import locate
 
-_MASK_THRESHOLD = 0.0
 _LOGIT_LIMIT = 32.0
 _BOX_LABELS = (2, 3)
 
@@ -45,14 +46,15 @@ class Sam2Segmenter(BaseSegmenter):
     def __init__(self, model: SAM2Base, precision: str = "fp32") -> None:
         super().__init__(model.sam_prompt_encoder, model.device, precision)
         self._model = model
-        self._transforms = SAM2Transforms(model.image_size, _MASK_THRESHOLD)
 
     def _encode(self, image: NDArray[np.uint8]) -> tuple[Tensor, ...]:
         """The picture is resized to the model's square as ``SAM2ImagePredictor.set_image`` does."""
-        pixels = torch.from_numpy(np.ascontiguousarray(image)).to(self._device).permute(2, 0, 1)
-        scaled = self._transforms.transforms(pixels.contiguous().float().div_(255))
+        (pixels,) = to_device(self._device, [image])
+        size = [self._model.image_size, self._model.image_size]
+        resized = transforms.resize(pixels.permute(2, 0, 1).contiguous().float().div_(255), size, antialias=True)
         with autocast(str(self._device), self._precision):
-            levels = self._model.forward_image(scaled[None])["backbone_fpn"][-self._model.num_feature_levels :]
+            encoded = self._model.forward_image(normalised(resized)[None])
+        levels = encoded["backbone_fpn"][-self._model.num_feature_levels :]
         if self._model.directly_add_no_mem_embed:
             levels[-1] = levels[-1] + self._model.no_mem_embed.reshape(1, -1, 1, 1)
         return tuple(levels)
@@ -63,15 +65,25 @@ class Sam2Segmenter(BaseSegmenter):
         if prompt.box_xyxy is not None:
             points = np.concatenate([prompt.box_xyxy.reshape(2, 2), points])
             labels = np.concatenate([np.array(_BOX_LABELS, np.int32), labels])
-        placed = self._placed(points[None], labels[None], hw) if len(points) else None
-        return self._embed_placed(placed, self._mask_input(prompt))
+        if not len(points):
+            return self._embed_placed(None, None, self._mask_input(prompt))
+        return self._embed_placed(self._placed(points[None], hw), labels[None], self._mask_input(prompt))
 
     def _embed_boxes(self, boxes_xyxy: NDArray[np.float32], hw: tuple[int, int]) -> Embeddings:
         labels = np.tile(np.array(_BOX_LABELS, np.int32), (len(boxes_xyxy), 1))
-        return self._embed_placed(self._placed(boxes_xyxy.reshape(-1, 2, 2), labels, hw), None)
+        return self._embed_placed(self._placed(boxes_xyxy.reshape(-1, 2, 2), hw), labels, None)
 
-    def _embed_placed(self, points: tuple[Tensor, Tensor] | None, logits: Tensor | None) -> Embeddings:
-        embeddings: Embeddings = self._prompt_encoder(points=points, boxes=None, masks=logits)
+    def _embed_placed(
+        self,
+        points: NDArray[np.float32] | None,
+        labels: NDArray[np.int32] | None,
+        logits: NDArray[np.float32] | None,
+    ) -> Embeddings:
+        """Points [N, P, 2] in pixels of the model's square with labels [N, P], and logits [N, 1, h, w]."""
+        *placed, masks = self._on_device(points, labels, logits)
+        embeddings: Embeddings = self._prompt_encoder(
+            points=None if points is None else tuple(placed), boxes=None, masks=masks
+        )
         return embeddings
 
     def _decode(self, features: ImageFeatures, embeddings: Embeddings, multimask: bool) -> tuple[Tensor, Tensor]:
@@ -79,7 +91,7 @@ class Sam2Segmenter(BaseSegmenter):
         *high_res, embedding = (tensor.float() for tensor in features.tensors)
         low_res, scores, _, _ = self._model.sam_mask_decoder(
             image_embeddings=embedding,
-            image_pe=self._prompt_encoder.get_dense_pe(),
+            image_pe=self._image_pe,
             sparse_prompt_embeddings=sparse,
             dense_prompt_embeddings=dense,
             multimask_output=multimask,
@@ -88,15 +100,15 @@ class Sam2Segmenter(BaseSegmenter):
         )
         return low_res, scores
 
-    def _prediction(self, low_res: Tensor, score: Tensor, hw: tuple[int, int]) -> Prediction:
-        mask = self._transforms.postprocess_masks(low_res[None], hw)[0, 0] > _MASK_THRESHOLD
-        kept = low_res[0].float().clamp(-_LOGIT_LIMIT, _LOGIT_LIMIT)
-        return Prediction(mask.cpu().numpy(), float(score), kept.cpu().numpy())
+    def _enlarged(self, low_res: Tensor, hw: tuple[int, int]) -> Tensor:
+        return F.interpolate(low_res.float(), hw, mode="bilinear", align_corners=False)
 
-    def _placed(
-        self, points: NDArray[np.float32], labels: NDArray[np.int32], hw: tuple[int, int]
-    ) -> tuple[Tensor, Tensor]:
-        """Points [N, P, 2] in picture pixels, with labels [N, P], as the prompt encoder takes them."""
-        picture_points = self._tensor(points, torch.float32)
-        scaled = self._transforms.transform_coords(picture_points, normalize=True, orig_hw=hw)
-        return scaled, self._tensor(labels, torch.int32)
+    def _kept(self, low_res: Tensor) -> Tensor:
+        """As upstream's predictor cuts them."""
+        return low_res.float().clamp(-_LOGIT_LIMIT, _LOGIT_LIMIT)
+
+    def _placed(self, points: NDArray[np.float32], hw: tuple[int, int]) -> NDArray[np.float32]:
+        """Points [N, P, 2] in picture pixels as they lie in the model's square."""
+        height, width = hw
+        parts = points / np.array([width, height], np.float32)
+        return np.asarray(parts * self._model.image_size, np.float32)

@@ -25,9 +25,12 @@ from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor
 
 from promptable.models.runtime.device import autocast, numbers
+from promptable.models.runtime.finite import all_finite
 from promptable.models.runtime.out_of_memory import in_batches
+from promptable.models.runtime.pixels import normalised
+from promptable.models.runtime.transfer import to_cpu, to_device
 from promptable.models.sam2.build import build, official_config
-from promptable.models.sam2.evidence import GIVEN, Evidence, evidence_of
+from promptable.models.sam2.evidence import evidence_of, evidence_of_given, read_evidence
 from promptable.models.sam2.image_encoder import pack_encoder
 from promptable.models.sam2.memory import Memory
 from promptable.models.sam2.memory_attention import FrameAttention, ObjectByObject, use_frame_attention
@@ -36,10 +39,6 @@ from promptable.models.sam2.memory_rules import RULES, Attended, Capacity, Memor
 from promptable.models.sam2.track_memory import TrackMemory
 from promptable.models.segmentation.features import ImageFeatures
 from promptable.models.weights import fingerprint, locate
-
-# Mean and deviation of RGB in [0, 1], from sam2.utils.misc.load_video_frames.
-_MEAN = (0.485, 0.456, 0.406)
-_STD = (0.229, 0.224, 0.225)
 
 # How SAM2VideoPredictor.add_new_points_or_box labels a box's two corners among points.
 _CORNER_LABELS = (2, 3)
@@ -123,10 +122,9 @@ class VideoTracker:
         """
         size = self._model.image_size
         resized = np.array(Image.fromarray(image).resize((size, size)))
-        pixels = torch.from_numpy(resized).permute(2, 0, 1) / 255
-        normalised = (pixels - torch.tensor(_MEAN)[:, None, None]) / torch.tensor(_STD)[:, None, None]
+        (pixels,) = to_device(self._model.device, [resized])
         with self._autocast():
-            encoded = self._model.forward_image(normalised[None].to(self._model.device))
+            encoded = self._model.forward_image(normalised(pixels.permute(2, 0, 1) / 255)[None])
         levels = encoded["backbone_fpn"][-self._model.num_feature_levels :]
         return ImageFeatures((image.shape[0], image.shape[1]), tuple(levels))
 
@@ -218,15 +216,15 @@ class VideoTracker:
                 object_score_logits=outputs["object_score_logits"],
                 is_mask_from_pts=True,
             )
-        areas = (outputs["pred_masks"] > 0).sum((1, 2, 3)).tolist()
-        evidence = [replace(GIVEN, area=area) for area in areas]
+        evidence = evidence_of_given(outputs["pred_masks"])
         return self._results(features.hw, outputs, [0] * len(prompts), evidence, conditioning=True)
 
     def _prompt_inputs(self, prompts: Sequence[VideoPrompt], hw: tuple[int, int]) -> dict[str, Any]:
         """``track_step``'s arguments for masks alone, or for boxes alone."""
-        masks = [self._model_mask(prompt.mask, hw) for prompt in prompts if isinstance(prompt, MaskPrompt)]
+        masks = [_of_size(prompt.mask, hw) for prompt in prompts if isinstance(prompt, MaskPrompt)]
         if masks:
-            return {"point_inputs": None, "mask_inputs": torch.cat(masks)}
+            (given,) = to_device(self._model.device, [np.stack(masks)])
+            return {"point_inputs": None, "mask_inputs": torch.cat([self._model_mask(mask) for mask in given])}
         boxes = np.stack([prompt.xyxy for prompt in prompts if isinstance(prompt, BoxPrompt)])
         return {"point_inputs": self._corners(boxes, hw), "mask_inputs": None}
 
@@ -236,22 +234,20 @@ class VideoTracker:
         corners = torch.from_numpy(boxes_xyxy).view(-1, 2, 2)
         points = corners / torch.tensor([width, height]) * self._model.image_size
         labels = torch.tensor(_CORNER_LABELS, dtype=torch.int32).expand(len(boxes_xyxy), -1)
-        return {"point_coords": points.to(self._model.device), "point_labels": labels.to(self._model.device)}
+        points, labels = to_device(self._model.device, [points, labels])
+        return {"point_coords": points, "point_labels": labels}
 
-    def _model_mask(self, mask: NDArray[np.bool_], hw: tuple[int, int]) -> Tensor:
-        """A mask of 0 and 1 at the model's resolution, float32 [1, 1, S, S]."""
-        if mask.shape != hw:
-            raise ValueError(f"expected a mask of {hw} as the frame, got {mask.shape}")
-        given = torch.from_numpy(mask)[None, None].to(self._model.device).float()
+    def _model_mask(self, mask: Tensor) -> Tensor:
+        """A mask bool [H, W] as one of 0 and 1 at the model's resolution, float32 [1, 1, S, S]."""
         size = (self._model.image_size, self._model.image_size)
-        return (_resize(given, size, antialias=True) >= 0.5).float()
+        return (_resize(mask[None, None].float(), size, antialias=True) >= 0.5).float()
 
     def _follow(self, features: ImageFeatures, banks: Sequence[tuple[int, Sequence[Attended]]]) -> list[ObjectResult]:
         """One step of objects, each with its own number and what it attends to: ``SAM2Base.track_step``."""
         model, frame = self._model, self._frame(features, len(banks))
         vision, sizes = frame["current_vision_feats"], frame["feat_sizes"]
         with self._autocast():
-            objects = [memory_tokens(model, self._memory_position, bank) for _, bank in banks]
+            objects = memory_tokens(model, self._memory_position, [bank for _, bank in banks])
             attended = self._attend(vision[-1][:, :1], frame["current_vision_pos_embeds"][-1][:, :1], objects)
             candidates, _, ious, low_res, high_res, pointers, scores = model._forward_sam_heads(
                 backbone_features=attended.transpose(1, 2).unflatten(-1, sizes[-1]),
@@ -284,21 +280,27 @@ class VideoTracker:
         hw: tuple[int, int],
         outputs: dict[str, Any],
         steps: Sequence[int],
-        evidence: Sequence[Evidence],
+        evidence: Tensor,
         conditioning: bool,
     ) -> list[ObjectResult]:
-        """Raises FloatingPointError at NaN and Infinity, which would read as a lost object."""
-        if not all(outputs[name].isfinite().all() for name in _OUTPUTS):
+        """All of it leaves the device in one copy. Raises FloatingPointError at NaN and Infinity, which would read as
+        a lost object."""
+        low_res, scores, pointers, features = (outputs[name] for name in _OUTPUTS)
+        finite, masks = all_finite(low_res, scores, pointers, features), (_resize(low_res, hw) > 0)[:, 0]
+        masks, logits, scores, pointers, features, evidence, finite = to_cpu(
+            masks, low_res[:, 0].float(), scores[:, 0], pointers.float(), features.bfloat16(), evidence, finite
+        )
+        if not finite:
             raise FloatingPointError("the model answered NaN or Infinity: its weights are damaged, or the device is")
-        masks = (_resize(outputs["pred_masks"], hw) > 0)[:, 0].cpu().numpy()
-        logits = outputs["pred_masks"][:, 0].float().cpu().numpy()
-        scores = outputs["object_score_logits"][:, 0].tolist()
         # Copies, lest the memory of one object keep the whole batch alive.
-        pointers = [each.clone() for each in outputs["obj_ptr"].float().cpu()]
-        features = [each.clone() for each in outputs["maskmem_features"].bfloat16().cpu()]
-        parts = zip(steps, pointers, features, evidence, strict=True)
-        memories = [Memory(step, conditioning, *remembered) for step, *remembered in parts]
-        return [ObjectResult(*each) for each in zip(masks, scores, logits, memories, strict=True)]
+        parts = zip(steps, pointers, features, read_evidence(evidence), strict=True)
+        memories = [
+            Memory(step, conditioning, pointer.clone(), feature.clone(), judged)
+            for step, pointer, feature, judged in parts
+        ]
+        return [
+            ObjectResult(*each) for each in zip(masks.numpy(), scores.tolist(), logits.numpy(), memories, strict=True)
+        ]
 
 
 def load(
@@ -329,6 +331,13 @@ def _capacity(model: SAM2Base) -> Capacity:
 
 def _oldest_first(memories: Sequence[Memory]) -> list[Memory]:
     return sorted(memories, key=lambda memory: memory.step)
+
+
+def _of_size(mask: NDArray[np.bool_], hw: tuple[int, int]) -> NDArray[np.bool_]:
+    """The mask. Raises ValueError unless it has the frame's size."""
+    if mask.shape != hw:
+        raise ValueError(f"expected a mask of {hw} as the frame, got {mask.shape}")
+    return mask
 
 
 def _position(owner: torch.nn.Module, shape: tuple[int, ...], device: torch.device) -> Tensor:

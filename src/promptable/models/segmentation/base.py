@@ -1,6 +1,7 @@
 """What SAM and SAM 2 have in common between a picture and its masks."""
 
 from abc import ABC, abstractmethod
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -8,13 +9,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from promptable.models.runtime.finite import all_finite
+from promptable.models.runtime.transfer import to_cpu, to_device
 from promptable.models.segmentation.candidates import choose
 from promptable.models.segmentation.extent import Extent
-from promptable.models.segmentation.features import ImageFeatures, all_finite
+from promptable.models.segmentation.features import ImageFeatures
 from promptable.models.segmentation.segmenter import Prediction, Prompt
 
 Embeddings = tuple[Tensor, Tensor]
 """The prompt encoder's, of N prompts: sparse [N, P, C] and dense [N, C, h, w]."""
+
+_PIXELS_AT_ONCE = 2**26
+"""Of masks that a GPU enlarges together: 256 MB of logits."""
 
 
 class BaseSegmenter(ABC):
@@ -25,6 +31,8 @@ class BaseSegmenter(ABC):
 
     def __init__(self, prompt_encoder: Any, device: torch.device, precision: str) -> None:
         self._prompt_encoder = prompt_encoder
+        with torch.inference_mode():
+            self._image_pe: Tensor = prompt_encoder.get_dense_pe()
         self._device = device
         self._precision = precision
 
@@ -58,9 +66,21 @@ class BaseSegmenter(ABC):
     def _answers(
         self, features: ImageFeatures, embeddings: Embeddings, multimask: bool, extent: Extent
     ) -> list[Prediction]:
-        """Masks are enlarged one by one, so that many boxes on a large picture stay within memory."""
-        logits, scores = choose(*self._decode(features, embeddings, multimask), extent)
-        return [self._prediction(*chosen, features.hw) for chosen in zip(logits, scores, strict=True)]
+        """Masks are enlarged few at a time, so that many boxes on a large picture stay within memory."""
+        candidates = self._decode(features, embeddings, multimask)
+        finite, chosen = all_finite(*candidates), choose(*candidates, extent)
+        together = 1 if self._device.type == "cpu" else max(1, _PIXELS_AT_ONCE // prod(features.hw))
+        groups = zip(*(torch.split(each, together) for each in chosen), strict=True)
+        return [one for low_res, scores in groups for one in self._predictions(low_res, scores, finite, features.hw)]
+
+    def _predictions(self, low_res: Tensor, scores: Tensor, finite: Tensor, hw: tuple[int, int]) -> list[Prediction]:
+        """The masks of a picture of ``hw``; all that is answered leaves the device in one copy."""
+        masks = self._enlarged(low_res, hw)[:, 0] > 0
+        masks, kept, scores, finite = to_cpu(masks, self._kept(low_res[:, 0]), scores, finite)
+        if not finite:
+            raise FloatingPointError("the model answered NaN or Infinity: its weights are damaged, or the device is")
+        parts = zip(masks.numpy(), scores.tolist(), kept.numpy(), strict=True)
+        return [Prediction(*each) for each in parts]
 
     @abstractmethod
     def _encode(self, image: NDArray[np.uint8]) -> tuple[Tensor, ...]:
@@ -79,16 +99,23 @@ class BaseSegmenter(ABC):
         """For each of N prompts C candidates: low-res logits [N, C, h, w] and scores [N, C]."""
 
     @abstractmethod
-    def _prediction(self, low_res: Tensor, score: Tensor, hw: tuple[int, int]) -> Prediction:
-        """The mask of a picture of ``hw`` from one candidate's logits [1, h, w]."""
+    def _enlarged(self, low_res: Tensor, hw: tuple[int, int]) -> Tensor:
+        """Logits [N, 1, H, W] of a picture of ``hw`` from low-res ones [N, 1, h, w]; above 0 is the object."""
 
-    def _mask_input(self, prompt: Prompt) -> Tensor | None:
+    def _kept(self, low_res: Tensor) -> Tensor:
+        """The low-res logits [N, h, w] as a later prompt may give them back."""
+        return low_res
+
+    def _mask_input(self, prompt: Prompt) -> NDArray[np.float32] | None:
         """The mask input [1, 1, h, w]. Raises ValueError for one of another size than this model's."""
         if prompt.mask_input is None:
             return None
         if prompt.mask_input.shape != (hw := self._prompt_encoder.mask_input_size):
             raise ValueError(f"expected a mask input of {list(hw)}, got {list(prompt.mask_input.shape)}")
-        return self._tensor(prompt.mask_input[None, None], torch.float32)
+        return prompt.mask_input[None, None]
 
-    def _tensor(self, values: NDArray[np.generic], dtype: torch.dtype) -> Tensor:
-        return torch.as_tensor(values, dtype=dtype, device=self._device)
+    def _on_device(self, *values: NDArray[np.generic] | None) -> list[Tensor | None]:
+        """Those that are there, float32, in one copy; None for the others."""
+        there = [np.asarray(each, np.float32) for each in values if each is not None]
+        tensors = iter(to_device(self._device, there))
+        return [None if each is None else next(tensors) for each in values]

@@ -4,17 +4,13 @@ import torch
 from torch import Tensor
 
 from promptable.models.segmentation.extent import Extent
-from promptable.models.segmentation.features import all_finite
 
 
 def choose(low_res_logits: Tensor, scores: Tensor, extent: Extent = Extent.BEST) -> tuple[Tensor, Tensor]:
     """Of each object's C candidates, logits [N, C, h, w] and scores [N, C], the wanted: [N, 1, h, w] and [N].
 
-    Choosing before upscaling saves most of the work on a large picture. Raises FloatingPointError at NaN and Infinity,
-    which have no sense to choose from.
+    Choosing before upscaling saves most of the work on a large picture.
     """
-    if not all_finite(low_res_logits, scores):
-        raise FloatingPointError("the model answered NaN or Infinity: its weights are damaged, or the device is")
     objects = torch.arange(len(scores), device=scores.device)
     chosen = _choice(low_res_logits, scores, extent)
     return low_res_logits[objects, chosen].unsqueeze(1), scores[objects, chosen]

@@ -8,6 +8,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from promptable.models.runtime.finite import all_finite
+
 _HW = "hw"
 
 
@@ -60,8 +62,3 @@ def _loaded(data: bytes) -> dict[str, Tensor]:
 
 def _form(named: Mapping[str, Tensor]) -> dict[str, str]:
     return {name: f"{tensor.dtype} {list(tensor.shape)}" for name, tensor in named.items()}
-
-
-def all_finite(*tensors: Tensor) -> bool:
-    """Whether there is no NaN and no Infinity in them."""
-    return all(bool(tensor.isfinite().all()) for tensor in tensors)

@@ -1,0 +1,24 @@
+"""Pixels as networks that were trained on ImageNet want them."""
+
+from functools import cache
+
+import torch
+from torch import Tensor
+
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def normalised(pixels: Tensor) -> Tensor:
+    """RGB in [0, 1], float32 [..., 3, H, W], less ImageNet's mean and over its deviation, on whatever device they are.
+
+    As upstream's SAM 2 and Grounding DINO do.
+    """
+    mean, std = _statistics(pixels.device)
+    return pixels.sub(mean).div_(std)
+
+
+@cache
+def _statistics(device: torch.device) -> tuple[Tensor, Tensor]:
+    """[3, 1, 1] each; copied to a device but once."""
+    mean, std = (torch.tensor(values, device=device)[:, None, None] for values in (_MEAN, _STD))
+    return mean, std

@@ -1,0 +1,82 @@
+"""How often a request crosses between the CPU and a (simulated) GPU, and how often the CPU waits for it.
+
+Each wait costs a GPU the time in which nothing is queued, whatever its size: the counts are held, so that no loop over
+masks, and no ``.item()``, comes back.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo.client import encode_png
+from demo.interact import deepest
+from tests.functions.conftest import TOY, Function, new_detector
+from tests.functions.requests import SCENE, VIDEO, first_shapes
+from tests.simulated_cuda import Traffic, counted, simulated_cuda
+from toy.scenes import Scene, scene
+
+LATER: Scene = scene(30_000_004)
+LATER_PICTURE = encode_png(LATER.image)
+CLICK, BESIDE = deepest(SCENE.objects[-1].mask), [2.0, 2.0]
+
+
+@pytest.fixture(autouse=True)
+def _cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with simulated_cuda():
+        yield
+
+
+def _traffic(function: Function, body: object) -> tuple[Any, Traffic]:
+    with counted() as traffic:
+        answer = function.answer(body)
+    return answer, traffic
+
+
+def assert_crossings(traffic: Traffic, copies: int, waits: int) -> None:
+    assert (len(traffic.copies), len(traffic.waits)) == (copies, waits), "\n".join(traffic.copies + traffic.waits)
+
+
+@pytest.mark.parametrize("model", ["sam", "sam2"])
+def test_a_click_is_one_copy_to_the_gpu_and_one_back(model: str) -> None:
+    function = Function("sam-interactor", {"PROMPTABLE_MODEL": str(TOY / model), "PROMPTABLE_DEVICE": "cuda"})
+    click = {"image": encode_png(SCENE.image), "pos_points": [CLICK], "neg_points": [], "obj_bbox": []}
+    _, first = _traffic(function, click)
+    assert_crossings(first, copies=4, waits=2)  # picture there, "all finite" back, then as any click
+    _, later = _traffic(function, click | {"neg_points": [BESIDE]})  # with the logits of the first
+    assert_crossings(later, copies=2, waits=1)
+    _, box = _traffic(function, click | {"obj_bbox": [[60, 60], [130, 130]]})
+    assert_crossings(box, copies=2, waits=1)
+
+
+def test_a_picture_for_boxes_is_one_copy_to_the_gpu_and_one_back(tmp_path: Path) -> None:
+    function = new_detector(tmp_path, [{"name": "blue star", "type": "rectangle"}], PROMPTABLE_DEVICE="cuda")
+    function.answer({"image": encode_png(SCENE.image)})
+    _, traffic = _traffic(function, {"image": LATER_PICTURE})  # of the same size
+    assert_crossings(traffic, copies=2, waits=1)
+
+
+def test_masks_of_a_picture_come_back_together(tmp_path: Path) -> None:
+    labels = [{"name": thing.label, "type": "mask"} for thing in LATER.objects]
+    function = new_detector(tmp_path, labels, PROMPTABLE_DEVICE="cuda")
+    function.answer({"image": encode_png(SCENE.image)})
+    answer, traffic = _traffic(function, {"image": LATER_PICTURE})
+    assert len(answer) > 2
+    assert_crossings(traffic, copies=6, waits=3)  # the picture to each model, boxes, "all finite", boxes again, masks
+
+
+@pytest.mark.parametrize("kind", ["rectangle", "mask"])
+def test_a_frame_is_a_picture_and_all_memories_to_the_gpu_and_one_copy_back(kind: str) -> None:
+    function = Function("sam2-tracker", {"PROMPTABLE_MODEL": str(TOY / "sam2"), "PROMPTABLE_DEVICE": "cuda"})
+    frames = [encode_png(frame.image) for frame in VIDEO[:4]]
+    shapes = first_shapes(kind)
+    assert len(shapes) > 1
+    function.answer({"image": LATER_PICTURE, "shapes": shapes[:1], "states": []})
+    begun, start = _traffic(function, {"image": frames[0], "shapes": shapes, "states": []})
+    assert_crossings(start, copies=3, waits=1)
+    states = begun["states"]
+    for frame in frames[1:]:
+        followed, step = _traffic(function, {"image": frame, "shapes": [None] * len(shapes), "states": states})
+        assert_crossings(step, copies=3, waits=1)
+        states = followed["states"]
