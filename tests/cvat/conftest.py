@@ -8,7 +8,8 @@ from tests.cvat.stand_in import TOKEN, StandIn, serve
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A token, no profile of whoever runs the tests, and no waiting between tries."""
+    """A token, no profile of whoever runs the tests, a folder for pages, and no waiting between tries."""
+    monkeypatch.chdir(tmp_path)
     for name in ("CVAT_USERNAME", "CVAT_PASSWORD", "PASS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("CVAT_ACCESS_TOKEN", TOKEN)

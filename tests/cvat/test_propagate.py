@@ -336,10 +336,15 @@ def test_places_to_look_at_come_with_links(cvat: StandIn, capsys: pytest.Capture
     prepare(cvat)
     draw(cvat, AWAY)
     assert propagate(cvat, "--to", "11") == 0
-    said = capsys.readouterr().out.splitlines()[-3:]
-    assert said[0] == "2 places to look at:"
-    link = f"{cvat.url}/tasks/4/jobs/1?frame="
-    assert [line.split() for line in said[1:]] == [["lost", "car", f"{link}5"], ["back", "car", f"{link}8"]]
+    table, said = capsys.readouterr().out.splitlines()[-2:]
+    assert table.split() == ["car", "1", "11", "8", "0.90", "2"]
+    assert said == "2 places to look at: propagate-task-4-run-1.html"
+    page = Path("propagate-task-4-run-1.html").read_text()
+    link = f'<a href="{cvat.url}/tasks/4/jobs/1?frame='
+    assert [text.split('"')[0] for text in page.split(link)[1:]] == ["5", "8"]
+    assert propagate(cvat, "--review", "1", "--page", "again.html") == 0
+    assert Path("again.html").read_text() == page
+    assert propagate(cvat, "--review", "7") == 1
 
 
 def test_through_cvat_no_picture_is_fetched(cvat: StandIn) -> None:

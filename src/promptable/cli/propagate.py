@@ -3,6 +3,7 @@
 import argparse
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptable.cli.cvat_options import add_model_arguments, add_server_arguments, connected, function_of
@@ -10,8 +11,11 @@ from promptable.cli.cvat_options import add_model_arguments, add_server_argument
 if TYPE_CHECKING:
     from promptable.cvat.propagate.options import Options
     from promptable.cvat.propagate.plan import Plan
+    from promptable.cvat.propagate.review.places import Review
 
 _DONE, _WRONG, _INTERRUPTED = 0, 1, 130
+_MOST_OBJECTS = 20
+"""In a table; the page has more."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,7 +66,9 @@ def _add_result(group: Any) -> None:
         "polygons on every frame)",
     )
     add("--dry-run", action="store_true", help="say what would be followed, ask no function and write nothing")
+    add("--page", type=Path, metavar="FILE", help="the page of what to look at (default: propagate-task-N-run-R.html)")
     add("--issues", action="store_true", help="open an issue in CVAT on each place that is worth a look")
+    add("--review", type=int, metavar="RUN", help="write the page of a finished run again; no more")
     add("--undo", type=int, metavar="RUN", help="take back what this run wrote and nobody changed; no more")
     add("--new-run", action="store_true", help="leave an unfinished run as it is and begin another")
 
@@ -103,6 +109,8 @@ def _propagate(parsed: argparse.Namespace) -> int:
             with journal_of(client, frames.task) as journal:
                 if parsed.undo:
                     return _undo(parsed, client, journal)
+                if parsed.review:
+                    return _review(parsed, client, frames, journal, _own(journal, parsed.review))
                 run = _run if parsed.tagged is None else _run_tagged
                 return run(parsed, client, frames, journal)
     except CvatError as error:
@@ -114,15 +122,22 @@ def _propagate(parsed: argparse.Namespace) -> int:
 
 
 def _undo(parsed: argparse.Namespace, client: Any, journal: Any) -> int:
-    from promptable.cvat.propagate.journal import COMMAND
     from promptable.cvat.propagate.write import Writer
-    from promptable.cvat.server.errors import CvatError
 
-    if (command := journal.run(parsed.undo).command) != COMMAND:
-        raise CvatError(f"run {parsed.undo} is one of promptable {command}, which takes it back")
-    gone, left = Writer(client, journal).undo(parsed.undo)
+    gone, left = Writer(client, journal).undo(_own(journal, parsed.undo).id)
     sys.stdout.write(f"run {parsed.undo}: {gone} taken back, {left} left, which people have changed or removed\n")
     return _DONE
+
+
+def _own(journal: Any, number: int) -> Any:
+    """A run of this command."""
+    from promptable.cvat.propagate.journal import COMMAND
+    from promptable.cvat.server.errors import CvatError
+
+    run = journal.run(number)
+    if run.command != COMMAND:
+        raise CvatError(f"run {number} is one of promptable {run.command}: give its number to that")
+    return run
 
 
 def _run_tagged(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any) -> int:
@@ -175,8 +190,7 @@ def _run(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any) -> 
     for sentence in left_out:
         sys.stdout.write(f"left alone: {sentence}\n")
     _report(journal, run.id)
-    _show_doubts(client, journal, run, frames, issues=parsed.issues)
-    return _DONE
+    return _review(parsed, client, frames, journal, run)
 
 
 def _options(parsed: argparse.Namespace) -> "Options":
@@ -208,18 +222,37 @@ def _say_plan(plan: "Plan", frames: Any) -> None:
     sys.stdout.write(f"{len(plan.objects)} objects ({counted}) to follow through {plan.frames} frames\n")
 
 
-def _show_doubts(client: Any, journal: Any, run: Any, frames: Any, *, issues: bool) -> None:
-    """The frames that are worth a person's look, with links into the editor, and as issues if wanted."""
-    from promptable.cvat.propagate.review import open_issues, places
+def _review(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any, run: Any) -> int:
+    """What is worth a person's look: as a table, as a page, and as issues if wanted."""
+    from promptable.cvat.propagate.review.issues import open_issues
+    from promptable.cvat.propagate.review.page import pictured, render
+    from promptable.cvat.propagate.review.pictures import pictures
+    from promptable.cvat.propagate.review.places import review
 
-    found = places(journal, run, frames)
-    if found:
-        sys.stdout.write(f"{len(found)} places to look at:\n")
-    for place in found:
-        link = f"{client.api_map.host}/tasks/{frames.task.id}/jobs/{place.job}?frame={place.frame}"
-        sys.stdout.write(f"{place.what:8}{place.label:24}{link}\n")
-    if issues:
-        sys.stdout.write(f"{open_issues(client, found)} issues opened\n")
+    found, task = review(journal, run, frames), frames.task
+    _show_table(found)
+    page = parsed.page or Path(f"propagate-task-{task.id}-run-{run.id}.html")
+    shown = pictures(journal, run, frames, pictured(found))
+    url = f"{client.api_map.host}/tasks/{task.id}"
+    page.write_text(render(f"Followed in task {task.id}, {task.name}", run.id, found, shown, url), encoding="utf-8")
+    sys.stdout.write(f"{len(found.places)} places to look at: {page}\n")
+    if parsed.issues:
+        sys.stdout.write(f"{open_issues(client, found.places)} issues opened\n")
+    return _DONE
+
+
+def _show_table(found: "Review") -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("object", box=None)
+    for heading in ("frames", "found", "least sure", "to look at"):
+        table.add_column(heading, justify="right")
+    for one, count in found.by_doubts()[:_MOST_OBJECTS]:
+        numbers = (f"{one.frames}", f"{one.found}", f"{one.weakest:.2f}", f"{count}")
+        table.add_row(f"{escape(one.label)} {one.number + 1}", *numbers)
+    Console(file=sys.stdout).print(table)
 
 
 def _report(journal: Any, run: int) -> None:

@@ -11,7 +11,7 @@ def framed(
 ) -> str:
     """The page that ``page.html``, ``page.css`` and the scripts of a package describe.
 
-    ``shared`` are scripts of this folder: ``links.js`` for a table of links that one works through.
+    ``shared`` are scripts of this folder: ``links.js`` for links that one works through.
     ``title`` and each of ``parts`` stand for their ``$name`` in ``page.html``. The title is a text; parts are HTML as
     they come, in which what people have named is escaped already.
     """

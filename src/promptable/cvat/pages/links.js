@@ -1,21 +1,24 @@
-const rows = [...document.querySelectorAll("table.links tbody tr")];
-const choice = document.querySelector("select.filter");
-const namesOf = (row) => JSON.parse(row.dataset.names);
-for (const name of [...new Set(rows.flatMap(namesOf))].sort()) choice.add(new Option(name));
-choice.addEventListener("change", () => {
-  for (const row of rows) row.hidden = choice.value !== "" && !namesOf(row).includes(choice.value);
-});
-
-function mark(row) {
-  document.querySelector("tr.now")?.classList.remove("now");
-  row.classList.add("now");
-  row.scrollIntoView({ block: "nearest" });
+// Things with a link and names: shown by the choices' names, and opened one after the other with the key n.
+const items = [...document.querySelectorAll("[data-names]")];
+const choices = [...document.querySelectorAll("select.filter")];
+const namesOf = (item, choice) => JSON.parse(item.dataset[choice.dataset.of ?? "names"]);
+for (const choice of choices) {
+  for (const name of [...new Set(items.flatMap((item) => namesOf(item, choice)))].sort()) choice.add(new Option(name));
+  choice.addEventListener("change", () => {
+    for (const item of items) item.hidden = !choices.every((one) => one.value === "" || namesOf(item, one).includes(one.value));
+  });
 }
 
-for (const row of rows) row.querySelector("a").addEventListener("click", () => mark(row));
+function mark(item) {
+  document.querySelector(".now")?.classList.remove("now");
+  item.classList.add("now");
+  item.scrollIntoView({ block: "nearest" });
+}
+
+for (const item of items) item.querySelector("a").addEventListener("click", () => mark(item));
 document.addEventListener("keydown", (event) => {
-  if (event.key !== "n" || event.target === choice) return;
-  const shown = rows.filter((row) => !row.hidden);
-  shown[shown.findIndex((row) => row.classList.contains("now")) + 1]?.querySelector("a").click();
+  if (event.key !== "n" || choices.includes(event.target)) return;
+  const shown = items.filter((item) => !item.hidden);
+  shown[shown.findIndex((item) => item.classList.contains("now")) + 1]?.querySelector("a").click();
 });
 document.body.dataset.ready = "yes";

@@ -97,10 +97,24 @@ class TrackJournal(Journal):
         )
         yield from ((row["frame"], read_position(json.loads(row["one"] or "null"))) for row in rows)
 
-    def along(self, run: int, number: int, way: Sequence[int]) -> Iterator[tuple[int, Position | None]]:
-        """As ``positions``, in the order in which the object was followed."""
-        found = dict(self.positions(run, number))
-        yield from ((frame, found[frame]) for frame in way if frame in found)
+    def along(self, run: int, number: int, direction: int) -> Iterator[tuple[int, Position | None]]:
+        """As ``positions``, of one direction, in the order in which the object was followed."""
+        path = f'$."{number}"'
+        rows = self._db.execute(
+            "SELECT frame, json_extract(found, ?) AS one FROM steps WHERE run = ? AND direction = ? AND "
+            "json_type(found, ?) IS NOT NULL ORDER BY frame * direction",
+            (path, run, direction, path),
+        )
+        yield from ((row["frame"], read_position(json.loads(row["one"] or "null"))) for row in rows)
+
+    def scores(self, run: int, number: int) -> Iterator[tuple[int, float | None]]:
+        """Frame and the tracker's score of an object there, None where it was lost."""
+        rows = self._db.execute(
+            "SELECT frame, json_extract(found, ?) AS score FROM steps "
+            "WHERE run = ? AND json_type(found, ?) IS NOT NULL",
+            (f'$."{number}".score', run, f'$."{number}"'),
+        )
+        yield from ((row["frame"], row["score"]) for row in rows)
 
     def followed(self, run: int) -> list[int]:
         """The frames that were followed through, in order."""

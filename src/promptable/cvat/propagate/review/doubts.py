@@ -1,0 +1,81 @@
+"""What is unlikely in the course of an object, frame by frame: lost, back, jumped, grown, shrunk, or not sure."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from promptable.cvat.geometry.keyframes import box_iou
+from promptable.cvat.geometry.position import Position
+
+_JUMP_IOU = 0.3
+_GROWN, _SHRUNK = 1.5, 0.5
+_UNSURE = 0.6
+"""Below this score: on the toy clips nine of ten such masks overlap their object by less than half."""
+
+Course = Iterable[tuple[int, Position | None]]
+"""Of one object: frame and position, in the order in which it was followed; None where it was lost."""
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """Something about an object on a frame that is worth a look.
+
+    ``box`` is where it is, or was last: x1, y1, x2, y2. ``sure`` in [0, 1] is how much speaks for it nevertheless: the
+    IoU with the box before, the ratio of sizes, the tracker's score; 0 of one that is lost. ``before`` is the frame on
+    which it was seen last, None at its first.
+    """
+
+    frame: int
+    what: str
+    box: tuple[float, ...]
+    sure: float = 0.0
+    before: int | None = None
+
+
+def doubts(course: Course) -> Iterator[Doubt]:
+    """All that is worth a look, at most one thing a frame."""
+    stretch: Doubt | None = None  # the least sure of those frames in a row on which the tracker was not sure
+    for doubt, is_unsure in _frames(course):
+        if stretch is not None and not is_unsure:
+            yield stretch
+            stretch = None
+        if doubt is not None and is_unsure:
+            stretch = doubt if stretch is None or doubt.sure < stretch.sure else stretch
+        elif doubt is not None:
+            yield doubt
+    if stretch is not None:
+        yield stretch
+
+
+def _frames(course: Course) -> Iterator[tuple[Doubt | None, bool]]:
+    """The doubt about each frame, if any, and whether it is only that the tracker was not sure."""
+    seen: tuple[int, Position] | None = None
+    was_lost = False
+    for frame, position in course:
+        before = None if seen is None else seen[0]
+        if position is None:
+            yield (None if was_lost or seen is None else Doubt(frame, "lost", _corners(seen[1]), 0.0, before)), False
+            was_lost = True
+            continue
+        change = ("back", position.score) if was_lost else None if seen is None else _change(seen[1], position)
+        if change is not None:
+            yield Doubt(frame, change[0], _corners(position), change[1], before), False
+        elif position.score < _UNSURE:
+            yield Doubt(frame, "unsure", _corners(position), position.score, before), True
+        else:
+            yield None, False
+        seen, was_lost = (frame, position), False
+
+
+def _change(last: Position, position: Position) -> tuple[str, float] | None:
+    """What is unlikely between neighbouring frames: boxes of IoU below 0.3, or half as large or half as large again."""
+    iou = float(box_iou(last.box, position.box))
+    if iou < _JUMP_IOU:
+        return "jumped", iou
+    before, now = (float((box[2:] - box[:2]).prod()) for box in (last.box, position.box))
+    if now > before * _GROWN:
+        return "grew", before / now
+    return ("shrank", now / before) if now < before * _SHRUNK else None
+
+
+def _corners(position: Position) -> tuple[float, ...]:
+    return tuple(position.box.tolist())

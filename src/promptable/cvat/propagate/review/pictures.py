@@ -1,0 +1,65 @@
+"""The pictures of places: each frame is fetched once, and only its thumbnails are kept."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from PIL import Image
+from rich.console import Console
+from rich.progress import track
+
+from promptable.cvat.geometry.position import Position
+from promptable.cvat.journal import Run
+from promptable.cvat.pages.pictures import shown
+from promptable.cvat.propagate.journal import TrackJournal
+from promptable.cvat.propagate.review.places import Place, course
+from promptable.cvat.propagate.review.thumbnails import thumbnail
+from promptable.cvat.server.frames import Frames
+
+_FETCHERS = 2
+_LARGEST = 100_000
+"""Frames are cut in their full size."""
+
+Positions = tuple[Position | None, Position | None]
+"""Where an object is on a frame, and where it was seen before."""
+
+
+def pictures(journal: TrackJournal, run: Run, frames: Frames, places: Sequence[Place]) -> dict[Place, Image.Image]:
+    """Places with their pictures, without those whose frame is no picture. Raises CvatError."""
+    positions = _positions(journal, run, places)
+    by_frame: dict[int, list[Place]] = {}
+    for place in places:
+        by_frame.setdefault(place.frame, []).append(place)
+    console = Console(stderr=True)
+    with ThreadPoolExecutor(_FETCHERS) as pool:
+        found = pool.map(partial(_of_frame, frames, positions), by_frame.values())
+        bar = track(found, "pictures", len(by_frame), console=console, transient=True, disable=not console.is_terminal)
+        return {place: image for pictures in bar for place, image in pictures.items()}
+
+
+def _of_frame(
+    frames: Frames, positions: Mapping[Place, Positions], places: Sequence[Place]
+) -> Mapping[Place, Image.Image]:
+    """The pictures of places of one frame."""
+    number = places[0].frame
+    try:
+        _, image = shown(frames.data(number), _LARGEST, frames.frame(number).hw)
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return {}
+    return {place: thumbnail(image, *positions[place]) for place in places}
+
+
+def _positions(journal: TrackJournal, run: Run, places: Sequence[Place]) -> dict[Place, Positions]:
+    """Where the object of each place is, and was before."""
+    found: dict[Place, Positions] = {}
+    for one in journal.objects(run.id):
+        its = [place for place in places if place.number == one.number]
+        wanted = {frame for place in its for frame in (place.frame, place.before)}
+        for direction in map(int, run.options["passes"]) if its else ():
+            known = {frame: position for frame, position in course(journal, run, one, direction) if frame in wanted}
+            found |= {
+                place: (known[place.frame], None if place.before is None else known.get(place.before))
+                for place in its
+                if place.frame in known
+            }
+    return found

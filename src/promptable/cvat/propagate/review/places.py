@@ -1,0 +1,115 @@
+"""How every object of a run was followed, and the places that are worth a look, in the terms of a CVAT task."""
+
+import heapq
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from promptable.cvat.geometry.position import Position
+from promptable.cvat.journal import Run
+from promptable.cvat.propagate.journal import TrackJournal
+from promptable.cvat.propagate.objects import Object
+from promptable.cvat.propagate.review.doubts import doubts
+from promptable.cvat.server.frames import Frames
+
+BINS = 150
+"""Into which the frames of a run are drawn together, to be shown."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A doubt about an object on a frame, with the name of its label and the job that shows the frame.
+
+    ``number`` is the object's in the journal, ``box`` where it is or was last: x1, y1, x2, y2. ``sure`` and ``before``
+    are the doubt's.
+    """
+
+    frame: int
+    what: str
+    label: str
+    job: int
+    box: tuple[float, ...]
+    number: int
+    sure: float
+    before: int | None
+
+
+@dataclass(frozen=True)
+class Followed:
+    """How an object was followed: on so many ``frames``, found on so many of them, with the tracker's lowest score.
+
+    ``bins`` has the lowest score of each part of the run's frames, by its place among ``BINS``; 0 where it was lost.
+    """
+
+    number: int
+    label: str
+    frames: int
+    found: int
+    weakest: float
+    bins: Mapping[int, float]
+
+
+@dataclass(frozen=True)
+class Review:
+    """What a run is looked at for: its objects, and the places in the order of their frames."""
+
+    objects: Sequence[Followed]
+    places: Sequence[Place]
+
+    def by_doubts(self) -> list[tuple[Followed, int]]:
+        """The objects with the number of their places, those with the most first."""
+        counts = Counter(place.number for place in self.places)
+        objects = [(one, counts[one.number]) for one in self.objects]
+        return sorted(objects, key=lambda pair: (-pair[1], pair[0].weakest, pair[0].number))
+
+
+def review(journal: TrackJournal, run: Run, frames: Frames) -> Review:
+    """All of a run, from its journal."""
+    names = {label.id: label.name for label in frames.task.get_labels()}
+    jobs = {number: job.id for job in reversed(frames.jobs) for number in range(job.start_frame, job.stop_frame + 1)}
+    objects = journal.objects(run.id)
+    bins = _bins({frame for way in run.options["passes"].values() for frame in way})
+    followed = [_followed(one, names[one.label_id], dict(journal.scores(run.id, one.number)), bins) for one in objects]
+    places = [
+        place
+        for one in objects
+        for direction in map(int, run.options["passes"])
+        for place in _places(one, names[one.label_id], course(journal, run, one, direction), jobs)
+    ]
+    return Review(followed, sorted(places, key=lambda place: (place.frame, place.number)))
+
+
+def course(journal: TrackJournal, run: Run, one: Object, direction: int) -> Iterator[tuple[int, Position | None]]:
+    """Where an object was found in a direction, None where it was lost: from where people drew it, by way of where they
+    have it on other frames."""
+    first = next(iter(run.options["passes"].values()))[0]
+    drawn = [
+        (frame, position)
+        for frame, position in {**one.theirs, first: one.start}.items()
+        if position is not None and (frame - first) * direction >= 0
+    ]
+    drawn.sort(key=lambda pair: pair[0] * direction)
+    yield from heapq.merge(journal.along(run.id, one.number, direction), drawn, key=lambda pair: pair[0] * direction)
+
+
+def _places(
+    one: Object, label: str, way: Iterator[tuple[int, Position | None]], jobs: Mapping[int, int]
+) -> Iterator[Place]:
+    for doubt in doubts(way):
+        if doubt.frame in jobs and doubt.frame not in one.theirs:
+            job = jobs[doubt.frame]
+            yield Place(doubt.frame, doubt.what, label, job, doubt.box, one.number, doubt.sure, doubt.before)
+
+
+def _followed(one: Object, label: str, scores: Mapping[int, float | None], bins: Mapping[int, int]) -> Followed:
+    weakest: dict[int, float] = {}
+    for frame, score in scores.items():
+        weakest[bins[frame]] = min(score or 0.0, weakest.get(bins[frame], 1.0))
+    found = [score for score in scores.values() if score is not None]
+    return Followed(one.number, label, len(scores), len(found), min(found, default=0.0), weakest)
+
+
+def _bins(frames: set[int]) -> dict[int, int]:
+    """The bin of each frame."""
+    width = max(1.0, len(frames) / BINS)
+    return {frame: int(index / width) for index, frame in enumerate(sorted(frames))}
