@@ -20,7 +20,8 @@ def iou(one: Position, other: Position) -> float:
     if MASK not in (one.form, other.form):
         return polygon_iou(one.outline, other.outline)
     try:
-        return _pixel_iou(one, other)
+        both_masks = one.form == other.form
+        return run_lengths.iou(one.points, other.points) if both_masks else _pixel_iou(one, other)
     except ValueError:
         return boxes
 

@@ -47,8 +47,8 @@ def iou(one: Sequence[float], other: Sequence[float]) -> float:
     0.3333333333333333
     """
     corners = np.array([one[-4:], other[-4:]], np.int64)
-    origin, width = corners[:, :2].min(0), int(np.ptp(corners[:, [0, 2]])) + 1
-    (starts, ends), borders = (_stretches(mask, *origin, width) for mask in (one, other))
+    (left, top), width = corners[:, :2].min(0).tolist(), int(np.ptp(corners[:, [0, 2]])) + 1
+    (starts, ends), borders = (_stretches(mask, left, top, width) for mask in (one, other))
     edges = borders.T.ravel()
     passed = np.cumsum(np.diff(edges, prepend=0) * (np.arange(len(edges)) % 2))
     common = float(np.diff(np.interp([starts, ends], edges, passed), axis=0).sum()) if len(edges) else 0.0
@@ -66,7 +66,7 @@ def _stretches(points: Sequence[float], left: int, top: int, width: int) -> NDAr
     is_set = np.searchsorted(changes, cuts[:-1], "right") % 2 == 1
     within = np.stack([cuts[:-1], cuts[1:]])[:, is_set]
     row = within[0] // own_width
-    return within + row * (width - own_width) + (own_top - top) * width + own_left - left
+    return np.asarray(within + row * (width - own_width) + (own_top - top) * width + own_left - left)
 
 
 def _checked(points: Sequence[float]) -> tuple[NDArray[np.int64], int, int, tuple[int, int]]:

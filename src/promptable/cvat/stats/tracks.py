@@ -33,11 +33,6 @@ class TrackBoxes:
         extents = np.stack([np.interp(frames, self.frames, column) for column in self._extents.T], 1)
         return shown, np.where(shown[:, None], extents, np.nan)
 
-    def held_from(self, stop: int) -> int | None:
-        """The last keyframe, where the box is only held from there to the frame ``stop``: nothing closes the track."""
-        last = int(self.frames[-1])
-        return last if last < stop and not self._outside[-1] else None
-
 
 def _extents(keys: Any) -> NDArray[np.float64]:
     """Box and area of each keyframe, [K, 5]; of skeletons, whose points are tracks of their own, NaN."""

@@ -1,0 +1,220 @@
+"""``promptable stats``: what a task, project or job holds, and what of it looks wrong. It only reads."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from promptable.cli.cvat_options import add_server_arguments, connected
+
+if TYPE_CHECKING:
+    from promptable.cvat.stats.faults import Kind
+    from promptable.cvat.stats.figures import Figures, JobFigures
+
+_DONE, _WRONG, _FAULTS = 0, 1, 3
+_KINDS = ("empty", "tiny", "doubles", "outside", "outliers", "jumps", "open", "broken")
+_MOST_JOBS = 20
+_WIDE = 200
+"""Columns where the output is no terminal: links stay whole."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    source = parser.add_argument_group("annotations", "exactly one of").add_mutually_exclusive_group(required=True)
+    source.add_argument("--task", type=int, metavar="N", help="those of a task")
+    source.add_argument("--project", type=int, metavar="N", help="those of all tasks of a project, as one")
+    source.add_argument("--job", type=int, metavar="N", help="those of a job")
+    add = parser.add_argument
+    add(
+        "--since",
+        type=_date,
+        metavar="DATE",
+        help="only jobs in which anything was changed since then, such as 2026-11-01 or 2026-11-01T08:00 (UTC)",
+    )
+    add(
+        "--by-annotator",
+        action="store_true",
+        help="also figures by who a job is assigned to (default: nobody is named)",
+    )
+    add(
+        "--fail-on",
+        type=_kinds,
+        default=(),
+        metavar="KIND,...",
+        help=f"exit with status 3 if there is any of these: {', '.join(_KINDS)}, or all",
+    )
+    add("--json", type=Path, metavar="FILE", help="write all figures as JSON")
+    add("--page", type=Path, metavar="FILE", help="where the page goes (default: stats-task-N.html)")
+    add_server_arguments(parser)
+    parser.set_defaults(run=_stats)
+
+
+def _date(text: str) -> datetime:
+    try:
+        date = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a date such as 2026-11-01, got {text!r}") from None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
+
+
+def _kinds(text: str) -> Sequence[str]:
+    names = [part.strip() for part in text.split(",")]
+    if names == ["all"]:
+        return _KINDS
+    unknown = [name for name in names if name not in _KINDS]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"expected some of {', '.join(_KINDS)}, or all, got {unknown[0]!r}")
+    return names
+
+
+def _stats(parsed: argparse.Namespace) -> int:
+    from promptable.cvat.server.errors import CvatError
+
+    try:
+        with connected(parsed) as client:
+            figures = _figures(parsed, client)
+            _show(figures, client.api_map.host, by_annotator=parsed.by_annotator)
+            _write(parsed, figures, client.api_map.host)
+    except OSError as error:
+        sys.stderr.write(f"promptable stats: {error.filename}: {error.strerror}\n")
+        return _WRONG
+    except CvatError as error:
+        sys.stderr.write(f"promptable stats: {error}\n")
+        return _WRONG
+    return _verdict(figures, parsed.fail_on)
+
+
+def _verdict(figures: "Figures", fail_on: Sequence[str]) -> int:
+    found = [f"{figures.faults.counts[kind]} {kind}" for kind in _of(fail_on) if figures.faults.counts[kind]]
+    if found:
+        sys.stderr.write(f"promptable stats: {', '.join(found)}\n")
+    return _FAULTS if found else _DONE
+
+
+def _of(names: Sequence[str]) -> "list[Kind]":
+    from promptable.cvat.stats.faults import Kind
+
+    return [Kind(name) for name in names]
+
+
+def _figures(parsed: argparse.Namespace, client: Any) -> "Figures":
+    from promptable.cvat.stats.collect import add_task, find_outliers
+    from promptable.cvat.stats.figures import Figures
+
+    figures = Figures()
+    for frames in _sources(parsed, client, figures):
+        add_task(figures, client, frames, since=parsed.since)
+    find_outliers(figures)
+    return figures
+
+
+def _sources(parsed: argparse.Namespace, client: Any, figures: "Figures") -> Iterator[Any]:
+    """The frames of the task or job, or of each of the project's tasks that has any."""
+    from promptable.cvat.server.frames import Frames, text_of
+
+    if parsed.project is None:
+        yield Frames(client, task=parsed.task, job=parsed.job)
+        return
+    for task in sorted(client.projects.retrieve(parsed.project).get_tasks(), key=lambda task: int(task.id)):
+        if not task.size or text_of(task.dimension) != "2d":
+            figures.left_out.append(f"task {task.id} has no data yet, or point clouds")
+        else:
+            yield Frames(client, task=task.id)
+
+
+def _write(parsed: argparse.Namespace, figures: "Figures", host: str) -> None:
+    from promptable.cvat.stats.page import render
+
+    what = next(name for name in ("task", "project", "job") if getattr(parsed, name) is not None)
+    number = getattr(parsed, what)
+    page = parsed.page or Path(f"stats-{what}-{number}.html")
+    since = None if parsed.since is None else f"jobs changed since {parsed.since:%Y-%m-%d %H:%M} UTC"
+    html = render(f"Statistics of {what} {number}", since, figures, host, by_annotator=parsed.by_annotator)
+    page.write_text(html, encoding="utf-8")
+    if parsed.json is not None:
+        content = figures.as_json(host, by_annotator=parsed.by_annotator)
+        parsed.json.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    sys.stdout.write("".join(f"{path}\n" for path in (page, parsed.json) if path is not None))
+
+
+def _show(figures: "Figures", host: str, *, by_annotator: bool) -> None:
+    for sentence in figures.left_out:
+        sys.stdout.write(f"left out: {sentence}\n")
+    totals = figures.totals()
+    sys.stdout.write(
+        f"{totals['objects']} objects on {totals['annotated_frames']} of {totals['frames']} frames: "
+        f"{totals['shapes']} shapes, {totals['tracks']} tracks; {totals['tags']} tags\n"
+    )
+    _show_labels(figures)
+    _show_jobs(figures)
+    if by_annotator:
+        _show_annotators(figures)
+    _show_faults(figures, host)
+
+
+def _show_labels(figures: "Figures") -> None:
+    from promptable.cvat.stats.figures import spread
+
+    rows = []
+    for label in figures.labels.values():
+        width, height = spread(label.column("width")), spread(label.column("height"))
+        size = f"{width['median']:g} x {height['median']:g}" if width and height else ""
+        kept = [label.objects, label.shapes, label.tracks, label.tags, label.frames]
+        rows.append([label.name, *kept, size, _automatic(label.sources)])
+    _table(("label", "objects", "shapes", "tracks", "tags", "frames", "median size", "automatic"), rows)
+
+
+def _automatic(sources: Any) -> str:
+    """The share that no person has touched since it was made."""
+    return f"{sources['auto'] / sources.total():.0%}" if sources.total() else ""
+
+
+def _show_jobs(figures: "Figures") -> None:
+    jobs = figures.jobs[:_MOST_JOBS]
+    rows = [_job(job, figures.faults.of_jobs([job.job])) for job in jobs]
+    _table(("job", "state", "frames", "empty", "objects", "tags", "to look at"), rows)
+    if len(jobs) < len(figures.jobs):
+        sys.stdout.write(f"and {len(figures.jobs) - len(jobs)} more jobs, which the page has\n")
+
+
+def _job(job: "JobFigures", faults: int) -> list[object]:
+    where, state = f"task {job.task}, job {job.job}", f"{job.stage}, {job.state}"
+    return [where, state, job.frames, job.frames - job.annotated_frames, job.objects, job.tags, faults]
+
+
+def _show_annotators(figures: "Figures") -> None:
+    rows = [
+        [one["annotator"] or "nobody", *(one[name] for name in ("jobs", "frames", "objects", "faults"))]
+        for one in figures.annotators()
+    ]
+    _table(("assigned to", "jobs", "frames", "objects", "to look at"), rows)
+
+
+def _show_faults(figures: "Figures", host: str) -> None:
+    from promptable.cvat.stats.figures import link
+
+    first: dict[str, str] = {}
+    for fault in figures.faults:
+        first.setdefault(fault.kind, link(host, fault))
+    _table(
+        ("to look at", "how many", "the first"),
+        [[kind, count, first[kind]] for kind, count in figures.faults.as_json().items() if count],
+    )
+
+
+def _table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Texts to the left, numbers to the right; nothing without rows."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    if not rows:
+        return
+    table = Table(box=None)
+    for heading, cell in zip(headings, rows[0], strict=True):
+        table.add_column(heading, justify="right" if isinstance(cell, int) else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDE).print(table)

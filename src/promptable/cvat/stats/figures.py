@@ -1,0 +1,139 @@
+"""What a report of ``stats`` says, as frozen values and as JSON."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promptable.cvat.stats.faults import RULES, Fault, Faults
+
+VERSION = 1
+"""Of the JSON: raised when a key changes its meaning or goes."""
+SIZED = np.dtype([("id", "i8"), ("frame", "i4"), ("is_track", "?"), ("width", "f4"), ("height", "f4"), ("area", "f4")])
+"""An object on a frame: CVAT's id, and sizes in pixels; ``area`` is NaN of lines, points and skeletons."""
+
+
+@dataclass
+class LabelFigures:
+    """One label: how many there are, and ``sizes`` by (task, job): ``SIZED`` of every object on every frame."""
+
+    name: str
+    type: str
+    shapes: int = 0
+    tracks: int = 0
+    tags: int = 0
+    frames: int = 0
+    sources: Counter[str] = field(default_factory=Counter)
+    sizes: dict[tuple[int, int], NDArray[np.void]] = field(default_factory=dict)
+
+    def column(self, name: str) -> NDArray[np.float64]:
+        """A column of ``SIZED`` of all objects, or ``aspect``, width by height; only finite numbers above 0."""
+        if name == "aspect":
+            parts = [np.divide(rows["width"], rows["height"], dtype=np.float64) for rows in self._rows_with_sides()]
+        else:
+            parts = [rows[name].astype(np.float64) for rows in self.sizes.values()]
+        numbers = np.concatenate(parts) if parts else np.zeros(0)
+        return numbers[np.isfinite(numbers) & (numbers > 0)]
+
+    def _rows_with_sides(self) -> Sequence[NDArray[np.void]]:
+        return [rows[(rows["width"] > 0) & (rows["height"] > 0)] for rows in self.sizes.values()]
+
+    @property
+    def objects(self) -> int:
+        """As an export has them: a shape once, a track on every frame that shows it."""
+        return sum(len(rows) for rows in self.sizes.values())
+
+    def as_json(self) -> dict[str, Any]:
+        counted = {
+            name: getattr(self, name) for name in ("name", "type", "shapes", "tracks", "tags", "objects", "frames")
+        }
+        sizes = {name: spread(self.column(name)) for name in ("width", "height", "area", "aspect")}
+        return counted | {"sources": dict(sorted(self.sources.items()))} | sizes
+
+
+def spread(numbers: NDArray[np.float64]) -> dict[str, float] | None:
+    """Smallest, median and largest of some numbers; None of none."""
+    if not len(numbers):
+        return None
+    return {
+        name: round(float(of(numbers)), 2) for name, of in (("min", np.min), ("median", np.median), ("max", np.max))
+    }
+
+
+@dataclass(frozen=True)
+class JobFigures:
+    """One job. ``frames`` are those that no earlier job of the task shows; ``updated`` is CVAT's date, in ISO 8601."""
+
+    task: int
+    job: int
+    stage: str
+    state: str
+    updated: str
+    assignee: str | None
+    frames: int
+    annotated_frames: int
+    shapes: int
+    tracks: int
+    tags: int
+    objects: int
+    sources: Mapping[str, int]
+
+
+@dataclass
+class Figures:
+    """All of it. ``per_frame`` is on how many frames there are so many objects; ``left_out`` says what was not read."""
+
+    labels: dict[str, LabelFigures] = field(default_factory=dict)
+    jobs: list[JobFigures] = field(default_factory=list)
+    per_frame: Counter[int] = field(default_factory=Counter)
+    faults: Faults = field(default_factory=Faults)
+    left_out: list[str] = field(default_factory=list)
+
+    def totals(self) -> dict[str, int]:
+        summed = ("frames", "annotated_frames", "shapes", "tracks", "tags", "objects")
+        counted = {"tasks": len({job.task for job in self.jobs}), "jobs": len(self.jobs)}
+        return counted | {name: sum(getattr(job, name) for job in self.jobs) for name in summed}
+
+    def annotators(self) -> list[dict[str, Any]]:
+        """The same by who a job is assigned to now, None for nobody: CVAT keeps no author of a shape."""
+        return [
+            _of_annotator(name, [job for job in self.jobs if job.assignee == name], self.faults)
+            for name in sorted({job.assignee for job in self.jobs}, key=lambda name: (name is None, name))
+        ]
+
+    def as_json(self, host: str, *, by_annotator: bool) -> dict[str, Any]:
+        """``host`` is CVAT's address, to which the links lead."""
+        figures = {
+            "version": VERSION,
+            "totals": self.totals(),
+            "labels": [label.as_json() for label in self.labels.values()],
+            "objects_per_frame": {str(count): frames for count, frames in sorted(self.per_frame.items())},
+            "jobs": [_of_job(job, self.faults, by_annotator=by_annotator) for job in self.jobs],
+            "faults": {
+                "rules": {str(kind): rule for kind, rule in RULES.items()},
+                "counts": self.faults.as_json(),
+                "listed": [vars(fault) | {"url": link(host, fault)} for fault in self.faults],
+            },
+            "left_out": self.left_out,
+        }
+        return figures | ({"annotators": self.annotators()} if by_annotator else {})
+
+
+def link(host: str, fault: Fault) -> str:
+    """Where CVAT's editor opens the frame."""
+    return f"{host}/tasks/{fault.task}/jobs/{fault.job}?frame={fault.frame}"
+
+
+def _of_job(job: JobFigures, faults: Faults, *, by_annotator: bool) -> dict[str, Any]:
+    shown = {name: value for name, value in vars(job).items() if by_annotator or name != "assignee"}
+    return shown | {"faults": faults.of_jobs([job.job])}
+
+
+def _of_annotator(name: str | None, jobs: Sequence[JobFigures], faults: Faults) -> dict[str, Any]:
+    summed = {key: sum(getattr(job, key) for job in jobs) for key in ("frames", "annotated_frames", "objects")}
+    sources = sum((Counter(job.sources) for job in jobs), Counter[str]())
+    own = faults.of_jobs([job.job for job in jobs])
+    return {"annotator": name, "jobs": len(jobs), **summed, "sources": dict(sorted(sources.items())), "faults": own}

@@ -1,0 +1,87 @@
+"""What a job shows on its frames, as rows: a shape once, a track on every frame that shows it."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promptable.cvat.stats.extent import extent_of
+from promptable.cvat.stats.tracks import TrackBoxes
+
+ROW = np.dtype([("index", "i4"), ("id", "i8"), ("is_track", "?"), ("box", "f8", 4), ("area", "f8")])
+"""``index`` is the frame's among the job's; ``box`` x1, y1, x2, y2 and ``area`` in pixels, NaN where there is none."""
+Rows = NDArray[np.void]
+Track = tuple[Mapping[str, Any], TrackBoxes]
+
+Broken = Callable[[Mapping[str, Any], str, str], None]
+"""Told of a shape or track that cannot be read: the item, its label's name, why."""
+
+
+class JobObjects:
+    """The shapes and tracks of a job, by label."""
+
+    def __init__(
+        self, annotations: Mapping[str, Any], frames: NDArray[np.int64], names: Mapping[int, str], broken: Broken
+    ) -> None:
+        """``frames`` [N] rise; what lies on no other is left out, and labels that ``names``, by CVAT's ids, lacks."""
+        self.frames = frames
+        self._names = names
+        self._broken = broken
+        self.shapes: dict[int, Mapping[str, Any]] = {}
+        self.tracks: dict[str, list[Track]] = defaultdict(list)
+        self._shape_rows = self._read_shapes(annotations["shapes"])
+        self._read_tracks(annotations["tracks"])
+
+    @property
+    def labels(self) -> list[str]:
+        """Those that have any."""
+        return sorted({*self._shape_rows, *self.tracks})
+
+    def shapes_of(self, label: str) -> list[Mapping[str, Any]]:
+        return [self.shapes[number] for number in self._shape_rows.get(label, np.zeros(0, ROW))["id"].tolist()]
+
+    def rows(self, label: str, first: int, stop: int) -> Rows:
+        """What frames of these indices show of a label."""
+        shapes = self._shape_rows.get(label, np.zeros(0, ROW))
+        begin, end = np.searchsorted(shapes["index"], (first, stop))
+        tracks = [self._track_rows(track, boxes, first, stop) for track, boxes in self.tracks.get(label, ())]
+        return np.concatenate([shapes[begin:end], *tracks])
+
+    def _read_shapes(self, shapes: Iterable[Mapping[str, Any]]) -> dict[str, Rows]:
+        """Rows by label, in the order of the frames."""
+        rows: dict[str, list[Any]] = defaultdict(list)
+        places = {int(frame): index for index, frame in enumerate(self.frames)}
+        for shape in shapes:
+            name, index = self._names.get(shape["label_id"]), places.get(shape["frame"])
+            if name is None or index is None:
+                continue
+            self.shapes[shape["id"]] = shape
+            rows[name].append((index, shape["id"], False, *self._extent(shape, name)))
+        return {name: np.sort(np.array(own, ROW), order="index", kind="stable") for name, own in rows.items()}
+
+    def _extent(self, shape: Mapping[str, Any], name: str) -> tuple[Any, float]:
+        try:
+            extent = extent_of(shape)
+        except ValueError as error:
+            self._broken(shape, name, str(error))
+            return [np.nan] * 4, np.nan
+        return extent.box, np.nan if extent.area is None else extent.area
+
+    def _read_tracks(self, tracks: Iterable[Mapping[str, Any]]) -> None:
+        for track in tracks:
+            name = self._names.get(track["label_id"])
+            if name is None:
+                continue
+            try:
+                self.tracks[name].append((track, TrackBoxes(track)))
+            except ValueError as error:
+                self._broken(track, name, str(error))
+
+    def _track_rows(self, track: Mapping[str, Any], boxes: TrackBoxes, first: int, stop: int) -> Rows:
+        shown, extents = boxes.on(self.frames[first:stop])
+        rows = np.zeros(int(shown.sum()), ROW)
+        rows["index"], rows["id"], rows["is_track"] = np.flatnonzero(shown) + first, track["id"], True
+        rows["box"], rows["area"] = extents[shown, :4], extents[shown, 4]
+        return rows
