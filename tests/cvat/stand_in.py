@@ -35,6 +35,8 @@ class Task:
     honeypots: Sequence[int] = ()
     validation: Sequence[int] = ()
     """Frames that the ground truth's job shows."""
+    fields: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+    """By job, what differs from the recorded one."""
 
 
 @dataclass
@@ -128,6 +130,7 @@ class StandIn:
                 "stop_frame": last,
                 "task_id": task,
                 "state": self.tasks[task].states.get(number, "new"),
+                **self.tasks[task].fields.get(number, {}),
             }
 
     def _labels(self, query: Mapping[str, str]) -> tuple[int, object]:

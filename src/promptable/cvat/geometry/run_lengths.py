@@ -6,6 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+_MOST_PIXELS = 2**30
+"""More than any picture has: what a mask claims to be costs memory."""
+
 
 def encode(pixels: NDArray[np.bool_], left: int, top: int) -> tuple[int, ...]:
     """Run lengths, zeros first, over the tight box of ``pixels`` bool [h, w], then left, top, right, bottom, inclusive.
@@ -76,6 +79,6 @@ def _checked(points: Sequence[float]) -> tuple[NDArray[np.int64], int, int, tupl
         raise ValueError("run lengths that are no numbers of at least 0")
     runs, (left, top, right, bottom) = numbers[:-4].astype(np.int64), numbers[-4:].astype(np.int64).tolist()
     width, height = right - left + 1, bottom - top + 1
-    if width <= 0 or height <= 0 or runs.sum() != width * height:
+    if width <= 0 or height <= 0 or not runs.sum() == width * height < _MOST_PIXELS:
         raise ValueError(f"run lengths of {runs.sum()} pixels for a box of {width} x {height}")
     return runs, left, top, (height, width)

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any
 
 
@@ -72,7 +73,8 @@ class Faults:
     def __iter__(self) -> Iterator[Fault]:
         """Those that are kept, by kind, then as they lie in the tasks."""
         order = list(Kind)
-        return iter(sorted(self._kept, key=lambda one: (order.index(one.kind), one.task, one.frame, one.job)))
+        place = attrgetter("task", "frame", "job")
+        return iter(sorted(self._kept, key=lambda one: (order.index(one.kind), *place(one), one.object or 0)))
 
     def of_jobs(self, jobs: Iterable[int]) -> int:
         """How many there are in some jobs."""

@@ -30,16 +30,12 @@ class LabelFigures:
     sizes: dict[tuple[int, int], NDArray[np.void]] = field(default_factory=dict)
 
     def column(self, name: str) -> NDArray[np.float64]:
-        """A column of ``SIZED`` of all objects, or ``aspect``, width by height; only finite numbers above 0."""
-        if name == "aspect":
-            parts = [np.divide(rows["width"], rows["height"], dtype=np.float64) for rows in self._rows_with_sides()]
-        else:
-            parts = [rows[name].astype(np.float64) for rows in self.sizes.values()]
-        numbers = np.concatenate(parts) if parts else np.zeros(0)
-        return numbers[np.isfinite(numbers) & (numbers > 0)]
+        """Of all objects a column of ``SIZED``, or ``aspect``, width by height, or ``side``, the root of their product.
 
-    def _rows_with_sides(self) -> Sequence[NDArray[np.void]]:
-        return [rows[(rows["width"] > 0) & (rows["height"] > 0)] for rows in self.sizes.values()]
+        Only finite numbers above 0.
+        """
+        numbers = np.concatenate([np.zeros(0), *(_column(rows, name) for rows in self.sizes.values())])
+        return numbers[np.isfinite(numbers) & (numbers > 0)]
 
     @property
     def objects(self) -> int:
@@ -52,6 +48,15 @@ class LabelFigures:
         }
         sizes = {name: spread(self.column(name)) for name in ("width", "height", "area", "aspect")}
         return counted | {"sources": dict(sorted(self.sources.items()))} | sizes
+
+
+def _column(rows: NDArray[np.void], name: str) -> NDArray[np.float64]:
+    width, height = rows["width"].astype(np.float64), rows["height"].astype(np.float64)
+    if name == "side":
+        return np.asarray(np.sqrt(width * height))
+    if name == "aspect":
+        return np.asarray(np.divide(width, height, out=np.zeros_like(width), where=height > 0))
+    return np.asarray(rows[name], np.float64)
 
 
 def spread(numbers: NDArray[np.float64]) -> dict[str, float] | None:

@@ -44,10 +44,9 @@ def _about(figures: Figures, since: str | None) -> str:
 
 
 def _label(label: LabelFigures) -> str:
-    side = np.sqrt(label.column("width") * label.column("height")) if label.objects else np.zeros(0)
     counts = _cells(getattr(label, name) for name in ("objects", "shapes", "tracks", "tags", "frames"))
     sources = escape(", ".join(f"{count} {source}" for source, count in sorted(label.sources.items())))
-    sizes = _histogram(side, _SIDES, "sides in pixels, 1 to 4096")
+    sizes = _histogram(label.column("side"), _SIDES, "sides in pixels, 1 to 4096")
     aspects = _histogram(label.column("aspect"), _ASPECTS, "width by height, 1/16 to 16", line=0.5)
     return f"<tr><th>{escape(label.name)}</th>{counts}<td>{sources}</td><td>{sizes}</td><td>{aspects}</td></tr>"
 

@@ -1,0 +1,273 @@
+"""``promptable stats`` over the stand-in server: every figure is counted by hand here."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from promptable.cli.main import main
+from tests.cvat.chromium import needs_chromium, run_in_page
+from tests.cvat.reviewing import Person
+from tests.cvat.stand_in import StandIn, Task
+
+TASK = 7
+HW = (100, 200)
+JOBS = [(1, "annotation", 0, 4), (2, "annotation", 3, 9)]
+"""They overlap on frames 3 and 4."""
+CAR, EVIL, SCENE, REVIEW = range(4)
+NAMES = ["car", "<script>alert(1)</script>", "scene", "needs-review"]
+
+
+@pytest.fixture
+def person(cvat: StandIn) -> Person:
+    cvat.tasks = {TASK: Task([b""] * 10, HW, JOBS, deleted=[9])}
+    cvat.labels = {("task_id", TASK): [(name, "any") for name in NAMES]}
+    return Person(cvat, TASK)
+
+
+def stats(cvat: StandIn, folder: Path, *options: str, status: int = 0) -> Any:
+    """The figures of task 7, as JSON."""
+    source = () if {"--job", "--project"} & set(options) else ("--task", str(TASK))
+    written = ["--json", str(folder / "stats.json"), "--page", str(folder / "stats.html")]
+    assert main(["stats", *source, "--url", cvat.url, *written, *options]) == status
+    return json.loads((folder / "stats.json").read_text())
+
+
+def draw_track(cvat: StandIn, job: int, *keyframes: tuple[int, Sequence[float], bool], form: str = "rectangle") -> int:
+    shapes = [
+        {"type": form, "frame": frame, "points": list(points), "outside": outside, "rotation": 0, "attributes": []}
+        for frame, points, outside in keyframes
+    ]
+    track = {"frame": shapes[0]["frame"], "label_id": CAR, "source": "auto", "attributes": [], "shapes": shapes}
+    return int(cvat.annotations.patch(job, "create", {"tracks": [track]})["tracks"][0]["id"])
+
+
+def listed(figures: Any, kind: str) -> list[tuple[int, int, int]]:
+    """Job, frame and object of what is listed of a kind."""
+    faults = [one for one in figures["faults"]["listed"] if one["kind"] == kind]
+    assert len(faults) == figures["faults"]["counts"][kind]
+    return [(one["job"], one["frame"], one["object"]) for one in faults]
+
+
+def test_every_count_by_hand(person: Person, tmp_path: Path) -> None:
+    person.add(0, CAR, [10, 10, 30, 50])  # 20 x 40
+    person.add(0, CAR, [100, 10, 180, 50], source="auto")  # 80 x 40
+    person.add(1, EVIL, [0, 0, 10, 0, 0, 10], "polygon")  # half of 10 x 10
+    person.add(1, EVIL, [1, 2, 1, 50, 50, 51, 51], "mask")  # 2 of 4 pixels
+    person.add(3, CAR, [10, 10, 50, 50])  # in job 1, and below again in job 2, which shows the frame too
+    shared = person.cvat.annotations.read(1)["shapes"][-1]
+    person.cvat.annotations.patch(2, "create", {"shapes": [shared]})
+    draw_track(person.cvat, 2, (5, [0, 0, 10, 10], False), (7, [0, 0, 20, 10], True))  # on 5 and 6: 10 and 15 wide
+    person.tag(2, SCENE)
+    person.tag(4, REVIEW)  # says nothing about the frame
+    person.add(9, CAR, [0, 0, 20, 20])  # the frame is deleted
+    figures = stats(person.cvat, tmp_path)
+    assert figures["totals"] == {
+        "tasks": 1,
+        "jobs": 2,
+        "frames": 9,
+        "annotated_frames": 6,  # 0, 1, 2 by its tag, 3, 5, 6
+        "shapes": 5,
+        "tracks": 1,
+        "tags": 1,
+        "objects": 7,
+    }
+    car, evil, scene, _ = figures["labels"]
+    assert (car["objects"], car["shapes"], car["tracks"], car["frames"]) == (5, 3, 1, 4)
+    assert car["sources"] == {"auto": 2, "manual": 2}
+    assert car["width"] == {"min": 10, "median": 20, "max": 80}  # 10, 15, 20, 40, 80
+    assert car["area"] == {"min": 100, "median": 800, "max": 3200}  # 100, 150, 800, 1600, 3200
+    assert car["aspect"] == {"min": 0.5, "median": 1, "max": 2}  # .5, 1, 1, 1.5, 2
+    assert (evil["name"], evil["objects"], evil["frames"]) == (NAMES[EVIL], 2, 1)
+    assert evil["area"] == {"min": 2, "median": 26, "max": 50}
+    assert (scene["tags"], scene["frames"], scene["objects"], scene["width"]) == (1, 1, 0, None)
+    assert figures["objects_per_frame"] == {"0": 4, "1": 3, "2": 2}
+    assert [(job["job"], job["frames"], job["annotated_frames"], job["objects"]) for job in figures["jobs"]] == [
+        (1, 5, 4, 5),
+        (2, 4, 2, 2),
+    ]
+    assert listed(figures, "empty") == [(1, 4, None), (2, 7, None), (2, 8, None)]
+
+
+def test_what_looks_wrong_on_a_frame(person: Person, tmp_path: Path) -> None:
+    tiny = person.add(0, CAR, [10, 10, 13, 50])
+    nothing = person.add(0, EVIL, [5, 5, 5, 5])
+    line = person.add(0, CAR, [0, 50, 199, 50], "polyline")  # lines are thin
+    beyond = person.add(1, CAR, [150, 10, 202, 50])
+    person.add(1, EVIL, [150, 60, 201, 80])  # a pixel, as videos of odd size have it
+    person.add(2, CAR, [10, 10, 50, 50])
+    double = person.add(2, CAR, [10, 10, 50, 53])  # 40 of 43: .93
+    person.add(2, EVIL, [10, 10, 50, 50])  # another label
+    person.add(2, CAR, [100, 10, 140, 50])
+    person.add(2, CAR, [100, 10, 140, 55])  # 40 of 45: .89
+    figures = stats(person.cvat, tmp_path)
+    assert listed(figures, "tiny") == [(1, 0, tiny), (1, 0, nothing)]
+    assert listed(figures, "outside") == [(1, 1, beyond)]
+    assert listed(figures, "doubles") == [(1, 2, double)]
+    assert "IoU 0.93" in next(one["detail"] for one in figures["faults"]["listed"] if one["kind"] == "doubles")
+    assert not any(one["object"] == line for one in figures["faults"]["listed"])
+
+
+def test_masks_are_doubles_by_their_pixels(person: Person, tmp_path: Path) -> None:
+    person.add(0, CAR, [0, 400, 0, 0, 19, 19], "mask")
+    double = person.add(0, CAR, [0, 380, 0, 1, 19, 19], "mask")  # 380 of 400
+    person.add(0, CAR, [0, 40, 320, 40, 0, 0, 19, 19], "mask")  # the same box, a fifth of the pixels
+    assert listed(stats(person.cvat, tmp_path), "doubles") == [(1, 0, double)]
+
+
+def test_sizes_far_from_their_label(person: Person, tmp_path: Path) -> None:
+    for i in range(12):
+        person.add(i % 5, CAR, [10 * i, 10, 10 * i + 20, 30 + i])  # 400 to 620
+    far = person.add(2, CAR, [0, 40, 120, 100])  # 7200
+    person.add(3, EVIL, [0, 40, 120, 100])  # alone of its label
+    figures = stats(person.cvat, tmp_path)
+    assert listed(figures, "outliers") == [(1, 2, far)]
+
+
+def test_sizes_that_are_all_alike_have_no_outlier_nearby(person: Person, tmp_path: Path) -> None:
+    for i in range(12):
+        person.add(i % 5, CAR, [10 * i, 10, 10 * i + 20, 30])
+    person.add(2, CAR, [0, 40, 30, 80])  # three times as large
+    assert listed(stats(person.cvat, tmp_path), "outliers") == []
+
+
+def test_tracks_that_jump_or_stay_open(person: Person, tmp_path: Path) -> None:
+    cvat = person.cvat
+    jumps = draw_track(cvat, 2, (5, [0, 0, 20, 20], False), (6, [15, 0, 35, 20], False), (8, [15, 0, 35, 20], True))
+    draw_track(cvat, 2, (5, [0, 50, 20, 70], False), (6, [9, 50, 29, 70], False), (8, [9, 50, 29, 70], True))  # .38
+    left = draw_track(cvat, 2, (5, [100, 50, 120, 70], False), (6, [102, 50, 122, 70], False))
+    draw_track(cvat, 2, (5, [100, 0, 120, 20], False), (9, [105, 0, 125, 20], False))  # drawn up to the end
+    figures = stats(cvat, tmp_path)
+    assert listed(figures, "jumps") == [(2, 6, jumps)]
+    assert listed(figures, "open") == [(2, 6, left)]
+
+
+def test_a_track_that_the_next_job_goes_on_with_is_not_open(person: Person, tmp_path: Path) -> None:
+    draw_track(person.cvat, 1, (1, [0, 0, 20, 20], False))
+    draw_track(person.cvat, 2, (3, [0, 0, 20, 20], False), (6, [0, 0, 20, 20], True))
+    away = draw_track(person.cvat, 1, (1, [100, 0, 120, 20], False))
+    assert listed(stats(person.cvat, tmp_path), "open") == [(1, 1, away)]
+
+
+def test_two_tracks_on_one_another_are_told_once(person: Person, tmp_path: Path) -> None:
+    draw_track(person.cvat, 2, (5, [0, 0, 20, 20], False), (9, [0, 0, 20, 20], True))
+    second = draw_track(
+        person.cvat, 2, (5, [50, 0, 70, 20], False), (7, [0, 0, 20, 20], False), (9, [0, 0, 9, 9], True)
+    )
+    assert listed(stats(person.cvat, tmp_path), "doubles") == [(2, 7, second)]
+
+
+HOSTILE: Mapping[str, tuple[str, Sequence[Any]]] = {
+    "three numbers": ("rectangle", [1, 2, 3]),
+    "no number": ("rectangle", [1, 2, math.nan, 4]),
+    "nothing": ("polygon", []),
+    "null": ("polygon", [1, 2, None, 4, 5, 6]),
+    "turned inside out": ("rectangle", [30, 30, 10, 10]),
+    "infinite": ("ellipse", [1, math.inf, 3, 4]),
+    "unheard of": ("blob", [1, 2]),
+}
+
+
+def test_masks_that_cannot_be_read_and_tracks_of_masks(person: Person, tmp_path: Path) -> None:
+    wrong_sum = person.add(0, CAR, [0, 10, 0, 0, 4, 4], "mask")
+    huge = person.add(0, CAR, [0, 10**18, 0, 0, 10**9, 10**9], "mask")
+    key = {"type": "mask", "frame": 5, "points": [0, 4, 0, 0, 1, 1], "outside": False}
+    person.cvat.annotations.job(2).by_kind["tracks"][9] = {"id": 9, "frame": 5, "label_id": CAR, "shapes": [key]}
+    figures = stats(person.cvat, tmp_path)
+    assert listed(figures, "broken") == [(1, 0, wrong_sum), (1, 0, huge), (2, 5, 9)]
+
+
+@pytest.mark.parametrize("why", HOSTILE)
+def test_what_cannot_be_read_is_named_and_the_rest_is_counted(person: Person, tmp_path: Path, why: str) -> None:
+    form, points = HOSTILE[why]
+    broken = person.add(0, CAR, points, form)
+    person.add(0, CAR, [10, 10, 30, 30])
+    track = draw_track(person.cvat, 2, (5, points, False), form=form)
+    figures = stats(person.cvat, tmp_path)
+    assert listed(figures, "broken") == [(1, 0, broken), (2, 5, track)]
+    assert figures["labels"][CAR]["width"] == {"min": 20, "median": 20, "max": 20}
+
+
+def test_every_form_has_its_size(person: Person, tmp_path: Path) -> None:
+    person.add(0, CAR, [50, 50, 90, 40], "ellipse")  # 80 x 20: pi * 40 * 10
+    person.add(0, CAR, [20, 20, 40, 40], "rectangle", rotation=45)  # a square on its corner is 28.28 wide
+    person.add(1, CAR, [1, 1, 11, 21], "points")
+    corners = [0, 0, 10, 0, 10, 10, 0, 10, 5, 5, 15, 5, 15, 15, 5, 15]
+    person.add(1, CAR, corners, "cuboid")
+    person.add(2, CAR, [], "skeleton", elements=[{"points": [0, 0]}, {"points": [30, 60]}])
+    car = stats(person.cvat, tmp_path)["labels"][CAR]
+    assert car["width"] == {"min": 10, "median": 28.28, "max": 80}  # 10, 15, 28.28, 30, 80
+    assert car["area"] == {"min": 225, "median": 400, "max": 1256.64}
+
+
+def test_an_empty_task(person: Person, tmp_path: Path) -> None:
+    figures = stats(person.cvat, tmp_path)
+    assert figures["totals"]["objects"] == 0
+    assert figures["faults"]["counts"]["empty"] == 9
+
+
+def test_fail_on(person: Person, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    person.add(0, CAR, [10, 10, 12, 50])
+    stats(person.cvat, tmp_path, "--fail-on", "doubles,outside")
+    stats(person.cvat, tmp_path, "--fail-on", "doubles, tiny", status=3)
+    assert "1 tiny" in capsys.readouterr().err
+    stats(person.cvat, tmp_path, "--fail-on", "all", status=3)
+    with pytest.raises(SystemExit):
+        stats(person.cvat, tmp_path, "--fail-on", "everything")
+    assert "got 'everything'" in capsys.readouterr().err
+
+
+def test_since_leaves_out_jobs_that_are_older(person: Person, tmp_path: Path) -> None:
+    person.cvat.tasks[TASK].fields[1] = {"updated_date": "2026-11-01T10:00:00Z"}
+    person.cvat.tasks[TASK].fields[2] = {"updated_date": "2026-11-02T10:00:00Z"}
+    figures = stats(person.cvat, tmp_path, "--since", "2026-11-02")
+    assert [job["job"] for job in figures["jobs"]] == [2]
+    assert figures["left_out"] == ["task 7: job 1 was last changed on 2026-11-01 10:00 UTC"]
+    assert figures["totals"]["frames"] == 6, "what it shares with job 1 counts now"
+
+
+def test_people_are_named_only_when_asked_for(person: Person, tmp_path: Path) -> None:
+    ann = {"url": "http://cvat/api/users/2", "id": 2, "username": "ann", "first_name": "", "last_name": ""}
+    person.cvat.tasks[TASK].fields[1] = {"assignee": ann}
+    person.add(0, CAR, [10, 10, 12, 50])
+    person.add(5, CAR, [10, 10, 30, 50])
+    assert "ann" not in json.dumps(stats(person.cvat, tmp_path)).replace("annot", "")
+    figures = stats(person.cvat, tmp_path, "--by-annotator")
+    assert [(one["annotator"], one["jobs"], one["objects"], one["faults"]) for one in figures["annotators"]] == [
+        ("ann", 1, 1, 5),  # four empty frames, and the tiny box
+        (None, 1, 1, 3),
+    ]
+
+
+def test_a_job_alone(person: Person, tmp_path: Path) -> None:
+    person.add(3, CAR, [10, 10, 30, 50])
+    person.cvat.annotations.patch(2, "create", {"shapes": [person.cvat.annotations.read(1)["shapes"][0]]})
+    figures = stats(person.cvat, tmp_path, "--job", "2")
+    assert (figures["totals"]["jobs"], figures["totals"]["objects"], figures["totals"]["frames"]) == (1, 1, 6)
+
+
+def test_it_only_reads(person: Person, tmp_path: Path) -> None:
+    person.cvat.read_only = True
+    stats(person.cvat, tmp_path)
+    assert {request.split()[0] for request in person.cvat.asked} == {"GET"}
+
+
+@needs_chromium
+def test_the_page(person: Person, tmp_path: Path) -> None:
+    person.add(0, EVIL, [10, 10, 12, 50])
+    stats(person.cvat, tmp_path)
+    page = (tmp_path / "stats.html").read_text()
+    code = """
+      const choice = document.querySelector("select.filter");
+      const links = () => [...document.querySelectorAll("table.links tr:not([hidden]) a")].map((a) => a.href);
+      const all = links().length;
+      choice.value = "tiny";
+      choice.dispatchEvent(new Event("change"));
+      return [all, links(), document.querySelectorAll("script").length];
+    """
+    everything, tiny, _ = run_in_page(page, code, tmp_path)
+    assert (everything, tiny) == (9, [f"{person.cvat.url}/tasks/7/jobs/1?frame=0"])
+    assert "<script>alert" not in page
