@@ -30,7 +30,8 @@ from PIL import Image
 
 from benchmarks.measure import FOLDER, in_fresh_process, peak_megabytes
 from promptable.cli.main import main
-from tests.cvat.stand_in import TOKEN, StandIn, Task, serve
+from toy.cvat.http import serve
+from toy.cvat.stand_in import TOKEN, StandIn, Task
 
 _TASK = 3
 _JOB_FRAMES = 100

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from promptable.cli.main import main
-from tests.cvat.stand_in import StandIn, Task
+from toy.cvat.stand_in import StandIn, Task
 
 TASK = 3
 JOBS = [(1, "annotation", 0, 4), (2, "annotation", 5, 9)]

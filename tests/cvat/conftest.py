@@ -3,17 +3,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.cvat.stand_in import TOKEN, StandIn, serve
+from toy.cvat.http import serve
+from toy.cvat.stand_in import TOKEN, StandIn
 
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A token, no profile of whoever runs the tests, a folder for pages, and no waiting between tries."""
+    """A token, no profile or journal of whoever runs the tests, a folder for pages, and no waiting between tries."""
     monkeypatch.chdir(tmp_path)
     for name in ("CVAT_USERNAME", "CVAT_PASSWORD", "PASS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("CVAT_ACCESS_TOKEN", TOKEN)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setattr("time.sleep", lambda _: None)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from promptable.cli.main import main
-from tests.cvat.stand_in import StandIn, Task
+from toy.cvat.stand_in import StandIn, Task
 
 TASK = 4
 JOBS = [(1, "annotation", 0, 11), (2, "annotation", 7, 19)]

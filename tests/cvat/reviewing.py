@@ -5,7 +5,7 @@ from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tests.cvat.stand_in import StandIn
+from toy.cvat.stand_in import StandIn
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,14 @@ import pytest
 from promptable.cli.main import main
 from promptable.cvat.annotate import detector, same
 from tests.cvat.annotating import BAD, TASK, annotate, asked_frames, detect, detect_without_floor, prepare, stored
-from tests.cvat.stand_in import StandIn, Task
+from toy.cvat.stand_in import StandIn, Task
 
 RUST, REVIEW, FAILED = 0, 1, 2
 
 
 @pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No waiting, and a journal of the test's own."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No waiting."""
     monkeypatch.setattr(same, "SETTLING", ())
     monkeypatch.setattr(detector, "PAUSES", (0.0,))
 
@@ -266,6 +265,13 @@ def test_a_function_that_knows_no_floor_is_asked_at_it(cvat: StandIn, tmp_path: 
     annotate(cvat, "--frames", "7")
     assert [shape["score"] for shape in _shapes(cvat)] == [0.9, 0.4]
     assert _journal(tmp_path).execute("SELECT count(*) FROM detections").fetchone() == (3,)
+
+
+def test_another_function_than_a_detector_is_named(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    prepare(cvat)
+    cvat.answers = {"": {"shapes": []}}
+    assert annotate(cvat) == 1
+    assert "does not answer as a detector does: is it the detector's address?" in capsys.readouterr().err
 
 
 def test_labels_of_the_function_that_the_task_lacks_are_named_and_left_out(

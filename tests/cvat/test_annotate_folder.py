@@ -13,7 +13,7 @@ from pycocotools.coco import COCO
 from promptable.cli.main import main
 from promptable.cvat.annotate import detector
 from promptable.cvat.geometry import run_lengths
-from tests.cvat.stand_in import StandIn
+from toy.cvat.stand_in import StandIn
 
 HW = (40, 60)
 LABELS = [

@@ -9,15 +9,14 @@ from promptable.cvat.annotate import detector, run, same, upload
 from promptable.cvat.journal import Journal
 from tests.cvat.annotating import annotate, asked_frames, detect, prepare, stored
 from tests.cvat.killing import run_until
-from tests.cvat.stand_in import StandIn
+from toy.cvat.stand_in import StandIn
 
 LABEL = 0
 
 
 @pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No waiting, batches of four frames, and a journal of the test's own."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No waiting, and batches of four frames."""
     monkeypatch.setattr(same, "SETTLING", ())
     monkeypatch.setattr(detector, "PAUSES", (0.0,))
     monkeypatch.setattr(run, "_UPLOAD_FRAMES", 4)

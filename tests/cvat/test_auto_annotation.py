@@ -8,8 +8,8 @@ from PIL import Image
 
 from promptable.cvat.auto_annotation import create
 from tests.cvat.annotating import prepare
-from tests.cvat.stand_in import StandIn
 from tests.cvat.test_annotate_folder import LABELS, detect_each_type
+from toy.cvat.stand_in import StandIn
 
 
 def _context(**given: Any) -> Any:

@@ -4,11 +4,13 @@ import json
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from promptable.cvat.annotate.candidates import read_candidates
 from promptable.cvat.geometry import run_lengths
+from promptable.cvat.server.errors import CvatError
 from promptable.models.detection.proposals import Proposals
 from promptable.models.detection.selection import COMPARISONS, LabelRule, Suppression, possible_boxes, select
 from promptable.wire.candidates import CandidateLabel, CandidateMask, Candidates, encode
@@ -76,3 +78,16 @@ def test_the_choice_equals_the_functions(
     assert all(one.type == TYPES[one.label] for one in chosen), "each has its mask or outline"
     assert all(one.points == run_lengths.encode(np.ones((2, 3), bool), 1, 1) for one in chosen if one.type == "mask")
     assert all(one.score >= FLOOR for one in found)
+
+
+@pytest.mark.parametrize("mangle", ["labels", "rules", "proposals", "masks", "hw", "boxes", "a list"])
+def test_what_is_no_answer_is_a_sentence(mangle: str) -> None:
+    answer = _answer(_proposals(1, 5), Suppression())
+    if mangle == "boxes":
+        answer["proposals"]["boxes"] = [[1, 2, 3]]
+    elif mangle == "a list":
+        answer = [answer]  # type: ignore[assignment]
+    else:
+        del answer[mangle]
+    with pytest.raises(CvatError, match="the answer cannot be read"):
+        read_candidates(answer, dict.fromkeys(NAMES, 0.35), HW, polygons=False)

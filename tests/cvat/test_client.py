@@ -10,7 +10,7 @@ from cvat_sdk.core.auth import AuthStore, ProfileEntry
 
 from promptable.cvat.server.client import Login, connect
 from promptable.cvat.server.errors import CvatError
-from tests.cvat.stand_in import PASSWORD, TOKEN, StandIn
+from toy.cvat.stand_in import PASSWORD, TOKEN, StandIn
 
 TASK = {("task_id", 7): [("rust", "mask")]}
 

@@ -10,7 +10,7 @@ from promptable.cli.main import main
 from promptable.cvat.annotate import detector, same
 from tests.cvat.annotating import TASK, annotate, prepare
 from tests.cvat.reviewing import Person
-from tests.cvat.stand_in import StandIn
+from toy.cvat.stand_in import StandIn
 
 RUST, SCRATCH, SIDE, REVIEW = 0, 3, 9, 8
 

@@ -5,7 +5,7 @@ import pytest
 from promptable.cvat.server.client import Login, connect
 from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.frames import Frames
-from tests.cvat.stand_in import StandIn, Task
+from toy.cvat.stand_in import StandIn, Task
 
 PICTURES = [f"picture {i}".encode() for i in range(10)]
 JOBS = [(1, "annotation", 0, 4), (2, "annotation", 5, 9)]

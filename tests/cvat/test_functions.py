@@ -5,7 +5,7 @@ import pytest
 from promptable.cvat.functions import CvatFunction, DirectFunction, Picture, Source
 from promptable.cvat.server.client import Login, connect
 from promptable.cvat.server.errors import CvatError
-from tests.cvat.stand_in import StandIn
+from toy.cvat.stand_in import StandIn
 
 PICTURE = Picture("a.png", lambda: b"bytes", frame=4)
 

@@ -7,12 +7,7 @@ import pytest
 from promptable.cvat.journal import Journal, JournalReader
 from promptable.cvat.server.errors import CvatError
 from tests.cvat.annotating import BAD, annotate, prepare
-from tests.cvat.stand_in import StandIn
-
-
-@pytest.fixture(autouse=True)
-def state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+from toy.cvat.stand_in import StandIn
 
 
 def test_a_reader_sees_runs_detections_and_uploads_beside_a_run_at_work(cvat: StandIn, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from promptable.cli.main import main
 from promptable.config import labels
-from tests.cvat.stand_in import PASSWORD, StandIn
+from toy.cvat.stand_in import PASSWORD, StandIn
 
 LABELS = [
     ("rust", "mask"),

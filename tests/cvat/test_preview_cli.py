@@ -8,8 +8,8 @@ import pytest
 
 from promptable.cli.main import main
 from promptable.cvat.preview.run import spread
-from tests.cvat.stand_in import StandIn, Task
 from tests.functions.requests import file_bytes
+from toy.cvat.stand_in import StandIn, Task
 
 PICTURE = file_bytes(np.zeros((8, 8, 3), np.uint8), "PNG")
 

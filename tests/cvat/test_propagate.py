@@ -21,7 +21,7 @@ from tests.cvat.propagating import (
     stored,
     track,
 )
-from tests.cvat.stand_in import StandIn
+from toy.cvat.stand_in import StandIn
 
 BOX = (10, 20, 30, 40)
 """Moves by 2 pixels a frame, by 5 from the tenth on."""

@@ -9,7 +9,7 @@ import pytest
 from promptable.cvat.propagate import write
 from tests.cvat.killing import run_until
 from tests.cvat.propagating import asked, draw, draw_track, prepare, propagate, stored
-from tests.cvat.stand_in import StandIn
+from toy.cvat.stand_in import StandIn
 
 JOBS = [(1, "annotation", 0, 3), (2, "annotation", 2, 5)]
 

@@ -18,8 +18,8 @@ from promptable.cvat.propagate.review.places import BINS, Followed, Place, Revie
 from promptable.cvat.propagate.review.thumbnails import SIZE, thumbnail
 from tests.cvat.chromium import needs_chromium, run_in_page
 from tests.cvat.propagating import draw, prepare, propagate
-from tests.cvat.stand_in import StandIn
 from tests.functions.requests import file_bytes
+from toy.cvat.stand_in import StandIn
 
 HOSTILE = "<script>alert(1)</script>\"'&"
 TASK_URL = "http://cvat/tasks/4"

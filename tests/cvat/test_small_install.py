@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.cvat.stand_in import TOKEN, StandIn, Task
 from tests.functions.requests import file_bytes
+from toy.cvat.stand_in import TOKEN, StandIn, Task
 
 ROOT = Path(__file__).parents[2]
 NAMES = re.findall(r"^([\w.-]+)==[^;\n]*$", (ROOT / "requirements" / "cvat.txt").read_text(), re.MULTILINE)
@@ -19,7 +19,7 @@ ANSWER = {
     "hw": [8, 8],
     "floor": 0.1,
     "labels": [{"name": "rust", "type": "rectangle", "threshold": 0.35, "max_area": 0.95, "marks": None}],
-    "rules": {},
+    "rules": {"nms_iou": 0.6, "cross_label_iou": 1.0, "limit": 300},
     "proposals": {"boxes": [], "scores": [], "labels": [], "captions": [], "cut": [], "beyond_overlap": []},
     "masks": [],
 }
@@ -40,7 +40,8 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _promptable(packages: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     code = "import sys; from promptable.cli.main import main; status = main(sys.argv[1:]); " + _NO_TORCH
     path = os.pathsep.join([str(ROOT / "src"), str(packages)])
-    environment = {"PYTHONPATH": path, "PATH": os.environ["PATH"], "CVAT_ACCESS_TOKEN": TOKEN}
+    own = {name: os.environ[name] for name in ("PATH", "XDG_STATE_HOME")}
+    environment = own | {"PYTHONPATH": path, "CVAT_ACCESS_TOKEN": TOKEN}
     command = [sys.executable, "-S", "-c", code, *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
 
@@ -85,6 +86,23 @@ def test_preview_of_a_task_through_a_function(packages: Path, cvat: StandIn, tmp
     assert page.exists()
     bodies = [body for body in cvat.bodies if "image" in body]
     assert [body["labels"] for body in bodies] == [[{"name": "rust", "type": "rectangle"}]] * 2
+
+
+def test_a_task_is_planned_and_annotated(packages: Path, cvat: StandIn, tmp_path: Path) -> None:
+    picture = file_bytes(np.zeros((8, 8, 3), np.uint8), "PNG")
+    cvat.tasks = {12: Task([picture] * 9, (8, 8), [(1, "annotation", 0, 8)], deleted=[2])}
+    cvat.labels = {("task_id", 12): [("rust", "rectangle")]}
+    cvat.answers = {"": ANSWER}
+    (tmp_path / "labels.yaml").write_text("- rust\n")
+    files = ["--labels", str(tmp_path / "labels.yaml"), "--queue", str(tmp_path / "queue.html")]
+    where = ["--url", cvat.url, "--task", "12", "--function", f"{cvat.url}/", *files]
+    done = _promptable(packages, "annotate", *where, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    said = done.stdout.splitlines()
+    assert said == ["left alone: 1 deleted frames (2): --include deleted takes it too", "8 frames would be asked about"]
+    done = _promptable(packages, "annotate", *where, "--limit", "2")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "queue.html").exists()
 
 
 def test_local_says_what_is_missing(packages: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from promptable.cli.main import main
 from tests.cvat.chromium import needs_chromium, run_in_page
 from tests.cvat.reviewing import Person
-from tests.cvat.stand_in import StandIn, Task
+from toy.cvat.stand_in import StandIn, Task
 
 TASK = 7
 HW = (100, 200)

@@ -6,7 +6,7 @@ import pytest
 
 from promptable.cli.main import main
 from tests.cvat.annotating import prepare
-from tests.cvat.stand_in import StandIn
+from toy.cvat.stand_in import StandIn
 
 
 def _warm(cvat: StandIn, *options: str) -> int:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from promptable.config.labels import REVIEW
 from promptable.cvat.answers import read_answer
 from promptable.cvat.detection import MASK, POLYGON, TAG, Detection
+from promptable.cvat.server.errors import CvatError
 from promptable.models.detection.proposals import Proposals
 from promptable.models.detection.selection import Detections, LabelRule, Suppression, select
 
@@ -23,6 +24,20 @@ def read_candidates(
 
     ``answer`` is as in ``wire.candidates``. Raises CvatError for what is none.
     """
+    try:
+        chosen, below = _items(answer, thresholds)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise CvatError(f"the answer cannot be read: {type(error).__name__}: {error}") from None
+    return [
+        *_tags_once(read_answer(chosen, hw, polygons=polygons)),
+        *(_unchosen(one) for one in _tags_once(read_answer(below, hw, polygons=polygons))),
+    ]
+
+
+def _items(
+    answer: Mapping[str, Any], thresholds: Mapping[str, float]
+) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
+    """What the thresholds let through, and what else there is down to the floor, as items of a function's answer."""
     labels = answer["labels"]
     chosen = _selected(answer, [thresholds[label["name"]] for label in labels])
     known = _selected(answer, [float(answer["floor"])] * len(labels))
@@ -30,11 +45,7 @@ def read_candidates(
     keys = {_item_key(chosen, i) for i in range(len(chosen.scores))}
     rest = [i for i in range(len(known.scores)) if _item_key(known, i) not in keys]
     found = [_item(chosen, i, labels, masks) for i in range(len(chosen.scores))]
-    below = [_item(known, i, labels, masks) for i in rest]
-    return [
-        *_tags_once(read_answer(found, hw, polygons=polygons)),
-        *(_unchosen(one) for one in _tags_once(read_answer(below, hw, polygons=polygons))),
-    ]
+    return found, [_item(known, i, labels, masks) for i in rest]
 
 
 def _selected(answer: Mapping[str, Any], thresholds: Sequence[float]) -> Detections:

@@ -44,9 +44,12 @@ def describe(function: Function, options: Options) -> Described:
     blank = io.BytesIO()
     Image.new("RGB", (64, 64), (128, 128, 128)).save(blank, "PNG")
     answer = function.call(Picture("a gray picture", blank.getvalue), _with_labels({"floor": 1.0}, options))
-    if isinstance(answer, dict):
-        return Described(answer["labels"], answer["rules"], proposes=True, model=answer.get("model"))
-    return Described(options.labels or (), {}, proposes=False)
+    match answer:
+        case {"labels": list(labels), "rules": dict(rules)}:
+            return Described(labels, rules, proposes=True, model=answer.get("model"))
+        case list():
+            return Described(options.labels or (), {}, proposes=False)
+    raise CvatError(f"{function!r} does not answer as a detector does: is it the detector's address?")
 
 
 def _with_labels(fields: Mapping[str, Any], options: Options) -> dict[str, Any]:

@@ -1,0 +1,240 @@
+"""What the stand-in has and what it answers: the parts of CVAT's API that the commands use, as CVAT 2.73 answers."""
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from toy.cvat.annotations import KINDS, Annotations
+
+TOKEN = "secret-token"  # noqa: S105 - the stand-in's
+PASSWORD = "secret-word"  # noqa: S105 - the stand-in's
+Answer = tuple[int, object]
+"""Status and body; bytes are sent as they are. Status 0 breaks the connection without a word."""
+_RECORDINGS = Path(__file__).with_name("recordings")
+_PAGE = 3
+_CHUNK = 4
+_NOT_FOUND: Answer = (404, {"detail": "Not found."})
+
+
+@dataclass
+class Task:
+    """A task: its pictures' bytes by frame, its jobs as (id, type, first frame, last frame)."""
+
+    pictures: Sequence[bytes]
+    hw: tuple[int, int]
+    jobs: Sequence[tuple[int, str, int, int]]
+    deleted: Sequence[int] = ()
+    video: bool = False
+    states: Mapping[int, str] = field(default_factory=dict)
+    """By job, other than new."""
+    honeypots: Sequence[int] = ()
+    validation: Sequence[int] = ()
+    """Frames that the ground truth's job shows."""
+    fields: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+    """By job, what differs from the recorded one."""
+
+
+@dataclass
+class StandIn:
+    """What the server has, and what it was asked. ``failures`` are answered first, one a request: (status, headers)."""
+
+    tasks: dict[int, Task] = field(default_factory=dict)
+    labels: dict[tuple[str, int], list[tuple[str, str]]] = field(default_factory=dict)
+    answers: dict[str, Any] = field(default_factory=dict)
+    """By the name of a function: the answer to every call, or a function of the request that gives it, or raises."""
+    annotations: Annotations = field(default_factory=Annotations)
+    attributes: Sequence[Mapping[str, Any]] = ()
+    """What every label has."""
+    created: str = "2026-01-02T03:04:05Z"
+    issues: list[dict[str, Any]] = field(default_factory=list)
+    """Each with the message of its one comment."""
+    version: str = "2.73.0"
+    read_only: bool = False
+    failures: list[tuple[int, Mapping[str, str]]] = field(default_factory=list)
+    slow: list[float] = field(default_factory=list)
+    """Seconds that the next requests wait for, one a request, before anything is done."""
+    refused_writes: list[int] = field(default_factory=list)
+    """Statuses that writes of annotations are refused with, one a request; 0 breaks the connection."""
+    slow_writes: list[float] = field(default_factory=list)
+    """As ``slow``, of writes of annotations."""
+    lost_answers: int = 0
+    """So many annotations are stored without an answer."""
+    asked: list[str] = field(default_factory=list)
+    bodies: list[Any] = field(default_factory=list)
+    url: str = ""
+
+    def get(self, path: str, query: Mapping[str, str]) -> Answer:
+        """What a GET is answered."""
+        match path.strip("/").split("/")[1:]:
+            case ["auth", "access_tokens", "self"]:
+                return 200, _recorded("token") | {"read_only": self.read_only}
+            case ["projects", number] if ("project_id", int(number)) in self.labels:
+                return 200, self._project(int(number))
+            case ["tasks", number, *of_task]:
+                return self._of_task(int(number), of_task, query)
+            case ["jobs", number, *of_job]:
+                return self._of_job(int(number), of_job)
+            case ["lambda", "functions"]:
+                return 200, [{"id": name, "kind": "detector", "labels_v2": []} for name in self.answers]
+            case [kind]:
+                return self._list(kind, query)
+        return _NOT_FOUND
+
+    def post(self, path: str, given: Any) -> Answer:
+        """What a POST is answered: an issue that is opened, a function that is called."""
+        if path == "/api/issues":
+            self.issues.append({"id": len(self.issues), **given})
+            return 201, self.issues[-1]
+        name = path.rpartition("/")[2]
+        return _called(self.answers[name], given) if name in self.answers else _NOT_FOUND
+
+    def patch(self, path: str, query: Mapping[str, str], given: Any) -> Answer:
+        """What a PATCH is answered: annotations that are written, labels that are added."""
+        match path.strip("/").split("/")[1:]:
+            case ["jobs", number, "annotations"]:
+                answer = self.annotations.patch(int(number), query["action"], given)
+                if not self.lost_answers:
+                    return 200, answer
+                self.lost_answers -= 1
+                return 0, {}
+            case ["tasks", number]:
+                self.labels["task_id", int(number)] += [(label["name"], label["type"]) for label in given["labels"]]
+                return self.get(path, {})
+        return _NOT_FOUND
+
+    def _project(self, number: int) -> dict[str, Any]:
+        links = {"url": f"{self.url}/api", "count": 0}
+        return {"id": number, "name": "project", "organization": None, "tasks": links, "labels": links}
+
+    def _of_task(self, number: int, what: Sequence[str], query: Mapping[str, str]) -> Answer:
+        if number not in self.tasks:
+            named = not what and ("task_id", number) in self.labels
+            return (200, _recorded("task") | {"id": number}) if named else _NOT_FOUND
+        task = self.tasks[number]
+        match what:
+            case []:
+                return 200, self._task(number)
+            case ["data", "meta"]:
+                return 200, _meta(task)
+            case ["data"]:
+                return 200, _data(task, query)
+            case ["validation_layout"]:
+                return 200, _validation(task)
+            case ["annotations"]:
+                held = [self.annotations.read(job) for job, *_ in task.jobs]
+                return 200, {kind: [one for job in held for one in job[kind]] for kind in KINDS}
+        return _NOT_FOUND
+
+    def _of_job(self, number: int, what: Sequence[str]) -> Answer:
+        if what == ["annotations"]:
+            return 200, self.annotations.read(number)
+        found = [job for task in self.tasks for job in self._jobs(task) if job["id"] == number and not what]
+        return (200, found[0]) if found else _NOT_FOUND
+
+    def _list(self, kind: str, query: Mapping[str, str]) -> Answer:
+        match kind:
+            case "tasks":
+                return 200, _page([self._task(number) for number in self.tasks], query)
+            case "jobs":
+                tasks = [int(query["task_id"])] if "task_id" in query else self.tasks
+                return 200, _page([job for task in tasks for job in self._jobs(task)], query)
+            case "labels":
+                return self._labels(query)
+            case "issues":
+                return 200, _page([one for one in self.issues if one["job"] == int(query["job_id"])], query)
+            case "comments":
+                return 200, _page([self.issues[int(query["issue_id"])]], query)
+        return _NOT_FOUND
+
+    def _task(self, number: int) -> dict[str, Any]:
+        task = self.tasks[number]
+        mode = "interpolation" if task.video else "annotation"
+        own = {"id": number, "size": len(task.pictures), "mode": mode, "created_date": self.created}
+        return _recorded("task") | own
+
+    def _jobs(self, task: int) -> Iterator[dict[str, Any]]:
+        for number, kind, first, last in self.tasks[task].jobs:
+            yield _recorded("job") | {
+                "id": number,
+                "type": kind,
+                "start_frame": first,
+                "stop_frame": last,
+                "task_id": task,
+                "state": self.tasks[task].states.get(number, "new"),
+                **self.tasks[task].fields.get(number, {}),
+            }
+
+    def _labels(self, query: Mapping[str, str]) -> Answer:
+        found = [labels for (key, number), labels in self.labels.items() if query.get(key) == str(number)]
+        if len(found) != 1:
+            return 500, "<html>Server Error</html>"
+        entries = [
+            {"id": i, "name": name, "type": kind, "attributes": [*(self.attributes or _confidence(i))]}
+            for i, (name, kind) in enumerate(found[0])
+        ]
+        return 200, _page(entries, query)
+
+
+def _confidence(label: int) -> Sequence[Mapping[str, Any]]:
+    return [{"id": 70 + label, "name": "confidence", "input_type": "text", "values": [], "default_value": ""}]
+
+
+def _called(answer: Any, given: Any) -> Answer:
+    """A function's answer; a ConnectionError is one that is gone, a ValueError what it refuses."""
+    if not callable(answer):
+        return 200, answer
+    try:
+        return 200, answer(given)
+    except ConnectionError:
+        return 0, {}
+    except ValueError as error:
+        return 400, {"error": str(error)}
+
+
+def _recorded(name: str) -> dict[str, Any]:
+    model: dict[str, Any] = json.loads((_RECORDINGS / f"{name}.json").read_text())
+    return model
+
+
+def _meta(task: Task) -> dict[str, Any]:
+    frames = [
+        {"name": f"{i}.png", "height": task.hw[0], "width": task.hw[1], "related_files": 0}
+        for i in range(len(task.pictures))
+    ]
+    shown = frames[:1] if task.video else frames
+    return _recorded("meta") | {
+        "size": len(task.pictures),
+        "chunk_size": _CHUNK,
+        "frames": shown,
+        "deleted_frames": list(task.deleted),
+    }
+
+
+def _validation(task: Task) -> dict[str, Any]:
+    if not task.validation:
+        return {"mode": None}
+    pool = {"honeypot_frames": list(task.honeypots)} if task.honeypots else {}
+    return {"mode": "gt_pool" if pool else "gt", "validation_frames": list(task.validation), **pool}
+
+
+def _data(task: Task, query: Mapping[str, str]) -> bytes:
+    assert query["quality"] == "original"
+    number = int(query["number"])
+    if query["type"] == "frame":
+        return task.pictures[number]
+    assert not task.video, "chunks of a video are films"
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for i, picture in enumerate(task.pictures[number * _CHUNK : (number + 1) * _CHUNK]):
+            archive.writestr(f"{i:06}.png", picture)
+    return packed.getvalue()
+
+
+def _page(entries: Sequence[object], query: Mapping[str, str]) -> dict[str, object]:
+    first = _PAGE * (int(query.get("page", "1")) - 1)
+    following = "http://cvat/next" if len(entries) > first + _PAGE else None
+    return {"count": len(entries), "next": following, "previous": None, "results": entries[first : first + _PAGE]}
