@@ -42,12 +42,31 @@ def moved(shape: Mapping[str, Any], frames: int) -> dict[str, Any]:
     return {"type": shape["type"], "points": points, "score": 0.9}
 
 
+def formed(shape: Mapping[str, Any]) -> dict[str, Any]:
+    """The box of a shape in the type in which it is to be answered."""
+    form = shape.get("as", shape["type"])
+    if form == shape["type"]:
+        return {"type": form, "points": list(shape["points"])}
+    numbers = shape["points"]
+    x1, y1, x2, y2 = (
+        (*numbers[-4:-2], numbers[-2] + 1, numbers[-1] + 1)
+        if shape["type"] == "mask"
+        else (min(numbers[0::2]), min(numbers[1::2]), max(numbers[0::2]), max(numbers[1::2]))
+    )
+    points = {
+        "rectangle": [x1, y1, x2, y2],
+        "polygon": [x1, y1, x2, y1, x2, y2, x1, y2],
+        "mask": [0, (x2 - x1) * (y2 - y1), x1, y1, x2 - 1, y2 - 1],
+    }
+    return {"type": form, "points": points[form]}
+
+
 def track(request: Mapping[str, Any]) -> dict[str, Any]:
     """Objects move to the right; drawn at y = 60 they are away for a while, and rectangles then keep their last box."""
     frame = int(base64.b64decode(request["image"]).split()[1])
     if "states" not in request:
-        states = [{"start": shape, "at": frame, "last": shape["points"]} for shape in request["shapes"]]
-        return {"shapes": request["shapes"], "states": states}
+        begun = [formed(shape) for shape in request["shapes"]]
+        return {"shapes": begun, "states": [{"start": one, "at": frame, "last": one["points"]} for one in begun]}
     shapes: list[dict[str, Any] | None] = []
     states = []
     for state in request["states"]:

@@ -148,6 +148,12 @@ def test_a_dry_run_asks_nothing_and_writes_nothing(cvat: StandIn, capsys: pytest
     assert not stored(cvat)
 
 
+def test_a_video_points_to_what_follows_objects(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    prepare(cvat, video=True)
+    assert annotate(cvat, "--dry-run") == 0
+    assert "promptable propagate --detect makes tracks of words" in capsys.readouterr().out
+
+
 def test_labels_that_the_task_lacks_are_named_with_the_closest(
     cvat: StandIn, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from promptable.cli.main import main
-from promptable.cvat.propagate import write
+from promptable.cvat.propagate.writing import upload
 from tests.cvat.propagating import (
     CAR,
     TASK,
@@ -34,7 +34,7 @@ MASK = (1, 1, 1, 3, 10, 20, 12, 21)
 def patience(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No waiting, and a journal of the test's own."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr(write, "SETTLING", ())
+    monkeypatch.setattr(upload, "SETTLING", ())
 
 
 def _box(frame: int, box: tuple[int, ...] = BOX) -> tuple[float, ...]:
@@ -263,8 +263,7 @@ def test_a_dry_run_asks_nothing_and_writes_nothing(cvat: StandIn, capsys: pytest
     [
         (("--from", "3"), "there is nothing to follow on frame 3"),
         (("--from", "30"), "there is no frame 30"),
-        (("--from", "5", "--to", "2"), "nothing to follow"),
-        (("--as", "mask"), "a rectangle cannot become a mask: draw it as a mask"),
+        (("--from", "5", "--to", "2"), "--to 2 lies before --from 5"),
     ],
 )
 def test_what_cannot_be_is_a_sentence(

@@ -8,7 +8,8 @@ from typing import Any
 from promptable.cvat.functions import Picture
 from promptable.cvat.geometry.position import Position
 from promptable.cvat.progress import Progress
-from promptable.cvat.propagate.follow import Follower
+from promptable.cvat.propagate.following.follower import Follower
+from promptable.cvat.propagate.following.passes import Pass
 from promptable.cvat.propagate.journal import TrackJournal
 from promptable.cvat.propagate.objects import Copy, Object
 from promptable.cvat.server.frames import Frame
@@ -46,17 +47,17 @@ class _Standing:
 def test_memory_is_flat_over_a_thousand_frames(tmp_path: Path) -> None:
     journal = TrackJournal(tmp_path / "journal.sqlite")
     start = Position("mask", (0, 5000, 0, 0, 99, 49))
-    objects = [Object(i, 0, "mask", start, [Copy(1, "shape", {"id": i})], i + 1, {}) for i in range(OBJECTS)]
+    objects = [Object(i, 0, "mask", 0, start, [Copy(1, "shape", {"id": i})], {}) for i in range(OBJECTS)]
     run = journal.begin_objects({}, {}, objects)
     function = _Standing()
-    follower = Follower(Tracker(function), _Frames(), objects, restart=False)  # type: ignore[arg-type]
+    follower = Follower(Tracker(function), _Frames(), Pass(journal, run.id, 1, range(FRAMES)))  # type: ignore[arg-type]
     tracemalloc.start()
     with Progress() as progress:
-        follower.follow(journal, run.id, 1, range(FRAMES), progress)
+        follower.follow(progress)
     tracemalloc.stop()
     assert len(function.used) == FRAMES
     early, late = max(function.used[100:200]), max(function.used[-100:])
     # the bar remembers the times of its last 1000 updates; kept pictures would be 8 MB, kept positions and states 2 MB
     assert late < early + 400_000, f"{early} bytes after 200 frames, {late} after 1000"
-    assert sum(1 for _ in journal.positions(run.id, 0)) == FRAMES - 1
+    assert sum(1 for _ in journal.positions(run.id, 0)) == FRAMES
     journal.close()

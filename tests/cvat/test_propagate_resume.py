@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from promptable.cvat.propagate import write
+from promptable.cvat.propagate.writing import upload
 from tests.cvat.killing import run_until
 from tests.cvat.propagating import asked, draw, draw_track, prepare, propagate, stored
 from toy.cvat.stand_in import StandIn
@@ -17,7 +17,7 @@ JOBS = [(1, "annotation", 0, 3), (2, "annotation", 2, 5)]
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No waiting."""
-    monkeypatch.setattr(write, "SETTLING", ())
+    monkeypatch.setattr(upload, "SETTLING", ())
 
 
 @pytest.fixture
@@ -105,5 +105,7 @@ def test_other_options_do_not_go_on_with_it(
     fresh(0)
     run_until(10, lambda: propagate(cvat))
     assert propagate(cvat, "--to", "3") == 1
-    assert "run 1 is unfinished and was begun with --last not given, now 3" in capsys.readouterr().err
+    assert "run 1 is unfinished and was begun with --to not given, now 3" in capsys.readouterr().err
+    assert propagate(cvat, "--shapes", "100,101") == 1
+    assert "begun with --shapes not given, now 100,101" in capsys.readouterr().err
     assert propagate(cvat, "--to", "3", "--new-run") == 0

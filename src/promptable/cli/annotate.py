@@ -173,7 +173,7 @@ def _detector(parsed: argparse.Namespace, client: Any, frames: "Frames") -> "Det
 
     function, options = _function(parsed, client, Source(frames.task.id, parsed.job)), _options(parsed)
     if frames.is_video:
-        sys.stdout.write("a video: each frame for itself; promptable propagate follows the objects of one frame\n")
+        sys.stdout.write("a video: each frame for itself; promptable propagate --detect makes tracks of words\n")
     described = describe(function, options)
     labels = labels_for(
         client,

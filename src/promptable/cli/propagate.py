@@ -3,15 +3,21 @@
 import argparse
 import signal
 import sys
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptable.cli.cvat_options import add_model_arguments, add_server_arguments, connected, function_of
 
 if TYPE_CHECKING:
+    from promptable.cvat.propagate.following.words import Newcomers
     from promptable.cvat.propagate.options import Options
     from promptable.cvat.propagate.plan import Plan
     from promptable.cvat.propagate.review.places import Review
+    from promptable.cvat.tracking import Tracker
+
+    _Models = Callable[[], tuple[Tracker, Newcomers | None]]
 
 _DONE, _WRONG, _INTERRUPTED = 0, 1, 130
 _MOST_OBJECTS = 20
@@ -24,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--job", type=int, metavar="N", help="a job")
     add_model_arguments(parser, required=False)
     _add_what(parser.add_argument_group("what is followed"))
+    _add_words(parser.add_argument_group("words"))
     _add_result(parser.add_argument_group("what becomes of it"))
     add_server_arguments(parser)
     parser.set_defaults(run=_propagate)
@@ -40,7 +47,11 @@ def _add_what(group: Any) -> None:
     way = group.add_mutually_exclusive_group()
     way.add_argument("--backward", action="store_true", help="towards earlier frames")
     way.add_argument("--both", action="store_true", help="towards both ends")
-    add("--labels", type=_names, metavar="NAME,...", help="only objects of these labels")
+    add(
+        "--labels",
+        metavar="NAME,... | FILE",
+        help="only objects of these labels; with --detect: the labels.yaml of what is looked for",
+    )
     add("--shapes", type=_ids, metavar="ID,...", help="only these shapes and tracks, by CVAT's ids")
     add(
         "--restart-at-keyframes",
@@ -48,6 +59,19 @@ def _add_what(group: Any) -> None:
         help="go on from where people have drawn an object on a later frame (default: it ends there)",
     )
     add("--completed-jobs", action="store_true", help="also jobs that are completed or rejected")
+
+
+def _add_words(group: Any) -> None:
+    add = group.add_argument
+    add(
+        "--detect",
+        nargs="?",
+        const="",
+        metavar="WHERE",
+        help="also follow what a detector finds: its URL beside --function, its name beside --via-cvat, or its model "
+        "beside --local (default there: PROMPTABLE_MODEL)",
+    )
+    add("--every", type=_count, metavar="K", help="look for new objects on one frame in K (default: 30)")
 
 
 def _add_result(group: Any) -> None:
@@ -79,12 +103,14 @@ def _frame(text: str) -> int:
     return int(text)
 
 
+def _count(text: str) -> int:
+    if (number := _frame(text)) == 0:
+        raise argparse.ArgumentTypeError("expected a number of frames above 0")
+    return number
+
+
 def _ids(text: str) -> list[int]:
     return [_frame(part.strip()) for part in text.split(",")]
-
-
-def _names(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",")]
 
 
 def _share(text: str) -> float:
@@ -112,7 +138,7 @@ def _propagate(parsed: argparse.Namespace) -> int:
                 if parsed.review:
                     return _review(parsed, client, frames, journal, _own(journal, parsed.review))
                 run = _run if parsed.tagged is None else _run_tagged
-                return run(parsed, client, frames, journal)
+                return run(parsed, client, frames, journal, cache(partial(_models, parsed, client, frames)))
     except CvatError as error:
         sys.stderr.write(f"promptable propagate: {error}\n")
         return _WRONG
@@ -122,9 +148,9 @@ def _propagate(parsed: argparse.Namespace) -> int:
 
 
 def _undo(parsed: argparse.Namespace, client: Any, journal: Any) -> int:
-    from promptable.cvat.propagate.write import Writer
+    from promptable.cvat.propagate.writing.undo import undo
 
-    gone, left = Writer(client, journal).undo(_own(journal, parsed.undo).id)
+    gone, left = undo(client, journal, _own(journal, parsed.undo).id)
     sys.stdout.write(f"run {parsed.undo}: {gone} taken back, {left} left, which people have changed or removed\n")
     return _DONE
 
@@ -140,7 +166,7 @@ def _own(journal: Any, number: int) -> Any:
     return run
 
 
-def _run_tagged(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any) -> int:
+def _run_tagged(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any, models: "_Models") -> int:
     """A run from each frame that is tagged so, which then loses the tag."""
     from promptable.cvat.propagate.plan import NothingToFollowError
     from promptable.cvat.propagate.tagged import tagged_frames, untag
@@ -150,7 +176,7 @@ def _run_tagged(parsed: argparse.Namespace, client: Any, frames: Any, journal: A
         sys.stdout.write(f"from frame {frame}\n")
         parsed.first = frame
         try:
-            _run(parsed, client, frames, journal)
+            _run(parsed, client, frames, journal, models)
         except NothingToFollowError as error:
             sys.stderr.write(f"promptable propagate: {error}; it keeps its tag\n")
             status = _WRONG
@@ -160,66 +186,93 @@ def _run_tagged(parsed: argparse.Namespace, client: Any, frames: Any, journal: A
     return status
 
 
-def _run(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any) -> int:
-    from promptable.cvat.functions import Source
+def _run(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any, models: "_Models") -> int:
     from promptable.cvat.propagate import run as runs
     from promptable.cvat.propagate.plan import make_plan
-    from promptable.cvat.server.errors import CvatError
-    from promptable.cvat.tracking import Tracker
 
     options = _options(parsed)
-    if parsed.new_run:
-        while (left := journal.unfinished()) is not None:
-            journal.end(left.id, "given up")
-    run = runs.unfinished(journal, options)
-    if run is None or parsed.dry_run:
-        plan = make_plan(client, frames, options, journal.ours())
-        _say_plan(plan, frames)
     if parsed.dry_run:
+        _say_plan(make_plan(client, frames, options, journal.ours()), frames, options.every)
         return _DONE
-    if parsed.function is None and parsed.via_cvat is None and not parsed.local:
-        raise CvatError("expected a model: --function URL, --via-cvat NAME or --local")
-    tracker = Tracker(function_of(parsed, client, Source(frames.task.id), kind="tracker"))
+    if parsed.new_run:
+        runs.give_up(journal)
+    run = runs.unfinished(journal, options)
+    tracker, newcomers = models()
     if run is None:
+        plan = make_plan(client, frames, options, journal.ours(), newcomers)
+        _say_plan(plan, frames, options.every)
         run = runs.begin(journal, plan, options, {"function": repr(tracker.function)})
         sys.stdout.write(f"run {run.id}\n")
     else:
         sys.stdout.write(f"going on with run {run.id}\n")
     sys.stdout.flush()
-    left_out = runs.carry_out(client, journal, run, frames, tracker, options)
-    for sentence in left_out:
+    for sentence in runs.carry_out(client, journal, run, frames, tracker, newcomers, options):
         sys.stdout.write(f"left alone: {sentence}\n")
     _report(journal, run.id)
     return _review(parsed, client, frames, journal, run)
 
 
+def _models(parsed: argparse.Namespace, client: Any, frames: Any) -> "tuple[Tracker, Newcomers | None]":
+    """The tracker, and what looks for new objects if that is wanted. Raises CvatError."""
+    from promptable.cvat.functions import Source
+    from promptable.cvat.propagate.following.words import Newcomers
+    from promptable.cvat.server.errors import CvatError
+    from promptable.cvat.tracking import Tracker
+
+    if parsed.function is None and parsed.via_cvat is None and not parsed.local:
+        raise CvatError("expected a model: --function URL, --via-cvat NAME or --local")
+    if parsed.detect == "" and not parsed.local:
+        raise CvatError("--detect: expected the detector's URL beside --function, or its name beside --via-cvat")
+    source = Source(frames.task.id, parsed.job)
+    tracker = Tracker(function_of(parsed, client, source, kind="tracker"))
+    if parsed.detect is None:
+        return tracker, None
+    detector = function_of(parsed, client, source, where=parsed.detect or None)
+    return tracker, Newcomers(client, frames, detector, _options(parsed))
+
+
 def _options(parsed: argparse.Namespace) -> "Options":
     from promptable.cvat.propagate.options import Direction, Options
+    from promptable.cvat.server.errors import CvatError
 
-    direction = Direction.BACKWARD if parsed.backward else Direction.BOTH if parsed.both else Direction.FORWARD
+    detects = parsed.detect is not None
+    if parsed.every is not None and not detects:
+        raise CvatError("--every says how often --detect looks: leave it out, or add --detect")
     return Options(
         function=parsed.function or parsed.via_cvat or "local",
         job=parsed.job,
         first=parsed.first,
         last=parsed.last,
-        direction=direction,
-        labels=parsed.labels,
+        direction=Direction.BACKWARD if parsed.backward else Direction.BOTH if parsed.both else Direction.FORWARD,
+        labels=None if detects or parsed.labels is None else [name.strip() for name in parsed.labels.split(",")],
         shapes=parsed.shapes,
         form=parsed.form,
         keyframe_iou=parsed.keyframe_iou,
         restart_at_keyframes=parsed.restart_at_keyframes,
         completed_jobs=parsed.completed_jobs,
+        detect=parsed.detect,
+        words=_words(parsed.labels) if detects and parsed.labels is not None else None,
+        every=(parsed.every or 30) if detects else None,
     )
 
 
-def _say_plan(plan: "Plan", frames: Any) -> None:
+def _words(path: str) -> list[Any]:
+    """The entries of a labels.yaml. Raises CvatError."""
+    from promptable.cvat.preview.variants import own_keys, read_labels
+
+    return [own_keys(entry) for entry in read_labels(Path(path))]
+
+
+def _say_plan(plan: "Plan", frames: Any, every: int | None) -> None:
     for sentence in plan.left_out:
         sys.stdout.write(f"left alone: {sentence}\n")
     if frames.deleted:
         sys.stdout.write(f"left alone: {len(frames.deleted)} deleted frames\n")
     forms = [one.form for one in plan.objects]
-    counted = ", ".join(f"{forms.count(form)} {form}" for form in dict.fromkeys(forms))
-    sys.stdout.write(f"{len(plan.objects)} objects ({counted}) to follow through {plan.frames} frames\n")
+    counted = ", ".join(f"{forms.count(form)} {form}" for form in dict.fromkeys(forms)) or "none yet"
+    sys.stdout.write(f"{len(forms)} objects ({counted}) to follow through {plan.frames} frames\n")
+    if every is not None:
+        sys.stdout.write(f"new ones are looked for on the first frame and then on one in {every}\n")
 
 
 def _review(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any, run: Any) -> int:

@@ -1,7 +1,7 @@
 """The tracker's two requests: objects start on a frame, and all of them go on to the next one."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from promptable.cvat.functions import Function, Picture
 from promptable.cvat.geometry.position import Position, read_answer
@@ -10,35 +10,52 @@ from promptable.cvat.server.errors import CvatError
 MOST_OBJECTS = 256
 """In one request."""
 
+Answers = tuple[list[Position | None], list[Any]]
+"""Of each object: where it is, None where lost, and its state, which is passed on unseen."""
+
+
+class Prompt(NamedTuple):
+    """What an object starts from, and the ``form`` in which it is answered: rectangle, polygon or mask."""
+
+    position: Position
+    form: str
+
+    def as_shape(self) -> dict[str, Any]:
+        """As ``wire.tracker`` reads it."""
+        shape = {"type": self.position.form, "points": list(self.position.points)}
+        return shape if self.form == self.position.form else {**shape, "as": self.form}
+
 
 class Tracker:
-    """A tracker, wherever it runs. A state is what it answered, passed on unseen."""
+    """A tracker, wherever it runs."""
 
     def __init__(self, function: Function) -> None:
         self.function = function
 
-    def start(self, picture: Picture, objects: Sequence[Position]) -> list[Any]:
-        """The states of objects on this picture. Raises CvatError."""
-        states: list[Any] = []
-        for first in range(0, len(objects), MOST_OBJECTS):
-            part = objects[first : first + MOST_OBJECTS]
-            shapes = [{"type": one.form, "points": list(one.points)} for one in part]
-            _, some = self._call(picture, {"shapes": shapes}, len(part))
-            states += some
-        return states
+    def start(self, picture: Picture, prompts: Sequence[Prompt], hw: tuple[int, int]) -> Answers:
+        """Objects on the picture on which they are shown, of CVAT's size ``hw``. Raises CvatError."""
+        positions, states = self._ask(picture, "shapes", [prompt.as_shape() for prompt in prompts], hw)
+        for prompt, position in zip(prompts, positions, strict=True):
+            if position is not None and position.form != prompt.form:
+                raise CvatError(
+                    f"{self.function!r} answers a {position.form} where a {prompt.form} is wanted: deploy sam2-tracker "
+                    "anew, it is older than this command"
+                )
+        return positions, states
 
-    def follow(
-        self, picture: Picture, states: Sequence[Any], hw: tuple[int, int]
-    ) -> tuple[list[Position | None], list[Any]]:
-        """Where the objects of ``states`` are on this picture, None where lost; their new states. Raises CvatError."""
+    def follow(self, picture: Picture, states: Sequence[Any], hw: tuple[int, int]) -> Answers:
+        """The objects of ``states`` on the next picture. Raises CvatError."""
+        return self._ask(picture, "states", states, hw)
+
+    def _ask(self, picture: Picture, key: str, values: Sequence[Any], hw: tuple[int, int]) -> Answers:
         positions: list[Position | None] = []
-        new: list[Any] = []
-        for first in range(0, len(states), MOST_OBJECTS):
-            part = states[first : first + MOST_OBJECTS]
-            shapes, some = self._call(picture, {"states": list(part)}, len(part))
+        states: list[Any] = []
+        for first in range(0, len(values), MOST_OBJECTS):
+            part = list(values[first : first + MOST_OBJECTS])
+            shapes, some = self._call(picture, {key: part}, len(part))
             positions += [_read(picture, shape, hw) for shape in shapes]
-            new += some
-        return positions, new
+            states += some
+        return positions, states
 
     def _call(self, picture: Picture, fields: Mapping[str, object], count: int) -> tuple[list[Any], list[Any]]:
         answer = self.function.call(picture, fields)

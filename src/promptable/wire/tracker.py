@@ -2,7 +2,8 @@
 
 CVAT sends and expects bare rectangles when the function's metadata has no ``supported_shape_types``, and always did
 before 2.40. A request continues a track when it has states; shapes that an old UI sends beside them are ignored.
-``corrections`` is a key of ours: shapes drawn anew for objects that are followed already. CVAT never sends it.
+Two keys are ours, and CVAT's editor sends neither: ``corrections``, shapes drawn anew for objects that are followed
+already, and ``as`` of a shape that starts, the type in which its object is answered.
 """
 
 from collections.abc import Sequence
@@ -27,10 +28,12 @@ MOST_OBJECTS = 256
 
 @dataclass(frozen=True)
 class StartRequest:
-    """New objects, at least one; ``bare`` when they came as bare rectangles and must be answered so."""
+    """New objects, at least one, with the type in which each is answered; ``bare`` when they came as bare rectangles
+    and must be answered so."""
 
     image: EncodedImage
     shapes: tuple[Shape, ...]
+    answered_types: tuple[ShapeType, ...]
     bare: bool
 
 
@@ -82,7 +85,18 @@ def _start(image: EncodedImage, value: object) -> StartRequest:
     for index, item in enumerate(values):
         if isinstance(item, list) != bare:
             raise expected(f"shapes[{index}]", "the same form as shapes[0]", item)
-    return StartRequest(image, tuple(read_shape(f"shapes[{i}]", item) for i, item in enumerate(values)), bare)
+    shapes = tuple(read_shape(f"shapes[{i}]", item) for i, item in enumerate(values))
+    types = [_answered_type(f"shapes[{i}].as", *each) for i, each in enumerate(zip(values, shapes, strict=True))]
+    return StartRequest(image, shapes, tuple(types), bare)
+
+
+def _answered_type(field: str, item: object, shape: Shape) -> ShapeType:
+    value = item.get("as") if isinstance(item, dict) else None
+    if value is None:
+        return shape.type
+    if value not in [known.value for known in ShapeType]:
+        raise expected(field, "rectangle, mask or polygon", value)
+    return ShapeType(value)
 
 
 def _continue(image: EncodedImage, value: object, corrections: object) -> ContinueRequest:

@@ -1,15 +1,15 @@
-"""Where an object is on a frame, in CVAT's terms, and what becomes of it in other forms."""
+"""Where an object is on a frame, in CVAT's terms."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from promptable.cvat.geometry import interpolation, run_lengths
 from promptable.cvat.geometry.interpolation import Points
 from promptable.cvat.geometry.keyframes import box_iou
-from promptable.cvat.geometry.outlines import box_of, filled, points_of
+from promptable.cvat.geometry.outlines import box_of, points_of
 
 RECTANGLE, POLYGON, MASK = "rectangle", "polygon", "mask"
 FORMS = (RECTANGLE, POLYGON, MASK)
@@ -54,16 +54,17 @@ class Position:
         """Whether both may be of one object: boxes of IoU 0.5 or more."""
         return bool(box_iou(self.box, other.box) >= _SAME_BOX)
 
-    def as_form(self, form: str, hw: tuple[int, int]) -> "Position | None":
-        """The same in another form; None where nothing of it is inside the picture."""
-        if form == self.form and not self.rotation:
-            return self
-        if form == MASK:
-            points = run_lengths.encode(filled(self.outline, hw), 0, 0)
-            return replace(self, form=MASK, points=points, rotation=0.0) if points else None
-        if form == RECTANGLE:
-            return replace(self, form=RECTANGLE, points=_inside(self.box.tolist(), hw), rotation=0.0)
-        raise ValueError(f"a {self.form} cannot become a {form}")
+    @property
+    def upright(self) -> "Position":
+        """The same, or the box around a turned rectangle."""
+        return replace(self, points=tuple(self.box.tolist()), rotation=0.0) if self.rotation else self
+
+
+class Placed(NamedTuple):
+    """Something of a label somewhere on a frame."""
+
+    label_id: int
+    position: Position
 
 
 def position_of(shape: Mapping[str, Any]) -> Position:

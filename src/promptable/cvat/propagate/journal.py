@@ -8,7 +8,8 @@ from typing import Any
 
 from promptable.cvat.geometry.position import Position
 from promptable.cvat.journal import Journal, Run
-from promptable.cvat.propagate.objects import Object, keyframe_content, read_position, shape_content
+from promptable.cvat.propagate.content import TRACK, keyframe_content, shape_content
+from promptable.cvat.propagate.objects import Object, read_position
 
 COMMAND = "propagate"
 _SCHEMA = """
@@ -18,7 +19,8 @@ CREATE TABLE IF NOT EXISTS steps (
 CREATE TABLE IF NOT EXISTS writes (
     id INTEGER PRIMARY KEY, run INTEGER, job INTEGER, action TEXT, items TEXT, state TEXT, after TEXT);
 """
-"""writes: one request to a job each, waiting, sending (nobody knows whether it arrived) or stored."""
+"""writes: one request to a job each, waiting, sending (nobody knows whether it arrived) or stored. A run is following,
+then writing."""
 
 
 @dataclass(frozen=True)
@@ -62,21 +64,26 @@ class TrackJournal(Journal):
         """A run that follows these objects."""
         run = self.begin(COMMAND, options, model, ())
         with self._writing():
-            rows = [(run.id, json.dumps(one.as_json())) for one in objects]
-            self._db.executemany("INSERT INTO objects VALUES (?, ?)", rows)
-        return run
+            self._join(run.id, objects)
+            self._db.execute("UPDATE runs SET state = 'following' WHERE id = ?", (run.id,))
+        return self.run(run.id)
+
+    def _join(self, run: int, objects: Iterable[Object]) -> None:
+        rows = [(run, json.dumps(one.as_json())) for one in objects]
+        self._db.executemany("INSERT INTO objects VALUES (?, ?)", rows)
 
     def objects(self, run: int) -> list[Object]:
         rows = self._db.execute("SELECT object FROM objects WHERE run = ? ORDER BY rowid", (run,))
         return [Object.from_json(json.loads(row["object"])) for row in rows]
 
-    def step(self, run: int, direction: int, step: Step) -> None:
-        """Note a frame. The states of the one before are no longer needed."""
+    def step(self, run: int, direction: int, step: Step, joined: Sequence[Object] = ()) -> None:
+        """Note a frame, and the objects that joined on it. The states of the one before are no longer needed."""
         found = {number: position and asdict(position) for number, position in step.found.items()}
         row = (run, direction, step.frame, json.dumps(found), json.dumps(step.states))
         with self._writing():
             self._db.execute("UPDATE steps SET states = NULL WHERE run = ? AND direction = ?", (run, direction))
             self._db.execute("INSERT INTO steps VALUES (?, ?, ?, ?, ?)", row)
+            self._join(run, joined)
 
     def last_step(self, run: int, direction: int) -> Step | None:
         """Where to go on, without what was found there."""
@@ -85,7 +92,21 @@ class TrackJournal(Journal):
         return None if row is None else Step(row["frame"], {}, _by_number(row["states"]))
 
     def forget_steps(self, run: int, direction: int) -> None:
-        self._db.execute("DELETE FROM steps WHERE run = ? AND direction = ?", (run, direction))
+        """As if nothing had been followed in this direction, and no object had joined."""
+        joined = "DELETE FROM objects WHERE run = ? AND json_extract(object, '$.joined') = ?"
+        with self._writing():
+            self._db.execute(joined, (run, direction))
+            self._db.execute("DELETE FROM steps WHERE run = ? AND direction = ?", (run, direction))
+
+    def last_seen(self, run: int, direction: int, number: int) -> Position | None:
+        """Where an object was found last in a direction; None where it never was."""
+        path = f'$."{number}"'
+        row = self._db.execute(
+            "SELECT json_extract(found, ?) AS one FROM steps WHERE run = ? AND direction = ? AND "
+            "json_type(found, ?) = 'object' ORDER BY frame * direction DESC LIMIT 1",
+            (path, run, direction, path),
+        ).fetchone()
+        return None if row is None else read_position(json.loads(row["one"]))
 
     def positions(self, run: int, number: int) -> Iterator[tuple[int, Position | None]]:
         """Frame and what was found there of an object, by frame."""
@@ -123,8 +144,8 @@ class TrackJournal(Journal):
 
     def plan_writes(self, run: int, writes: Iterable[tuple[int, str, Sequence[Mapping[str, Any]]]]) -> None:
         """Note all that is to be sent, as job, action and items, in order; it is on the disk when this returns."""
+        rows = [(run, job, action, json.dumps(items), "waiting", "{}") for job, action, items in writes]
         with self._writing(durable=True):
-            rows = [(run, job, action, json.dumps(items), "waiting", "{}") for job, action, items in writes]
             self._db.executemany(
                 "INSERT INTO writes (run, job, action, items, state, after) VALUES (?, ?, ?, ?, ?, ?)", rows
             )
@@ -134,10 +155,10 @@ class TrackJournal(Journal):
         rows = self._db.execute("SELECT * FROM writes WHERE run = ? ORDER BY id", (run,))
         return [_write(row) for row in rows.fetchall()]
 
-    def about_to_send(self, write: Write, after: Mapping[str, int]) -> None:
+    def about_to_send(self, write: Write) -> None:
         """A create is about to be sent; it is on the disk when this returns."""
         with self._writing(durable=True):
-            row = (json.dumps(after), write.id)
+            row = (json.dumps(write.after), write.id)
             self._db.execute("UPDATE writes SET state = 'sending', after = ? WHERE id = ?", row)
 
     def arrived(self, write: Write, items: Sequence[Mapping[str, Any]]) -> None:
@@ -145,11 +166,8 @@ class TrackJournal(Journal):
         self._db.execute("UPDATE writes SET state = 'stored', items = ? WHERE id = ?", (json.dumps(items), write.id))
 
     def unfinished(self) -> Run | None:
-        """The run of this command that is not at its end."""
-        open_ones = [run for run in self.runs() if run.command == COMMAND and run.state in ("running", "writing")]
-        if open_ones and not self.objects(open_ones[-1].id):  # it was stopped before it had any
-            self.end(open_ones[-1].id, "given up")
-            return self.unfinished()
+        """The run of this command that is not at its end; one that was stopped before it had its objects is none."""
+        open_ones = [run for run in self.runs() if run.command == COMMAND and run.state in ("following", "writing")]
         return open_ones[-1] if open_ones else None
 
     def ours(self) -> "Ours":
@@ -165,7 +183,7 @@ class Ours:
         self._keyframes: dict[int, set[tuple[Any, ...]]] = {}
         self._shapes: dict[int, set[tuple[Any, ...]]] = {}
         for item in items:
-            if item["kind"] == "track":
+            if item["kind"] == TRACK:
                 keys = {keyframe_content(key) for key in item["new"]["shapes"] if key["frame"] in item["own"]}
                 self._keyframes.setdefault(item["id"], set()).update(keys)
             else:

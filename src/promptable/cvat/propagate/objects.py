@@ -1,17 +1,16 @@
-"""The objects that are followed: what people left on the first frame, and what they have of them on other frames."""
+"""The objects that are followed: what people left on a frame, or a detector found there."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from promptable.cvat.geometry.position import FORMS, Position, position_at, position_of
-
-SHAPE, TRACK = "shape", "track"
+from promptable.cvat.propagate.content import SHAPE, TRACK
 
 
 @dataclass(frozen=True)
 class Copy:
-    """What a job holds of an object: a ``shape`` or ``track`` (``kind``) as CVAT gave it; ``frames`` are the job's."""
+    """What a job holds of an object: a ``shape`` or ``track`` (``kind``) as CVAT gave it."""
 
     job: int
     kind: str
@@ -20,29 +19,38 @@ class Copy:
 
 @dataclass(frozen=True)
 class Object:
-    """An object: where it is on the first frame, and its copies in the jobs that show it there or go on with it.
+    """An object that is followed from ``start`` on ``frame``, with its ``copies`` in the jobs that have it already.
 
     ``theirs`` is where people have it on other frames, None where they say that it is outside. ``form`` is what becomes
-    of it; a mask becomes one mask a frame, in ``group``, the others a track.
+    of it: a mask becomes one mask a frame, in one group, the others a track. One that a detector found has no copies
+    but ``detected``, the shape that CVAT would give; ``joined`` is the direction in which it was found on the way, 1 or
+    -1, and 0 on the first frame of all.
     """
 
     number: int
     label_id: int
     form: str
+    frame: int
     start: Position
     copies: Sequence[Copy]
-    group: int
     theirs: Mapping[int, Position | None]
+    detected: Mapping[str, Any] | None = None
+    joined: int = 0
 
     @property
     def item(self) -> Mapping[str, Any]:
-        """The first copy, which has what is taken over: attributes, z-order, occlusion."""
-        return self.copies[0].item
+        """What it begins as, which has what is taken over: group, attributes, z-order, occlusion."""
+        return self.copies[0].item if self.detected is None else self.detected
+
+    @property
+    def name(self) -> str:
+        """What it is called in a sentence."""
+        return f"{self.copies[0].kind} {self.item['id']}" if self.copies else f"a detection on frame {self.frame}"
 
     @property
     def is_track(self) -> bool:
         """Whether people began it as a track."""
-        return self.copies[0].kind == TRACK
+        return bool(self.copies) and self.copies[0].kind == TRACK
 
     def copy_in(self, job: int) -> Copy | None:
         """What a job holds of it."""
@@ -86,21 +94,3 @@ def held_values(item: Mapping[str, Any], frame: int) -> Mapping[str, Any]:
     keys = sorted((key for key in item["shapes"] if key["frame"] <= frame), key=lambda key: int(key["frame"]))
     values = {one["spec_id"]: one for key in keys for one in key["attributes"]}
     return {**keys[-1], "attributes": list(values.values())}
-
-
-def keyframe_content(key: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What tells whether a keyframe is still as it was written."""
-    points = tuple(round(float(number), 2) for number in key["points"])
-    return int(key["frame"]), bool(key["outside"]), points, round(float(key.get("rotation") or 0), 2)
-
-
-def shape_content(shape: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What tells whether a shape is still as it was written."""
-    points = tuple(round(float(number), 2) for number in shape["points"])
-    return (
-        int(shape["frame"]),
-        int(shape["label_id"]),
-        shape["type"],
-        points,
-        round(float(shape.get("rotation") or 0), 2),
-    )

@@ -1,6 +1,6 @@
 """What a person asks of a run; a resumed run must ask the same."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
@@ -25,6 +25,8 @@ class Options:
 
     ``labels`` are names and ``shapes`` ids of shapes and tracks in CVAT, None for all. ``form`` is rectangle, polygon
     or mask, None for what was drawn. ``keyframe_iou`` None keeps polygons on every frame, rectangles within 0.95.
+    ``detect`` names the detector that looks for ``words``, entries as in ``labels.yaml``, or for what it is deployed
+    with, on the first and each ``every``-th frame; None without one.
     """
 
     function: str
@@ -38,6 +40,9 @@ class Options:
     keyframe_iou: float | None = None
     restart_at_keyframes: bool = False
     completed_jobs: bool = False
+    detect: str | None = None
+    words: Sequence[Mapping[str, Any]] | None = None
+    every: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """As the journal keeps them."""

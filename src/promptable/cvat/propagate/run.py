@@ -7,14 +7,19 @@ from typing import Any
 from promptable.cvat.annotate.options import check_same
 from promptable.cvat.journal import Run, journal_path
 from promptable.cvat.progress import Progress
-from promptable.cvat.propagate.follow import Follower
+from promptable.cvat.propagate.following.follower import Follower
+from promptable.cvat.propagate.following.passes import Pass
+from promptable.cvat.propagate.following.words import Newcomers
 from promptable.cvat.propagate.journal import TrackJournal
 from promptable.cvat.propagate.options import Options
 from promptable.cvat.propagate.plan import Plan
-from promptable.cvat.propagate.write import Writer
-from promptable.cvat.propagate.writes import Writes
+from promptable.cvat.propagate.writing.changes import Changes
+from promptable.cvat.propagate.writing.upload import Uploader
 from promptable.cvat.server.frames import Frames
 from promptable.cvat.tracking import Tracker
+
+_OPTIONS = {"first": "from", "last": "to", "form": "as", "words": "labels"}
+"""What people call an option, where it is not the field's name."""
 
 
 @contextmanager
@@ -32,8 +37,18 @@ def unfinished(journal: TrackJournal, options: Options) -> Run | None:
     """The run that these options go on with. Raises CvatError where they are not the same."""
     run = journal.unfinished()
     if run is not None:
-        check_same(run.id, run.options["asked"], options.as_json())
+        check_same(run.id, _as_people_say(run.options["asked"]), _as_people_say(options.as_json()))
     return run
+
+
+def _as_people_say(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {_OPTIONS.get(name, name): value for name, value in options.items() if value is not None}
+
+
+def give_up(journal: TrackJournal) -> None:
+    """Leave unfinished runs as they are: nothing goes on with them any more."""
+    while (left := journal.unfinished()) is not None:
+        journal.end(left.id, "given up")
 
 
 def begin(journal: TrackJournal, plan: Plan, options: Options, model: Mapping[str, Any]) -> Run:
@@ -43,23 +58,41 @@ def begin(journal: TrackJournal, plan: Plan, options: Options, model: Mapping[st
 
 
 def carry_out(
-    client: Any, journal: TrackJournal, run: Run, frames: Frames, tracker: Tracker, options: Options
+    client: Any,
+    journal: TrackJournal,
+    run: Run,
+    frames: Frames,
+    tracker: Tracker,
+    newcomers: Newcomers | None,
+    options: Options,
 ) -> Sequence[str]:
     """Do what a run has not done yet, and end it; returns what was left alone, in sentences. Raises CvatError.
 
     Stopped at any point, it can be called again and the outcome is the same.
     """
-    ways = {int(direction): way for direction, way in run.options["passes"].items()}
     left_out: Sequence[str] = ()
-    if run.state == "running":
-        follower = Follower(tracker, frames, journal.objects(run.id), restart=options.restart_at_keyframes)
-        with Progress() as progress:
-            for direction, way in ways.items():
-                follower.follow(journal, run.id, direction, way, progress)
-        writes = Writes(client, frames, journal, run.id, options)
-        planned = writes.plan(next(iter(ways.values()))[0])
-        left_out = writes.left_out
-        journal.plan_writes(run.id, planned)
-    Writer(client, journal).write(run.id)
+    if run.state == "following":
+        _follow(journal, run, frames, tracker, newcomers, options)
+        changes = Changes(client, frames, journal, run.id, options)
+        journal.plan_writes(run.id, changes.requests())
+        left_out = changes.left_out
+    Uploader(client, journal).send(run.id)
     journal.end(run.id, "finished")
     return left_out
+
+
+def _follow(
+    journal: TrackJournal, run: Run, frames: Frames, tracker: Tracker, newcomers: Newcomers | None, options: Options
+) -> None:
+    passes = [Pass(journal, run.id, int(direction), way) for direction, way in run.options["passes"].items()]
+    with Progress() as progress:
+        for one in passes:
+            follower = Follower(
+                tracker,
+                frames,
+                one,
+                restart=options.restart_at_keyframes,
+                newcomers=newcomers,
+                every=options.every or 1,
+            )
+            follower.follow(progress)

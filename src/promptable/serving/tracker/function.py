@@ -97,24 +97,62 @@ class TrackerFunction:
         return self._continue(request)
 
     def _start(self, request: wire.StartRequest) -> str:
-        """The shapes as they came, since people drew them, but for what lies outside the picture; a state for each."""
+        """The shapes as they came, since people drew them, but for what lies outside the picture; a state for each.
+
+        One that is answered as another type is what was drawn in that type, and of a box what the model sees in it.
+        """
         features = self._encode(request.image)
         hw = features.hw
         prompts = [prompt_of(shape, hw, f"shapes[{i}].points") for i, shape in enumerate(request.shapes)]
         if absent := [i for i, prompt in enumerate(prompts) if prompt is None]:
             _log.warning("shapes %s lie outside the %d x %d picture: no track starts there", absent, hw[1], hw[0])
-        begun = self._begin(features, [prompt for prompt in prompts if prompt is not None])
-        kept = iter(self._memories.start([result.memory for result in begun]))
-        drawn = [self._drawn(shape, prompt, hw) for shape, prompt in zip(request.shapes, prompts, strict=True)]
-        names = [() if prompt is None else next(kept) for prompt in prompts]
-        first = partial(TrackState, self._model.fingerprint, bare=request.bare, step=0)
-        states = [
-            None
-            if shape is None
-            else first(shape_type=shape.type, memories=known, last_xyxy=shape.xyxy, outside=shape.outside)
-            for shape, known in zip(drawn, names, strict=True)
+        results = self._begin(features, [prompt for prompt in prompts if prompt is not None])
+        begun = iter(zip(results, self._memories.start([result.memory for result in results]), strict=True))
+        answers = [
+            self._begun(shape, answered, prompt, None if prompt is None else next(begun), request.bare, hw)
+            for shape, answered, prompt in zip(request.shapes, request.answered_types, prompts, strict=True)
         ]
-        return wire.encode(drawn, states, request.bare)
+        return wire.encode([shape for shape, _ in answers], [state for _, state in answers], request.bare)
+
+    def _begun(
+        self,
+        drawn: Shape,
+        answered: ShapeType,
+        prompt: VideoPrompt | None,
+        begun: tuple[ObjectResult, Names] | None,
+        bare: bool,
+        hw: tuple[int, int],
+    ) -> Answer:
+        """One object's first shape and state; ``begun`` is what the model makes of it, None of what lies outside."""
+        shape = self._first_shape(drawn, answered, prompt, None if begun is None else begun[0], hw)
+        if begun is None and shape is None:
+            return None, None
+        state = TrackState(
+            self._model.fingerprint,
+            shape_type=answered,
+            bare=bare,
+            step=0,
+            memories=() if begun is None else begun[1],
+            last_xyxy=None if shape is None else shape.xyxy,
+            outside=begun is None or shape is None,
+        )
+        return shape, state
+
+    def _first_shape(
+        self,
+        drawn: Shape,
+        answered: ShapeType,
+        prompt: VideoPrompt | None,
+        result: ObjectResult | None,
+        hw: tuple[int, int],
+    ) -> Shape | None:
+        """What was drawn, in the type in which it is answered; None of what is not there."""
+        if answered is drawn.type:
+            return self._drawn(drawn, prompt, hw)
+        if result is None:
+            return None
+        mask = prompt.mask if isinstance(prompt, MaskPrompt) else result.mask
+        return shape_of_mask(mask, answered, self._settings.polygon_tolerance) if mask.any() else None
 
     def _continue(self, request: wire.ContinueRequest) -> str:
         """The shapes found again, or as they were corrected; None where a state is None or its object is lost. And the

@@ -8,9 +8,9 @@ import numpy as np
 
 from promptable.cvat.geometry.keyframes import polygon_keyframes, rectangle_keyframes
 from promptable.cvat.geometry.position import MASK, POLYGON, RECTANGLE, Position
-from promptable.cvat.propagate.objects import TRACK, Copy, Object, held_values, keyframe_content
+from promptable.cvat.propagate.content import SHAPE, TRACK, keyframe_content
+from promptable.cvat.propagate.objects import Copy, Object, held_values
 
-SOURCE = "semi-auto"
 _RECTANGLE_IOU = 0.95
 _DECIMALS = 2
 
@@ -19,14 +19,14 @@ _DECIMALS = 2
 class Part:
     """What a job is given of an object: ``found`` by frame, on the ``followed`` ones; ``frames`` are the job's.
 
-    ``first`` is where the object was drawn, ``kept`` are the keyframes of its track here that stay.
+    ``group`` is the object's, ``kept`` are the keyframes of its track here that stay.
     """
 
     one: Object
+    group: int
     found: Mapping[int, Position | None]
     followed: Sequence[int]
     frames: range
-    first: int
     kept: Mapping[int, Mapping[str, Any]]
     mutable: frozenset[int]
     """Attributes that may differ from frame to frame: a track has them at its keyframes."""
@@ -38,6 +38,16 @@ class Part:
     @property
     def is_seen(self) -> bool:
         return any(position is not None for position in self.found.values())
+
+    @property
+    def source(self) -> str:
+        """CVAT's word for whose it is: a person began it, or nobody did."""
+        return "semi-auto" if self.one.copies else "auto"
+
+    @property
+    def drawn_frames(self) -> set[int]:
+        """The frames here on which people have the object."""
+        return {*self.kept, *(copy.item["frame"] for copy in self.one.copies if copy.kind == SHAPE)}
 
 
 def kept_keyframes(
@@ -64,13 +74,13 @@ def track_of(part: Part, keyframe_iou: float | None) -> dict[str, Any]:
     keys = {key["frame"]: key for key in _keyframes(part, keyframe_iou)} | dict(part.kept)
     ordered = [keys[frame] for frame in sorted(keys)]
     if part.is_new:
-        values = held_values(item, part.first)["attributes"]
+        values = held_values(item, part.one.frame)["attributes"]
         ordered[0] = {**ordered[0], "attributes": [one for one in values if one["spec_id"] in part.mutable]}
     return {
         "frame": ordered[0]["frame"],
         "label_id": item["label_id"],
-        "group": part.one.group,
-        "source": SOURCE,
+        "group": part.group,
+        "source": part.source,
         "attributes": [one for one in item["attributes"] if one["spec_id"] not in part.mutable],
         "shapes": ordered,
     }
@@ -78,22 +88,21 @@ def track_of(part: Part, keyframe_iou: float | None) -> dict[str, Any]:
 
 def own_frames(part: Part, track: Mapping[str, Any]) -> list[int]:
     """The frames of the keyframes that are not people's."""
-    drawn = {*part.kept, *(() if part.one.is_track else (part.first,))}
-    return [key["frame"] for key in track["shapes"] if key["frame"] not in drawn]
+    return [key["frame"] for key in track["shapes"] if key["frame"] not in part.drawn_frames]
 
 
 def mask_shapes(part: Part) -> Iterator[dict[str, Any]]:
-    """A mask on every frame on which the object was found, but for the first, where people drew it."""
+    """A mask on every frame on which the object was found and people have not drawn it."""
     item = part.one.item
     for frame, position in part.found.items():
-        if position is not None and frame != part.first:
+        if position is not None and frame not in part.drawn_frames:
             yield {
                 "frame": frame,
                 "label_id": item["label_id"],
                 "type": MASK,
                 "points": list(position.points),
-                "group": part.one.group,
-                "source": SOURCE,
+                "group": part.group,
+                "source": part.source,
                 "occluded": item["occluded"],
                 "outside": False,
                 "z_order": item["z_order"],
@@ -160,7 +169,7 @@ def _ending(part: Part, last: int) -> Iterator[dict[str, Any]]:
 
 
 def _keyframe(part: Part, frame: int, position: Position, *, outside: bool = False) -> dict[str, Any]:
-    held = held_values(part.one.item, part.first)
+    held = held_values(part.one.item, part.one.frame)
     return {
         "type": position.form,
         "frame": frame,

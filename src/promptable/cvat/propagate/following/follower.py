@@ -1,0 +1,149 @@
+"""Objects followed from frame to frame, one request a frame for all of them; kept in the journal as it goes."""
+
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
+from typing import Any
+
+from promptable.cvat.functions import Picture
+from promptable.cvat.geometry.position import Placed, Position
+from promptable.cvat.progress import Progress
+from promptable.cvat.propagate.following.passes import Pass
+from promptable.cvat.propagate.following.pictures import fetched_ahead, number_of
+from promptable.cvat.propagate.following.words import Known, Newcomers
+from promptable.cvat.propagate.journal import Step
+from promptable.cvat.propagate.objects import Object
+from promptable.cvat.server.errors import CvatError
+from promptable.cvat.server.frames import Frames
+from promptable.cvat.tracking import Prompt, Tracker
+
+
+class Follower:
+    """Follows the objects of a run in one direction."""
+
+    def __init__(
+        self,
+        tracker: Tracker,
+        frames: Frames,
+        way: Pass,
+        *,
+        restart: bool = False,
+        newcomers: Newcomers | None = None,
+        every: int = 1,
+    ) -> None:
+        """``restart`` goes on from where people have an object; else it ends there.
+
+        ``newcomers`` are looked for on each ``every``-th frame of the way; on the first they are objects already.
+        """
+        self._tracker = tracker
+        self._frames = frames
+        self._way = way
+        self._restart = restart
+        self._newcomers = newcomers
+        self._every = every
+        self._objects = way.objects()
+
+    def follow(self, progress: Progress) -> None:
+        """Follow the objects as far as they are not followed yet. Raises CvatError."""
+        stopped = self._way.last()
+        try:
+            self._go_on(stopped, progress)
+        except CvatError as error:
+            after = self._way.last()
+            if error.status != 400 or stopped is None or after is None or after.frame != stopped.frame:
+                raise
+            self._way.forget()  # the tracker has, too: the same again from the first frame
+            self._objects = self._way.objects()
+            self._go_on(None, progress)
+
+    def _go_on(self, last: Step | None, progress: Progress) -> None:
+        what = "following" if self._way.direction > 0 else "following backward"
+        bar = progress.begin(what, len(self._way.way), done=self._way.done())
+        while numbers := self._left(last):
+            with closing(self._pictures(numbers)) as pictures:
+                for picture in pictures:
+                    last = self._first(picture) if last is None else self._next(last, picture)
+                    lost = sum(position is None for position in last.found.values())
+                    bar.advance(followed=len(last.states) - lost, lost=lost)
+                    if not last.states:
+                        break
+
+    def _left(self, last: Step | None) -> Sequence[int]:
+        """The frames to go; with no object to follow, from the next one on on which new ones are looked for."""
+        done = self._way.done()
+        if last is None or last.states:
+            return self._way.way[done:]
+        return () if self._newcomers is None else self._way.way[-(-done // self._every) * self._every :]
+
+    def _first(self, picture: Picture) -> Step:
+        starts = {number: one.start for number, one in self._objects.items()}
+        step = self._started(Step(number_of(picture), {}, {}), picture, starts)
+        self._way.note(step)
+        return step
+
+    def _next(self, last: Step, picture: Picture) -> Step:
+        """The next frame, with who joins on it."""
+        step = self._followed(last, picture)
+        joined: Sequence[Object] = ()
+        if self._newcomers is not None and self._way.way.index(step.frame) % self._every == 0:
+            news = self._newcomers.look(picture, self._known(step), self._way.free_number(), self._way.direction)
+            joined = news.joined
+            self._objects |= {one.number: one for one in joined}
+            step = self._started(step, picture, {one.number: one.start for one in joined} | dict(news.back))
+        self._way.note(step, joined)
+        return step
+
+    def _followed(self, last: Step, picture: Picture) -> Step:
+        """The objects on the next frame. Where people have one, it ends or starts anew."""
+        number = number_of(picture)
+        theirs = {one: self._objects[one].theirs[number] for one in last.states if number in self._objects[one].theirs}
+        going = {one: state for one, state in last.states.items() if one not in theirs and state is not None}
+        positions, states = (
+            self._tracker.follow(picture, list(going.values()), self._frames.frame(number).hw) if going else ([], [])
+        )
+        after = {one: state for one, state in last.states.items() if state is None and one not in theirs}
+        after |= dict(zip(going, states, strict=True))
+        if self._restart:
+            after |= self._restarted(picture, theirs)
+        return Step(number, dict(zip(going, positions, strict=True)), after)
+
+    def _restarted(self, picture: Picture, theirs: Mapping[int, Position | None]) -> dict[int, Any]:
+        """States from where people have objects now; None of those that come back on a later frame."""
+        seen = {one: position for one, position in theirs.items() if position is not None}
+        states = self._started(Step(number_of(picture), {}, {}), picture, seen).states
+        gone = [one for one in theirs if one not in seen and self._comes_back(one, number_of(picture))]
+        return {**states, **dict.fromkeys(gone)}
+
+    def _comes_back(self, one: int, number: int) -> bool:
+        later = [frame for frame, seen in self._objects[one].theirs.items() if seen is not None]
+        return any((frame - number) * self._way.direction > 0 for frame in later)
+
+    def _started(self, step: Step, picture: Picture, starts: Mapping[int, Position]) -> Step:
+        """A step with objects that start on it, by number."""
+        if not starts:
+            return step
+        prompts = [Prompt(position.upright, self._objects[one].form) for one, position in starts.items()]
+        positions, states = self._tracker.start(picture, prompts, self._frames.frame(step.frame).hw)
+        found = dict(zip(starts, positions, strict=True))
+        return Step(step.frame, {**step.found, **found}, {**step.states, **dict(zip(starts, states, strict=True))})
+
+    def _known(self, step: Step) -> Known:
+        """What is followed on a frame, when new objects are looked for."""
+        objects = {number: self._objects[number] for number in step.states}
+        seen = [
+            Placed(one.label_id, position)
+            for number, one in objects.items()
+            if (position := one.theirs.get(step.frame, step.found.get(number))) is not None
+        ]
+        lost = {
+            number: Placed(objects[number].label_id, self._way.last_seen(objects[number]))
+            for number, position in step.found.items()
+            if position is None
+        }
+        return Known(list(objects.values()), seen, lost)
+
+    def _pictures(self, numbers: Sequence[int]) -> Generator[Picture, None, None]:
+        """In order; fetched ahead where functions are sent them."""
+        if self._tracker.function.takes_labels:
+            yield from fetched_ahead(self._frames, numbers)
+        else:
+            yield from (Picture(self._frames.frame(number).name, bytes, number) for number in numbers)

@@ -1,0 +1,44 @@
+"""The pictures of a pass, in order, fetched while the tracker works on the ones before."""
+
+from collections import deque
+from collections.abc import Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+
+from promptable.cvat.functions import Picture
+from promptable.cvat.server.frames import Frames
+
+_AHEAD = 8
+"""Pictures that are fetched while the tracker works."""
+_FETCHERS = 2
+
+
+def picture_of(frames: Frames, number: int) -> Picture:
+    """A frame, fetched when a function is sent it."""
+    return Picture(frames.frame(number).name, partial(frames.data, number), number)
+
+
+def number_of(picture: Picture) -> int:
+    """The frame that a picture of CVAT is."""
+    if picture.frame is None:
+        raise ValueError(f"{picture.name} is no frame of CVAT")
+    return picture.frame
+
+
+def fetched_ahead(frames: Frames, numbers: Sequence[int]) -> Generator[Picture, None, None]:
+    """The frames in this order."""
+    with ThreadPoolExecutor(_FETCHERS) as pool:
+        waiting: deque[tuple[int, Future[bytes]]] = deque()
+        try:
+            for number in numbers:
+                waiting.append((number, pool.submit(frames.data, number)))
+                if len(waiting) > _AHEAD:
+                    yield _fetched(frames, *waiting.popleft())
+            while waiting:
+                yield _fetched(frames, *waiting.popleft())
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _fetched(frames: Frames, number: int, data: "Future[bytes]") -> Picture:
+    return Picture(frames.frame(number).name, data.result, number)

@@ -1,0 +1,113 @@
+"""Words on frames of a video: what a detector finds beside the objects that are known joins them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from promptable.cvat.annotate.detector import Detector, describe
+from promptable.cvat.annotate.options import Options as DetectorOptions
+from promptable.cvat.annotate.task_labels import TaskLabel, TaskLabels, check_names, task_labels
+from promptable.cvat.detection import TAG, Detection
+from promptable.cvat.functions import Function, Picture
+from promptable.cvat.geometry.position import FORMS, Placed, Position
+from promptable.cvat.propagate.following.matching import matched
+from promptable.cvat.propagate.following.pictures import number_of
+from promptable.cvat.propagate.objects import Object, found_on
+from promptable.cvat.propagate.options import Options
+from promptable.cvat.server.annotations import JobAnnotations
+from promptable.cvat.server.errors import CvatError
+from promptable.cvat.server.frames import Frames
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is followed on a frame: the ``objects``, where those that are there are ``seen``, and where others, by
+    number, were before they were ``lost``."""
+
+    objects: Sequence[Object]
+    seen: Sequence[Placed]
+    lost: Mapping[int, Placed] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class News:
+    """What a detector found beside what is known: objects that ``joined``, and where lost ones, by number, are
+    ``back``."""
+
+    joined: Sequence[Object]
+    back: Mapping[int, Position]
+
+
+class Newcomers:
+    """Looks for objects that are not known yet."""
+
+    def __init__(self, client: Any, frames: Frames, function: Function, options: Options) -> None:
+        """``client`` is cvat-sdk's. Raises CvatError, also for words that the task has no label for."""
+        asked = DetectorOptions(options.detect or "", labels=options.words)
+        described = describe(function, asked)
+        self._labels = task_labels(client, frames.task.id, described.labels)
+        _check(self._labels, described.labels, options)
+        self._detector = Detector(function, described, asked, self._labels)
+        self._client = client
+        self._frames = frames
+        self._form = options.form
+
+    def look(self, picture: Picture, known: Known, number: int = 0, direction: int = 0) -> News:
+        """What is found on a frame. Raises CvatError.
+
+        Objects that join are numbered from ``number`` on; ``direction`` is the way of their pass, 0 on its first frame.
+        """
+        frame = number_of(picture)
+        found = [one for one in self._detector.ask(picture, self._frames.frame(frame).hw) if self._is_wanted(one)]
+        placed = [Placed(self._label(one).id, _position(one)) for one in found]
+        there = [*known.seen, *self._shown(frame, known.objects)]
+        shows_known = matched(placed, there)
+        left = [i for i, one in enumerate(placed) if i not in shows_known and not _covers(one, there)]
+        shows_lost = matched([placed[i] for i in left], list(known.lost.values()))
+        numbers = list(known.lost)
+        back = {numbers[lost]: placed[left[i]].position for i, lost in shows_lost.items()}
+        new = [found[at] for i, at in enumerate(left) if i not in shows_lost]
+        return News([self._object(one, frame, number + i, direction) for i, one in enumerate(new)], back)
+
+    def _is_wanted(self, found: Detection) -> bool:
+        return found.chosen and found.type != TAG and found.label in self._labels.by_name
+
+    def _label(self, found: Detection) -> TaskLabel:
+        return self._labels.by_name[found.label]
+
+    def _shown(self, frame: int, followed: Sequence[Object]) -> list[Placed]:
+        """What CVAT shows on a frame beside what is followed: whoever made it, it is known."""
+        own = {(copy.kind, copy.item["id"]) for one in followed for copy in one.copies}
+        jobs = [job.id for job in self._frames.jobs if job.start_frame <= frame <= job.stop_frame]
+        return [
+            Placed(item["label_id"], position)
+            for job in jobs
+            for kind, item, position in found_on(JobAnnotations(self._client, job).read(), frame)
+            if (kind, item["id"]) not in own
+        ]
+
+    def _object(self, found: Detection, frame: int, number: int, direction: int) -> Object:
+        label, position = self._label(found), _position(found)
+        shape = label.payload(found, frame, self._detector.options.review_below)
+        form = self._form or position.form
+        return Object(number, label.id, form, frame, position, (), {}, detected=shape, joined=direction)
+
+
+def _position(found: Detection) -> Position:
+    return Position(found.type, tuple(found.points), score=found.score)
+
+
+def _covers(one: Placed, there: Sequence[Placed]) -> bool:
+    """Whether it is a second detection of something known."""
+    return any(one.label_id == other.label_id and one.position.overlaps(other.position) for other in there)
+
+
+def _check(labels: TaskLabels, entries: Sequence[Mapping[str, Any]], options: Options) -> None:
+    """Raise CvatError for words without a label in the task, and labels that are for other shapes."""
+    wanted = [entry for entry in entries if entry["name"] not in labels.marks and entry["type"] != TAG]
+    if options.words is not None or not any(entry["name"] in labels.by_name for entry in wanted):
+        check_names(labels, [entry["name"] for entry in wanted])
+    for entry in wanted:
+        label, form = labels.get(entry["name"]), options.form or entry["type"]
+        if label is not None and form in FORMS and not label.takes(form):
+            raise CvatError(f"label {label.name!r} takes a {label.type} in the task, not a {form}: --as {label.type}")

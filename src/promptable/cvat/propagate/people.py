@@ -1,0 +1,58 @@
+"""What people have on other frames: of the objects that are followed, and beside them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from promptable.cvat.geometry.position import FORMS, Placed, Position, position_of
+from promptable.cvat.propagate.content import SHAPE, TRACK, keyframe_content
+from promptable.cvat.propagate.journal import Ours
+from promptable.cvat.propagate.objects import Copy, Object
+
+
+def theirs_of(
+    copies: Sequence[Copy], held: Mapping[int, Mapping[str, Any]], first: int, ours: Ours
+) -> dict[int, Position | None]:
+    """Where people have an object on other frames than ``first``, None where they say that it is outside.
+
+    Those are the keyframes of its track that no run wrote, and of a shape those of its group. ``held`` are annotations
+    by job.
+    """
+    theirs: dict[int, Position | None] = {}
+    for copy in copies:
+        theirs |= dict(_keyframes(copy, ours) if copy.kind == TRACK else _of_group(copy, held[copy.job], ours))
+    return {frame: position for frame, position in sorted(theirs.items()) if frame != first}
+
+
+def _keyframes(copy: Copy, ours: Ours) -> Iterator[tuple[int, Position | None]]:
+    written = ours.keyframes(copy.item["id"])
+    for key in copy.item["shapes"]:
+        if keyframe_content(key) not in written:
+            yield key["frame"], None if key["outside"] else position_of(key)
+
+
+def _of_group(copy: Copy, annotations: Mapping[str, Any], ours: Ours) -> Iterator[tuple[int, Position]]:
+    start = copy.item
+    for shape in annotations["shapes"] if start["group"] else ():
+        same = shape["group"] == start["group"] and shape["label_id"] == start["label_id"]
+        if same and shape["type"] in FORMS and shape["frame"] != start["frame"] and not ours.has(shape):
+            yield shape["frame"], position_of(shape)
+
+
+def people_around(annotations: Mapping[str, Any], objects: Sequence[Object], ours: Ours) -> dict[int, list[Placed]]:
+    """By frame, the shapes and keyframes of a job that are people's and of none of ``objects``."""
+    own = {(copy.kind, copy.item["id"]) for one in objects for copy in one.copies}
+    around: dict[int, list[Placed]] = {}
+    for frame, placed in _peoples(annotations, own, ours):
+        around.setdefault(frame, []).append(placed)
+    return around
+
+
+def _peoples(annotations: Mapping[str, Any], own: set[tuple[str, int]], ours: Ours) -> Iterator[tuple[int, Placed]]:
+    for shape in annotations["shapes"]:
+        if shape["type"] in FORMS and (SHAPE, shape["id"]) not in own and not ours.has(shape):
+            yield shape["frame"], Placed(shape["label_id"], position_of(shape))
+    for track in annotations["tracks"]:
+        written = ours.keyframes(track["id"])
+        for key in track["shapes"] if (TRACK, track["id"]) not in own else ():
+            if not key["outside"] and key["type"] in FORMS and keyframe_content(key) not in written:
+                yield key["frame"], Placed(track["label_id"], position_of(key))

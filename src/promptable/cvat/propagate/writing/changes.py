@@ -1,0 +1,207 @@
+"""What a run changes in each job, from what was followed and what CVAT holds: creates, then updates, then deletes."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from promptable.cvat.annotate.plan import OPEN
+from promptable.cvat.geometry.position import MASK, Placed, Position
+from promptable.cvat.labels import listed
+from promptable.cvat.propagate.content import SHAPE, TRACK, is_same
+from promptable.cvat.propagate.journal import TrackJournal
+from promptable.cvat.propagate.objects import Copy, Object
+from promptable.cvat.propagate.options import Options
+from promptable.cvat.propagate.people import people_around
+from promptable.cvat.propagate.writing.tracks import Part, kept_keyframes, mask_shapes, own_frames, track_of
+from promptable.cvat.server.annotations import JobAnnotations, read_task
+from promptable.cvat.server.frames import Frames, text_of
+
+Item = dict[str, Any]
+"""As ``propagate.journal.Write`` has it."""
+_ACTIONS = ("create", "update", "delete")
+_MOST_NUMBERS = 1_000_000
+"""Coordinates in one request, which is some 5 MB."""
+
+
+class Changes:
+    """Decides what a run writes into which job."""
+
+    def __init__(self, client: Any, frames: Frames, journal: TrackJournal, run: int, options: Options) -> None:
+        """``client`` is cvat-sdk's. Raises CvatError."""
+        self._client = client
+        self._frames = frames
+        self._journal = journal
+        self._run = run
+        self._options = options
+        self._ours = journal.ours()
+        self._jobs = {job.id: job for job in self._open_jobs()}
+        self._held = {number: JobAnnotations(client, number).read() for number in self._jobs}
+        self.left_out: list[str] = []
+
+    def requests(self) -> Iterator[tuple[int, str, Sequence[Item]]]:
+        """Job, action and items of each request, in order. Raises CvatError."""
+        objects = [one for one in self._journal.objects(self._run) if self._is_as_it_was(one)]
+        around = [people_around(annotations, objects, self._ours) for annotations in self._held.values()]
+        changes: dict[tuple[str, int], list[Item]] = defaultdict(list)
+        groups = self._groups(objects)
+        for one in objects:
+            for job, action, item in self._changes(one, groups[one.number], self._found(one, around)):
+                changes[action, job].append(item)
+        for action in _ACTIONS:
+            for job in self._jobs:
+                yield from ((job, action, items) for items in _packed(changes[action, job]))
+
+    def _open_jobs(self) -> Iterator[Any]:
+        for job in self._frames.jobs:
+            if text_of(job.type) != "annotation" and self._options.job is None:
+                continue
+            state = text_of(self._client.jobs.retrieve(job.id).state)
+            if state in OPEN or self._options.completed_jobs:
+                yield job
+
+    def _is_as_it_was(self, one: Object) -> bool:
+        """Whether nobody has changed an object since the run began."""
+        for copy in one.copies:
+            if copy.job not in self._held:
+                self.left_out.append(f"{copy.kind} {copy.item['id']}: job {copy.job} was closed while it was followed")
+                return False
+            now = {item["id"]: item for item in self._held[copy.job][f"{copy.kind}s"]}
+            if copy.item["id"] not in now or not is_same(copy.item, now[copy.item["id"]], copy.kind):
+                self.left_out.append(f"{copy.kind} {copy.item['id']} was changed while it was followed")
+                return False
+        return True
+
+    def _groups(self, objects: Iterable[Object]) -> dict[int, int]:
+        """The group of each object by its number: masks without one get a new one each."""
+        groups = {one.number: int(one.item["group"] or 0) for one in objects}
+        lone = [one.number for one in objects if one.form == MASK and not groups[one.number]]
+        if lone:
+            held = read_task(self._client, self._frames.task.id)
+            highest = max(
+                (int(one["group"] or 0) for kind in ("shapes", "tracks", "tags") for one in held[kind]), default=0
+            )
+            groups |= {number: highest + i for i, number in enumerate(lone, 1)}
+        return groups
+
+    def _found(self, one: Object, around: Sequence[Mapping[int, Sequence[Placed]]]) -> dict[int, Position | None]:
+        """Where the object is by frame, up to where people have something of its label at its place."""
+        found = dict(self._journal.positions(self._run, one.number))
+        if one.form == one.start.form:
+            found[one.frame] = one.start  # a box that is turned stays so
+        taken = [
+            frame
+            for theirs in around
+            for frame in theirs.keys() & found.keys()
+            if (frame != one.frame or not one.copies) and _is_taken(one, found[frame], theirs[frame])
+        ]
+        if one.frame in taken:
+            return {}
+        end = min((frame for frame in taken if frame > one.frame), default=None)
+        begin = max((frame for frame in taken if frame < one.frame), default=None)
+        return {
+            frame: found[frame]
+            for frame in sorted(found)
+            if (end is None or frame < end) and (begin is None or frame > begin)
+        }
+
+    def _changes(
+        self, one: Object, group: int, found: Mapping[int, Position | None]
+    ) -> Iterator[tuple[int, str, Item]]:
+        """Job, action and item of all that becomes of an object."""
+        seam: set[int] = set()  # masks of frames that two jobs share are written once: CVAT would show them twice
+        for number, job in self._jobs.items():
+            frames = range(job.start_frame, job.stop_frame + 1)
+            part, copy = self._part(one, group, number, frames, found), one.copy_in(number)
+            if one.form == MASK:
+                changes = self._mask_changes(part, copy, seam, self._held[number])
+            elif part.is_seen or (copy is not None and one.is_track):
+                changes = self._track_changes(part, copy)
+            else:
+                continue
+            yield from ((number, action, item) for action, item in changes)
+            seam |= set(frames)
+
+    def _part(self, one: Object, group: int, job: int, frames: range, found: Mapping[int, Position | None]) -> Part:
+        here = {frame: position for frame, position in found.items() if frame in frames}
+        copy = one.copy_in(job)
+        written = set() if copy is None else self._ours.keyframes(copy.item["id"])
+        return Part(
+            one,
+            group,
+            here,
+            followed=[frame for frame in self._followed if frame in frames],
+            frames=frames,
+            kept=kept_keyframes(copy, here, written),
+            mutable=self._mutable,
+            is_new=copy is None or copy.kind == SHAPE,
+            stays_open=one.is_track and 1 not in self._options.direction.steps,
+        )
+
+    @cached_property
+    def _followed(self) -> list[int]:
+        return self._journal.followed(self._run)
+
+    @cached_property
+    def _mutable(self) -> frozenset[int]:
+        """The attributes that may differ from frame to frame."""
+        labels = listed(self._client, self._frames.task.id)
+        return frozenset(spec["id"] for label in labels for spec in label["attributes"] if spec.get("mutable"))
+
+    def _track_changes(self, part: Part, copy: Copy | None) -> Iterator[tuple[str, Item]]:
+        track = track_of(part, self._options.keyframe_iou)
+        item = {"kind": TRACK, "object": part.one.number, "new": track, "own": own_frames(part, track)}
+        if copy is None or copy.kind == SHAPE:
+            yield "create", item | {"before": None}
+        else:
+            kept = {key: copy.item[key] for key in ("id", "attributes", "group")}
+            yield "update", item | {"new": track | kept, "before": copy.item, "id": copy.item["id"]}
+        if copy is not None and copy.kind == SHAPE:
+            yield "delete", _gone(copy.item, part.one.number)
+
+    def _mask_changes(
+        self, part: Part, copy: Copy | None, seam: set[int], held: Mapping[str, Any]
+    ) -> Iterator[tuple[str, Item]]:
+        """The drawn one stays, in the group, as a mask; earlier runs' masks of it go where there are new ones."""
+        one, frames = part.one, set()
+        for shape in mask_shapes(part):
+            if shape["frame"] not in seam:
+                frames.add(shape["frame"])
+                yield "create", {"kind": SHAPE, "object": one.number, "new": shape, "before": None}
+        for shape in held["shapes"]:
+            alike = (shape["group"], shape["label_id"], shape["type"]) == (part.group, one.label_id, MASK)
+            if alike and shape["frame"] in frames and self._ours.has(shape):
+                yield "delete", _gone(shape, one.number)
+        drawn = part.found.get(one.frame)
+        if copy is not None and drawn is not None and (copy.item["type"] != MASK or copy.item["group"] != part.group):
+            new = {**copy.item, "type": MASK, "points": list(drawn.points), "rotation": 0, "group": part.group}
+            yield "update", {**_gone(copy.item, one.number), "new": new}
+
+
+def _is_taken(one: Object, position: Position | None, theirs: Iterable[Placed]) -> bool:
+    """Whether people have something of the object's label at its place."""
+    if position is None:
+        return False
+    return any(placed.label_id == one.label_id and position.overlaps(placed.position) for placed in theirs)
+
+
+def _gone(item: Mapping[str, Any], number: int) -> Item:
+    return {"kind": SHAPE, "object": number, "new": None, "before": item, "id": item["id"]}
+
+
+def _packed(items: Iterable[Item]) -> Iterator[Sequence[Item]]:
+    """As many items as fit into a request."""
+    part: list[Item] = []
+    numbers = 0
+    for item in items:
+        part.append(item)
+        numbers += _size(item["new"] or item["before"])
+        if numbers > _MOST_NUMBERS:
+            yield part
+            part, numbers = [], 0
+    if part:
+        yield part
+
+
+def _size(shape: Mapping[str, Any]) -> int:
+    return sum(map(len, (one["points"] for one in shape.get("shapes", [shape]))))

@@ -1,0 +1,91 @@
+"""The writes of a run are sent, each noted before and after, and recognised on the server after a kill."""
+
+import time
+from dataclasses import replace
+from typing import Any
+
+from promptable.cvat.propagate.content import SHAPE, TRACK, content
+from promptable.cvat.propagate.journal import TrackJournal, Write
+from promptable.cvat.propagate.writing.held import Held, Item, by_kind
+from promptable.cvat.server.annotations import JobAnnotations
+from promptable.cvat.server.errors import CvatError
+
+SETTLING = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+"""Seconds between looks for what may still be on its way through the server, a minute in all."""
+_TRIES = 3
+
+
+class Uploader:
+    """Sends what a run has planned."""
+
+    def __init__(self, client: Any, journal: TrackJournal) -> None:
+        """``client`` is cvat-sdk's."""
+        self._client = client
+        self._journal = journal
+
+    def send(self, run: int) -> None:
+        """Send what is not on the server yet. Raises CvatError."""
+        for write in self._journal.writes(run):
+            if write.state != "stored":
+                {"create": self._create, "update": self._update, "delete": self._delete}[write.action](write)
+
+    def settle(self, run: int) -> None:
+        """Note what was on its way when a run was stopped, if it arrived. Raises CvatError."""
+        for write in self._journal.writes(run):
+            if write.state == "sending" and (items := self._look_for(write)) is not None:
+                self._journal.arrived(write, items)
+
+    def _create(self, write: Write) -> None:
+        for _ in range(_TRIES):
+            items = self._look_for(write) if write.state == "sending" else None
+            if items is None:
+                write, items = self._send(write)
+            if items is not None:
+                return self._journal.arrived(write, items)
+        raise CvatError(f"CVAT takes no annotations for job {write.job} now: run the same command again later")
+
+    def _send(self, write: Write) -> tuple[Write, list[Item] | None]:
+        """Items with ids, None where nobody knows whether they arrived. Raises CvatError."""
+        annotations = JobAnnotations(self._client, write.job)
+        write = replace(write, state="sending", after=Held(annotations).highest_ids())
+        self._journal.about_to_send(write)
+        try:
+            answer = annotations.change("create", **by_kind(write.items, "new"))
+        except CvatError as error:
+            if error.status is not None and error.status < 500:  # it says that nothing was stored
+                raise
+            return write, None
+        ids = {kind: iter(answer[f"{kind}s"]) for kind in (SHAPE, TRACK)}
+        return write, [{**item, "id": next(ids[item["kind"]])["id"]} for item in write.items]
+
+    def _look_for(self, write: Write) -> list[Item] | None:
+        """The items of a create with their ids, if it arrived: in one transaction, so that one means all."""
+        for pause in (0.0, *SETTLING):
+            time.sleep(pause)
+            new = Held(JobAnnotations(self._client, write.job)).later_than(write.after)
+            alike = [new.get((item["kind"], content(item["new"], item["kind"])), []) for item in write.items]
+            if any(alike):
+                return [_with_id(item, ids) for item, ids in zip(write.items, alike, strict=True)]
+        return None
+
+    def _update(self, write: Write) -> None:
+        """What people have changed meanwhile stays theirs."""
+        annotations = JobAnnotations(self._client, write.job)
+        held = Held(annotations)
+        done = [item for item in write.items if held.is_as_written(item)]
+        todo = [item for item in write.items if item not in done and held.is_as_before(item)]
+        if todo:
+            annotations.change("update", **by_kind(todo, "new"))
+        self._journal.arrived(write, [*done, *todo])
+
+    def _delete(self, write: Write) -> None:
+        annotations = JobAnnotations(self._client, write.job)
+        held = Held(annotations)
+        if todo := [item for item in write.items if held.is_as_before(item)]:
+            annotations.change("delete", **by_kind(todo, "before"))
+        self._journal.arrived(write, write.items)
+
+
+def _with_id(item: Item, alike: list[int]) -> Item:
+    """With one of the ids of what is alike, each of which is taken once; None where people took it away."""
+    return {**item, "id": alike.pop(0) if alike else None}
