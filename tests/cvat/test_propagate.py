@@ -336,7 +336,7 @@ def test_places_to_look_at_come_with_links(cvat: StandIn, capsys: pytest.Capture
     draw(cvat, AWAY)
     assert propagate(cvat, "--to", "11") == 0
     table, said = capsys.readouterr().out.splitlines()[-2:]
-    assert table.split() == ["car", "1", "11", "8", "0.90", "2"]
+    assert table.split() == ["car", "1", "12", "9", "0.90", "2"]
     assert said == "2 places to look at: propagate-task-4-run-1.html"
     page = Path("propagate-task-4-run-1.html").read_text()
     link = f'<a href="{cvat.url}/tasks/4/jobs/1?frame='
