@@ -190,6 +190,26 @@ def test_a_download_needs_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603
 
 
+def test_an_unknown_option_shows_the_usage_of_its_command(capsys: pytest.CaptureFixture[str]) -> None:
+    for command, usage in (("deploy", "./deploy.sh [FUNCTION...] [OPTION...]"), ("models", "promptable models [-h]")):
+        with pytest.raises(SystemExit, match="2"):
+            main([command, "--modles"])
+        said = capsys.readouterr().err
+        assert usage in said
+        assert said.endswith("error: unrecognized arguments: --modles\n")
+
+
+def test_an_interrupted_command_says_so_in_a_word(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("promptable.config.labels.render", interrupted)
+    assert main(["labels", "render", "labels.yaml"]) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
 def test_without_a_command_the_help_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     said = capsys.readouterr().out

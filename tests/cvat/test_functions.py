@@ -31,8 +31,15 @@ def test_a_busy_function_is_asked_again(cvat: StandIn) -> None:
 
 
 def test_an_unreachable_function_names_the_tunnel() -> None:
-    with pytest.raises(CvatError, match="ssh -L"):
+    with pytest.raises(CvatError, match=r"127\.0\.0\.1:1 cannot be reached \(Connection refused\).* ssh -L"):
         DirectFunction("127.0.0.1:1").call(PICTURE, {})
+
+
+def test_an_address_without_a_function_is_told_from_a_function_that_refuses(cvat: StandIn) -> None:
+    cvat.answers = {"": []}
+    cvat.failures = [(404, {})]
+    with pytest.raises(CvatError, match=r"answered 404, as no function does: is the address right\?"):
+        DirectFunction(cvat.url).call(PICTURE, {})
 
 
 @pytest.mark.parametrize(("source", "where"), [(Source(3), {"task": 3}), (Source(3, 8), {"job": 8})])

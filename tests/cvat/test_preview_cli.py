@@ -29,8 +29,11 @@ def _preview(tmp_path: Path, *arguments: str) -> int:
     return main(["preview", *arguments, "--output", str(tmp_path / "p.html")])
 
 
-def test_through_cvat_the_answer_at_one_threshold_is_shown(url: str, cvat: StandIn, tmp_path: Path) -> None:
+def test_through_cvat_the_answer_at_one_threshold_is_shown(
+    url: str, cvat: StandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert _preview(tmp_path, "--url", url, "--task", "12", "--via-cvat", "dino", "--threshold", "0.3") == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'p.html'}\n{tmp_path / 'p.json'}\n", "no bar in a log"
     data = json.loads((tmp_path / "p.json").read_text())
     (variant,) = data["variants"]
     assert not variant["exact"]

@@ -136,7 +136,10 @@ def _page(answers: Sequence[Mapping[str, Any]], picture: bytes, labels: Sequence
     return page
 
 
-_LIST = [{"name": label.name, "type": str(label.type), "threshold": 0.35} for label in LABELS.labels]
+_LIST = [
+    {"name": label.name, "type": str(label.type), "threshold": 0.35, **({"marks": label.marks} if label.marks else {})}
+    for label in LABELS.labels
+]
 _SELECT = """
   const cases = %s;
   return cases.map(([frame, thresholds]) => select(state.variants[0].answers[frame], thresholds));
@@ -202,7 +205,9 @@ def test_a_moved_slider_moves_counts_and_labels_yaml(tmp_path: Path) -> None:
         seen.push([Number(count()), document.querySelector("pre").textContent]);
       }
       document.querySelector('[data-label="b"] input[type=checkbox]').click();
-      return [...seen, [Number(count()), ""]];
+      const style = (selector) => getComputedStyle(document.querySelector(selector));
+      const ofMark = style('[data-label="review me"] input[type=range]').visibility;
+      return [...seen, [Number(count()), ""], [style("#pictures").display, ofMark]];
     """
     seen = run_in_page(page, move, tmp_path)
     for (count, text), at in zip(seen, (0.1, 0.5, 0.9), strict=False):
@@ -211,6 +216,7 @@ def test_a_moved_slider_moves_counts_and_labels_yaml(tmp_path: Path) -> None:
         assert f"threshold: {at}" in text
     assert seen[0][0] > seen[2][0]
     assert seen[3][0] == 0, "a label that is off is not counted"
+    assert seen[4] == ["grid", "hidden"], "the frames of one variant lie beside it; what marks frames has no threshold"
 
 
 def test_pictures_of_any_kind_are_shown_and_cropped_to_cvats_size() -> None:

@@ -1,6 +1,7 @@
 """The command ``promptable``. A command imports what it needs only when it runs."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 
 from promptable.cli import annotate, deploy, effort, labels, models, preview, propagate, serve, stats, warm, weights
@@ -8,7 +9,7 @@ from promptable.cli.parser import IntermixedParser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command with these arguments (None: those of the process); returns the exit status."""
+    """Run a command with these arguments (None: those of the process); returns the exit status, 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(prog="promptable", description="Promptable foundation models inside CVAT.")
     parser.set_defaults(run=lambda _: parser.print_help())
     commands = parser.add_subparsers(metavar="command", parser_class=IntermixedParser)
@@ -25,4 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     warm.add_arguments(add("warm", help="encode the frames that a person will click into next"))
     deploy.add_arguments(add("deploy", help="bring the functions into CVAT's model list; the same as ./deploy.sh"))
     parsed = parser.parse_args(arguments)
-    return parsed.run(parsed) or 0
+    try:
+        return parsed.run(parsed) or 0
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return 130

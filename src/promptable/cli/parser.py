@@ -8,6 +8,7 @@ from typing import Any
 class IntermixedParser(argparse.ArgumentParser):
     """Takes positional arguments before, between and after the options, as people write them.
 
+    What it does not know it refuses itself, with its own usage and not that of the command above it.
     A command with commands of its own does not need that, and argparse cannot.
     """
 
@@ -18,6 +19,9 @@ class IntermixedParser(argparse.ArgumentParser):
             return super().parse_known_args(args, namespace)
         self._parsing = True
         try:
-            return self.parse_known_intermixed_args(args, namespace)
+            parsed, unknown = self.parse_known_intermixed_args(args, namespace)
         finally:
             self._parsing = False
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return parsed, unknown

@@ -12,7 +12,7 @@ from cvat_sdk.core.helpers import make_request_headers
 from urllib3.exceptions import HTTPError
 from urllib3.util import Retry
 
-from promptable.cvat.server.errors import CvatError
+from promptable.cvat.server.errors import CvatError, reason_of
 
 _TIMEOUT = urllib3.Timeout(connect=10.0, read=150.0)
 _RETRIES = Retry(
@@ -75,8 +75,8 @@ class DirectFunction:
             response = self._http.request("POST", self._url, body=body, headers={"Content-Type": "application/json"})
         except HTTPError as error:
             raise CvatError(
-                f"{self._url} cannot be reached: {getattr(error, 'reason', None) or error}. Functions listen for "
-                "CVAT's machine only: from another one, ssh -L 32101:localhost:32101 HOST, then localhost:32101"
+                f"{self._url} cannot be reached ({reason_of(error)}): is the function up? Functions listen for CVAT's "
+                "machine only: from another one, ssh -L 32101:localhost:32101 HOST, then localhost:32101"
             ) from None
         return _answer(response.status, response.data, f"{self._url}, {picture.name}")
 
@@ -133,4 +133,6 @@ def _answer(status: int, body: bytes, asked: str) -> Any:
     if status == 200:
         return answer
     sentence = answer.get("error") if isinstance(answer, dict) else None
+    if status in (404, 405):
+        raise CvatError(f"{asked}: answered {status}, as no function does: is the address right?", status)
     raise CvatError(f"{asked}: the function answered {status}: {sentence or 'without a word'}", status)

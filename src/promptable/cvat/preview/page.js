@@ -54,12 +54,14 @@ function build() {
     if (state.variants.length > 1) document.getElementById("shown").append(element("label", {}, box, ` ${variant.name}`));
     grid.append(panel(variant, v));
   });
+  const pictures = element("div", { id: "pictures" });
+  grid.append(pictures);
   state.frames.forEach((frame, f) => {
     state.cells.push(state.variants.map((variant, v) => {
       const canvas = element("canvas", { onclick: () => enlarge(f) });
       const caption = element("figcaption");
       const cell = element("figure", { dataset: { variant: v, frame: f } }, canvas, caption);
-      grid.append(cell);
+      pictures.append(cell);
       return { cell, canvas, caption };
     }));
   });
@@ -68,8 +70,10 @@ function build() {
 
 function layOut() {
   const shown = state.variants.filter((variant) => variant.shown).length;
-  document.getElementById("grid").style.gridTemplateColumns = `repeat(${Math.max(shown, 1)}, minmax(340px, 1fr))`;
-  for (const one of document.querySelectorAll("main > [data-variant]")) {
+  const grid = document.getElementById("grid");
+  grid.classList.toggle("alone", shown === 1);
+  grid.style.gridTemplateColumns = shown > 1 ? `repeat(${shown}, minmax(340px, 1fr))` : "";
+  for (const one of grid.querySelectorAll("section, figure")) {
     one.hidden = !state.variants[one.dataset.variant].shown;
   }
   refresh();
@@ -78,9 +82,9 @@ function layOut() {
 function panel(variant, v) {
   const rows = variant.labels.map((label, l) => {
     const on = element("input", { type: "checkbox", checked: true, title: "show", onchange: () => { label.on = on.checked; refresh(); } });
-    const value = element("output", {}, label.at);
+    const value = element("output", { hidden: Boolean(label.marks) }, label.at);
     const slider = element("input", {
-      type: "range", min: variant.floor, max: 1, step: 0.01, value: label.at, disabled: !variant.exact || label.marks,
+      type: "range", min: variant.floor, max: 1, step: 0.01, value: label.at, disabled: !variant.exact, hidden: Boolean(label.marks),
       oninput: () => { label.at = Number(slider.value); value.textContent = label.at; refresh(); },
     });
     const name = element("span", { className: "name", title: (label.prompts ?? [label.name]).join(", ") });

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from math import ceil
 from pathlib import Path
 
+from rich.console import Console
 from rich.progress import Progress
 
 from promptable.cvat.functions import Picture
@@ -45,7 +46,9 @@ def frames_of_folder(folder: Path, count: int, seed: int) -> list[PageFrame]:
 
 def preview(title: str, frames: Sequence[PageFrame], variants: Sequence[Variant], seed: int) -> tuple[str, str]:
     """The page and its JSON. Raises CvatError where no frame could be answered."""
-    with Progress(transient=True) as progress, ThreadPoolExecutor(_AT_ONCE) as pool:
+    console = Console(stderr=True)
+    bar = Progress(console=console, transient=True, disable=not console.is_terminal)
+    with bar as progress, ThreadPoolExecutor(_AT_ONCE) as pool:
         task = progress.add_task("asking", total=len(frames) * len(variants))
         asked = [[pool.submit(_ask, variant, frame) for frame in frames] for variant in variants]
         answers: list[list[dict[str, object]]] = []

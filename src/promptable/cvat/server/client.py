@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from cvat_sdk.api_client.exceptions import OpenApiException
 from cvat_sdk.core.auth import DEFAULT_SERVER, AuthStore, make_client_from_profile
 from cvat_sdk.core.client import AccessTokenCredentials, Client, Config, Credentials, PasswordCredentials
 from cvat_sdk.core.exceptions import CvatSdkException
@@ -22,6 +23,7 @@ from promptable.cvat.server.rest import PAUSES, Rest
 OLDEST = Version("2.56")
 """The first CVAT with what the commands use, by its changelog: access tokens (2.47) and scores. Run against 2.73."""
 
+_NO_CVAT = "{} is no CVAT: expected the address that its pages begin with, such as http://localhost:8080, and no more"
 _NO_LOGIN = "say who logs in: --auth USER (CVAT_PASSWORD holds the password), CVAT_ACCESS_TOKEN, or --profile NAME"
 
 
@@ -63,7 +65,7 @@ def _client(login: Login) -> tuple[Any, Any]:
     """The client and what it logs in with; asks the server nothing."""
     store, config = AuthStore(), Config()
     token = os.environ.get("CVAT_ACCESS_TOKEN")
-    user = login.user or (None if token or login.profile else os.environ.get("CVAT_USERNAME"))
+    user = login.user or (None if token or login.profile else os.environ.get("CVAT_USERNAME")) or None
     if login.profile is not None:
         profile = store.get_profile(login.profile)
         if profile is None:
@@ -95,7 +97,13 @@ def _password(user: str, url: str) -> str:
 
 
 def _check_version(client: Any) -> None:
-    version = client.get_server_version()
+    """Raise CvatError for a server that is no CVAT, or too old a one."""
+    try:
+        version = client.get_server_version()
+    except OpenApiException:
+        raise CvatError(_NO_CVAT.format(client.api_map.host)) from None
+    except CvatError as error:
+        raise CvatError(_NO_CVAT.format(client.api_map.host), 404) if error.status == 404 else error from None
     if version < OLDEST:
         raise CvatError(f"{client.api_map.host} runs CVAT {version}: the commands need {OLDEST} or later")
 

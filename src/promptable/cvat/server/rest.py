@@ -12,7 +12,7 @@ from cvat_sdk.api_client.rest import RESTClientObject
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
 from urllib3.util import Retry
 
-from promptable.cvat.server.errors import CvatError
+from promptable.cvat.server.errors import CvatError, reason_of
 
 PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds to wait before each further try."""
@@ -93,7 +93,7 @@ def _answered(error: Any, server: str, path: str) -> str:
         case 401:
             return f"{server} does not accept the login: the token or password is wrong or has expired"
         case 403:
-            return f"{server} forbids it: {said or 'this account may not do that'}"
+            return f"{server} forbids {_thing(path)} to this account: {said or 'its owner can allow it'}"
         case 404:
             return f"{server} has no {_thing(path)}, or this account may not see it"
         case 409:
@@ -138,7 +138,7 @@ def _unreachable(error: Any, server: str) -> str:
         plain = server.replace("https://", "http://")
         return f"{server} does not speak TLS as it should: write {plain} if it has none, or check its certificate"
     if isinstance(reason, NewConnectionError):
-        return f"{server} cannot be reached: {str(reason).rpartition(': ')[2]}"
+        return f"{server} cannot be reached ({reason_of(reason)}): is that its address, and is it up?"
     if "timed out" in str(reason):
         return f"{server} does not answer in time"
     return f"{server} broke the connection: {reason}"
