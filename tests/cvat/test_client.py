@@ -73,7 +73,7 @@ def test_an_address_that_is_no_cvats_is_said(cvat: StandIn) -> None:
         (429, "takes no more requests for now"),
         (500, "answered 500 to /api/tasks/7: said so"),
         (503, "cannot answer now (503: said so)"),
-        (0, "broke the connection"),
+        (0, "broke the connection: Remote end closed connection without response"),
     ],
 )
 def test_every_failure_is_a_sentence(cvat: StandIn, status: int, sentence: str) -> None:

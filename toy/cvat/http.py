@@ -49,7 +49,7 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/api/server/about":
             about = dict.fromkeys(("name", "description", "logo_url", "subtitle"), "CVAT")
             self._send(200, about | {"version": stand_in.version})
-        elif not url.path.startswith("/api/"):
+        elif not path.startswith("/api/"):
             self._send(200, b"<!doctype html>the editor")
         elif self._is_known():
             self._send(*stand_in.get(path, query))

@@ -15,6 +15,8 @@ class CvatError(RuntimeError):
 
 
 def reason_of(error: Exception) -> str:
-    """Why a connection failed, in words: the last part of what urllib3 says, without its objects and numbers."""
-    said = str(getattr(error, "reason", None) or error)
-    return re.sub(r"\[Errno -?\d+\] ", "", said.rpartition(": ")[2])
+    """Why a connection failed, in words: the innermost of urllib3's errors, without its objects and numbers."""
+    inner = getattr(error, "reason", None) or (error.args[-1] if error.args else None)
+    if isinstance(inner, Exception):
+        return reason_of(inner)
+    return re.sub(r"\[Errno -?\d+\] ", "", str(error).rpartition(": ")[2])

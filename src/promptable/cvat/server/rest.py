@@ -133,7 +133,7 @@ def _messages(said: object) -> list[str]:
 
 
 def _unreachable(error: Any, server: str) -> str:
-    reason = error.reason if isinstance(error, MaxRetryError | ApiException) else error
+    reason: Any = error.reason if isinstance(error, MaxRetryError | ApiException) else error
     if "SSL" in f"{type(reason).__name__} {reason}":
         plain = server.replace("https://", "http://")
         return f"{server} does not speak TLS as it should: write {plain} if it has none, or check its certificate"
@@ -141,4 +141,4 @@ def _unreachable(error: Any, server: str) -> str:
         return f"{server} cannot be reached ({reason_of(reason)}): is that its address, and is it up?"
     if "timed out" in str(reason):
         return f"{server} does not answer in time"
-    return f"{server} broke the connection: {reason}"
+    return f"{server} broke the connection: {reason_of(reason)}"
