@@ -1,10 +1,17 @@
 """Is a file the one it should be?"""
 
 import hashlib
+from functools import lru_cache
 from pathlib import Path
 
 
 def sha256_of(file: Path) -> str:
-    """SHA-256 of a file's bytes, in hex."""
+    """SHA-256 of a file's bytes, in hex; read once while the file stays as it is."""
+    found = file.stat()
+    return _sha256_of(file.absolute(), (found.st_ino, found.st_size, found.st_mtime_ns))
+
+
+@lru_cache(maxsize=64)
+def _sha256_of(file: Path, _as_it_is: tuple[int, int, int]) -> str:
     with file.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()

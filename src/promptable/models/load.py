@@ -1,8 +1,12 @@
 """From a model's name to the model, by what the catalogue says of its family."""
 
 import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from promptable.models import catalogue
@@ -15,6 +19,9 @@ from promptable.models.weights import locate
 
 if TYPE_CHECKING:
     from promptable.models.sam2.video_tracker import VideoTracker
+
+_DRAWINGS = "groundingdino.util.visualizer", "COCOVisualizer"
+"""What Grounding DINO's package imports and nothing here calls: with matplotlib it takes a second and 40 MB."""
 
 
 def load_detector(model: str, weights_dir: Path, device: str, precision: str = "fp32") -> Detector:
@@ -47,7 +54,22 @@ def load_video_tracker(
 
 
 def _load(task: Task, model: str, weights_dir: Path, device: str, precision: str, **options: Any) -> Any:
-    return import_module(_adapter(task, model, weights_dir)).load(model, weights_dir, device, precision, **options)
+    with _left_out(*_DRAWINGS):
+        adapter = import_module(_adapter(task, model, weights_dir))
+    return adapter.load(model, weights_dir, device, precision, **options)
+
+
+@contextmanager
+def _left_out(module: str, name: str) -> Iterator[None]:
+    """Inside, this module counts as imported, and holds nothing but ``Any`` under this name."""
+    placeholder = ModuleType(module)
+    setattr(placeholder, name, Any)
+    found = sys.modules.setdefault(module, placeholder)
+    try:
+        yield
+    finally:
+        if found is placeholder:
+            del sys.modules[module]
 
 
 def _adapter(task: Task, model: str, weights_dir: Path) -> str:

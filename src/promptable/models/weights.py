@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
 from typing import TypeVar
+from zipfile import is_zipfile
 
 import torch
 from safetensors.torch import load_file
@@ -76,17 +77,18 @@ def fingerprint(weights: Path, config: Path | None = None, numbers: str = "") ->
 
 
 def load_state_dict(path: Path, sha256: str | None = None) -> dict[str, Tensor]:
-    """Read weights from a ``.safetensors`` file or a pickled checkpoint of tensors; half precision becomes float32.
+    """Map weights from a ``.safetensors`` file or a pickled checkpoint of tensors; half precision becomes float32.
 
-    Pickles are read with ``weights_only=True``; the ``{"model": ...}`` round the official weights is taken off.
-    Raises ModelError when ``sha256`` is given and the file's differs.
+    What is mapped takes no memory of its own: workers share the file's pages. Pickles are read with
+    ``weights_only=True``; the ``{"model": ...}`` round the official weights is taken off. Raises ModelError when
+    ``sha256`` is given and the file's differs.
     """
     if sha256 is not None and (actual := sha256_of(path)) != sha256:
         raise ModelError(f"{path} is damaged or not the official file: its SHA-256 is {actual}, expected {sha256}")
     if path.suffix == ".safetensors":
         tensors = load_file(path)
     else:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zipfile(path))
         tensors = loaded.get("model", loaded)
     return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
 
@@ -102,9 +104,12 @@ def load_weights(model: nn.Module, files: ModelFiles, unused: Collection[str] = 
 
 
 def fill(model: nn.Module, tensors: Mapping[str, Tensor], files: ModelFiles) -> None:
-    """Give a model exactly these weights, which were read from ``files``. Raises ValueError where they do not fit."""
+    """Give a model exactly these weights, which were read from ``files``, without a copy of them.
+
+    Raises ModelError where they do not fit.
+    """
     try:
-        model.load_state_dict(tensors)
+        model.load_state_dict(tensors, assign=True)
     except RuntimeError as error:
         raise ModelError(f"{files.weights} does not fit its configuration: {error}") from error
 

@@ -27,6 +27,7 @@ from promptable.models.grounding_dino.spelling import spell
 from promptable.models.grounding_dino.swin_attention import FusedWindowAttention
 from promptable.models.grounding_dino.text_encoder import load_tokenizer, new_bert
 from promptable.models.grounding_dino.transformer import FastTransformer, PixelFeatures, TextFeatures
+from promptable.models.runtime import initialisation
 from promptable.models.runtime.cpu import pack_linears
 from promptable.models.runtime.device import autocast
 from promptable.models.runtime.out_of_memory import naming_out_of_memory
@@ -61,7 +62,8 @@ def load(model: str, weights_dir: Path, device: str, precision: str = "fp32") ->
     config = PRESETS[files.name] if files.config is None else read_sizes(GroundingDinoConfig, files.config)
     vocabulary_sha256 = BERT_VOCABULARY.sha256 if files.config is None else None
     tokenizer = load_tokenizer(files.folder / BERT_VOCABULARY.file_name, vocabulary_sha256)
-    network = build(config, new_bert(files.folder / "bert.json"), tokenizer)
+    with initialisation.left_out():
+        network = build(config, new_bert(files.folder / "bert.json"), tokenizer)
     load_weights(network, files, _UNUSED_KEYS)
     return GroundingDINO(use_fast_layers(network.to(device), precision), config, precision)
 

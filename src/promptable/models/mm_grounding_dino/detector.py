@@ -16,6 +16,7 @@ from promptable.models.grounding_dino.detector import GroundingDINO, use_fast_la
 from promptable.models.grounding_dino.text_encoder import load_tokenizer
 from promptable.models.mm_grounding_dino.build import PRESETS, read_config
 from promptable.models.mm_grounding_dino.names import translated
+from promptable.models.runtime import initialisation
 from promptable.models.weights import ModelFiles, fill, load_state_dict, locate
 
 
@@ -29,7 +30,8 @@ def load(model: str, weights_dir: Path, device: str, precision: str = "fp32") ->
     config = PRESETS[files.name] if files.config is None else read_config(files.config)
     vocabulary_sha256 = BERT_VOCABULARY.sha256 if files.config is None else None
     tokenizer = load_tokenizer(files.folder / BERT_VOCABULARY.file_name, vocabulary_sha256)
-    network = build(config.network, BertModel(config.bert), tokenizer)
+    with initialisation.left_out():
+        network = build(config.network, BertModel(config.bert), tokenizer)
     _load_published(network, files)
     return GroundingDINO(use_fast_layers(network.to(device), precision), config.network, precision)
 

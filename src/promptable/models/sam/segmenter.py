@@ -13,6 +13,7 @@ from segment_anything.modeling import Sam
 from segment_anything.utils.transforms import ResizeLongestSide
 from torch import Tensor
 
+from promptable.models.runtime import initialisation
 from promptable.models.runtime.device import autocast
 from promptable.models.runtime.transfer import to_device
 from promptable.models.sam.build import PRESETS, SamConfig, build
@@ -30,7 +31,9 @@ def load(model: str, weights_dir: Path, device: str, precision: str = "fp32") ->
     Raises FileNotFoundError where a file is missing, ValueError where they do not fit together.
     """
     files = locate(model, weights_dir)
-    sam = build(PRESETS[files.name] if files.config is None else read_sizes(SamConfig, files.config))
+    config = PRESETS[files.name] if files.config is None else read_sizes(SamConfig, files.config)
+    with initialisation.left_out():
+        sam = build(config)
     load_weights(sam, files)
     fuse_encoder(sam.to(device).image_encoder, precision)
     return SamSegmenter(sam, precision)

@@ -15,6 +15,7 @@ from torch import nn
 from yaml import YAMLError
 
 from promptable.models.errors import ModelError
+from promptable.models.runtime import initialisation
 from promptable.models.weights import ModelFiles, load_weights
 
 _OFFICIAL_CONFIGS = MappingProxyType(
@@ -45,7 +46,8 @@ def build(files: ModelFiles) -> SAM2Base:
     needs a CUDA extension that is not built.
     Raises ModelError where the configuration is not a SAM 2 model's, or the weights do not belong to it.
     """
-    model = build_architecture(files.config or official_config(files.name))
+    with initialisation.left_out():
+        model = build_architecture(files.config or official_config(files.name))
     load_weights(model, files)
     return model
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torchvision.ops import box_iou
 
 # Another candidate mask whose box overlaps the chosen one's by no more is of another thing, or of a part (DAM4SAM).
 _RIVAL_BOX_IOU = 0.7
@@ -57,9 +56,20 @@ def _areas(chosen: Tensor) -> Tensor:
 
 def _has_rival(chosen: Tensor, candidates: Tensor) -> Tensor:
     """Of ``chosen`` bool [1, h, w] among ``candidates`` bool [M, h, w], bool []; empty masks are of nothing."""
-    elsewhere = box_iou(_boxes(chosen), _boxes(candidates))[0] <= _RIVAL_BOX_IOU
+    elsewhere = _iou(_boxes(chosen), _boxes(candidates)) <= _RIVAL_BOX_IOU
     rivals: Tensor = elsewhere & candidates.any(2).any(1) & chosen.any()
     return rivals.any()
+
+
+def _iou(box: Tensor, others: Tensor) -> Tensor:
+    """Of boxes xyxy [1, 4] and [N, 4], [N]. As torchvision's, which takes a second to import."""
+    sides = torch.minimum(box, others)[:, 2:] - torch.maximum(box, others)[:, :2]
+    shared = sides.clamp(min=0).prod(1)
+    return shared / (_area(box) + _area(others) - shared)
+
+
+def _area(boxes: Tensor) -> Tensor:
+    return (boxes[:, 2:] - boxes[:, :2]).prod(1)
 
 
 def _boxes(masks: Tensor) -> Tensor:

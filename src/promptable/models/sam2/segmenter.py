@@ -10,7 +10,6 @@ import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor
-from torchvision.transforms.v2 import functional as transforms
 
 from promptable.models.runtime.device import autocast
 from promptable.models.runtime.pixels import normalised
@@ -50,10 +49,11 @@ class Sam2Segmenter(BaseSegmenter):
     def _encode(self, image: NDArray[np.uint8]) -> tuple[Tensor, ...]:
         """The picture is resized to the model's square as ``SAM2ImagePredictor.set_image`` does."""
         (pixels,) = to_device(self._device, [image])
-        size = [self._model.image_size, self._model.image_size]
-        resized = transforms.resize(pixels.permute(2, 0, 1).contiguous().float().div_(255), size, antialias=True)
+        size = (self._model.image_size, self._model.image_size)
+        scaled = pixels.permute(2, 0, 1)[None].contiguous().float().div_(255)
+        resized = F.interpolate(scaled, size, mode="bilinear", align_corners=False, antialias=True)
         with autocast(str(self._device), self._precision):
-            encoded = self._model.forward_image(normalised(resized)[None])
+            encoded = self._model.forward_image(normalised(resized))
         levels = encoded["backbone_fpn"][-self._model.num_feature_levels :]
         if self._model.directly_add_no_mem_embed:
             levels[-1] = levels[-1] + self._model.no_mem_embed.reshape(1, -1, 1, 1)

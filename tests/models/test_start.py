@@ -1,0 +1,59 @@
+"""What a start need not do: import what nothing uses, and fill what is overwritten."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from transformers import BertConfig, BertModel
+
+from promptable.models.load import load_segmenter
+from promptable.models.runtime import initialisation
+
+TOY = Path(__file__).parents[2] / "toy"
+LOAD = """
+import sys
+from pathlib import Path
+from promptable.models import load
+load.{loader}({model!r}, Path(), "cpu")
+imported = {{name for name in {unused!r} if name in sys.modules}}
+assert not imported, imported
+"""
+
+
+@pytest.mark.parametrize(
+    ("loader", "model", "unused"),
+    [
+        ("load_segmenter", "sam2", ["torchvision", "torch._dynamo", "sympy", "matplotlib", "transformers", "timm"]),
+        ("load_video_tracker", "sam2", ["torchvision", "torch._dynamo", "sympy", "matplotlib", "transformers"]),
+        (
+            "load_detector",
+            "grounding-dino",
+            ["matplotlib", "groundingdino.util.visualizer", "sam2", "segment_anything"],
+        ),
+    ],
+)
+def test_only_what_is_used_is_imported(loader: str, model: str, unused: list[str]) -> None:
+    code = LOAD.format(loader=loader, model=str(TOY / model), unused=unused)
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)  # noqa: S603
+
+
+def test_no_random_number_is_drawn_for_weights_that_are_loaded() -> None:
+    before = torch.get_rng_state()
+    with initialisation.left_out():
+        nn.Sequential(nn.Conv2d(3, 4, 3), nn.Linear(4, 4), nn.Embedding(4, 4), nn.MultiheadAttention(4, 2))
+        BertModel(BertConfig(vocab_size=9, hidden_size=8, num_hidden_layers=1, num_attention_heads=2))
+    assert torch.equal(torch.get_rng_state(), before)
+    nn.Linear(4, 4)
+    assert not torch.equal(torch.get_rng_state(), before)
+
+
+def test_weights_stay_in_the_file_until_they_are_read() -> None:
+    before = (TOY / "sam2" / "model.safetensors").read_bytes()
+    segmenter = load_segmenter(str(TOY / "sam2"), TOY, "cpu")
+    embedding = segmenter._prompt_encoder.no_mask_embed.weight  # type: ignore[attr-defined]
+    with torch.no_grad():
+        embedding.add_(1)  # a private mapping: what is written is this process's own
+    assert (TOY / "sam2" / "model.safetensors").read_bytes() == before
