@@ -14,7 +14,7 @@ from promptable.cvat.geometry import run_lengths
 from promptable.cvat.geometry.position import Position
 from promptable.cvat.propagate.review.doubts import doubts
 from promptable.cvat.propagate.review.page import pictured, render
-from promptable.cvat.propagate.review.places import BINS, Followed, Place, Review
+from promptable.cvat.propagate.review.places import Followed, Place, Review
 from promptable.cvat.propagate.review.thumbnails import SIZE, thumbnail
 from tests.cvat.chromium import needs_chromium, run_in_page
 from tests.cvat.propagating import draw, prepare, propagate
@@ -105,8 +105,8 @@ def _review(count: int, label: str = "car", objects: int = 2) -> Review:
         Place(i, kinds[i % 4], label if i % 2 else "van", 1, (0, 0, 5, 5), i % objects, 1 - i / count, None)
         for i in range(count)
     ]
-    bins = {i: (i % 10) / 10 for i in range(BINS)}
-    return Review([Followed(i, label, 300, 290, 0.31, bins) for i in range(objects)], places)
+    bins = {i: (i % 10) / 10 for i in range(150)}
+    return Review([Followed(i, label, 300, 290, 0.31, bins) for i in range(objects)], places, 150)
 
 
 def _page(review: Review, image: Image.Image, pictures: int = 200) -> str:

@@ -282,7 +282,7 @@ def _review(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any, 
     from promptable.cvat.propagate.review.pictures import pictures
     from promptable.cvat.propagate.review.places import review
 
-    found, task = review(journal, run, frames), frames.task
+    found, task = review(client, journal, run, frames), frames.task
     _show_table(found)
     page = parsed.page or Path(f"propagate-task-{task.id}-run-{run.id}.html")
     shown = pictures(journal, run, frames, pictured(found))

@@ -8,7 +8,7 @@ from PIL.Image import Image
 
 from promptable.cvat.pages.frame import framed
 from promptable.cvat.pages.pictures import address
-from promptable.cvat.propagate.review.places import BINS, Followed, Place, Review
+from promptable.cvat.propagate.review.places import Followed, Place, Review
 
 _QUALITY = 60
 _MOST_PICTURES, _MOST_CHARACTERS = 200, 2_500_000
@@ -16,6 +16,13 @@ _MOST_ROWS = 1000
 _MOST_OBJECTS = 256
 """With so many a page stays below 5 MB, however long their labels' names."""
 _HEIGHT = 24
+_MEASURES = {
+    "back": "score",
+    "unsure": "score",
+    "jumped": "overlap",
+    "grew": "ratio of sizes",
+    "shrank": "ratio of sizes",
+}
 
 
 def pictured(review: Review) -> list[Place]:
@@ -34,7 +41,7 @@ def render(title: str, run: int, review: Review, pictures: Mapping[Place, Image]
         scripts=(),
         shared=("links.js",),
         about=f"Run {run}: {len(objects)} objects, {len(places)} places to look at.",
-        objects="\n".join(_object(one, count) for one, count in objects[:_MOST_OBJECTS]),
+        objects="\n".join(_object(one, count, review.bins) for one, count in objects[:_MOST_OBJECTS]),
         more_objects=_more(len(objects) - _MOST_OBJECTS, "objects"),
         worst="\n".join(figures.values()),
         rest="\n".join(_row(place, task_url) for place in rest[:_MOST_ROWS]),
@@ -58,22 +65,23 @@ def _figures(places: Sequence[Place], pictures: Mapping[Place, Image], task_url:
     return figures
 
 
-def _object(one: Followed, count: int) -> str:
-    cells = (f"{one.found} of {one.frames} frames", f"{one.weakest:.2f}", f"{count}", _strip(one.bins))
+def _object(one: Followed, count: int, bins: int) -> str:
+    cells = (f"{one.found} of {one.frames} frames", f"{one.weakest:.2f}", f"{count}", _strip(one.bins, bins))
     return f"<tr><th>{_name(one)}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 
-def _strip(bins: Mapping[int, float]) -> str:
+def _strip(bins: Mapping[int, float], count: int) -> str:
     """A bar for each part of the frames, as high as the tracker was sure there; across where it was lost."""
     sure = "".join(f"M{x}.5 {_HEIGHT}V{_HEIGHT * (1 - score):.0f}" for x, score in sorted(bins.items()) if score)
     lost = "".join(f"M{x}.5 {_HEIGHT}V0" for x, score in sorted(bins.items()) if not score)
     paths = f'<path class="sure" d="{sure}"/><path class="lost" d="{lost}"/>'
-    box = f'viewBox="0 0 {BINS} {_HEIGHT}" preserveAspectRatio="none"'
+    box = f'viewBox="0 0 {count} {_HEIGHT}" preserveAspectRatio="none"'
     return f'<svg {box} role="img" aria-label="how sure, 0 to 1, frame by frame">{paths}</svg>'
 
 
 def _figure(place: Place, picture: str, task_url: str) -> str:
-    caption = f"<b>{place.what}</b> {_name(place)} <span>frame {place.frame}, job {place.job}, {place.sure:.2f}</span>"
+    where = f"frame {place.frame}, job {place.job}"
+    caption = f"<b>{place.what}</b> {_name(place)} <span>{where}{_measure(place)}</span>"
     image = f'<img src="{picture}" alt="" loading="lazy">'
     return f"<figure {_data(place)}>{_link(place, task_url, f'{image}<figcaption>{caption}</figcaption>')}</figure>"
 
@@ -81,7 +89,12 @@ def _figure(place: Place, picture: str, task_url: str) -> str:
 def _row(place: Place, task_url: str) -> str:
     link = _link(place, task_url, f"frame {place.frame}")
     cells = (f"<td>{link}</td>", f"<td>job {place.job}</td>", f'<td class="what">{place.what}</td>')
-    return f"<tr {_data(place)}>{''.join(cells)}<td>{place.sure:.2f}</td><td>{_name(place)}</td></tr>"
+    return f"<tr {_data(place)}>{''.join(cells)}<td>{_measure(place).lstrip(', ')}</td><td>{_name(place)}</td></tr>"
+
+
+def _measure(place: Place) -> str:
+    """What was measured, behind a comma; nothing of one that is lost."""
+    return f", {_MEASURES[place.what]} {place.sure:.2f}" if place.what in _MEASURES else ""
 
 
 def _link(place: Place, task_url: str, content: str) -> str:

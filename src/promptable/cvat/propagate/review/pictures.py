@@ -5,12 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from PIL import Image
-from rich.console import Console
-from rich.progress import track
 
 from promptable.cvat.geometry.position import Position
 from promptable.cvat.journal import Run
 from promptable.cvat.pages.pictures import shown
+from promptable.cvat.progress import Progress
 from promptable.cvat.propagate.journal import TrackJournal
 from promptable.cvat.propagate.review.places import Place, course
 from promptable.cvat.propagate.review.thumbnails import thumbnail
@@ -30,11 +29,13 @@ def pictures(journal: TrackJournal, run: Run, frames: Frames, places: Sequence[P
     by_frame: dict[int, list[Place]] = {}
     for place in places:
         by_frame.setdefault(place.frame, []).append(place)
-    console = Console(stderr=True)
-    with ThreadPoolExecutor(_FETCHERS) as pool:
-        found = pool.map(partial(_of_frame, frames, positions), by_frame.values())
-        bar = track(found, "pictures", len(by_frame), console=console, transient=True, disable=not console.is_terminal)
-        return {place: image for pictures in bar for place, image in pictures.items()}
+    found: dict[Place, Image.Image] = {}
+    with ThreadPoolExecutor(_FETCHERS) as pool, Progress() as progress:
+        bar = progress.begin("pictures", len(by_frame))
+        for images in pool.map(partial(_of_frame, frames, positions), by_frame.values()):
+            found |= images
+            bar.advance()
+    return found
 
 
 def _of_frame(
@@ -56,7 +57,7 @@ def _positions(journal: TrackJournal, run: Run, places: Sequence[Place]) -> dict
         its = [place for place in places if place.number == one.number]
         wanted = {frame for place in its for frame in (place.frame, place.before)}
         for direction in map(int, run.options["passes"]) if its else ():
-            known = {frame: position for frame, position in course(journal, run, one, direction) if frame in wanted}
+            known = {frame: position for frame, position in course(journal, run.id, one, direction) if frame in wanted}
             found |= {
                 place: (known[place.frame], None if place.before is None else known.get(place.before))
                 for place in its

@@ -4,16 +4,17 @@ import heapq
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from promptable.cvat.geometry.position import Position
 from promptable.cvat.journal import Run
+from promptable.cvat.labels import listed
 from promptable.cvat.propagate.journal import TrackJournal
 from promptable.cvat.propagate.objects import Object
 from promptable.cvat.propagate.review.doubts import doubts
 from promptable.cvat.server.frames import Frames
 
-BINS = 150
-"""Into which the frames of a run are drawn together, to be shown."""
+_MOST_BINS = 150
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Place:
 class Followed:
     """How an object was followed: on so many ``frames``, found on so many of them, with the tracker's lowest score.
 
-    ``bins`` has the lowest score of each part of the run's frames, by its place among ``BINS``; 0 where it was lost.
+    ``bins`` has the lowest score of each part of the run's frames, by its place among them; 0 where it was lost.
     """
 
     number: int
@@ -51,10 +52,14 @@ class Followed:
 
 @dataclass(frozen=True)
 class Review:
-    """What a run is looked at for: its objects, and the places in the order of their frames."""
+    """What a run is looked at for: its objects, and the places in the order of their frames.
+
+    ``bins`` is into how many parts the frames of the run are drawn together.
+    """
 
     objects: Sequence[Followed]
     places: Sequence[Place]
+    bins: int
 
     def by_doubts(self) -> list[tuple[Followed, int]]:
         """The objects with the number of their places, those with the most first."""
@@ -63,9 +68,9 @@ class Review:
         return sorted(objects, key=lambda pair: (-pair[1], pair[0].weakest, pair[0].number))
 
 
-def review(journal: TrackJournal, run: Run, frames: Frames) -> Review:
-    """All of a run, from its journal."""
-    names = {label.id: label.name for label in frames.task.get_labels()}
+def review(client: Any, journal: TrackJournal, run: Run, frames: Frames) -> Review:
+    """All of a run, from its journal. ``client`` is cvat-sdk's. Raises CvatError."""
+    names = {int(label["id"]): str(label["name"]) for label in listed(client, frames.task.id)}
     jobs = {number: job.id for job in reversed(frames.jobs) for number in range(job.start_frame, job.stop_frame + 1)}
     objects = journal.objects(run.id)
     bins = _bins({frame for way in run.options["passes"].values() for frame in way})
@@ -74,22 +79,21 @@ def review(journal: TrackJournal, run: Run, frames: Frames) -> Review:
         place
         for one in objects
         for direction in map(int, run.options["passes"])
-        for place in _places(one, names[one.label_id], course(journal, run, one, direction), jobs)
+        for place in _places(one, names[one.label_id], course(journal, run.id, one, direction), jobs)
     ]
-    return Review(followed, sorted(places, key=lambda place: (place.frame, place.number)))
+    return Review(followed, sorted(places, key=lambda place: (place.frame, place.number)), 1 + max(bins.values()))
 
 
-def course(journal: TrackJournal, run: Run, one: Object, direction: int) -> Iterator[tuple[int, Position | None]]:
-    """Where an object was found in a direction, None where it was lost: from where people drew it, by way of where they
+def course(journal: TrackJournal, run: int, one: Object, direction: int) -> Iterator[tuple[int, Position | None]]:
+    """Where an object was found in a direction, None where it was lost: from where it starts, by way of where people
     have it on other frames."""
-    first = next(iter(run.options["passes"].values()))[0]
     drawn = [
         (frame, position)
-        for frame, position in {**one.theirs, first: one.start}.items()
-        if position is not None and (frame - first) * direction >= 0
+        for frame, position in {**one.theirs, one.frame: one.start}.items()
+        if position is not None and (frame - one.frame) * direction >= 0
     ]
     drawn.sort(key=lambda pair: pair[0] * direction)
-    yield from heapq.merge(journal.along(run.id, one.number, direction), drawn, key=lambda pair: pair[0] * direction)
+    yield from heapq.merge(journal.along(run, one.number, direction), drawn, key=lambda pair: pair[0] * direction)
 
 
 def _places(
@@ -111,5 +115,5 @@ def _followed(one: Object, label: str, scores: Mapping[int, float | None], bins:
 
 def _bins(frames: set[int]) -> dict[int, int]:
     """The bin of each frame."""
-    width = max(1.0, len(frames) / BINS)
+    width = max(1.0, len(frames) / _MOST_BINS)
     return {frame: int(index / width) for index, frame in enumerate(sorted(frames))}

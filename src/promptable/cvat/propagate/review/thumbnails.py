@@ -30,9 +30,9 @@ def thumbnail(frame: Image.Image, now: Position | None, before: Position | None)
     if now is not None and now.form == MASK:
         _tinted(image, now, window)
     elif now is not None:
-        outline = _inside(now.outline, window)
+        first, *others = _inside(now.outline, window)
         for colour, width in ((_UNDER, 4), (_NOW, 2)):
-            ImageDraw.Draw(image).polygon(outline, outline=colour, width=width)
+            ImageDraw.Draw(image).line([first, *others, first], colour, width, joint="curve")
     return image
 
 
