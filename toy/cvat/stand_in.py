@@ -52,6 +52,8 @@ class StandIn:
     created: str = "2026-01-02T03:04:05Z"
     issues: list[dict[str, Any]] = field(default_factory=list)
     """Each with the message of its one comment."""
+    users: Sequence[Mapping[str, Any]] = ()
+    """Each with url, id, username, first_name, last_name."""
     version: str = "2.73.0"
     read_only: bool = False
     failures: list[tuple[int, Mapping[str, str]]] = field(default_factory=list)
@@ -78,6 +80,9 @@ class StandIn:
                 return self._of_task(int(number), of_task, query)
             case ["jobs", number, *of_job]:
                 return self._of_job(int(number), of_job)
+            case ["users"]:
+                found = [user for user in self.users if query["search"] in user["username"]]
+                return 200, _page(found, query)
             case ["lambda", "functions"]:
                 return 200, [{"id": name, "kind": "detector", "labels_v2": []} for name in self.answers]
             case [kind]:
@@ -167,6 +172,12 @@ class StandIn:
                 "state": self.tasks[task].states.get(number, "new"),
                 **self.tasks[task].fields.get(number, {}),
             }
+
+    def change_job(self, number: int, given: Mapping[str, Any]) -> None:
+        """What a PATCH of a job does: an assignee is given by id, and read as a user."""
+        task = next(task for task in self.tasks.values() if number in [job for job, *_ in task.jobs])
+        assignee = next(user for user in self.users if user["id"] == given["assignee"])
+        task.fields[number] = {**task.fields.get(number, {}), **given, "assignee": assignee}
 
     def _labels(self, query: Mapping[str, str]) -> Answer:
         found = [labels for (key, number), labels in self.labels.items() if query.get(key) == str(number)]

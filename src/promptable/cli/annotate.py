@@ -3,12 +3,19 @@
 import argparse
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from promptable.cli.cvat_options import add_model_arguments, add_server_arguments, connected, function_of, unit_number
+from promptable.cli.cvat_options import (
+    add_model_arguments,
+    add_server_arguments,
+    connected,
+    count,
+    function_of,
+    unit_number,
+)
 
 if TYPE_CHECKING:
     from promptable.cvat.annotate.detector import Detector
@@ -17,7 +24,7 @@ if TYPE_CHECKING:
     from promptable.cvat.annotate.run import Annotator
     from promptable.cvat.functions import Function, Source
     from promptable.cvat.journal import Journal, JournalReader, Run
-    from promptable.cvat.review.queue import Queue
+    from promptable.cvat.review.found import LabelFound
     from promptable.cvat.server.frames import Frames
 
 _DONE, _WRONG, _SOME_FAILED, _INTERRUPTED = 0, 1, 3, 130
@@ -33,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser, required=False)
     _add_what(parser.add_argument_group("what is looked for"))
     _add_where(parser.add_argument_group("where it goes"))
-    parser.add_argument("--concurrency", type=_count, default=2, metavar="N", help="requests under way (default: 2)")
+    parser.add_argument("--concurrency", type=count, default=2, metavar="N", help="requests under way (default: 2)")
     add_server_arguments(parser)
     parser.set_defaults(run=_annotate)
 
@@ -58,7 +65,7 @@ def _add_where(group: Any) -> None:
     mode.add_argument("--replace-all", action="store_true", help="delete all shapes and tags, people's too")
     mode.add_argument("--undo", type=int, metavar="RUN", help="delete what this run wrote and nobody changed; no more")
     add("--frames", metavar="N-N,N,...", help="only these, by the task's numbers, such as 0-99,120,200-")
-    add("--limit", type=_count, metavar="N", help="at most so many frames")
+    add("--limit", type=count, metavar="N", help="at most so many frames")
     add(
         "--include",
         type=_include,
@@ -71,12 +78,6 @@ def _add_where(group: Any) -> None:
     add("--new-run", action="store_true", help="leave an unfinished run as it is and begin another")
     add("--queue", type=Path, metavar="FILE", help="the page of what to look at (default: review-task-N.html)")
     add("--yes", action="store_true", help="do not ask before --replace-all")
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
-    return int(text)
 
 
 def _include(text: str) -> "list[Include]":
@@ -254,18 +255,19 @@ def _say_plan(plan: "Plan", what: str) -> None:
 
 def _report(parsed: argparse.Namespace, client: Any, frames: "Frames", journal: "JournalReader", run: "Run") -> int:
     """What was found and what people should look at, as a table and as a page; what failed. Returns the exit status."""
+    from promptable.cvat.review.found import labels_found
     from promptable.cvat.review.page import render
-    from promptable.cvat.review.queue import review_queue
+    from promptable.cvat.review.run import run_queue
 
     if left := journal.places(run.id, "left"):
         sys.stdout.write(f"left alone: {len(left)} frames that were annotated or closed while it ran\n")
-    queue, stored = review_queue(journal, run.id, parsed.review_below), journal.uploaded(run.id)
-    _show_table(queue)
-    task = frames.task
+    below, stored, task = parsed.review_below, journal.uploaded(run.id), frames.task
+    queue, labels = run_queue(journal, run, frames, below), labels_found(journal, [run.id], below)
+    _show_table(labels, below)
     page = parsed.queue or Path(f"review-task-{task.id}.html")
-    about = f"Run {run.id}: {stored} objects stored; below {parsed.review_below:g} is to review."
-    url = f"{client.api_map.host}/tasks/{task.id}"
-    page.write_text(render(f"Review of task {task.id}, {task.name}", about, queue, url), encoding="utf-8")
+    about = [f"Run {run.id}: {stored} objects stored; below {below:g} is to review."]
+    html = render(f"Review of task {task.id}, {task.name}", about, queue, labels, below, client.api_map.host)
+    page.write_text(html, encoding="utf-8")
     sys.stdout.write(f"run {run.id}: {stored} objects stored\n{page}\n")
     return _failures(journal.errors(run.id))
 
@@ -277,15 +279,10 @@ def _failures(errors: Mapping[int, str]) -> int:
     return _SOME_FAILED if errors else _DONE
 
 
-def _show_table(queue: "Queue") -> None:
-    from rich.console import Console
-    from rich.table import Table
+def _show_table(labels: "Sequence[LabelFound]", review_below: float) -> None:
+    from promptable.cli.table import show
 
-    table = Table("label", box=None)
-    for heading in ("found", "to review", "median confidence"):
-        table.add_column(heading, justify="right")
-    for label in queue.labels:
-        if label.found:
-            table.add_row(label.name, str(label.found), str(label.below(queue.review_below)), f"{label.median:.2f}")
-    if table.row_count:
-        Console(file=sys.stdout).print(table)
+    rows = [
+        [label.name, label.found, label.below(review_below), f"{label.median:.2f}"] for label in labels if label.found
+    ]
+    show(("label", "found", "to review", "median confidence"), rows)

@@ -50,6 +50,13 @@ def unit_number(text: str) -> float:
     return number
 
 
+def count(text: str) -> int:
+    """An option's whole number above 0."""
+    if not (text.isascii() and text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
+    return int(text)
+
+
 def _user(text: str) -> str:
     if ":" in text:
         raise argparse.ArgumentTypeError(

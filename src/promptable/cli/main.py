@@ -4,7 +4,20 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from promptable.cli import annotate, deploy, effort, labels, models, preview, propagate, serve, stats, warm, weights
+from promptable.cli import (
+    annotate,
+    deploy,
+    effort,
+    labels,
+    models,
+    preview,
+    propagate,
+    review,
+    serve,
+    stats,
+    warm,
+    weights,
+)
 from promptable.cli.parser import IntermixedParser
 
 
@@ -22,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     annotate.add_arguments(add("annotate", help="words on every frame of a task, uploaded into CVAT"))
     propagate.add_arguments(add("propagate", help="objects on one frame are followed through a video, as tracks"))
     effort.add_arguments(add("effort", help="how much people corrected of automatic labels, and what to set better"))
+    review.add_arguments(add("review", help="what people should look at first, as links, a page, issues or jobs"))
     stats.add_arguments(add("stats", help="what a task holds, and what of it looks wrong; it only reads"))
     warm.add_arguments(add("warm", help="encode the frames that a person will click into next"))
     deploy.add_arguments(add("deploy", help="bring the functions into CVAT's model list; the same as ./deploy.sh"))

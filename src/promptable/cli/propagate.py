@@ -277,10 +277,10 @@ def _say_plan(plan: "Plan", frames: Any, every: int | None) -> None:
 
 def _review(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any, run: Any) -> int:
     """What is worth a person's look: as a table, as a page, and as issues if wanted."""
-    from promptable.cvat.propagate.review.issues import open_issues
     from promptable.cvat.propagate.review.page import pictured, render
     from promptable.cvat.propagate.review.pictures import pictures
     from promptable.cvat.propagate.review.places import review
+    from promptable.cvat.server.issues import Issue, open_issues
 
     found, task = review(client, journal, run, frames), frames.task
     _show_table(found)
@@ -290,7 +290,8 @@ def _review(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any, 
     page.write_text(render(f"Followed in task {task.id}, {task.name}", run.id, found, shown, url), encoding="utf-8")
     sys.stdout.write(f"{len(found.places)} places to look at: {page}\n")
     if parsed.issues:
-        sys.stdout.write(f"{open_issues(client, found.places)} issues opened\n")
+        issues = [Issue(one.job, one.frame, one.box, f"{one.label}: {one.what}") for one in found.places]
+        sys.stdout.write(f"{open_issues(client, issues)} issues opened\n")
     return _DONE
 
 

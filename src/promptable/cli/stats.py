@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptable.cli.cvat_options import add_server_arguments, connected
+from promptable.cli.table import show
 
 if TYPE_CHECKING:
     from promptable.cvat.stats.faults import Kind
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 _DONE, _WRONG, _FAULTS = 0, 1, 3
 _KINDS = ("empty", "tiny", "doubles", "outside", "outliers", "jumps", "open", "broken")
 _MOST_JOBS = 20
-_WIDE = 200
-"""Columns where the output is no terminal: links stay whole."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -163,7 +162,7 @@ def _show_labels(figures: "Figures") -> None:
         size = f"{width['median']:g} x {height['median']:g}" if width and height else ""
         kept = [label.objects, label.shapes, label.tracks, label.tags, label.frames]
         rows.append([label.name, *kept, size, _automatic(label.sources)])
-    _table(("label", "objects", "shapes", "tracks", "tags", "frames", "median size", "automatic"), rows)
+    show(("label", "objects", "shapes", "tracks", "tags", "frames", "median size", "automatic"), rows)
 
 
 def _automatic(sources: Any) -> str:
@@ -174,7 +173,7 @@ def _automatic(sources: Any) -> str:
 def _show_jobs(figures: "Figures") -> None:
     jobs = figures.jobs[:_MOST_JOBS]
     rows = [_job(job, figures.faults.of_jobs([job.job])) for job in jobs]
-    _table(("job", "state", "frames", "empty", "objects", "tags", "to look at"), rows)
+    show(("job", "state", "frames", "empty", "objects", "tags", "to look at"), rows)
     if len(jobs) < len(figures.jobs):
         sys.stdout.write(f"and {len(figures.jobs) - len(jobs)} more jobs, which the page has\n")
 
@@ -189,7 +188,7 @@ def _show_annotators(figures: "Figures") -> None:
         [one["annotator"] or "nobody", *(one[name] for name in ("jobs", "frames", "objects", "faults"))]
         for one in figures.annotators()
     ]
-    _table(("assigned to", "jobs", "frames", "objects", "to look at"), rows)
+    show(("assigned to", "jobs", "frames", "objects", "to look at"), rows)
 
 
 def _show_faults(figures: "Figures", host: str) -> None:
@@ -198,23 +197,7 @@ def _show_faults(figures: "Figures", host: str) -> None:
     first: dict[str, str] = {}
     for fault in figures.faults:
         first.setdefault(fault.kind, link(host, fault))
-    _table(
+    show(
         ("to look at", "how many", "the first"),
         [[kind, count, first[kind]] for kind, count in figures.faults.as_json().items() if count],
     )
-
-
-def _table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Texts to the left, numbers to the right; nothing without rows."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    if not rows:
-        return
-    table = Table(box=None)
-    for heading, cell in zip(headings, rows[0], strict=True):
-        table.add_column(heading, justify="right" if isinstance(cell, int) else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
-    Console(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDE).print(table)

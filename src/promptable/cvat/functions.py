@@ -14,6 +14,8 @@ from urllib3.util import Retry
 
 from promptable.cvat.server.errors import CvatError, reason_of
 
+THROUGH_CVAT = "(through CVAT)"
+"""How the name of such a function ends where it is shown."""
 _TIMEOUT = urllib3.Timeout(connect=10.0, read=150.0)
 _RETRIES = Retry(
     5,
@@ -95,7 +97,7 @@ class CvatFunction:
         self.described = self._described()
 
     def __repr__(self) -> str:
-        return f"{self._name} (through CVAT)"
+        return f"{self._name} {THROUGH_CVAT}"
 
     def call(self, picture: Picture, fields: Mapping[str, object]) -> Any:
         if picture.frame is None:

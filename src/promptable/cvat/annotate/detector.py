@@ -19,7 +19,7 @@ from promptable.cvat.server.errors import CvatError
 
 PAUSES = (0.5, 2.0)
 """Seconds before each further try of a picture that failed."""
-_DEFAULT_THRESHOLD = 0.35
+DEFAULT_THRESHOLD = 0.35
 """PROMPTABLE_THRESHOLD's default: what a label without a threshold gets from a function that does not say."""
 
 
@@ -101,4 +101,4 @@ class Detector:
         if not self.function.takes_labels:
             return 0.0
         own = (entry.get("threshold") for entry in self.described.labels if entry["name"] == label)
-        return next((float(one) for one in own if one is not None), _DEFAULT_THRESHOLD)
+        return next((float(one) for one in own if one is not None), DEFAULT_THRESHOLD)

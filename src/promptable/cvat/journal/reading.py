@@ -1,6 +1,5 @@
 """What is in the journal of a task, for who resumes a run, shows it, or measures what people did to it since."""
 
-import json
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -104,23 +103,3 @@ class JournalReader:
             (run, bins, bins - 1, run),
         )
         return ((label, bool(uploaded), number, count) for label, uploaded, number, count in rows)
-
-    def weakest_frames(self, run: int, below: float, limit: int) -> Iterator[tuple[int, int, int, float, list[str]]]:
-        """Job, frame, how many uploads are less sure than ``below``, the lowest score and their labels; that first."""
-        rows = self._db.execute(
-            "SELECT u.job, u.frame, count(*), min(d.score) AS weakest, "
-            "json_group_array(DISTINCT d.label) FROM uploads u JOIN detections d ON d.id = u.detection "
-            "WHERE u.run = ? AND u.state = 'stored' AND d.score < ? GROUP BY u.job, u.frame "
-            "ORDER BY weakest, u.job, u.frame LIMIT ?",
-            (run, below, limit),
-        )
-        return ((job, frame, count, score, sorted(json.loads(labels))) for job, frame, count, score, labels in rows)
-
-    def frames_below(self, run: int, below: float) -> int:
-        """How many frames of jobs have uploads that are less sure than ``below``."""
-        rows = self._db.execute(
-            "SELECT count(*) FROM (SELECT DISTINCT u.job, u.frame FROM uploads u JOIN detections d "
-            "ON d.id = u.detection WHERE u.run = ? AND u.state = 'stored' AND d.score < ?)",
-            (run, below),
-        )
-        return int(rows.fetchone()[0])

@@ -6,23 +6,38 @@ from html import escape
 
 from promptable.cvat.pages.bars import bars
 from promptable.cvat.pages.frame import framed
-from promptable.cvat.review.queue import BINS, LabelFound, Queue
+from promptable.cvat.review.found import BINS, LabelFound
+from promptable.cvat.review.queue import Queue, QueuedFrame
 
 _BARS = 50
 
 
-def render(title: str, about: str, queue: Queue, task_url: str) -> str:
-    """The page. ``task_url`` is the task's in CVAT, as in ``http://localhost:8080/tasks/5``."""
+def render(
+    title: str, about: Sequence[str], queue: Queue, labels: Sequence[LabelFound], review_below: float, host: str
+) -> str:
+    """The page. ``about`` are sentences, ``host`` is CVAT's address, as in ``http://localhost:8080``."""
     return framed(
         __package__,
         title,
         scripts=(),
         shared=("links.js",),
-        about=escape(about),
-        labels="\n".join(_label(label, queue.review_below) for label in queue.labels),
-        frames="\n".join(_frame(queue, i, task_url) for i in range(len(queue.frames))),
-        more=_more(queue),
+        about="\n".join(f"<p>{escape(sentence)}</p>" for sentence in about),
+        labels="\n".join(_label(label, review_below) for label in labels),
+        frames="\n".join(_frame(one, host) for one in queue.frames),
+        more=escape(more(queue)),
     )
+
+
+def link(host: str, one: QueuedFrame) -> str:
+    """Where CVAT's editor opens the frame."""
+    return f"{host}/tasks/{one.task}/jobs/{one.job}?frame={one.frame}"
+
+
+def more(queue: Queue) -> str:
+    """What is not in the queue; empty where all is."""
+    left = queue.doubtful - len(queue.frames) - queue.near
+    parts = [f"{queue.near} close to one of these" if queue.near else "", f"{left} surer ones" if left > 0 else ""]
+    return f"left out: {' and '.join(filter(None, parts))}" if any(parts) else ""
 
 
 def _label(label: LabelFound, review_below: float) -> str:
@@ -44,17 +59,11 @@ def _coarse(bins: Sequence[int]) -> list[int]:
     return [sum(bins[i : i + step]) for i in range(0, BINS, step)]
 
 
-def _frame(queue: Queue, i: int, task_url: str) -> str:
-    one = queue.frames[i]
-    address = f"{task_url}/jobs/{one.job}?frame={one.frame}"
-    labels = escape(", ".join(one.labels))
+def _frame(one: QueuedFrame, host: str) -> str:
+    first = one.doubts[0]
     return (
         f'<tr data-names="{escape(json.dumps(one.labels))}">'
-        f'<td><a href="{escape(address)}" target="cvat">frame {one.frame}</a></td>'
-        f"<td>job {one.job}</td><td>{one.weakest:.2f}</td><td>{one.count}</td><td>{labels}</td></tr>"
+        f'<td><a href="{escape(link(host, one))}" target="cvat">frame {one.frame}</a></td>'
+        f"<td>task {one.task}</td><td>job {one.job}</td><td>{escape(first.label)}</td><td>{escape(first.what)}</td>"
+        f"<td>{len(one.doubts)}</td></tr>"
     )
-
-
-def _more(queue: Queue) -> str:
-    left = queue.frames_in_all - len(queue.frames)
-    return f"and {left} more, which are surer than these" if left else ""

@@ -1,70 +1,90 @@
-"""The review queue of a run, from its journal."""
+"""The frames that people should look at first."""
 
-from collections.abc import Sequence
+import heapq
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-
-from promptable.cvat.journal import JournalReader
-
-BINS = 100
-"""Of a histogram: a hundredth of confidence each."""
-_MOST_FRAMES = 2000
-"""More than anybody looks at in a day."""
 
 
 @dataclass(frozen=True)
-class LabelFound:
-    """What was found of a label: how many objects are in CVAT by confidence, and how many only in the journal."""
+class Doubt:
+    """Something on a frame that may be wrong: ``what`` is said of it, of which ``label``.
 
-    name: str
-    uploaded: Sequence[int]
-    known: Sequence[int]
+    ``sure`` is in [0, 1]: 0 is as good as a guess, 1 is hardly worth a look. ``box`` x1, y1, x2, y2 in picture pixels,
+    None for the whole picture. ``detection`` is the journal's number of what a run found, if it is about one, and
+    ``is_missing`` whether that was not uploaded.
+    """
 
-    @property
-    def found(self) -> int:
-        return sum(self.uploaded)
-
-    def below(self, confidence: float) -> int:
-        """How many that are in CVAT lie below a confidence."""
-        return sum(self.uploaded[: round(confidence * BINS)])
-
-    @property
-    def median(self) -> float:
-        """The confidence that half of them reach, to a hundredth; 0 without any."""
-        passed = 0
-        for number, count in enumerate(self.uploaded):
-            passed += count
-            if count and 2 * passed >= self.found:
-                return number / BINS
-        return 0.0
+    label: str
+    what: str
+    sure: float
+    box: Sequence[float] | None = None
+    detection: int | None = None
+    is_missing: bool = False
 
 
 @dataclass(frozen=True)
 class QueuedFrame:
-    """A frame of a job with something to review: how much, and the least sure of it."""
+    """A frame of a job with what is doubtful there, the least sure first."""
 
+    task: int
     job: int
     frame: int
-    count: int
-    weakest: float
-    labels: Sequence[str]
+    doubts: Sequence[Doubt]
+
+    @property
+    def sure(self) -> float:
+        return self.doubts[0].sure
+
+    @property
+    def labels(self) -> list[str]:
+        return sorted({doubt.label for doubt in self.doubts})
 
 
 @dataclass(frozen=True)
 class Queue:
-    """The labels by how much of them is to review, and the frames, the least sure first; ``frames_in_all`` of them."""
+    """The ``frames`` to look at, the least sure first, out of ``doubtful`` frames; ``near`` others lie close to one of
+    them and are left out for that."""
 
-    labels: Sequence[LabelFound]
     frames: Sequence[QueuedFrame]
-    frames_in_all: int
-    review_below: float
+    doubtful: int
+    near: int = 0
 
 
-def review_queue(journal: JournalReader, run: int, review_below: float) -> Queue:
-    """What a run found and what of it people should look at: all that is below ``review_below``."""
-    histograms: dict[str, tuple[list[int], list[int]]] = {}
-    for label, uploaded, number, count in journal.histogram(run, BINS):
-        histograms.setdefault(label, ([0] * BINS, [0] * BINS))[0 if uploaded else 1][number] += count
-    labels = [LabelFound(name, *counts) for name, counts in histograms.items()]
-    labels.sort(key=lambda label: (-label.below(review_below), -label.found, label.name))
-    frames = [QueuedFrame(*row) for row in journal.weakest_frames(run, review_below, _MOST_FRAMES)]
-    return Queue(labels, frames, journal.frames_below(run, review_below), review_below)
+def choose(
+    candidates: Iterable[QueuedFrame],
+    budget: int,
+    apart: int = 0,
+    still: Callable[[QueuedFrame], QueuedFrame | None] = lambda one: one,
+) -> Queue:
+    """At most ``budget`` frames, the least sure first, no two of a task within ``apart`` frames of one another.
+
+    ``still`` gives what people have not dealt with yet of a frame, None where nothing is left.
+    """
+    chosen: list[QueuedFrame] = []
+    near, doubtful = 0, 0
+    for one in sorted(candidates, key=lambda one: (one.sure, one.task, one.frame, one.job)):
+        doubtful += 1
+        if apart and any(one.task == other.task and abs(one.frame - other.frame) < apart for other in chosen):
+            near += 1
+        elif len(chosen) < budget and (left := still(one)) is not None:
+            chosen.append(left)
+    return Queue(chosen, doubtful, near)
+
+
+def spacing(frames: int, budget: int) -> int:
+    """How far apart chosen frames are at least: half of what as many frames as the budget, evenly spread, would be."""
+    return frames // (2 * budget)
+
+
+def least_sure(candidates: Iterable[QueuedFrame], most: int) -> tuple[list[QueuedFrame], int]:
+    """So many of any number of frames, and how many there were: memory does not grow with them."""
+    count = 0
+
+    def counted() -> Iterable[QueuedFrame]:
+        nonlocal count
+        for one in candidates:
+            count += 1
+            yield one
+
+    kept = heapq.nsmallest(most, counted(), key=lambda one: (one.sure, one.frame))
+    return kept, count

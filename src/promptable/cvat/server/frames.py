@@ -102,6 +102,11 @@ class Frames:
         return range(job.start_frame, job.stop_frame + 1)
 
     @cached_property
+    def first_jobs(self) -> Mapping[int, int]:
+        """By frame, deleted ones too, the id of the first job that shows it."""
+        return {number: job.id for job in reversed(self.jobs) for number in self.shown_in(job)}
+
+    @cached_property
     def numbers(self) -> tuple[int, ...]:
         """The frames' numbers, in order, without a pool that only the ground truth shows."""
         return tuple(sorted(self._in_jobs - set(self.deleted)))

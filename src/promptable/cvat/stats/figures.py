@@ -34,8 +34,10 @@ class LabelFigures:
 
         Only finite numbers above 0.
         """
-        numbers = np.concatenate([np.zeros(0), *(_column(rows, name) for rows in self.sizes.values())])
-        return numbers[np.isfinite(numbers) & (numbers > 0)]
+        numbers: NDArray[np.float64] = np.concatenate(
+            [np.zeros(0), *(_column(rows, name) for rows in self.sizes.values())]
+        )
+        return np.asarray(numbers[np.isfinite(numbers) & (numbers > 0)])
 
     @property
     def objects(self) -> int:

@@ -1,0 +1,18 @@
+"""The thresholds at which a run uploaded, from what the journal has of it."""
+
+from collections.abc import Mapping
+
+from promptable.cvat.annotate.detector import DEFAULT_THRESHOLD
+from promptable.cvat.functions import THROUGH_CVAT
+from promptable.cvat.journal import Run
+
+
+def thresholds_of(run: Run) -> Mapping[str, float]:
+    """By label; 0 where the function was asked through CVAT, which had chosen already."""
+    names = [str(entry["name"]) for entry in run.model.get("labels", ())]
+    if (least := run.options.get("min_confidence")) is not None:
+        return dict.fromkeys(names, float(least))
+    if str(run.model.get("function", "")).endswith(THROUGH_CVAT):
+        return dict.fromkeys(names, 0.0)
+    own = {str(entry["name"]): entry.get("threshold") for entry in run.model.get("labels", ())}
+    return {name: DEFAULT_THRESHOLD if threshold is None else float(threshold) for name, threshold in own.items()}

@@ -1,0 +1,71 @@
+"""What is doubtful in what a run of ``annotate`` found, from its journal."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations, groupby
+
+from promptable.config.labels import REVIEW
+from promptable.cvat.annotate.thresholds import thresholds_of
+from promptable.cvat.detection import TAG, Detection
+from promptable.cvat.geometry.keyframes import box_iou
+from promptable.cvat.geometry.position import Position
+from promptable.cvat.journal import Found, JournalReader, Run
+from promptable.cvat.review.queue import Doubt
+
+_SAME_PLACE = 0.7
+"""IoU of the boxes of two labels that mean one object."""
+_SAME_SCORE = 0.1
+
+
+def doubtful_frames(journal: JournalReader, run: Run, review_below: float) -> Iterator[tuple[int, list[Doubt]]]:
+    """The frames on which something is doubtful, in order, and what, the least sure first.
+
+    Doubtful is what was uploaded with a score below ``review_below``; what was not, as far below its threshold as that
+    lies above it; two labels for one object with scores within 0.1; and a box for which no mask was found.
+    """
+    thresholds = thresholds_of(run)
+    for frame, group in groupby(journal.detections(run.id), key=lambda one: one.frame):
+        found = [one for one in group if one.detection.label in thresholds and one.detection.score is not None]
+        doubts = sorted(_doubts(found, thresholds, review_below), key=lambda doubt: doubt.sure)
+        if doubts:
+            yield frame, doubts
+
+
+def _doubts(found: Sequence[Found], thresholds: Mapping[str, float], review_below: float) -> Iterator[Doubt]:
+    for one in found:
+        if (doubt := _near_threshold(one, thresholds[one.detection.label], review_below)) is not None:
+            yield doubt
+        if one.detection.chosen and one.detection.attributes.get(REVIEW) == "true":
+            yield Doubt(one.detection.label, "no mask was found: its box is filled", 0.0, _box(one.detection), one.id)
+    for one, other in combinations([one for one in found if one.detection.type != TAG], 2):
+        yield from _either(one, other)
+
+
+def _near_threshold(one: Found, threshold: float, review_below: float) -> Doubt | None:
+    """Sure is how far from the threshold, as a share of how far ``review_below`` is."""
+    score, reach = one.detection.score, review_below - threshold
+    if reach <= 0 or not abs(score - threshold) < reach:
+        return None
+    what = f"{score:.2f}, threshold {threshold:g}" if threshold else f"{score:.2f}"
+    said = what if one.detection.chosen else f"missing? {what}"
+    sure = abs(score - threshold) / reach
+    return Doubt(one.detection.label, said, sure, _box(one.detection), one.id, not one.detection.chosen)
+
+
+def _either(one: Found, other: Found) -> Iterator[Doubt]:
+    """Two labels for one object, at least one of which was uploaded; about that with the higher score."""
+    best, second = sorted((one.detection, other.detection), key=lambda each: -each.score)
+    apart = best.score - second.score
+    if best.label == second.label or not best.chosen or apart >= _SAME_SCORE:
+        return
+    if box_iou(_position(best).box, _position(second).box) >= _SAME_PLACE:
+        what = f"or {second.label}? {best.score:.2f} and {second.score:.2f}"
+        number = one.id if one.detection is best else other.id
+        yield Doubt(best.label, what, apart / _SAME_SCORE, _box(best), number)
+
+
+def _position(one: Detection) -> Position:
+    return Position(one.type, tuple(one.points))
+
+
+def _box(one: Detection) -> Sequence[float] | None:
+    return None if one.type == TAG else _position(one).box.tolist()

@@ -1,0 +1,141 @@
+"""The queue of any task, at any time: from its journal, or else from what CVAT has."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from promptable.cvat.journal import JournalReader, Run, journal_path
+from promptable.cvat.labels import listed
+from promptable.cvat.propagate.journal import COMMAND as PROPAGATE
+from promptable.cvat.propagate.journal import TrackJournal
+from promptable.cvat.propagate.review.places import review
+from promptable.cvat.review import detections, scores
+from promptable.cvat.review.found import LabelFound, counted, labels_found
+from promptable.cvat.review.queue import Doubt, Queue, QueuedFrame, choose, least_sure, spacing
+from promptable.cvat.review.untouched import Untouched
+from promptable.cvat.server.annotations import JobAnnotations
+from promptable.cvat.server.frames import Frames, text_of
+
+ANNOTATE = "annotate"
+_KEPT_FOR_EACH = 40
+"""Candidates for each frame of the budget: some lie close to one another, some have been dealt with."""
+
+
+@dataclass(frozen=True)
+class TaskReview:
+    """A task's queue, its labels by confidence, and in sentences what it was made from and what was left out."""
+
+    queue: Queue
+    labels: Sequence[LabelFound]
+    notes: Sequence[str]
+
+
+def review_task(client: Any, frames: Frames, budget: int, review_below: float, *, completed: bool) -> TaskReview:
+    """Read what is doubtful in a task, or in one of its jobs. ``client`` is cvat-sdk's. Raises CvatError.
+
+    Jobs that people have completed are left out unless ``completed``.
+    """
+    jobs, notes = _jobs(frames, completed)
+    names = {label["id"]: label["name"] for label in listed(client, task=frames.task.id)}
+    path = journal_path(client.api_map.host, frames.task.id, str(frames.task.created_date))
+    journal = JournalReader(path) if path.exists() else None
+    runs = [] if journal is None else [run for run in journal.runs() if run.state != "undone"]
+    if journal is None or not runs:
+        return _from_scores(client, frames, jobs, names, budget, review_below, notes)
+    annotating = [run for run in runs if run.command == ANNOTATE]
+    found, doubtful = least_sure(_from_runs(journal, annotating, frames, jobs, review_below), _KEPT_FOR_EACH * budget)
+    candidates = _joined([*found, *_from_tracks(path, runs, frames, jobs)])
+    untouched = Untouched(client, frames, names, journal)
+    queue = choose(candidates, budget, spacing(len(frames.numbers), budget), untouched.still)
+    labels = labels_found(journal, [run.id for run in annotating], review_below)
+    journal.close()
+    return TaskReview(Queue(queue.frames, max(doubtful, queue.doubtful), queue.near), labels, notes)
+
+
+def _jobs(frames: Frames, completed: bool) -> tuple[dict[int, int], list[str]]:
+    """By frame the first job that shows it and is to be looked at, and why others are left out."""
+    closed = [job for job in frames.jobs if text_of(job.state) == "completed" and not completed]
+    there = set(frames.numbers)
+    jobs = {
+        number: job.id
+        for job in reversed(frames.jobs)
+        if job not in closed
+        for number in there.intersection(frames.shown_in(job))
+    }
+    notes = [f"job {job.id} is completed: --completed-jobs takes it too" for job in closed]
+    return jobs, notes
+
+
+def _from_runs(
+    journal: JournalReader, runs: Sequence[Run], frames: Frames, jobs: Mapping[int, int], review_below: float
+) -> Iterator[QueuedFrame]:
+    """Of each frame what the last run that was asked about it says."""
+    later: set[int] = set()
+    for run in reversed(runs):
+        for frame, doubts in detections.doubtful_frames(journal, run, review_below):
+            if frame in jobs and frame not in later:
+                yield QueuedFrame(frames.task.id, jobs[frame], frame, doubts)
+        later.update(journal.frames(run.id, "asked"))
+
+
+def _from_tracks(path: Path, runs: Sequence[Run], frames: Frames, jobs: Mapping[int, int]) -> Iterator[QueuedFrame]:
+    """Where a tracker lost an object, or was not sure."""
+    following = [run for run in runs if run.command == PROPAGATE and run.state == "finished"]
+    if not following:
+        return
+    journal = TrackJournal(path)
+    for run in following:
+        for place in review(journal, run, frames).places:
+            if place.frame in jobs:
+                doubt = Doubt(place.label, place.what, place.sure, place.box)
+                yield QueuedFrame(frames.task.id, jobs[place.frame], place.frame, [doubt])
+    journal.close()
+
+
+def _joined(candidates: Sequence[QueuedFrame]) -> list[QueuedFrame]:
+    """A frame once, with all its doubts."""
+    of_frame: dict[int, list[QueuedFrame]] = defaultdict(list)
+    for one in candidates:
+        of_frame[one.frame].append(one)
+    return [
+        QueuedFrame(parts[0].task, parts[0].job, frame, sorted((d for part in parts for d in part.doubts), key=_sure))
+        for frame, parts in of_frame.items()
+    ]
+
+
+def _sure(doubt: Doubt) -> float:
+    return doubt.sure
+
+
+def _from_scores(
+    client: Any,
+    frames: Frames,
+    jobs: Mapping[int, int],
+    names: Mapping[int, str],
+    budget: int,
+    review_below: float,
+    notes: list[str],
+) -> TaskReview:
+    candidates: list[QueuedFrame] = []
+    rows: list[tuple[str, int, int, int]] = []
+    for job in sorted(set(jobs.values())):
+        there = JobAnnotations(client, job).read()
+        shapes = [one for one in scores.scored(there) if jobs.get(one["frame"]) == job]
+        rows += scores.histogram(shapes, names)
+        found = scores.doubtful_frames(shapes, names, review_below)
+        candidates += [QueuedFrame(frames.task.id, job, frame, doubts) for frame, doubts in found]
+    notes = [*notes, _WITHOUT_JOURNAL if rows else _WITHOUT_SCORES]
+    queue = choose(candidates, budget, spacing(len(frames.numbers), budget))
+    return TaskReview(queue, counted(rows, review_below), notes)
+
+
+_WITHOUT_JOURNAL = (
+    "no journal of this task is here, so the scores of automatic shapes are all there is to go by: nothing is known of "
+    "thresholds, of what was not uploaded, and of tracks"
+)
+_WITHOUT_SCORES = (
+    "no journal of this task is here, and no automatic shape has a score (CVAT's own runs keep none): promptable stats "
+    "shows what looks wrong by itself"
+)

@@ -1,0 +1,45 @@
+"""Issues in CVAT: places on frames that a reviewer is shown one after the other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cvat_sdk.core.helpers import get_paginated_collection, make_request_headers
+
+
+@dataclass(frozen=True)
+class Issue:
+    """What somebody should look at on a frame of a job, and where: ``box`` x1, y1, x2, y2 in picture pixels."""
+
+    job: int
+    frame: int
+    box: Sequence[float]
+    message: str
+
+
+def open_issues(client: Any, wanted: Sequence[Issue]) -> int:
+    """Open those that their frame has not had with the same words yet; returns how many. Raises CvatError."""
+    api = client.api_client
+    url = client.api_map.make_endpoint_url("/api/issues")
+    headers = make_request_headers(api) | {"Content-Type": "application/json"}
+    there = {job: _issues(client, job) for job in {issue.job for issue in wanted}}
+    new = [issue for issue in wanted if (issue.frame, issue.message) not in there[issue.job]]
+    for issue in new:
+        body = {"job": issue.job, "frame": issue.frame, "position": list(issue.box), "message": issue.message}
+        api.rest_client.POST(url, headers=headers, body=body)
+    return len(new)
+
+
+def _issues(client: Any, job: int) -> set[tuple[int, str]]:
+    """Frame and first words of the issues of a job, resolved ones too."""
+    issues = get_paginated_collection(
+        client.api_client.issues_api.list_endpoint, return_json=True, _parse_response=False, job_id=job
+    )
+    return {(issue["frame"], _first_words(client, issue["id"])) for issue in issues}
+
+
+def _first_words(client: Any, issue: int) -> str:
+    comments = get_paginated_collection(
+        client.api_client.comments_api.list_endpoint, return_json=True, _parse_response=False, issue_id=issue
+    )
+    return min(((comment["id"], str(comment["message"])) for comment in comments), default=(0, ""))[1]

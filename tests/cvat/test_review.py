@@ -1,0 +1,237 @@
+"""``promptable review``: which frames people are shown first, and how they get them in CVAT."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from promptable.cli.main import main
+from promptable.cvat.detection import Detection
+from promptable.cvat.journal import Journal, Upload, journal_path
+from promptable.cvat.review.queue import Doubt, QueuedFrame, choose, spacing
+from tests.cvat import propagating
+from tests.cvat.reviewing import Person
+from tests.cvat.stand_in import StandIn, Task
+
+TASK = 3
+JOBS = [(1, "annotation", 0, 49), (2, "annotation", 50, 99)]
+RUST, CRACK, NIGHT = range(3)
+NAMES = ["rust", "crack", "night"]
+THRESHOLDS = {"rust": 0.35, "crack": 0.35, "night": 0.3}
+BOX = [10, 10, 30, 30]
+ANN = {"url": "http://cvat/api/users/2", "id": 2, "username": "ann", "first_name": "", "last_name": ""}
+BOB = {"url": "http://cvat/api/users/3", "id": 3, "username": "bob", "first_name": "", "last_name": ""}
+
+
+@pytest.fixture(autouse=True)
+def state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+@pytest.fixture
+def person(cvat: StandIn) -> Person:
+    """Before a task of 100 frames."""
+    cvat.tasks = {TASK: Task([b""] * 100, (100, 200), JOBS)}
+    cvat.labels = {("task_id", TASK): [(name, "any") for name in NAMES]}
+    cvat.users = [ANN, BOB]
+    return Person(cvat, TASK)
+
+
+def seen(score: float, label: str = "rust", box: Sequence[float] = BOX, **fields: Any) -> Detection:
+    return Detection(label, "rectangle", score, box, chosen=score >= THRESHOLDS[label], **fields)
+
+
+def run(cvat: StandIn, found: Mapping[int, Sequence[Detection]], command: str = "annotate") -> None:
+    """A run that found this by frame, as it leaves journal and server."""
+    journal = Journal(journal_path(cvat.url, TASK, "2026-01-02 03:04:05+00:00"))
+    labels = [{"name": name, "threshold": threshold} for name, threshold in THRESHOLDS.items()]
+    places = [(1 if frame < 50 else 2, frame) for frame in found]
+    number = journal.begin(command, {}, {"labels": labels, "function": "f"}, places).id
+    for job, frame in places:
+        journal.found(number, frame, found[frame])
+        uploads = [
+            _upload(frame, one.id, one.detection) for one in journal.detections(number, frame) if one.detection.chosen
+        ]
+        batch = journal.intend(number, job, [frame], {"shape": 0, "tag": 0}, uploads)
+        answer = cvat.annotations.patch(
+            job,
+            "create",
+            {f"{kind}s": [one.payload for one in uploads if one.kind == kind] for kind in ("shape", "tag")},
+        )
+        ids = [one["id"] for one in (*answer["shapes"], *answer["tags"])]
+        journal.stored(batch, {upload.id: server for upload, server in zip(batch.uploads, ids, strict=True)})
+    journal.end(number, "finished")
+    journal.close()
+
+
+def _upload(frame: int, number: int, one: Detection) -> Upload:
+    common = {"frame": frame, "label_id": NAMES.index(one.label), "group": 0, "source": "auto", "attributes": []}
+    if one.type == "tag":
+        return Upload("tag", frame, common, number)
+    shape = {"type": one.type, "points": list(one.points), "score": one.score, "rotation": 0}
+    return Upload("shape", frame, common | shape, number)
+
+
+def review(
+    cvat: StandIn, capsys: pytest.CaptureFixture[str], folder: Path, *options: str
+) -> list[tuple[int, int, str]]:
+    """Job, frame and reason of what the table shows, in its order."""
+    source = () if {"--job", "--project"} & set(options) else ("--task", str(TASK))
+    page = ["--page", str(folder / "review.html")]
+    assert main(["review", *source, "--url", cvat.url, *page, *options]) == 0
+    rows = re.findall(r"^ (.*?)  +\d+ +http.*/jobs/(\d+)\?frame=(\d+) *$", capsys.readouterr().out, re.MULTILINE)
+    return [(int(job), int(frame), re.sub(" {2,}", ": ", said.strip())) for said, job, frame in rows]
+
+
+def test_the_nearer_to_its_threshold_the_earlier(
+    person: Person, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    found = {0: [seen(0.44)], 10: [seen(0.36)], 20: [seen(0.33)], 30: [seen(0.9)], 40: [seen(0.24)], 60: [seen(0.38)]}
+    run(person.cvat, found)
+    assert review(person.cvat, capsys, tmp_path) == [
+        (1, 10, "rust: 0.36, threshold 0.35"),
+        (1, 20, "rust: missing? 0.33, threshold 0.35"),
+        (2, 60, "rust: 0.38, threshold 0.35"),
+        (1, 0, "rust: 0.44, threshold 0.35"),
+    ], "0.9 is sure, and 0.24 is farther below the threshold than 0.45 is above it"
+    assert len(review(person.cvat, capsys, tmp_path, "--review-below", "0.47")) == 5
+
+
+def test_other_doubts(person: Person, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    run(
+        person.cvat,
+        {
+            0: [seen(0.62), seen(0.58, "crack", [10, 10, 30, 29])],
+            10: [seen(0.62), seen(0.58, "crack", [50, 50, 70, 70])],  # somewhere else
+            20: [seen(0.8, attributes={"review": "true"})],
+            30: [Detection("night", "tag", 0.29, chosen=False)],
+        },
+    )
+    assert review(person.cvat, capsys, tmp_path) == [
+        (1, 20, "rust: no mask was found: its box is filled"),
+        (1, 30, "night: missing? 0.29, threshold 0.3"),
+        (1, 0, "rust: or crack? 0.62 and 0.58"),
+    ]
+
+
+def test_what_people_have_dealt_with_is_left_out(
+    person: Person, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    weak, missing = [seen(0.36)], [seen(0.34)]
+    run(person.cvat, {0: weak, 10: weak, 20: weak, 30: missing, 40: missing, 60: weak})
+    person.drag(person.shapes(0)[0], [11, 10, 30, 30])
+    person.delete(person.shapes(10)[0])
+    person.add(30, RUST, [11, 11, 30, 30])
+    person.complete(2)
+    assert {frame for _, frame, _ in review(person.cvat, capsys, tmp_path)} == {20, 40}
+    assert {frame for _, frame, _ in review(person.cvat, capsys, tmp_path, "--completed-jobs")} == {20, 40, 60}
+
+
+def test_the_last_run_that_was_asked_about_a_frame_counts(
+    person: Person, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    run(person.cvat, {0: [seen(0.36)], 10: [seen(0.37)]})
+    run(person.cvat, {0: [seen(0.9)]})
+    assert [frame for _, frame, _ in review(person.cvat, capsys, tmp_path)] == [10]
+
+
+def test_not_fifty_neighbours_of_one_clip(person: Person, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    clip = {frame: [seen(0.36 + frame / 10000)] for frame in range(20, 40)}
+    run(person.cvat, clip | {90: [seen(0.44)]})
+    frames = [frame for _, frame, _ in review(person.cvat, capsys, tmp_path, "--budget", "10")]
+    assert frames == [20, 25, 30, 35, 90], "100 / (2 * 10) frames apart"
+    assert "left out: 16 close to one of these" in (tmp_path / "review.html").read_text()
+
+
+def test_choosing() -> None:
+    def queued(frame: int, sure: float, task: int = 1) -> QueuedFrame:
+        return QueuedFrame(task, 1, frame, [Doubt("a", "b", sure)])
+
+    frames = [queued(5, 0.3), queued(6, 0.1), queued(7, 0.2), queued(9, 0.4), queued(6, 0.5, task=2)]
+    queue = choose(frames, 3, apart=3)
+    assert [(one.task, one.frame) for one in queue.frames] == [(1, 6), (1, 9), (2, 6)]
+    assert (queue.doubtful, queue.near) == (5, 2)
+    assert [one.frame for one in choose(frames, 2, still=lambda one: None if one.frame == 6 else one).frames] == [7, 5]
+    assert (spacing(1000, 50), spacing(20, 50)) == (10, 0)
+
+
+def test_lost_tracks_come_from_the_journal_too(
+    cvat: StandIn, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    propagating.prepare(cvat)
+    propagating.draw(cvat, [10, 60, 30, 80])
+    assert propagating.propagate(cvat, "--page", str(tmp_path / "tracks.html")) == 0
+    capsys.readouterr()
+    task = str(propagating.TASK)
+    assert main(["review", "--task", task, "--url", cvat.url, "--page", str(tmp_path / "review.html")]) == 0
+    page = (tmp_path / "review.html").read_text()
+    assert re.findall(r"frame=(\d+).*<td>car</td><td>(\w+)</td>", page) == [("5", "lost"), ("8", "back")]
+
+
+def test_without_a_journal_by_the_scores_and_said_so(
+    person: Person, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    person.add(10, RUST, BOX, source="auto", score=0.4)
+    person.add(10, RUST, BOX, source="auto", score=0.2)
+    person.add(60, RUST, BOX, source="auto", score=0.3)
+    person.add(70, RUST, BOX, source="auto", score=0.6)
+    person.add(80, RUST, BOX, score=0.1)  # a person's
+    assert review(person.cvat, capsys, tmp_path) == [(1, 10, "rust: 0.20"), (2, 60, "rust: 0.30")]
+    page = (tmp_path / "review.html").read_text()
+    assert "no journal of this task is here" in page
+    assert "<th>rust</th><td>4</td><td>3</td><td>0.30</td>" in page
+
+
+def test_cvats_own_runs_keep_no_scores(person: Person, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    person.add(10, RUST, BOX, source="auto")
+    main(["review", "--task", str(TASK), "--url", person.cvat.url, "--page", str(tmp_path / "review.html")])
+    assert "no automatic shape has a score" in capsys.readouterr().out
+
+
+def test_issues_are_opened_once(person: Person, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    run(person.cvat, {0: [seen(0.36)], 60: [Detection("night", "tag", 0.29, chosen=False)]})
+    review(person.cvat, capsys, tmp_path, "--issues")
+    assert [(one["job"], one["frame"], one["position"], one["message"]) for one in person.cvat.issues] == [
+        (2, 60, [0, 0, 200, 100], "night: missing? 0.29, threshold 0.3"),
+        (1, 0, BOX, "rust: 0.36, threshold 0.35"),
+    ]
+    review(person.cvat, capsys, tmp_path, "--issues")
+    assert len(person.cvat.issues) == 2
+
+
+def test_jobs_go_to_a_reviewer(person: Person, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    cvat = person.cvat
+    run(cvat, {0: [seen(0.36)], 60: [seen(0.36)]})
+    cvat.tasks[TASK].fields[2] = {"assignee": BOB, "state": "in progress"}
+    main(["review", "--task", str(TASK), "--url", cvat.url, "--page", str(tmp_path / "p.html"), "--assign", "ann"])
+    said = capsys.readouterr().out
+    assert "left alone: job 2, which bob is at work on\n1 jobs for ann to review\n" in said
+    assert cvat.tasks[TASK].fields[1] == {"assignee": ANN, "stage": "validation", "state": "in progress"}
+    asked = len(cvat.asked)
+    review(cvat, capsys, tmp_path, "--assign", "ann")
+    assert not any(request.startswith("PATCH") for request in cvat.asked[asked:]), "ann has it already"
+
+
+def test_a_user_there_is_not(person: Person, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["review", "--task", str(TASK), "--url", person.cvat.url, "--assign", "an"]) == 1
+    assert "no user 'an' whom this account may see; there is ann" in capsys.readouterr().err
+
+
+def test_a_project_shares_the_budget(person: Person, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    cvat = person.cvat
+    cvat.tasks[8] = Task([b""] * 4, (100, 200), [(11, "annotation", 0, 3)])
+    cvat.labels["task_id", 8] = cvat.labels["project_id", 1] = cvat.labels["task_id", TASK]
+    run(cvat, {0: [seen(0.38)], 60: [seen(0.44)]})
+    shape = {"type": "rectangle", "points": BOX, "frame": 1, "label_id": RUST, "source": "auto", "score": 0.225}
+    cvat.annotations.patch(11, "create", {"shapes": [shape]})
+    queue = review(cvat, capsys, tmp_path, "--project", "1", "--budget", "2")
+    assert queue == [(1, 0, "rust: 0.38, threshold 0.35"), (11, 1, "rust: 0.23")], "0.3 and 0.5 sure"
+
+
+def test_a_label_is_no_markup(person: Person, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    person.cvat.labels["task_id", TASK][0] = ("<script>alert(1)</script>", "any")
+    person.add(10, RUST, BOX, source="auto", score=0.4)
+    assert review(person.cvat, capsys, tmp_path) == [(1, 10, "<script>alert(1)</script>: 0.40")]
+    assert "<script>alert" not in (tmp_path / "review.html").read_text()
