@@ -98,7 +98,7 @@ class StandIn:
         return _called(self.answers[name], given) if name in self.answers else _NOT_FOUND
 
     def patch(self, path: str, query: Mapping[str, str], given: Any) -> Answer:
-        """What a PATCH is answered: annotations that are written, labels that are added."""
+        """What a PATCH is answered: annotations that are written, jobs changed, labels added."""
         match path.strip("/").split("/")[1:]:
             case ["jobs", number, "annotations"]:
                 answer = self.annotations.patch(int(number), query["action"], given)
@@ -106,6 +106,9 @@ class StandIn:
                     return 200, answer
                 self.lost_answers -= 1
                 return 0, {}
+            case ["jobs", number]:
+                self.change_job(int(number), given)
+                return self.get(path, {})
             case ["tasks", number]:
                 self.labels["task_id", int(number)] += [(label["name"], label["type"]) for label in given["labels"]]
                 return self.get(path, {})

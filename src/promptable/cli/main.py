@@ -4,20 +4,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from promptable.cli import (
-    annotate,
-    deploy,
-    effort,
-    labels,
-    models,
-    preview,
-    propagate,
-    review,
-    serve,
-    stats,
-    warm,
-    weights,
-)
+from promptable.cli import deploy, models, serve, weights
+from promptable.cli.cvat import annotate, effort, labels, preview, propagate, review, stats, warm
 from promptable.cli.parser import IntermixedParser
 
 

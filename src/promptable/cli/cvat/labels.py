@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from promptable.cli.cvat_options import add_server_arguments, connected
+from promptable.cli.cvat.options import add_server_arguments, connected
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from promptable.cli.cvat_options import add_server_arguments, connected
-from promptable.cli.table import show
+from promptable.cli.cvat.options import add_server_arguments, connected
+from promptable.cli.cvat.table import show
 
 if TYPE_CHECKING:
     from promptable.cvat.stats.faults import Kind

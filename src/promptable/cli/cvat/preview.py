@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from promptable.cli.cvat_options import add_model_arguments, add_server_arguments, connected, function_of, unit_number
+from promptable.cli.cvat.options import add_model_arguments, add_server_arguments, connected, function_of, unit_number
 
 if TYPE_CHECKING:
     from promptable.cvat.functions import Source

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from promptable.cli.cvat_options import add_server_arguments, connected, count, unit_number
-from promptable.cli.table import show
+from promptable.cli.cvat.options import add_server_arguments, connected, count, unit_number
+from promptable.cli.cvat.table import show
 
 if TYPE_CHECKING:
     from promptable.cvat.review.queue import Queue

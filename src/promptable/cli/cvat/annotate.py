@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from promptable.cli.cvat_options import (
+from promptable.cli.cvat.options import (
     add_model_arguments,
     add_server_arguments,
     connected,
@@ -280,7 +280,7 @@ def _failures(errors: Mapping[int, str]) -> int:
 
 
 def _show_table(labels: "Sequence[LabelFound]", review_below: float) -> None:
-    from promptable.cli.table import show
+    from promptable.cli.cvat.table import show
 
     rows = [
         [label.name, label.found, label.below(review_below), f"{label.median:.2f}"] for label in labels if label.found

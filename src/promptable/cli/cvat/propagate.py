@@ -8,7 +8,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from promptable.cli.cvat_options import add_model_arguments, add_server_arguments, connected, function_of
+from promptable.cli.cvat.options import add_model_arguments, add_server_arguments, connected, function_of
 
 if TYPE_CHECKING:
     from promptable.cvat.propagate.following.words import Newcomers

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from promptable.cli.cvat_options import add_server_arguments, connected
+from promptable.cli.cvat.options import add_server_arguments, connected
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from promptable.cli.cvat_options import add_server_arguments, connected
+from promptable.cli.cvat.options import add_server_arguments, connected
 
 if TYPE_CHECKING:
     from promptable.cvat.effort.page.page import Pictures

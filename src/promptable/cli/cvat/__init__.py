@@ -1,0 +1,1 @@
+"""The commands over a CVAT server."""
