@@ -5,11 +5,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from promptable.cli.cvat.options import add_server_arguments, connected
+from promptable.cli.cvat.options import add_server_arguments, connected, unit_number
 
 if TYPE_CHECKING:
     from promptable.cvat.effort.page.page import Pictures
     from promptable.cvat.effort.report import Report
+    from promptable.cvat.effort.suggest.advice import Advice
+    from promptable.cvat.effort.suggest.evidence import EvidenceByModel
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,8 +32,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what one takes to correct, relabel or delete (default: as much as drawing it)",
     )
     add("--output", type=Path, metavar="FILE", help="the page; its JSON lies beside it (default: effort-task-N.html)")
+    _add_advice(parser.add_argument_group("what to set better"))
     add_server_arguments(parser)
     parser.set_defaults(run=_effort)
+
+
+def _add_advice(group: Any) -> None:
+    add = group.add_argument
+    add(
+        "--suggest",
+        type=Path,
+        nargs="?",
+        const=Path("labels-suggested.yaml"),
+        metavar="FILE",
+        help="write a labels.yaml with the thresholds that had been best (FILE: labels-suggested.yaml)",
+    )
+    add("--precision", type=unit_number, metavar="P", help="the most found at this precision (default: the best F1)")
+    add(
+        "--catch",
+        type=unit_number,
+        default=0.9,
+        metavar="SHARE",
+        help="the share of errors that people are to find by looking at what is unsure (default: 0.9)",
+    )
+    add(
+        "--labels",
+        type=Path,
+        metavar="FILE",
+        help="labels.yaml that the function is deployed with, if it was not given",
+    )
 
 
 def _seconds(text: str) -> float:
@@ -66,6 +95,7 @@ def _report(parsed: argparse.Namespace, client: Any) -> tuple["Report", "Picture
     from promptable.cvat.effort.report import Report
     from promptable.cvat.effort.reviewed import Reviewed
     from promptable.cvat.effort.run import add_task, worst_pictures
+    from promptable.cvat.effort.suggest.evidence import EvidenceByModel
     from promptable.cvat.server.errors import CvatError
 
     if parsed.seconds_per_edit is not None and parsed.seconds_per_box is None:
@@ -73,11 +103,27 @@ def _report(parsed: argparse.Namespace, client: Any) -> tuple["Report", "Picture
     reviewed = Reviewed.parse(parsed.reviewed)
     tasks, title = _tasks(parsed, client)
     report = Report(title, str(reviewed))
+    evidence = None if parsed.suggest is None else EvidenceByModel()
     for frames in tasks:
-        add_task(client, frames, reviewed, report)
+        add_task(client, frames, reviewed, report, evidence)
+    if evidence is not None:
+        report.advice = _advice(parsed, evidence)
     if parsed.seconds_per_box is not None:
         report.saved = saved(report.effort.total(), parsed.seconds_per_box, parsed.seconds_per_edit)
     return report, worst_pictures(report, tasks)
+
+
+def _advice(parsed: argparse.Namespace, evidence: "EvidenceByModel") -> "Advice":
+    from promptable.cvat.effort.suggest.advice import advise
+    from promptable.cvat.effort.suggest.thresholds import Goal
+    from promptable.cvat.preview.variants import own_keys, read_labels
+    from promptable.cvat.server.errors import CvatError
+
+    latest = evidence.latest()
+    if latest is None:
+        raise CvatError("--suggest: no reviewed frame that a run in the journal has looked at")
+    labels = None if parsed.labels is None else [own_keys(entry) for entry in read_labels(parsed.labels)]
+    return advise(latest, labels, Goal(parsed.precision), parsed.catch)
 
 
 def _tasks(parsed: argparse.Namespace, client: Any) -> tuple[list[Any], str]:
@@ -100,6 +146,9 @@ def _write(parsed: argparse.Namespace, server: str, report: "Report", pictures: 
     page.write_text(render(report, server, pictures), encoding="utf-8")
     page.with_suffix(".json").write_text(report.to_json(), encoding="utf-8")
     _show(report)
+    if report.advice is not None:
+        parsed.suggest.write_text(report.advice.to_yaml(), encoding="utf-8")
+        sys.stdout.write(f"{parsed.suggest}\n")
     sys.stdout.write(f"{page}\n{page.with_suffix('.json')}\n")
 
 

@@ -24,7 +24,7 @@ def matched(written: Sequence[Written], now: Sequence[Shape]) -> list[Pair]:
     kept = {one.server_id for one, _ in pairs if one is not None}
     gone = [one for one in written if one.server_id not in kept]
     rest = [one for one in now if one["id"] not in kept]
-    chosen = _one_to_one(len(gone), len(rest), lambda i, j: _likeness(gone[i].payload, rest[j]))
+    chosen = one_to_one(len(gone), len(rest), lambda i, j: _likeness(gone[i].payload, rest[j]))
     taken = set(chosen.values())
     pairs += [(one, rest[chosen[i]] if i in chosen else None) for i, one in enumerate(gone)]
     return pairs + [(None, one) for j, one in enumerate(rest) if j not in taken]
@@ -40,7 +40,7 @@ def _likeness(before: Shape, now: Shape) -> tuple[bool, float]:
     return same, overlap if overlap >= LEAST_IOU else 0.0
 
 
-def _one_to_one(count: int, others: int, likeness: Callable[[int, int], tuple[bool, float]]) -> dict[int, int]:
+def one_to_one(count: int, others: int, likeness: Callable[[int, int], tuple[int, float]]) -> dict[int, int]:
     """Pairs of indices, the likest first, each in one pair at most; none of likeness (_, 0)."""
     pairs = sorted(((likeness(i, j), i, j) for i in range(count) for j in range(others)), reverse=True)
     chosen: dict[int, int] = {}

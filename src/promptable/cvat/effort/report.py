@@ -8,6 +8,7 @@ from typing import Any
 
 from promptable.cvat.effort.figures import Acceptance, Effort, LabelEffort, Saved, acceptance
 from promptable.cvat.effort.sources import SourceCounts
+from promptable.cvat.effort.suggest.advice import Advice
 from promptable.cvat.effort.task import NotJudged
 from promptable.cvat.effort.verdicts import EDITED_IOU, MINOR_IOU, Verdict
 
@@ -25,6 +26,7 @@ class Report:
     not_judged: NotJudged = field(default_factory=NotJudged)
     sources: dict[int, SourceCounts] = field(default_factory=dict)
     saved: Saved | None = None
+    advice: Advice | None = None
 
     def sentences(self) -> list[str]:
         """What the figures do not say by themselves."""
@@ -81,8 +83,14 @@ class Report:
                 for frame in effort.worst_frames()
             ],
             "saved": self.saved and {**vars(self.saved), "seconds": self.saved.seconds},
+            "advice": self.advice and _advice(self.advice),
             "without a journal": {str(task): counts.as_json() for task, counts in self.sources.items()},
         }
+
+
+def _advice(advice: Advice) -> dict[str, Any]:
+    thresholds = [vars(one) for one in advice.suggestions]
+    return {"goal": str(advice.goal), "frames": advice.frames, "labels": thresholds, "review": vars(advice.review)}
 
 
 def _label(label: LabelEffort) -> dict[str, Any]:

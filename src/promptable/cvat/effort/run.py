@@ -9,14 +9,15 @@ from promptable.cvat.annotate.task_labels import task_labels
 from promptable.cvat.effort.report import Report
 from promptable.cvat.effort.reviewed import Reviewed
 from promptable.cvat.effort.sources import counted_sources
+from promptable.cvat.effort.suggest.evidence import EvidenceByModel
 from promptable.cvat.effort.task import judged_frames
 from promptable.cvat.journal import JournalReader, journal_path
 from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.frames import Frames
 
 
-def add_task(client: Any, frames: Frames, reviewed: Reviewed, report: Report) -> None:
-    """Take a task into the report: from its journal, or from what CVAT tells where there is none.
+def add_task(client: Any, frames: Frames, reviewed: Reviewed, report: Report, evidence: EvidenceByModel | None) -> None:
+    """Take a task into the report, and into the evidence: from its journal, or from CVAT's word where there is none.
 
     ``client`` is cvat-sdk's. Raises CvatError.
     """
@@ -27,8 +28,11 @@ def add_task(client: Any, frames: Frames, reviewed: Reviewed, report: Report) ->
         return
     reader = JournalReader(path)
     try:
+        runs = {run.id: run for run in reader.runs()}
         for frame in judged_frames(client, frames, reader, reviewed, report.not_judged):
             report.effort.add(frame)
+            if evidence is not None:
+                evidence.add(frame, runs[frame.run])
     finally:
         reader.close()
 

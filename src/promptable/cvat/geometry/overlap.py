@@ -1,7 +1,6 @@
 """IoU of what CVAT holds, whatever forms the two have."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from promptable.cvat.geometry import run_lengths
 from promptable.cvat.geometry.keyframes import box_iou
@@ -20,26 +19,16 @@ def iou(one: Position, other: Position) -> float:
     if MASK not in (one.form, other.form):
         return polygon_iou(one.outline, other.outline)
     try:
-        both_masks = one.form == other.form
-        return run_lengths.iou(one.points, other.points) if both_masks else _pixel_iou(one, other)
+        return run_lengths.iou(_run_lengths(one), _run_lengths(other))
     except ValueError:
         return boxes
 
 
-def _pixel_iou(one: Position, other: Position) -> float:
-    corners = np.stack([one.box, other.box])
-    left, top = np.floor(corners[:, :2].min(0)).astype(int).tolist()
-    right, bottom = np.ceil(corners[:, 2:].max(0)).astype(int).tolist()
-    first, second = (_pixels(position, left, top, (bottom - top, right - left)) for position in (one, other))
-    union = int((first | second).sum())
-    return int((first & second).sum()) / union if union else 0.0
-
-
-def _pixels(position: Position, left: int, top: int, hw: tuple[int, int]) -> NDArray[np.bool_]:
-    """The pixels of a window of ``hw`` that begins at ``left`` and ``top`` and holds the position."""
-    if position.form != MASK:
-        return filled(position.outline - [left, top], hw)
-    own, own_left, own_top = run_lengths.decode(position.points)
-    pixels = np.zeros(hw, np.bool_)
-    pixels[own_top - top :, own_left - left :][: own.shape[0], : own.shape[1]] = own
-    return pixels
+def _run_lengths(position: Position) -> tuple[float, ...]:
+    """The pixels whose centres lie inside; none raises ValueError where they are read."""
+    if position.form == MASK:
+        return position.points
+    left, top, right, bottom = position.box
+    first_x, first_y = int(np.floor(left)), int(np.floor(top))
+    hw = (int(np.ceil(bottom)) - first_y, int(np.ceil(right)) - first_x)
+    return run_lengths.encode(filled(position.outline - [first_x, first_y], hw), first_x, first_y)

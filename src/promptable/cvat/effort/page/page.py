@@ -72,6 +72,10 @@ def _sections(report: Report) -> Iterator[str]:
         yield _section("How often labels of which confidence were accepted", chart, "chart")
     if mistaken := report.effort.mistaken():
         yield _section("What was taken for what", _table(("the run said", "people say", "times"), mistaken))
+    if report.advice is not None:
+        said = [(one.label, str(one)) for one in report.advice.suggestions]
+        head = f"<p>For {report.advice.goal}. {escape(str(report.advice.review))}</p>"
+        yield _section("What to set better", head + _table(("label", "what its reviewed frames say"), said))
     for task, sources in report.sources.items():
         rows = [(name, source, n) for name, counts in sources.counts.items() for source, n in counts.most_common()]
         table = _table(("label", "CVAT's source", "labels"), rows)

@@ -1,0 +1,65 @@
+"""All that the reviewed frames advise, in one value and as the text of a labels.yaml."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from promptable.cvat.effort.suggest.evidence import Evidence
+from promptable.cvat.effort.suggest.review_threshold import ReviewThreshold, review_threshold
+from promptable.cvat.effort.suggest.thresholds import FOLDS, RESAMPLES, Goal, Suggestion, suggested
+
+_KEYS = ("name", "type", "threshold", "marks")
+_PROMPTS_UNKNOWN = (
+    "# The run asked for the function's own labels, whose prompts are not known here: give the list that it was\n"
+    "# deployed with as --labels FILE, or its labels are looked for by their names.\n"
+)
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Thresholds by label, and below which confidence to look. ``frames`` is from how many reviewed ones.
+
+    ``entries`` are the labels as in a labels.yaml, None where only what the run said of them is known.
+    """
+
+    goal: Goal
+    frames: int
+    suggestions: Sequence[Suggestion]
+    review: ReviewThreshold
+    entries: Sequence[Mapping[str, Any]]
+    prompts_known: bool
+
+    def to_yaml(self) -> str:
+        """A labels.yaml whose comments say on what its thresholds rest."""
+        return self._head() + "".join(self._entries())
+
+    def _head(self) -> str:
+        return (
+            f"# promptable effort: thresholds for {self.goal}, from {self.frames} reviewed frames.\n"
+            "# F1 is of objects found with an IoU of 0.5, on frames that the threshold was not chosen on, in "
+            f"{FOLDS} blocks.\n# Intervals are of 95%: of thresholds by {RESAMPLES} bootstrap resamples of the frames, "
+            f"of shares by Wilson.\n# {self.review}\n{'' if self.prompts_known else _PROMPTS_UNKNOWN}"
+        )
+
+    def _entries(self) -> Iterator[str]:
+        by_label = {one.label: one for one in self.suggestions}
+        for entry in self.entries:
+            one = by_label.get(entry["name"])
+            changed = entry if one is None or one.why else {**entry, "threshold": one.threshold}
+            yield "" if one is None else f"# {one}\n"
+            yield yaml.safe_dump([changed], sort_keys=False, allow_unicode=True, width=10_000)
+
+
+def advise(evidence: Evidence, labels: Sequence[Mapping[str, Any]] | None, goal: Goal, catch: float) -> Advice:
+    """What the evidence advises. ``labels`` are entries of the labels.yaml that the function was deployed with.
+
+    ``catch`` is the share of errors that people are to find when they look below a confidence.
+    """
+    written = labels or evidence.run.options.get("labels")
+    named = [{key: entry[key] for key in _KEYS if entry.get(key) is not None} for entry in evidence.entries]
+    asked = [entry["name"] for entry in evidence.entries if not entry.get("marks")]
+    suggestions = [suggested(evidence, name, goal) for name in asked]
+    review = review_threshold(evidence.uploaded, catch)
+    return Advice(goal, len(evidence.frames), suggestions, review, written or named, prompts_known=bool(written))

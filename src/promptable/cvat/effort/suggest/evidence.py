@@ -1,0 +1,102 @@
+"""What the reviewed frames say of all that a run found, down to its floor: right or not, and what it missed."""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promptable.cvat.annotate.options import FLOOR
+from promptable.cvat.detection import TAG, Detection
+from promptable.cvat.effort.judging import JudgedFrame
+from promptable.cvat.effort.matching import LEAST_IOU, one_to_one
+from promptable.cvat.effort.verdicts import Judged, Verdict
+from promptable.cvat.effort.written import known_score
+from promptable.cvat.geometry.overlap import iou
+from promptable.cvat.geometry.position import Position
+from promptable.cvat.journal import Run
+
+_DEFAULT_THRESHOLD = 0.35
+"""PROMPTABLE_THRESHOLD's default: what a label without a threshold gets from a function that does not say."""
+
+
+@dataclass(frozen=True)
+class LabelOnFrame:
+    """A label on a frame: ``scores`` [N] of what was found, which of it is ``right`` [N], and how many there are."""
+
+    scores: NDArray[np.float64]
+    right: NDArray[np.bool_]
+    objects: int
+
+
+@dataclass
+class Evidence:
+    """Of runs that asked one model for one list of labels, the last of them ``run``. Frames are in their order."""
+
+    run: Run
+    frames: list[Mapping[str, LabelOnFrame]] = field(default_factory=list)
+    reviewed: Counter[str] = field(default_factory=Counter)
+    uploaded: list[Judged] = field(default_factory=list)
+
+    @property
+    def entries(self) -> Sequence[Mapping[str, Any]]:
+        """The labels that were looked for: ``name``, ``type``, ``threshold``, and ``marks`` of those that are not."""
+        return list(self.run.model.get("labels", ()))
+
+    def threshold(self, label: str) -> float:
+        """From which score on a run has answered a label."""
+        if (asked := self.run.options.get("min_confidence")) is not None:
+            return float(asked)
+        own = [entry.get("threshold") for entry in self.entries if entry["name"] == label]
+        return float(own[0]) if own and own[0] is not None else _DEFAULT_THRESHOLD
+
+    def floor(self, label: str) -> float:
+        """The lowest threshold of which something is known."""
+        return min(FLOOR, self.threshold(label)) if self.run.model.get("rules") else self.threshold(label)
+
+    def add(self, frame: JudgedFrame) -> None:
+        self.reviewed.update(one.label for one in frame.judged)
+        self.uploaded += [one for one in frame.judged if one.verdict is not Verdict.ADDED]
+        found: dict[str, list[Detection]] = defaultdict(list)
+        for one in frame.found:
+            if known_score(one.detection.score) is not None:
+                found[one.detection.label].append(one.detection)
+        self.frames.append({entry["name"]: _of_label(entry, found[entry["name"]], frame) for entry in self.entries})
+
+
+def _of_label(entry: Mapping[str, Any], found: Sequence[Detection], frame: JudgedFrame) -> LabelOnFrame:
+    name = entry["name"]
+    ordered = sorted(found, key=lambda one: -one.score)
+    scores = np.array([one.score for one in ordered], np.float64)
+    if entry.get("type") == TAG:
+        return LabelOnFrame(scores, np.full(len(ordered), name in frame.tags), int(name in frame.tags))
+    truth = [place for label, place in frame.places if label == name]
+    right = one_to_one(len(ordered), len(truth), lambda i, j: _likeness(ordered[i], truth[j], -i))
+    return LabelOnFrame(scores, np.array([i in right for i in range(len(ordered))], np.bool_), len(truth))
+
+
+def _likeness(one: Detection, truth: Position, rank: int) -> tuple[int, float]:
+    """The surest takes its object first, so that what is right at a threshold does not depend on what lies below."""
+    overlap = iou(Position(one.type, tuple(map(float, one.points))), truth) if one.points else 0.0
+    return rank, overlap if overlap >= LEAST_IOU else 0.0
+
+
+class EvidenceByModel:
+    """Evidence of runs that asked other models or other words is kept apart: their scores mean other things."""
+
+    def __init__(self) -> None:
+        self._groups: dict[str, Evidence] = {}
+
+    def add(self, frame: JudgedFrame, run: Run) -> None:
+        labels = [{**entry, "threshold": None} for entry in run.options.get("labels") or run.model.get("labels", ())]
+        key = json.dumps([run.model.get("model"), run.model.get("rules"), labels], sort_keys=True)
+        group = self._groups.setdefault(key, Evidence(run))
+        group.run = max(group.run, run, key=lambda one: one.begun)
+        group.add(frame)
+
+    def latest(self) -> Evidence | None:
+        """That of the last run, None where no run has been reviewed."""
+        return max(self._groups.values(), key=lambda group: group.run.begun, default=None)
