@@ -57,7 +57,7 @@ def test_corrections_are_counted_on_frames_of_completed_jobs(person: Person, tmp
     report = effort(person.cvat, tmp_path)
     counts = {"unchanged": 1, "minor edit": 1, "edited": 1, "reworked": 0, "relabelled": 1, "deleted": 1}
     expected = {"automatic": 5, "accepted": 2, **counts, "added by hand": 1}
-    assert report["total"] == {"name": "all labels", **expected}
+    assert report["total"] == {"name": "all", **expected}
     assert report["labels"] == [{"name": "rust", **expected}]
     assert report["relabelled"] == [{"from": "rust", "to": "scratch", "count": 1}]
     assert report["reviewed"] == {"what": "the frames of completed jobs", "frames": 4}, "frame 4 failed"

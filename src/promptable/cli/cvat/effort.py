@@ -166,7 +166,7 @@ def _show(report: "Report") -> None:
 
     table = Table("label", box=None)
     for heading in ("automatic", *Verdict):
-        table.add_column(str(heading), justify="right")
+        table.add_column(str(heading).split()[0], justify="right")
     labels = report.effort.labels()
     for label in [*labels, report.effort.total()] if len(labels) > 1 else labels:
         counts = (label.automatic, *(label.counts.get(verdict, 0) for verdict in Verdict))

@@ -79,7 +79,7 @@ class Effort:
         return [one for one in self.judged if one.label == name]
 
     def total(self) -> LabelEffort:
-        return LabelEffort("all labels", dict(Counter(one.verdict for one in self.judged)))
+        return LabelEffort("all", dict(Counter(one.verdict for one in self.judged)))
 
     def worst_frames(self) -> list[JudgedFrame]:
         """The frames with the most to correct, that first."""

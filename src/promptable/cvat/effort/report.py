@@ -75,7 +75,7 @@ class Report:
             "labels": [_label(label) for label in effort.labels()],
             "relabelled": [{"from": one, "to": other, "count": count} for one, other, count in effort.mistaken()],
             "acceptance": {
-                "all labels": _bins(acceptance(judged)),
+                "all": _bins(acceptance(judged)),
                 **{label.name: _bins(acceptance(effort.of_label(label.name))) for label in effort.labels()},
             },
             "worst frames": [

@@ -86,7 +86,7 @@ def _chart(report: Report) -> str | None:
     by_count = sorted(report.effort.labels(), key=lambda label: -label.automatic)[:_CHARTS]
     series = {label.name: acceptance(report.effort.of_label(label.name)) for label in by_count}
     if len(series) > 1:
-        series = {"all labels": acceptance(report.effort.judged)} | series
+        series = {"all": acceptance(report.effort.judged)} | series
     shown = {name: bins for name, bins in series.items() if bins}
     note = "<p>Numbers above are how many labels; lines are 95% intervals of the share (Wilson).</p>"
     if not shown:

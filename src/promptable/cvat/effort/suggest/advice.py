@@ -10,6 +10,8 @@ from promptable.cvat.effort.suggest.evidence import Evidence
 from promptable.cvat.effort.suggest.review_threshold import ReviewThreshold, review_threshold
 from promptable.cvat.effort.suggest.thresholds import FOLDS, RESAMPLES, Goal, Suggestion, suggested
 
+_WIDTH = 10_000
+"""No line is broken."""
 _KEYS = ("name", "type", "threshold", "marks")
 _PROMPTS_UNKNOWN = (
     "# The run asked for the function's own labels, whose prompts are not known here: give the list that it was\n"
@@ -49,7 +51,7 @@ class Advice:
             one = by_label.get(entry["name"])
             changed = entry if one is None or one.why else {**entry, "threshold": one.threshold}
             yield "" if one is None else f"# {one}\n"
-            yield yaml.safe_dump([changed], sort_keys=False, allow_unicode=True, width=10_000)
+            yield yaml.safe_dump([changed], sort_keys=False, allow_unicode=True, default_flow_style=None, width=_WIDTH)
 
 
 def advise(evidence: Evidence, labels: Sequence[Mapping[str, Any]] | None, goal: Goal, catch: float) -> Advice:
