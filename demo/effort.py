@@ -20,9 +20,9 @@ from tests.cvat.reviewing import Person
 from tests.cvat.stand_in import TOKEN, StandIn, Task, serve
 from toy.scenes import COLOURS, SHAPES, SIZE, Scene, SceneObject, scene
 
-_PILOT, _OTHERS = range(22_000_000, 22_000_072), range(22_500_000, 22_500_048)
+_PILOT, _OTHERS = range(22_000_000, 22_000_096), range(22_500_000, 22_500_064)
 """Seeds: those that thresholds are chosen on, and those on which they are tried."""
-_JOB = 24
+_JOB = 32
 _FORMS = dict.fromkeys(SHAPES, RECTANGLE) | {"star": MASK}
 _LABELS = "".join(
     f"- name: {shape}\n  type: {_FORMS[shape]}\n  threshold: 0.15\n"

@@ -75,8 +75,8 @@ class Report:
             "labels": [_label(label) for label in effort.labels()],
             "relabelled": [{"from": one, "to": other, "count": count} for one, other, count in effort.mistaken()],
             "acceptance": {
-                "all": _bins(acceptance(judged)),
-                **{label.name: _bins(acceptance(effort.of_label(label.name))) for label in effort.labels()},
+                "total": _bins(acceptance(judged)),
+                "labels": {label.name: _bins(acceptance(effort.of_label(label.name))) for label in effort.labels()},
             },
             "worst frames": [
                 {"task": frame.task, "job": frame.job, "frame": frame.number, "verdicts": _counts(frame.judged)}

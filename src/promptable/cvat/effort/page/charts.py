@@ -1,14 +1,13 @@
 """How often people accepted labels of which confidence, drawn by matplotlib, which the small install lacks."""
 
 import io
-from collections.abc import Mapping, Sequence
-from math import ceil
+from collections.abc import Sequence
 from typing import Any
 
 from promptable.cvat.effort.figures import BINS, Acceptance
 
 MISSING = "The chart needs matplotlib, which a small install leaves out: pip install 'promptable[reports]'"
-_COLUMNS = 4
+_INCHES = (2.7, 2.0)
 _BLUE = "#2f80c2"
 _TEXT = "#0a0b0c"
 """Stands for the page's own colour of text, light or dark."""
@@ -21,22 +20,25 @@ _STYLE: Any = {
 }
 
 
-def acceptance_chart(labels: Mapping[str, Sequence[Acceptance]]) -> str | None:
-    """A small chart for each label, as SVG; None where matplotlib is not installed."""
+def acceptance_charts(labels: Sequence[tuple[str, Sequence[Acceptance]]]) -> list[str] | None:
+    """A chart for each label, as SVG; None where matplotlib is not installed."""
     try:
         from matplotlib import rc_context
-        from matplotlib.figure import Figure
     except ImportError:
         return None
-    rows = ceil(len(labels) / _COLUMNS)
     with rc_context(_STYLE):
-        figure = Figure((2.6 * min(_COLUMNS, len(labels)), 1.9 * rows), layout="constrained")
-        axes = figure.subplots(rows, min(_COLUMNS, len(labels)), squeeze=False, sharex=True, sharey=True)
-        for axis, (name, bins) in zip(axes.flat, labels.items(), strict=False):
-            _draw(axis, name, bins)
-        for axis in axes.flat[len(labels) :]:
-            axis.set_visible(False)
-        return _svg(figure)
+        return [_chart(name, bins) for name, bins in labels]
+
+
+def _chart(name: str, bins: Sequence[Acceptance]) -> str:
+    from matplotlib.figure import Figure
+
+    figure = Figure(_INCHES, layout="constrained")
+    _draw(figure.subplots(), name, bins)
+    written = io.StringIO()
+    figure.savefig(written, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    text = written.getvalue()
+    return text[text.index("<svg") :].replace(_TEXT, "currentColor")
 
 
 def _draw(axis: Any, name: str, bins: Sequence[Acceptance]) -> None:
@@ -49,15 +51,6 @@ def _draw(axis: Any, name: str, bins: Sequence[Acceptance]) -> None:
     for middle, one in zip(middles, bins, strict=True):
         axis.text(middle, 1.04, str(one.count), ha="center", va="bottom", fontsize=6)
     axis.set_title(name, fontsize=8, pad=14, parse_math=False)
-    axis.set(xlim=(0, 1), ylim=(0, 1))
+    axis.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="accepted")
     axis.spines[["top", "right"]].set_visible(False)
     axis.patch.set_visible(False)
-
-
-def _svg(figure: Any) -> str:
-    figure.supxlabel("confidence", fontsize=8)
-    figure.supylabel("accepted", fontsize=8)
-    written = io.StringIO()
-    figure.savefig(written, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    text = written.getvalue()
-    return text[text.index("<svg") :].replace(_TEXT, "currentColor")

@@ -4,11 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
 from promptable.cvat.effort.figures import LabelEffort, acceptance
+from promptable.cvat.effort.intervals import wilson
 from promptable.cvat.effort.judging import JudgedFrame
-from promptable.cvat.effort.page.charts import MISSING, acceptance_chart
+from promptable.cvat.effort.page.charts import MISSING, acceptance_charts
 from promptable.cvat.effort.page.colours import COLOURS
 from promptable.cvat.effort.page.thumbnails import before_and_after
 from promptable.cvat.effort.report import Report
+from promptable.cvat.effort.suggest.advice import Advice
 from promptable.cvat.effort.verdicts import Verdict
 from promptable.cvat.pages.frame import framed
 from promptable.cvat.pages.pictures import address
@@ -29,7 +31,9 @@ def render(report: Report, server: str, pictures: Pictures) -> str:
         __package__,
         report.title,
         (),
-        sentences="\n".join(f"  <p>{escape(sentence)}.</p>" for sentence in report.sentences()),
+        sentences="\n".join(
+            f"  <p>{escape(sentence[0].upper() + sentence[1:])}.</p>" for sentence in report.sentences()
+        ),
         verdicts="".join(f'<th class="number">{_key(verdict)}{verdict}</th>' for verdict in Verdict),
         labels="\n".join(_label(label, is_total=len(labels) != 1 and label is rows[-1]) for label in rows),
         sections="\n".join(_sections(report)),
@@ -42,7 +46,7 @@ def _key(verdict: Verdict) -> str:
 
 
 def _label(label: LabelEffort, *, is_total: bool) -> str:
-    share = f'{label.accepted} <span class="share">{_percent(label.accepted, label.automatic)}</span>'
+    share = f'{label.accepted} <span class="share">{_share(label.accepted, label.automatic)}</span>'
     cells = [str(label.automatic), share]
     counts = [str(label.counts.get(verdict, 0)) for verdict in Verdict]
     row = [*map(_number, cells), f"<td>{_bar(label)}</td>", *map(_number, counts)]
@@ -54,8 +58,10 @@ def _number(text: str) -> str:
     return f'<td class="number">{text}</td>'
 
 
-def _percent(part: int, whole: int) -> str:
-    return f"{part / whole:.0%}" if whole else ""
+def _share(part: int, whole: int) -> str:
+    """In percent, with its interval where the mouse rests."""
+    low, high = wilson(part, whole)
+    return f'<span title="95%: {low:.0%} to {high:.0%} (Wilson)">{part / whole:.0%}</span>' if whole else ""
 
 
 def _bar(label: LabelEffort) -> str:
@@ -68,35 +74,57 @@ def _bar(label: LabelEffort) -> str:
 
 
 def _sections(report: Report) -> Iterator[str]:
-    if chart := _chart(report):
-        yield _section("How often labels of which confidence were accepted", chart, "chart")
+    if charts := _charts(report):
+        yield _section("How often labels of which confidence were accepted", charts)
     if mistaken := report.effort.mistaken():
         yield _section("What was taken for what", _table(("the run said", "people say", "times"), mistaken))
     if report.advice is not None:
-        said = [(one.label, str(one)) for one in report.advice.suggestions]
-        head = f"<p>For {report.advice.goal}. {escape(str(report.advice.review))}</p>"
-        yield _section("What to set better", head + _table(("label", "what its reviewed frames say"), said))
+        yield _section("What to set better", _advice(report.advice))
     for task, sources in report.sources.items():
         rows = [(name, source, n) for name, counts in sources.counts.items() for source, n in counts.most_common()]
         table = _table(("label", "CVAT's source", "labels"), rows)
         yield _section(f"Task {task}, without a journal: what CVAT says of what is there", table)
 
 
-def _chart(report: Report) -> str | None:
-    by_count = sorted(report.effort.labels(), key=lambda label: -label.automatic)[:_CHARTS]
-    series = {label.name: acceptance(report.effort.of_label(label.name)) for label in by_count}
+def _charts(report: Report) -> str | None:
+    """Of all labels together, and of those of which there are the most."""
+    labels = sorted(report.effort.labels(), key=lambda label: -label.automatic)[:_CHARTS]
+    series = [(label.name, acceptance(report.effort.of_label(label.name))) for label in labels]
     if len(series) > 1:
-        series = {"all": acceptance(report.effort.judged)} | series
-    shown = {name: bins for name, bins in series.items() if bins}
-    note = "<p>Numbers above are how many labels; lines are 95% intervals of the share (Wilson).</p>"
-    if not shown:
+        series.insert(0, ("all labels", acceptance(report.effort.judged)))
+    if not any(bins for _, bins in series):
         return None
-    chart = acceptance_chart(shown)
-    return f"<p>{escape(MISSING)}</p>" if chart is None else note + chart
+    charts = acceptance_charts([(name, bins) for name, bins in series if bins])
+    note = "<p>Numbers above are how many labels; lines are 95% intervals of the share (Wilson).</p>"
+    return f"<p>{escape(MISSING)}</p>" if charts is None else f'{note}<div class="charts">{"".join(charts)}</div>'
 
 
-def _section(title: str, body: str, kind: str = "") -> str:
-    return f'<section class="{kind}"><h2>{escape(title)}</h2>{body}</section>'
+def _advice(advice: Advice) -> str:
+    headings = ("label", "threshold", "better", "resampled", "F1 now", "F1 then", "right", "reviewed objects", "")
+    rows = [
+        (
+            one.label,
+            f"{one.now:g}",
+            "" if one.why else f"{one.threshold:g}",
+            "" if one.interval is None else f"{one.interval[0]:.2f} to {one.interval[1]:.2f}",
+            "" if one.f1_now is None else f"{one.f1_now:.2f}",
+            "" if one.f1_chosen is None else f"{one.f1_chosen:.2f}",
+            f"{one.right} of {one.answered}" if one.answered else "",
+            one.objects,
+            one.why,
+        )
+        for one in advice.suggestions
+    ]
+    notes = (
+        f"For {advice.goal}. F1 is of objects found with an IoU of 0.5, on frames that the threshold was not chosen on; "
+        "resampled: 95% of the thresholds that are best when the frames are drawn anew.",
+        str(advice.review),
+    )
+    return "".join(f"<p>{escape(note)}</p>" for note in notes) + _table(headings, rows)
+
+
+def _section(title: str, body: str) -> str:
+    return f"<section><h2>{escape(title)}</h2>{body}</section>"
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

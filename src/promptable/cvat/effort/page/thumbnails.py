@@ -14,7 +14,7 @@ from promptable.cvat.pages.pictures import shown
 
 LONGEST = 400
 """Pixels of the longer side, of small pictures too: forty of them, of noise at that, stay under 5 MB."""
-_LINE = 2
+_LINE = 3
 _VEIL = 110
 """How opaque a mask is, of 255."""
 _GRAY = (128, 128, 128)
