@@ -116,7 +116,7 @@ def _advice(advice: Advice) -> str:
         for one in advice.suggestions
     ]
     notes = (
-        f"For {advice.goal}. F1 is of objects found with an IoU of 0.5, on frames that the threshold was not chosen on; "
+        f"For {advice.goal}. F1 is of objects found at an IoU of 0.5, on frames that the threshold was not chosen on; "
         "resampled: 95% of the thresholds that are best when the frames are drawn anew.",
         str(advice.review),
     )
