@@ -204,6 +204,30 @@ def test_a_track_goes_on_where_an_earlier_run_closed_it(cvat: StandIn) -> None:
     assert keyframes(second)[-1][0] == 19
 
 
+def test_a_track_that_reaches_the_end_of_a_job_is_not_met_behind_it(cvat: StandIn) -> None:
+    """Without a later keyframe CVAT holds a box to the end, but of its own job."""
+    prepare(cvat)
+    draw(cvat, BOX)
+    assert propagate(cvat, "--to", "15") == 0
+    assert propagate(cvat, "--from", "14") == 0
+    (first,), (second,) = _tracks(cvat, 1), _tracks(cvat, 2)
+    assert keyframes(first)[-1] == (11, _box(11), False)
+    assert [frame for frame, _, outside in keyframes(second) if not outside][-1] == 19
+    assert not [key for key in keyframes(second) if key[2]]
+
+
+@pytest.mark.parametrize("start", [8, 2])
+def test_a_track_of_the_next_job_goes_on_with_one_object_alone(cvat: StandIn, start: int) -> None:
+    """Two people's tracks overlap at the seam: both would change the one behind it, which a server refuses."""
+    prepare(cvat)
+    for shift in (0, 3):
+        draw_track(cvat, [(0, (10 + shift, 20, 30 + shift, 40), False), (11, (32 + shift, 20, 52 + shift, 40), False)])
+    other = draw_track(cvat, [(7, (25, 20, 45, 40), False), (11, (33, 20, 53, 40), False)], job=2)
+    assert propagate(cvat, "--from", str(start)) == 0
+    assert len(_tracks(cvat, 1)) == 2
+    assert other in {one["id"] for one in _tracks(cvat, 2)}
+
+
 def test_people_have_drawn_the_object_on_a_later_frame(cvat: StandIn) -> None:
     prepare(cvat)
     draw(cvat, BOX)
@@ -372,6 +396,7 @@ def test_tagged_frames_are_starts_and_lose_their_tags(cvat: StandIn, capsys: pyt
     left = [(one["frame"], one["label_id"]) for job in (1, 2) for one in cvat.annotations.read(job)["tags"]]
     assert left == [(3, 1), (16, 3)]
     assert len(_tracks(cvat, 2)) == 2
+    draw(cvat, (60, 70, 80, 90), frame=16, job=2)
     assert propagate(cvat, "--tagged", "propagate") == 0
     assert propagate(cvat, "--tagged", "follow") == 1
     assert "the task has no label 'follow'" in capsys.readouterr().err

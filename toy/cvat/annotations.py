@@ -19,6 +19,9 @@ def _check(given: Mapping[str, Any]) -> None:
         if any(key.get("type") == "mask" for key in track["shapes"]):
             raise ValueError("unexpected type of track: mask")
     for kind in KINDS:
+        ids = [one["id"] for one in given.get(kind, ()) if "id" in one]
+        if len(ids) != len(set(ids)):
+            raise ValueError("duplicate key value violates unique constraint")
         for one in given.get(kind, ()):
             if (source := one.get("source", "manual")) not in _SOURCES:
                 raise ValueError(f"source: {source} is not a valid choice")

@@ -103,21 +103,24 @@ class _Drawn:
     def objects(self, left_out: list[str]) -> list[Object]:
         """All that can be followed; why others cannot comes into ``left_out``."""
         objects: list[Object] = []
+        taken: set[int] = set()
         for copies, position in _merged(self._starts()):
             start = copies[0]
+            if start.kind == TRACK and start.item["id"] in taken:  # it goes on with one that was met before
+                continue
             form = self._options.form or position.form
             label = self._labels[start.item["label_id"]]
             if (why := _cannot(position, form, start.kind, label)) is not None:
                 left_out.append(f"{start.kind} {start.item['id']} ({label['name']}): {why}")
                 continue
-            spread = self._spread(copies) if start.kind == TRACK else copies
+            spread = self._spread(copies, taken) if start.kind == TRACK else copies
             theirs = theirs_of(spread, self._held, self._first, self._ours)
             objects.append(Object(len(objects), start.item["label_id"], form, self._first, position, spread, theirs))
         return objects
 
     def _starts(self) -> Iterator[tuple[Copy, Position]]:
-        for job, annotations in self._held.items():
-            for kind, item, position in found_on(annotations, self._first):
+        for job in (job for job, frames in self._ranges.items() if self._first in frames):
+            for kind, item, position in found_on(self._held[job], self._first):
                 if self._is_wanted(item):
                     yield Copy(job, kind, item), position
 
@@ -126,14 +129,18 @@ class _Drawn:
         named = names is None or self._labels[item["label_id"]]["name"] in names
         return named and (ids is None or item["id"] in ids)
 
-    def _spread(self, copies: Sequence[Copy]) -> list[Copy]:
-        """With the tracks of other jobs that go on with it: there they overlap, as CVAT itself joins them."""
+    def _spread(self, copies: Sequence[Copy], taken: set[int]) -> list[Copy]:
+        """With the tracks of other jobs that go on with it: there they overlap, as CVAT itself joins them.
+
+        A track is of one object alone: ``taken`` are those of objects that were met before, and grow.
+        """
         found = list(copies)
         for copy in found:  # grows
+            taken.add(copy.item["id"])
             for job in [number for number in self._held if number not in {one.job for one in found}]:
                 seam = sorted(set(self._ranges[job]) & set(self._ranges[copy.job]))
-                going_on = (track for track in self._held[job]["tracks"] if _goes_on(copy.item, track, seam))
-                found += [Copy(job, TRACK, track) for track in going_on][:1]
+                free = (track for track in self._held[job]["tracks"] if track["id"] not in taken)
+                found += [Copy(job, TRACK, track) for track in free if _goes_on(copy.item, track, seam)][:1]
         return found
 
 
