@@ -5,6 +5,7 @@ import json
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -209,6 +210,7 @@ def _called(answer: Any, given: Any) -> Answer:
         return 400, {"error": str(error)}
 
 
+@cache
 def _recorded(name: str) -> dict[str, Any]:
     model: dict[str, Any] = json.loads((_RECORDINGS / f"{name}.json").read_text())
     return model

@@ -193,7 +193,7 @@ def _detector(parsed: argparse.Namespace, client: Any, frames: "Frames") -> "Det
 
 def _carried_out(parsed: argparse.Namespace, annotator: "Annotator", journal: "Journal", detector: "Detector") -> "Run":
     """A run gone on with, or a new one, at its end."""
-    from promptable.cvat.annotate.run import begin, give_up, unfinished
+    from promptable.cvat.annotate.run import give_up, unfinished
     from promptable.cvat.progress import Progress
 
     if parsed.new_run:
@@ -202,12 +202,20 @@ def _carried_out(parsed: argparse.Namespace, annotator: "Annotator", journal: "J
     if run is not None:
         sys.stdout.write(f"going on with run {run.id}\n")
     else:
-        plan = annotator.plan()
-        _check_agreed(annotator.count_doomed(plan), yes=parsed.yes)
-        run = begin(journal, detector, plan.places)
-        _say_plan(plan, f"to ask about, run {run.id}")
+        run = _begun(parsed, annotator, journal, detector)
     with Progress() as progress:
         annotator.carry_out(run, parsed.concurrency, progress)
+    return run
+
+
+def _begun(parsed: argparse.Namespace, annotator: "Annotator", journal: "Journal", detector: "Detector") -> "Run":
+    """A new run, whose plan is in the journal."""
+    from promptable.cvat.annotate.run import begin
+
+    plan = annotator.plan()
+    _check_agreed(annotator.count_doomed(plan), yes=parsed.yes)
+    run = begin(journal, detector, plan.places)
+    _say_plan(plan, f"to ask about, run {run.id}")
     return run
 
 

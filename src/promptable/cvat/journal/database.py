@@ -27,6 +27,7 @@ CREATE TABLE IF NOT EXISTS uploads (
     payload TEXT, server_id INTEGER, state TEXT);
 CREATE INDEX IF NOT EXISTS uploads_of_batch ON uploads (batch);
 CREATE INDEX IF NOT EXISTS uploads_of_job ON uploads (job, frame);
+CREATE INDEX IF NOT EXISTS uploads_of_detection ON uploads (detection);
 """
 """States. runs: running, finished, undone, given up. frames: waiting, asked, failed. places, which are frames in jobs:
 waiting, sent, left (to people). batches: sending, stored. uploads, which are shapes and tags: sending, stored, lost

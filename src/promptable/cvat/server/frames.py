@@ -6,7 +6,8 @@ Frame numbers are the task's, in jobs too. Deleted frames and jobs that hold the
 import io
 import json
 import zipfile
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -34,11 +35,12 @@ class Frame:
 
 @dataclass(frozen=True)
 class _Meta:
-    """What CVAT says of a task's data: ``frames`` are names and sizes, of a video one for all."""
+    """What CVAT says of a task's data: ``names`` and ``sizes``, height and width, by frame; of a video one for all."""
 
     chunk_size: int
     deleted: frozenset[int]
-    frames: Sequence[tuple[str, tuple[int, int]]]
+    names: Sequence[str]
+    sizes: Sequence[tuple[int, int]]
 
 
 class Frames:
@@ -72,7 +74,7 @@ class Frames:
     @property
     def is_video(self) -> bool:
         """Whether they are the frames of one video, not pictures."""
-        return bool(self.task.mode == "interpolation" or len(self._meta.frames) == 1 < self.task.size)
+        return bool(self.task.mode == "interpolation" or len(self._meta.names) == 1 < self.task.size)
 
     @property
     def chunk_size(self) -> int:
@@ -107,14 +109,16 @@ class Frames:
         return {number: job.id for job in reversed(self.jobs) for number in self.shown_in(job)}
 
     @cached_property
-    def numbers(self) -> tuple[int, ...]:
+    def numbers(self) -> Sequence[int]:
         """The frames' numbers, in order, without a pool that only the ground truth shows."""
-        return tuple(sorted(self._in_jobs - set(self.deleted)))
+        numbers = sorted(self._in_jobs() - set(self.deleted))
+        whole = range(numbers[0], numbers[-1] + 1) if numbers else range(0)
+        return whole if len(whole) == len(numbers) else tuple(numbers)
 
     @cached_property
-    def deleted(self) -> tuple[int, ...]:
+    def deleted(self) -> Sequence[int]:
         """The numbers of the deleted frames that are left out."""
-        return () if self._with_deleted else tuple(sorted(self._in_jobs & self._meta.deleted))
+        return () if self._with_deleted else tuple(sorted(self._in_jobs() & self._meta.deleted))
 
     @cached_property
     def honeypots(self) -> frozenset[int]:
@@ -132,17 +136,17 @@ class Frames:
             raise
         return layout
 
-    @cached_property
     def _in_jobs(self) -> set[int]:
         return {number for job in self.jobs for number in self.shown_in(job)}
 
     def frame(self, number: int) -> Frame:
         """What CVAT says of a frame. Raises CvatError where it is none of these."""
-        if number not in self._in_jobs or number in self.deleted:
+        place = bisect_left(self.numbers, number)
+        if place == len(self.numbers) or self.numbers[place] != number:
             first, last = self.numbers[0], self.numbers[-1]
             raise CvatError(f"there is no frame {number}: expected one from {first} to {last} that is not deleted")
-        name, hw = self._meta.frames[0 if len(self._meta.frames) == 1 else number]
-        return Frame(number, name, hw)
+        i = 0 if len(self._meta.names) == 1 else number
+        return Frame(number, self._meta.names[i], self._meta.sizes[i])
 
     def data(self, number: int) -> bytes:
         """The bytes that a function is sent for a frame: the original file's, or a PNG of a video's frame."""
@@ -176,18 +180,27 @@ def _holds_ground_truth(job: Any) -> bool:
 
 
 def _read_meta(client: Any, task: int) -> _Meta:
-    """As plain values: cvat-sdk's models take kilobytes a frame."""
-    meta = _get_json(client, f"/api/tasks/{task}/data/meta")
-    sizes: dict[tuple[int, int], tuple[int, int]] = {}
-    shapes = ((one["name"], (int(one["height"]), int(one["width"]))) for one in meta["frames"])
-    frames = [(name, sizes.setdefault(hw, hw)) for name, hw in shapes]
-    return _Meta(int(meta["chunk_size"]), frozenset(meta["deleted_frames"] or ()), frames)
+    """A frame's name and size are taken when it is parsed: some 70 bytes, where cvat-sdk's models take kilobytes."""
+    names: list[str] = []
+    sizes: list[tuple[int, int]] = []
+    once: dict[tuple[int, int], tuple[int, int]] = {}
+
+    def take(parsed: dict[str, Any]) -> dict[str, Any] | None:
+        if "height" not in parsed:
+            return parsed
+        hw = int(parsed["height"]), int(parsed["width"])
+        names.append(parsed["name"])
+        sizes.append(once.setdefault(hw, hw))
+        return None
+
+    meta = _get_json(client, f"/api/tasks/{task}/data/meta", take)
+    return _Meta(int(meta["chunk_size"]), frozenset(meta["deleted_frames"] or ()), names, sizes)
 
 
-def _get_json(client: Any, path: str) -> Any:
+def _get_json(client: Any, path: str, object_hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
     api = client.api_client
     url = client.api_map.make_endpoint_url(path)
-    return json.loads(api.rest_client.GET(url, headers=make_request_headers(api)).data)
+    return json.loads(api.rest_client.GET(url, headers=make_request_headers(api)).data, object_hook=object_hook)
 
 
 def text_of(enumerated: object) -> str:
