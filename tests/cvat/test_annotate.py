@@ -161,7 +161,7 @@ def test_labels_that_the_task_lacks_are_named_with_the_closest(
     file = tmp_path / "labels.yaml"
     file.write_text("- rusty\n- {name: crack, type: polygon, threshold: 0.2}\n- {name: doubtful, marks: review}\n")
     assert annotate(cvat, "--labels", str(file)) == 1
-    assert "the task has no label 'rusty' (there is 'rust'); 'crack'" in capsys.readouterr().err
+    assert "the task has no label 'rusty' (there is 'rust'); 'crack': mend the names" in capsys.readouterr().err
     assert not asked_frames(cvat)
     assert annotate(cvat, "--labels", str(file), "--create-labels", "--dry-run") == 1
     assert annotate(cvat, "--labels", str(file), "--create-labels") == 3
@@ -170,12 +170,14 @@ def test_labels_that_the_task_lacks_are_named_with_the_closest(
     assert tags == {(2, 5), (3, 5), (6, 5), (7, 5), (BAD, FAILED)}, "the list's own label marks frames"
 
 
-def test_a_second_run_finds_nothing_to_do(cvat: StandIn) -> None:
+def test_a_second_run_finds_nothing_to_do(cvat: StandIn, tmp_path: Path) -> None:
     prepare(cvat)
     annotate(cvat)
-    before = stored(cvat)
+    page = tmp_path / "state" / "review.html"
+    before, shown = stored(cvat), page.read_text()
     annotate(cvat)
     assert stored(cvat) == before
+    assert page.read_text() == shown, "the page of the run that found something stays"
 
 
 def test_what_people_annotate_while_it_runs_is_left_alone(
@@ -287,9 +289,22 @@ def test_labels_of_the_function_that_the_task_lacks_are_named_and_left_out(
     labels = [{"name": "rust", "type": "rectangle"}, {"name": "Needs review", "type": "tag"}]
     cvat.answers = {"": lambda request: detect({"labels": labels, **request})}
     assert annotate(cvat, "--frames", "7") == 0
-    assert "left out: the function's label 'Needs review', which is not in the task, which has needs-review" in (
-        capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert (
+        "left out, since the task lacks them: the function's labels 'Needs review' (there is 'needs-review')\n" in said
     )
+
+
+def test_of_many_labels_that_the_task_lacks_the_first_are_named(
+    cvat: StandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepare(cvat)
+    file = tmp_path / "labels.yaml"
+    file.write_text("".join(f"- part {number}\n" for number in range(1203)))
+    assert annotate(cvat, "--labels", str(file)) == 1
+    said = capsys.readouterr().err
+    assert "'part 0'" in said
+    assert said.endswith("'part 4' and 1198 more: mend the names, or add them with --create-labels\n")
 
 
 def test_a_label_that_the_task_keeps_for_other_shapes_is_refused(

@@ -6,10 +6,12 @@ import socket
 from pathlib import Path
 
 import pytest
+from cvat_sdk.api_client.exceptions import ApiException
 from cvat_sdk.core.auth import AuthStore, ProfileEntry
 
 from promptable.cvat.server.client import Login, connect
 from promptable.cvat.server.errors import CvatError
+from promptable.cvat.server.rest import refusal
 from toy.cvat.stand_in import PASSWORD, TOKEN, StandIn
 
 TASK = {("task_id", 7): [("rust", "mask")]}
@@ -83,6 +85,14 @@ def test_every_failure_is_a_sentence(cvat: StandIn, status: int, sentence: str) 
             client.tasks.retrieve(7)
     assert sentence in str(caught.value)
     assert caught.value.status == (status or None)
+
+
+def test_an_organization_that_is_not_there_is_said() -> None:
+    answered = ApiException(404, "Not Found")
+    answered.body = b'{"detail":"acme organization does not exist."}'
+    assert "has no organization 'acme' (--org takes its short name)" in str(
+        refusal(answered, "http://cvat/api/tasks/7")
+    )
 
 
 @pytest.mark.parametrize("failure", [429, 502, 503, 504, 0])

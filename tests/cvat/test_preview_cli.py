@@ -44,6 +44,13 @@ def test_through_cvat_the_answer_at_one_threshold_is_shown(
     assert len(data["frames"]) == 5
 
 
+def test_a_function_is_called_within_the_tasks_organization(url: str, cvat: StandIn, tmp_path: Path) -> None:
+    cvat.tasks[12].organization = "acme"
+    asked = ("--url", url, "--task", "12", "--via-cvat", "dino")
+    assert _preview(tmp_path, *asked) == 0
+    assert _preview(tmp_path, *asked, "--org", "") == 1, "what the login names counts"
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [

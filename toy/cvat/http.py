@@ -65,7 +65,7 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/api/auth/login":
             self._log_in(given)
         else:
-            self._send(*self.server.stand_in.post(path, given))
+            self._send(*self.server.stand_in.post(path, given, self.headers.get("X-Organization")))
 
     def do_PATCH(self) -> None:
         given = self._given()

@@ -37,6 +37,8 @@ class Task:
     """Frames that the ground truth's job shows."""
     fields: dict[int, Mapping[str, Any]] = field(default_factory=dict)
     """By job, what differs from the recorded one."""
+    organization: str | None = None
+    """Within which alone functions are called about it."""
 
 
 @dataclass
@@ -81,20 +83,22 @@ class StandIn:
                 return self._of_task(int(number), of_task, query)
             case ["jobs", number, *of_job]:
                 return self._of_job(int(number), of_job)
-            case ["users"]:
-                found = [user for user in self.users if query["search"] in user["username"]]
-                return 200, _page(found, query)
+            case ["organizations", _]:
+                return 200, {"slug": next(task.organization for task in self.tasks.values() if task.organization)}
             case ["lambda", "functions"]:
                 return 200, [{"id": name, "kind": "detector", "labels_v2": []} for name in self.answers]
             case [kind]:
                 return self._list(kind, query)
         return _NOT_FOUND
 
-    def post(self, path: str, given: Any) -> Answer:
-        """What a POST is answered: an issue that is opened, a function that is called."""
+    def post(self, path: str, given: Any, organization: str | None) -> Answer:
+        """What a POST from within an organization is answered: an issue is opened, a function called."""
         if path == "/api/issues":
             self.issues.append({"id": len(self.issues), **given})
             return 201, self.issues[-1]
+        task = self.tasks.get(given.get("task"))
+        if task is not None and task.organization != organization:
+            return 403, {"detail": "You do not have permission to perform this action."}
         name = path.rpartition("/")[2]
         return _called(self.answers[name], given) if name in self.answers else _NOT_FOUND
 
@@ -153,6 +157,8 @@ class StandIn:
                 return 200, _page([job for task in tasks for job in self._jobs(task)], query)
             case "labels":
                 return self._labels(query)
+            case "users":
+                return 200, _page([user for user in self.users if query["search"] in user["username"]], query)
             case "issues":
                 return 200, _page([one for one in self.issues if one["job"] == int(query["job_id"])], query)
             case "comments":
@@ -163,7 +169,7 @@ class StandIn:
         task = self.tasks[number]
         mode = "interpolation" if task.video else "annotation"
         own = {"id": number, "size": len(task.pictures), "mode": mode, "created_date": self.created}
-        return _recorded("task") | own
+        return _recorded("task") | own | {"organization": task.organization and 1}
 
     def _jobs(self, task: int) -> Iterator[dict[str, Any]]:
         for number, kind, first, last in self.tasks[task].jobs:

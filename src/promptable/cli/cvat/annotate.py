@@ -169,7 +169,7 @@ def _one(parsed: argparse.Namespace, client: Any, frames: "Frames") -> int:
 def _detector(parsed: argparse.Namespace, client: Any, frames: "Frames") -> "Detector":
     """The function, and what of the task's labels it is asked for."""
     from promptable.cvat.annotate.detector import Detector, describe
-    from promptable.cvat.annotate.task_labels import labels_for
+    from promptable.cvat.annotate.task_labels import labels_for, listed
     from promptable.cvat.functions import Source
 
     function, options = _function(parsed, client, Source(frames.task.id, parsed.job)), _options(parsed)
@@ -184,10 +184,9 @@ def _detector(parsed: argparse.Namespace, client: Any, frames: "Frames") -> "Det
         all_of_them=options.labels is not None,
         create=parsed.create_labels and not parsed.dry_run,
     )
-    names = [entry["name"] for entry in described.labels if entry["name"] not in labels.marks]
-    for name, near in labels.lacking(names).items():
-        hint = f", which has {', '.join(near)}" if near else ""
-        sys.stdout.write(f"left out: the function's label {name!r}, which is not in the task{hint}\n")
+    lacking = labels.lacking(entry["name"] for entry in described.labels if entry["name"] not in labels.marks)
+    if lacking:
+        sys.stdout.write(f"left out, since the task lacks them: the function's labels {listed(lacking)}\n")
     return Detector(function, described, options, labels)
 
 
@@ -258,7 +257,7 @@ def _options(parsed: argparse.Namespace) -> "Options":
 def _say_plan(plan: "Plan", what: str) -> None:
     for sentence in plan.left_out:
         sys.stdout.write(f"left alone: {sentence}\n")
-    sys.stdout.write(f"{plan.frames} frames {what}\n")
+    sys.stdout.write(f"{plan.frames} {'frame' if plan.frames == 1 else 'frames'} {what}\n")
 
 
 def _report(parsed: argparse.Namespace, client: Any, frames: "Frames", journal: "JournalReader", run: "Run") -> int:
@@ -272,11 +271,13 @@ def _report(parsed: argparse.Namespace, client: Any, frames: "Frames", journal: 
     below, stored, task = parsed.review_below, journal.uploaded(run.id), frames.task
     queue, labels = run_queue(journal, run, frames, below), labels_found(journal, [run.id], below)
     _show_table(labels, below)
-    page = parsed.queue or Path(f"review-task-{task.id}.html")
-    about = [f"Run {run.id}: {stored} objects stored; below {below:g} is to review."]
-    html = render(f"Review of task {task.id}, {task.name}", about, queue, labels, below, client.api_map.host)
-    page.write_text(html, encoding="utf-8")
-    sys.stdout.write(f"run {run.id}: {stored} objects stored\n{page}\n")
+    sys.stdout.write(f"run {run.id}: {stored} objects stored\n")
+    if queue.frames or any(label.found for label in labels):  # else the page of the run before is worth more
+        page = parsed.queue or Path(f"review-task-{task.id}.html")
+        about = [f"Run {run.id}: {stored} objects stored; below {below:g} is to review."]
+        html = render(f"Review of task {task.id}, {task.name}", about, queue, labels, below, client.api_map.host)
+        page.write_text(html, encoding="utf-8")
+        sys.stdout.write(f"{page}\n")
     return _failures(journal.errors(run.id))
 
 

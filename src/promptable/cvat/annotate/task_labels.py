@@ -1,6 +1,7 @@
 """The labels of a task, by which detections become the shapes and tags that CVAT stores."""
 
 import difflib
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,8 @@ from promptable.cvat.labels import MARKS
 from promptable.cvat.server.errors import CvatError
 
 _ANY = "any"
+_LISTED = 5
+"""So many labels are named before the others are only counted."""
 
 
 @dataclass(frozen=True)
@@ -149,10 +152,17 @@ def check_names(labels: TaskLabels, names: Iterable[str]) -> None:
     """Raise CvatError that names every label which the task lacks, with the closest ones."""
     lacking = labels.lacking(names)
     if lacking:
-        listed = "; ".join(
-            f"{name!r}" + (f" (there is {_quoted(near)})" if near else "") for name, near in lacking.items()
-        )
-        raise CvatError(f"the task has no label {listed}: mend the names, or add them with --create-labels")
+        raise CvatError(f"the task has no label {listed(lacking)}: mend the names, or add them with --create-labels")
+
+
+def listed(lacking: Mapping[str, Sequence[str]]) -> str:
+    """The first few labels that a task lacks, each with those of the task that are nearest."""
+    shown = [
+        f"{name!r}" + (f" (there is {_quoted(near)})" if near else "")
+        for name, near in itertools.islice(lacking.items(), _LISTED)
+    ]
+    more = f" and {len(lacking) - _LISTED} more" if len(lacking) > _LISTED else ""
+    return "; ".join(shown) + more
 
 
 def check_types(labels: TaskLabels, entries: Iterable[Mapping[str, Any]], polygons: bool) -> None:

@@ -65,6 +65,7 @@ class Frames:
         if self._job is not None and _holds_ground_truth(self._job) and not with_ground_truth:
             raise CvatError(f"job {job} holds the ground truth, which is left alone: name another job")
         self.task = client.tasks.retrieve(task if self._job is None else self._job.task_id)
+        _enter_organization(client, self.task)
         if not self.task.size:
             raise CvatError(f"task {self.task.id} has no data yet")
         if text_of(self.task.dimension) != "2d":
@@ -173,6 +174,12 @@ class Frames:
             if len(names) != count:
                 return {}
             return {first + i: archive.read(name) for i, name in enumerate(names)}
+
+
+def _enter_organization(client: Any, task: Any) -> None:
+    """Let the client speak from within a task's organization: CVAT calls functions about its frames only there."""
+    if client.organization_slug is None and task.organization is not None:
+        client.organization_slug = str(_get_json(client, f"/api/organizations/{task.organization}")["slug"])
 
 
 def _holds_ground_truth(job: Any) -> bool:

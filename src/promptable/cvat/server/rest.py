@@ -24,6 +24,7 @@ _PASSING = (429, 502, 503, 504)
 _REPEATABLE = ("GET", "HEAD", "OPTIONS", "PUT")
 _CALL = re.compile(r"/api/lambda/functions/[^/]+$")
 _THING = re.compile(r"/api/(task|job|project|issue)s/(\d+)")
+_ORGANIZATION = re.compile(r"(.*) organization does not exist\.")
 _SHOWN = 300
 
 
@@ -95,7 +96,7 @@ def _answered(error: Any, server: str, path: str) -> str:
         case 403:
             return f"{server} forbids {_thing(path)} to this account: {said or 'its owner can allow it'}"
         case 404:
-            return f"{server} has no {_thing(path)}, or this account may not see it"
+            return f"{server} has no {_missing(path, said)}, or this account may not see it"
         case 409:
             return f"{server} is already at it: {said or 'wait until it is done'}"
         case 429:
@@ -104,6 +105,12 @@ def _answered(error: Any, server: str, path: str) -> str:
             said = f": {said}" if said else ""
             return f"{server} cannot answer now ({status}{said}): it is starting, or what is behind it is down"
     return f"{server} answered {status} to {path}: {said or error.reason}"
+
+
+def _missing(path: str, said: str) -> str:
+    """What is not there: what was asked for, or the organization from within which."""
+    organization = _ORGANIZATION.fullmatch(said)
+    return f"organization {organization[1]!r} (--org takes its short name)" if organization else _thing(path)
 
 
 def _thing(path: str) -> str:
