@@ -65,7 +65,7 @@ def test_the_offsets_of_boxes_are_shares_of_their_sides(attention: Any) -> None:
 
 
 def test_anchors_are_upstreams() -> None:
-    shapes = [(60, 70), (4, 5)]
+    shapes = ((60, 70), (4, 5))
     pixels = sum(height * width for height, width in shapes)
     _, proposals = gen_encoder_output_proposals(
         torch.zeros(1, pixels, 1), torch.zeros(1, pixels, dtype=torch.bool), torch.tensor(shapes)
