@@ -1,26 +1,18 @@
 """``promptable review``: which frames people are shown first, and how they get them in CVAT."""
 
 import re
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from promptable.cli.main import main
 from promptable.cvat.detection import Detection
-from promptable.cvat.journal import Journal, Upload, journal_path
 from promptable.cvat.review.queue import Doubt, QueuedFrame, choose, spacing
 from tests.cvat import propagating
+from tests.cvat.journaled import BOX, JOBS, NAMES, RUST, TASK, run, seen
 from tests.cvat.reviewing import Person
 from tests.cvat.stand_in import StandIn, Task
 
-TASK = 3
-JOBS = [(1, "annotation", 0, 49), (2, "annotation", 50, 99)]
-RUST, CRACK, NIGHT = range(3)
-NAMES = ["rust", "crack", "night"]
-THRESHOLDS = {"rust": 0.35, "crack": 0.35, "night": 0.3}
-BOX = [10, 10, 30, 30]
 ANN = {"url": "http://cvat/api/users/2", "id": 2, "username": "ann", "first_name": "", "last_name": ""}
 BOB = {"url": "http://cvat/api/users/3", "id": 3, "username": "bob", "first_name": "", "last_name": ""}
 
@@ -37,41 +29,6 @@ def person(cvat: StandIn) -> Person:
     cvat.labels = {("task_id", TASK): [(name, "any") for name in NAMES]}
     cvat.users = [ANN, BOB]
     return Person(cvat, TASK)
-
-
-def seen(score: float, label: str = "rust", box: Sequence[float] = BOX, **fields: Any) -> Detection:
-    return Detection(label, "rectangle", score, box, chosen=score >= THRESHOLDS[label], **fields)
-
-
-def run(cvat: StandIn, found: Mapping[int, Sequence[Detection]], command: str = "annotate") -> None:
-    """A run that found this by frame, as it leaves journal and server."""
-    journal = Journal(journal_path(cvat.url, TASK, "2026-01-02 03:04:05+00:00"))
-    labels = [{"name": name, "threshold": threshold} for name, threshold in THRESHOLDS.items()]
-    places = [(1 if frame < 50 else 2, frame) for frame in found]
-    number = journal.begin(command, {}, {"labels": labels, "function": "f"}, places).id
-    for job, frame in places:
-        journal.found(number, frame, found[frame])
-        uploads = [
-            _upload(frame, one.id, one.detection) for one in journal.detections(number, frame) if one.detection.chosen
-        ]
-        batch = journal.intend(number, job, [frame], {"shape": 0, "tag": 0}, uploads)
-        answer = cvat.annotations.patch(
-            job,
-            "create",
-            {f"{kind}s": [one.payload for one in uploads if one.kind == kind] for kind in ("shape", "tag")},
-        )
-        ids = [one["id"] for one in (*answer["shapes"], *answer["tags"])]
-        journal.stored(batch, {upload.id: server for upload, server in zip(batch.uploads, ids, strict=True)})
-    journal.end(number, "finished")
-    journal.close()
-
-
-def _upload(frame: int, number: int, one: Detection) -> Upload:
-    common = {"frame": frame, "label_id": NAMES.index(one.label), "group": 0, "source": "auto", "attributes": []}
-    if one.type == "tag":
-        return Upload("tag", frame, common, number)
-    shape = {"type": one.type, "points": list(one.points), "score": one.score, "rotation": 0}
-    return Upload("shape", frame, common | shape, number)
 
 
 def review(

@@ -39,6 +39,8 @@ class Task:
     """By job, what differs from the recorded one."""
     organization: str | None = None
     """Within which alone functions are called about it."""
+    meta: dict[str, Any] = field(default_factory=dict)
+    """What differs from what was recorded about data."""
 
 
 @dataclass
@@ -233,6 +235,7 @@ def _meta(task: Task) -> dict[str, Any]:
         "chunk_size": _CHUNK,
         "frames": shown,
         "deleted_frames": list(task.deleted),
+        **task.meta,
     }
 
 

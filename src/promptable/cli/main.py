@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from promptable.cli import deploy, models, serve, weights
-from promptable.cli.cvat import annotate, effort, labels, preview, propagate, review, stats, warm
+from promptable.cli.cvat import annotate, effort, labels, preview, propagate, review, segments, stats, warm
 from promptable.cli.parser import IntermixedParser
 
 
@@ -24,6 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     propagate.add_arguments(add("propagate", help="objects on one frame are followed through a video, as tracks"))
     effort.add_arguments(add("effort", help="how much people corrected of automatic labels, and what to set better"))
     review.add_arguments(add("review", help="what people should look at first, as links, a page, issues or jobs"))
+    segments.add_arguments(add("segments", help="what tags say frame by frame becomes ranges, with times"))
     stats.add_arguments(add("stats", help="what a task holds, and what of it looks wrong; it only reads"))
     warm.add_arguments(add("warm", help="encode the frames that a person will click into next"))
     deploy.add_arguments(add("deploy", help="bring the functions into CVAT's model list; the same as ./deploy.sh"))

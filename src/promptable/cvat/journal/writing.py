@@ -157,6 +157,12 @@ class Journal(JournalReader):
             rows = [(one.id,) for one in uploads]
             self._db.executemany("UPDATE uploads SET state = 'removed' WHERE id = ?", rows)
 
+    def restored(self, pairs: Iterable[tuple[SentUpload, int]]) -> None:
+        """What was removed is on the server again, under these ids."""
+        with self._writing():
+            rows = [(server_id, upload.id) for upload, server_id in pairs]
+            self._db.executemany("UPDATE uploads SET state = 'stored', server_id = ? WHERE id = ?", rows)
+
     def _batch(self, number: int) -> Batch:
         row = self._db.execute("SELECT * FROM batches WHERE id = ?", (number,)).fetchone()
         uploads = self._db.execute("SELECT * FROM uploads WHERE batch = ? ORDER BY id", (number,))

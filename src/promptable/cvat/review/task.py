@@ -46,7 +46,7 @@ def review_task(client: Any, frames: Frames, budget: int, review_below: float, *
         return _from_scores(client, frames, jobs, names, budget, review_below, notes)
     annotating = [run for run in runs if run.command == ANNOTATE]
     found, doubtful = least_sure(_from_runs(journal, annotating, frames, jobs, review_below), _KEPT_FOR_EACH * budget)
-    candidates = _joined([*found, *_from_tracks(path, runs, frames, jobs)])
+    candidates = _joined([*found, *_from_tracks(client, path, runs, frames, jobs)])
     untouched = Untouched(client, frames, names, journal)
     queue = choose(candidates, budget, spacing(len(frames.numbers), budget), untouched.still)
     labels = labels_found(journal, [run.id for run in annotating], review_below)
@@ -80,14 +80,16 @@ def _from_runs(
         later.update(journal.frames(run.id, "asked"))
 
 
-def _from_tracks(path: Path, runs: Sequence[Run], frames: Frames, jobs: Mapping[int, int]) -> Iterator[QueuedFrame]:
+def _from_tracks(
+    client: Any, path: Path, runs: Sequence[Run], frames: Frames, jobs: Mapping[int, int]
+) -> Iterator[QueuedFrame]:
     """Where a tracker lost an object, or was not sure."""
     following = [run for run in runs if run.command == PROPAGATE and run.state == "finished"]
     if not following:
         return
     journal = TrackJournal(path)
     for run in following:
-        for place in review(journal, run, frames).places:
+        for place in review(client, journal, run, frames).places:
             if place.frame in jobs:
                 doubt = Doubt(place.label, place.what, place.sure, place.box)
                 yield QueuedFrame(frames.task.id, jobs[place.frame], place.frame, [doubt])

@@ -5,6 +5,7 @@ Frame numbers are the task's, in jobs too. Deleted frames and jobs that hold the
 
 import io
 import json
+import re
 import zipfile
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -35,9 +36,14 @@ class Frame:
 
 @dataclass(frozen=True)
 class _Meta:
-    """What CVAT says of a task's data: ``names`` and ``sizes``, height and width, by frame; of a video one for all."""
+    """What CVAT says of a task's data: ``names`` and ``sizes``, height and width, by frame; of a video one for all.
+
+    Frame 0 is the ``start``-th of the source, and every ``step``-th of it is a frame.
+    """
 
     chunk_size: int
+    start: int
+    step: int
     deleted: frozenset[int]
     names: Sequence[str]
     sizes: Sequence[tuple[int, int]]
@@ -76,6 +82,10 @@ class Frames:
     def is_video(self) -> bool:
         """Whether they are the frames of one video, not pictures."""
         return bool(self.task.mode == "interpolation" or len(self._meta.names) == 1 < self.task.size)
+
+    def in_source(self, number: int) -> int:
+        """The number of a frame in the video that the task was made from, which may begin later and leave out some."""
+        return self._meta.start + number * self._meta.step
 
     @property
     def chunk_size(self) -> int:
@@ -201,7 +211,9 @@ def _read_meta(client: Any, task: int) -> _Meta:
         return None
 
     meta = _get_json(client, f"/api/tasks/{task}/data/meta", take)
-    return _Meta(int(meta["chunk_size"]), frozenset(meta["deleted_frames"] or ()), names, sizes)
+    step = re.search(r"step=(\d+)", meta["frame_filter"] or "")
+    start, every = int(meta["start_frame"]), int(step[1]) if step else 1
+    return _Meta(int(meta["chunk_size"]), start, every, frozenset(meta["deleted_frames"] or ()), names, sizes)
 
 
 def _get_json(client: Any, path: str, object_hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:

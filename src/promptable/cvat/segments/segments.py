@@ -1,0 +1,56 @@
+"""Ranges of a task's frames, and their file."""
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from promptable.cvat.segments.scores import TagScores
+from promptable.cvat.segments.viterbi import Smoothing, ranges
+from promptable.cvat.server.frames import Frames
+
+COLUMNS = ("task", "label", "first_frame", "last_frame", "start_s", "end_s", "frames", "mean_score")
+
+
+@dataclass(frozen=True)
+class Segment:
+    """From where to where a label holds: ``frames`` are the task's numbers, deleted ones left out.
+
+    ``mean_score`` is over the frames on which it was found at all.
+    """
+
+    label: str
+    frames: Sequence[int]
+    mean_score: float
+
+
+def segments(tags: Iterable[TagScores], frames: Sequence[int], smoothing: Smoothing) -> list[Segment]:
+    """The ranges of every tag over these frames, by label, in order."""
+    return [
+        Segment(tag.label, within, _mean(tag, within))
+        for tag in sorted(tags, key=lambda tag: tag.label)
+        for found in ranges(tag.evidence(frames), smoothing)
+        for within in [frames[found.start : found.stop]]
+    ]
+
+
+def _mean(tag: TagScores, frames: Sequence[int]) -> float:
+    scores = [score for number in frames if (score := tag.scores.get(number)) is not None]
+    return sum(scores) / len(scores) if scores else 0.0
+
+
+def write_csv(path: Path, found: Iterable[Segment], frames: Frames, fps: float | None) -> None:
+    """A row a range. Times are seconds in the video that the task was made from, the end being where the frame after
+    the last begins; empty without ``fps``, which CVAT does not know."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for one in found:
+            first, last = one.frames[0], one.frames[-1]
+            times = ("", "") if fps is None else (_seconds(frames, first, fps), _seconds(frames, last + 1, fps))
+            row = (frames.task.id, one.label, first, last, *times, len(one.frames), f"{one.mean_score:.4f}")
+            writer.writerow(row)
+
+
+def _seconds(frames: Frames, number: int, fps: float) -> str:
+    return f"{frames.in_source(number) / fps:.3f}"

@@ -1,0 +1,142 @@
+"""Ranges as tags of frames in CVAT: what is lacking comes, what automatic runs tagged outside of them goes."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from promptable.cvat.annotate.plan import OPEN
+from promptable.cvat.annotate.same import look_for, remove, unchanged
+from promptable.cvat.annotate.task_labels import TaskLabels
+from promptable.cvat.detection import TAG, Detection
+from promptable.cvat.journal import Journal, SentUpload, Upload
+from promptable.cvat.segments.segments import Segment
+from promptable.cvat.server.annotations import JobAnnotations, highest_ids
+from promptable.cvat.server.errors import CvatError
+from promptable.cvat.server.frames import Frames, text_of
+
+COMMAND = "segments"
+
+
+@dataclass
+class Change:
+    """What a job is given and loses; ``theirs`` counts frames that are left as people have them."""
+
+    job: int
+    there: Mapping[str, Any]
+    adds: list[Upload] = field(default_factory=list)
+    removes: list[SentUpload] = field(default_factory=list)
+    theirs: int = 0
+
+
+class Writer:
+    """Writes the ranges of a task's tags."""
+
+    def __init__(self, client: Any, journal: Journal, frames: Frames, labels: TaskLabels) -> None:
+        """``client`` is cvat-sdk's."""
+        self._client = client
+        self._journal = journal
+        self._frames = frames
+        self._labels = labels
+
+    def settle(self) -> None:
+        """Find out about what was on its way when a run was stopped, and end that run. Raises CvatError."""
+        for run in self._journal.runs():
+            if run.command == COMMAND and run.state == "running":
+                for batch in self._journal.sending(run.id):
+                    self._journal.stored(batch, look_for(self._client, self._journal, batch) or {})
+                self._journal.end(run.id, "finished")
+
+    def plan(self, found: Sequence[Segment], labels: Iterable[str]) -> tuple[list[Change], list[str]]:
+        """What is to be changed by job, and which jobs are left alone, in sentences. Raises CvatError."""
+        changes, left = [], []
+        known = {name: self._labels.by_name[name].id for name in labels if name in self._labels.by_name}
+        for job in self._frames.jobs:
+            if text_of(job.state) in OPEN:
+                changes.append(self._change(job, found, known))
+            else:
+                left.append(f"job {job.id} is {text_of(job.state)}")
+        return changes, left
+
+    def _change(self, job: Any, found: Sequence[Segment], known: Mapping[str, int]) -> Change:
+        change = Change(job.id, JobAnnotations(self._client, job.id).read())
+        shown = set(self._frames.numbers).intersection(self._frames.shown_in(job))
+        there = {(tag["label_id"], tag["frame"]) for tag in change.there["tags"]}
+        written = [one for one in self._journal.uploads(job=job.id) if one.kind == TAG]
+        taken_away = {(one.payload["label_id"], one.frame) for one in written} - there
+        wanted: dict[int, set[int]] = defaultdict(set)
+        for segment in found:
+            number = known.get(segment.label)
+            if number is None:
+                continue
+            wanted[number].update(segment.frames)
+            lacking = [(number, frame) for frame in segment.frames if frame in shown and (number, frame) not in there]
+            change.theirs += sum(place in taken_away for place in lacking)
+            change.adds += [self._tag(segment, frame) for key, frame in lacking if (key, frame) not in taken_away]
+        outside = [
+            one
+            for one in written
+            if (number := one.payload["label_id"]) in known.values() and one.frame in shown - wanted[number]
+        ]
+        change.removes = unchanged(outside, change.there, self._labels)
+        return change
+
+    def _tag(self, segment: Segment, frame: int) -> Upload:
+        label = self._labels.by_name[segment.label]
+        detection = Detection(segment.label, TAG, round(segment.mean_score, 4))
+        return Upload(TAG, frame, label.payload(detection, frame, 0.0), None)
+
+    def write(self, changes: Sequence[Change]) -> int | None:
+        """Make the changes; the run's number, None where there is nothing to do. Raises CvatError."""
+        changes = [change for change in changes if change.adds or change.removes]
+        if not changes:
+            return None
+        places = sorted({(change.job, one.frame) for change in changes for one in (*change.adds, *change.removes)})
+        options = {"removes": [one.id for change in changes for one in change.removes]}
+        run = self._journal.begin(COMMAND, options, {}, places).id
+        for change in changes:
+            remove(JobAnnotations(self._client, change.job), change.removes, self._journal)
+            self._add(run, change)
+        self._journal.end(run, "finished")
+        return run
+
+    def _add(self, run: int, change: Change) -> None:
+        if not change.adds:
+            return
+        frames = [one.frame for one in change.adds]
+        batch = self._journal.intend(run, change.job, frames, highest_ids(change.there), change.adds)
+        answer = JobAnnotations(self._client, change.job).create([], [one.payload for one in change.adds])
+        pairs = zip(batch.uploads, answer["tags"], strict=True)
+        self._journal.stored(batch, {upload.id: one["id"] for upload, one in pairs})
+
+    def undo(self, run: int) -> tuple[int, int]:
+        """Take a run's tags away, as far as nobody changed them, and put those back that it took; how many of each.
+
+        Raises CvatError.
+        """
+        done = self._journal.run(run)
+        if done.command != COMMAND:
+            raise CvatError(f"run {run} is one of promptable {done.command}, which takes it back")
+        taken = set(done.options["removes"])
+        gone, back = 0, 0
+        for job in sorted(
+            {job for job, _ in [*self._journal.places(run, "sent"), *self._journal.places(run, "waiting")]}
+        ):
+            annotations = JobAnnotations(self._client, job)
+            there = annotations.read()
+            own = unchanged(self._journal.uploads(job=job, run=run), there, self._labels)
+            remove(annotations, own, self._journal)
+            restored = [one for one in self._journal.uploads(job=job, state="removed") if one.id in taken]
+            back += self._restore(annotations, there, restored)
+            gone += len(own)
+        self._journal.end(run, "undone")
+        return gone, back
+
+    def _restore(self, annotations: JobAnnotations, there: Mapping[str, Any], taken: Sequence[SentUpload]) -> int:
+        """Put back what a run took, but for what is there again."""
+        held = {(tag["label_id"], tag["frame"]) for tag in there["tags"]}
+        lacking = [one for one in taken if (one.payload["label_id"], one.frame) not in held]
+        if lacking:
+            answer = annotations.create([], [one.payload for one in lacking])
+            self._journal.restored(zip(lacking, (one["id"] for one in answer["tags"]), strict=True))
+        return len(lacking)
