@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptable.cli.cvat.options import add_server_arguments, connected, unit_number
+from promptable.cli.cvat.table import show
 
 if TYPE_CHECKING:
     from promptable.cvat.effort.page.page import Pictures
@@ -128,14 +129,15 @@ def _advice(parsed: argparse.Namespace, evidence: "EvidenceByModel") -> "Advice"
 
 def _tasks(parsed: argparse.Namespace, client: Any) -> tuple[list[Any], str]:
     """The frames of each task, and what the report is called."""
-    from promptable.cvat.server.frames import Frames
+    from promptable.cvat.server.frames import Frames, text_of
 
     if parsed.project is None:
         frames = Frames(client, task=parsed.task)
         return [frames], f"Effort of task {parsed.task}, {frames.task.name}"
     project = client.projects.retrieve(parsed.project)
-    tasks = sorted((task for task in project.get_tasks() if task.size), key=lambda task: int(task.id))
-    return [Frames(client, task=task.id) for task in tasks], f"Effort of project {parsed.project}, {project.name}"
+    tasks = [task for task in project.get_tasks() if task.size and text_of(task.dimension) == "2d"]
+    numbers = sorted(int(task.id) for task in tasks)
+    return [Frames(client, task=number) for number in numbers], f"Effort of project {parsed.project}, {project.name}"
 
 
 def _write(parsed: argparse.Namespace, server: str, report: "Report", pictures: "Pictures") -> None:
@@ -159,19 +161,19 @@ def _default_page(parsed: argparse.Namespace) -> Path:
 
 def _show(report: "Report") -> None:
     """The table, and what it does not say."""
-    from rich.console import Console
-    from rich.table import Table
-
+    from promptable.cvat.effort.figures import by_label
     from promptable.cvat.effort.verdicts import Verdict
 
-    table = Table("label", box=None)
-    for heading in ("automatic", *Verdict):
-        table.add_column(str(heading).split()[0], justify="right")
     labels = report.effort.labels()
-    for label in [*labels, report.effort.total()] if len(labels) > 1 else labels:
-        counts = (label.automatic, *(label.counts.get(verdict, 0) for verdict in Verdict))
-        table.add_row(label.name, *map(str, counts))
-    if labels:
-        Console(file=sys.stdout).print(table)
+    rows = [
+        [label.name, label.automatic, *(label.counts.get(verdict, 0) for verdict in Verdict)]
+        for label in ([*labels, report.effort.total()] if len(labels) > 1 else labels)
+    ]
+    tracks = by_label(report.effort.tracks)
+    rows += [
+        [f"{label.name}, tracks", label.automatic, *(label.counts.get(verdict, 0) for verdict in Verdict)]
+        for label in tracks
+    ]
+    show(("label", "automatic", *Verdict), rows)
     for sentence in report.sentences():
         sys.stdout.write(f"{sentence}\n")

@@ -53,9 +53,10 @@ class Acceptance:
 
 @dataclass
 class Effort:
-    """Collects verdicts; keeps what was where only of the worst frames."""
+    """Collects verdicts, on shapes and tags, and on tracks; keeps what was where only of the worst frames."""
 
     judged: list[Judged] = field(default_factory=list)
+    tracks: list[Judged] = field(default_factory=list)
     frames: int = 0
     worst: list[tuple[tuple[int, int, int], int, JudgedFrame]] = field(default_factory=list)
 
@@ -69,11 +70,7 @@ class Effort:
 
     def labels(self) -> list[LabelEffort]:
         """By label, those with the most to correct first."""
-        counts: dict[str, Counter[Verdict]] = defaultdict(Counter)
-        for one in self.judged:
-            counts[one.label][one.verdict] += 1
-        labels = [LabelEffort(name, dict(of_label)) for name, of_label in counts.items()]
-        return sorted(labels, key=lambda label: (label.accepted - label.reviewed, label.name))
+        return by_label(self.judged)
 
     def of_label(self, name: str) -> list[Judged]:
         return [one for one in self.judged if one.label == name]
@@ -87,8 +84,18 @@ class Effort:
 
     def mistaken(self) -> list[tuple[str, str, int]]:
         """What was taken for what, and how often: the label of the run, that of people."""
-        pairs = Counter((one.label, one.became) for one in self.judged if one.became is not None)
+        judged = [*self.judged, *self.tracks]
+        pairs = Counter((one.label, one.became) for one in judged if one.became is not None)
         return [(label, became or "", count) for (label, became), count in pairs.most_common()]
+
+
+def by_label(judged: Iterable[Judged]) -> list[LabelEffort]:
+    """Those with the most to correct first."""
+    counts: dict[str, Counter[Verdict]] = defaultdict(Counter)
+    for one in judged:
+        counts[one.label][one.verdict] += 1
+    labels = [LabelEffort(name, dict(of_label)) for name, of_label in counts.items()]
+    return sorted(labels, key=lambda label: (label.accepted - label.reviewed, label.name))
 
 
 def _badness(judged: Sequence[Judged]) -> tuple[int, int, int]:

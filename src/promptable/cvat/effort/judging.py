@@ -22,19 +22,19 @@ _TRACK = "track"
 
 @dataclass(frozen=True)
 class JudgedFrame:
-    """A reviewed frame of a job: the verdicts, what run ``run`` found there, and all that is there now.
+    """A reviewed frame of a job: the verdicts, and what a detector's run ``run``, if there was one, ``found`` there.
 
-    ``places`` are shapes and tracks by label, ``tags`` the labels of tags.
+    What is there now: ``places`` are shapes and tracks by label, ``tags`` the labels of tags.
     """
 
     task: int
     job: int
     number: int
     judged: Sequence[Judged]
-    run: int
-    found: Sequence[Found]
-    places: Sequence[tuple[str, Position]]
-    tags: Set[str]
+    run: int | None = None
+    found: Sequence[Found] = ()
+    places: Sequence[tuple[str, Position]] = ()
+    tags: Set[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,13 @@ def judged_frame(now: JobNow, frame: int, asked: Asked, looked_for: Set[str]) ->
     places = [(name, place) for name, place in placed if place is not None]
     tags = {now.labelled(one).name for one in now.shown(frame, "tag")}
     return JudgedFrame(now.task, now.job, frame, judged, asked.run, asked.found, places, tags)
+
+
+def judged_masks(now: JobNow, frame: int, masks: Sequence[Written]) -> JudgedFrame:
+    """The verdicts on masks that were followed to a frame."""
+    pairs = matched(masks, now.shown(frame, "shape"))
+    judged = [_judged(now, before, there) for before, there in pairs if before is not None]
+    return JudgedFrame(now.task, now.job, frame, judged)
 
 
 def _judged(now: JobNow, before: Written, there: Mapping[str, Any] | None) -> Judged:

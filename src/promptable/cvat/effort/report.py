@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from promptable.cvat.effort.figures import Acceptance, Effort, LabelEffort, Saved, acceptance
+from promptable.cvat.effort.figures import Acceptance, Effort, LabelEffort, Saved, acceptance, by_label
 from promptable.cvat.effort.sources import SourceCounts
 from promptable.cvat.effort.suggest.advice import Advice
 from promptable.cvat.effort.task import NotJudged
@@ -73,6 +73,7 @@ class Report:
             "thresholds": {"minor edit": MINOR_IOU, "edited": EDITED_IOU},
             "total": _label(effort.total()),
             "labels": [_label(label) for label in effort.labels()],
+            "tracks": [_label(label) for label in by_label(effort.tracks)],
             "relabelled": [{"from": one, "to": other, "count": count} for one, other, count in effort.mistaken()],
             "acceptance": {
                 "total": _bins(acceptance(judged)),

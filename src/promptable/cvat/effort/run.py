@@ -10,8 +10,9 @@ from promptable.cvat.effort.report import Report
 from promptable.cvat.effort.reviewed import Reviewed
 from promptable.cvat.effort.sources import counted_sources
 from promptable.cvat.effort.suggest.evidence import EvidenceByModel
-from promptable.cvat.effort.task import judged_frames
-from promptable.cvat.journal import JournalReader, journal_path
+from promptable.cvat.effort.task import TaskJudge
+from promptable.cvat.journal import journal_path
+from promptable.cvat.propagate.journal import TrackReader
 from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.frames import Frames
 
@@ -26,13 +27,15 @@ def add_task(client: Any, frames: Frames, reviewed: Reviewed, report: Report, ev
     if not path.exists():
         report.sources[task.id] = counted_sources(client, frames, task_labels(client, task.id), reviewed)
         return
-    reader = JournalReader(path)
+    reader = TrackReader(path)
     try:
         runs = {run.id: run for run in reader.runs()}
-        for frame in judged_frames(client, frames, reader, reviewed, report.not_judged):
-            report.effort.add(frame)
-            if evidence is not None:
-                evidence.add(frame, runs[frame.run])
+        for job in TaskJudge(client, frames, reader, reviewed, report.not_judged).jobs():
+            for frame in job.frames():
+                report.effort.add(frame)
+                if evidence is not None and frame.run is not None:
+                    evidence.add(frame, runs[frame.run])
+            report.effort.tracks += job.tracks()
     finally:
         reader.close()
 

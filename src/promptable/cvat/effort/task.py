@@ -1,16 +1,19 @@
-"""A task's reviewed frames, judged one after the other, and what of it is not judged."""
+"""A task job by job: what can be judged of it, and what not."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from promptable.cvat.annotate.task_labels import TaskLabels, task_labels
-from promptable.cvat.effort.judging import JobNow, JudgedFrame, judged_frame
+from promptable.cvat.effort.judging import JobNow, JudgedFrame, judged_frame, judged_masks
 from promptable.cvat.effort.reviewed import Reviewed, reviewed_frames
+from promptable.cvat.effort.tracks import Followed, judged_tracks
+from promptable.cvat.effort.verdicts import Judged
 from promptable.cvat.effort.written import WrittenByRuns
-from promptable.cvat.journal import JournalReader
-from promptable.cvat.server.annotations import JobAnnotations
+from promptable.cvat.propagate.journal import TrackReader
+from promptable.cvat.server.annotations import KINDS, JobAnnotations
 from promptable.cvat.server.frames import Frames
 
 
@@ -27,45 +30,65 @@ class NotJudged:
     taken_back: list[int] = field(default_factory=list)
 
 
-def judged_frames(
-    client: Any, frames: Frames, reader: JournalReader, reviewed: Reviewed, not_judged: NotJudged
-) -> Iterator[JudgedFrame]:
-    """The frames of a task that a run wrote to and people have looked at; the rest goes into ``not_judged``.
+class TaskJudge:
+    """Judges what runs wrote into a task; what cannot be judged goes into ``not_judged``."""
 
-    ``client`` is cvat-sdk's. Raises CvatError.
-    """
-    written = WrittenByRuns(reader)
-    not_judged.taken_back += written.undone
-    asked = [label for run in written.runs for label in run.model.get("labels", ())]
-    labels = task_labels(client, frames.task.id, asked)
-    looked_for = {str(label["name"]) for label in asked}
-    for job in frames.jobs:
-        yield from _of_job(client, frames, job, written, labels, looked_for, reviewed, not_judged)
+    def __init__(
+        self, client: Any, frames: Frames, reader: TrackReader, reviewed: Reviewed, not_judged: NotJudged
+    ) -> None:
+        """``client`` is cvat-sdk's. Raises CvatError."""
+        self.client, self.frames, self.reader, self.not_judged = client, frames, reader, not_judged
+        self.written = WrittenByRuns(reader)
+        not_judged.taken_back += self.written.undone
+        asked = [label for run in self.written.runs for label in run.model.get("labels", ())]
+        self.labels: TaskLabels = task_labels(client, frames.task.id, asked)
+        self.looked_for = {str(label["name"]) for label in asked}
+        self._reviewed = reviewed
 
-
-def _of_job(
-    client: Any,
-    frames: Frames,
-    job: Any,
-    written: WrittenByRuns,
-    labels: TaskLabels,
-    looked_for: set[str],
-    reviewed: Reviewed,
-    not_judged: NotJudged,
-) -> Iterator[JudgedFrame]:
-    looked_at = reviewed_frames(frames, job, reviewed)
-    now: JobNow | None = None
-    known = {label.id for label in labels.by_name.values()}
-    for frame, asked in written.of_job(job.id):
-        if frame not in looked_at:
-            not_judged.frames += 1
-            not_judged.objects.update(one.label for one in asked.written)
-            continue
-        not_judged.lost_labels.update(one.label for one in asked.written if one.payload["label_id"] not in known)
-        now = now or _now(client, frames.task.id, job.id, labels, written)
-        yield judged_frame(now, frame, asked, looked_for)
+    def jobs(self) -> Iterator["JobJudge"]:
+        """Job by job, without that of the ground truth."""
+        for job in self.frames.jobs:
+            yield JobJudge(self, job.id, reviewed_frames(self.frames, job, self._reviewed))
 
 
-def _now(client: Any, task: int, job: int, labels: TaskLabels, written: WrittenByRuns) -> JobNow:
-    ids = {kind: written.known_ids(job, kind) for kind in ("shape", "tag")}
-    return JobNow(task, job, JobAnnotations(client, job).read(), labels, ids)
+class JobJudge:
+    """Judges a job, of which people have ``looked_at`` these frames."""
+
+    def __init__(self, task: TaskJudge, job: int, looked_at: set[int]) -> None:
+        self._task = task
+        self._job = job
+        self._looked_at = looked_at
+        self._followed = Followed(task.reader.stored(job))
+
+    def frames(self) -> Iterator[JudgedFrame]:
+        """The reviewed frames to which a run wrote shapes and tags. Raises CvatError."""
+        for frame, asked in self._task.written.of_job(self._job):
+            if self._is_reviewed(frame, [one.label for one in asked.written]):
+                lost = (one.label for one in asked.written if one.payload["label_id"] not in self._names)
+                self._task.not_judged.lost_labels.update(lost)
+                yield judged_frame(self._now, frame, asked, self._task.looked_for)
+        for frame, masks in self._followed.masks(self._names).items():
+            if self._is_reviewed(frame, [one.label for one in masks]):
+                yield judged_masks(self._now, frame, masks)
+
+    def tracks(self) -> Iterator[Judged]:
+        """The tracks that a run wrote, on the reviewed frames. Raises CvatError."""
+        if self._followed.tracks() and self._looked_at:
+            yield from judged_tracks(self._now, self._followed, self._looked_at)
+
+    def _is_reviewed(self, frame: int, labels: list[str]) -> bool:
+        if frame in self._looked_at:
+            return True
+        self._task.not_judged.frames += 1
+        self._task.not_judged.objects.update(labels)
+        return False
+
+    @cached_property
+    def _names(self) -> Mapping[int, str]:
+        return {label.id: label.name for label in self._task.labels.by_name.values()}
+
+    @cached_property
+    def _now(self) -> JobNow:
+        known = {kind: self._task.written.known_ids(self._job, kind) | self._followed.ids(kind) for kind in KINDS}
+        held = JobAnnotations(self._task.client, self._job).read()
+        return JobNow(self._task.frames.task.id, self._job, held, self._task.labels, known)

@@ -76,8 +76,13 @@ def compared(before: Mapping[str, Any], now: Mapping[str, Any], label: TaskLabel
         return Verdict.RELABELLED, overlap
     if overlap is not None and not _stands_still(before, now):
         return verdict_of_iou(overlap), overlap
-    edited = _values(before, label) != _values(now, label) or bool(before.get("occluded")) != bool(now.get("occluded"))
-    return (Verdict.MINOR if edited else Verdict.UNCHANGED), overlap
+    same = same_values(before, now, label) and bool(before.get("occluded")) == bool(now.get("occluded"))
+    return (Verdict.UNCHANGED if same else Verdict.MINOR), overlap
+
+
+def same_values(before: Mapping[str, Any], now: Mapping[str, Any], label: TaskLabel) -> bool:
+    """Whether nobody edited an attribute; our own do not count."""
+    return _values(before, label) == _values(now, label)
 
 
 def place_of(shape: Mapping[str, Any]) -> Position | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from promptable.cvat.geometry.position import Position
-from promptable.cvat.journal import Journal, Run
+from promptable.cvat.journal import Journal, JournalReader, Run
 from promptable.cvat.propagate.content import TRACK, keyframe_content, shape_content
 from promptable.cvat.propagate.objects import Object, read_position
 
@@ -174,6 +174,21 @@ class TrackJournal(Journal):
         """All that runs of this command have written into the task."""
         rows = self._db.execute("SELECT * FROM writes WHERE state = 'stored' AND action <> 'delete'").fetchall()
         return Ours([item for row in rows for item in json.loads(row["items"]) if item.get("id") is not None])
+
+
+class TrackReader(JournalReader):
+    """What runs have written, for who measures what people did to it since; the file is not changed."""
+
+    def stored(self, job: int) -> list[Write]:
+        """What runs that were not taken back have sent to a job, in order."""
+        if not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'writes'").fetchone():
+            return []  # no run of this command has ever begun
+        rows = self._db.execute(
+            "SELECT w.* FROM writes w JOIN runs r ON r.id = w.run WHERE w.job = ? AND w.state = 'stored' AND "
+            "r.state <> 'undone' ORDER BY w.id",
+            (job,),
+        )
+        return [_write(row) for row in rows]
 
 
 class Ours:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
-from promptable.cvat.effort.figures import LabelEffort, acceptance
+from promptable.cvat.effort.figures import LabelEffort, acceptance, by_label
 from promptable.cvat.effort.intervals import wilson
 from promptable.cvat.effort.judging import JudgedFrame
 from promptable.cvat.effort.page.charts import MISSING, acceptance_charts
@@ -19,6 +19,7 @@ _QUALITY = 70
 """Of a WebP picture: some 10 to 30 kB."""
 _CHARTS = 11
 """Labels with a chart of their own: those with the most automatic labels."""
+_OF_TRACKS = [verdict for verdict in Verdict if verdict is not Verdict.ADDED]
 Pictures = Mapping[tuple[int, int], tuple[bytes, tuple[int, int]]]
 """Bytes and ``hw``."""
 
@@ -76,6 +77,8 @@ def _bar(label: LabelEffort) -> str:
 def _sections(report: Report) -> Iterator[str]:
     if charts := _charts(report):
         yield _section("How often labels of which confidence were accepted", charts)
+    if report.effort.tracks:
+        yield _section("What became of the tracks", _tracks(report))
     if mistaken := report.effort.mistaken():
         yield _section("What was taken for what", _table(("the run said", "people say", "times"), mistaken))
     if report.advice is not None:
@@ -84,6 +87,18 @@ def _sections(report: Report) -> Iterator[str]:
         rows = [(name, source, n) for name, counts in sources.counts.items() for source, n in counts.most_common()]
         table = _table(("label", "CVAT's source", "labels"), rows)
         yield _section(f"Task {task}, without a journal: what CVAT says of what is there", table)
+
+
+def _tracks(report: Report) -> str:
+    rows = [
+        (label.name, label.automatic, label.accepted, *(label.counts.get(verdict, 0) for verdict in _OF_TRACKS))
+        for label in by_label(report.effort.tracks)
+    ]
+    note = (
+        "<p>By the mean IoU over the reviewed frames on which a track was or is seen; on one where it is gone, or new, "
+        "that is 0. A run follows what people drew: nothing counts as missed.</p>"
+    )
+    return note + _table(("label", "tracks", "accepted", *_OF_TRACKS), rows)
 
 
 def _charts(report: Report) -> str | None:
