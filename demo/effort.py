@@ -16,8 +16,9 @@ from promptable.cvat.effort.verdicts import MINOR_IOU
 from promptable.cvat.geometry import run_lengths
 from promptable.cvat.geometry.overlap import iou
 from promptable.cvat.geometry.position import MASK, RECTANGLE, Position, position_of
-from tests.cvat.reviewing import Person
-from tests.cvat.stand_in import TOKEN, StandIn, Task, serve
+from toy.cvat.http import serve
+from toy.cvat.person import Person
+from toy.cvat.stand_in import TOKEN, StandIn, Task
 from toy.scenes import COLOURS, SHAPES, SIZE, Scene, SceneObject, scene
 
 _PILOT, _OTHERS = range(22_000_000, 22_000_096), range(22_500_000, 22_500_064)

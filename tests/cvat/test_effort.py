@@ -1,25 +1,29 @@
 """``promptable effort`` over the stand-in server: people of a script correct what a run wrote, and all is counted."""
 
 import json
+import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from promptable.cli.main import main
-from promptable.cvat.annotate import detector, same
+from promptable.cvat.annotate import detector
+from promptable.cvat.effort.page import charts
 from tests.cvat.annotating import TASK, annotate, prepare
-from tests.cvat.reviewing import Person
-from toy.cvat.stand_in import StandIn
+from tests.cvat.stand_in import StandIn, Task
+from tests.functions.requests import file_bytes
+from toy.cvat.person import Person
 
-RUST, SCRATCH, SIDE, REVIEW = 0, 3, 9, 8
+RUST, SCRATCH, DENT, SIDE, REVIEW = 0, 3, 4, 9, 8
 
 
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No waiting, and a journal of the test's own."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr(same, "SETTLING", ())
     monkeypatch.setattr(detector, "PAUSES", ())
 
 
@@ -27,7 +31,7 @@ def patience(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def person(cvat: StandIn) -> Person:
     """Before a task whose run has written 11 boxes: 5 in job 1 on frames 1 to 3, 6 in job 2 on frames 5 to 9."""
     prepare(cvat)
-    cvat.labels["task_id", TASK].append(("scratch", "rectangle"))
+    cvat.labels["task_id", TASK] += [("scratch", "rectangle"), ("dent", "any")]
     assert annotate(cvat) == 3
     return Person(cvat, TASK)
 
@@ -37,6 +41,12 @@ def effort(cvat: StandIn, folder: Path, *options: str) -> Any:
     page = folder / "effort.html"
     assert main(["effort", "--task", str(TASK), "--url", cvat.url, "--output", str(page), *options]) == 0
     return json.loads(page.with_suffix(".json").read_text())
+
+
+def counts(figures: Any) -> dict[str, int]:
+    """Verdicts that were given at all."""
+    kept = {name: count for name, count in figures.items() if name not in ("name", "automatic", "accepted")}
+    return {name: count for name, count in kept.items() if count}
 
 
 def correct_job_1(person: Person) -> None:
@@ -55,10 +65,229 @@ def correct_job_1(person: Person) -> None:
 def test_corrections_are_counted_on_frames_of_completed_jobs(person: Person, tmp_path: Path) -> None:
     correct_job_1(person)
     report = effort(person.cvat, tmp_path)
-    counts = {"unchanged": 1, "minor edit": 1, "edited": 1, "reworked": 0, "relabelled": 1, "deleted": 1}
-    expected = {"automatic": 5, "accepted": 2, **counts, "added by hand": 1}
+    verdicts = {"unchanged": 1, "minor edit": 1, "edited": 1, "reworked": 0, "relabelled": 1, "deleted": 1}
+    expected = {"automatic": 5, "accepted": 2, **verdicts, "added by hand": 1}
     assert report["total"] == {"name": "all", **expected}
     assert report["labels"] == [{"name": "rust", **expected}]
     assert report["relabelled"] == [{"from": "rust", "to": "scratch", "count": 1}]
     assert report["reviewed"] == {"what": "the frames of completed jobs", "frames": 4}, "frame 4 failed"
     assert report["not reviewed"] == {"frames": 5, "objects": {"rust": 6}}
+
+
+def test_acceptance_by_confidence(person: Person, tmp_path: Path) -> None:
+    """Of .4: relabelled and deleted. Of .9: unchanged, minor edit, edited."""
+    correct_job_1(person)
+    weak, strong = effort(person.cvat, tmp_path)["acceptance"]["total"]
+    assert weak == {"low": 0.4, "high": 0.5, "count": 2, "accepted": 0, "interval": [0.0, 0.6576]}
+    # Wilson of 2 of 3: centre (2/3 + z^2/6) / (1 + z^2/3), reach z sqrt(2/27 + z^2/36) / (1 + z^2/3), z = 1.96
+    assert strong == {"low": 0.9, "high": 1.0, "count": 3, "accepted": 2, "interval": [0.2077, 0.9385]}
+
+
+def test_attributes_count_as_a_minor_edit_and_our_own_as_none(person: Person, tmp_path: Path) -> None:
+    strong, weak = person.shapes(6)
+    person.edit(strong, SIDE, "right")
+    person.edit(weak, REVIEW, "false")  # whoever clears the box for review accepts the label
+    (other, _) = person.shapes(7)
+    person.drag(other | {"occluded": True}, other["points"])
+    assert counts(effort(person.cvat, tmp_path, "--reviewed", "5-")["total"]) == {"unchanged": 4, "minor edit": 2}
+
+
+def test_reviewed_frames_can_be_named(person: Person, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = effort(person.cvat, tmp_path, "--reviewed", "0-2,9")
+    assert counts(report["total"]) == {"unchanged": 4}
+    assert report["not reviewed"] == {"frames": 5, "objects": {"rust": 7}}
+    assert "not reviewed: 7 automatic labels on 5 frames\n" in capsys.readouterr().out
+    assert counts(effort(person.cvat, tmp_path, "--reviewed", "all")["total"]) == {"unchanged": 11}
+    assert main(["effort", "--task", str(TASK), "--url", person.cvat.url, "--reviewed", "some"]) == 1
+    assert "--reviewed: expected numbers and ranges" in capsys.readouterr().err
+
+
+def test_what_lost_its_id_is_matched_one_to_one_by_overlap(person: Person, tmp_path: Path) -> None:
+    """As an import of annotations does it, or somebody who deletes and draws anew."""
+    for one in person.shapes(6):
+        person.delete(one)
+    person.add(6, RUST, [20, 6, 25, 40])  # as the weak one was, exactly
+    person.add(6, RUST, [10, 6, 15, 30])  # 24 of 34 pixels of the strong one: .706
+    person.add(6, RUST, [12, 6, 17, 40])  # 3 / 7 of it: another object
+    assert counts(effort(person.cvat, tmp_path, "--reviewed", "6")["total"]) == {
+        "unchanged": 1,
+        "reworked": 1,
+        "added by hand": 1,
+    }
+
+
+def test_what_was_there_before_and_what_others_made_was_not_missed(cvat: StandIn, tmp_path: Path) -> None:
+    prepare(cvat)
+    person = Person(cvat, TASK)
+    person.add(6, RUST, [30, 2, 50, 12])
+    assert annotate(cvat, "--append") == 3
+    person.add(6, RUST, [30, 22, 50, 32], source="auto")  # of CVAT's own run, say
+    assert counts(effort(cvat, tmp_path, "--reviewed", "6")["total"]) == {"unchanged": 2}
+
+
+def test_a_run_that_was_taken_back_counts_for_nothing(person: Person, tmp_path: Path) -> None:
+    (one,) = person.shapes(1)
+    person.drag(one, [10, 1, 15, 20])
+    assert annotate(person.cvat, "--undo", "1") == 0
+    assert annotate(person.cvat, "--frames", "2") == 0
+    report = effort(person.cvat, tmp_path, "--reviewed", "all")
+    assert report["runs taken back"] == [1]
+    assert counts(report["total"]) == {"unchanged": 2}, "what is left of it on frame 1 was not added by hand either"
+
+
+def test_labels_that_were_removed_since_say_nothing_about_people(
+    cvat: StandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """CVAT deletes a label's annotations with it."""
+    prepare(cvat)
+    cvat.labels["task_id", TASK].append(cvat.labels["task_id", TASK].pop(RUST))
+    assert annotate(cvat) == 3
+    person = Person(cvat, TASK)
+    for frame in range(10):
+        for one in person.shapes(frame):
+            person.delete(one)
+    cvat.labels["task_id", TASK].pop()
+    report = effort(cvat, tmp_path, "--reviewed", "all")
+    assert report["total"]["automatic"] == 0
+    assert report["label removed since"] == {"rust": 11}
+    assert "not counted: 11 of rust, which is no label of the task any more" in capsys.readouterr().out
+
+
+def test_without_a_journal_only_what_cvat_knows(person: Person, tmp_path: Path, monkeypatch: Any) -> None:
+    correct_job_1(person)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "elsewhere"))
+    report = effort(person.cvat, tmp_path)
+    assert report["total"]["automatic"] == 0
+    assert report["without a journal"]["3"] == {
+        "labels": {"rust": {"auto": 1, "semi-auto": 2, "manual": 1}, "scratch": {"auto": 1, "manual": 1}},
+        "median score": {"auto": 0.65, "semi-auto": 0.9},
+    }
+    assert "Task 3 has no journal here, so only CVAT&#x27;s own word" in (tmp_path / "effort.html").read_text()
+
+
+def test_time_is_said_only_from_what_somebody_states(
+    person: Person, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    correct_job_1(person)
+    assert effort(person.cvat, tmp_path)["saved"] is None
+    # five are there now, and one more was deleted; four were touched and one drawn
+    dear = effort(person.cvat, tmp_path, "--seconds-per-box", "10")["saved"]
+    assert dear == {"drawing": 50, "correcting": 50, "seconds": 0}
+    quick = effort(person.cvat, tmp_path, "--seconds-per-box", "10", "--seconds-per-edit", "3")["saved"]
+    assert quick == {"drawing": 50, "correcting": 22, "seconds": 28}
+    assert main(["effort", "--task", str(TASK), "--url", person.cvat.url, "--seconds-per-edit", "3"]) == 1
+    assert "--seconds-per-edit: say with --seconds-per-box what drawing takes" in capsys.readouterr().err
+
+
+def test_masks_outlines_and_tags(cvat: StandIn, tmp_path: Path) -> None:
+    prepare(cvat)
+    cvat.labels["task_id", TASK] = [("rust", "any"), ("wet", "tag")]
+    square = [0, 16, 2, 2, 5, 5]  # a mask of 4 x 4 pixels
+    outline = {"label": "rust", "confidence": 0.8, "type": "polygon", "points": [20, 2, 30, 2, 30, 12, 20, 12]}
+    cvat.answers = {"": [outline, {"label": "wet", "confidence": 0.7, "type": "tag"}]}
+    labels = tmp_path / "labels.yaml"
+    labels.write_text("- {name: rust, type: polygon}\n- {name: wet, type: tag}\n")
+    assert annotate(cvat, "--labels", str(labels), "--frames", "0-3") == 0
+    person = Person(cvat, TASK)
+    (drawn,) = person.shapes(0)
+    person.drag(drawn, [20, 2, 30, 2, 30, 10, 20, 10])  # 8 of 10 rows
+    (tag,) = person.shapes(1, "tags")
+    person.delete(tag, "tags")
+    person.tag(1, 1)  # set again: matched by its label
+    (tag,) = person.shapes(2, "tags")
+    person.delete(tag, "tags")
+    person.add(3, RUST, square, "mask")
+    person.add(3, RUST, [5, 5, 9, 9], "points")  # of a form that no run writes
+    report = effort(cvat, tmp_path, "--reviewed", "all")
+    by_name = {label["name"]: counts(label) for label in report["labels"]}
+    assert by_name == {"rust": {"unchanged": 3, "edited": 1, "added by hand": 2}, "wet": {"unchanged": 3, "deleted": 1}}
+
+
+def test_a_project_is_one_report(person: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    correct_job_1(person)
+    cvat = person.cvat
+    cvat.tasks[8] = Task(cvat.tasks[TASK].pictures[5:8], (40, 60), [(11, "annotation", 0, 2)], states={11: "completed"})
+    cvat.labels["task_id", 8] = cvat.labels["project_id", 1] = cvat.labels["task_id", TASK]
+    Person(cvat, 8).add(0, RUST, [1, 1, 5, 5])
+    monkeypatch.chdir(tmp_path)
+    assert main(["effort", "--project", "1", "--url", cvat.url]) == 0
+    report = json.loads((tmp_path / "effort-project-1.json").read_text())
+    assert report["total"]["automatic"] == 5
+    assert report["without a journal"]["8"]["labels"] == {"rust": {"manual": 1}}
+
+
+def test_the_worst_frames_come_first_with_links_into_the_editor(person: Person, tmp_path: Path) -> None:
+    correct_job_1(person)
+    worst = effort(person.cvat, tmp_path)["worst frames"]
+    assert [frame["frame"] for frame in worst] == [3, 2]
+    assert worst[0]["verdicts"] == {"added by hand": 1, "deleted": 1, "edited": 1}
+    page = (tmp_path / "effort.html").read_text()
+    assert f'href="{person.cvat.url}/tasks/3/jobs/1?frame=3"' in page
+    assert page.count('alt="before"') == 2
+    assert page.index("frame=3") < page.index("frame=2")
+
+
+def test_the_page_stays_below_5_mb_and_loads_nothing(person: Person, tmp_path: Path) -> None:
+    """Twenty frames of noise, all with something to correct."""
+    noise = np.random.default_rng(0).integers(0, 256, (600, 900, 3), np.uint8)
+    cvat = person.cvat
+    pictures = [file_bytes(noise, "PNG")] * 24
+    cvat.tasks[TASK] = replace(cvat.tasks[TASK], pictures=pictures, jobs=[(1, "annotation", 0, 23)], hw=(600, 900))
+    everywhere = [{"label": "rust", "confidence": 0.8, "type": "rectangle", "points": [10, 10, 500, 400]}]
+    cvat.answers = {"": lambda _: everywhere}
+    assert annotate(cvat, "--new-run", "--append") == 0
+    for frame in range(24):
+        person.add(frame, RUST, [600, 100, 800, 300])
+    report = effort(cvat, tmp_path, "--reviewed", "all")
+    page = (tmp_path / "effort.html").read_text()
+    assert len(report["worst frames"]) == page.count("<figure>") == 20
+    assert len(page.encode()) <= 5e6
+    assert "<svg" in page
+    assert not [part for part in page.split('src="')[1:] if not part.startswith("data:")]
+
+
+def test_without_matplotlib_the_page_says_what_to_install(
+    person: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    correct_job_1(person)
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
+    effort(person.cvat, tmp_path)
+    page = (tmp_path / "effort.html").read_text()
+    assert "pip install &#x27;promptable[reports]&#x27;" in page
+    assert charts.MISSING.startswith("The chart needs matplotlib")
+    assert 'alt="before"' in page
+
+
+def test_a_journal_that_holds_nothing_and_scores_that_are_none(person: Person, tmp_path: Path) -> None:
+    (file,) = (tmp_path / "state").rglob("*.sqlite")
+    with sqlite3.connect(file) as journal:
+        journal.execute("UPDATE detections SET score = ?", (float("nan"),))
+    report = effort(person.cvat, tmp_path, "--reviewed", "all", "--suggest", str(tmp_path / "new.yaml"))
+    assert counts(report["total"]) == {"unchanged": 11}
+    assert report["acceptance"]["total"] == []
+    assert "0 reviewed labels with a confidence" in report["advice"]["review"]["why"]
+    with sqlite3.connect(file) as journal:
+        for table in ("runs", "frames", "places", "detections", "batches", "uploads"):
+            journal.execute(f"DELETE FROM {table}")  # noqa: S608
+    assert effort(person.cvat, tmp_path, "--reviewed", "all")["total"]["automatic"] == 0
+
+
+def test_names_that_people_chose_are_only_texts(cvat: StandIn, tmp_path: Path) -> None:
+    prepare(cvat)
+    name = "<img src=x onerror=alert(1)> $\\frac{"
+    cvat.labels["task_id", TASK][RUST] = (name, "rectangle")
+    labels = tmp_path / "labels.yaml"
+    labels.write_text(json.dumps([{"name": name, "prompts": ["rust"]}]))
+    assert annotate(cvat, "--labels", str(labels)) == 3
+    effort(cvat, tmp_path, "--reviewed", "all", "--suggest", str(tmp_path / "new.yaml"))
+    page = (tmp_path / "effort.html").read_text()
+    assert "<img src=x" not in page
+    assert "&lt;img src=x" in page
+
+
+def test_a_mask_that_cannot_be_read_is_compared_by_its_box(person: Person, tmp_path: Path) -> None:
+    """CVAT stores run lengths of a wrong sum."""
+    (one,) = person.shapes(1)
+    person.delete(one)
+    person.add(1, RUST, [0, 3, 10, 1, 14, 39], "mask")  # of the same box
+    assert counts(effort(person.cvat, tmp_path, "--reviewed", "1")["total"]) == {"minor edit": 1}

@@ -54,7 +54,7 @@ class Followed:
 
 
 def judged_tracks(now: JobNow, followed: Followed, looked_at: Collection[int]) -> Iterator[Judged]:
-    """The verdicts on tracks, on the frames that people have looked at, between a run's first and last keyframe."""
+    """The verdicts on tracks, on the frames that people have looked at, where a run has put them."""
     there = {track["id"]: track for track in now.annotations["tracks"]}
     written = {number: item for number, item in followed.tracks().items() if now.label(item["new"]["label_id"])}
     before = {number: _places(item, looked_at) for number, item in written.items()}
@@ -68,8 +68,12 @@ def judged_tracks(now: JobNow, followed: Followed, looked_at: Collection[int]) -
 
 
 def _places(item: Item, looked_at: Collection[int]) -> Places:
-    """Where a run has put a track, by frame, None where it was lost."""
-    first, last = min(item["own"], default=0), max(item["own"], default=-1)
+    """Where a run has put a track, by frame, None where it was lost: between the keyframes around its own."""
+    own, keys = item["own"], [key["frame"] for key in item["new"]["shapes"]]
+    if not own:
+        return {}
+    first = max((frame + 1 for frame in keys if frame < min(own)), default=min(own))
+    last = min((frame - 1 for frame in keys if frame > max(own)), default=max(own))
     return {frame: position_at(item["new"], frame) for frame in sorted(looked_at) if first <= frame <= last}
 
 

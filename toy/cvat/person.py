@@ -1,4 +1,4 @@
-"""A scripted person who corrects annotations on the stand-in server, with the requests of CVAT's editor."""
+"""A person of a script, who corrects annotations on the stand-in as CVAT's editor does."""
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy

@@ -1,0 +1,85 @@
+"""``promptable effort`` on tracks and masks that ``propagate`` wrote: judged by its journal."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from promptable.cli.main import main
+from tests.cvat.propagating import TASK, draw, prepare, propagate
+from tests.cvat.stand_in import StandIn
+
+PERSON = 1
+
+
+@pytest.fixture(autouse=True)
+def journal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+def effort(cvat: StandIn, folder: Path, *options: str) -> Any:
+    page = folder / "effort.html"
+    assert main(["effort", "--task", str(TASK), "--url", cvat.url, "--output", str(page), *options]) == 0
+    return json.loads(page.with_suffix(".json").read_text())
+
+
+def verdicts(figures: Any) -> dict[str, int]:
+    return {name: n for name, n in figures.items() if n and name not in ("name", "automatic", "accepted")}
+
+
+def update(cvat: StandIn, track: dict[str, Any], **fields: Any) -> None:
+    cvat.annotations.patch(1, "update", {"tracks": [track | fields]})
+
+
+def test_tracks_are_judged_by_the_mean_iou_with_what_the_run_wrote(cvat: StandIn, tmp_path: Path) -> None:
+    prepare(cvat, jobs=[(1, "annotation", 0, 9)])
+    for x in (0, 40, 80, 120, 160):
+        draw(cvat, [x, 20, x + 20, 40])
+    assert propagate(cvat, "--to", "9") == 0
+    tracks = sorted(cvat.annotations.read(1)["tracks"], key=lambda track: track["shapes"][0]["points"][0])
+    _, relabelled, gone, lower, shorter = tracks
+    update(cvat, relabelled, label_id=PERSON)
+    cvat.annotations.patch(1, "delete", {"tracks": [gone]})
+    down = [key | {"points": [*key["points"][:3], key["points"][3] - 4]} for key in lower["shapes"]]
+    update(cvat, lower, shapes=down, source="semi-auto")  # 16 of 20 pixels high: IoU .8 on every frame
+    last = shorter["shapes"][0] | {"frame": 4, "outside": True, "points": [168, 20, 188, 40]}
+    first = [key for key in shorter["shapes"] if key["frame"] < 4]
+    update(cvat, shorter, shapes=[*first, last])  # seen on 4 of 10 frames
+    report = effort(cvat, tmp_path, "--reviewed", "all")
+    assert report["total"]["automatic"] == 0, "tracks are counted for themselves"
+    (car,) = report["tracks"]
+    assert verdicts(car) == {"unchanged": 1, "relabelled": 1, "deleted": 1, "edited": 1, "reworked": 1}
+    assert report["relabelled"] == [{"from": "car", "to": "person", "count": 1}]
+    assert verdicts(effort(cvat, tmp_path, "--reviewed", "0-3")["tracks"][0])["unchanged"] == 2, "not what came after"
+
+
+def test_a_track_under_a_new_id_is_found_by_its_place(cvat: StandIn, tmp_path: Path) -> None:
+    prepare(cvat, jobs=[(1, "annotation", 0, 9)])
+    draw(cvat, [0, 20, 20, 40])
+    assert propagate(cvat, "--to", "9") == 0
+    (track,) = cvat.annotations.read(1)["tracks"]
+    cvat.annotations.patch(1, "delete", {"tracks": [track]})
+    cvat.annotations.patch(1, "create", {"tracks": [track]})
+    assert verdicts(effort(cvat, tmp_path, "--reviewed", "all")["tracks"][0]) == {"unchanged": 1}
+
+
+def test_masks_of_a_group_are_judged_frame_by_frame(cvat: StandIn, tmp_path: Path) -> None:
+    prepare(cvat, jobs=[(1, "annotation", 0, 9)])
+    draw(cvat, [0, 100, 10, 20, 19, 29], "mask")
+    assert propagate(cvat, "--to", "9") == 0
+    masks = {one["frame"]: one for one in cvat.annotations.read(1)["shapes"]}
+    cvat.annotations.patch(1, "delete", {"shapes": [masks[3]]})
+    smaller = [0, 80, *masks[4]["points"][-4:-1], masks[4]["points"][-1] - 2]  # 8 of 10 rows
+    cvat.annotations.patch(1, "update", {"shapes": [masks[4] | {"points": smaller}]})
+    report = effort(cvat, tmp_path, "--reviewed", "all")
+    assert verdicts(report["total"]) == {"unchanged": 7, "edited": 1, "deleted": 1}, "the drawn one is a person's"
+    assert not report["tracks"]
+
+
+def test_a_run_that_was_taken_back_counts_for_nothing(cvat: StandIn, tmp_path: Path) -> None:
+    prepare(cvat, jobs=[(1, "annotation", 0, 9)])
+    draw(cvat, [0, 20, 20, 40])
+    assert propagate(cvat, "--to", "9") == 0
+    assert propagate(cvat, "--undo", "1") == 0
+    assert not effort(cvat, tmp_path, "--reviewed", "all")["tracks"]
