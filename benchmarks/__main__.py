@@ -8,7 +8,16 @@ from importlib import import_module
 
 from promptable.models.runtime import openmp
 
-_NAMES = ("interactor", "interactor_stages", "detector", "tracker", "replicas", "side_by_side", "annotate")
+_NAMES = (
+    "interactor",
+    "interactor_stages",
+    "detector",
+    "tracker",
+    "replicas",
+    "side_by_side",
+    "annotate",
+    "startup",
+)
 
 
 def main() -> None:
@@ -20,6 +29,7 @@ def main() -> None:
     if unknown := set(parsed.names) - set(_NAMES):
         parser.error(f"unknown benchmark {', '.join(sorted(unknown))}: expected {', '.join(_NAMES)}")
     openmp.prepare()
+    print(import_module("benchmarks.machine").line(), flush=True)  # after OpenMP is set up, since it imports torch
     for name in parsed.names or _NAMES:
         import_module(f"benchmarks.{name}").run(parsed.quick)
 

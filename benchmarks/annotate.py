@@ -28,7 +28,7 @@ import numpy as np
 import urllib3
 from PIL import Image
 
-from benchmarks.measure import FOLDER, in_fresh_process, peak_megabytes
+from benchmarks.measure import in_fresh_process, peak_megabytes, save
 from promptable.cli.main import main
 from toy.cvat.http import serve
 from toy.cvat.stand_in import TOKEN, StandIn, Task
@@ -70,8 +70,7 @@ def _report(figures: list[Figure]) -> None:
     print("\nannotate")
     for figure in figures:
         print(f"{figure.what:{width}}{figure.value:10.2f} {figure.unit}")
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    (FOLDER / "annotate.json").write_text(json.dumps([asdict(figure) for figure in figures], indent=2) + "\n")
+    save("annotate", [asdict(figure) for figure in figures])
 
 
 def _busy() -> list[Figure]:

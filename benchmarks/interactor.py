@@ -59,8 +59,7 @@ class Clicks:
 
 def run(quick: bool) -> None:
     """Measure first and later clicks, model by model, each way in a process of its own."""
-    rows = [row for model, size in (_QUICK if quick else _ALL) for row in _compared(model, size)]
-    report("interactor", rows)
+    report("interactor", (row for model, size in (_QUICK if quick else _ALL) for row in _compared(model, size)))
 
 
 def _compared(model: str, size: str) -> list[Row]:

@@ -41,7 +41,7 @@ _CLICK = Prompt(np.array([[500.0, 400.0]], np.float32), np.ones(1, np.int32))
 def run(quick: bool) -> None:
     """Measure every stage at 1080p and, unless ``quick``, at 4K."""
     keep_freed_memory()
-    report("interactor_stages", [row for size in (["1080p"] if quick else SIZES) for row in _stages(size)])
+    report("interactor_stages", (row for size in (["1080p"] if quick else SIZES) for row in _stages(size)))
 
 
 def _stages(size: str) -> list[Row]:

@@ -1,9 +1,10 @@
-"""Timing, and the table and JSON that a benchmark ends with."""
+"""Timing, what is being done meanwhile, and the table and JSON of a benchmark."""
 
 import json
 import resource
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
@@ -11,7 +12,13 @@ from statistics import median
 from time import perf_counter
 from typing import TypeVar
 
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from benchmarks import machine
+
 FOLDER = Path("out/bench")
+_WIDTH = 52
 T = TypeVar("T")
 
 
@@ -40,9 +47,20 @@ def timed(call: Callable[[], T], repeats: int) -> tuple[float, T]:
     return median(seconds), result
 
 
+@contextmanager
+def step(what: str) -> Iterator[None]:
+    """Show on stderr that this is being measured, and for how long already."""
+    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        progress.add_task(what, total=None)
+        yield
+
+
 def in_fresh_process(function: Callable[..., T], *arguments: object) -> T:
     """What a function of a module returns in a process of its own: no way's memory settings and caches help another."""
-    with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool:
+    name = f"{function.__module__.removeprefix('benchmarks.')} {function.__name__.strip('_')}"
+    what = " ".join([name, *(str(each) for each in arguments if isinstance(each, str | int))])
+    with step(what), ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
 
 
@@ -51,13 +69,20 @@ def peak_megabytes() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def report(name: str, rows: Sequence[Row]) -> None:
-    """Print the rows as a table and write them to ``out/bench/<name>.json``."""
-    width = max(len(row.what) for row in rows)
-    print(f"\n{name}\n{'':{width}}{'plain s':>11}{'ours s':>11}{'ratio':>10}")
+def report(name: str, rows: Iterable[Row]) -> None:
+    """Print each row as soon as it is there, and write all of them to ``out/bench/<name>.json``."""
+    print(f"\n{name}\n{'':{_WIDTH}}{'plain s':>11}{'ours s':>11}{'ratio':>10}", flush=True)
+    entries = []
     for row in rows:
         agreement = "".join(f"  {what} {value:.6g}" for what, value in row.agreement.items())
-        print(f"{row.what:{width}}{row.plain_seconds:11.4f}{row.our_seconds:11.4f}{row.ratio:9.2f}x{agreement}")
+        seconds = f"{row.plain_seconds:11.4f}{row.our_seconds:11.4f}{row.ratio:9.2f}x"
+        print(f"{row.what:{_WIDTH}}{seconds}{agreement}", flush=True)
+        entries.append(asdict(row) | {"ratio": row.ratio})
+        save(name, entries)
+
+
+def save(name: str, rows: Sequence[object]) -> None:
+    """Write what was measured so far, and on what machine, to ``out/bench/<name>.json``."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    entries = [asdict(row) | {"ratio": row.ratio} for row in rows]
-    (FOLDER / f"{name}.json").write_text(json.dumps(entries, indent=2) + "\n")
+    content = {"machine": machine.described(), "rows": rows}
+    (FOLDER / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n")

@@ -11,6 +11,7 @@ from torch import nn
 from benchmarks.click_models import random_model
 from benchmarks.detector import label_names, random_swin_t
 from promptable.models.grounding_dino.build import SWIN_T
+from promptable.models.sam.build import PRESETS
 from promptable.models.sam2.build import official_config
 
 _LABELS = 20
@@ -26,6 +27,13 @@ def write_models(folder: Path) -> None:
     _save(random_swin_t(folder / "grounding-dino"), folder / "grounding-dino")
     (folder / "grounding-dino" / "config.json").write_text(json.dumps(asdict(SWIN_T)))
     (folder / "labels.yaml").write_text("".join(f"- {name}\n" for name in label_names(_LABELS)))
+
+
+def write_model(name: str, folder: Path) -> None:
+    """A SAM of this official name."""
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(asdict(PRESETS[name])))
+    _save(random_model(name), folder)
 
 
 def _save(model: nn.Module, folder: Path) -> None:

@@ -5,7 +5,6 @@ one where it says so. Every function runs in a process of its own. Its memory is
 what PyTorch has reserved there, to which CUDA adds a share of its own, on a CPU all of the process.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, partial
@@ -17,7 +16,7 @@ import torch
 
 from benchmarks import click_models, detector, tracker_scene
 from benchmarks.click_requests import body
-from benchmarks.measure import FOLDER, in_fresh_process, peak_megabytes, timed
+from benchmarks.measure import in_fresh_process, peak_megabytes, save, timed
 from promptable.config.labels import Label, LabelType
 from promptable.config.settings import DetectorSettings, InteractorSettings
 from promptable.models.catalogue import sam2_model
@@ -119,5 +118,4 @@ def _report(served: Sequence[Served]) -> None:
     print(f"\nreplicas, on {device.resolve('auto')}\n{'':{width}}{'MB':>9}{'s':>10}{'a minute':>11}")
     for each in served:
         print(f"{each.what:{width}}{each.megabytes:9.0f}{each.seconds:10.3f}{60 / each.seconds:11.0f}")
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    (FOLDER / "replicas.json").write_text(json.dumps([asdict(each) for each in served], indent=2) + "\n")
+    save("replicas", [asdict(each) for each in served])

@@ -6,7 +6,6 @@ otherwise: for every step a thread on each core, which spins while it waits.
 """
 
 import base64
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
@@ -23,7 +22,7 @@ import httpx
 import numpy as np
 import torch
 
-from benchmarks.measure import FOLDER
+from benchmarks.measure import save
 from benchmarks.real_models import write_models
 from benchmarks.tracker_scene import jpeg
 from promptable.local.options import Options
@@ -62,8 +61,7 @@ def run(quick: bool) -> None:
         with TemporaryDirectory() as folder:
             write_models(Path(folder))
             paces += _paces("real", Path(folder))
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    (FOLDER / "side_by_side.json").write_text(json.dumps([asdict(pace) for pace in paces], indent=2) + "\n")
+    save("side_by_side", [asdict(pace) for pace in paces])
 
 
 def _paces(size: str, models: Path) -> Iterator[Pace]:

@@ -6,7 +6,7 @@ A frame of N objects is N requests to the plain serverless tracker, of which the
 the GPU if there is one, upstream then in bfloat16 too.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -37,8 +37,13 @@ class Frames:
 
 def run(quick: bool) -> None:
     """Measure model by model, each way in a process of its own; then a long track on the toy checkpoint."""
-    rows = [row for model in (_QUICK if quick else _ALL) for row in _compared(model)]
-    report("tracker", [*rows, in_fresh_process(tracker_long.measure)])
+    report("tracker", _rows(_QUICK if quick else _ALL))
+
+
+def _rows(models: Sequence[str]) -> Iterator[Row]:
+    for model in models:
+        yield from _compared(model)
+    yield in_fresh_process(tracker_long.measure)
 
 
 def _compared(model: str) -> list[Row]:

@@ -1,0 +1,39 @@
+"""What a benchmark ran on: no figure means anything without it."""
+
+import os
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+
+from promptable.models.runtime import device
+
+_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_int8")
+"""What matrix products are quick by."""
+
+
+def described() -> Mapping[str, str]:
+    """Date, processor, GPU, versions, and the numbers that models compute in unless told otherwise."""
+    where = device.resolve("auto")
+    numbers = str(device.numbers(where, "auto")).removeprefix("torch.")
+    return {
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "processor": f"{len(os.sched_getaffinity(0))} cores of {_cpuinfo('model name') or platform.processor()}",
+        "flags": " ".join(flag for flag in _FLAGS if flag in _cpuinfo("flags").split()),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+        "versions": f"Python {platform.python_version()}, PyTorch {torch.__version__}",
+        "precision": f"{numbers} on {where}",
+    }
+
+
+def line() -> str:
+    """The same for people."""
+    return ", ".join(f"{key} {value}" for key, value in described().items())
+
+
+def _cpuinfo(key: str) -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(key)), "")
