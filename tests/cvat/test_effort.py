@@ -13,9 +13,9 @@ from promptable.cli.main import main
 from promptable.cvat.annotate import detector
 from promptable.cvat.effort.page import charts
 from tests.cvat.annotating import TASK, annotate, prepare
-from tests.cvat.stand_in import StandIn, Task
 from tests.functions.requests import file_bytes
 from toy.cvat.person import Person
+from toy.cvat.stand_in import StandIn, Task
 
 RUST, SCRATCH, DENT, SIDE, REVIEW = 0, 3, 4, 9, 8
 

@@ -8,7 +8,7 @@ import pytest
 
 from promptable.cli.main import main
 from tests.cvat.propagating import TASK, draw, prepare, propagate
-from tests.cvat.stand_in import StandIn
+from toy.cvat.stand_in import StandIn
 
 PERSON = 1
 

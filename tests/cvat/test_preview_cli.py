@@ -79,6 +79,14 @@ def test_a_folder_needs_no_cvat_and_names_no_frames(tmp_path: Path, capsys: pyte
     assert "not a folder of pictures" in capsys.readouterr().err
 
 
+def test_a_file_that_is_no_picture_is_a_sentence(
+    url: str, cvat: StandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cvat.tasks[12].pictures = [b"no picture"] * 9
+    assert _preview(tmp_path, "--url", url, "--task", "12", "--via-cvat", "dino") == 1
+    assert "a picture cannot be read: cannot identify image file" in capsys.readouterr().err
+
+
 def test_frames_are_spread_and_repeat_with_the_seed() -> None:
     numbers = list(range(100, 200))
     chosen = spread(numbers, 5, seed=1)

@@ -5,14 +5,19 @@ import io
 
 from PIL import Image, ImageOps
 
+from promptable.cvat.server.errors import CvatError
+
 
 def shown(data: bytes, longest: int, hw: tuple[int, int] | None = None) -> tuple[tuple[int, int], Image.Image]:
     """Height and width that coordinates are in, and the picture (RGB), its longest side at most ``longest`` pixels.
 
-    ``data`` is a file's bytes; ``hw`` is what CVAT says of it, None for its own. Raises OSError for what is no picture.
+    ``data`` is a file's bytes; ``hw`` is what CVAT says of it, None for its own. Raises CvatError for no picture.
     """
-    with Image.open(io.BytesIO(data)) as file:
-        image = _eight_bit(ImageOps.exif_transpose(file))
+    try:
+        with Image.open(io.BytesIO(data)) as file:
+            image = _eight_bit(ImageOps.exif_transpose(file))
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise CvatError(f"a picture cannot be read: {error}") from None
     hw = hw or (image.height, image.width)
     image = image.crop((0, 0, hw[1], hw[0]))
     image.thumbnail((longest, longest), Image.Resampling.LANCZOS)

@@ -11,6 +11,7 @@ from promptable.cvat.effort.verdicts import Judged, Verdict
 from promptable.cvat.geometry import run_lengths
 from promptable.cvat.geometry.position import MASK, Position
 from promptable.cvat.pages.pictures import shown
+from promptable.cvat.server.errors import CvatError
 
 LONGEST = 400
 """Pixels of the longer side, of small pictures too: forty of them, of noise at that, stay under 5 MB."""
@@ -34,7 +35,7 @@ def _blank(data: bytes, hw: tuple[int, int]) -> Image.Image:
     height, width = (max(round(side * LONGEST / max(hw)), 1) for side in hw)
     try:
         return shown(data, LONGEST, hw)[1].resize((width, height), Image.Resampling.LANCZOS)
-    except (OSError, ValueError, Image.DecompressionBombError):
+    except CvatError:
         return Image.new("RGB", (width, height), _GRAY)
 
 

@@ -13,6 +13,7 @@ from promptable.cvat.progress import Progress
 from promptable.cvat.propagate.journal import TrackJournal
 from promptable.cvat.propagate.review.places import Place, course
 from promptable.cvat.propagate.review.thumbnails import thumbnail
+from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.frames import Frames
 
 _FETCHERS = 2
@@ -43,9 +44,10 @@ def _of_frame(
 ) -> Mapping[Place, Image.Image]:
     """The pictures of places of one frame."""
     number = places[0].frame
+    data = frames.data(number)
     try:
-        _, image = shown(frames.data(number), _LARGEST, frames.frame(number).hw)
-    except (OSError, ValueError, Image.DecompressionBombError):
+        _, image = shown(data, _LARGEST, frames.frame(number).hw)
+    except CvatError:
         return {}
     return {place: thumbnail(image, *positions[place]) for place in places}
 
