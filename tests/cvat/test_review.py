@@ -48,10 +48,10 @@ def test_the_nearer_to_its_threshold_the_earlier(
     found = {0: [seen(0.44)], 10: [seen(0.36)], 20: [seen(0.33)], 30: [seen(0.9)], 40: [seen(0.24)], 60: [seen(0.38)]}
     run(person.cvat, found)
     assert review(person.cvat, capsys, tmp_path) == [
-        (1, 10, "rust: 0.36, threshold 0.35"),
-        (1, 20, "rust: missing? 0.33, threshold 0.35"),
-        (2, 60, "rust: 0.38, threshold 0.35"),
-        (1, 0, "rust: 0.44, threshold 0.35"),
+        (1, 10, "rust: score 0.36, threshold 0.35"),
+        (1, 20, "rust: missing? score 0.33, threshold 0.35"),
+        (2, 60, "rust: score 0.38, threshold 0.35"),
+        (1, 0, "rust: score 0.44, threshold 0.35"),
     ], "0.9 is sure, and 0.24 is farther below the threshold than 0.45 is above it"
     assert len(review(person.cvat, capsys, tmp_path, "--review-below", "0.47")) == 5
 
@@ -68,8 +68,8 @@ def test_other_doubts(person: Person, capsys: pytest.CaptureFixture[str], tmp_pa
     )
     assert review(person.cvat, capsys, tmp_path) == [
         (1, 20, "rust: no mask was found: its box is filled"),
-        (1, 30, "night: missing? 0.29, threshold 0.3"),
-        (1, 0, "rust: or crack? 0.62 and 0.58"),
+        (1, 30, "night: missing? score 0.29, threshold 0.3"),
+        (1, 0, "rust: or crack? scores 0.62 and 0.58"),
     ]
 
 
@@ -135,7 +135,7 @@ def test_without_a_journal_by_the_scores_and_said_so(
     person.add(60, RUST, BOX, source="auto", score=0.3)
     person.add(70, RUST, BOX, source="auto", score=0.6)
     person.add(80, RUST, BOX, score=0.1)  # a person's
-    assert review(person.cvat, capsys, tmp_path) == [(1, 10, "rust: 0.20"), (2, 60, "rust: 0.30")]
+    assert review(person.cvat, capsys, tmp_path) == [(1, 10, "rust: score 0.20"), (2, 60, "rust: score 0.30")]
     page = (tmp_path / "review.html").read_text()
     assert "no journal of this task is here" in page
     assert "<th>rust</th><td>4</td><td>3</td><td>0.30</td>" in page
@@ -151,8 +151,8 @@ def test_issues_are_opened_once(person: Person, capsys: pytest.CaptureFixture[st
     run(person.cvat, {0: [seen(0.36)], 60: [Detection("night", "tag", 0.29, chosen=False)]})
     review(person.cvat, capsys, tmp_path, "--issues")
     assert [(one["job"], one["frame"], one["position"], one["message"]) for one in person.cvat.issues] == [
-        (2, 60, [0, 0, 200, 100], "night: missing? 0.29, threshold 0.3"),
-        (1, 0, BOX, "rust: 0.36, threshold 0.35"),
+        (2, 60, [0, 0, 200, 100], "night: missing? score 0.29, threshold 0.3"),
+        (1, 0, BOX, "rust: score 0.36, threshold 0.35"),
     ]
     review(person.cvat, capsys, tmp_path, "--issues")
     assert len(person.cvat.issues) == 2
@@ -184,11 +184,11 @@ def test_a_project_shares_the_budget(person: Person, capsys: pytest.CaptureFixtu
     shape = {"type": "rectangle", "points": BOX, "frame": 1, "label_id": RUST, "source": "auto", "score": 0.225}
     cvat.annotations.patch(11, "create", {"shapes": [shape]})
     queue = review(cvat, capsys, tmp_path, "--project", "1", "--budget", "2")
-    assert queue == [(1, 0, "rust: 0.38, threshold 0.35"), (11, 1, "rust: 0.23")], "0.3 and 0.5 sure"
+    assert queue == [(1, 0, "rust: score 0.38, threshold 0.35"), (11, 1, "rust: score 0.23")], "0.3 and 0.5 sure"
 
 
 def test_a_label_is_no_markup(person: Person, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     person.cvat.labels["task_id", TASK][0] = ("<script>alert(1)</script>", "any")
     person.add(10, RUST, BOX, source="auto", score=0.4)
-    assert review(person.cvat, capsys, tmp_path) == [(1, 10, "<script>alert(1)</script>: 0.40")]
+    assert review(person.cvat, capsys, tmp_path) == [(1, 10, "<script>alert(1)</script>: score 0.40")]
     assert "<script>alert" not in (tmp_path / "review.html").read_text()

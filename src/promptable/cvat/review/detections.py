@@ -45,7 +45,7 @@ def _near_threshold(one: Found, threshold: float, review_below: float) -> Doubt 
     score, reach = one.detection.score, review_below - threshold
     if reach <= 0 or not abs(score - threshold) < reach:
         return None
-    what = f"{score:.2f}, threshold {threshold:g}" if threshold else f"{score:.2f}"
+    what = f"score {score:.2f}, threshold {threshold:g}" if threshold else f"score {score:.2f}"
     said = what if one.detection.chosen else f"missing? {what}"
     sure = abs(score - threshold) / reach
     return Doubt(one.detection.label, said, sure, _box(one.detection), one.id, not one.detection.chosen)
@@ -58,7 +58,7 @@ def _either(one: Found, other: Found) -> Iterator[Doubt]:
     if best.label == second.label or not best.chosen or apart >= _SAME_SCORE:
         return
     if box_iou(_position(best).box, _position(second).box) >= _SAME_PLACE:
-        what = f"or {second.label}? {best.score:.2f} and {second.score:.2f}"
+        what = f"or {second.label}? scores {best.score:.2f} and {second.score:.2f}"
         number = one.id if one.detection is best else other.id
         yield Doubt(best.label, what, apart / _SAME_SCORE, _box(best), number)
 

@@ -38,4 +38,4 @@ def _doubt(one: Mapping[str, Any], names: Mapping[int, str], review_below: float
         box = extent_of(one).box
     except ValueError:
         box = None
-    return Doubt(names[one["label_id"]], f"{one['score']:.2f}", one["score"] / review_below, box)
+    return Doubt(names[one["label_id"]], f"score {one['score']:.2f}", one["score"] / review_below, box)
