@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,17 +32,21 @@ def patience(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(detector, "PAUSES", ())
 
 
-def evidence(frames: list[tuple[list[float], list[bool], int]], threshold: float, reviewed: int = 99) -> Evidence:
+def evidence(frames: Sequence[tuple[list[float], list[bool], int]], threshold: float, reviewed: int = 99) -> Evidence:
     """Of the label rust: scores, which of them are right, and how many objects there are, frame by frame."""
     labels = [{"name": "rust", "type": "rectangle", "threshold": threshold}]
     run = Run(1, "annotate", "finished", {}, {"labels": labels, "rules": {"limit": 300}}, "2026-01-01", None)
-    seen = [{"rust": LabelOnFrame(np.array(scores), np.array(right, bool), n)} for scores, right, n in frames]
+    seen: list[Mapping[str, LabelOnFrame]] = [
+        {"rust": LabelOnFrame(np.array(scores), np.array(right, bool), n)} for scores, right, n in frames
+    ]
     found = Evidence(run, seen)
     found.reviewed["rust"] = reviewed
     return found
 
 
-def rust(frames: list[tuple[list[float], list[bool], int]], threshold: float, goal: Goal | None = None) -> Suggestion:
+def rust(
+    frames: Sequence[tuple[list[float], list[bool], int]], threshold: float, goal: Goal | None = None
+) -> Suggestion:
     return suggested(evidence(frames, threshold), "rust", goal or Goal())
 
 
