@@ -7,10 +7,10 @@ INSTALLED := $(VENV)/.installed
 REQUIREMENTS := $(wildcard requirements/*.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup cvat demo test test-nuclio lint lock audit docs bench fuzz serve toy clean
+.PHONY: help setup cvat cvat-reports demo test test-nuclio lint lock audit docs bench fuzz serve toy clean
 
 help:  ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(INSTALLED)  ## Build .venv with exactly pinned packages
 
@@ -31,6 +31,9 @@ cvat:  ## Only the commands over a CVAT server, in .venv-cvat: small, without to
 	.venv-cvat/bin/pip install --quiet --require-hashes -r requirements/build.txt
 	.venv-cvat/bin/pip install --quiet --require-hashes -r requirements/cvat.txt
 	.venv-cvat/bin/pip install --quiet --no-deps --no-build-isolation --editable .
+
+cvat-reports: cvat  ## The same, with matplotlib for the charts of promptable effort
+	.venv-cvat/bin/pip install --quiet --require-hashes -r requirements/reports.txt
 
 demo: setup  ## Words, clicks, boxes and masks through all three functions; pictures in out/demo/
 	$(BIN)/python -m demo

@@ -7,12 +7,13 @@ Without settings: generated scenes and the toy checkpoints. With ``PROMPTABLE_IM
 import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from time import perf_counter
 
 import yaml
 
-from demo import generated, own_picture, page, preview
+from demo import effort, generated, own_picture, page, preview
 from demo.client import Client
 from promptable.config.function_yaml import FunctionConfigError
 from promptable.config.labels import LabelError
@@ -22,6 +23,11 @@ from promptable.local.server import ServeError, serve
 _FOLDER = Path("out/demo")
 _LABELS = _FOLDER / "labels.yaml"
 _TOY = Path("toy")
+_LINKS = {
+    "Try words, move thresholds": "preview.html",
+    "A pilot that a person of a script has corrected, and what it was worth": "effort.html",
+    "The thresholds of the pilot beside those that it suggests, on other frames": "effort-preview.html",
+}
 _FUNCTIONS = ("grounding-dino", "sam-interactor", "sam2-tracker")
 
 
@@ -50,7 +56,8 @@ def _run() -> None:
             page.write(_FOLDER / "index.html", f"On {picture}.", own_picture.run(client, Path(picture), _FOLDER))
         else:
             preview.write(_FOLDER, running.url("grounding-dino"))
-            _measure(client, started)
+            pilot = effort.write(_FOLDER, running.url("grounding-dino"))
+            _measure(client, pilot, started)
     print(f"Look at {_FOLDER / 'index.html'}")
 
 
@@ -61,11 +68,12 @@ def _own_labels() -> Path:
     return _LABELS
 
 
-def _measure(client: Client, started: float) -> None:
+def _measure(client: Client, pilot: Mapping[str, float], started: float) -> None:
     outcome = generated.run(client, _FOLDER)
+    outcome.summary["effort"] = dict(pilot)
     outcome.summary["seconds"]["total"] = round(perf_counter() - started, 1)
     lead = "Generated scenes, small checkpoints of the real model classes, over HTTP with the JSON that CVAT sends."
-    page.write(_FOLDER / "index.html", lead, outcome.sections, links={"Try words, move thresholds": "preview.html"})
+    page.write(_FOLDER / "index.html", lead, outcome.sections, links=_LINKS)
     text = json.dumps(outcome.summary, indent=2)
     (_FOLDER / "summary.json").write_text(text + "\n")
     print(text)

@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -53,7 +54,8 @@ def write(folder: Path, function_url: str) -> Mapping[str, float]:
 
 @contextmanager
 def _served(folder: Path) -> Iterator[StandIn]:
-    """A server with the pilot and with other pictures twice; the journals lie in the folder."""
+    """A server with the pilot and with other pictures twice; the journals lie in the folder, those of before go."""
+    shutil.rmtree(folder / "journals", ignore_errors=True)
     cvat = StandIn(
         tasks={_PILOT_TASK: _task(_PILOT, 1), _BEFORE_TASK: _task(_OTHERS, 11), _AFTER_TASK: _task(_OTHERS, 21)},
         labels={("task_id", task): [(shape, "any") for shape in SHAPES] for task in (1, 2, 3)},

@@ -22,6 +22,7 @@ image="--python-platform x86_64-manylinux_2_28"
     lock runtime "build torch" $image --constraint torch.txt "$@"
     lock models "" $image --no-deps "$@"
     lock cvat "" --universal --constraint build.txt --constraint runtime.txt "$@"
+    lock reports "cvat" --universal --constraint runtime.txt --constraint cvat.txt "$@"
     lock deploy "" --universal --constraint runtime.txt "$@"
     lock dev "build torch runtime models cvat deploy" $image --no-emit-package pip \
         --constraint runtime.txt --constraint cvat.txt "$@"

@@ -105,6 +105,15 @@ def test_a_task_is_planned_and_annotated(packages: Path, cvat: StandIn, tmp_path
     assert (tmp_path / "queue.html").exists()
 
 
+def test_effort_needs_no_matplotlib(packages: Path, cvat: StandIn, tmp_path: Path) -> None:
+    cvat.tasks = {12: Task([file_bytes(np.zeros((8, 8, 3), np.uint8), "PNG")] * 9, (8, 8), [(1, "annotation", 0, 8)])}
+    cvat.labels = {("task_id", 12): [("rust", "any")]}
+    page = tmp_path / "effort.html"
+    done = _promptable(packages, "effort", "--url", cvat.url, "--task", "12", "--output", str(page))
+    assert done.returncode == 0, done.stderr
+    assert page.exists()
+
+
 def test_local_says_what_is_missing(packages: Path, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(file_bytes(np.zeros((8, 8, 3), np.uint8), "PNG"))
     done = _promptable(packages, "preview", "--images", str(tmp_path), "--local")

@@ -29,8 +29,8 @@ class Person:
         self._update({**one, "attributes": [*values, {"spec_id": attribute, "value": value}]})
 
     def relabel(self, one: Mapping[str, Any], label: int) -> None:
-        """Another label, whose attributes are at their defaults."""
-        self._update({**one, "label_id": label, "attributes": []})
+        """Another label, whose attributes are at their defaults; the source becomes semi-auto, as at dragging."""
+        self._update({**one, "label_id": label, "attributes": [], "source": "semi-auto"})
 
     def delete(self, one: Mapping[str, Any], kind: str = "shapes") -> None:
         self.cvat.annotations.patch(self._job(one["frame"]), "delete", {kind: [dict(one)]})

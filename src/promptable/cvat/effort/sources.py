@@ -19,7 +19,7 @@ SEMI_AUTO = "semi-auto"
 class SourceCounts:
     """By label and CVAT's source, how many shapes, tags and tracks there are, and the shapes' scores.
 
-    ``auto`` is what nobody has moved since, relabelled or not; ``semi-auto`` is what a person moved, or drew with help.
+    ``auto`` is what nobody has moved or relabelled since; ``semi-auto`` is what somebody has, or drew with help.
     What was deleted, how far something was moved and what it was called before is not to be had.
     """
 
