@@ -43,7 +43,7 @@ def _answer(proposals: Proposals, suppression: Suppression) -> dict[str, Any]:
     labels = [CandidateLabel(name, kind, 0.35, 0.9) for name, kind in TYPES.items()]
     rules = [LabelRule(FLOOR, 0.9, shape=kind in ("mask", "polygon")) for kind in TYPES.values()]
     boxes = possible_boxes(proposals, range(len(NAMES)), rules, HW, suppression.nms_iou)
-    masks = [CandidateMask(box, MaskCrop(np.ones((2, 3), bool), 1, 1), [1, 1, 4, 1, 4, 3], False) for box in boxes]
+    masks = [CandidateMask(box, MaskCrop(np.ones((2, 3), bool), 1, 1), [1, 1, 4, 1, 4, 3], 0.8, False) for box in boxes]
     names = ("boxes_xyxy", "prompt_indices", "scores", "captions", "cut")
     boxes_xyxy, indices, scores, captions, cut = (getattr(proposals, name) for name in names)
     rest = vars(suppression) | COMPARISONS | {"review_threshold": 0.45}
@@ -78,6 +78,7 @@ def test_the_choice_equals_the_functions(
     assert all(one.type == TYPES[one.label] for one in chosen), "each has its mask or outline"
     assert all(one.points == run_lengths.encode(np.ones((2, 3), bool), 1, 1) for one in chosen if one.type == "mask")
     assert all(one.score >= FLOOR for one in found)
+    assert all(one.attributes == {"mask_score": "0.8"} for one in found if one.type in ("mask", "polygon"))
 
 
 @pytest.mark.parametrize("mangle", ["labels", "rules", "proposals", "masks", "hw", "boxes", "a list"])

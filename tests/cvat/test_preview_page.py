@@ -67,7 +67,9 @@ def _mask(box: np.ndarray) -> BoxMask:
     left, top, right, bottom = (int(side) for side in [*np.floor(box[:2]), *np.ceil(box[2:])])
     pixels = np.ones((bottom - top, right - left), np.bool_)
     pixels[: (bottom - top) // 2, : (right - left) // 2] = False
-    return BoxMask(MaskCrop(pixels, left, top), [float(side) for side in (*box, *box[:2])], filled=bool(left % 5 == 0))
+    return BoxMask(
+        MaskCrop(pixels, left, top), [float(side) for side in (*box, *box[:2])], 0.9, filled=bool(left % 5 == 0)
+    )
 
 
 def _suppression(rng: np.random.Generator) -> Suppression:

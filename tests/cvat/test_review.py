@@ -10,8 +10,8 @@ from promptable.cvat.detection import Detection
 from promptable.cvat.review.queue import Doubt, QueuedFrame, choose, spacing
 from tests.cvat import propagating
 from tests.cvat.journaled import BOX, JOBS, NAMES, RUST, TASK, run, seen
-from tests.cvat.reviewing import Person
 from tests.cvat.stand_in import StandIn, Task
+from toy.cvat.person import Person
 
 ANN = {"url": "http://cvat/api/users/2", "id": 2, "username": "ann", "first_name": "", "last_name": ""}
 BOB = {"url": "http://cvat/api/users/3", "id": 3, "username": "bob", "first_name": "", "last_name": ""}
@@ -64,12 +64,15 @@ def test_other_doubts(person: Person, capsys: pytest.CaptureFixture[str], tmp_pa
             10: [seen(0.62), seen(0.58, "crack", [50, 50, 70, 70])],  # somewhere else
             20: [seen(0.8, attributes={"review": "true"})],
             30: [Detection("night", "tag", 0.29, chosen=False)],
+            40: [seen(0.9, attributes={"mask_score": "0.63"})],
+            60: [seen(0.9, attributes={"mask_score": "0.7"})],
         },
     )
     assert review(person.cvat, capsys, tmp_path) == [
         (1, 20, "rust: no mask was found: its box is filled"),
         (1, 30, "night: missing? score 0.29, threshold 0.3"),
         (1, 0, "rust: or crack? scores 0.62 and 0.58"),
+        (1, 40, "rust: the mask's score is 0.63"),
     ]
 
 

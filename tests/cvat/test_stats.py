@@ -10,7 +10,7 @@ import pytest
 
 from promptable.cli.main import main
 from tests.cvat.chromium import needs_chromium, run_in_page
-from tests.cvat.reviewing import Person
+from toy.cvat.person import Person
 from toy.cvat.stand_in import StandIn, Task
 
 TASK = 7

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 RECTANGLE, POLYGON, MASK, TAG = "rectangle", "polygon", "mask", "tag"
+MASK_SCORE = "mask_score"
+"""The attribute with the segmenter's own estimate of a mask's IoU, from 0 to 1, where it says."""
 
 
 @dataclass(frozen=True)

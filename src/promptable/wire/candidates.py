@@ -27,11 +27,15 @@ class CandidateLabel:
 
 @dataclass(frozen=True)
 class CandidateMask:
-    """What a box [4], float32, becomes where its label's type is mask or polygon, at whatever thresholds it remains."""
+    """What a box [4], float32, becomes where its label's type is mask or polygon, at whatever thresholds it remains.
+
+    ``score`` is the model's own estimate of the mask's IoU, which may be a little above 1.
+    """
 
     xyxy: NDArray[np.float32]
     mask: MaskCrop
     polygon: Sequence[float]
+    score: float
     filled: bool
 
 
@@ -85,5 +89,6 @@ def _mask(mask: CandidateMask) -> Mapping[str, object]:
         "box": corners(mask.xyxy),
         "rle": crop_to_rle(mask.mask),
         "polygon": outline(mask.polygon),
+        "score": round(min(max(mask.score, 0.0), 1.0), 4),
         "filled": mask.filled,
     }

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from promptable.config.labels import REVIEW
 from promptable.cvat.answers import read_answer
-from promptable.cvat.detection import MASK, POLYGON, TAG, Detection
+from promptable.cvat.detection import MASK, MASK_SCORE, POLYGON, TAG, Detection
 from promptable.cvat.server.errors import CvatError
 from promptable.models.detection.proposals import Proposals
 from promptable.models.detection.selection import Detections, LabelRule, Suppression, select
@@ -75,9 +75,14 @@ def _item(
     item = {"label": label["name"], "confidence": float(found.scores[i]), "type": label["type"]}
     if mask is None:
         return item | {"type": TAG if label["type"] == TAG else "rectangle", "points": box.tolist()}
-    doubtful = [{"name": REVIEW, "value": "true"}] if mask["filled"] else []
     points = mask["polygon"] if label["type"] == POLYGON else mask["rle"]
-    return item | {"points": points, "polygon": mask["polygon"], "attributes": doubtful}
+    return item | {"points": points, "polygon": mask["polygon"], "attributes": _said_of(mask)}
+
+
+def _said_of(mask: Mapping[str, Any]) -> list[Mapping[str, str]]:
+    """Attributes: that there was no mask, and how sure the segmenter is of the one that there is, where it says."""
+    filled: list[Mapping[str, str]] = [{"name": REVIEW, "value": "true"}] if mask["filled"] else []
+    return filled + ([{"name": MASK_SCORE, "value": str(mask["score"])}] if "score" in mask else [])
 
 
 def _key(box: Sequence[float] | NDArray[np.float32]) -> bytes:

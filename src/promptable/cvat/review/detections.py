@@ -5,7 +5,7 @@ from itertools import combinations, groupby
 
 from promptable.config.labels import REVIEW
 from promptable.cvat.annotate.thresholds import thresholds_of
-from promptable.cvat.detection import TAG, Detection
+from promptable.cvat.detection import MASK_SCORE, TAG, Detection
 from promptable.cvat.geometry.keyframes import box_iou
 from promptable.cvat.geometry.position import Position
 from promptable.cvat.journal import Found, JournalReader, Run
@@ -14,13 +14,15 @@ from promptable.cvat.review.queue import Doubt
 _SAME_PLACE = 0.7
 """IoU of the boxes of two labels that mean one object."""
 _SAME_SCORE = 0.1
+_GOOD_MASK = 0.7
+"""The segmenter's own estimate of a mask's IoU."""
 
 
 def doubtful_frames(journal: JournalReader, run: Run, review_below: float) -> Iterator[tuple[int, list[Doubt]]]:
     """The frames on which something is doubtful, in order, and what, the least sure first.
 
     Doubtful is what was uploaded with a score below ``review_below``; what was not, as far below its threshold as that
-    lies above it; two labels for one object with scores within 0.1; and a box for which no mask was found.
+    lies above it; two labels for one object with scores within 0.1; a mask with a score below 0.7, or none at all.
     """
     thresholds = thresholds_of(run)
     for frame, group in groupby(journal.detections(run.id), key=lambda one: one.frame):
@@ -34,8 +36,8 @@ def _doubts(found: Sequence[Found], thresholds: Mapping[str, float], review_belo
     for one in found:
         if (doubt := _near_threshold(one, thresholds[one.detection.label], review_below)) is not None:
             yield doubt
-        if one.detection.chosen and one.detection.attributes.get(REVIEW) == "true":
-            yield Doubt(one.detection.label, "no mask was found: its box is filled", 0.0, _box(one.detection), one.id)
+        if one.detection.chosen and (doubt := _mask(one)) is not None:
+            yield doubt
     for one, other in combinations([one for one in found if one.detection.type != TAG], 2):
         yield from _either(one, other)
 
@@ -49,6 +51,16 @@ def _near_threshold(one: Found, threshold: float, review_below: float) -> Doubt 
     said = what if one.detection.chosen else f"missing? {what}"
     sure = abs(score - threshold) / reach
     return Doubt(one.detection.label, said, sure, _box(one.detection), one.id, not one.detection.chosen)
+
+
+def _mask(one: Found) -> Doubt | None:
+    """Sure is the segmenter's score, as a share of what a mask should have; 0 where it found none."""
+    attributes, box = one.detection.attributes, _box(one.detection)
+    if attributes.get(REVIEW) == "true":
+        return Doubt(one.detection.label, "no mask was found: its box is filled", 0.0, box, one.id)
+    score = float(attributes.get(MASK_SCORE, 1.0))
+    what = f"the mask's score is {score:.2f}"
+    return Doubt(one.detection.label, what, score / _GOOD_MASK, box, one.id) if score < _GOOD_MASK else None
 
 
 def _either(one: Found, other: Found) -> Iterator[Doubt]:

@@ -50,7 +50,7 @@ def candidates(
         cut=kept.cut,
         beyond_overlap=kept.beyond_overlap,
         masks=[
-            CandidateMask(box, mask.crop, mask.polygon, mask.filled)
+            CandidateMask(box, mask.crop, mask.polygon, mask.score, mask.filled)
             for box, mask in zip(boxes, masks(boxes) if len(boxes) else [], strict=True)
         ],
     )

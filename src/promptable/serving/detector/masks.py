@@ -31,11 +31,13 @@ _TOGETHER = 32
 class BoxMask:
     """What an answer needs of a mask: its pixels, and its outline, flat x, y of at least 3 points in picture pixels.
 
-    ``filled`` is whether it is just the box, because the model gave no mask for it.
+    ``score`` is the model's own estimate of its IoU. ``filled`` is whether it is just the box, because the model gave
+    no mask for it.
     """
 
     crop: MaskCrop
     polygon: Sequence[float]
+    score: float
     filled: bool = False
 
 
@@ -90,7 +92,8 @@ class Masker:
         mask = self._cleaning.apply(within_box(prediction.mask, box))
         if not mask.any():
             return _filled(box)
-        return BoxMask(mask_to_crop(mask), mask_to_polygon(mask, self._settings.polygon_tolerance))
+        polygon = mask_to_polygon(mask, self._settings.polygon_tolerance)
+        return BoxMask(mask_to_crop(mask), polygon, prediction.score)
 
 
 def _filled(box: NDArray[np.float32]) -> BoxMask:
@@ -98,4 +101,4 @@ def _filled(box: NDArray[np.float32]) -> BoxMask:
     left, top = np.floor(box[:2]).astype(int).tolist()
     right, bottom = np.ceil(box[2:]).astype(int).tolist()
     crop = MaskCrop(np.ones((bottom - top, right - left), np.bool_), left, top)
-    return BoxMask(crop, [left, top, right, top, right, bottom, left, bottom], filled=True)
+    return BoxMask(crop, [left, top, right, top, right, bottom, left, bottom], 0.0, filled=True)
