@@ -233,7 +233,7 @@ def _slow(workers: int) -> Callable[[Mapping[str, Any]], Any]:
 
 def _real_model() -> Callable[[Mapping[str, Any]], Any]:
     """Grounding DINO Swin-T with random weights, one request at a time as a worker answers them."""
-    from benchmarks import detector
+    from benchmarks import detector, machine
     from promptable.config.settings import DetectorSettings
     from promptable.models.grounding_dino.build import SWIN_T
     from promptable.models.grounding_dino.detector import GroundingDINO, use_fast_layers
@@ -244,7 +244,9 @@ def _real_model() -> Callable[[Mapping[str, Any]], Any]:
     openmp.prepare()
     with TemporaryDirectory() as folder:
         upstream = detector.random_swin_t(Path(folder)).to(device.resolve("auto"))
-    models = Models(GroundingDINO(use_fast_layers(upstream, "auto"), SWIN_T, "auto"), _no_segmenter, 0.35)
+    precision = machine.precision()
+    ours = GroundingDINO(use_fast_layers(upstream, precision), SWIN_T, precision)
+    models = Models(ours, _no_segmenter, 0.35)
     function = DetectorFunction(models, (_label(),), DetectorSettings())
     lock = Lock()
 

@@ -12,7 +12,7 @@ from promptable.models.sam.build import PRESETS, SamConfig, build
 from promptable.models.sam.image_encoder import fuse_encoder
 from promptable.models.sam.segmenter import SamSegmenter
 from promptable.models.sam2.build import build_architecture, official_config
-from promptable.models.sam2.image_encoder import pack_encoder
+from promptable.models.sam2.image_encoder import fuse_encoder as fuse_sam2_encoder
 from promptable.models.sam2.segmenter import Sam2Segmenter
 from promptable.models.segmentation.segmenter import Segmenter
 
@@ -53,5 +53,5 @@ def ours(model: Model, precision: str = "fp32") -> Segmenter:
     if isinstance(model, Sam):
         fuse_encoder(model.image_encoder, precision)
         return SamSegmenter(model, precision)
-    pack_encoder(model.image_encoder, precision)
+    fuse_sam2_encoder(model, precision)
     return Sam2Segmenter(model, precision)

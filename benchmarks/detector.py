@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from scipy.linalg import block_diag
 from torchvision.ops import box_convert
 
-from benchmarks import mm_grounding_dino
+from benchmarks import machine, mm_grounding_dino
 from benchmarks.measure import Row, in_fresh_process, report, timed
 from promptable.models.detection.detector import PromptScores
 from promptable.models.grounding_dino.build import SWIN_T, build
@@ -145,7 +145,7 @@ def _write_vocabulary(folder: Path) -> Path:
 def _ours(folder: Path) -> Detect:
     keep_freed_memory()
     model = random_swin_t(folder).to(device.resolve("auto"))
-    return GroundingDINO(use_fast_layers(model, "auto"), SWIN_T, "auto").detect
+    return GroundingDINO(use_fast_layers(model, machine.precision()), SWIN_T, machine.precision()).detect
 
 
 def _plain(folder: Path) -> Detect:

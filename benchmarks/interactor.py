@@ -25,6 +25,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks import machine
 from benchmarks.click_models import ours, random_model, upstream
 from benchmarks.click_requests import body
 from benchmarks.measure import Row, in_fresh_process, peak_megabytes, report, timed
@@ -126,7 +127,7 @@ def _plain_click(predictor: Any, request: dict[str, Any], before: Sequence[Logit
 def _ours(model: str, size: str) -> Clicks:
     """The function, warm as it is after ``init_context``."""
     keep_freed_memory()
-    segmenter = _Recording(ours(random_model(model).to(device.resolve("auto")), "auto"))
+    segmenter = _Recording(ours(random_model(model).to(device.resolve("auto")), machine.precision()))
     warm_up(segmenter)
     function = InteractorFunction(segmenter, InteractorSettings())
 

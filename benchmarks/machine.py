@@ -9,22 +9,27 @@ from pathlib import Path
 import torch
 
 from promptable.models.runtime import device
+from promptable.models.runtime.precision import decide
 
 _FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_int8")
 """What matrix products are quick by."""
 
 
+def precision() -> str:
+    """What ``auto`` means here."""
+    return decide("auto", device.resolve("auto"))
+
+
 def described() -> Mapping[str, str]:
     """Date, processor, GPU, versions, and the numbers that models compute in unless told otherwise."""
     where = device.resolve("auto")
-    numbers = str(device.numbers(where, "auto")).removeprefix("torch.")
     return {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "processor": f"{len(os.sched_getaffinity(0))} cores of {_cpuinfo('model name') or platform.processor()}",
         "flags": " ".join(flag for flag in _FLAGS if flag in _cpuinfo("flags").split()),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
         "versions": f"Python {platform.python_version()}, PyTorch {torch.__version__}",
-        "precision": f"{numbers} on {where}",
+        "precision": f"{precision()} on {where}",
     }
 
 

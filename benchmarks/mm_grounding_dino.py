@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torchvision.ops import box_convert
 from transformers import MMGroundingDinoConfig, MMGroundingDinoForObjectDetection
 
+from benchmarks import machine
 from promptable.models.detection.detector import PromptScores
 from promptable.models.grounding_dino.build import SWIN_T
 from promptable.models.grounding_dino.captions import pack
@@ -25,7 +26,7 @@ def ours(folder: Path) -> Detect:
     """The function's model, from the files of a random one; ``folder`` holds a vocabulary."""
     keep_freed_memory()
     _random_model().save_pretrained(folder)
-    return load(str(folder), folder, device.resolve("auto"), "auto").detect
+    return load(str(folder), folder, device.resolve("auto"), machine.precision()).detect
 
 
 def plain(folder: Path) -> Detect:

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from benchmarks import click_models, detector, tracker_scene
+from benchmarks import click_models, detector, machine, tracker_scene
 from benchmarks.click_requests import body
 from benchmarks.measure import in_fresh_process, peak_megabytes, save, timed
 from promptable.config.labels import Label, LabelType
@@ -52,7 +52,7 @@ def run(quick: bool) -> None:
 def _interactor() -> list[Served]:
     where, name = _prepared(), sam2_model(device.resolve("auto"))
     function = InteractorFunction(
-        click_models.ours(click_models.random_model(name).to(where), "auto"), InteractorSettings()
+        click_models.ours(click_models.random_model(name).to(where), machine.precision()), InteractorSettings()
     )
     first = _median(function, [body("1080p", _CLICKS[0], seed=seed) for seed in range(_PICTURES)])
     later = _median(function, [body("1080p", *_CLICKS)] * _PICTURES)
@@ -73,8 +73,8 @@ def _detect(kind: LabelType) -> float:
     with TemporaryDirectory() as folder:
         upstream = detector.random_swin_t(Path(folder)).to(where)
     models = Models(
-        GroundingDINO(use_fast_layers(upstream, "auto"), SWIN_T, "auto"),
-        cache(lambda: click_models.ours(click_models.random_model("vit_b").to(where), "auto")),
+        GroundingDINO(use_fast_layers(upstream, machine.precision()), SWIN_T, machine.precision()),
+        cache(lambda: click_models.ours(click_models.random_model("vit_b").to(where), machine.precision())),
         threshold=0.0,
     )
     labels = [Label(name, kind, (name,)) for name in detector.label_names(_LABELS)]

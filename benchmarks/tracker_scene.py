@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from sam2.modeling.sam2_base import SAM2Base
 
+from benchmarks import machine
 from benchmarks.click_models import random_model
 from promptable.config.settings import TrackerSettings
 from promptable.models.runtime import device
@@ -73,8 +74,8 @@ def discs(count: int) -> Masks:
 def function(name: str, memory: TrackMemory = TrackMemory.ALL) -> Function:
     """The function as it is loaded, without a cache of image features."""
     built = model(name).to(device.resolve("auto"))
-    prepare_for_video(built, "auto")
-    tracker, store = VideoTracker(built, "0" * 16, "auto", RULES[memory]), InProcessStore(2**34)
+    prepare_for_video(built, machine.precision())
+    tracker, store = VideoTracker(built, "0" * 16, machine.precision(), RULES[memory]), InProcessStore(2**34)
     return Function(
         tracker, StoredMemories(tracker, store), TrackerFunction(tracker, store, TrackerSettings(feature_cache_mb=0))
     )

@@ -48,7 +48,8 @@ def _run() -> None:
     log = _FOLDER / "functions.log"
     print(f"Starting the functions (their log: {log}) ...", flush=True)
     models, labels = (None, _own_labels()) if picture else (_TOY, _TOY / "labels.yaml")
-    options = Options(dashboard_port=0, port_base=0, models=models, labels=labels, log=log)
+    env = {} if picture else {"PROMPTABLE_PRECISION": "fp32"}  # so that the page is the same on every machine
+    options = Options(dashboard_port=0, port_base=0, models=models, labels=labels, log=log, env=env)
     with serve(Path("functions"), _FUNCTIONS, options) as running:
         running.require_ready()
         client = Client({name: running.url(name) for name in _FUNCTIONS})

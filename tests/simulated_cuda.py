@@ -109,7 +109,7 @@ def _run(operation: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         _count_traffic(operation, tensors, args, kwargs, from_cuda, to_cuda)
     if kwargs.get("device") is not None:
         kwargs = kwargs | {"device": torch.device("cpu")}
-    result = operation(*_contents(args), **_contents(kwargs))
+    result = operation(*_on_cpu(operation.name(), _contents(args)), **_contents(kwargs))
     if written := _written(operation, args, kwargs):
         return written[0] if len(written) == 1 else tuple(written)
     return tree_map_only(Tensor, CudaTensor, result) if to_cuda else result
@@ -122,6 +122,13 @@ def _check_one_device(operation: str, tensors: Sequence[Tensor]) -> None:
         raise RuntimeError(f"Expected all tensors to be on the same device, but {operation} got cuda:0 and cpu")
     if name in _INDEXING and devices == {"cpu", "cuda"} and not isinstance(tensors[0], CudaTensor):
         raise RuntimeError(f"indices should be either on cpu or on the same device as the indexed tensor: {operation}")
+
+
+def _on_cpu(operation: str, args: Sequence[Any]) -> Sequence[Any]:
+    """A softmax of half that answers float is one of float: only CUDA has it in one."""
+    if operation in ("aten::_softmax", "aten::_log_softmax") and args[2]:
+        return args[0].float(), args[1], False
+    return args
 
 
 def _count_traffic(
@@ -205,6 +212,7 @@ def _inference_mode(on: bool) -> Any:
 _REPLACED: tuple[tuple[Any, str, Any], ...] = (
     (torch.cuda, "is_available", lambda: True),
     (torch.cuda, "is_bf16_supported", lambda *_, **__: True),
+    (torch.cuda, "get_device_capability", lambda *_: (8, 0)),
     (torch.cuda, "_lazy_init", lambda: None),
     (torch.cuda.amp.common, "amp_definitely_not_available", lambda: False),
     (torch._C, "_InferenceMode", _inference_mode),

@@ -48,7 +48,7 @@ def test_variables_are_read_into_their_types() -> None:
         ("PROMPTABLE_TILE_SIZE", "-64", "0 or an integer from 64 to 100000"),
         ("PROMPTABLE_DEVICE", "gpu", "auto, cpu, cuda or cuda:N"),
         ("PROMPTABLE_DEVICE", "cuda:x", "auto, cpu, cuda or cuda:N"),
-        ("PROMPTABLE_PRECISION", "fp16", "auto, fp32 or bf16"),
+        ("PROMPTABLE_PRECISION", "int8", "auto, fp32, bf16 or fp16"),
     ],
 )
 def test_a_wrong_value_names_the_variable_and_what_it_takes(variable: str, text: str, accepted: str) -> None:

@@ -12,12 +12,16 @@ from promptable.local.server import Running, serve
 ROOT = Path(__file__).parents[2]
 TOY = ROOT / "toy"
 NAMES = ("grounding-dino", "sam-interactor", "sam2-tracker")
+ON_EVERY_MACHINE = {"PROMPTABLE_PRECISION": "fp32"}
+"""So that answers are the same with and without a matrix unit."""
 
 
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     log = tmp_path_factory.mktemp("e2e") / "functions.log"
-    options = Options(dashboard_port=0, port_base=0, models=TOY, labels=TOY / "labels.yaml", log=log)
+    options = Options(
+        dashboard_port=0, port_base=0, models=TOY, labels=TOY / "labels.yaml", log=log, env=ON_EVERY_MACHINE
+    )
     with serve(ROOT / "functions", NAMES, options) as served:
         served.require_ready()
         yield served

@@ -21,5 +21,5 @@ def _cuda() -> Iterator[None]:
 
 @pytest.mark.parametrize("name", SESSIONS)
 def test_answers_are_as_recorded(name: str) -> None:
-    for request, line in replay(SESSIONS[name], PROMPTABLE_DEVICE="cuda", PROMPTABLE_PRECISION="fp32").items():
+    for request, line in replay(SESSIONS[name], PROMPTABLE_DEVICE="cuda").items():
         assert_alike(json.loads(line), WANTED[name, request], f"{name}: {request}")

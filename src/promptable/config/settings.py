@@ -67,7 +67,7 @@ Threshold = Annotated[
     Literal["auto"] | float, Takes("auto or a number from 0 to 1", lambda value: value == AUTO or 0 <= value <= 1)
 ]
 Device = Annotated[str, Takes("auto, cpu, cuda or cuda:N", re.compile(r"auto|cpu|cuda(:[0-9]+)?").fullmatch)]
-Precision = Annotated[str, Takes("auto, fp32 or bf16", ("auto", "fp32", "bf16").__contains__)]
+Precision = Annotated[str, Takes("auto, fp32, bf16 or fp16", ("auto", "fp32", "bf16", "fp16").__contains__)]
 Megabytes = Annotated[int, between(0, 1_000_000, "an integer")]
 Area = Annotated[int, between(0, 1_000_000_000, "an integer")]
 Pixels = Annotated[float, between(0, 100)]
@@ -92,8 +92,9 @@ class CommonSettings(Settings):
     precision: Precision = _setting(
         "PROMPTABLE_PRECISION",
         "auto",
-        "`fp32`: the numbers of upstream; `bf16`: nearly the same, faster on a GPU; `auto`: `bf16` on a GPU, `fp32` on"
-        " a CPU",
+        "`fp32`: the numbers of upstream; `bf16`: nearly the same, several times faster where the hardware multiplies"
+        " it; `fp16`: as `bf16`, for GPUs before Ampere; `auto`: `bf16` on a GPU from Ampere on and on a CPU with AMX"
+        " that shares no Redis, else `fp32`",
     )
     max_megapixels: Annotated[float, between(0.001, 1000)] = _setting(
         "PROMPTABLE_MAX_MEGAPIXELS", 100.0, "Larger pictures are refused before they are decoded"

@@ -27,8 +27,8 @@ _DRAWINGS = "groundingdino.util.visualizer", "COCOVisualizer"
 def load_detector(model: str, weights_dir: Path, device: str, precision: str = "fp32") -> Detector:
     """The text-prompted detector of an official name or a model folder (``weights.locate``), on a resolved device.
 
-    ``precision`` is that of ``device.autocast``. Raises FileNotFoundError where a file is missing, with the remedy,
-    ModelError for a model of another task or files that do not fit together.
+    ``precision`` is decided (``models.runtime.precision``). Raises FileNotFoundError where a file is missing, with the
+    remedy, ModelError for a model of another task or files that do not fit together.
     """
     detector: Detector = _load(Task.DETECTION, model, weights_dir, device, precision)
     return detector

@@ -7,6 +7,7 @@ import torch
 from segment_anything.modeling import Sam
 from torch import nn
 
+from promptable.models.runtime.precision import autocast
 from promptable.models.sam import image_encoder as sam_encoder
 from promptable.models.sam.image_encoder import fuse_encoder
 
@@ -23,15 +24,26 @@ def test_the_features_are_upstreams(tiny_sam: Sam, most_weights: int, monkeypatc
 
 
 @torch.inference_mode()
-def test_the_relative_positions_count(tiny_sam: Sam) -> None:
+def test_positions_folded_into_queries_and_keys_are_the_same(tiny_sam: Sam) -> None:
+    torch.manual_seed(3)
+    tokens = torch.randn(2, 8, 8, 16)
+    attention = tiny_sam.image_encoder.blocks[1].attn
+    folded = sam_encoder.FoldedAttention(deepcopy(attention))
+    torch.testing.assert_close(folded(tokens), attention(tokens), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@torch.inference_mode()
+def test_the_relative_positions_count(tiny_sam: Sam, precision: str) -> None:
     pixels = torch.randn(1, 3, 64, 64)
     without = deepcopy(tiny_sam.image_encoder)
     for block in without.blocks:
         block.attn.rel_pos_w.zero_()
     faster, flattened = deepcopy(tiny_sam.image_encoder), without
-    fuse_encoder(faster)
-    fuse_encoder(flattened)
-    assert (faster(pixels) - flattened(pixels)).abs().max() > 0.01
+    fuse_encoder(faster, precision)
+    fuse_encoder(flattened, precision)
+    with autocast("cpu", precision):
+        assert (faster(pixels) - flattened(pixels)).abs().max() > 0.01
 
 
 def test_no_layer_stays_slow(tiny_sam: Sam) -> None:

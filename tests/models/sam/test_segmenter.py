@@ -26,9 +26,9 @@ LOGITS = np.random.default_rng(5).normal(0, 6, LOW_RES).astype(np.float32)
 # One decoding of many prompts adds up in another order than many decodings of one, and which order depends on the CPU.
 # These weights multiply float32's rounding: with logits up to 83, both are up to 4e-3 from what float64 gives.
 BATCH_TOLERANCE = 1e-2
-# A loaded model's encoder adds up in another order than upstream's; logits here reach 12, the real models' weights
+# A loaded model's encoder adds up in another order than upstream's; logits here reach 20, the real models' weights
 # are tamer.
-FASTER_TOLERANCE = 2e-2
+FASTER_TOLERANCE = 4e-2
 
 
 def prompts(height: int, width: int) -> dict[str, Prompt]:

@@ -5,6 +5,7 @@ The boxes and logits are those of upstream's own forward on the same weights.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Lock
 
@@ -28,10 +29,10 @@ from promptable.models.grounding_dino.swin_attention import FusedWindowAttention
 from promptable.models.grounding_dino.text_encoder import load_tokenizer, new_bert
 from promptable.models.grounding_dino.transformer import FastTransformer, PixelFeatures, TextFeatures
 from promptable.models.runtime import initialisation
-from promptable.models.runtime.cpu import pack_linears
-from promptable.models.runtime.device import autocast
 from promptable.models.runtime.out_of_memory import naming_out_of_memory
+from promptable.models.runtime.packed_linear import can_pack, pack_linears
 from promptable.models.runtime.pixels import normalised
+from promptable.models.runtime.precision import autocast, guarded, numbers
 from promptable.models.runtime.transfer import to_cpu, to_device
 from promptable.models.weights import load_weights, locate, read_sizes
 
@@ -72,7 +73,7 @@ class GroundingDINO:
     """Grounding DINO as a ``Detector``. It keeps encoded prompts, nothing of a picture; threads may share it."""
 
     def __init__(self, model: upstream.GroundingDINO, config: GroundingDinoConfig, precision: str = "fp32") -> None:
-        """Wrap upstream's model after ``use_fast_layers``; ``precision`` is that of ``device.autocast``."""
+        """Wrap upstream's model after ``use_fast_layers``; ``precision`` as in ``models.runtime.precision``."""
         self._model = model
         self._config = config
         self._precision = precision
@@ -88,16 +89,7 @@ class GroundingDINO:
         FloatingPointError where the model's own numbers are not finite.
         """
         captions = self._encode(tuple(prompts))
-        with naming_out_of_memory(), autocast(self._device, self._precision):
-            encoded = self._encode_image(image, scale)
-            boxes, scores = zip(*(self._decode(encoded, caption, len(prompts)) for caption in captions), strict=True)
-        height, width = image.shape[:2]
-        corners, found_scores = to_cpu(box_convert(torch.cat(boxes).float(), "cxcywh", "xyxy"), torch.cat(scores))
-        corners = corners * torch.tensor([width, height, width, height])
-        found_by = np.repeat(np.arange(len(captions)), [len(one) for one in boxes])
-        found = PromptScores(corners.numpy(), found_scores.numpy(), found_by)
-        _check_finite(found, self._precision)
-        return found
+        return guarded(self._precision, partial(self._detect, image, captions, len(prompts), scale))
 
     def spell(self, prompt: str) -> tuple[int, ...]:
         """The ids of a prompt's tokens (``spelling.spell``). Raises ValueError that names one that cannot be read."""
@@ -126,6 +118,20 @@ class GroundingDINO:
         hidden = model.bert(ids, torch.zeros_like(ids), visible, positions)["last_hidden_state"]
         text = TextFeatures(model.feat_map(hidden)[0], positions[0], visible[0])
         return _CaptionFeatures(caption, text, torch.tensor(caption.prompt_indices, device=ids.device))
+
+    def _detect(
+        self, image: NDArray[np.uint8], captions: Sequence[_CaptionFeatures], prompts: int, scale: float, precision: str
+    ) -> PromptScores:
+        with naming_out_of_memory(), autocast(self._device, precision):
+            encoded = self._encode_image(image, scale)
+            boxes, scores = zip(*(self._decode(encoded, caption, prompts) for caption in captions), strict=True)
+        height, width = image.shape[:2]
+        corners, found_scores = to_cpu(box_convert(torch.cat(boxes).float(), "cxcywh", "xyxy"), torch.cat(scores))
+        corners = corners * torch.tensor([width, height, width, height])
+        found_by = np.repeat(np.arange(len(captions)), [len(one) for one in boxes])
+        found = PromptScores(corners.numpy(), found_scores.numpy(), found_by)
+        _check_finite(found, precision)
+        return found
 
     def _encode_image(self, image: NDArray[np.uint8], scale: float) -> PixelFeatures:
         """The middle of upstream's forward, which no caption changes."""
@@ -162,14 +168,14 @@ def _check_finite(found: PromptScores, precision: str) -> None:
 def use_fast_layers(model: upstream.GroundingDINO, precision: str = "fp32") -> upstream.GroundingDINO:
     """Give upstream's model, in evaluation mode and on the device where it stays, faster parts of the same meaning.
 
-    ``precision`` is the one it will run in (``device.autocast``): only float32 layers are packed.
+    ``precision`` is the one it will run in (``models.runtime.precision``).
     """
     for block in (block for stage in model.backbone[0].layers for block in stage.blocks):
         block.attn = FusedWindowAttention(block.attn)
     model.transformer = FastTransformer(model.transformer)
-    if model.feat_map.weight.device.type == "cpu" and precision != "bf16":
-        pack_linears(model.backbone)
-        pack_linears(model.transformer)
+    if can_pack(model.feat_map.weight.device, numbers(precision)):
+        pack_linears(model.backbone, numbers(precision))
+        pack_linears(model.transformer, numbers(precision))
     return model
 
 

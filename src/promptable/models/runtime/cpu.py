@@ -1,12 +1,9 @@
-"""What makes models faster on a CPU and leaves upstream's numbers as they are, but for the order of float32 sums."""
+"""What a process sets up before its models run on the CPU."""
 
 import ctypes
 import platform
 from collections.abc import Sequence
 from pathlib import Path
-
-import torch
-from torch import Tensor, nn
 
 from promptable.models.runtime.threads import choose_threads
 
@@ -34,31 +31,3 @@ def keep_freed_memory() -> None:
     libc = ctypes.CDLL(None)
     for option, value in ((_M_MMAP_THRESHOLD, _LARGE_BYTES), (_M_TRIM_THRESHOLD, _NEVER), (_M_ARENA_MAX, 1)):
         libc.mallopt(option, value)
-
-
-class PackedLinear(nn.Module):
-    """A float32 linear layer for inference, its weights in the blocks that oneDNN computes with.
-
-    ``gelu`` computes the exact GELU in the same pass. The operators are those of torch.compile's CPU backend.
-    """
-
-    def __init__(self, linear: nn.Linear, gelu: bool = False) -> None:
-        super().__init__()
-        self._weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach())
-        self._bias = None if linear.bias is None else linear.bias.detach()
-        self._activation: tuple[str, list[float], str] = ("gelu", [], "none") if gelu else ("none", [], "")
-
-    def forward(self, features: Tensor) -> Tensor:
-        """[..., in] -> [..., out]."""
-        packed: Tensor = torch.ops.mkldnn._linear_pointwise(features, self._weight, self._bias, *self._activation)
-        return packed
-
-
-def pack_linears(model: nn.Module) -> None:
-    """Make every ``nn.Linear`` of a model in evaluation mode on the CPU a ``PackedLinear``; without oneDNN, none."""
-    if not torch._C._has_mkldnn:
-        return
-    for parent in list(model.modules()):
-        for name, child in parent.named_children():
-            if type(child) is nn.Linear:
-                setattr(parent, name, PackedLinear(child))

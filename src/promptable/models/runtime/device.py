@@ -1,4 +1,4 @@
-"""Which device a model runs on, and in which numbers."""
+"""Which device a model runs on."""
 
 import torch
 
@@ -13,20 +13,3 @@ def resolve(device: str) -> str:
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise ValueError(f"device {device!r} is asked for, but PyTorch sees no GPU: check the driver and the container")
     return device
-
-
-def autocast(device: str, precision: str) -> torch.autocast:
-    """A context for one call of a model: its matrix products in bfloat16, or in float32 as upstream.
-
-    ``device`` is resolved; ``precision`` is ``fp32``, ``bf16``, or ``auto``: bfloat16 on a GPU, float32 on a CPU.
-    Make a new context for every call: threads cannot share one.
-    """
-    return torch.autocast(
-        torch.device(device).type, torch.bfloat16, enabled=numbers(device, precision) is torch.bfloat16
-    )
-
-
-def numbers(device: str, precision: str) -> torch.dtype:
-    """The type of the results of a model's matrix products, by ``autocast``'s arguments."""
-    half = precision == "bf16" or (precision == "auto" and torch.device(device).type == "cuda")
-    return torch.bfloat16 if half else torch.float32

@@ -6,10 +6,11 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from segment_anything.modeling import ImageEncoderViT
 from segment_anything.modeling.common import MLPBlock
-from segment_anything.modeling.image_encoder import Attention, get_rel_pos
+from segment_anything.modeling.image_encoder import Attention, PatchEmbed, get_rel_pos
 from torch import Tensor, nn
 
-from promptable.models.runtime.cpu import PackedLinear, pack_linears
+from promptable.models.runtime.packed_linear import PackedLinear, can_pack, linear_of, pack_linears
+from promptable.models.runtime.precision import InFloat32, numbers
 
 # Weights of attention that exist at a time: on a CPU one head of global attention, on a GPU, which is then better
 # used, sixteen (64 MB in float32, 512 MB in bfloat16).
@@ -19,19 +20,42 @@ _MOST_WEIGHTS = MappingProxyType({"cpu": 2**24, "cuda": 2**28})
 def fuse_encoder(encoder: ImageEncoderViT, precision: str = "fp32") -> None:
     """Give a SAM encoder in evaluation mode, on the device where it stays, faster parts of the same meaning.
 
-    ``precision`` is the one it will run in (``device.autocast``): only float32 layers are packed.
+    ``precision`` is the one it will run in (``models.runtime.precision``).
     """
+    device, kind = encoder.pos_embed.device, numbers(precision)
+    folds = device.type == "cpu" and kind is torch.bfloat16
+    encoder.patch_embed, encoder.neck = InFloat32(Patches(encoder.patch_embed)), InFloat32(encoder.neck)
     for block in encoder.blocks:
-        block.attn = RelativeAttention(block.attn)
-    if encoder.pos_embed.device.type == "cpu" and precision != "bf16":
+        block.attn = FoldedAttention(block.attn) if folds else RelativeAttention(block.attn)
+    if can_pack(device, kind):
         for block in encoder.blocks:
-            _fuse_gelu(block.mlp)
-        pack_linears(encoder)
+            _fuse_gelu(block.mlp, kind)
+        pack_linears(encoder, kind)
 
 
-def _fuse_gelu(mlp: MLPBlock) -> None:
-    mlp.lin1 = PackedLinear(mlp.lin1, gelu=True)
+def _fuse_gelu(mlp: MLPBlock, kind: torch.dtype) -> None:
+    mlp.lin1 = PackedLinear(mlp.lin1, kind, gelu=True)
     mlp.act = nn.Identity()
+
+
+class Patches(nn.Module):
+    """Upstream's ``PatchEmbed`` as what it is, one linear layer for all patches.
+
+    Channels come last in memory too, and stay there: a convolution leaves them first, which slows down every norm and
+    sum until the last block.
+    """
+
+    def __init__(self, embed: PatchEmbed) -> None:
+        super().__init__()
+        convolution = embed.proj
+        self._side: int = convolution.kernel_size[0]
+        self.proj = linear_of(convolution.weight.flatten(1), convolution.bias)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """[B, 3, H * side, W * side] -> [B, H, W, C]."""
+        rows = pixels.unflatten(2, (-1, self._side)).unflatten(4, (-1, self._side))
+        embedded: Tensor = self.proj(rows.permute(0, 2, 4, 1, 3, 5).flatten(3))
+        return embedded
 
 
 class RelativeAttention(nn.Module):
@@ -50,18 +74,48 @@ class RelativeAttention(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """[B, H, W, C] -> [B, H, W, C]."""
         batch, height, width, _ = tokens.shape
-        count = height * width
-        query, key, value = self.qkv(tokens).view(batch, count, 3, self._heads, -1).permute(2, 0, 3, 1, 4)
-        at_once = max(1, _MOST_WEIGHTS[tokens.device.type] // (batch * count**2))
-        groups = zip(*(each.split(at_once, dim=1) for each in (query, key, value)), strict=True)
-        attended = [F.scaled_dot_product_attention(q, k, v, self._bias(q, height, width)) for q, k, v in groups]
-        heads = torch.cat([each.transpose(1, 2) for each in attended], 2)
-        projected: Tensor = self.proj(heads.reshape(batch, height, width, -1))
+        query, key, value = self.qkv(tokens).view(batch, height * width, 3, self._heads, -1).permute(2, 0, 3, 1, 4)
+        attended = self._attended(query, key, value, (height, width))
+        projected: Tensor = self.proj(attended.transpose(1, 2).reshape(batch, height, width, -1))
         return projected
 
-    def _bias(self, query: Tensor, height: int, width: int) -> Tensor:
+    def _attended(self, query: Tensor, key: Tensor, value: Tensor, hw: tuple[int, int]) -> Tensor:
+        """[B, heads, H*W, c], of which each query finds as many."""
+        at_once = max(1, _MOST_WEIGHTS[query.device.type] // (len(query) * query.shape[2] ** 2))
+        groups = zip(*(each.split(at_once, dim=1) for each in (query, key, value)), strict=True)
+        return torch.cat([F.scaled_dot_product_attention(q, k, v, self._bias(q, hw)) for q, k, v in groups], 1)
+
+    def _bias(self, query: Tensor, hw: tuple[int, int]) -> Tensor:
         """What each query [B, heads, H*W, c] adds for the row and the column of each key: [B, heads, H*W, H*W]."""
-        placed = query.reshape(*query.shape[:2], height, width, -1)
+        rows, columns = self._by_place(query, hw)
+        return (rows[..., :, None] + columns[..., None, :]).flatten(4).flatten(2, 3)
+
+    def _by_place(self, query: Tensor, hw: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """The same for each row and for each column: [B, heads, H, W, H] and [B, heads, H, W, W]."""
+        placed = query.unflatten(2, hw)
         rows = torch.einsum("bnhwc,hkc->bnhwk", placed, self._rel_h)
-        columns = torch.einsum("bnhwc,wkc->bnhwk", placed, self._rel_w)
-        return (rows[..., :, None] + columns[..., None, :]).reshape(*query.shape[:3], height * width)
+        return rows, torch.einsum("bnhwc,wkc->bnhwk", placed, self._rel_w)
+
+
+class FoldedAttention(RelativeAttention):
+    """The same without a mask, which CPUs with matrix units wait for longer than for wider products.
+
+    A query's channels are followed by what it adds for each row and each column, a key's by a 1 for its own row and
+    its own column and 0 for the others: their product is the weight with the position in it.
+    """
+
+    _place: Tensor
+
+    def __init__(self, attention: Attention) -> None:
+        super().__init__(attention)
+        side = len(self._rel_h)
+        one = torch.eye(side)
+        place = torch.cat([one[:, None].expand(side, side, side), one[None].expand(side, side, side)], -1)
+        self.register_buffer("_place", place.flatten(0, 1), persistent=False)
+
+    def _attended(self, query: Tensor, key: Tensor, value: Tensor, hw: tuple[int, int]) -> Tensor:
+        rows, columns = (each.flatten(2, 3) for each in self._by_place(query, hw))
+        channels, places = query.shape[-1], self._place.to(query.dtype).expand(*key.shape[:3], -1)
+        wide_query = torch.cat([query * channels**-0.5, rows, columns], -1)
+        wide_key, wide_value = torch.cat([key, places], -1), F.pad(value, (0, places.shape[-1]))
+        return F.scaled_dot_product_attention(wide_query, wide_key, wide_value, scale=1.0)[..., :channels]

@@ -14,7 +14,7 @@ from segment_anything.utils.transforms import ResizeLongestSide
 from torch import Tensor
 
 from promptable.models.runtime import initialisation
-from promptable.models.runtime.device import autocast
+from promptable.models.runtime.precision import autocast
 from promptable.models.runtime.transfer import to_device
 from promptable.models.sam.build import PRESETS, SamConfig, build
 from promptable.models.sam.image_encoder import fuse_encoder
@@ -47,14 +47,14 @@ class SamSegmenter(BaseSegmenter):
         self._sam = sam
         self._transform = ResizeLongestSide(sam.image_encoder.img_size)
 
-    def _encode(self, image: NDArray[np.uint8]) -> tuple[Tensor, ...]:
+    def _encode(self, image: NDArray[np.uint8], precision: str) -> tuple[Tensor, ...]:
         """The picture is resized as ``SamPredictor.set_image`` does; one that would vanish raises PictureError."""
         hw = (image.shape[0], image.shape[1])
         if 0 in self._input_hw(hw):
             raise PictureError(f"too narrow for the model, {hw[1]} x {hw[0]} pixels")
         (resized,) = to_device(self._device, [self._transform.apply_image(image)])
         pixels = self._sam.preprocess(resized.permute(2, 0, 1).contiguous()[None])
-        with autocast(str(self._device), self._precision):
+        with autocast(str(self._device), precision):
             return (self._sam.image_encoder(pixels),)
 
     def _embed(self, prompt: Prompt, hw: tuple[int, int]) -> Embeddings:

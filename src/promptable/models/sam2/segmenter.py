@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor
 
-from promptable.models.runtime.device import autocast
 from promptable.models.runtime.pixels import normalised
+from promptable.models.runtime.precision import autocast
 from promptable.models.runtime.transfer import to_device
 from promptable.models.sam2.build import build
-from promptable.models.sam2.image_encoder import pack_encoder
+from promptable.models.sam2.image_encoder import fuse_encoder
 from promptable.models.segmentation.base import BaseSegmenter, Embeddings
 from promptable.models.segmentation.features import ImageFeatures
 from promptable.models.segmentation.segmenter import Prompt
@@ -31,7 +31,7 @@ def load(model: str, weights_dir: Path, device: str, precision: str = "fp32") ->
     Raises FileNotFoundError where a file is missing, ValueError where they do not fit together.
     """
     sam2 = build(locate(model, weights_dir)).to(device)
-    pack_encoder(sam2.image_encoder, precision)
+    fuse_encoder(sam2, precision)
     return Sam2Segmenter(sam2, precision)
 
 
@@ -46,13 +46,13 @@ class Sam2Segmenter(BaseSegmenter):
         super().__init__(model.sam_prompt_encoder, model.device, precision)
         self._model = model
 
-    def _encode(self, image: NDArray[np.uint8]) -> tuple[Tensor, ...]:
+    def _encode(self, image: NDArray[np.uint8], precision: str) -> tuple[Tensor, ...]:
         """The picture is resized to the model's square as ``SAM2ImagePredictor.set_image`` does."""
         (pixels,) = to_device(self._device, [image])
         size = (self._model.image_size, self._model.image_size)
         scaled = pixels.permute(2, 0, 1)[None].contiguous().float().div_(255)
         resized = F.interpolate(scaled, size, mode="bilinear", align_corners=False, antialias=True)
-        with autocast(str(self._device), self._precision):
+        with autocast(str(self._device), precision):
             encoded = self._model.forward_image(normalised(resized))
         levels = encoded["backbone_fpn"][-self._model.num_feature_levels :]
         if self._model.directly_add_no_mem_embed:

@@ -11,8 +11,9 @@ branched. The numbers are those of ``SAM2VideoPredictor.propagate_in_video`` on 
 - Small holes are not filled (``fill_hole_area``), as upstream does not fill them without its compiled extension.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +25,14 @@ from PIL import Image
 from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor
 
-from promptable.models.runtime.device import autocast, numbers
 from promptable.models.runtime.finite import all_finite
 from promptable.models.runtime.out_of_memory import in_batches
 from promptable.models.runtime.pixels import normalised
+from promptable.models.runtime.precision import autocast, guarded, numbers
 from promptable.models.runtime.transfer import to_cpu, to_device
 from promptable.models.sam2.build import build, official_config
 from promptable.models.sam2.evidence import evidence_of, evidence_of_given, read_evidence
-from promptable.models.sam2.image_encoder import pack_encoder
+from promptable.models.sam2.image_encoder import fuse_encoder
 from promptable.models.sam2.memory import Memory
 from promptable.models.sam2.memory_attention import FrameAttention, ObjectByObject, use_frame_attention
 from promptable.models.sam2.memory_bank import memory_tokens
@@ -93,7 +94,7 @@ class ObjectResult:
 class VideoTracker:
     """Follows objects from frame to frame. It holds nothing but the model: the same arguments give the same answer.
 
-    ``precision`` is that of the whole model (``device.autocast``), ``rule`` says which frames become memory.
+    ``precision`` is that of the whole model (``models.runtime.precision``), ``rule`` says which frames become memory.
     """
 
     def __init__(
@@ -123,10 +124,8 @@ class VideoTracker:
         size = self._model.image_size
         resized = np.array(Image.fromarray(image).resize((size, size)))
         (pixels,) = to_device(self._model.device, [resized])
-        with self._autocast():
-            encoded = self._model.forward_image(normalised(pixels.permute(2, 0, 1) / 255)[None])
-        levels = encoded["backbone_fpn"][-self._model.num_feature_levels :]
-        return ImageFeatures((image.shape[0], image.shape[1]), tuple(levels))
+        levels = guarded(self._precision, partial(self._levels, normalised(pixels.permute(2, 0, 1) / 255)[None]))
+        return ImageFeatures((image.shape[0], image.shape[1]), levels)
 
     @torch.inference_mode()
     def start(
@@ -138,7 +137,7 @@ class VideoTracker:
         steps attend to all frames in which an object was shown. Raises ValueError for a mask of another size than the
         frame, OutOfMemoryError.
         """
-        results = in_batches(prompts, lambda batch: self._start(features, batch), _BATCH_SIZE)
+        results = in_batches(prompts, partial(self._guarded, self._start, features), _BATCH_SIZE)
         numbered = zip(results, steps or [0] * len(prompts), strict=True)
         return [replace(result, memory=replace(result.memory, step=step)) for result, step in numbered]
 
@@ -152,7 +151,7 @@ class VideoTracker:
         ValueError for memories that are not all of this model and of one object's past, OutOfMemoryError.
         """
         banks = [(step, self._bank(step, bank)) for step, bank in zip(steps, memories, strict=True)]
-        results = in_batches(banks, lambda batch: self._follow(features, batch), _BATCH_SIZE)
+        results = in_batches(banks, partial(self._guarded, self._follow, features), _BATCH_SIZE)
         return [self._judged(result, bank) for result, bank in zip(results, memories, strict=True)]
 
     def retain(self, memories: Sequence[Memory]) -> list[Memory]:
@@ -171,8 +170,22 @@ class VideoTracker:
         if shapes != expected:
             raise ValueError(f"a memory of this model has pointer and features of {expected}, got {shapes}")
 
-    def _autocast(self) -> torch.autocast:
-        return autocast(str(self._model.device), self._precision)
+    def _guarded(
+        self, run: Callable[..., list[ObjectResult]], features: ImageFeatures, batch: Sequence[Any]
+    ) -> list[ObjectResult]:
+        return guarded(self._precision, partial(run, features, batch))
+
+    def _autocast(self, precision: str) -> torch.autocast:
+        return autocast(str(self._model.device), precision)
+
+    def _levels(self, pixels: Tensor, precision: str) -> tuple[Tensor, ...]:
+        """Feature levels of a normalised picture [1, 3, S, S]; FloatingPointError where float16 is too small for it."""
+        with self._autocast(precision):
+            encoded = self._model.forward_image(pixels)
+        levels = tuple(encoded["backbone_fpn"][-self._model.num_feature_levels :])
+        if precision == "fp16" and not all_finite(*levels):
+            raise FloatingPointError("the encoder answered NaN or Infinity")
+        return levels
 
     def _bank(self, step: int, memories: Sequence[Memory]) -> list[Attended]:
         """The memories as ``step`` attends to them."""
@@ -195,10 +208,10 @@ class VideoTracker:
         distractor = self._rule.is_distractor(result.memory, _oldest_first(past))
         return replace(result, memory=replace(result.memory, distractor=distractor))
 
-    def _start(self, features: ImageFeatures, prompts: Sequence[VideoPrompt]) -> list[ObjectResult]:
+    def _start(self, features: ImageFeatures, prompts: Sequence[VideoPrompt], precision: str) -> list[ObjectResult]:
         """As ``add_new_points_or_box`` or ``add_new_mask``, then ``propagate_in_video_preflight``, of alike prompts."""
         model, frame = self._model, self._frame(features, len(prompts))
-        with self._autocast():
+        with self._autocast(precision):
             outputs = model.track_step(
                 **frame,
                 **self._prompt_inputs(prompts, features.hw),
@@ -242,11 +255,13 @@ class VideoTracker:
         size = (self._model.image_size, self._model.image_size)
         return (_resize(mask[None, None].float(), size, antialias=True) >= 0.5).float()
 
-    def _follow(self, features: ImageFeatures, banks: Sequence[tuple[int, Sequence[Attended]]]) -> list[ObjectResult]:
+    def _follow(
+        self, features: ImageFeatures, banks: Sequence[tuple[int, Sequence[Attended]]], precision: str
+    ) -> list[ObjectResult]:
         """One step of objects, each with its own number and what it attends to: ``SAM2Base.track_step``."""
         model, frame = self._model, self._frame(features, len(banks))
         vision, sizes = frame["current_vision_feats"], frame["feat_sizes"]
-        with self._autocast():
+        with self._autocast(precision):
             objects = memory_tokens(model, self._memory_position, [bank for _, bank in banks])
             attended = self._attend(vision[-1][:, :1], frame["current_vision_pos_embeds"][-1][:, :1], objects)
             candidates, _, ious, low_res, high_res, pointers, scores = model._forward_sam_heads(
@@ -311,13 +326,13 @@ def load(
     built = build(files).to(device)
     prepare_for_video(built, precision)
     config = files.config or official_config(files.name)
-    name = fingerprint(files.weights, config, numbers=str(numbers(device, precision)))
+    name = fingerprint(files.weights, config, numbers=str(numbers(precision)))
     return VideoTracker(built, name, precision, RULES[memory])
 
 
 def prepare_for_video(model: SAM2Base, precision: str = "fp32") -> None:
     """Give a model in evaluation mode, on the device where it stays, faster layers of the same meaning."""
-    pack_encoder(model.image_encoder, precision)
+    fuse_encoder(model, precision)
     use_frame_attention(model)
 
 

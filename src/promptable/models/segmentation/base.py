@@ -1,6 +1,7 @@
 """What SAM and SAM 2 have in common between a picture and its masks."""
 
 from abc import ABC, abstractmethod
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from promptable.models.runtime.finite import all_finite
+from promptable.models.runtime.precision import guarded
 from promptable.models.runtime.transfer import to_cpu, to_device
 from promptable.models.segmentation.candidates import choose
 from promptable.models.segmentation.extent import Extent
@@ -26,7 +28,7 @@ _PIXELS_AT_ONCE = 2**26
 class BaseSegmenter(ABC):
     """A ``Segmenter`` over a model in evaluation mode. It keeps nothing of a picture, so threads may share it.
 
-    ``precision`` is that of the image encoder (``device.autocast``); the rest is quick and always float32.
+    ``precision`` is that of the image encoder (``models.runtime.precision``); the rest is quick and always float32.
     """
 
     def __init__(self, prompt_encoder: Any, device: torch.device, precision: str) -> None:
@@ -39,10 +41,7 @@ class BaseSegmenter(ABC):
     @torch.inference_mode()
     def encode_image(self, image: NDArray[np.uint8]) -> ImageFeatures:
         """Encode a picture, uint8 RGB [H, W, 3]. Raises FloatingPointError where the model answers NaN or Infinity."""
-        tensors = self._encode(image)
-        if not all_finite(*tensors):
-            raise FloatingPointError("the encoder answered NaN or Infinity: its weights are damaged, or the device is")
-        return ImageFeatures((image.shape[0], image.shape[1]), tensors)
+        return ImageFeatures((image.shape[0], image.shape[1]), guarded(self._precision, partial(self._finite, image)))
 
     @torch.inference_mode()
     def predict(self, features: ImageFeatures, prompt: Prompt, extent: Extent = Extent.BEST) -> Prediction:
@@ -62,6 +61,13 @@ class BaseSegmenter(ABC):
         if not len(boxes_xyxy):
             return []
         return self._answers(features, self._embed_boxes(boxes_xyxy, features.hw), False, Extent.BEST)
+
+    def _finite(self, image: NDArray[np.uint8], precision: str) -> tuple[Tensor, ...]:
+        """The features, float32 whatever the precision, since encoders' last layers are."""
+        encoded = self._encode(image, precision)
+        if not all_finite(*encoded):
+            raise FloatingPointError("the encoder answered NaN or Infinity: its weights are damaged, or the device is")
+        return encoded
 
     def _answers(
         self, features: ImageFeatures, embeddings: Embeddings, multimask: bool, extent: Extent
@@ -83,7 +89,7 @@ class BaseSegmenter(ABC):
         return [Prediction(*each) for each in parts]
 
     @abstractmethod
-    def _encode(self, image: NDArray[np.uint8]) -> tuple[Tensor, ...]:
+    def _encode(self, image: NDArray[np.uint8], precision: str) -> tuple[Tensor, ...]:
         """The tensors of a picture's features."""
 
     @abstractmethod

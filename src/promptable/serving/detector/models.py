@@ -10,6 +10,7 @@ from promptable.models.detection.detector import Detector
 from promptable.models.load import default_threshold, load_detector, load_segmenter
 from promptable.models.runtime import device
 from promptable.models.runtime.cpu import prepare
+from promptable.models.runtime.precision import decide
 from promptable.models.segmentation.segmenter import Segmenter
 from promptable.models.weights import fingerprint, locate
 
@@ -47,7 +48,7 @@ def load_models(settings: DetectorSettings, labels: Sequence[Label]) -> Models:
 
 
 def _load_on(settings: DetectorSettings, where: str) -> Models:
-    source = settings.weights_dir, where, settings.precision
+    source = settings.weights_dir, where, decide(settings.precision, where)
     detector = load_detector(settings.model, *source)
     segmenter = cache(partial(load_segmenter, settings.mask_model, *source))
     threshold = default_threshold(settings.model, settings.weights_dir)

@@ -10,6 +10,8 @@ from promptable.models.load import load_segmenter
 from promptable.models.runtime import device
 from promptable.models.runtime.cpu import prepare
 from promptable.models.runtime.out_of_memory import naming_out_of_memory
+from promptable.models.runtime.precision import decide
+from promptable.models.segmentation.extent import Extent
 from promptable.models.segmentation.features import ImageFeatures
 from promptable.models.segmentation.segmenter import Prediction, Prompt, Segmenter
 from promptable.models.weights import fingerprint, locate
@@ -39,21 +41,22 @@ def load_function(logger: Any) -> "InteractorFunction":
     model = sam2_model(where) if settings.model == AUTO else settings.model
     if where == "cpu":
         prepare([locate(model, settings.weights_dir).weights])
-    segmenter = load_segmenter(model, settings.weights_dir, where, settings.precision)
-    features, logits = warm_up(segmenter)
     redis = shared_redis()
+    precision = decide(settings.precision, where, shared=redis is not None)
+    segmenter = load_segmenter(model, settings.weights_dir, where, precision)
+    features, logits = warm_up(segmenter)
     if redis is None:
         return InteractorFunction(segmenter, settings)
-    feature_cache, history_cache = _caches(redis, settings, model, where)
+    weights = fingerprint(locate(model, settings.weights_dir).weights)
+    encoder = f"{_FORM}:{weights}:{precision}:{where.partition(':')[0]}"
+    feature_cache, history_cache = _caches(redis, encoder, settings.click_means)
     shared = SharedFeatures(feature_cache, features), SharedHistory(history_cache, logits.shape)
     return InteractorFunction(segmenter, settings, *shared)
 
 
-def _caches(redis: RedisServer, settings: InteractorSettings, model: str, where: str) -> tuple[RedisCache, RedisCache]:
-    """For features and for clicks, among replicas of the same weights, precision and kind of device."""
-    weights = fingerprint(locate(model, settings.weights_dir).weights)
-    encoder = f"{_FORM}:{weights}:{settings.precision}:{where.partition(':')[0]}"
-    prefixes = (f"promptable:features:{encoder}:", f"promptable:clicks:{encoder}:{settings.click_means}:")
+def _caches(redis: RedisServer, encoder: str, click_means: Extent) -> tuple[RedisCache, RedisCache]:
+    """For features and for clicks, among replicas whose ``encoder`` is the same: weights, precision, kind of device."""
+    prefixes = (f"promptable:features:{encoder}:", f"promptable:clicks:{encoder}:{click_means}:")
     features, clicks = (RedisCache(redis, prefix, _LIFETIME_SECONDS) for prefix in prefixes)
     return features, clicks
 

@@ -11,6 +11,7 @@ from promptable.errors import BadRequestError
 from promptable.models.load import load_video_tracker
 from promptable.models.runtime import device
 from promptable.models.runtime.cpu import prepare
+from promptable.models.runtime.precision import decide
 from promptable.models.sam2.memory import Memory
 from promptable.models.sam2.video_tracker import BoxPrompt, MaskPrompt, ObjectResult, VideoPrompt, VideoTracker
 from promptable.models.segmentation.features import ImageFeatures
@@ -22,6 +23,7 @@ from promptable.serving.redis import shared_redis
 from promptable.serving.tracker.prompts import drawn_inside, last_box, prompt_of
 from promptable.serving.tracker.stored_memories import Names, StoredMemories
 from promptable.store.entry_store import EntryStore, InProcessStore
+from promptable.store.redis_server import RedisServer
 from promptable.store.redis_store import RedisStore
 from promptable.wire import tracker as wire
 from promptable.wire.images import EncodedImage
@@ -70,13 +72,14 @@ def load(settings: TrackerSettings) -> "TrackerFunction":
     where = device.resolve(settings.device)
     if where == "cpu":
         prepare([locate(settings.model, settings.weights_dir).weights])
-    model = load_video_tracker(settings.model, settings.weights_dir, where, settings.precision, settings.track_memory)
-    return TrackerFunction(model, _store(settings), settings)
-
-
-def _store(settings: TrackerSettings) -> EntryStore:
-    local = InProcessStore(settings.store_mb * 2**20)
     redis = shared_redis()
+    precision = decide(settings.precision, where, shared=redis is not None)
+    model = load_video_tracker(settings.model, settings.weights_dir, where, precision, settings.track_memory)
+    return TrackerFunction(model, _store(settings, redis), settings)
+
+
+def _store(settings: TrackerSettings, redis: RedisServer | None) -> EntryStore:
+    local = InProcessStore(settings.store_mb * 2**20)
     return local if redis is None else RedisStore(redis, local)
 
 

@@ -1,0 +1,100 @@
+"""In which numbers models compute: ``fp32``, ``bf16`` or ``fp16``, once it is decided what ``auto`` means."""
+
+import logging
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+_log = logging.getLogger(__name__)
+
+_NUMBERS: Mapping[str, torch.dtype] = MappingProxyType(
+    {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+)
+_LEAST_CAPABILITY = (8, 0)
+"""Of a GPU that multiplies bfloat16 itself (Ampere and later): PyTorch imitates it on older ones, slowly."""
+
+T = TypeVar("T")
+
+
+def decide(precision: str, device: str, shared: bool = False) -> str:
+    """The precision that a setting means on a resolved device, with a line in the log. On one machine always the same.
+
+    ``auto`` is ``bf16`` on a GPU or CPU that multiplies it in units of its own, else ``fp32``; on a CPU too where
+    ``shared``, what a replica computes is used by others, whose CPUs may have no such unit.
+    """
+    if precision != "auto":
+        _log.info("precision %s, as asked for", precision)
+        return precision
+    decided, reason = _on_gpu(device) if torch.device(device).type == "cuda" else _on_cpu(shared)
+    _log.info("precision %s: %s", decided, reason)
+    return decided
+
+
+def numbers(precision: str) -> torch.dtype:
+    """The type of the results of a model's matrix products."""
+    return _NUMBERS[precision]
+
+
+def autocast(device: str, precision: str) -> torch.autocast:
+    """A context for one call of a model: its matrix products in the numbers of ``precision``.
+
+    Make a new context for every call: threads cannot share one.
+    """
+    kind, wanted = torch.device(device).type, numbers(precision)
+    half = wanted is not torch.float32
+    return torch.autocast(kind, wanted if half else torch.bfloat16, enabled=half)
+
+
+class InFloat32(nn.Module):
+    """A layer that is float32 whatever is around it. First and last layers are: they cost little, and nothing behind
+    the last ones evens out what they round.
+    """
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, features: Tensor) -> Tensor:
+        """As the layer's own."""
+        with torch.autocast(features.device.type, enabled=False):
+            exact: Tensor = self.layer(features.float())
+        return exact
+
+
+def guarded(precision: str, run: Callable[[str], T]) -> T:
+    """``run(precision)``; what float16 is too small for is computed again in float32, with a line in the log.
+
+    Too small it is where ``run`` raises FloatingPointError, as for any answer of NaN or Infinity.
+    """
+    if precision != "fp16":
+        return run(precision)
+    try:
+        return run("fp16")
+    except FloatingPointError as error:
+        _log.warning("float16 is too small for this picture, it is computed again in float32: %s", error)
+    return run("fp32")
+
+
+def _on_gpu(device: str) -> tuple[str, str]:
+    capability = torch.cuda.get_device_capability(device)
+    version = ".".join(map(str, capability))
+    if capability >= _LEAST_CAPABILITY:
+        return "bf16", f"the GPU's compute capability is {version}"
+    return "fp32", f"the GPU's compute capability is {version}, below 8.0, where bf16 is slow; fp16 may be faster"
+
+
+def _on_cpu(shared: bool) -> tuple[str, str]:
+    """By the CPU's flags alone: a measured time would decide one way today and another way tomorrow."""
+    if not _has_matrix_unit():
+        return "fp32", "the CPU has no matrix unit (AMX)"
+    if shared:
+        return "fp32", "replicas that share a Redis agree so, with or without a matrix unit (AMX); bf16 is faster here"
+    return "bf16", "the CPU has a matrix unit (AMX)"
+
+
+def _has_matrix_unit() -> bool:
+    """Whether the CPU has AMX for bfloat16, and the kernel lets this process use it."""
+    return bool(torch.cpu.get_capabilities().get("amx_bf16")) and torch.cpu._init_amx()

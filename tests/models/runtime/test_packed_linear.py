@@ -1,0 +1,47 @@
+"""Packed layers compute what plain ones do."""
+
+import pytest
+import torch
+from torch import nn
+
+from promptable.models.runtime.packed_linear import PackedLinear, can_pack, pack_linears
+
+CPU = torch.device("cpu")
+NUMBERS = [
+    number for number in (torch.float32, torch.bfloat16) if can_pack(CPU, number)
+]  # bfloat16 takes AVX-512 at least
+ROUNDING = {torch.float32: 1e-5, torch.bfloat16: 2**-7}
+"""Of float32 sums in another order; of the inputs, weights and results that bfloat16 rounds to 8 bits."""
+
+
+@pytest.mark.parametrize("numbers", NUMBERS)
+@pytest.mark.parametrize("bias", [True, False])
+@torch.inference_mode()
+def test_a_packed_layer_computes_the_same(bias: bool, numbers: torch.dtype) -> None:
+    torch.manual_seed(0)
+    linear, features = nn.Linear(24, 40, bias), torch.randn(2, 3, 5, 24)
+    for given in (features, features.transpose(0, 2), features.bfloat16()):
+        expected = linear(given.float())
+        for gelu, wanted in ((False, expected), (True, nn.functional.gelu(expected))):
+            found = PackedLinear(linear, numbers, gelu)(given)
+            assert found.dtype is numbers
+            torch.testing.assert_close(found.float(), wanted, atol=ROUNDING[numbers], rtol=ROUNDING[numbers])
+
+
+@torch.inference_mode()
+def test_every_plain_linear_layer_of_a_model_is_packed() -> None:
+    torch.manual_seed(0)
+    model = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True).eval()
+    features = torch.randn(1, 7, 16)
+    expected = model.linear2(model.linear1(features))
+    pack_linears(model)
+    assert isinstance(model.linear1, PackedLinear)
+    assert not isinstance(model.self_attn.out_proj, PackedLinear), "attention reads this layer's weights itself"
+    torch.testing.assert_close(model.linear2(model.linear1(features)), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_only_layers_of_the_cpu_in_numbers_that_need_no_second_try_are_packed() -> None:
+    """What float16 is too small for is computed again, with the weights in float32."""
+    assert can_pack(CPU, torch.float32)
+    assert not can_pack(CPU, torch.float16)
+    assert not can_pack(torch.device("cuda"), torch.float32)
