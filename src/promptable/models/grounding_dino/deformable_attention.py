@@ -85,9 +85,8 @@ class DeformableAttention(nn.Module):
         left, top = column.floor(), row.floor()
         right_share, bottom_share = column.sub_(left), row.sub_(top)
         heads = torch.arange(self.heads, device=share.device)[:, None, None]
-        first = (
-            left.addcmul_(top, maps.stride).add_(maps.first_row).mul_(self.heads).add_(heads).int().clamp_(min=0)
-        )  # of NaN
+        first = left.addcmul_(top, maps.stride).add_(maps.first_row).mul_(self.heads).add_(heads).int()
+        first.clamp_(min=0)  # what NaN becomes, on some machines, is no row
         beside, below = torch.full_like(maps.stride, self.heads), maps.stride * self.heads
         corners = torch.stack([torch.zeros_like(beside), beside, below, below + beside], -1).int()
         lower = share * bottom_share

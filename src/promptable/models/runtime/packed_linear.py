@@ -28,10 +28,12 @@ class PackedLinear(nn.Module):
         return packed
 
 
-def linear_of(weight: Tensor, bias: Tensor) -> nn.Linear:
+def linear_of(weight: Tensor, bias: Tensor | None) -> nn.Linear:
     """The layer with these weights [out, in] and biases [out]."""
-    linear = nn.Linear(weight.shape[1], weight.shape[0], device="meta")
-    linear.weight, linear.bias = (nn.Parameter(each.detach(), requires_grad=False) for each in (weight, bias))
+    linear = nn.Linear(weight.shape[1], weight.shape[0], bias is not None, device="meta")
+    linear.weight = nn.Parameter(weight.detach(), requires_grad=False)
+    if bias is not None:
+        linear.bias = nn.Parameter(bias.detach(), requires_grad=False)
     return linear
 
 

@@ -53,7 +53,7 @@ class Patches(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """[B, 3, H * side, W * side] -> [B, H, W, C]."""
-        rows = pixels.unflatten(2, (-1, self._side)).unflatten(4, (-1, self._side))
+        rows = torch.unflatten(torch.unflatten(pixels, 2, (-1, self._side)), 4, (-1, self._side))
         embedded: Tensor = self.proj(rows.permute(0, 2, 4, 1, 3, 5).flatten(3))
         return embedded
 
@@ -63,6 +63,9 @@ class RelativeAttention(nn.Module):
 
     The mask is made for a few heads at a time, so that it stays small.
     """
+
+    _rel_h: Tensor
+    _rel_w: Tensor
 
     def __init__(self, attention: Attention) -> None:
         super().__init__()
@@ -82,7 +85,7 @@ class RelativeAttention(nn.Module):
     def _attended(self, query: Tensor, key: Tensor, value: Tensor, hw: tuple[int, int]) -> Tensor:
         """[B, heads, H*W, c], of which each query finds as many."""
         at_once = max(1, _MOST_WEIGHTS[query.device.type] // (len(query) * query.shape[2] ** 2))
-        groups = zip(*(each.split(at_once, dim=1) for each in (query, key, value)), strict=True)
+        groups = zip(*(torch.split(each, at_once, 1) for each in (query, key, value)), strict=True)
         return torch.cat([F.scaled_dot_product_attention(q, k, v, self._bias(q, hw)) for q, k, v in groups], 1)
 
     def _bias(self, query: Tensor, hw: tuple[int, int]) -> Tensor:
@@ -92,7 +95,7 @@ class RelativeAttention(nn.Module):
 
     def _by_place(self, query: Tensor, hw: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """The same for each row and for each column: [B, heads, H, W, H] and [B, heads, H, W, W]."""
-        placed = query.unflatten(2, hw)
+        placed = torch.unflatten(query, 2, hw)
         rows = torch.einsum("bnhwc,hkc->bnhwk", placed, self._rel_h)
         return rows, torch.einsum("bnhwc,wkc->bnhwk", placed, self._rel_w)
 
