@@ -184,12 +184,20 @@ def test_restart_goes_on_from_every_keyframe_of_a_person(cvat: StandIn) -> None:
         (4, (92, 20, 112, 40), False),
         (5, gone, True),
         (8, BOX, False),
-        (9, _box(1), False),
         (10, _box(2), False),
         (11, _box(2), True),
     ]
     (rest,) = _tracks(cvat, 2)
     assert keyframes(rest)[0] == (9, _box(1), False), "people's keyframe lies in the first job"
+
+
+def test_what_is_lost_behind_a_persons_keyframe_is_outside(cvat: StandIn) -> None:
+    prepare(cvat)
+    person = (12, 60, 32, 80)
+    draw_track(cvat, [(0, AWAY, False), (4, person, False)])
+    assert propagate(cvat, "--job", "1", "--restart-at-keyframes") == 0
+    ends = [(4, person, False), (5, person, True), (8, (20, 60, 40, 80), False), (11, (26, 60, 46, 80), False)]
+    assert keyframes(_tracks(cvat, 1)[0])[-4:] == ends
 
 
 def test_a_track_goes_on_where_an_earlier_run_closed_it(cvat: StandIn) -> None:

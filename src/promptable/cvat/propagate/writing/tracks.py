@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from promptable.cvat.geometry.keyframes import polygon_keyframes, rectangle_keyframes
-from promptable.cvat.geometry.position import MASK, POLYGON, RECTANGLE, Position
+from promptable.cvat.geometry.position import MASK, POLYGON, RECTANGLE, Position, position_of
 from promptable.cvat.propagate.content import SHAPE, TRACK, keyframe_content
 from promptable.cvat.propagate.objects import Copy, Object, held_values
 
@@ -38,6 +38,13 @@ class Part:
     @property
     def is_seen(self) -> bool:
         return any(position is not None for position in self.found.values())
+
+    def seen_on(self, frame: int) -> Position | None:
+        """Where the object is: as people say, or else as it was found; None where it is not."""
+        key = self.kept.get(frame)
+        if key is None:
+            return self.found.get(frame)
+        return None if key["outside"] else position_of(key)
 
     @property
     def source(self) -> str:
@@ -121,15 +128,15 @@ def _keyframes(part: Part, keyframe_iou: float | None) -> Iterator[dict[str, Any
 
 
 def _stretches(part: Part) -> Iterator[list[tuple[int, Position]]]:
-    """Runs of followed frames on which the object was found."""
+    """Runs of followed frames on which the object is seen; each keyframe that stays begins a new one."""
     stretch: list[tuple[int, Position]] = []
     for frame in part.followed:
-        position = part.found.get(frame)
-        if position is not None:
-            stretch.append((frame, position))
-        elif stretch:
+        position = part.seen_on(frame)
+        if stretch and (position is None or frame in part.kept):
             yield stretch
             stretch = []
+        if position is not None:
+            stretch.append((frame, position))
     if stretch:
         yield stretch
 
@@ -160,11 +167,12 @@ def _thinned(
 
 def _ending(part: Part, last: int) -> Iterator[dict[str, Any]]:
     """The keyframe from which on nothing is seen after ``last``, where a person's keyframe does not say more."""
-    position = part.found[last]
+    position = part.seen_on(last)
     later = [frame for frame in part.followed if frame > last]
     end = later[0] if later else last + 1
     goes_on = not later and (part.stays_open or any(frame > last for frame in part.kept))
-    if position is not None and end in part.frames and end not in part.kept and not goes_on:
+    was_looked_for = last not in part.kept or end in part.found
+    if position is not None and end in part.frames and end not in part.kept and was_looked_for and not goes_on:
         yield _keyframe(part, end, position, outside=True)
 
 
