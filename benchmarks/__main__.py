@@ -15,6 +15,7 @@ _NAMES = (
     "tracker",
     "replicas",
     "side_by_side",
+    "keyframes",
     "annotate",
     "startup",
 )
