@@ -45,9 +45,9 @@ class Bar:
         self._bars = bars
         self._number = number
 
-    def advance(self, **counts: int) -> None:
-        """One frame more, and what there is by now, such as ``failed=3``."""
+    def advance(self, frames: int = 1, **counts: int) -> None:
+        """So many frames more, and what there is by now, such as ``failed=3``."""
         speed = self._bars.tasks[self._number].speed
         pace = "" if speed is None else f"{speed:.1f} frames/s"
         shown = ", ".join(f"{count} {name}" for name, count in counts.items())
-        self._bars.update(self._number, advance=1, pace=pace, counts=shown)
+        self._bars.update(self._number, advance=frames, pace=pace, counts=shown)

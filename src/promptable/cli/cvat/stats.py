@@ -99,12 +99,15 @@ def _of(names: Sequence[str]) -> "list[Kind]":
 
 
 def _figures(parsed: argparse.Namespace, client: Any) -> "Figures":
+    from promptable.cvat.progress import Progress
     from promptable.cvat.stats.collect import add_task, find_outliers
     from promptable.cvat.stats.figures import Figures
 
     figures = Figures()
-    for frames in _sources(parsed, client, figures):
-        add_task(figures, client, frames, since=parsed.since)
+    with Progress() as progress:
+        for frames in _sources(parsed, client, figures):
+            bar = progress.begin(f"task {frames.task.id}", len(frames.numbers))
+            add_task(figures, client, frames, bar, since=parsed.since)
     find_outliers(figures)
     return figures
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promptable.cvat.labels import MARKS, listed
+from promptable.cvat.progress import Bar
 from promptable.cvat.server.annotations import JobAnnotations
 from promptable.cvat.server.frames import Frames, text_of
 from promptable.cvat.stats.faults import Fault, Kind
@@ -16,7 +17,7 @@ from promptable.cvat.stats.job import JobLook, JobView, OpenTrack
 from promptable.cvat.stats.outliers import outliers
 
 
-def add_task(figures: Figures, client: Any, frames: Frames, *, since: datetime | None = None) -> None:
+def add_task(figures: Figures, client: Any, frames: Frames, bar: Bar, *, since: datetime | None = None) -> None:
     """Look through the jobs of a task, or the one job. ``client`` is cvat-sdk's. Raises CvatError.
 
     ``since`` leaves out jobs of which CVAT says that nothing was changed later: it keeps no date of a shape. A frame
@@ -29,13 +30,14 @@ def add_task(figures: Figures, client: Any, frames: Frames, *, since: datetime |
         figures.left_out.append(f"task {frames.task.id}: the ground truth")
     free, held = set(frames.numbers), list[OpenTrack]()
     for job in frames.jobs:
-        own = np.array(sorted(free & set(range(job.start_frame, job.stop_frame + 1))), np.int64)
+        own = np.array(sorted(free.intersection(frames.shown_in(job))), np.int64)
         if (why := _left_out(job, len(frames.jobs), since)) is not None:
             figures.left_out.append(f"task {frames.task.id}: {why}")
-            continue
-        free -= set(own.tolist())
-        look = _add_job(figures, client, frames, job, own, entries)
-        held = [track for track in held if not look.goes_on_with(track)] + look.open
+        else:
+            free -= set(own.tolist())
+            look = _add_job(figures, client, frames, job, own, entries)
+            held = [track for track in held if not look.goes_on_with(track)] + look.open
+        bar.advance(len(own), objects=sum(one.objects for one in figures.jobs))
     for track in held:
         figures.faults.add(track.fault)
 
