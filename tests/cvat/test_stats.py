@@ -271,3 +271,17 @@ def test_the_page(person: Person, tmp_path: Path) -> None:
     everything, tiny, _ = run_in_page(page, code, tmp_path)
     assert (everything, tiny) == (9, [f"{person.cvat.url}/tasks/7/jobs/1?frame=0"])
     assert "<script>alert" not in page
+
+
+def test_a_project_is_its_tasks_together(person: Person, tmp_path: Path) -> None:
+    cvat = person.cvat
+    cvat.tasks |= {8: Task([b""] * 2, HW, [(11, "annotation", 0, 1)]), 9: Task([], HW, [])}
+    cvat.labels |= {("task_id", 8): [("car", "any"), ("van", "any")], ("project_id", 1): []}
+    person.add(0, CAR, [10, 10, 30, 50])
+    shape = {"type": "rectangle", "points": [0, 0, 40, 40], "frame": 1, "label_id": 0, "source": "auto"}
+    cvat.annotations.patch(11, "create", {"shapes": [shape]})
+    figures = stats(cvat, tmp_path, "--project", "1")
+    assert figures["totals"] | {"frames": 11, "objects": 2, "jobs": 3, "tasks": 2} == figures["totals"]
+    assert [label["name"] for label in figures["labels"]] == [*NAMES, "van"]
+    assert (figures["labels"][CAR]["shapes"], figures["labels"][CAR]["frames"]) == (2, 2)
+    assert figures["left_out"] == ["task 9 has no data yet, or point clouds"]

@@ -2,11 +2,12 @@
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptable.cli.cvat.options import add_server_arguments, connected, count, unit_number
+from promptable.cli.cvat.source import add_source_arguments, source_name, sources, told
 from promptable.cli.cvat.table import show
 
 if TYPE_CHECKING:
@@ -14,14 +15,9 @@ if TYPE_CHECKING:
     from promptable.cvat.review.task import TaskReview
     from promptable.cvat.server.frames import Frames
 
-_DONE, _WRONG = 0, 1
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    source = parser.add_argument_group("frames", "exactly one of").add_mutually_exclusive_group(required=True)
-    source.add_argument("--task", type=int, metavar="N", help="those of a task")
-    source.add_argument("--project", type=int, metavar="N", help="those of all tasks of a project")
-    source.add_argument("--job", type=int, metavar="N", help="those of a job")
+    add_source_arguments(parser)
     add = parser.add_argument
     add("--budget", type=count, default=50, metavar="N", help="so many frames at most (default: 50)")
     add("--review-below", type=unit_number, default=0.45, metavar="C", help="where doubt begins (default: 0.45)")
@@ -30,55 +26,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--assign", metavar="USER", help="put the jobs of these frames on a user's page in CVAT, to be reviewed")
     add("--page", type=Path, metavar="FILE", help="where the page goes (default: review-task-N.html)")
     add_server_arguments(parser)
-    parser.set_defaults(run=_review)
+    parser.set_defaults(run=lambda parsed: told("review", lambda: _review(parsed)))
 
 
 def _review(parsed: argparse.Namespace) -> int:
-    from promptable.cvat.server.errors import CvatError
-
-    try:
-        with connected(parsed, writes=parsed.issues or parsed.assign is not None) as client:
-            _run(parsed, client)
-    except OSError as error:
-        sys.stderr.write(f"promptable review: {error.filename}: {error.strerror}\n")
-        return _WRONG
-    except CvatError as error:
-        sys.stderr.write(f"promptable review: {error}\n")
-        return _WRONG
-    return _DONE
-
-
-def _run(parsed: argparse.Namespace, client: Any) -> None:
     from promptable.cvat.review.assign import user_id
     from promptable.cvat.review.task import review_task
 
-    user = None if parsed.assign is None else user_id(client, parsed.assign)
     tasks: dict[int, Frames] = {}
     reviews: dict[int, TaskReview] = {}
-    for frames in _sources(parsed, client):
-        number = int(frames.task.id)
-        tasks[number] = frames
-        reviews[number] = review_task(
-            client, frames, parsed.budget, parsed.review_below, completed=parsed.completed_jobs
-        )
-    queue = _together(list(reviews.values()), parsed.budget)
-    _report(parsed, client.api_map.host, reviews, queue)
-    if parsed.issues:
-        sys.stdout.write(f"{_open_issues(client, tasks, queue)} issues opened\n")
-    if user is not None:
-        _assign(client, tasks, queue, user, parsed.assign)
-
-
-def _sources(parsed: argparse.Namespace, client: Any) -> "Iterator[Frames]":
-    """The frames of the job, of the task, of each of the project's tasks that has any."""
-    from promptable.cvat.server.frames import Frames
-
-    if parsed.project is None:
-        yield Frames(client, task=parsed.task, job=parsed.job)
-        return
-    for task in sorted(client.projects.retrieve(parsed.project).get_tasks(), key=lambda task: int(task.id)):
-        if task.size:
-            yield Frames(client, task=task.id)
+    about: list[str] = []
+    with connected(parsed, writes=parsed.issues or parsed.assign is not None) as client:
+        for frames in sources(parsed, client, about.append):
+            number, below = int(frames.task.id), parsed.review_below
+            tasks[number] = frames
+            reviews[number] = review_task(client, frames, parsed.budget, below, completed=parsed.completed_jobs)
+        user = None if parsed.assign is None else user_id(client, parsed.assign)
+        queue = _together(list(reviews.values()), parsed.budget)
+        about += [f"task {task}: {note}" for task, review in reviews.items() for note in review.notes]
+        _report(parsed, client.api_map.host, reviews, queue, about)
+        if parsed.issues:
+            sys.stdout.write(f"{_open_issues(client, tasks, queue)} issues opened\n")
+        if user is not None:
+            _assign(client, tasks, queue, user, parsed.assign)
+    return 0
 
 
 def _together(reviews: "Sequence[TaskReview]", budget: int) -> "Queue":
@@ -90,18 +61,18 @@ def _together(reviews: "Sequence[TaskReview]", budget: int) -> "Queue":
     return Queue(frames, doubtful, near)
 
 
-def _report(parsed: argparse.Namespace, host: str, reviews: "dict[int, TaskReview]", queue: "Queue") -> None:
+def _report(
+    parsed: argparse.Namespace, host: str, reviews: "dict[int, TaskReview]", queue: "Queue", about: Sequence[str]
+) -> None:
     """As a table and as a page."""
     from promptable.cvat.review.found import together
     from promptable.cvat.review.page import link, more, render
 
-    about = [f"task {task}: {note}" for task, review in reviews.items() for note in review.notes]
     for sentence in about:
         sys.stdout.write(f"{sentence}\n")
     rows = [[one.doubts[0].label, one.doubts[0].what, len(one.doubts), link(host, one)] for one in queue.frames]
     show(("label", "least sure", "doubts", "frame"), rows)
-    what = next(name for name in ("task", "project", "job") if getattr(parsed, name) is not None)
-    number = getattr(parsed, what)
+    what, number = source_name(parsed)
     page = parsed.page or Path(f"review-{what}-{number}.html")
     labels = together([review.labels for review in reviews.values()], parsed.review_below)
     html = render(f"Review of {what} {number}", about, queue, labels, parsed.review_below, host)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptable.cli.cvat.options import add_server_arguments, connected, count
+from promptable.cli.cvat.source import add_source_arguments, told
 from promptable.cli.cvat.table import show
 
 if TYPE_CHECKING:
@@ -15,13 +16,9 @@ if TYPE_CHECKING:
     from promptable.cvat.segments.write import Writer
     from promptable.cvat.server.frames import Frames
 
-_DONE, _WRONG = 0, 1
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    source = parser.add_argument_group("frames", "exactly one of").add_mutually_exclusive_group(required=True)
-    source.add_argument("--task", type=int, metavar="N", help="those of a task")
-    source.add_argument("--job", type=int, metavar="N", help="those of a job")
+    add_source_arguments(parser, projects=False)
     add = parser.add_argument
     add("--min-length", type=count, default=10, metavar="N", help="no range is of fewer frames (default: 10)")
     add("--min-gap", type=count, default=5, metavar="N", help="nor a gap between two of these (default: 5)")
@@ -31,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     write.add_argument("--write", action="store_true", help="make the frames' tags in CVAT those of the ranges")
     write.add_argument("--undo", type=int, metavar="RUN", help="take back what this run wrote; no more")
     add_server_arguments(parser)
-    parser.set_defaults(run=_segments)
+    parser.set_defaults(run=lambda parsed: told("segments", lambda: _segments(parsed)))
 
 
 def _fps(text: str) -> float:
@@ -45,21 +42,13 @@ def _fps(text: str) -> float:
 
 
 def _segments(parsed: argparse.Namespace) -> int:
-    from promptable.cvat.server.errors import CvatError
     from promptable.cvat.server.frames import Frames
 
     writes = parsed.write or parsed.undo is not None
-    try:
-        with connected(parsed, writes=writes) as client:
-            frames = Frames(client, task=parsed.task, job=parsed.job)
-            (_run_writing if writes else _run)(parsed, client, frames)
-    except OSError as error:
-        sys.stderr.write(f"promptable segments: {error.filename}: {error.strerror}\n")
-        return _WRONG
-    except CvatError as error:
-        sys.stderr.write(f"promptable segments: {error}\n")
-        return _WRONG
-    return _DONE
+    with connected(parsed, writes=writes) as client:
+        frames = Frames(client, task=parsed.task, job=parsed.job)
+        (_run_writing if writes else _run)(parsed, client, frames)
+    return 0
 
 
 def _run(parsed: argparse.Namespace, client: Any, frames: "Frames") -> None:

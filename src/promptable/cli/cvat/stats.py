@@ -3,28 +3,26 @@
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptable.cli.cvat.options import add_server_arguments, connected
+from promptable.cli.cvat.source import add_source_arguments, source_name, sources, told
 from promptable.cli.cvat.table import show
 
 if TYPE_CHECKING:
     from promptable.cvat.stats.faults import Kind
     from promptable.cvat.stats.figures import Figures, JobFigures
 
-_DONE, _WRONG, _FAULTS = 0, 1, 3
+_DONE, _FAULTS = 0, 3
 _KINDS = ("empty", "tiny", "doubles", "outside", "outliers", "jumps", "open", "broken")
 _MOST_JOBS = 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    source = parser.add_argument_group("annotations", "exactly one of").add_mutually_exclusive_group(required=True)
-    source.add_argument("--task", type=int, metavar="N", help="those of a task")
-    source.add_argument("--project", type=int, metavar="N", help="those of all tasks of a project, as one")
-    source.add_argument("--job", type=int, metavar="N", help="those of a job")
+    add_source_arguments(parser)
     add = parser.add_argument
     add(
         "--since",
@@ -47,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--json", type=Path, metavar="FILE", help="write all figures as JSON")
     add("--page", type=Path, metavar="FILE", help="where the page goes (default: stats-task-N.html)")
     add_server_arguments(parser)
-    parser.set_defaults(run=_stats)
+    parser.set_defaults(run=lambda parsed: told("stats", lambda: _stats(parsed)))
 
 
 def _date(text: str) -> datetime:
@@ -69,19 +67,10 @@ def _kinds(text: str) -> Sequence[str]:
 
 
 def _stats(parsed: argparse.Namespace) -> int:
-    from promptable.cvat.server.errors import CvatError
-
-    try:
-        with connected(parsed) as client:
-            figures = _figures(parsed, client)
-            _show(figures, client.api_map.host, by_annotator=parsed.by_annotator)
-            _write(parsed, figures, client.api_map.host)
-    except OSError as error:
-        sys.stderr.write(f"promptable stats: {error.filename}: {error.strerror}\n")
-        return _WRONG
-    except CvatError as error:
-        sys.stderr.write(f"promptable stats: {error}\n")
-        return _WRONG
+    with connected(parsed) as client:
+        figures, host = _figures(parsed, client), client.api_map.host
+    _show(figures, host, by_annotator=parsed.by_annotator)
+    _write(parsed, figures, host)
     return _verdict(figures, parsed.fail_on)
 
 
@@ -105,32 +94,17 @@ def _figures(parsed: argparse.Namespace, client: Any) -> "Figures":
 
     figures = Figures()
     with Progress() as progress:
-        for frames in _sources(parsed, client, figures):
+        for frames in sources(parsed, client, figures.left_out.append):
             bar = progress.begin(f"task {frames.task.id}", len(frames.numbers))
             add_task(figures, client, frames, bar, since=parsed.since)
     find_outliers(figures)
     return figures
 
 
-def _sources(parsed: argparse.Namespace, client: Any, figures: "Figures") -> Iterator[Any]:
-    """The frames of the task or job, or of each of the project's tasks that has any."""
-    from promptable.cvat.server.frames import Frames, text_of
-
-    if parsed.project is None:
-        yield Frames(client, task=parsed.task, job=parsed.job)
-        return
-    for task in sorted(client.projects.retrieve(parsed.project).get_tasks(), key=lambda task: int(task.id)):
-        if not task.size or text_of(task.dimension) != "2d":
-            figures.left_out.append(f"task {task.id} has no data yet, or point clouds")
-        else:
-            yield Frames(client, task=task.id)
-
-
 def _write(parsed: argparse.Namespace, figures: "Figures", host: str) -> None:
     from promptable.cvat.stats.page import render
 
-    what = next(name for name in ("task", "project", "job") if getattr(parsed, name) is not None)
-    number = getattr(parsed, what)
+    what, number = source_name(parsed)
     page = parsed.page or Path(f"stats-{what}-{number}.html")
     since = None if parsed.since is None else f"jobs changed since {parsed.since:%Y-%m-%d %H:%M} UTC"
     html = render(f"Statistics of {what} {number}", since, figures, host, by_annotator=parsed.by_annotator)

@@ -1,0 +1,51 @@
+"""Which frames a command that looks through a task is about: ``--task``, ``--project`` or ``--job``."""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from promptable.cvat.server.frames import Frames
+
+
+def add_source_arguments(parser: argparse.ArgumentParser, *, projects: bool = True) -> None:
+    """Exactly one of these is given."""
+    add = parser.add_argument_group("frames", "exactly one of").add_mutually_exclusive_group(required=True).add_argument
+    add("--task", type=int, metavar="N", help="those of a task")
+    if projects:
+        add("--project", type=int, metavar="N", help="those of all tasks of a project, together")
+    add("--job", type=int, metavar="N", help="those of a job")
+
+
+def source_name(parsed: argparse.Namespace) -> tuple[str, int]:
+    """Such as task and 12."""
+    what = next(name for name in ("task", "project", "job") if getattr(parsed, name) is not None)
+    return what, int(getattr(parsed, what))
+
+
+def sources(parsed: argparse.Namespace, client: Any, left_out: Callable[[str], None]) -> "Iterator[Frames]":
+    """The frames of the task or job, or of each of the project's tasks; of those without any is said why."""
+    from promptable.cvat.server.frames import Frames, text_of
+
+    if parsed.project is None:
+        yield Frames(client, task=parsed.task, job=parsed.job)
+        return
+    for task in sorted(client.projects.retrieve(parsed.project).get_tasks(), key=lambda task: int(task.id)):
+        if not task.size or text_of(task.dimension) != "2d":
+            left_out(f"task {task.id} has no data yet, or point clouds")
+        else:
+            yield Frames(client, task=task.id)
+
+
+def told(command: str, work: Callable[[], int]) -> int:
+    """The exit status of the work; 1 with a sentence for what CVAT or a file refuses."""
+    from promptable.cvat.server.errors import CvatError
+
+    try:
+        return work()
+    except OSError as error:
+        sys.stderr.write(f"promptable {command}: {error.filename}: {error.strerror}\n")
+    except CvatError as error:
+        sys.stderr.write(f"promptable {command}: {error}\n")
+    return 1
