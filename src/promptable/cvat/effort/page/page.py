@@ -154,8 +154,9 @@ def _frame(frame: JudgedFrame, server: str, pictures: Pictures) -> str:
     link = f"{server}/tasks/{frame.task}/jobs/{frame.job}?frame={frame.number}"
     names = [one.verdict for one in frame.judged]
     counts = "".join(f" {_key(verdict)}{names.count(verdict)} {verdict}" for verdict in Verdict if verdict in names)
+    became = ", ".join(f"{one.label} to {one.became}" for one in frame.judged if one.became is not None)
     return (
         f'<figure><div><img src="{before}" alt="before"><img src="{after}" alt="after"></div>'
         f'<figcaption><a href="{escape(link)}" target="cvat">frame {frame.number}</a> of job {frame.job}:{counts}'
-        "</figcaption></figure>"
+        f"{escape(became and f' ({became})')}</figcaption></figure>"
     )

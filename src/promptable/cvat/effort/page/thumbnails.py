@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from promptable.cvat.effort.page.colours import COLOURS
 from promptable.cvat.effort.verdicts import Judged, Verdict
@@ -16,8 +16,8 @@ from promptable.cvat.server.errors import CvatError
 LONGEST = 400
 """Pixels of the longer side, of small pictures too: forty of them, of noise at that, stay under 5 MB."""
 _LINE = 3
-_VEIL = 110
-"""How opaque a mask is, of 255."""
+_VEIL = 0.35
+"""How opaque a mask is inside its rim."""
 _GRAY = (128, 128, 128)
 
 
@@ -56,5 +56,7 @@ def _veil(image: Image.Image, place: Position, scale: NDArray[np.float64], colou
         return
     left, top, right, bottom = (round(float(side)) for side in place.box * np.tile(scale, 2))
     size = (max(right - left, 1), max(bottom - top, 1))
-    veil = Image.fromarray(pixels.astype(np.uint8) * _VEIL).resize(size, Image.Resampling.BILINEAR)
-    image.paste(colour, (left, top), veil)
+    mask = Image.fromarray(pixels.astype(np.uint8) * 255).resize(size, Image.Resampling.BILINEAR)
+    rim = ImageChops.subtract(mask, mask.filter(ImageFilter.MinFilter(5)))
+    for opaque in (mask.point(lambda value: value * _VEIL), rim):
+        image.paste(colour, (left, top), opaque)

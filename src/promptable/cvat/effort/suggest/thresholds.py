@@ -146,8 +146,8 @@ def _middle_of_best(values: NDArray[np.float64], at_now: int) -> int:
 def _resampled(counts: Counts, at_now: int, goal: Goal, resamples: int) -> list[int]:
     """The best threshold of each so many draws of as many frames, with replacement.
 
-    Their mean does better on other frames than the one that is best on all of these (``toy``'s detector, 48 to 200
-    frames): F1 has many small peaks.
+    Their mean does better on other frames than the one that is best on all of these, since F1 has many small peaks
+    (``toy.evaluate_suggestions`` tries it).
     """
     frames = len(counts.objects)
     drawn = np.random.default_rng(_SEED).multinomial(frames, np.full(frames, 1 / frames), resamples)
