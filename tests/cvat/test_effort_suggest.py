@@ -94,6 +94,15 @@ def test_a_wanted_precision_takes_the_lowest_threshold_that_has_it() -> None:
     assert (never.threshold, never.why) == (0.2, "no threshold has a precision of 0.9 here")
 
 
+def test_a_wanted_precision_is_had_on_the_reviewed_frames() -> None:
+    """Resamples differ in where they have it; their mean may lie below."""
+    frames = [([0.9, 0.5], [True, i % 8 != 0], 2) for i in range(FRAMES)]
+    found = rust(frames, 0.2, Goal(0.95))
+    assert found.threshold == 0.51, "75 of 80 are right at .5"
+    assert found.interval is not None
+    assert found.interval[0] < 0.5, "some resamples have 95% from the floor on"
+
+
 def test_under_30_reviewed_objects_it_says_so() -> None:
     found = suggested(evidence(CLEAR, 0.2, reviewed=29), "rust", Goal())
     assert found.threshold == 0.2

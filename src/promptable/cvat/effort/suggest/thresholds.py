@@ -57,6 +57,13 @@ class Goal:
         enough = counts.precision(weights) >= self.precision
         return [int(row.argmax()) for row in enough if row.any()]
 
+    def settled(self, counts: Counts, at: int) -> int:
+        """The threshold from this one on that has the precision on all frames; the last one that has it."""
+        if self.precision is None:
+            return at
+        enough = np.flatnonzero(counts.precision(np.ones(len(counts.objects))) >= self.precision)
+        return int(enough[min(int(np.searchsorted(enough, at)), len(enough) - 1)])
+
 
 @dataclass(frozen=True)
 class Suggestion:
@@ -99,12 +106,12 @@ def suggested(evidence: Evidence, label: str, goal: Goal) -> Suggestion:
     grid = thresholds(evidence.floor(label), now)
     counts = counted([frame[label] for frame in evidence.frames], grid)
     at_now = int(np.searchsorted(grid, now - 1e-9))
-    best = _resampled(counts, at_now, goal, RESAMPLES)
-    if not best:
+    if not goal.best(counts, np.ones((1, len(counts.objects))), at_now):
         return Suggestion(label, now, now, objects, f"no threshold has a precision of {goal.precision:g} here")
+    best = _resampled(counts, at_now, goal, RESAMPLES)
     f1_now, f1_chosen = _on_other_frames(counts, at_now, goal)
     gains = goal.precision is not None or f1_chosen > f1_now
-    kept = _middle(best) if gains else at_now
+    kept = goal.settled(counts, _middle(best)) if gains else at_now
     low, high = np.quantile(grid[best], (0.025, 0.975))
     return Suggestion(
         label,
