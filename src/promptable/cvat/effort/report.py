@@ -45,7 +45,9 @@ class Report:
     def _about_sources(self) -> Iterator[str]:
         for task, sources in self.sources.items():
             counts = sum(sources.counts.values(), Counter[str]())
-            listed = ", ".join(f"{count} {source}" for source, count in counts.most_common()) or "nothing"
+            listed = (
+                ", ".join(f"{n} {source}{sources.scored(source)}" for source, n in counts.most_common()) or "nothing"
+            )
             yield (
                 f"task {task} has no journal here, so only CVAT's own word on what is there: {listed}. What was "
                 "deleted, and how far something was moved, is not to be had"

@@ -32,6 +32,11 @@ class SourceCounts:
         if one.get("score") is not None and source in (AUTO, SEMI_AUTO):
             self.scores.setdefault(source, []).append(float(one["score"]))
 
+    def scored(self, source: str) -> str:
+        """The median score of a source in words; nothing where it has none."""
+        scores = self.scores.get(source)
+        return f" (median score {median(scores):.2f})" if scores else ""
+
     def as_json(self) -> dict[str, Any]:
         medians = {source: round(median(scores), 4) for source, scores in self.scores.items()}
         return {"labels": {name: dict(counts) for name, counts in self.counts.items()}, "median score": medians}

@@ -45,6 +45,11 @@ class TaskJudge:
         self.looked_for = {str(label["name"]) for label in asked}
         self._reviewed = reviewed
 
+    @property
+    def count(self) -> int:
+        """How many frames of jobs there are to judge, reviewed or not; masks that were followed come on top."""
+        return self.written.count
+
     def jobs(self) -> Iterator["JobJudge"]:
         """Job by job, without that of the ground truth."""
         for job in self.frames.jobs:
@@ -89,6 +94,6 @@ class JobJudge:
 
     @cached_property
     def _now(self) -> JobNow:
-        known = {kind: self._task.written.known_ids(self._job, kind) | self._followed.ids(kind) for kind in KINDS}
+        known = {kind: self._task.reader.known_ids(self._job, kind) | self._followed.ids(kind) for kind in KINDS}
         held = JobAnnotations(self._task.client, self._job).read()
         return JobNow(self._task.frames.task.id, self._job, held, self._task.labels, known)

@@ -61,11 +61,10 @@ class WrittenByRuns:
                     places[job][frame].append(run.id)
         return places
 
-    def known_ids(self, job: int, kind: str) -> set[int]:
-        """Every id that any run has had in a job, of shapes or of tags: none of these was added by hand."""
-        states = (*_JUDGED_STATES, "removed")
-        uploads = (one for state in states for one in self._reader.uploads(job=job, state=state))
-        return {one.server_id for one in uploads if one.kind == kind and one.server_id is not None}
+    @property
+    def count(self) -> int:
+        """How many frames of jobs runs have asked about."""
+        return sum(map(len, self._asked.values()))
 
     def of_job(self, job: int) -> Iterator[tuple[int, Asked]]:
         """The frames of a job that runs asked about, in order; those that failed are not among them."""

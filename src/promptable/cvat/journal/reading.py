@@ -90,6 +90,13 @@ class JournalReader:
         where = " AND ".join(f"{column} = :{column}" for column in wanted)
         return map(read_upload, self._db.execute(f"SELECT * FROM uploads WHERE {where} ORDER BY id", wanted))  # noqa: S608
 
+    def known_ids(self, job: int, kind: str) -> set[int]:
+        """Every id of the server that the journal has of a job, of shapes or of tags."""
+        rows = self._db.execute(
+            "SELECT server_id FROM uploads WHERE job = ? AND kind = ? AND server_id IS NOT NULL", (job, kind)
+        )
+        return {row["server_id"] for row in rows}
+
     def uploaded(self, run: int) -> int:
         """How many shapes and tags of detections a run has stored."""
         counted = "SELECT count(*) FROM uploads WHERE run = ? AND state = 'stored' AND detection IS NOT NULL"

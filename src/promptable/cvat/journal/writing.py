@@ -135,13 +135,6 @@ class Journal(JournalReader):
         )
         return [row["frame"] for row in rows]
 
-    def known_ids(self, job: int, kind: str) -> set[int]:
-        """Every id of the server that the journal has of a job, of shapes or of tags."""
-        rows = self._db.execute(
-            "SELECT server_id FROM uploads WHERE job = ? AND kind = ? AND server_id IS NOT NULL", (job, kind)
-        )
-        return {row["server_id"] for row in rows}
-
     def stored(self, batch: Batch, ids: Mapping[int, int]) -> None:
         """A batch is on the server; ``ids`` are the server's by the uploads' own. Those without one are lost."""
         with self._writing():

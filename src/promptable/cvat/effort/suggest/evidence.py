@@ -32,6 +32,10 @@ class LabelOnFrame:
     objects: int
 
 
+_NOTHING = LabelOnFrame(np.zeros(0), np.zeros(0, np.bool_), 0)
+"""Of most labels on most frames."""
+
+
 @dataclass
 class Evidence:
     """Of runs that asked one model for one list of labels, the last of them ``run``. Frames are in their order."""
@@ -74,6 +78,8 @@ def _of_label(entry: Mapping[str, Any], found: Sequence[Detection], frame: Judge
     if entry.get("type") == TAG:
         return LabelOnFrame(scores, np.full(len(ordered), name in frame.tags), int(name in frame.tags))
     truth = [place for label, place in frame.places if label == name]
+    if not (ordered or truth):
+        return _NOTHING
     right = one_to_one(len(ordered), len(truth), lambda i, j: _likeness(ordered[i], truth[j], -i))
     return LabelOnFrame(scores, np.array([i in right for i in range(len(ordered))], np.bool_), len(truth))
 
