@@ -285,3 +285,8 @@ def test_a_project_is_its_tasks_together(person: Person, tmp_path: Path) -> None
     assert [label["name"] for label in figures["labels"]] == [*NAMES, "van"]
     assert (figures["labels"][CAR]["shapes"], figures["labels"][CAR]["frames"]) == (2, 2)
     assert figures["left_out"] == ["task 9 has no data yet, or point clouds"]
+
+
+def test_a_file_that_cannot_be_written_is_named(person: Person, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["stats", "--task", str(TASK), "--url", person.cvat.url, "--page", "/nowhere/stats.html"]) == 1
+    assert capsys.readouterr().err == "promptable stats: /nowhere/stats.html: No such file or directory\n"

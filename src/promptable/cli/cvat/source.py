@@ -45,7 +45,8 @@ def told(command: str, work: Callable[[], int]) -> int:
     try:
         return work()
     except OSError as error:
-        sys.stderr.write(f"promptable {command}: {error.filename}: {error.strerror}\n")
+        where = "" if error.filename is None else f"{error.filename}: "
+        sys.stderr.write(f"promptable {command}: {where}{error.strerror}\n")
     except CvatError as error:
         sys.stderr.write(f"promptable {command}: {error}\n")
     return 1

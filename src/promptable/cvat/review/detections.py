@@ -47,7 +47,7 @@ def _near_threshold(one: Found, threshold: float, review_below: float) -> Doubt 
     score, reach = one.detection.score, review_below - threshold
     if reach <= 0 or not abs(score - threshold) < reach:
         return None
-    what = f"score {score:.2f}, threshold {threshold:g}" if threshold else f"score {score:.2f}"
+    what = f"score {score:.3g}, threshold {threshold:g}" if threshold else f"score {score:.3g}"
     said = what if one.detection.chosen else f"missing? {what}"
     sure = abs(score - threshold) / reach
     return Doubt(one.detection.label, said, sure, _box(one.detection), one.id, not one.detection.chosen)
