@@ -56,6 +56,16 @@ def test_the_nearer_to_its_threshold_the_earlier(
     assert len(review(person.cvat, capsys, tmp_path, "--review-below", "0.47")) == 5
 
 
+def test_doubt_reaches_around_thresholds_above_where_it_begins(
+    person: Person, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    run(person.cvat, {0: [seen(0.41)], 10: [seen(0.46)], 20: [seen(0.26)]})
+    assert review(person.cvat, capsys, tmp_path, "--review-below", "0.2") == [
+        (1, 0, "rust: score 0.41, threshold 0.35"),
+        (1, 20, "rust: missing? score 0.26, threshold 0.35"),
+    ], "0.06 and 0.09 of 0.1"
+
+
 def test_other_doubts(person: Person, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     run(
         person.cvat,
@@ -86,6 +96,7 @@ def test_what_people_have_dealt_with_is_left_out(
     person.add(30, RUST, [11, 11, 30, 30])
     person.complete(2)
     assert {frame for _, frame, _ in review(person.cvat, capsys, tmp_path)} == {20, 40}
+    assert "left out: 3 dealt with" in (tmp_path / "review.html").read_text()
     assert {frame for _, frame, _ in review(person.cvat, capsys, tmp_path, "--completed-jobs")} == {20, 40, 60}
 
 
@@ -112,7 +123,7 @@ def test_choosing() -> None:
     frames = [queued(5, 0.3), queued(6, 0.1), queued(7, 0.2), queued(9, 0.4), queued(6, 0.5, task=2)]
     queue = choose(frames, 3, apart=3)
     assert [(one.task, one.frame) for one in queue.frames] == [(1, 6), (1, 9), (2, 6)]
-    assert (queue.doubtful, queue.near) == (5, 2)
+    assert (queue.doubtful, queue.near, queue.settled, queue.surer) == (5, 2, 0, 0)
     assert [one.frame for one in choose(frames, 2, still=lambda one: None if one.frame == 6 else one).frames] == [7, 5]
     assert (spacing(1000, 50), spacing(20, 50)) == (10, 0)
 

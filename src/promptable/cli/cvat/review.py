@@ -57,8 +57,8 @@ def _together(reviews: "Sequence[TaskReview]", budget: int) -> "Queue":
     from promptable.cvat.review.queue import Queue, choose
 
     frames = choose([one for review in reviews for one in review.queue.frames], budget).frames
-    doubtful, near = (sum(getattr(review.queue, name) for review in reviews) for name in ("doubtful", "near"))
-    return Queue(frames, doubtful, near)
+    counts = {name: sum(getattr(review.queue, name) for review in reviews) for name in ("doubtful", "near", "settled")}
+    return Queue(frames, **counts)
 
 
 def _report(

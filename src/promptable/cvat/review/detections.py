@@ -18,23 +18,28 @@ _GOOD_MASK = 0.7
 """The segmenter's own estimate of a mask's IoU."""
 
 
-def doubtful_frames(journal: JournalReader, run: Run, review_below: float) -> Iterator[tuple[int, list[Doubt]]]:
+def doubtful_frames(
+    journal: JournalReader, run: Run, review_below: float, least_reach: float = 0.0
+) -> Iterator[tuple[int, list[Doubt]]]:
     """The frames on which something is doubtful, in order, and what, the least sure first.
 
     Doubtful is what was uploaded with a score below ``review_below``; what was not, as far below its threshold as that
-    lies above it; two labels for one object with scores within 0.1; a mask with a score below 0.7, or none at all.
+    lies above it; either within ``least_reach`` of the threshold; two labels for one object with scores within 0.1; a
+    mask with a score below 0.7, or none at all.
     """
     thresholds = thresholds_of(run)
     for frame, group in groupby(journal.detections(run.id), key=lambda one: one.frame):
         found = [one for one in group if one.detection.label in thresholds and one.detection.score is not None]
-        doubts = sorted(_doubts(found, thresholds, review_below), key=lambda doubt: doubt.sure)
+        reach = {label: max(review_below - threshold, least_reach) for label, threshold in thresholds.items()}
+        doubts = sorted(_doubts(found, thresholds, reach), key=lambda doubt: doubt.sure)
         if doubts:
             yield frame, doubts
 
 
-def _doubts(found: Sequence[Found], thresholds: Mapping[str, float], review_below: float) -> Iterator[Doubt]:
+def _doubts(found: Sequence[Found], thresholds: Mapping[str, float], reach: Mapping[str, float]) -> Iterator[Doubt]:
     for one in found:
-        if (doubt := _near_threshold(one, thresholds[one.detection.label], review_below)) is not None:
+        label = one.detection.label
+        if (doubt := _near_threshold(one, thresholds[label], reach[label])) is not None:
             yield doubt
         if one.detection.chosen and (doubt := _mask(one)) is not None:
             yield doubt
@@ -42,10 +47,10 @@ def _doubts(found: Sequence[Found], thresholds: Mapping[str, float], review_belo
         yield from _either(one, other)
 
 
-def _near_threshold(one: Found, threshold: float, review_below: float) -> Doubt | None:
-    """Sure is how far from the threshold, as a share of how far ``review_below`` is."""
-    score, reach = one.detection.score, review_below - threshold
-    if reach <= 0 or not abs(score - threshold) < reach:
+def _near_threshold(one: Found, threshold: float, reach: float) -> Doubt | None:
+    """Sure is how far from the threshold, as a share of how far doubt reaches."""
+    score = one.detection.score
+    if not abs(score - threshold) < reach:
         return None
     what = f"score {score:.3g}, threshold {threshold:g}" if threshold else f"score {score:.3g}"
     said = what if one.detection.chosen else f"missing? {what}"

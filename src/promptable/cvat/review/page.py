@@ -35,9 +35,9 @@ def link(host: str, one: QueuedFrame) -> str:
 
 def more(queue: Queue) -> str:
     """What is not in the queue; empty where all is."""
-    left = queue.doubtful - len(queue.frames) - queue.near
-    parts = [f"{queue.near} close to one of these" if queue.near else "", f"{left} surer ones" if left > 0 else ""]
-    return f"left out: {' and '.join(filter(None, parts))}" if any(parts) else ""
+    counts = {"close to one of these": queue.near, "dealt with": queue.settled, "surer": queue.surer}
+    parts = [f"{count} {what}" for what, count in counts.items() if count > 0]
+    return f"left out: {', '.join(parts)}" if parts else ""
 
 
 def _label(label: LabelFound, review_below: float) -> str:

@@ -42,12 +42,20 @@ class QueuedFrame:
 
 @dataclass(frozen=True)
 class Queue:
-    """The ``frames`` to look at, the least sure first, out of ``doubtful`` frames; ``near`` others lie close to one of
-    them and are left out for that."""
+    """The ``frames`` to look at, the least sure first, out of ``doubtful`` frames.
+
+    Of the others ``near`` lie close to one of them, and ``settled`` have been dealt with.
+    """
 
     frames: Sequence[QueuedFrame]
     doubtful: int
     near: int = 0
+    settled: int = 0
+
+    @property
+    def surer(self) -> int:
+        """How many are left for another day."""
+        return self.doubtful - len(self.frames) - self.near - self.settled
 
 
 def choose(
@@ -61,14 +69,18 @@ def choose(
     ``still`` gives what people have not dealt with yet of a frame, None where nothing is left.
     """
     chosen: list[QueuedFrame] = []
-    near, doubtful = 0, 0
+    near, settled, doubtful = 0, 0, 0
     for one in sorted(candidates, key=lambda one: (one.sure, one.task, one.frame, one.job)):
         doubtful += 1
         if apart and any(one.task == other.task and abs(one.frame - other.frame) < apart for other in chosen):
             near += 1
-        elif len(chosen) < budget and (left := still(one)) is not None:
+        elif len(chosen) == budget:
+            continue
+        elif (left := still(one)) is not None:
             chosen.append(left)
-    return Queue(chosen, doubtful, near)
+        else:
+            settled += 1
+    return Queue(chosen, doubtful, near, settled)
 
 
 def spacing(frames: int, budget: int) -> int:

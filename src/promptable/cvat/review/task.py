@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from promptable.cvat.server.annotations import JobAnnotations
 from promptable.cvat.server.frames import Frames, text_of
 
 ANNOTATE = "annotate"
+_REACH = 0.1
+"""How far doubt reaches around a threshold at least, also where it lies above ``review_below``."""
 _KEPT_FOR_EACH = 40
 """Candidates for each frame of the budget: some lie close to one another, some have been dealt with."""
 
@@ -41,7 +43,8 @@ def review_task(client: Any, frames: Frames, budget: int, review_below: float, *
     names = {label["id"]: label["name"] for label in listed(client, task=frames.task.id)}
     path = journal_path(client.api_map.host, frames.task.id, str(frames.task.created_date))
     journal = JournalReader(path) if path.exists() else None
-    runs = [] if journal is None else [run for run in journal.runs() if run.state != "undone"]
+    known = [] if journal is None else [run for run in journal.runs() if run.state != "undone"]
+    runs = [run for run in known if run.command in (ANNOTATE, PROPAGATE)]
     if journal is None or not runs:
         return _from_scores(client, frames, jobs, names, budget, review_below, notes)
     annotating = [run for run in runs if run.command == ANNOTATE]
@@ -51,7 +54,7 @@ def review_task(client: Any, frames: Frames, budget: int, review_below: float, *
     queue = choose(candidates, budget, spacing(len(frames.numbers), budget), untouched.still)
     labels = labels_found(journal, [run.id for run in annotating], review_below)
     journal.close()
-    return TaskReview(Queue(queue.frames, max(doubtful, queue.doubtful), queue.near), labels, notes)
+    return TaskReview(replace(queue, doubtful=max(doubtful, queue.doubtful)), labels, notes)
 
 
 def _jobs(frames: Frames, completed: bool) -> tuple[dict[int, int], list[str]]:
@@ -74,7 +77,7 @@ def _from_runs(
     """Of each frame what the last run that was asked about it says."""
     later: set[int] = set()
     for run in reversed(runs):
-        for frame, doubts in detections.doubtful_frames(journal, run, review_below):
+        for frame, doubts in detections.doubtful_frames(journal, run, review_below, _REACH):
             if frame in jobs and frame not in later:
                 yield QueuedFrame(frames.task.id, jobs[frame], frame, doubts)
         later.update(journal.frames(run.id, "asked"))
