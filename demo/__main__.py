@@ -13,7 +13,7 @@ from time import perf_counter
 
 import yaml
 
-from demo import effort, generated, own_picture, page, preview
+from demo import annotate, effort, generated, own_picture, page, preview
 from demo.client import Client
 from promptable.config.function_yaml import FunctionConfigError
 from promptable.config.labels import LabelError
@@ -25,6 +25,7 @@ _LABELS = _FOLDER / "labels.yaml"
 _TOY = Path("toy")
 _LINKS = {
     "Try words, move thresholds": "preview.html",
+    "What to look at first of a task that was annotated": "review.html",
     "A pilot that a person of a script has corrected, and what it was worth": "effort.html",
     "The thresholds of the pilot beside those that it suggests, on other frames": "effort-preview.html",
 }
@@ -57,8 +58,9 @@ def _run() -> None:
             page.write(_FOLDER / "index.html", f"On {picture}.", own_picture.run(client, Path(picture), _FOLDER))
         else:
             preview.write(_FOLDER, running.url("grounding-dino"))
+            annotated = annotate.annotate(_FOLDER, running.url("grounding-dino"))
             pilot = effort.write(_FOLDER, running.url("grounding-dino"))
-            _measure(client, pilot, started)
+            _measure(client, annotated, pilot, started)
     print(f"Look at {_FOLDER / 'index.html'}")
 
 
@@ -69,12 +71,12 @@ def _own_labels() -> Path:
     return _LABELS
 
 
-def _measure(client: Client, pilot: Mapping[str, float], started: float) -> None:
+def _measure(client: Client, annotated: page.Section, pilot: Mapping[str, float], started: float) -> None:
     outcome = generated.run(client, _FOLDER)
     outcome.summary["effort"] = dict(pilot)
     outcome.summary["seconds"]["total"] = round(perf_counter() - started, 1)
     lead = "Generated scenes, small checkpoints of the real model classes, over HTTP with the JSON that CVAT sends."
-    page.write(_FOLDER / "index.html", lead, outcome.sections, links=_LINKS)
+    page.write(_FOLDER / "index.html", lead, [*outcome.sections, annotated], links=_LINKS)
     text = json.dumps(outcome.summary, indent=2)
     (_FOLDER / "summary.json").write_text(text + "\n")
     print(text)

@@ -1,6 +1,5 @@
 """A pilot on a stand-in for CVAT: annotated, corrected by a scripted person, measured, and its thresholds set anew."""
 
-import io
 import os
 import shutil
 from collections import Counter
@@ -9,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
+from demo.pictures import png
 from promptable.cli.main import main
 from promptable.cvat.effort.matching import LEAST_IOU, one_to_one
 from promptable.cvat.effort.verdicts import MINOR_IOU
@@ -20,7 +19,7 @@ from promptable.cvat.geometry.position import MASK, RECTANGLE, Position, positio
 from toy.cvat.http import serve
 from toy.cvat.person import Person
 from toy.cvat.stand_in import TOKEN, StandIn, Task
-from toy.scenes import COLOURS, SHAPES, SIZE, Scene, SceneObject, scene
+from toy.scenes import COLOURS, SHAPES, SIZE, SceneObject, scene
 
 _PILOT, _OTHERS = range(22_000_000, 22_000_096), range(22_500_000, 22_500_064)
 """Seeds: those that thresholds are chosen on, and those on which they are tried."""
@@ -73,13 +72,7 @@ def _served(folder: Path) -> Iterator[StandIn]:
 def _task(seeds: Sequence[int], first_job: int) -> Task:
     starts = range(0, len(seeds), _JOB)
     jobs = [(first_job + i, "annotation", start, start + _JOB - 1) for i, start in enumerate(starts)]
-    return Task([_png(scene(seed)) for seed in seeds], (SIZE, SIZE), jobs)
-
-
-def _png(drawn: Scene) -> bytes:
-    packed = io.BytesIO()
-    Image.fromarray(drawn.image).save(packed, "PNG")
-    return packed.getvalue()
+    return Task([png(scene(seed).image) for seed in seeds], (SIZE, SIZE), jobs)
 
 
 def _annotate(cvat: StandIn, task: int, function_url: str, labels: Path, folder: Path) -> None:

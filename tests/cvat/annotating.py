@@ -30,7 +30,7 @@ def detect(request: Mapping[str, Any]) -> Any:
     """As many flaws as the frame's number modulo 4, but none of the bad frame; all that is proposed, given a floor."""
     flaws = [(score, [left, frame, left + 5, 70]) for frame in _frame(request) for score, left in FLAWS[: frame % 4]]
     if "floor" in request:
-        return _candidates([one for one in flaws if one[0] >= request["floor"]], request)
+        return candidates([one for one in flaws if one[0] >= request["floor"]], request)
     return [
         {"label": "rust", "confidence": score, "type": "rectangle", "points": box, "attributes": []}
         for score, box in flaws
@@ -43,7 +43,7 @@ def detect_without_floor(request: Mapping[str, Any]) -> Any:
     return detect({"threshold": 0.35} | {key: value for key, value in request.items() if key != "floor"})
 
 
-def _candidates(flaws: Sequence[tuple[float, Sequence[float]]], request: Mapping[str, Any]) -> Mapping[str, Any]:
+def candidates(flaws: Sequence[tuple[float, Sequence[float]]], request: Mapping[str, Any]) -> Mapping[str, Any]:
     asked = request.get("labels", [{"name": "rust", "type": "rectangle"}])
     common = {"threshold": 0.35, "max_area": 1.0, "marks": None}
     return {
