@@ -17,6 +17,7 @@ _NAMES = (
     "side_by_side",
     "keyframes",
     "annotate",
+    "warm",
     "startup",
 )
 

@@ -17,13 +17,21 @@ from promptable.models.sam2.build import official_config
 _LABELS = 20
 
 
+def write_interactor(folder: Path, model: str) -> None:
+    """A SAM or SAM 2.1 of an official name, in a new folder."""
+    folder.mkdir()
+    if model in PRESETS:
+        (folder / "config.json").write_text(json.dumps(asdict(PRESETS[model])))
+    else:
+        shutil.copyfile(official_config(model), folder / "config.yaml")
+    _save(random_model(model), folder)
+
+
 def write_models(folder: Path) -> None:
     """Grounding DINO Swin-T, SAM 2.1 tiny (for interactor and tracker), and a labels.yaml of 20 boxes."""
-    for name in ("grounding-dino", "sam2"):
-        (folder / name).mkdir()
+    write_interactor(folder / "sam2", "sam2.1-tiny")
     (folder / "sam").symlink_to(folder / "sam2")
-    shutil.copyfile(official_config("sam2.1-tiny"), folder / "sam2" / "config.yaml")
-    _save(random_model("sam2.1-tiny"), folder / "sam2")
+    (folder / "grounding-dino").mkdir()
     _save(random_swin_t(folder / "grounding-dino"), folder / "grounding-dino")
     (folder / "grounding-dino" / "config.json").write_text(json.dumps(asdict(SWIN_T)))
     (folder / "labels.yaml").write_text("".join(f"- {name}\n" for name in label_names(_LABELS)))
