@@ -29,7 +29,7 @@ from toy.cvat.stand_in import TOKEN, StandIn, Task
 
 _ROOT = Path(__file__).parents[1]
 _NAME = "sam-interactor"
-_MODELS = ("sam2.1-tiny", "vit-b")
+_MODELS = ("sam2.1-tiny", "vit_b")
 _SIZE = "1080p"
 _FRAMES = 3
 """So many are clicked into cold, and as many warmed; one more goes before, which nobody times."""

@@ -215,6 +215,16 @@ def test_replace_deletes_only_what_nobody_changed(cvat: StandIn) -> None:
 
 
 @pytest.mark.parametrize("mode", ["--replace", "--replace-all"])
+def test_a_frame_that_is_replaced_is_marked_as_before(cvat: StandIn, mode: str) -> None:
+    prepare(cvat)
+    annotate(cvat, "--frames", "5-7")
+    before = stored(cvat)
+    assert annotate(cvat, "--frames", "5-7", mode, "--yes") == 0
+    assert stored(cvat) == before
+    assert sum(kind == "tags" for _, kind, *_ in before) == 2
+
+
+@pytest.mark.parametrize("mode", ["--replace", "--replace-all"])
 def test_a_frame_that_fails_keeps_what_it_has(cvat: StandIn, mode: str) -> None:
     prepare(cvat)
     annotate(cvat, "--frames", "6")

@@ -4,16 +4,16 @@ A batch of which nobody knows whether it arrived is looked for on the server bef
 request in one transaction, so that one shape of it found means that all of it was there.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from promptable.config.labels import Mark
 from promptable.cvat.annotate.options import Mode, Options
 from promptable.cvat.annotate.plan import annotated, not_open
-from promptable.cvat.annotate.same import look_for, remove, unchanged
+from promptable.cvat.annotate.same import look_for, unchanged
 from promptable.cvat.annotate.task_labels import TaskLabels
 from promptable.cvat.detection import TAG
-from promptable.cvat.journal import Batch, Journal, Run, Upload
+from promptable.cvat.journal import Batch, Journal, Run, SentUpload, Upload
 from promptable.cvat.server.annotations import KINDS, JobAnnotations, highest_ids
 from promptable.cvat.server.errors import CvatError
 
@@ -82,7 +82,8 @@ class Uploader:
         left = self._left(job, frames, there)
         self._journal.leave(self._run.id, job, left)
         taken = [frame for frame in frames if frame not in left]
-        marked = {(tag["frame"], tag["label_id"]) for tag in there["tags"]}
+        going = {tag["id"] for tag in self._going(job, taken, there)["tag"]}
+        marked = {(tag["frame"], tag["label_id"]) for tag in there["tags"] if tag["id"] not in going}
         wanted = [one for one in uploads if one.frame not in left and not _is_there(one, marked)]
         batch = self._journal.intend(self._run.id, job, taken, highest_ids(there), wanted)
         if not self._send(batch, there):
@@ -127,20 +128,33 @@ class Uploader:
         raise CvatError(f"CVAT takes no annotations for job {batch.job} now: run the same command again later")
 
     def _make_room(self, batch: Batch, annotations: JobAnnotations, there: Mapping[str, Any]) -> None:
-        """Where the run replaces: remove what an automatic run wrote and nobody changed, or all shapes and tags.
+        """Remove what goes from the frames of a batch, and note it."""
+        frames = self._journal.frames_of(batch)
+        going = self._going(batch.job, frames, there)
+        if any(going.values()):
+            annotations.delete(going["shape"], going["tag"])
+            ids = {kind: {one["id"] for one in going[kind]} for kind in KINDS}
+            before = self._written_before(batch.job, frames)
+            self._journal.removed([one for one in before if one.server_id in ids[one.kind]])
+
+    def _going(self, job: int, frames: Iterable[int], there: Mapping[str, Any]) -> Mapping[str, list[Any]]:
+        """By kind, what goes from frames where the run replaces: what runs wrote and nobody changed, or everything.
 
         A frame that failed has nothing new: it keeps what it has.
         """
-        if self._options.mode not in (Mode.REPLACE, Mode.REPLACE_ALL):
-            return
-        frames = set(self._journal.frames_of(batch)) - set(self._journal.errors(batch.run))
-        of_job = self._journal.uploads(job=batch.job)
-        written = [one for one in of_job if one.run != batch.run and one.frame in frames]
+        replaced = set(frames) - set(self._journal.errors(self._run.id))
+        if self._options.mode is Mode.REPLACE_ALL:
+            return {kind: [one for one in there[f"{kind}s"] if one["frame"] in replaced] for kind in KINDS}
+        same = []
         if self._options.mode is Mode.REPLACE:
-            remove(annotations, unchanged(written, there, self._labels), self._journal)
-            return
-        annotations.delete(*([one for one in there[f"{kind}s"] if one["frame"] in frames] for kind in KINDS))
-        self._journal.removed(written)
+            same = unchanged(self._written_before(job, replaced), there, self._labels)
+        ids = {kind: {one.server_id for one in same if one.kind == kind} for kind in KINDS}
+        return {kind: [one for one in there[f"{kind}s"] if one["id"] in ids[kind]] for kind in KINDS}
+
+    def _written_before(self, job: int, frames: Iterable[int]) -> list[SentUpload]:
+        """What other runs wrote on these frames."""
+        written = (one for frame in frames for one in self._journal.uploads(job=job, frame=frame))
+        return [one for one in written if one.run != self._run.id]
 
 
 def _is_there(upload: Upload, marked: set[tuple[int, int]]) -> bool:
