@@ -18,6 +18,7 @@ _NAMES = (
     "keyframes",
     "annotate",
     "warm",
+    "propagate",
     "startup",
 )
 

@@ -14,11 +14,9 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, redirect_stdout
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock, Semaphore
@@ -28,9 +26,9 @@ import numpy as np
 import urllib3
 from PIL import Image
 
-from benchmarks.measure import in_fresh_process, peak_megabytes, save
+from benchmarks.cvat_server import served
+from benchmarks.measure import Figure, in_fresh_process, peak_megabytes, report_figures
 from promptable.cli.main import main
-from toy.cvat.http import serve
 from toy.cvat.stand_in import TOKEN, StandIn, Task
 
 _TASK = 3
@@ -40,15 +38,6 @@ _SLOW_S = 0.1
 """What a replica elsewhere takes."""
 _SLOW_FRAMES = 80
 _LABELS = [{"name": "rivet", "type": "rectangle", "threshold": 0.3, "max_area": 1.0, "marks": None}]
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A measured number, and the ratio or share that the project promises of it."""
-
-    what: str
-    value: float
-    unit: str
 
 
 def run(quick: bool) -> None:
@@ -62,15 +51,7 @@ def run(quick: bool) -> None:
     figures += [
         Figure(f"memory, {frames} frames", held, "MB") for frames, held in zip((few, many), memory, strict=True)
     ]
-    _report(figures)
-
-
-def _report(figures: list[Figure]) -> None:
-    width = max(len(figure.what) for figure in figures)
-    print("\nannotate")
-    for figure in figures:
-        print(f"{figure.what:{width}}{figure.value:10.2f} {figure.unit}")
-    save("annotate", [asdict(figure) for figure in figures])
+    report_figures("annotate", figures)
 
 
 def _busy() -> list[Figure]:
@@ -127,45 +108,25 @@ def _asked_seconds(url: str) -> float:
     return float(json.loads(answer.data))
 
 
-@contextmanager
-def _served(pictures: list[bytes], make: Callable[[], Callable[[Mapping[str, Any]], Any]]) -> Iterator[str]:
+def _served(
+    pictures: list[bytes], make: Callable[[], Callable[[Mapping[str, Any]], Any]]
+) -> AbstractContextManager[str]:
     """The stand-in with a task of these pictures and a function that ``make`` makes; its address."""
-    context = get_context("spawn")
-    ours, theirs = context.Pipe()
-    server = context.Process(target=_serve, args=(theirs, pictures, make), daemon=True)
-    server.start()
-    theirs.close()  # so that a server that cannot start is an error here, and nothing to wait for
-    try:
-        yield ours.recv()
-    finally:
-        server.terminate()
-        server.join()
+    return served(partial(_stand_in, pictures, make))
 
 
-def _serve(pipe: Any, pictures: list[bytes], make: Callable[[], Callable[[Mapping[str, Any]], Any]]) -> None:
+def _stand_in(pictures: list[bytes], make: Callable[[], Callable[[Mapping[str, Any]], Any]]) -> StandIn:
     last = len(pictures) - 1
     jobs = [
         (n + 1, "annotation", n * _JOB_FRAMES, min((n + 1) * _JOB_FRAMES - 1, last))
         for n in range(last // _JOB_FRAMES + 1)
     ]
     clock = _Clock(make())
-    cvat = StandIn(
+    return StandIn(
         tasks={_TASK: Task(pictures, (1080, 1920), jobs)},
         labels={("task_id", _TASK): [("rivet", "rectangle")]},
         answers={"": clock.answer, "busy": lambda _: clock.seconds},
-        bodies=_Forgetful(),
-        asked=_Forgetful(),
     )
-    with serve(cvat):
-        pipe.send(cvat.url)
-        pipe.recv()
-
-
-class _Forgetful(list[Any]):
-    """What the stand-in was asked would be all the pictures."""
-
-    def append(self, _: Any) -> None:
-        """Keep nothing."""
 
 
 class _Clock:

@@ -37,6 +37,15 @@ class Row:
         return self.plain_seconds / self.our_seconds
 
 
+@dataclass(frozen=True)
+class Figure:
+    """A measured number, and the ratio or share that the project promises of it."""
+
+    what: str
+    value: float
+    unit: str
+
+
 def timed(call: Callable[[], T], repeats: int) -> tuple[float, T]:
     """Median seconds of ``repeats`` calls, and the last result."""
     seconds = []
@@ -86,3 +95,12 @@ def save(name: str, rows: Sequence[object]) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     content = {"machine": machine.described(), "rows": rows}
     (FOLDER / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n")
+
+
+def report_figures(name: str, figures: Sequence[Figure]) -> None:
+    """Print the figures and write them to ``out/bench/<name>.json``."""
+    width = max(len(figure.what) for figure in figures)
+    print(f"\n{name}")
+    for figure in figures:
+        print(f"{figure.what:{width}}{figure.value:10.2f} {figure.unit}")
+    save(name, [asdict(figure) for figure in figures])

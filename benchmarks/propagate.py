@@ -1,0 +1,186 @@
+"""``promptable propagate`` over a stand-in for CVAT, against one request an object and frame; its memory.
+
+SAM 2.1 tiny of the real size with random weights follows five masks through a few frames of 1080p (PNG, as CVAT gives
+the frames of a video). *Beyond the model* is the share of a frame's time in which no image is encoded and no object
+followed: fetching, decoding, what is remembered, run lengths, the journal. *Memory* is the most that the command's
+process held, with a tracker that costs nothing.
+"""
+
+import base64
+import io
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
+from functools import partial
+from itertools import pairwise
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import urllib3
+from numpy.typing import NDArray
+from PIL import Image
+
+from benchmarks.cvat_server import served
+from benchmarks.measure import Figure, in_fresh_process, peak_megabytes, report_figures
+from demo.metrics import mask_iou
+from promptable.cli.main import main
+from promptable.wire.masks import mask_to_rle, rle_to_mask
+from toy.cvat.stand_in import TOKEN, StandIn, Task
+
+_TASK, _JOB = 3, 1
+_HW = (1080, 1920)
+_OBJECTS = 5
+_FRAMES, _QUICK_FRAMES = 9, 4
+_FEW, _MANY = 100, 1000
+
+Masks = list[list[NDArray[np.bool_]]]
+"""By frame behind the first, and object."""
+
+
+def run(quick: bool) -> None:
+    """Measure; ``quick``: through fewer frames."""
+    frames = _QUICK_FRAMES if quick else _FRAMES
+    memory = [
+        Figure(f"memory, {count} frames of {_OBJECTS} masks", in_fresh_process(_memory, count), "MB")
+        for count in (_FEW, _MANY)
+    ]
+    report_figures("propagate", [*_compared(frames), *memory])
+
+
+def _compared(frames: int) -> list[Figure]:
+    ours, masks, shares = in_fresh_process(_propagate, frames)
+    plain, their_masks = in_fresh_process(_one_by_one, frames)
+    ious = [mask_iou(*pair) for each in zip(masks, their_masks, strict=True) for pair in zip(*each, strict=True)]
+    each = f"{_OBJECTS} objects, {frames - 1} frames"
+    return [
+        Figure(f"{each}: propagate", ours, "s a frame"),
+        Figure(f"{each}: one request an object", plain, "s a frame"),
+        Figure(f"{each}: times as fast", plain / ours, "x"),
+        Figure(f"{each}: mask IoU of the two", float(np.mean(ious)), ""),
+        *(Figure(f"{each}: {what}", 100 * share, "% of a frame") for what, share in shares.items()),
+    ]
+
+
+def _propagate(frames: int) -> tuple[float, Masks, Mapping[str, float]]:
+    """Seconds a frame, the masks that CVAT holds then, and what is beyond the model, in the function and outside."""
+    with served(partial(_real, frames, "ours")) as url:
+        _command(url)
+        clock = _asked(url, "clock")
+        held = _got(url, f"api/jobs/{_JOB}/annotations")
+    whole = [later - earlier for earlier, later in pairwise(clock["answered"])]
+    model, function = clock["model"][1:], clock["function"][1:]
+    shares = {
+        "beyond the model": 1 - sum(model) / sum(whole),
+        "of it in the function": (sum(function) - sum(model)) / sum(whole),
+    }
+    shapes = sorted(held["shapes"], key=lambda one: (one["frame"], one["group"]))
+    masks = [rle_to_mask(one["points"], _HW) for one in shapes if one["frame"]]
+    by_frame = [masks[at : at + _OBJECTS] for at in range(0, len(masks), _OBJECTS)]
+    return sum(whole) / len(whole), by_frame, shares
+
+
+def _one_by_one(frames: int) -> tuple[float, Masks]:
+    """The same by hand: each object's frame is fetched and asked about for itself."""
+    http = urllib3.PoolManager()
+    with served(partial(_real, frames, "plain")) as url:
+        states = [_ask(http, url, 0, {"shapes": [shape]})["states"] for shape in _shapes()]
+        began, masks = time.perf_counter(), []
+        for frame in range(1, frames):
+            answers = [_ask(http, url, frame, {"states": state}) for state in states]
+            states = [answer["states"] for answer in answers]
+            masks.append([rle_to_mask(answer["shapes"][0]["points"], _HW) for answer in answers])
+        return (time.perf_counter() - began) / (frames - 1), masks
+
+
+def _ask(http: Any, url: str, frame: int, fields: Mapping[str, Any]) -> Any:
+    where = f"{url}/api/tasks/{_TASK}/data?type=frame&number={frame}&quality=original"
+    data = http.request("GET", where, headers={"Authorization": f"Bearer {TOKEN}"}).data
+    body = json.dumps({**fields, "image": base64.b64encode(data).decode()})
+    return json.loads(http.request("POST", f"{url}/", body=body, timeout=600.0).data)
+
+
+def _memory(frames: int) -> float:
+    with served(partial(_instant, frames)) as url:
+        _command(url)
+        return peak_megabytes()
+
+
+def _command(url: str) -> None:
+    """The command, in this process, to its end."""
+    with TemporaryDirectory() as state, redirect_stdout(sys.stderr):
+        os.environ |= {"XDG_STATE_HOME": state, "CVAT_ACCESS_TOKEN": TOKEN}
+        where = ["--task", str(_TASK), "--url", url, "--function", f"{url}/", "--page", f"{state}/page.html"]
+        if status := main(["propagate", *where]):
+            raise RuntimeError(f"propagate ended with {status}")
+
+
+def _asked(url: str, name: str) -> Any:
+    return json.loads(urllib3.request("POST", f"{url}/{name}", body="{}").data)
+
+
+def _got(url: str, path: str) -> Any:
+    return json.loads(urllib3.request("GET", f"{url}/{path}", headers={"Authorization": f"Bearer {TOKEN}"}).data)
+
+
+def _real(frames: int, which: str) -> StandIn:
+    """A video, and a tracker of ``propagate_models``."""
+    from benchmarks import propagate_models
+
+    clock = propagate_models.Clock()
+    answer = clock.function_of(getattr(propagate_models, which)(clock))
+    return _stand_in([_picture(number) for number in range(frames)], {"": answer, "clock": clock.as_json})
+
+
+def _instant(frames: int) -> StandIn:
+    """A long video and a tracker of objects that stand still."""
+    shapes = [{**shape, "score": 0.9} for shape in _shapes()]
+    answer = {"shapes": shapes, "states": [{"memories": ["x" * 16] * 16}] * _OBJECTS}
+    return _stand_in([_packed(Image.new("RGB", (640, 480)))] * frames, {"": answer})
+
+
+def _stand_in(pictures: Sequence[bytes], answers: dict[str, Any]) -> StandIn:
+    cvat = StandIn(
+        tasks={_TASK: Task(pictures, _HW, [(_JOB, "annotation", 0, len(pictures) - 1)], video=True)},
+        labels={("task_id", _TASK): [("disc", "mask")]},
+        answers=answers,
+        attributes=[{"id": 1, "name": "note", "mutable": False, "input_type": "text", "values": [""]}],
+    )
+    cvat.annotations.patch(_JOB, "create", {"shapes": [{**_DRAWN, **shape} for shape in _shapes()]})
+    return cvat
+
+
+_DRAWN: Mapping[str, Any] = {
+    "frame": 0,
+    "label_id": 0,
+    "group": 0,
+    "source": "manual",
+    "occluded": False,
+    "outside": False,
+    "z_order": 0,
+    "rotation": 0,
+    "attributes": [],
+    "score": 1.0,
+}
+
+
+def _shapes() -> list[dict[str, Any]]:
+    """Discs as masks."""
+    from benchmarks.tracker_scene import discs
+
+    return [{"type": "mask", "points": list(map(int, mask_to_rle(mask)))} for mask in discs(_OBJECTS)]
+
+
+def _picture(number: int) -> bytes:
+    from benchmarks.tracker_scene import jpeg, picture
+
+    return _packed(Image.fromarray(np.roll(picture(jpeg(0)), 8 * number, 1)))
+
+
+def _packed(image: Image.Image) -> bytes:
+    packed = io.BytesIO()
+    image.save(packed, "PNG")
+    return packed.getvalue()
