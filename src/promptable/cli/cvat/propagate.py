@@ -311,7 +311,9 @@ def _show_table(found: "Review") -> None:
 
 def _report(journal: Any, run: int) -> None:
     """What is in CVAT now."""
-    created = [item["new"] for write in journal.writes(run) if write.action != "delete" for item in write.items]
-    tracks = [one for one in created if "shapes" in one]
-    keyframes = sum(len(track["shapes"]) for track in tracks)
-    sys.stdout.write(f"run {run}: {len(tracks)} tracks of {keyframes} keyframes, {len(created) - len(tracks)} masks\n")
+    tracks = keyframes = masks = 0
+    for write in journal.writes(run):
+        for item in write.items if write.action != "delete" else ():
+            count = len(item["new"].get("shapes", ()))
+            tracks, keyframes, masks = tracks + bool(count), keyframes + count, masks + (not count)
+    sys.stdout.write(f"run {run}: {tracks} tracks of {keyframes} keyframes, {masks} masks\n")

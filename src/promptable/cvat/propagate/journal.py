@@ -144,16 +144,18 @@ class TrackJournal(Journal):
 
     def plan_writes(self, run: int, writes: Iterable[tuple[int, str, Sequence[Mapping[str, Any]]]]) -> None:
         """Note all that is to be sent, as job, action and items, in order; it is on the disk when this returns."""
-        rows = [(run, job, action, json.dumps(items), "waiting", "{}") for job, action, items in writes]
+        rows = ((run, job, action, json.dumps(items), "waiting", "{}") for job, action, items in writes)
         with self._writing(durable=True):
             self._db.executemany(
                 "INSERT INTO writes (run, job, action, items, state, after) VALUES (?, ?, ?, ?, ?, ?)", rows
             )
             self._db.execute("UPDATE runs SET state = 'writing' WHERE id = ?", (run,))
 
-    def writes(self, run: int) -> list[Write]:
-        rows = self._db.execute("SELECT * FROM writes WHERE run = ? ORDER BY id", (run,))
-        return [_write(row) for row in rows.fetchall()]
+    def writes(self, run: int) -> Iterator[Write]:
+        """In order; each is read when its turn comes: together they may be larger than memory."""
+        numbers = self._db.execute("SELECT id FROM writes WHERE run = ? ORDER BY id", (run,)).fetchall()
+        query = "SELECT * FROM writes WHERE id = ?"
+        yield from (_write(self._db.execute(query, (row["id"],)).fetchone()) for row in numbers)
 
     def about_to_send(self, write: Write) -> None:
         """A create is about to be sent; it is on the disk when this returns."""

@@ -1,5 +1,6 @@
 """What a run changes in each job, from what was followed and what CVAT holds: creates, then updates, then deletes."""
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -20,8 +21,8 @@ from promptable.cvat.server.frames import Frames, text_of
 Item = dict[str, Any]
 """As ``propagate.journal.Write`` has it."""
 _ACTIONS = ("create", "update", "delete")
-_MOST_NUMBERS = 1_000_000
-"""Coordinates in one request, which is some 5 MB."""
+_MOST_CHARACTERS = 5_000_000
+"""In one request."""
 
 
 class Changes:
@@ -43,14 +44,14 @@ class Changes:
         """Job, action and items of each request, in order. Raises CvatError."""
         objects = [one for one in self._journal.objects(self._run) if self._is_as_it_was(one)]
         around = [people_around(annotations, objects, self._ours) for annotations in self._held.values()]
-        changes: dict[tuple[str, int], list[Item]] = defaultdict(list)
+        changes: dict[tuple[str, int], list[str]] = defaultdict(list)  # as JSON, which takes a fifth of the room
         groups = self._groups(objects)
         for one in objects:
             for job, action, item in self._changes(one, groups[one.number], self._found(one, around)):
-                changes[action, job].append(item)
+                changes[action, job].append(json.dumps(item))
         for action in _ACTIONS:
             for job in self._jobs:
-                yield from ((job, action, items) for items in _packed(changes[action, job]))
+                yield from ((job, action, list(map(json.loads, items))) for items in _packed(changes[action, job]))
 
     def _open_jobs(self) -> Iterator[Any]:
         for job in self._frames.jobs:
@@ -189,19 +190,15 @@ def _gone(item: Mapping[str, Any], number: int) -> Item:
     return {"kind": SHAPE, "object": number, "new": None, "before": item, "id": item["id"]}
 
 
-def _packed(items: Iterable[Item]) -> Iterator[Sequence[Item]]:
+def _packed(items: Iterable[str]) -> Iterator[Sequence[str]]:
     """As many items as fit into a request."""
-    part: list[Item] = []
-    numbers = 0
+    part: list[str] = []
+    characters = 0
     for item in items:
         part.append(item)
-        numbers += _size(item["new"] or item["before"])
-        if numbers > _MOST_NUMBERS:
+        characters += len(item)
+        if characters > _MOST_CHARACTERS:
             yield part
-            part, numbers = [], 0
+            part, characters = [], 0
     if part:
         yield part
-
-
-def _size(shape: Mapping[str, Any]) -> int:
-    return sum(map(len, (one["points"] for one in shape.get("shapes", [shape]))))
