@@ -1,7 +1,8 @@
 """``promptable propagate`` over a stand-in for CVAT, against one request an object and frame; its memory.
 
 SAM 2.1 tiny of the real size with random weights follows five masks through a few frames of 1080p (PNG, as CVAT gives
-the frames of a video). *Beyond the model* is the share of a frame's time in which no image is encoded and no object
+the frames of a video). A frame of five objects is five requests to the other tracker, of which the first object's is
+measured. *Beyond the model* is the share of a frame's time in which no image is encoded and no object
 followed: fetching, decoding, what is remembered, run lengths, the journal. *Memory* is the most that the command's
 process held, with a tracker that costs nothing.
 """
@@ -34,11 +35,10 @@ from toy.cvat.stand_in import TOKEN, StandIn, Task
 _TASK, _JOB = 3, 1
 _HW = (1080, 1920)
 _OBJECTS = 5
-_FRAMES, _QUICK_FRAMES = 9, 4
+_FRAMES, _QUICK_FRAMES = 9, 5
 _FEW, _MANY = 100, 1000
 
-Masks = list[list[NDArray[np.bool_]]]
-"""By frame behind the first, and object."""
+Mask = NDArray[np.bool_]
 
 
 def run(quick: bool) -> None:
@@ -53,8 +53,9 @@ def run(quick: bool) -> None:
 
 def _compared(frames: int) -> list[Figure]:
     ours, masks, shares = in_fresh_process(_propagate, frames)
-    plain, their_masks = in_fresh_process(_one_by_one, frames)
-    ious = [mask_iou(*pair) for each in zip(masks, their_masks, strict=True) for pair in zip(*each, strict=True)]
+    single, their_masks = in_fresh_process(_one_object, frames)
+    plain = _OBJECTS * single
+    ious = [mask_iou(each[0], theirs) for each, theirs in zip(masks, their_masks, strict=True)]
     each = f"{_OBJECTS} objects, {frames - 1} frames"
     return [
         Figure(f"{each}: propagate", ours, "s a frame"),
@@ -65,8 +66,9 @@ def _compared(frames: int) -> list[Figure]:
     ]
 
 
-def _propagate(frames: int) -> tuple[float, Masks, Mapping[str, float]]:
-    """Seconds a frame, the masks that CVAT holds then, and what is beyond the model, in the function and outside."""
+def _propagate(frames: int) -> tuple[float, list[list[Mask]], Mapping[str, float]]:
+    """Seconds a frame; the masks that CVAT holds then, by frame behind the first and object; what is beyond the model,
+    and how much of that is in the function."""
     with served(partial(_real, frames, "ours")) as url:
         _command(url)
         clock = _asked(url, "clock")
@@ -83,16 +85,16 @@ def _propagate(frames: int) -> tuple[float, Masks, Mapping[str, float]]:
     return sum(whole) / len(whole), by_frame, shares
 
 
-def _one_by_one(frames: int) -> tuple[float, Masks]:
-    """The same by hand: each object's frame is fetched and asked about for itself."""
+def _one_object(frames: int) -> tuple[float, list[Mask]]:
+    """Seconds of a request for one object of a frame, which is fetched and sent for it alone; its masks by frame."""
     http = urllib3.PoolManager()
     with served(partial(_real, frames, "plain")) as url:
-        states = [_ask(http, url, 0, {"shapes": [shape]})["states"] for shape in _shapes()]
+        states = _ask(http, url, 0, {"shapes": _shapes()[:1]})["states"]
         began, masks = time.perf_counter(), []
         for frame in range(1, frames):
-            answers = [_ask(http, url, frame, {"states": state}) for state in states]
-            states = [answer["states"] for answer in answers]
-            masks.append([rle_to_mask(answer["shapes"][0]["points"], _HW) for answer in answers])
+            answer = _ask(http, url, frame, {"states": states})
+            states = answer["states"]
+            masks.append(rle_to_mask(answer["shapes"][0]["points"], _HW))
         return (time.perf_counter() - began) / (frames - 1), masks
 
 

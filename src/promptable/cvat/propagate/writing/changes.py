@@ -21,7 +21,7 @@ from promptable.cvat.server.frames import Frames, text_of
 Item = dict[str, Any]
 """As ``propagate.journal.Write`` has it."""
 _ACTIONS = ("create", "update", "delete")
-_MOST_CHARACTERS = 5_000_000
+_MOST_CHARACTERS = 2_000_000
 """In one request."""
 
 
