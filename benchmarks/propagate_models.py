@@ -19,7 +19,6 @@ import torch
 from PIL import Image
 
 from benchmarks import tracker_plain, tracker_scene
-from promptable.models.runtime import device
 from promptable.models.runtime.cpu import keep_freed_memory
 from promptable.wire.masks import mask_to_rle, rle_to_mask
 
@@ -86,7 +85,7 @@ def plain(clock: Clock) -> Answer:
             number, frame = request["states"][0]
         state = states[number]
         state["images"] = {frame: _pixels(request["image"], predictor.image_size)}
-        with device.autocast(str(predictor.device), "auto"):
+        with tracker_plain.autocast(predictor.device):
             if not frame:
                 mask = rle_to_mask(request["shapes"][0]["points"], tracker_scene.HW)
                 predictor.add_new_mask(state, 0, 0, mask)

@@ -57,7 +57,7 @@ def remembering(predictor: SAM2VideoPredictor, count: int) -> Any:
 def next_frame(predictor: SAM2VideoPredictor, state: Any) -> Masks:
     """One more frame, on a GPU in bfloat16 as upstream's README has it."""
     state["cached_features"].clear()
-    with _autocast(predictor.device):
+    with autocast(predictor.device):
         ((_, _, logits),) = predictor.propagate_in_video(state, start_frame_idx=_NEXT, max_frame_num_to_track=0)
     return list((logits[:, 0] > 0).cpu().numpy())
 
@@ -91,7 +91,7 @@ def _answer(model: SAM2Base, body: bytes) -> str:
 
 def _step(model: SAM2Base, data: bytes, frame: int, record: Record, mask: torch.Tensor | None) -> dict[str, Any]:
     pixels = SAM2Transforms(model.image_size, 0)(tracker_scene.picture(data)).to(model.device)
-    with _autocast(model.device):
+    with autocast(model.device):
         _, features, positions, sizes = model._prepare_backbone_features(model.forward_image(pixels[None]))
         output = model.track_step(
             frame, frame == 0, features, positions, sizes, None, mask, record, num_frames=_NEXT + _POINTERS
@@ -101,7 +101,7 @@ def _step(model: SAM2Base, data: bytes, frame: int, record: Record, mask: torch.
     return {name: output[name] for name in names}
 
 
-def _autocast(where: torch.device) -> torch.autocast:
+def autocast(where: torch.device) -> torch.autocast:
     """bfloat16 on a GPU, as upstream's README has it; float32 on a CPU."""
     return torch.autocast("cuda", torch.bfloat16, enabled=where.type == "cuda")
 
