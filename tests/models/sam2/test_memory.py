@@ -72,6 +72,17 @@ def test_values_that_are_not_finite_are_refused(wrong: float) -> None:
         Memory.from_bytes(memory().pointer_bytes(), odd.features_bytes())
 
 
+def test_features_of_any_layout_are_written() -> None:
+    """What bf16 makes of several objects on a CPU lies channels last."""
+    features = torch.arange(24.0).reshape(2, 3, 4).bfloat16()
+    turned = Memory(0, True, torch.ones(2), features.permute(2, 0, 1).contiguous().permute(1, 2, 0))
+    assert turned.features is not None
+    assert not turned.features.is_contiguous()
+    after = Memory.from_bytes(memory().pointer_bytes(), turned.features_bytes())
+    assert after.features is not None
+    assert torch.equal(after.features, features)
+
+
 def test_a_memory_can_outlive_its_features() -> None:
     old = Memory.from_bytes(memory().pointer_bytes(), None)
     assert old.features is None

@@ -34,7 +34,8 @@ class Report:
 
     def _about_frames(self) -> Iterator[str]:
         left = self.not_judged
-        yield f"{self.effort.frames} frames were reviewed: {self.reviewed}"
+        tracks = f", {len(self.effort.tracks)} tracks" if self.effort.tracks else ""
+        yield f"reviewed: {self.reviewed}, {self.effort.frames} of them with a detector's answer{tracks}"
         if left.frames:
             yield f"not reviewed: {left.objects.total()} automatic labels on {left.frames} frames"
         for name, count in left.lost_labels.items():

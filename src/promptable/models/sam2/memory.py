@@ -46,7 +46,7 @@ class Memory:
         """The features in safetensors form, exact to the bit. Raises ValueError where there are none."""
         if self.features is None:
             raise ValueError(f"the memory of step {self.step} has outlived its features")
-        return save({"features": self.features})
+        return save({"features": self.features.contiguous()})  # in bf16 some batches are laid out channels last
 
     @classmethod
     def from_bytes(cls, pointer: bytes, features: bytes | None) -> "Memory":
