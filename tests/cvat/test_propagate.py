@@ -159,11 +159,14 @@ def test_a_polygon_as_masks_replaces_itself(cvat: StandIn) -> None:
     assert shapes[0]["id"] == drawn
 
 
-def test_a_persons_keyframe_ends_the_run_and_stays(cvat: StandIn) -> None:
+def test_a_persons_keyframe_ends_the_run_and_stays(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
     prepare(cvat)
     person = (90, 20, 110, 40)
     number = draw_track(cvat, [(0, BOX, False), (6, person, False)])
     assert propagate(cvat) == 0
+    assert (
+        "1 of them end where people have them, the first on frame 6: --restart-at-keyframes" in capsys.readouterr().out
+    )
     (only,) = _tracks(cvat, 1)
     assert only["id"] == number
     assert keyframes(only) == [(0, BOX, False), (5, _box(5), False), (6, person, False)]
@@ -171,11 +174,12 @@ def test_a_persons_keyframe_ends_the_run_and_stays(cvat: StandIn) -> None:
     assert not _tracks(cvat, 2)
 
 
-def test_restart_goes_on_from_every_keyframe_of_a_person(cvat: StandIn) -> None:
+def test_restart_goes_on_from_every_keyframe_of_a_person(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
     prepare(cvat)
     person, gone = (90, 20, 110, 40), (94, 20, 114, 40)
     draw_track(cvat, [(0, BOX, False), (3, person, False), (5, gone, True), (8, BOX, False)])
     assert propagate(cvat, "--restart-at-keyframes", "--to", "10") == 0
+    assert "where people have them" not in capsys.readouterr().out
     (only,) = _tracks(cvat, 1)
     assert keyframes(only) == [
         (0, BOX, False),

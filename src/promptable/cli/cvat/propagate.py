@@ -192,7 +192,7 @@ def _run(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any, mod
 
     options = _options(parsed)
     if parsed.dry_run:
-        _say_plan(make_plan(client, frames, options, journal.ours()), frames, options.every)
+        _say_plan(make_plan(client, frames, options, journal.ours()), frames, options)
         return _DONE
     if parsed.new_run:
         runs.give_up(journal)
@@ -200,7 +200,7 @@ def _run(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any, mod
     tracker, newcomers = models()
     if run is None:
         plan = make_plan(client, frames, options, journal.ours(), newcomers)
-        _say_plan(plan, frames, options.every)
+        _say_plan(plan, frames, options)
         run = runs.begin(journal, plan, options, {"function": repr(tracker.function)})
         sys.stdout.write(f"run {run.id}\n")
     else:
@@ -263,7 +263,7 @@ def _words(path: str) -> list[Any]:
     return [own_keys(entry) for entry in read_labels(Path(path))]
 
 
-def _say_plan(plan: "Plan", frames: Any, every: int | None) -> None:
+def _say_plan(plan: "Plan", frames: Any, options: "Options") -> None:
     for sentence in plan.left_out:
         sys.stdout.write(f"left alone: {sentence}\n")
     if frames.deleted:
@@ -271,8 +271,11 @@ def _say_plan(plan: "Plan", frames: Any, every: int | None) -> None:
     forms = [one.form for one in plan.objects]
     counted = ", ".join(f"{forms.count(form)} {form}" for form in dict.fromkeys(forms)) or "none yet"
     sys.stdout.write(f"{len(forms)} objects ({counted}) to follow through {plan.frames} frames\n")
-    if every is not None:
-        sys.stdout.write(f"new ones are looked for on the first frame and then on one in {every}\n")
+    if plan.met and not options.restart_at_keyframes:
+        where = f"where people have them, the first on frame {plan.met[0]}"
+        sys.stdout.write(f"{len(plan.met)} of them end {where}: --restart-at-keyframes goes on from there\n")
+    if options.every is not None:
+        sys.stdout.write(f"new ones are looked for on the first frame and then on one in {options.every}\n")
 
 
 def _review(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any, run: Any) -> int:

@@ -1,5 +1,6 @@
 """Which objects a run follows through which frames, and what it leaves alone. Nothing is written here."""
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,14 @@ class Plan:
     def frames(self) -> int:
         """How many frames are asked about beside the first."""
         return sum(len(frames) - 1 for frames in self.passes.values())
+
+    @property
+    def met(self) -> list[int]:
+        """For each object that people have further on its way, the first frame on which they do; in order."""
+        on_the_way = (
+            (frame for frame in way[1:] if frame in one.theirs) for one in self.objects for way in self.passes.values()
+        )
+        return sorted(frame for frames in on_the_way for frame in itertools.islice(frames, 1))
 
 
 def make_plan(client: Any, frames: Frames, options: Options, ours: Ours, newcomers: Newcomers | None = None) -> Plan:
