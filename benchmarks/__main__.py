@@ -20,6 +20,7 @@ _NAMES = (
     "warm",
     "propagate",
     "startup",
+    "load",
 )
 
 
@@ -28,13 +29,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Speed against the upstream packages.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(_NAMES)}; none means all")
     parser.add_argument("--quick", action="store_true", help="the smaller models only")
+    parser.add_argument("--minutes", type=float, default=2.0, help="how long to load the functions (default: 2)")
     parsed = parser.parse_args()
     if unknown := set(parsed.names) - set(_NAMES):
         parser.error(f"unknown benchmark {', '.join(sorted(unknown))}: expected {', '.join(_NAMES)}")
     openmp.prepare()
     print(import_module("benchmarks.machine").line(), flush=True)  # after OpenMP is set up, since it imports torch
     for name in parsed.names or _NAMES:
-        import_module(f"benchmarks.{name}").run(parsed.quick)
+        more = {"minutes": parsed.minutes} if name == "load" else {}
+        import_module(f"benchmarks.{name}").run(parsed.quick, **more)
 
 
 if __name__ == "__main__":
