@@ -260,7 +260,7 @@ def _urls(dashboard: str) -> Mapping[str, str]:
 
 def _megabytes(server: psutil.Process) -> Mapping[str, float]:
     """Of each function's worker."""
-    held = {}
+    held: dict[str, float] = {}
     for worker in server.children(recursive=True):
         command = " ".join(worker.cmdline())
         held |= {name: worker.memory_info().rss / 2**20 for name in _NAMES if f'"{name}"' in command}
