@@ -19,6 +19,7 @@ _NAMES = (
     "annotate",
     "warm",
     "propagate",
+    "whole_task",
     "startup",
     "load",
 )
