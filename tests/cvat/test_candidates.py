@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from promptable.cvat.annotate.candidates import read_candidates
 from promptable.cvat.geometry import run_lengths
 from promptable.cvat.server.errors import CvatError
-from promptable.models.detection.proposals import Proposals
+from promptable.models.detection.proposals import Proposals, synonym_scores
 from promptable.models.detection.selection import COMPARISONS, LabelRule, Suppression, possible_boxes, select
 from promptable.wire.candidates import CandidateLabel, CandidateMask, Candidates, encode
 from promptable.wire.masks import MaskCrop
@@ -35,6 +35,8 @@ def _proposals(seed: int, count: int) -> Proposals:
         rng.integers(0, 2, count),
         rng.random((count, 4)) < 0.1,
         rng.random(count) < 0.1,
+        rng.integers(0, 2, (count, 2)).astype(np.int16),
+        rng.uniform(0, 1, (count, 2)).astype(np.float32),
     )
 
 
@@ -46,9 +48,22 @@ def _answer(proposals: Proposals, suppression: Suppression) -> dict[str, Any]:
     masks = [CandidateMask(box, MaskCrop(np.ones((2, 3), bool), 1, 1), [1, 1, 4, 1, 4, 3], 0.8, False) for box in boxes]
     names = ("boxes_xyxy", "prompt_indices", "scores", "captions", "cut")
     boxes_xyxy, indices, scores, captions, cut = (getattr(proposals, name) for name in names)
+    synonyms = synonym_scores(proposals, range(len(NAMES)))
     rest = vars(suppression) | COMPARISONS | {"review_threshold": 0.45}
     candidates = Candidates(
-        "toy", HW, FLOOR, labels, rest, boxes_xyxy, indices, scores, captions, cut, proposals.beyond_overlap, masks
+        "toy",
+        HW,
+        FLOOR,
+        labels,
+        rest,
+        boxes_xyxy,
+        indices,
+        scores,
+        captions,
+        cut,
+        proposals.beyond_overlap,
+        synonyms,
+        masks,
     )
     answer: dict[str, Any] = json.loads(encode(candidates))
     return answer
@@ -78,7 +93,16 @@ def test_the_choice_equals_the_functions(
     assert all(one.type == TYPES[one.label] for one in chosen), "each has its mask or outline"
     assert all(one.points == run_lengths.encode(np.ones((2, 3), bool), 1, 1) for one in chosen if one.type == "mask")
     assert all(one.score >= FLOOR for one in found)
-    assert all(one.attributes == {"mask_score": "0.8"} for one in found if one.type in ("mask", "polygon"))
+    assert all(one.attributes["mask_score"] == "0.8" for one in found if one.type in ("mask", "polygon"))
+
+
+def test_how_well_another_prompt_fits_comes_with_a_box_clipped_or_not() -> None:
+    boxes = np.array([[5, 5, 20, 20], [40, 20, 90, 90], [25, 5, 35, 15]], np.float32)
+    scores, three = np.array([0.9, 0.8, 0.7], np.float32), np.zeros(3, np.int64)
+    others = np.array([[0], [0], [1]], np.int16), np.array([[0.3], [0.4], [0.5]], np.float32)
+    proposals = Proposals(boxes, three, scores, three, np.zeros((3, 4), bool), np.zeros(3, bool), *others)
+    found = read_candidates(_answer(proposals, Suppression()), dict.fromkeys(NAMES, 0.35), HW, polygons=False)
+    assert [one.attributes.get("synonym_score") for one in found] == ["0.3000", "0.4000", None]
 
 
 @pytest.mark.parametrize("mangle", ["labels", "rules", "proposals", "masks", "hw", "boxes", "a list"])

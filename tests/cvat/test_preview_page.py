@@ -55,6 +55,8 @@ def _proposals(rng: np.random.Generator) -> Proposals:
         rng.integers(0, 3, count),
         rng.random((count, 4)) < 0.15,
         rng.random(count) < 0.3,
+        rng.integers(0, 2, (count, 2)).astype(np.int16),
+        rng.uniform(0, 1, (count, 2)).astype(np.float32),
     )
 
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 RECTANGLE, POLYGON, MASK, TAG = "rectangle", "polygon", "mask", "tag"
+SYNONYM_SCORE = "synonym_score"
+"""The attribute with how well another prompt of the label fits, from 0 to 1, where that is known."""
 MASK_SCORE = "mask_score"
 """The attribute with the segmenter's own estimate of a mask's IoU, from 0 to 1, where it says."""
 

@@ -44,8 +44,9 @@ class Candidates:
     """N proposals of a picture of ``hw``, and the rules that choose from them.
 
     ``boxes_xyxy`` float32 [N, 4], not clipped; ``labels`` [N] are indices; ``scores`` float32 [N]; ``captions`` [N];
-    ``cut`` bool [N, 4]; ``beyond_overlap`` bool [N], as in ``models.detection.proposals``. ``floor`` is the lowest
-    threshold for which they are all: higher than asked for where there would be too many.
+    ``cut`` bool [N, 4]; ``beyond_overlap`` bool [N], as in ``models.detection.proposals``; ``synonyms`` float32 [N],
+    how well another prompt of the label fits, 0 where that is not known. ``floor`` is the lowest threshold for which
+    they are all: higher than asked for where there would be too many.
     """
 
     model: str
@@ -59,6 +60,7 @@ class Candidates:
     captions: NDArray[np.int64]
     cut: NDArray[np.bool_]
     beyond_overlap: NDArray[np.bool_]
+    synonyms: NDArray[np.float32]
     masks: Sequence[CandidateMask]
 
 
@@ -78,6 +80,7 @@ def encode(candidates: Candidates) -> str:
                 "captions": candidates.captions,
                 "cut": candidates.cut.astype(np.uint8),
                 "beyond_overlap": candidates.beyond_overlap.astype(np.uint8),
+                "synonyms": finite("synonyms", candidates.synonyms),
             },
             "masks": [_mask(mask) for mask in candidates.masks],
         }

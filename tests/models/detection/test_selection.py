@@ -1,12 +1,13 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from promptable.models.detection.detector import PromptScores
-from promptable.models.detection.proposals import best_prompts
+from promptable.models.detection.proposals import best_prompts, synonym_scores
 from promptable.models.detection.selection import Detections, LabelRule, Suppression, select
 
 HW = (40, 60)
@@ -130,3 +131,15 @@ def test_what_is_kept_is_always_clean(boxes: np.ndarray, scores: np.ndarray, lim
     assert (found.scores >= np.array([0.2, 0.6], np.float32)[found.labels]).all()
     assert (np.diff(found.scores) <= 0).all()
     assert len(found.labels) == len(found.scores) == len(found.boxes_xyxy) <= limit
+
+
+def test_the_next_best_prompts_of_a_box_and_its_synonyms() -> None:
+    scores = np.array([[0.1, 0.9, 0.3, 0.5, 0.2], [0.6, 0.1, 0.2, 0.3, 0.4]], np.float32)
+    proposed = best_prompts(PromptScores(np.zeros((2, 4), np.float32), scores, np.zeros(2, np.int64)))
+    assert proposed.prompt_indices.tolist() == [1, 0]
+    assert proposed.other_prompts.tolist() == [[3, 2, 4], [4, 3, 2]]
+    assert proposed.other_scores == pytest.approx(np.array([[0.5, 0.3, 0.2], [0.4, 0.3, 0.2]]))
+    assert synonym_scores(proposed, [0, 1, 1, 2, 0]).tolist() == pytest.approx([0.3, 0.4])
+    assert synonym_scores(proposed, [0, 1, 2, 3, 4]).tolist() == [0, 0], "no label has another prompt"
+    alone = best_prompts(PromptScores(np.zeros((2, 4), np.float32), scores[:, :1], np.zeros(2, np.int64)))
+    assert synonym_scores(alone, [0]).tolist() == [0, 0]

@@ -155,5 +155,6 @@ def _kept(box: list[int], rule: LabelRule) -> list[list[float]]:
     boxes = np.array([[100, 100, 300, 200], box], np.float32)
     beyond = np.array([False, max(box[2] - box[0], box[3] - box[1]) > 30])
     prompts, cut = np.array([0, 1]), np.zeros((2, 4), bool)
-    proposals = Proposals(boxes, prompts, np.array([0.5, 0.6], np.float32), np.zeros(2, np.int64), cut, beyond)
+    none = np.zeros((2, 0), np.int16), np.zeros((2, 0), np.float32)
+    proposals = Proposals(boxes, prompts, np.array([0.5, 0.6], np.float32), np.zeros(2, np.int64), cut, beyond, *none)
     return select(proposals, [0, 1], [rule, LabelRule(0.35)], (400, 400), Suppression()).boxes_xyxy.tolist()

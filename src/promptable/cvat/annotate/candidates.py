@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from promptable.config.labels import REVIEW
 from promptable.cvat.answers import read_answer
-from promptable.cvat.detection import MASK, MASK_SCORE, POLYGON, TAG, Detection
+from promptable.cvat.detection import MASK, MASK_SCORE, POLYGON, SYNONYM_SCORE, TAG, Detection
 from promptable.cvat.server.errors import CvatError
 from promptable.models.detection.proposals import Proposals
 from promptable.models.detection.selection import Detections, LabelRule, Suppression, select
@@ -41,11 +41,19 @@ def _items(
     labels = answer["labels"]
     chosen = _selected(answer, [thresholds[label["name"]] for label in labels])
     known = _selected(answer, [float(answer["floor"])] * len(labels))
-    masks = {_key(mask["box"]): mask for mask in answer["masks"]}
+    masks, synonyms = {_key(mask["box"]): mask for mask in answer["masks"]}, _synonyms(answer)
     keys = {_item_key(chosen, i) for i in range(len(chosen.scores))}
     rest = [i for i in range(len(known.scores)) if _item_key(known, i) not in keys]
-    found = [_item(chosen, i, labels, masks) for i in range(len(chosen.scores))]
-    return found, [_item(known, i, labels, masks) for i in rest]
+    found = [_item(chosen, i, labels, masks, synonyms) for i in range(len(chosen.scores))]
+    return found, [_item(known, i, labels, masks, synonyms) for i in rest]
+
+
+def _synonyms(answer: Mapping[str, Any]) -> Mapping[object, float]:
+    """By label and box, as detections have it, how well another prompt fits; not of boxes that were joined."""
+    proposed, (height, width) = answer["proposals"], answer["hw"]
+    boxes = np.clip(np.asarray(proposed["boxes"], np.float32).reshape(-1, 4), 0, [width, height, width, height])
+    scores = proposed.get("synonyms", ())
+    return {(label, _key(box)): s for label, box, s in zip(proposed["labels"], boxes, scores, strict=False) if s}
 
 
 def _selected(answer: Mapping[str, Any], thresholds: Sequence[float]) -> Detections:
@@ -57,6 +65,8 @@ def _selected(answer: Mapping[str, Any], thresholds: Sequence[float]) -> Detecti
         np.asarray(proposed["captions"], np.int64),
         np.asarray(proposed["cut"], np.bool_).reshape(-1, 4),
         np.asarray(proposed["beyond_overlap"], np.bool_),
+        np.zeros((len(proposed["scores"]), 0), np.int16),
+        np.zeros((len(proposed["scores"]), 0), np.float32),
     )
     of_labels = [
         LabelRule(threshold, label["max_area"], label["type"] != TAG)
@@ -67,16 +77,22 @@ def _selected(answer: Mapping[str, Any], thresholds: Sequence[float]) -> Detecti
 
 
 def _item(
-    found: Detections, i: int, labels: Sequence[Mapping[str, Any]], masks: Mapping[Any, Mapping[str, Any]]
+    found: Detections,
+    i: int,
+    labels: Sequence[Mapping[str, Any]],
+    masks: Mapping[Any, Mapping[str, Any]],
+    synonyms: Mapping[object, float],
 ) -> Mapping[str, Any]:
     """The i-th detection as an item of a function's answer; a box where it has no mask."""
     label, box = labels[int(found.labels[i])], found.boxes_xyxy[i]
     mask = masks.get(_key(box)) if label["type"] in (MASK, POLYGON) else None
-    item = {"label": label["name"], "confidence": float(found.scores[i]), "type": label["type"]}
+    synonym = synonyms.get(_item_key(found, i))
+    said = [] if synonym is None else [{"name": SYNONYM_SCORE, "value": f"{synonym:.4f}"}]
+    item = {"label": label["name"], "confidence": float(found.scores[i]), "type": label["type"], "attributes": said}
     if mask is None:
         return item | {"type": TAG if label["type"] == TAG else "rectangle", "points": box.tolist()}
     points = mask["polygon"] if label["type"] == POLYGON else mask["rle"]
-    return item | {"points": points, "polygon": mask["polygon"], "attributes": _said_of(mask)}
+    return item | {"points": points, "polygon": mask["polygon"], "attributes": [*said, *_said_of(mask)]}
 
 
 def _said_of(mask: Mapping[str, Any]) -> list[Mapping[str, str]]:

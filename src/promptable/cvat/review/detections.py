@@ -1,11 +1,12 @@
 """What is doubtful in what a run of ``annotate`` found, from its journal."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence, Set
 from itertools import combinations, groupby
 
 from promptable.config.labels import REVIEW
 from promptable.cvat.annotate.thresholds import thresholds_of
-from promptable.cvat.detection import MASK_SCORE, TAG, Detection
+from promptable.cvat.detection import MASK_SCORE, SYNONYM_SCORE, TAG, Detection
 from promptable.cvat.geometry.keyframes import box_iou
 from promptable.cvat.geometry.position import Position
 from promptable.cvat.journal import Found, JournalReader, Run
@@ -25,21 +26,26 @@ def doubtful_frames(
 
     Doubtful is what was uploaded with a score below ``review_below``; what was not, as far below its threshold as that
     lies above it; either within ``least_reach`` of the threshold; two labels for one object with scores within 0.1; a
-    mask with a score below 0.7, or none at all.
+    mask with a score below 0.7, or none at all; and what one prompt of a label alone finds, where others mostly agree.
     """
     thresholds = thresholds_of(run)
+    agreeing = _labels_whose_words_agree(journal, run, thresholds)
     for frame, group in groupby(journal.detections(run.id), key=lambda one: one.frame):
         found = [one for one in group if one.detection.label in thresholds and one.detection.score is not None]
         reach = {label: max(review_below - threshold, least_reach) for label, threshold in thresholds.items()}
-        doubts = sorted(_doubts(found, thresholds, reach), key=lambda doubt: doubt.sure)
+        doubts = sorted(_doubts(found, thresholds, reach, agreeing), key=lambda doubt: doubt.sure)
         if doubts:
             yield frame, doubts
 
 
-def _doubts(found: Sequence[Found], thresholds: Mapping[str, float], reach: Mapping[str, float]) -> Iterator[Doubt]:
+def _doubts(
+    found: Sequence[Found], thresholds: Mapping[str, float], reach: Mapping[str, float], agreeing: Set[str]
+) -> Iterator[Doubt]:
     for one in found:
         label = one.detection.label
         if (doubt := _near_threshold(one, thresholds[label], reach[label])) is not None:
+            yield doubt
+        if one.detection.chosen and label in agreeing and (doubt := _synonym(one, thresholds[label])) is not None:
             yield doubt
         if one.detection.chosen and (doubt := _mask(one)) is not None:
             yield doubt
@@ -56,6 +62,25 @@ def _near_threshold(one: Found, threshold: float, reach: float) -> Doubt | None:
     said = what if one.detection.chosen else f"missing? {what}"
     sure = abs(score - threshold) / reach
     return Doubt(one.detection.label, said, sure, _box(one.detection), one.id, not one.detection.chosen)
+
+
+def _labels_whose_words_agree(journal: JournalReader, run: Run, thresholds: Mapping[str, float]) -> frozenset[str]:
+    """Labels of whose uploaded objects another prompt, too, finds most: where it does not, that says something."""
+    counts: Counter[tuple[str, bool]] = Counter()
+    for one in journal.detections(run.id):
+        label, said = one.detection.label, one.detection.attributes.get(SYNONYM_SCORE)
+        if one.detection.chosen and label in thresholds:
+            counts[label, float(said or 0.0) >= thresholds[label]] += 1
+    return frozenset(label for label in thresholds if counts[label, True] > counts[label, False])
+
+
+def _synonym(one: Found, threshold: float) -> Doubt | None:
+    """Sure is the best other prompt's score, as a share of the threshold; 0 where it is not even near."""
+    synonym = float(one.detection.attributes.get(SYNONYM_SCORE, 0.0))
+    if synonym >= threshold:
+        return None
+    what = f"only one of its words: score {one.detection.score:.3g}, the next word's {synonym:.3g}"
+    return Doubt(one.detection.label, what, synonym / threshold, _box(one.detection), one.id)
 
 
 def _mask(one: Found) -> Doubt | None:

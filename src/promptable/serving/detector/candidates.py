@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promptable.config.labels import Label
-from promptable.models.detection.proposals import Proposals
+from promptable.models.detection.proposals import Proposals, synonym_scores
 from promptable.models.detection.selection import COMPARISONS, LabelRule, Suppression, possible_boxes
 from promptable.serving.detector.label_set import LabelSet
 from promptable.serving.detector.masks import BoxMask
@@ -49,6 +49,7 @@ def candidates(
         captions=kept.captions,
         cut=kept.cut,
         beyond_overlap=kept.beyond_overlap,
+        synonyms=synonym_scores(kept, labels.label_of_prompt),
         masks=[
             CandidateMask(box, mask.crop, mask.polygon, mask.score, mask.filled)
             for box, mask in zip(boxes, masks(boxes) if len(boxes) else [], strict=True)
