@@ -94,7 +94,7 @@ def test_a_picture_that_fails_is_listed_and_a_resumed_run_asks_the_rest_only(
     cvat.failures = [(500, {})]
     assert _annotate(cvat, folder) == 1
     assert _annotate(cvat, folder) == 3
-    assert "frame 2 failed: broken.png" in capsys.readouterr().err
+    assert "frame 2 failed: broken.png: that is no picture, or a damaged one\n" in capsys.readouterr().err
     assert len(json.loads(_written(folder).read_text())["annotations"]) == 6
 
 

@@ -31,6 +31,14 @@ def test_the_next_frames_are_clicked_into_through_cvat(cvat: StandIn, capsys: py
     assert cvat.bodies[0] == {"pos_points": [[30, 20]], "neg_points": [], "obj_bbox": [], "job": 2, "frame": 6}
 
 
+def test_frames_that_are_not_there_are_said(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    prepare(cvat)
+    assert _warm(cvat, "--from", "99", "--yes") == 1
+    assert "job 2 has no frame from 99 on: its last is 9" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        _warm(cvat, "--next", "0")
+
+
 def test_it_takes_no_room_unasked(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
     prepare(cvat)
     cvat.answers = {"sam-interactor": {"shapes": []}}

@@ -3,13 +3,13 @@
 import argparse
 import sys
 
-from promptable.cli.cvat.options import add_server_arguments, connected
+from promptable.cli.cvat.options import add_server_arguments, connected, count
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--job", type=int, required=True, metavar="N", help="the person's job")
-    add("--next", type=int, default=50, metavar="COUNT", help="how many frames (default: 50)")
+    add("--next", type=count, default=50, metavar="COUNT", help="how many frames (default: 50)")
     add("--from", type=int, dest="first", metavar="FRAME", help="from this frame on (default: the job's first)")
     add("--via-cvat", default="sam-interactor", metavar="NAME", help="the interactor (default: sam-interactor)")
     add("--yes", action="store_true", help="do not ask whether there is room for them")
@@ -39,7 +39,8 @@ def _encode(parsed: argparse.Namespace) -> int:
         frames = Frames(client, job=parsed.job)
         numbers = [number for number in frames.numbers if parsed.first is None or number >= parsed.first]
         if not numbers[: parsed.next]:
-            raise CvatError(f"job {parsed.job} has no frame from {parsed.first} on")
+            last = f": its last is {frames.numbers[-1]}" if frames.numbers else ""
+            raise CvatError(f"job {parsed.job} has no frame from {parsed.first or 0} on{last}")
         function = CvatFunction(client, parsed.via_cvat, Source(frames.task.id, parsed.job))
         _ask(len(numbers[: parsed.next]), yes=parsed.yes)
         with Progress(transient=True, disable=not sys.stderr.isatty()) as progress:

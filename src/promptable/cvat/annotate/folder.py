@@ -65,7 +65,8 @@ def _ask(detector: Detector, files: Sequence[Path], folder: Path, number: int) -
         data = files[number].read_bytes()
         return Result(number, detector.ask(Picture(name, lambda: data), _hw(data)))
     except OSError as error:
-        return Result(number, error=CvatError(f"{name}: {error}", 400))
+        why = error.strerror or "that is no picture, or a damaged one"
+        return Result(number, error=CvatError(f"{name}: {why}", 400))
     except CvatError as error:
         return Result(number, error=error)
 
