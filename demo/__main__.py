@@ -7,13 +7,13 @@ Without settings: generated scenes and the toy checkpoints. With ``PROMPTABLE_IM
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 
 import yaml
 
-from demo import annotate, effort, generated, own_picture, page, preview
+from demo import annotate, effort, generated, own_picture, page, preview, propagate
 from demo.client import Client
 from promptable.config.function_yaml import FunctionConfigError
 from promptable.config.labels import LabelError
@@ -26,6 +26,7 @@ _TOY = Path("toy")
 _LINKS = {
     "Try words, move thresholds": "preview.html",
     "What to look at first of a task that was annotated": "review.html",
+    "What to look at of a video in which words became tracks": "propagate.html",
     "A pilot that a person of a script has corrected, and what it was worth": "effort.html",
     "The thresholds of the pilot beside those that it suggests, on other frames": "effort-preview.html",
 }
@@ -59,8 +60,9 @@ def _run() -> None:
         else:
             preview.write(_FOLDER, running.url("grounding-dino"))
             annotated = annotate.annotate(_FOLDER, running.url("grounding-dino"))
+            followed = propagate.propagate(client, _FOLDER)
             pilot = effort.write(_FOLDER, running.url("grounding-dino"))
-            _measure(client, annotated, pilot, started)
+            _measure(client, (annotated, followed), pilot, started)
     print(f"Look at {_FOLDER / 'index.html'}")
 
 
@@ -71,12 +73,13 @@ def _own_labels() -> Path:
     return _LABELS
 
 
-def _measure(client: Client, annotated: page.Section, pilot: Mapping[str, float], started: float) -> None:
+def _measure(client: Client, tasks: Sequence[page.Section], pilot: Mapping[str, float], started: float) -> None:
     outcome = generated.run(client, _FOLDER)
     outcome.summary["effort"] = dict(pilot)
+    outcome.summary["propagate"] = dict(tasks[-1].figures)
     outcome.summary["seconds"]["total"] = round(perf_counter() - started, 1)
     lead = "Generated scenes, small checkpoints of the real model classes, over HTTP with the JSON that CVAT sends."
-    page.write(_FOLDER / "index.html", lead, [*outcome.sections, annotated], links=_LINKS)
+    page.write(_FOLDER / "index.html", lead, [*outcome.sections, *tasks], links=_LINKS)
     text = json.dumps(outcome.summary, indent=2)
     (_FOLDER / "summary.json").write_text(text + "\n")
     print(text)

@@ -1,24 +1,20 @@
 """A pilot on a stand-in for CVAT: annotated, corrected by a scripted person, measured, and its thresholds set anew."""
 
-import os
-import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from demo.cvat import run, served
 from demo.pictures import png
-from promptable.cli.main import main
 from promptable.cvat.effort.matching import LEAST_IOU, one_to_one
 from promptable.cvat.effort.verdicts import MINOR_IOU
 from promptable.cvat.geometry import run_lengths
 from promptable.cvat.geometry.overlap import iou
 from promptable.cvat.geometry.position import MASK, RECTANGLE, Position, position_of
-from toy.cvat.http import serve
 from toy.cvat.person import Person
-from toy.cvat.stand_in import TOKEN, StandIn, Task
+from toy.cvat.stand_in import StandIn, Task
 from toy.scenes import COLOURS, SHAPES, SIZE, SceneObject, scene
 
 _PILOT, _OTHERS = range(22_000_000, 22_000_096), range(22_500_000, 22_500_064)
@@ -38,35 +34,25 @@ def write(folder: Path, function_url: str) -> Mapping[str, float]:
     """Write ``effort.html`` and ``effort-preview.html``. Returns F1 on other frames, before and after."""
     old, new = folder / "labels-pilot.yaml", folder / "labels-suggested.yaml"
     old.write_text(_LABELS, encoding="utf-8")
-    with _served(folder) as cvat:
+    with served(_stand_in(), folder) as cvat:
         _annotate(cvat, _PILOT_TASK, function_url, old, folder)
         _correct(Person(cvat, _PILOT_TASK), _PILOT)
         Person(cvat, _PILOT_TASK).complete(1, 2)
         report = ["--output", str(folder / "effort.html"), "--suggest", str(new), "--seconds-per-box", "10"]
-        _run("effort", cvat, _PILOT_TASK, *report)
+        run("effort", cvat, _PILOT_TASK, *report)
         for task, labels in ((_BEFORE_TASK, old), (_AFTER_TASK, new)):
             _annotate(cvat, task, function_url, labels, folder)
         page = ["--output", str(folder / "effort-preview.html"), "--function", function_url, "--frames", "6"]
-        _run("preview", cvat, _AFTER_TASK, "--variant", f"old={old}", "--variant", f"new={new}", *page)
+        run("preview", cvat, _AFTER_TASK, "--variant", f"old={old}", "--variant", f"new={new}", *page)
         return {"f1_before": _f1(cvat, _BEFORE_TASK), "f1_after": _f1(cvat, _AFTER_TASK)}
 
 
-@contextmanager
-def _served(folder: Path) -> Iterator[StandIn]:
-    """A server with the pilot and with other pictures twice; the journals lie in the folder, those of before go."""
-    shutil.rmtree(folder / "journals", ignore_errors=True)
-    cvat = StandIn(
+def _stand_in() -> StandIn:
+    """A server with the pilot and with other pictures twice."""
+    return StandIn(
         tasks={_PILOT_TASK: _task(_PILOT, 1), _BEFORE_TASK: _task(_OTHERS, 11), _AFTER_TASK: _task(_OTHERS, 21)},
         labels={("task_id", task): [(shape, "any") for shape in SHAPES] for task in (1, 2, 3)},
     )
-    before = dict(os.environ)
-    os.environ |= {"CVAT_ACCESS_TOKEN": TOKEN, "XDG_STATE_HOME": str((folder / "journals").absolute())}
-    try:
-        with serve(cvat):
-            yield cvat
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 def _task(seeds: Sequence[int], first_job: int) -> Task:
@@ -77,13 +63,7 @@ def _task(seeds: Sequence[int], first_job: int) -> Task:
 
 def _annotate(cvat: StandIn, task: int, function_url: str, labels: Path, folder: Path) -> None:
     queue = ["--queue", str(folder / f"review-{task}.html")]
-    _run("annotate", cvat, task, "--function", function_url, "--labels", str(labels), *queue)
-
-
-def _run(command: str, cvat: StandIn, task: int, *options: str) -> None:
-    """Raises SystemExit where the command fails."""
-    if status := main([command, "--task", str(task), "--url", cvat.url, *options]):
-        raise SystemExit(status)
+    run("annotate", cvat, task, "--function", function_url, "--labels", str(labels), *queue)
 
 
 def _correct(person: Person, seeds: Sequence[int]) -> None:
