@@ -65,13 +65,13 @@ def correct_job_1(person: Person) -> None:
 def test_corrections_are_counted_on_frames_of_completed_jobs(person: Person, tmp_path: Path) -> None:
     correct_job_1(person)
     report = effort(person.cvat, tmp_path)
-    verdicts = {"unchanged": 1, "minor edit": 1, "edited": 1, "reworked": 0, "relabelled": 1, "deleted": 1}
-    expected = {"automatic": 5, "accepted": 2, **verdicts, "added by hand": 1}
+    verdicts = {"unchanged": 1, "minor_edit": 1, "edited": 1, "reworked": 0, "relabelled": 1, "deleted": 1}
+    expected = {"automatic": 5, "accepted": 2, **verdicts, "added_by_hand": 1}
     assert report["total"] == {"name": "all", **expected}
     assert report["labels"] == [{"name": "rust", **expected}]
     assert report["relabelled"] == [{"from": "rust", "to": "scratch", "count": 1}]
     assert report["reviewed"] == {"what": "the frames of completed jobs", "frames": 4}, "frame 4 failed"
-    assert report["not reviewed"] == {"frames": 5, "objects": {"rust": 6}}
+    assert report["not_reviewed"] == {"frames": 5, "objects": {"rust": 6}}
 
 
 def test_acceptance_by_confidence(person: Person, tmp_path: Path) -> None:
@@ -89,13 +89,13 @@ def test_attributes_count_as_a_minor_edit_and_our_own_as_none(person: Person, tm
     person.edit(weak, REVIEW, "false")  # whoever clears the box for review accepts the label
     (other, _) = person.shapes(7)
     person.drag(other | {"occluded": True}, other["points"])
-    assert counts(effort(person.cvat, tmp_path, "--reviewed", "5-")["total"]) == {"unchanged": 4, "minor edit": 2}
+    assert counts(effort(person.cvat, tmp_path, "--reviewed", "5-")["total"]) == {"unchanged": 4, "minor_edit": 2}
 
 
 def test_reviewed_frames_can_be_named(person: Person, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = effort(person.cvat, tmp_path, "--reviewed", "0-2,9")
     assert counts(report["total"]) == {"unchanged": 4}
-    assert report["not reviewed"] == {"frames": 5, "objects": {"rust": 7}}
+    assert report["not_reviewed"] == {"frames": 5, "objects": {"rust": 7}}
     assert "not reviewed: 7 automatic labels on 5 frames\n" in capsys.readouterr().out
     assert counts(effort(person.cvat, tmp_path, "--reviewed", "all")["total"]) == {"unchanged": 11}
     assert main(["effort", "--task", str(TASK), "--url", person.cvat.url, "--reviewed", "some"]) == 1
@@ -112,7 +112,7 @@ def test_what_lost_its_id_is_matched_one_to_one_by_overlap(person: Person, tmp_p
     assert counts(effort(person.cvat, tmp_path, "--reviewed", "6")["total"]) == {
         "unchanged": 1,
         "reworked": 1,
-        "added by hand": 1,
+        "added_by_hand": 1,
     }
 
 
@@ -131,7 +131,7 @@ def test_a_run_that_was_taken_back_counts_for_nothing(person: Person, tmp_path: 
     assert annotate(person.cvat, "--undo", "1") == 0
     assert annotate(person.cvat, "--frames", "2") == 0
     report = effort(person.cvat, tmp_path, "--reviewed", "all")
-    assert report["runs taken back"] == [1]
+    assert report["runs_taken_back"] == [1]
     assert counts(report["total"]) == {"unchanged": 2}, "what is left of it on frame 1 was not added by hand either"
 
 
@@ -149,7 +149,7 @@ def test_labels_that_were_removed_since_say_nothing_about_people(
     cvat.labels["task_id", TASK].pop()
     report = effort(cvat, tmp_path, "--reviewed", "all")
     assert report["total"]["automatic"] == 0
-    assert report["label removed since"] == {"rust": 11}
+    assert report["label_removed_since"] == {"rust": 11}
     assert "not counted: 11 of rust, which is no label of the task any more" in capsys.readouterr().out
 
 
@@ -158,9 +158,9 @@ def test_without_a_journal_only_what_cvat_knows(person: Person, tmp_path: Path, 
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "elsewhere"))
     report = effort(person.cvat, tmp_path)
     assert report["total"]["automatic"] == 0
-    assert report["without a journal"]["3"] == {
+    assert report["without_journal"]["3"] == {
         "labels": {"rust": {"auto": 1, "semi-auto": 2, "manual": 1}, "scratch": {"semi-auto": 1, "manual": 1}},
-        "median score": {"auto": 0.9, "semi-auto": 0.9},
+        "median_score": {"auto": 0.9, "semi-auto": 0.9},
     }
     assert "Task 3 has no journal here, so only CVAT&#x27;s own word" in (tmp_path / "effort.html").read_text()
 
@@ -200,7 +200,7 @@ def test_masks_outlines_and_tags(cvat: StandIn, tmp_path: Path) -> None:
     person.add(3, RUST, [5, 5, 9, 9], "points")  # of a form that no run writes
     report = effort(cvat, tmp_path, "--reviewed", "all")
     by_name = {label["name"]: counts(label) for label in report["labels"]}
-    assert by_name == {"rust": {"unchanged": 3, "edited": 1, "added by hand": 2}, "wet": {"unchanged": 3, "deleted": 1}}
+    assert by_name == {"rust": {"unchanged": 3, "edited": 1, "added_by_hand": 2}, "wet": {"unchanged": 3, "deleted": 1}}
 
 
 def test_a_project_is_one_report(person: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,14 +213,14 @@ def test_a_project_is_one_report(person: Person, tmp_path: Path, monkeypatch: py
     assert main(["effort", "--project", "1", "--url", cvat.url]) == 0
     report = json.loads((tmp_path / "effort-project-1.json").read_text())
     assert report["total"]["automatic"] == 5
-    assert report["without a journal"]["8"]["labels"] == {"rust": {"manual": 1}}
+    assert report["without_journal"]["8"]["labels"] == {"rust": {"manual": 1}}
 
 
 def test_the_worst_frames_come_first_with_links_into_the_editor(person: Person, tmp_path: Path) -> None:
     correct_job_1(person)
-    worst = effort(person.cvat, tmp_path)["worst frames"]
+    worst = effort(person.cvat, tmp_path)["worst_frames"]
     assert [frame["frame"] for frame in worst] == [3, 2]
-    assert worst[0]["verdicts"] == {"added by hand": 1, "deleted": 1, "edited": 1}
+    assert worst[0]["verdicts"] == {"added_by_hand": 1, "deleted": 1, "edited": 1}
     page = (tmp_path / "effort.html").read_text()
     assert f'href="{person.cvat.url}/tasks/3/jobs/1?frame=3"' in page
     assert page.count('alt="before"') == 2
@@ -240,7 +240,7 @@ def test_the_page_stays_below_5_mb_and_loads_nothing(person: Person, tmp_path: P
         person.add(frame, RUST, [600, 100, 800, 300])
     report = effort(cvat, tmp_path, "--reviewed", "all")
     page = (tmp_path / "effort.html").read_text()
-    assert len(report["worst frames"]) == page.count("<figure>") == 20
+    assert len(report["worst_frames"]) == page.count("<figure>") == 20
     assert len(page.encode()) <= 5e6
     assert "<svg" in page
     assert not [part for part in page.split('src="')[1:] if not part.startswith("data:")]
@@ -290,4 +290,4 @@ def test_a_mask_that_cannot_be_read_is_compared_by_its_box(person: Person, tmp_p
     (one,) = person.shapes(1)
     person.delete(one)
     person.add(1, RUST, [0, 3, 10, 1, 14, 39], "mask")  # of the same box
-    assert counts(effort(person.cvat, tmp_path, "--reviewed", "1")["total"]) == {"minor edit": 1}
+    assert counts(effort(person.cvat, tmp_path, "--reviewed", "1")["total"]) == {"minor_edit": 1}

@@ -192,3 +192,29 @@ def test_the_loop_is_closed(cvat: StandIn, tmp_path: Path) -> None:
     assert main(["preview", *where, *model, *variants, "--output", str(tmp_path / "preview.html")]) == 0
     shown = json.loads((tmp_path / "preview.json").read_text())["variants"]
     assert [[label["threshold"] for label in variant["labels"]] for variant in shown] == [[0.35, 0.35], [0.51, 0.35]]
+
+
+def test_prompts_of_the_functions_own_labels_come_from_a_file(cvat: StandIn, tmp_path: Path) -> None:
+    cvat.tasks = {3: Task([PICTURE] * 3, (40, 60), [(1, "annotation", 0, 2)])}
+    cvat.labels = {("task_id", 3): [("rust", "rectangle")]}
+    cvat.answers = {"": _detect}
+    where = ["--task", "3", "--url", cvat.url]
+    assert main(["annotate", *where, "--function", f"{cvat.url}/", "--queue", str(tmp_path / "queue.html")]) == 0
+    new, deployed = tmp_path / "new.yaml", tmp_path / "deployed.yaml"
+    asked = ["effort", *where, "--reviewed", "all", "--suggest", str(new), "--output", str(tmp_path / "effort.html")]
+    assert main(asked) == 0
+    assert "# The run asked for the function's own labels, whose prompts are not known here" in new.read_text()
+    assert yaml.safe_load(new.read_text()) == [{"name": "rust", "type": "rectangle", "threshold": 0.35}]
+    deployed.write_text("- {name: rust, prompts: [oxidized rivet]}\n")
+    assert main([*asked, "--labels", str(deployed)]) == 0
+    assert "not known here" not in new.read_text()
+    assert yaml.safe_load(new.read_text()) == [{"name": "rust", "type": "rectangle", "prompts": ["oxidized rivet"]}]
+
+
+def test_nothing_reviewed_suggests_nothing(cvat: StandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cvat.tasks = {3: Task([PICTURE] * 3, (40, 60), [(1, "annotation", 0, 2)])}
+    cvat.labels = {("task_id", 3): [("rust", "rectangle")]}
+    asked = ["effort", "--task", "3", "--url", cvat.url, "--suggest", str(tmp_path / "new.yaml")]
+    assert main([*asked, "--output", str(tmp_path / "effort.html")]) == 1
+    assert "--suggest: no reviewed frame that a run in the journal has looked at" in capsys.readouterr().err
+    assert not (tmp_path / "new.yaml").exists()

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -165,14 +166,11 @@ def _show(report: "Report") -> None:
     from promptable.cvat.effort.verdicts import Verdict
 
     labels = report.effort.labels()
+    shown = [*labels, report.effort.total()] if len(labels) > 1 else labels
+    tracks = [replace(label, name=f"{label.name}, tracks") for label in by_label(report.effort.tracks)]
     rows = [
         [label.name, label.automatic, *(label.counts.get(verdict, 0) for verdict in Verdict)]
-        for label in ([*labels, report.effort.total()] if len(labels) > 1 else labels)
-    ]
-    tracks = by_label(report.effort.tracks)
-    rows += [
-        [f"{label.name}, tracks", label.automatic, *(label.counts.get(verdict, 0) for verdict in Verdict)]
-        for label in tracks
+        for label in (*shown, *tracks)
     ]
     show(("label", "automatic", *Verdict), rows)
     for sentence in report.sentences():

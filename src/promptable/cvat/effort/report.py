@@ -10,7 +10,10 @@ from promptable.cvat.effort.figures import Acceptance, Effort, LabelEffort, Save
 from promptable.cvat.effort.sources import SourceCounts
 from promptable.cvat.effort.suggest.advice import Advice
 from promptable.cvat.effort.task import NotJudged
-from promptable.cvat.effort.verdicts import EDITED_IOU, MINOR_IOU, Verdict
+from promptable.cvat.effort.verdicts import EDITED_IOU, MINOR_IOU, Judged, Verdict
+
+_VERSION = 1
+"""Of the JSON: until a key changes its meaning."""
 
 
 @dataclass
@@ -38,6 +41,8 @@ class Report:
         yield f"reviewed: {self.reviewed}, {self.effort.frames} of them with a detector's answer{tracks}"
         if left.frames:
             yield f"not reviewed: {left.objects.total()} automatic labels on {left.frames} frames"
+        if left.frames and not self.effort.frames:
+            yield "--reviewed 0-99 (or all) says which frames people have looked at, where states of jobs do not"
         for name, count in left.lost_labels.items():
             yield f"not counted: {count} of {name}, which is no label of the task any more"
         if left.taken_back:
@@ -46,12 +51,10 @@ class Report:
     def _about_sources(self) -> Iterator[str]:
         for task, sources in self.sources.items():
             counts = sum(sources.counts.values(), Counter[str]())
-            listed = (
-                ", ".join(f"{n} {source}{sources.scored(source)}" for source, n in counts.most_common()) or "nothing"
-            )
+            listed = ", ".join(f"{n} {source}{sources.scored(source)}" for source, n in counts.most_common())
             yield (
-                f"task {task} has no journal here, so only CVAT's own word on what is there: {listed}. What was "
-                "deleted, and how far something was moved, is not to be had"
+                f"task {task} has no journal here, so only CVAT's own word on what is there: {listed or 'nothing'}. "
+                "What was deleted, and how far something was moved, is not to be had"
             )
 
     def _about_time(self) -> Iterator[str]:
@@ -68,12 +71,13 @@ class Report:
     def _figures(self) -> dict[str, Any]:
         effort, judged = self.effort, self.effort.judged
         return {
+            "version": _VERSION,
             "title": self.title,
             "reviewed": {"what": self.reviewed, "frames": effort.frames},
-            "not reviewed": {"frames": self.not_judged.frames, "objects": dict(self.not_judged.objects)},
-            "label removed since": dict(self.not_judged.lost_labels),
-            "runs taken back": self.not_judged.taken_back,
-            "thresholds": {"minor edit": MINOR_IOU, "edited": EDITED_IOU},
+            "not_reviewed": {"frames": self.not_judged.frames, "objects": dict(self.not_judged.objects)},
+            "label_removed_since": dict(self.not_judged.lost_labels),
+            "runs_taken_back": self.not_judged.taken_back,
+            "thresholds": {"minor_edit": MINOR_IOU, "edited": EDITED_IOU},
             "total": _label(effort.total()),
             "labels": [_label(label) for label in effort.labels()],
             "tracks": [_label(label) for label in by_label(effort.tracks)],
@@ -82,13 +86,13 @@ class Report:
                 "total": _bins(acceptance(judged)),
                 "labels": {label.name: _bins(acceptance(effort.of_label(label.name))) for label in effort.labels()},
             },
-            "worst frames": [
+            "worst_frames": [
                 {"task": frame.task, "job": frame.job, "frame": frame.number, "verdicts": _counts(frame.judged)}
                 for frame in effort.worst_frames()
             ],
             "saved": self.saved and {**vars(self.saved), "seconds": self.saved.seconds},
             "advice": self.advice and _advice(self.advice),
-            "without a journal": {str(task): counts.as_json() for task, counts in self.sources.items()},
+            "without_journal": {str(task): counts.as_json() for task, counts in self.sources.items()},
         }
 
 
@@ -98,7 +102,7 @@ def _advice(advice: Advice) -> dict[str, Any]:
 
 
 def _label(label: LabelEffort) -> dict[str, Any]:
-    counts = {str(verdict): label.counts.get(verdict, 0) for verdict in Verdict}
+    counts = {_key(verdict): label.counts.get(verdict, 0) for verdict in Verdict}
     return {"name": label.name, "automatic": label.automatic, "accepted": label.accepted, **counts}
 
 
@@ -106,6 +110,9 @@ def _bins(bins: Sequence[Acceptance]) -> list[dict[str, Any]]:
     return [{**vars(one), "interval": [round(bound, 4) for bound in one.interval]} for one in bins]
 
 
-def _counts(judged: Sequence[Any]) -> Mapping[str, int]:
-    names = [str(one.verdict) for one in judged]
-    return {name: names.count(name) for name in sorted(set(names))}
+def _counts(judged: Sequence[Judged]) -> Mapping[str, int]:
+    return dict(sorted(Counter(_key(one.verdict) for one in judged).items()))
+
+
+def _key(verdict: Verdict) -> str:
+    return verdict.replace(" ", "_")

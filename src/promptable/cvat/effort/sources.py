@@ -39,7 +39,7 @@ class SourceCounts:
 
     def as_json(self) -> dict[str, Any]:
         medians = {source: round(median(scores), 4) for source, scores in self.scores.items()}
-        return {"labels": {name: dict(counts) for name, counts in self.counts.items()}, "median score": medians}
+        return {"labels": {name: dict(counts) for name, counts in self.counts.items()}, "median_score": medians}
 
 
 def counted_sources(client: Any, frames: Frames, labels: TaskLabels, reviewed: Reviewed) -> SourceCounts:

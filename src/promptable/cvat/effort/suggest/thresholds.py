@@ -15,6 +15,7 @@ LEAST_OBJECTS = 30
 FOLDS = 5
 RESAMPLES = 1000
 _RESAMPLES_OF_FOLD = 200
+_AT_ONCE = 100
 _SEED = 0
 
 
@@ -157,8 +158,12 @@ def _resampled(counts: Counts, at_now: int, goal: Goal, resamples: int) -> list[
     (``toy.evaluate_suggestions`` tries it).
     """
     frames = len(counts.objects)
-    drawn = np.random.default_rng(_SEED).multinomial(frames, np.full(frames, 1 / frames), resamples)
-    return goal.best(counts, drawn.astype(np.float64), at_now)
+    draw = np.random.default_rng(_SEED)
+    best: list[int] = []
+    for _ in range(resamples // _AT_ONCE):
+        drawn = draw.multinomial(frames, np.full(frames, 1 / frames), _AT_ONCE)
+        best += goal.best(counts, drawn.astype(np.float64), at_now)
+    return best
 
 
 def _middle(best: Sequence[int]) -> int:
