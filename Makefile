@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 REQUIREMENTS := $(wildcard requirements/*.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup cvat cvat-reports demo test test-nuclio lint lock audit docs bench fuzz serve toy clean
+.PHONY: help setup cvat cvat-reports demo test test-nuclio lint lock audit docs bench bench-gpu fuzz serve toy clean
 
 help:  ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ docs: setup  ## Write the generated pages in docs/
 
 bench: setup  ## Speed as ratios against the upstream packages, in the same run
 	$(BIN)/python -m benchmarks
+
+bench-gpu: setup  ## Upstream in fp32, upstream in bf16, ours: on a GPU, within ten minutes
+	$(BIN)/python -m benchmarks gpu
 
 fuzz: setup  ## Mutated pictures, requests, states and labels for 5 minutes; ARGS="--seconds 60"
 	$(BIN)/python -m fuzz $(ARGS)

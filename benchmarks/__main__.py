@@ -23,17 +23,20 @@ _NAMES = (
     "startup",
     "load",
 )
+_ALONE = ("gpu",)
+"""Not part of ``make bench``: ``make bench-gpu``."""
 
 
 def main() -> None:
     """Run the benchmarks that the command line names, or all."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Speed against the upstream packages.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(_NAMES)}; none means all")
+    known = *_NAMES, *_ALONE
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(known)}; none means all but gpu")
     parser.add_argument("--quick", action="store_true", help="the smaller models only")
     parser.add_argument("--minutes", type=float, default=2.0, help="how long to load the functions (default: 2)")
     parsed = parser.parse_args()
-    if unknown := set(parsed.names) - set(_NAMES):
-        parser.error(f"unknown benchmark {', '.join(sorted(unknown))}: expected {', '.join(_NAMES)}")
+    if unknown := set(parsed.names) - set(known):
+        parser.error(f"unknown benchmark {', '.join(sorted(unknown))}: expected {', '.join(known)}")
     openmp.prepare()
     print(import_module("benchmarks.machine").line(), flush=True)  # after OpenMP is set up, since it imports torch
     for name in parsed.names or _NAMES:

@@ -38,6 +38,7 @@ from promptable.models.grounding_dino.detector import GroundingDINO, preprocess,
 from promptable.models.grounding_dino.text_encoder import load_tokenizer, new_bert
 from promptable.models.runtime import device
 from promptable.models.runtime.cpu import keep_freed_memory
+from promptable.models.runtime.precision import autocast
 from toy.scenes import scene
 
 _HW = (1080, 1920)
@@ -60,14 +61,14 @@ class Answer:
 def run(quick: bool) -> None:
     """Measure 1, 20, 80 and 365 labels; ``quick``: 1 and 20, and only two labels one by one."""
     counts = _COUNTS[:2] if quick else _COUNTS
-    ours = in_fresh_process(_answers, "ours", counts, 3)
-    plain = in_fresh_process(_answers, "plain", counts, 1)
+    ours = in_fresh_process(answers, "ours", counts, 3)
+    plain = in_fresh_process(answers, "plain", counts, 1)
     where = device.resolve("auto")
     rows = [_row(f"{count} labels, {where}, upstream", *pair) for count, *pair in zip(counts, plain, ours, strict=True)]
     asked = 2 if quick else _ONE_BY_ONE
-    (alone,) = in_fresh_process(_answers, "plain, one by one", (asked,), 1)
-    (same,) = in_fresh_process(_answers, "ours, one by one", (asked,), 1)
-    (together,) = in_fresh_process(_answers, "ours", (asked,), 3)
+    (alone,) = in_fresh_process(answers, "plain, one by one", (asked,), 1)
+    (same,) = in_fresh_process(answers, "ours, one by one", (asked,), 1)
+    (together,) = in_fresh_process(answers, "ours", (asked,), 3)
     rows.append(_row(f"{asked} labels, {where}, one by one", alone, Answer(together.seconds, same.found)))
     report("detector", [*rows, *_of_mm_grounding_dino(where, together)])
 
@@ -75,8 +76,8 @@ def run(quick: bool) -> None:
 def _of_mm_grounding_dino(where: str, grounding_dino: Answer) -> list[Row]:
     """Against transformers, and against our Grounding DINO with as many labels."""
     labels = grounding_dino.found.scores.shape[1]
-    (plain,) = in_fresh_process(_answers, "mm plain", (labels,), 1)
-    (ours,) = in_fresh_process(_answers, "mm ours", (labels,), 3)
+    (plain,) = in_fresh_process(answers, "mm plain", (labels,), 1)
+    (ours,) = in_fresh_process(answers, "mm ours", (labels,), 3)
     beside = Row(
         f"{labels} labels, {where}, MM-Grounding-DINO, our Grounding DINO",
         grounding_dino.seconds,
@@ -109,7 +110,7 @@ def _paired_errors(plain: PromptScores, ours: PromptScores, rows: NDArray[np.int
     return np.stack([box[places, nearest], score[places, nearest]])
 
 
-def _answers(way: str, counts: Sequence[int], repeats: int) -> list[Answer]:
+def answers(way: str, counts: Sequence[int], repeats: int) -> list[Answer]:
     """What one way answers for these numbers of labels."""
     torch.manual_seed(0)
     whose, _, one_by_one = way.partition(", ")
@@ -148,12 +149,13 @@ def _ours(folder: Path) -> Detect:
     return GroundingDINO(use_fast_layers(model, machine.precision()), SWIN_T, machine.precision()).detect
 
 
-def _plain(folder: Path) -> Detect:
+def plain(folder: Path, precision: str = "fp32") -> Detect:
     """Upstream's ``predict`` for each caption, scored as ours."""
     model = random_swin_t(folder).to(device.resolve("auto"))
 
     def detect(image: NDArray[np.uint8], labels: Sequence[str]) -> PromptScores:
-        found = [_predict(model, image, caption, labels) for caption in pack(labels, model.tokenizer)]
+        with autocast(device.resolve("auto"), precision):
+            found = [_predict(model, image, caption, labels) for caption in pack(labels, model.tokenizer)]
         boxes, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
         return PromptScores(boxes, scores, np.zeros(len(boxes), np.int64))
 
@@ -162,7 +164,8 @@ def _plain(folder: Path) -> Detect:
 
 _WAYS: Mapping[str, Callable[[Path], Detect]] = {
     "ours": _ours,
-    "plain": _plain,
+    "plain": plain,
+    "plain bf16": partial(plain, precision="bf16"),
     "mm ours": lambda folder: mm_grounding_dino.ours(_write_vocabulary(folder)),
     "mm plain": lambda folder: mm_grounding_dino.plain(_write_vocabulary(folder)),
 }

@@ -33,6 +33,7 @@ from demo.metrics import mask_iou
 from promptable.config.settings import InteractorSettings
 from promptable.models.runtime import device
 from promptable.models.runtime.cpu import keep_freed_memory
+from promptable.models.runtime.precision import autocast
 from promptable.models.segmentation.extent import Extent
 from promptable.models.segmentation.features import ImageFeatures
 from promptable.models.segmentation.segmenter import Prediction, Prompt, Segmenter
@@ -64,7 +65,7 @@ def run(quick: bool) -> None:
 
 
 def _compared(model: str, size: str) -> list[Row]:
-    plain, fast = in_fresh_process(_plain, model, size), in_fresh_process(_ours, model, size)
+    plain, fast = in_fresh_process(plain_clicks, model, size), in_fresh_process(our_clicks, model, size)
     what = f"{model}, {size}, {device.resolve('auto')}"
     first = _agreement(plain.first_logits, fast.first_logits)
     later = _agreement(plain.later_logits, fast.later_logits)
@@ -95,13 +96,14 @@ def _medians(click: Callable[[bytes], Logits], requests: Sequence[bytes]) -> tup
     return median(seconds for seconds, _ in measured), measured[-1][1]
 
 
-def _plain(model: str, size: str) -> Clicks:
+def plain_clicks(model: str, size: str, precision: str = "fp32") -> Clicks:
     """What a handler written straight from upstream's README does: the same work at every click."""
     predictor = upstream(random_model(model).to(device.resolve("auto")))
     before: list[Logits] = []
 
     def click(text: bytes) -> Logits:
-        before.append(_plain_click(predictor, json.loads(text), before))
+        with autocast(device.resolve("auto"), precision):
+            before.append(_plain_click(predictor, json.loads(text), before))
         return before[-1]
 
     return _clicked(click, size)
@@ -124,7 +126,7 @@ def _plain_click(predictor: Any, request: dict[str, Any], before: Sequence[Logit
     return np.asarray(logits[best], np.float32)
 
 
-def _ours(model: str, size: str) -> Clicks:
+def our_clicks(model: str, size: str) -> Clicks:
     """The function, warm as it is after ``init_context``."""
     keep_freed_memory()
     segmenter = _Recording(ours(random_model(model).to(device.resolve("auto")), machine.precision()))

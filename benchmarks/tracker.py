@@ -47,7 +47,7 @@ def _rows(models: Sequence[str]) -> Iterator[Row]:
 
 
 def _compared(model: str) -> list[Row]:
-    video, ours = in_fresh_process(_video, model), in_fresh_process(_function, model)
+    video, ours = in_fresh_process(predictor_frames, model), in_fresh_process(function_frames, model)
     requests = in_fresh_process(_requests, model)
     rows = []
     for count in _COUNTS:
@@ -89,12 +89,13 @@ def _further_object(model: str, ours: Frames, sizes: Mapping[str, float]) -> Row
     return Row(f"{model}, first object against a further one", ours.seconds[1], each, sizes)
 
 
-def _video(model: str) -> Frames:
+def predictor_frames(model: str, counts: Sequence[int] = _COUNTS, precision: str = "readme") -> Frames:
+    """Upstream's video predictor."""
     seconds, masks = {}, {}
     predictor = tracker_plain.predictor(model)
-    for count in _COUNTS:
+    for count in counts:
         state = tracker_plain.remembering(predictor, count)
-        seconds[count], masks[count] = timed(partial(tracker_plain.next_frame, predictor, state), _REPEATS)
+        seconds[count], masks[count] = timed(partial(tracker_plain.next_frame, predictor, state, precision), _REPEATS)
     return Frames(seconds, masks)
 
 
@@ -104,11 +105,12 @@ def _requests(model: str) -> Frames:
     return Frames({1: seconds}, {1: tracker_scene.masks_of(answer)}, len(answer))
 
 
-def _function(model: str) -> Frames:
+def function_frames(model: str, counts: Sequence[int] = _COUNTS) -> Frames:
+    """The function."""
     keep_freed_memory()
     seconds, masks = {}, {}
     function = tracker_scene.function(model)
-    for count in _COUNTS:
+    for count in counts:
         body = tracker_scene.continuing(function, count)
         seconds[count], answer = timed(partial(function.answer, body), _REPEATS)
         masks[count] = tracker_scene.masks_of(answer)

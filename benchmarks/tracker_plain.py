@@ -54,10 +54,10 @@ def remembering(predictor: SAM2VideoPredictor, count: int) -> Any:
     return state
 
 
-def next_frame(predictor: SAM2VideoPredictor, state: Any) -> Masks:
-    """One more frame, on a GPU in bfloat16 as upstream's README has it."""
+def next_frame(predictor: SAM2VideoPredictor, state: Any, precision: str = "readme") -> Masks:
+    """One more frame, unless told otherwise on a GPU in bfloat16 as upstream's README has it."""
     state["cached_features"].clear()
-    with autocast(predictor.device):
+    with autocast(predictor.device, precision):
         ((_, _, logits),) = predictor.propagate_in_video(state, start_frame_idx=_NEXT, max_frame_num_to_track=0)
     return list((logits[:, 0] > 0).cpu().numpy())
 
@@ -101,9 +101,10 @@ def _step(model: SAM2Base, data: bytes, frame: int, record: Record, mask: torch.
     return {name: output[name] for name in names}
 
 
-def autocast(where: torch.device) -> torch.autocast:
-    """bfloat16 on a GPU, as upstream's README has it; float32 on a CPU."""
-    return torch.autocast("cuda", torch.bfloat16, enabled=where.type == "cuda")
+def autocast(where: torch.device, precision: str = "readme") -> torch.autocast:
+    """In ``fp32``, ``bf16``, or as upstream's README has it: bfloat16 on a GPU."""
+    half = where.type == "cuda" if precision == "readme" else precision == "bf16"
+    return torch.autocast(where.type, torch.bfloat16, enabled=half)
 
 
 def _packed(record: Record) -> Any:

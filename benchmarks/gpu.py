@@ -1,0 +1,141 @@
+"""``make bench-gpu``: all that a GPU is to show, in one go of under ten minutes.
+
+Each stage three times: upstream in float32, upstream under autocast to bfloat16, and the function with its default
+settings; and what share of the device's own rate of bfloat16 matrix products ours reaches, by the arithmetic of
+upstream's networks. Where the time is over, the rest is left out and said so. It runs without a GPU too, on the CPU, to
+show that it does; those figures say nothing of a GPU.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks import click_models, detector, interactor, tracker
+from benchmarks.measure import in_fresh_process, save
+from promptable.models.runtime import device
+from toy.scenes import scene
+
+_SECONDS = 570.0
+_LABELS = 20
+_HW = (1080, 1920)
+_WAYS = ("fp32", "bf16")
+"""Of upstream; the third is ours."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Seconds of the three ways, and the share of the measured peak that ours reaches; None where none was counted."""
+
+    what: str
+    upstream_fp32: float
+    upstream_bf16: float
+    ours: float
+    peak_share: float | None = None
+
+
+def run(quick: bool) -> None:
+    """Measure the large models; ``quick``: the smallest, and one object."""
+    peak = in_fresh_process(_peak)
+    print(f"\ngpu, bfloat16 matrix products at {peak / 1e12:.1f} TFLOP/s")
+    print(f"{'':36}{'fp32 s':>9}{'bf16 s':>9}{'ours s':>9}{'ratios':>14}{'of peak':>9}")
+    stages: list[Stage] = []
+    ends = time.perf_counter() + _SECONDS
+    for name, measure in _measurements(quick, peak):
+        if time.perf_counter() > ends:
+            print(f"{name:36} left out: the time is over", flush=True)
+            continue
+        for stage in measure():
+            print(_line(stage), flush=True)
+            stages.append(stage)
+        save("gpu", [{"peak_flops": peak}, *(asdict(stage) for stage in stages)])
+
+
+def _line(stage: Stage) -> str:
+    seconds = f"{stage.upstream_fp32:9.4f}{stage.upstream_bf16:9.4f}{stage.ours:9.4f}"
+    ratios = f"{stage.upstream_fp32 / stage.ours:7.1f}x{stage.upstream_bf16 / stage.ours:5.1f}x"
+    share = "" if stage.peak_share is None else f"{stage.peak_share:9.0%}"
+    return f"{stage.what:36}{seconds}{ratios}{share}"
+
+
+def _measurements(quick: bool, peak: float) -> Iterator[tuple[str, Callable[[], Sequence[Stage]]]]:
+    """By the issue's goals, the most telling first."""
+    for model in ["sam2.1-tiny"] if quick else ["vit_h", "sam2.1-large"]:
+        yield f"{model}, clicks", partial(_clicks, model, peak)
+    yield "Swin-T", partial(_detector, 1 if quick else _LABELS, peak)
+    yield "tracker", partial(_tracker, *(("sam2.1-tiny", [1]) if quick else ("sam2.1-large", [1, 10])))
+
+
+def _clicks(model: str, peak: float) -> list[Stage]:
+    fp32, bf16 = (in_fresh_process(interactor.plain_clicks, model, "1080p", way) for way in _WAYS)
+    ours = in_fresh_process(interactor.our_clicks, model, "1080p")
+    share = in_fresh_process(_click_flops, model) / ours.first_seconds / peak
+    return [
+        Stage(f"{model}, first click", fp32.first_seconds, bf16.first_seconds, ours.first_seconds, share),
+        Stage(f"{model}, later clicks", fp32.later_seconds, bf16.later_seconds, ours.later_seconds),
+    ]
+
+
+def _detector(labels: int, peak: float) -> list[Stage]:
+    fp32, bf16, ours = (
+        in_fresh_process(detector.answers, way, (labels,), repeats)[0].seconds
+        for way, repeats in (("plain", 1), ("plain bf16", 1), ("ours", 3))
+    )
+    return [
+        Stage(f"Swin-T, {labels} labels", fp32, bf16, ours, in_fresh_process(_detector_flops, labels) / ours / peak)
+    ]
+
+
+def _tracker(model: str, counts: Sequence[int]) -> list[Stage]:
+    fp32, bf16 = (in_fresh_process(tracker.predictor_frames, model, counts, way) for way in _WAYS)
+    ours = in_fresh_process(tracker.function_frames, model, counts)
+    return [
+        Stage(f"{model}, {count} objects", fp32.seconds[count], bf16.seconds[count], ours.seconds[count])
+        for count in counts
+    ]
+
+
+def _peak() -> float:
+    """Operations a second of large bfloat16 matrix products, a product and a sum being two."""
+    where = torch.device(device.resolve("auto"))
+    side = 8192 if where.type == "cuda" else 2048
+    left, right = (torch.randn(side, side, device=where, dtype=torch.bfloat16) for _ in range(2))
+    left @ right
+    best, repeats = 0.0, 10
+    for _ in range(3):
+        _synchronise()
+        started = time.perf_counter()
+        for _ in range(repeats):
+            left @ right
+        _synchronise()
+        best = max(best, repeats * 2 * side**3 / (time.perf_counter() - started))
+    return best
+
+
+def _synchronise() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def _click_flops(model: str) -> float:
+    """Of upstream's image encoder."""
+    predictor = click_models.upstream(click_models.random_model(model).to(device.resolve("auto")))
+    return _counted(lambda: predictor.set_image(scene(1, size=_HW[1]).image[: _HW[0]]))
+
+
+def _detector_flops(labels: int) -> float:
+    with TemporaryDirectory() as folder:
+        detect = detector.plain(Path(folder))
+    return _counted(lambda: detect(scene(1, size=_HW[1]).image[: _HW[0]], detector.label_names(labels)))
+
+
+@torch.no_grad()
+def _counted(call: Callable[[], object]) -> float:
+    with FlopCounterMode(display=False) as counter:
+        call()
+    return float(counter.get_total_flops())
