@@ -2,7 +2,8 @@
 
 - *Busy*: Grounding DINO Swin-T of the real size answers pictures of 1080p, one request at a time. What counts is the
   share of a run in which it has a request to answer. Beside it CVAT's own loop: fetch a frame, ask, fetch the next.
-- *Workers*: a function that takes a fixed time, as replicas on other machines do: 1 of them, and 4.
+- *Workers*: one toy model, and four as replicas on other machines: four of them that compute would share the cores of
+  this one, so they take the time that the toy model was measured to take here, without computing.
 - *Memory*: the most that the command's process held, for a task of 100 frames and for one of 10,000.
 
 The stand-in serves from a process of its own.
@@ -34,16 +35,19 @@ from toy.cvat.stand_in import TOKEN, StandIn, Task
 _TASK = 3
 _JOB_FRAMES = 100
 _PICTURES_1080P = 6
-_SLOW_S = 0.1
-"""What a replica elsewhere takes."""
-_SLOW_FRAMES = 80
+_REPLICA_FRAMES = 160
+_FOUND = 4
+"""Objects on a frame, where none are looked for."""
+_TOY_CALLS = 20
 _LABELS = [{"name": "rivet", "type": "rectangle", "threshold": 0.3, "max_area": 1.0, "marks": None}]
 
 
 def run(quick: bool) -> None:
     """Measure; ``quick``: without the real model, and memory for 1,000 frames in place of 10,000."""
     figures = [] if quick else in_fresh_process(_busy)
-    one, four = (in_fresh_process(_frames_per_second, workers) for workers in (1, 4))
+    seconds = in_fresh_process(_toy_seconds)
+    one, four = (in_fresh_process(_frames_per_second, workers, seconds) for workers in (1, 4))
+    figures.append(Figure("the toy model, one picture", 1000 * seconds, "ms"))
     figures += [Figure(f"{workers} workers", pace, "frames/s") for workers, pace in ((1, one), (4, four))]
     figures.append(Figure("4 workers against 1", four / one, "x"))
     few, many = 100, 1000 if quick else 10_000
@@ -68,11 +72,25 @@ def _busy() -> list[Figure]:
     return figures
 
 
-def _frames_per_second(workers: int) -> float:
-    with _served([_small_picture()] * _SLOW_FRAMES, partial(_slow, workers)) as url:
-        started = time.perf_counter()
-        _annotate(url, _SLOW_FRAMES, 2 * workers)
-        return _SLOW_FRAMES / (time.perf_counter() - started)
+def _toy_seconds() -> float:
+    """What the toy model takes for a picture, over HTTP."""
+    options = Options(dashboard_port=0, port_base=0, models=_ROOT / "toy", labels=_ROOT / "toy" / "labels.yaml")
+    with serve_functions(_ROOT / "functions", ("grounding-dino",), options) as running:
+        running.require_ready()
+        url = running.url("grounding-dino")
+        bodies = [
+            json.dumps({"image": base64.b64encode(_png(scene(seed).image)).decode(), "floor": 0.1})
+            for seed in range(_TOY_CALLS)
+        ]
+        return median(timed(partial(urllib3.request, "POST", url, body=body), 1)[0] for body in bodies)
+
+
+def _frames_per_second(workers: int, seconds: float) -> float:
+    """Of the command while it asks, without its start: the second half of a run."""
+    with _served([_small_picture()] * _REPLICA_FRAMES, partial(_replicas, workers, seconds)) as url:
+        _annotate(url, _REPLICA_FRAMES, 2 * workers)
+        first, last = json.loads(urllib3.request("POST", f"{url}/answered", body="{}").data)
+        return (_REPLICA_FRAMES - 1) / float(last - first)
 
 
 def _memory(frames: int) -> float:
@@ -175,18 +193,22 @@ def _candidates(boxes: list[list[float]]) -> Mapping[str, Any]:
 
 
 def _instant() -> Callable[[Mapping[str, Any]], Any]:
-    """A function that costs nothing and finds ten things."""
-    found = _candidates([[100.0 * i, 50, 100.0 * i + 40, 90] for i in range(10)])
+    """A function that costs nothing."""
+    found = _some_candidates()
     return lambda _: found
 
 
-def _slow(workers: int) -> Callable[[Mapping[str, Any]], Any]:
-    """As many replicas, which take a fixed time each."""
-    found, free = _candidates([[100, 50, 140, 90]]), Semaphore(workers)
+def _some_candidates() -> Mapping[str, Any]:
+    return _candidates([[100.0 * i, 50, 100.0 * i + 40, 90] for i in range(_FOUND)])
+
+
+def _replicas(workers: int, seconds: float) -> Callable[[Mapping[str, Any]], Any]:
+    """As many replicas, which take so long for a picture each."""
+    found, free = _some_candidates(), Semaphore(workers)
 
     def answer(_: Mapping[str, Any]) -> Any:
         with free:
-            time.sleep(_SLOW_S)
+            time.sleep(seconds)
         return found
 
     return answer

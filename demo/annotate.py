@@ -44,7 +44,7 @@ def annotate(folder: Path, function_url: str) -> Section:
     if sorted(map(_content, whole)) != sorted(map(_content, stopped)):
         raise SystemExit("annotate: a run that was stopped and gone on with has other annotations than one at a go")
     shapes = [one for one in stopped if "points" in one]
-    figures = {"when stopped": len(before), "in the end": len(stopped), "at a go": len(whole)}
+    figures = {"annotations when stopped": len(before), "in the end": len(stopped), "at a go": len(whole)}
     return Section(
         "A whole task overnight, stopped and gone on with",
         f"promptable annotate over {_FRAMES} pictures of a CVAT task (here a stand-in for its server): stopped by "

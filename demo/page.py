@@ -57,7 +57,7 @@ _TEMPLATE = Template(
 <h2>{{ section.title }}</h2>
 <p>{{ section.text }}</p>
 <dl>{% for name, value in section.figures.items() %}
-  <div><dt>{{ name }}</dt><dd>{{ "%.3f" | format(value) }}</dd></div>{% endfor %}
+  <div><dt>{{ name }}</dt><dd>{{ value if value is integer else "%.3f" | format(value) }}</dd></div>{% endfor %}
 </dl>
 {% if section.table %}<table>
 <caption>{{ section.table.caption }}</caption>

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.cvat.annotating import candidates
 from tests.functions.requests import file_bytes
 from toy.cvat.stand_in import TOKEN, StandIn, Task
 
@@ -92,7 +93,7 @@ def test_a_task_is_planned_and_annotated(packages: Path, cvat: StandIn, tmp_path
     picture = file_bytes(np.zeros((8, 8, 3), np.uint8), "PNG")
     cvat.tasks = {12: Task([picture] * 9, (8, 8), [(1, "annotation", 0, 8)], deleted=[2])}
     cvat.labels = {("task_id", 12): [("rust", "rectangle")]}
-    cvat.answers = {"": ANSWER}
+    cvat.answers = {"": candidates([(0.9, [1, 1, 5, 5])], {"floor": 0.1})}
     (tmp_path / "labels.yaml").write_text("- rust\n")
     files = ["--labels", str(tmp_path / "labels.yaml"), "--queue", str(tmp_path / "queue.html")]
     where = ["--url", cvat.url, "--task", "12", "--function", f"{cvat.url}/", *files]
@@ -102,6 +103,7 @@ def test_a_task_is_planned_and_annotated(packages: Path, cvat: StandIn, tmp_path
     assert said == ["left alone: 1 deleted frames (2): --include deleted takes it too", "8 frames would be asked about"]
     done = _promptable(packages, "annotate", *where, "--limit", "2")
     assert done.returncode == 0, done.stderr
+    assert [shape["frame"] for shape in cvat.annotations.read(1)["shapes"]] == [0, 1]
     assert (tmp_path / "queue.html").exists()
 
 

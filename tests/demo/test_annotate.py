@@ -23,6 +23,6 @@ def test_a_run_that_is_stopped_and_goes_on_ends_as_one_at_a_go(tmp_path: Path) -
     with serve(StandIn(answers={"": _detect})) as function:
         section = annotate.annotate(tmp_path, f"{function.url}/")
     assert section.figures["at a go"] == section.figures["in the end"] == 3 * 72, "with a tag each"
-    assert 0 < section.figures["when stopped"] < 3 * 72
+    assert 0 < section.figures["annotations when stopped"] < 3 * 72
     assert (tmp_path / "review.html").exists()
     assert all((tmp_path / name).exists() for name in section.pictures)
