@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, redirect_stdout
 from functools import partial
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 from threading import Lock, Semaphore
 from typing import Any
@@ -28,10 +29,15 @@ import urllib3
 from PIL import Image
 
 from benchmarks.cvat_server import served
-from benchmarks.measure import Figure, in_fresh_process, peak_megabytes, report_figures
+from benchmarks.measure import Figure, in_fresh_process, peak_megabytes, report_figures, timed
+from demo.pictures import png
 from promptable.cli.main import main
+from promptable.local.options import Options
+from promptable.local.server import serve as serve_functions
 from toy.cvat.stand_in import TOKEN, StandIn, Task
+from toy.scenes import scene
 
+_ROOT = Path(__file__).parents[1]
 _TASK = 3
 _JOB_FRAMES = 100
 _PICTURES_1080P = 6
@@ -67,7 +73,7 @@ def _busy() -> list[Figure]:
             started = time.perf_counter()
             way(url, len(pictures), 2)
             whole = time.perf_counter() - started
-            figures.append(Figure(f"{what}: the model is busy", 100 * _asked_seconds(url) / whole, "% of the run"))
+            figures.append(Figure(f"{what}: the model is busy", 100 * _clock(url, "busy") / whole, "% of the run"))
             figures.append(Figure(f"{what}: frames", len(pictures) / whole, "frames/s"))
     return figures
 
@@ -79,17 +85,17 @@ def _toy_seconds() -> float:
         running.require_ready()
         url = running.url("grounding-dino")
         bodies = [
-            json.dumps({"image": base64.b64encode(_png(scene(seed).image)).decode(), "floor": 0.1})
+            json.dumps({"image": base64.b64encode(png(scene(seed).image)).decode(), "floor": 0.1})
             for seed in range(_TOY_CALLS)
         ]
         return median(timed(partial(urllib3.request, "POST", url, body=body), 1)[0] for body in bodies)
 
 
 def _frames_per_second(workers: int, seconds: float) -> float:
-    """Of the command while it asks, without its start: the second half of a run."""
+    """Of the command while it asks: from the first answer to the last."""
     with _served([_small_picture()] * _REPLICA_FRAMES, partial(_replicas, workers, seconds)) as url:
         _annotate(url, _REPLICA_FRAMES, 2 * workers)
-        first, last = json.loads(urllib3.request("POST", f"{url}/answered", body="{}").data)
+        first, last = _clock(url, "answered")
         return (_REPLICA_FRAMES - 1) / float(last - first)
 
 
@@ -120,10 +126,9 @@ def _loop(url: str, frames: int, concurrency: int) -> None:
         http.request("POST", f"{url}/", body=json.dumps({"image": image, "floor": 0.1}), timeout=600.0)
 
 
-def _asked_seconds(url: str) -> float:
-    """How long the function had at least one request to answer."""
-    answer = urllib3.request("POST", f"{url}/busy", body="{}")
-    return float(json.loads(answer.data))
+def _clock(url: str, what: str) -> Any:
+    """What the function's clock says: ``busy`` or ``answered``."""
+    return json.loads(urllib3.request("POST", f"{url}/{what}", body="{}").data)
 
 
 def _served(
@@ -143,12 +148,15 @@ def _stand_in(pictures: list[bytes], make: Callable[[], Callable[[Mapping[str, A
     return StandIn(
         tasks={_TASK: Task(pictures, (1080, 1920), jobs)},
         labels={("task_id", _TASK): [("rivet", "rectangle")]},
-        answers={"": clock.answer, "busy": lambda _: clock.seconds},
+        answers={"": clock.answer, "busy": lambda _: clock.seconds, "answered": lambda _: clock.answered},
     )
 
 
 class _Clock:
-    """A function that knows how long it had something to answer, a picture of the task counting only."""
+    """A function that knows how long it had something to answer, and when: ``answered``, first and last, in seconds.
+
+    Pictures of the task count only.
+    """
 
     def __init__(self, answer: Callable[[Mapping[str, Any]], Any]) -> None:
         self._answer = answer
@@ -156,6 +164,7 @@ class _Clock:
         self._under_way = 0
         self._since = 0.0
         self.seconds = 0.0
+        self.answered: list[float] = []
 
     def answer(self, request: Mapping[str, Any]) -> Any:
         if request["floor"] == 1.0:
@@ -168,9 +177,11 @@ class _Clock:
             return self._answer(request)
         finally:
             with self._lock:
+                now = time.perf_counter()
+                self.answered = [*self.answered[:1], now]
                 self._under_way -= 1
                 if not self._under_way:
-                    self.seconds += time.perf_counter() - self._since
+                    self.seconds += now - self._since
 
 
 def _candidates(boxes: list[list[float]]) -> Mapping[str, Any]:
