@@ -135,6 +135,13 @@ def test_a_run_that_was_taken_back_counts_for_nothing(person: Person, tmp_path: 
     assert counts(report["total"]) == {"unchanged": 2}, "what is left of it on frame 1 was not added by hand either"
 
 
+def test_what_a_later_run_replaced_counts_only_where_people_changed_it(person: Person, tmp_path: Path) -> None:
+    strong, _ = person.shapes(3)
+    person.drag(strong, [10, 3, 15, 33])
+    assert annotate(person.cvat, "--replace") == 3
+    assert counts(effort(person.cvat, tmp_path, "--reviewed", "all")["total"]) == {"unchanged": 11, "edited": 1}
+
+
 def test_labels_that_were_removed_since_say_nothing_about_people(
     cvat: StandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
