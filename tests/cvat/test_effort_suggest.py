@@ -12,7 +12,8 @@ import yaml
 
 from promptable.cli.main import main
 from promptable.cvat.annotate import detector
-from promptable.cvat.effort.suggest.evidence import Evidence, LabelOnFrame
+from promptable.cvat.effort.judging import JudgedFrame
+from promptable.cvat.effort.suggest.evidence import Evidence, EvidenceByModel, LabelOnFrame
 from promptable.cvat.effort.suggest.review_threshold import review_threshold
 from promptable.cvat.effort.suggest.thresholds import Goal, Suggestion, suggested
 from promptable.cvat.effort.verdicts import Judged, Verdict
@@ -116,6 +117,25 @@ def test_noise_moves_no_threshold_much() -> None:
     found = rust(frames, 0.1)
     assert found.threshold <= 0.3
     assert found.interval is not None
+
+
+def test_other_models_are_kept_apart_and_a_frame_of_two_jobs_counts_once() -> None:
+    def run(number: int, model: str) -> Run:
+        labels = [{"name": "rust", "type": "rectangle", "threshold": 0.35}]
+        return Run(number, "annotate", "finished", {}, {"model": model, "labels": labels}, f"2026-01-0{number}", None)
+
+    found = EvidenceByModel()
+    for job, frame, asked in (
+        (1, 4, run(1, "old")),
+        (1, 5, run(2, "new")),
+        (2, 5, run(2, "new")),
+        (2, 6, run(3, "new")),
+    ):
+        found.add(JudgedFrame(3, job, frame, (), asked.id), asked)
+    latest = found.latest()
+    assert latest is not None
+    assert (len(latest.frames), latest.run.id) == (2, 3)
+    assert EvidenceByModel().latest() is None
 
 
 def judged(score: float | None, verdict: Verdict) -> Judged:

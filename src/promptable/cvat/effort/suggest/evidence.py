@@ -91,12 +91,20 @@ def _likeness(one: Detection, truth: Position, rank: int) -> tuple[int, float]:
 
 
 class EvidenceByModel:
-    """Evidence of runs that asked other models or other words is kept apart: their scores mean other things."""
+    """Evidence of runs that asked other models or other words is kept apart: their scores mean other things.
+
+    A frame that two jobs share counts in the first.
+    """
 
     def __init__(self) -> None:
         self._groups: dict[str, Evidence] = {}
+        self._known: set[tuple[int, int]] = set()
 
     def add(self, frame: JudgedFrame, run: Run) -> None:
+        """``run`` is the frame's."""
+        if (frame.task, frame.number) in self._known:
+            return
+        self._known.add((frame.task, frame.number))
         labels = [{**entry, "threshold": None} for entry in run.options.get("labels") or run.model.get("labels", ())]
         key = json.dumps([run.model.get("model"), run.model.get("rules"), labels], sort_keys=True)
         group = self._groups.setdefault(key, Evidence(run))
