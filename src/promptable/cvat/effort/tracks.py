@@ -1,6 +1,6 @@
 """What runs of ``propagate`` wrote into a job against what is there now: tracks, and masks of one group.
 
-Of tracks nothing counts as added by hand: a run follows what people drew and is to find nothing else.
+Of tracks nothing counts as added by hand: a run follows what it began with, and what appears later it need not find.
 """
 
 from collections import defaultdict

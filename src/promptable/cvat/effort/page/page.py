@@ -96,7 +96,7 @@ def _tracks(report: Report) -> str:
     ]
     note = (
         "<p>By the mean IoU over the reviewed frames on which a track was or is seen; on one where it is gone, or new, "
-        "that is 0. A run follows what people drew: nothing counts as missed.</p>"
+        "that is 0. Of tracks nothing counts as missed.</p>"
     )
     return note + _table(("label", "tracks", "accepted", *_OF_TRACKS), rows)
 
