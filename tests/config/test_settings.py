@@ -105,7 +105,7 @@ def test_a_password_comes_from_its_file_and_is_never_shown(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
-        ({"PROMPTABLE_THRESHHOLD": "0.3"}, "no setting of a detector: PROMPTABLE_THRESHOLD"),
+        ({"PROMPTABLE_THRESHHOLD": "0.3"}, r"no setting of a detector: perhaps PROMPTABLE_THRESHOLD\?"),
         ({"PROMPTABLE_CLICK_MEANS": "part"}, "PROMPTABLE_CLICK_MEANS is no setting of a detector"),
         ({"CVAT_FUNCTIONS_REDIS_PROT": "1"}, "CVAT_FUNCTIONS_REDIS_PORT"),
         ({"CVAT_FUNCTIONS_REDIS_PASSWORD": "x"}, "could be read by others .* CVAT_FUNCTIONS_REDIS_PASSWORD_FILE"),

@@ -33,4 +33,7 @@ def test_neither_the_command_nor_a_worker_process_loads_what_it_does_not_need() 
 
 def test_a_variable_that_no_function_knows_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", "--env", "PROMPTABLE_THRESHHOLD=0.3"]) == 1
-    assert "PROMPTABLE_THRESHHOLD is no setting of a detector or interactor or tracker" in capsys.readouterr().err
+    assert (
+        "PROMPTABLE_THRESHHOLD is no setting of a detector or interactor or tracker: perhaps PROMPTABLE_THRESHOLD? "
+        in capsys.readouterr().err
+    )

@@ -71,7 +71,9 @@ def find(functions_dir: Path, names: Sequence[str] = ()) -> Mapping[Path, Functi
         path.parent for path in functions_dir.glob("*/function.yaml")
     )
     if not folders:
-        raise FunctionConfigError(f"{functions_dir} holds no folder with a function.yaml")
+        raise FunctionConfigError(
+            f"{functions_dir} holds no folder with a function.yaml: name another with --functions"
+        )
     configs = {folder.resolve(): load(folder / "function.yaml") for folder in folders}
     function_names = [config.name for config in configs.values()]
     if repeated := sorted({name for name in function_names if function_names.count(name) > 1}):

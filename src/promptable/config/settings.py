@@ -296,8 +296,10 @@ def check(environment: Mapping[str, str], *functions: FunctionType) -> None:
     known = {variable for settings in all_settings for variable in variables(settings)}
     for name in sorted(environment.keys() - known):
         if name.startswith(_PREFIXES):
-            near = ", ".join(get_close_matches(name, known, 1)) or "docs/settings.md lists them"
-            raise SettingsError(f"{name} is no setting of a {' or '.join(functions)}: {near}")
+            near = "".join(f"perhaps {one}? " for one in get_close_matches(name, known, 1))
+            raise SettingsError(
+                f"{name} is no setting of a {' or '.join(functions)}: {near}docs/settings.md lists them"
+            )
     for settings in all_settings:
         read(settings, {name: value for name, value in environment.items() if not name.endswith("_FILE")})
 
