@@ -109,7 +109,7 @@ def _compare_masks(clip: Sequence[Scene], found: Found, result: _Result) -> None
             mask = scene.objects[number].mask
             if mask.mean() < SEEN:
                 continue
-            result.mask_ious.append(mask_iou(masks[own], mask) if own in masks else 0.0)
+            result.mask_ious.append(0.0 if own is None or own not in masks else mask_iou(masks[own], mask))
             now = _group_of(masks, mask)
             result.switches += now is not None and last is not None and now != last
             last = now or last
