@@ -98,8 +98,6 @@ def test_reviewed_frames_can_be_named(person: Person, tmp_path: Path, capsys: py
     assert report["not_reviewed"] == {"frames": 5, "objects": {"rust": 7}}
     assert "not reviewed: 7 automatic labels on 5 frames\n" in capsys.readouterr().out
     assert counts(effort(person.cvat, tmp_path, "--reviewed", "all")["total"]) == {"unchanged": 11}
-    assert main(["effort", "--task", str(TASK), "--url", person.cvat.url, "--reviewed", "some"]) == 1
-    assert "--reviewed: expected numbers and ranges" in capsys.readouterr().err
 
 
 def test_what_lost_its_id_is_matched_one_to_one_by_overlap(person: Person, tmp_path: Path) -> None:
@@ -172,9 +170,7 @@ def test_without_a_journal_only_what_cvat_knows(person: Person, tmp_path: Path, 
     assert "Task 3 has no journal here, so only CVAT&#x27;s own word" in (tmp_path / "effort.html").read_text()
 
 
-def test_time_is_said_only_from_what_somebody_states(
-    person: Person, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_time_is_said_only_from_what_somebody_states(person: Person, tmp_path: Path) -> None:
     correct_job_1(person)
     assert effort(person.cvat, tmp_path)["saved"] is None
     # five are there now, and one more was deleted; four were touched and one drawn
@@ -182,8 +178,22 @@ def test_time_is_said_only_from_what_somebody_states(
     assert dear == {"drawing": 50, "correcting": 50, "seconds": 0}
     quick = effort(person.cvat, tmp_path, "--seconds-per-box", "10", "--seconds-per-edit", "3")["saved"]
     assert quick == {"drawing": 50, "correcting": 22, "seconds": 28}
-    assert main(["effort", "--task", str(TASK), "--url", person.cvat.url, "--seconds-per-edit", "3"]) == 1
-    assert "--seconds-per-edit: say with --seconds-per-box what drawing takes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "sentence"),
+    [
+        ("--seconds-per-edit", "3", "--seconds-per-edit: say with --seconds-per-box what drawing takes"),
+        ("--output", "effort.json", "--output names the page, and its JSON lies beside it: effort.html"),
+        ("--reviewed", "some", "--reviewed: expected numbers and ranges"),
+    ],
+)
+def test_what_cannot_be_is_a_sentence(
+    cvat: StandIn, capsys: pytest.CaptureFixture[str], option: str, value: str, sentence: str
+) -> None:
+    prepare(cvat)
+    assert main(["effort", "--task", str(TASK), "--url", cvat.url, option, value]) == 1
+    assert sentence in capsys.readouterr().err
 
 
 def test_masks_outlines_and_tags(cvat: StandIn, tmp_path: Path) -> None:

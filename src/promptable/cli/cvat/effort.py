@@ -100,6 +100,8 @@ def _report(parsed: argparse.Namespace, client: Any) -> tuple["Report", "Picture
     from promptable.cvat.effort.suggest.evidence import EvidenceByModel
     from promptable.cvat.server.errors import CvatError
 
+    if parsed.output is not None and parsed.output.suffix == ".json":
+        raise CvatError(f"--output names the page, and its JSON lies beside it: {parsed.output.with_suffix('.html')}")
     if parsed.seconds_per_edit is not None and parsed.seconds_per_box is None:
         raise CvatError("--seconds-per-edit: say with --seconds-per-box what drawing takes")
     reviewed = Reviewed.parse(parsed.reviewed)

@@ -19,6 +19,7 @@ _QUALITY = 70
 """Of a WebP picture: some 10 to 30 kB."""
 _CHARTS = 11
 """Labels with a chart of their own: those with the most automatic labels."""
+_MISTAKEN = 20
 _OF_TRACKS = [verdict for verdict in Verdict if verdict is not Verdict.ADDED]
 Pictures = Mapping[tuple[int, int], tuple[bytes, tuple[int, int]]]
 """Bytes and ``hw``."""
@@ -80,7 +81,7 @@ def _sections(report: Report) -> Iterator[str]:
     if report.effort.tracks:
         yield _section("What became of the tracks", _tracks(report))
     if mistaken := report.effort.mistaken():
-        yield _section("What was taken for what", _table(("the run said", "people say", "times"), mistaken))
+        yield _section("What was taken for what", _table(("the run said", "people say", "times"), mistaken[:_MISTAKEN]))
     if report.advice is not None:
         yield _section("What to set better", _advice(report.advice))
     for task, sources in report.sources.items():
