@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from promptable.models.runtime.packed_linear import PackedLinear, can_pack, pack_linears
+from promptable.models.runtime.packed_linear import ActivatedLinear, PackedLinear, can_pack, pack_linears
+from promptable.models.runtime.precision import InFloat32
 
 CPU = torch.device("cpu")
 NUMBERS = [
@@ -22,8 +23,12 @@ def test_a_packed_layer_computes_the_same(bias: bool, numbers: torch.dtype) -> N
     linear, features = nn.Linear(24, 40, bias), torch.randn(2, 3, 5, 24)
     for given in (features, features.transpose(0, 2), features.bfloat16()):
         expected = linear(given.float())
-        for gelu, wanted in ((False, expected), (True, nn.functional.gelu(expected))):
-            found = PackedLinear(linear, numbers, gelu)(given)
+        for activation, wanted in (
+            ("none", expected),
+            ("gelu", nn.functional.gelu(expected)),
+            ("relu", expected.relu()),
+        ):
+            found = PackedLinear(linear, numbers, activation)(given)
             assert found.dtype is numbers
             torch.testing.assert_close(found.float(), wanted, atol=ROUNDING[numbers], rtol=ROUNDING[numbers])
 
@@ -34,10 +39,33 @@ def test_every_plain_linear_layer_of_a_model_is_packed() -> None:
     model = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True).eval()
     features = torch.randn(1, 7, 16)
     expected = model.linear2(model.linear1(features))
-    pack_linears(model)
+    pack_linears(model, CPU, torch.float32)
     assert isinstance(model.linear1, PackedLinear)
     assert not isinstance(model.self_attn.out_proj, PackedLinear), "attention reads this layer's weights itself"
     torch.testing.assert_close(model.linear2(model.linear1(features)), expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("activation", ["gelu", "relu"])
+@torch.inference_mode()
+def test_a_layer_and_its_activation_become_one(activation: str) -> None:
+    torch.manual_seed(0)
+    model, features = nn.Sequential(ActivatedLinear(nn.Linear(8, 16), activation)), torch.randn(5, 8)
+    expected = model(features)
+    pack_linears(model, CPU, torch.float32)
+    assert [type(layer) for layer in model] == [PackedLinear]
+    torch.testing.assert_close(model(features), expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("numbers", NUMBERS)
+@torch.inference_mode()
+def test_what_is_in_float32_stays_so(numbers: torch.dtype) -> None:
+    torch.manual_seed(0)
+    model, features = nn.Sequential(InFloat32(nn.Sequential(nn.Linear(8, 16)))), torch.randn(5, 8)
+    expected = model(features)
+    pack_linears(model, CPU, numbers)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = model(features)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_only_layers_of_the_cpu_in_numbers_that_need_no_second_try_are_packed() -> None:

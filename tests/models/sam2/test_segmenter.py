@@ -210,4 +210,6 @@ def test_the_faster_encoder_gives_the_same_features(model: SAM2Base) -> None:
     fuse_encoder(faster)
     assert [type(module) for module in faster.image_encoder.modules() if type(module) is nn.Linear] == []
     expected = model.forward_image(pixels)["backbone_fpn"]
-    torch.testing.assert_close(faster.forward_image(pixels)["backbone_fpn"], expected, atol=1e-4, rtol=1e-4)
+    found = faster.forward_image(pixels)["backbone_fpn"]
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+    assert all(level.is_contiguous() for level in found), "or all that comes after lies otherwise in memory"

@@ -30,7 +30,7 @@ from promptable.models.grounding_dino.text_encoder import load_tokenizer, new_be
 from promptable.models.grounding_dino.transformer import FastTransformer, PixelFeatures, TextFeatures
 from promptable.models.runtime import initialisation
 from promptable.models.runtime.out_of_memory import naming_out_of_memory
-from promptable.models.runtime.packed_linear import can_pack, pack_linears
+from promptable.models.runtime.packed_linear import pack_linears
 from promptable.models.runtime.pixels import normalised
 from promptable.models.runtime.precision import autocast, guarded, numbers
 from promptable.models.runtime.transfer import to_cpu, to_device
@@ -173,9 +173,8 @@ def use_fast_layers(model: upstream.GroundingDINO, precision: str = "fp32") -> u
     for block in (block for stage in model.backbone[0].layers for block in stage.blocks):
         block.attn = FusedWindowAttention(block.attn)
     model.transformer = FastTransformer(model.transformer)
-    if can_pack(model.feat_map.weight.device, numbers(precision)):
-        pack_linears(model.backbone, numbers(precision))
-        pack_linears(model.transformer, numbers(precision))
+    for part in (model.backbone, model.transformer):
+        pack_linears(part, model.feat_map.weight.device, numbers(precision))
     return model
 
 

@@ -5,11 +5,10 @@ from types import MappingProxyType
 import torch
 import torch.nn.functional as F  # noqa: N812
 from segment_anything.modeling import ImageEncoderViT
-from segment_anything.modeling.common import MLPBlock
 from segment_anything.modeling.image_encoder import Attention, PatchEmbed, get_rel_pos
 from torch import Tensor, nn
 
-from promptable.models.runtime.packed_linear import PackedLinear, can_pack, linear_of, pack_linears
+from promptable.models.runtime.packed_linear import ActivatedLinear, linear_of, pack_linears
 from promptable.models.runtime.precision import InFloat32, numbers
 
 # Weights of attention that exist at a time: on a CPU one head of global attention, on a GPU, which is then better
@@ -27,15 +26,8 @@ def fuse_encoder(encoder: ImageEncoderViT, precision: str = "fp32") -> None:
     encoder.patch_embed, encoder.neck = InFloat32(Patches(encoder.patch_embed)), InFloat32(encoder.neck)
     for block in encoder.blocks:
         block.attn = FoldedAttention(block.attn) if folds else RelativeAttention(block.attn)
-    if can_pack(device, kind):
-        for block in encoder.blocks:
-            _fuse_gelu(block.mlp, kind)
-        pack_linears(encoder, kind)
-
-
-def _fuse_gelu(mlp: MLPBlock, kind: torch.dtype) -> None:
-    mlp.lin1 = PackedLinear(mlp.lin1, kind, gelu=True)
-    mlp.act = nn.Identity()
+        block.mlp.lin1, block.mlp.act = ActivatedLinear(block.mlp.lin1, "gelu"), nn.Identity()
+    pack_linears(encoder, device, kind)
 
 
 class Patches(nn.Module):

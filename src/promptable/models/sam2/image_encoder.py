@@ -10,14 +10,13 @@ Upstream already runs its attention fused. What is saved:
 
 from collections.abc import Sequence
 
-import torch
 import torch.nn.functional as F  # noqa: N812
-from sam2.modeling.backbones.hieradet import Hiera, MultiScaleBlock
+from sam2.modeling.backbones.hieradet import Hiera
 from sam2.modeling.backbones.image_encoder import FpnNeck, ImageEncoder
 from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor, nn
 
-from promptable.models.runtime.packed_linear import PackedLinear, can_pack, linear_of, pack_linears
+from promptable.models.runtime.packed_linear import ActivatedLinear, linear_of, pack_linears
 from promptable.models.runtime.precision import InFloat32, numbers
 
 
@@ -26,14 +25,13 @@ def fuse_encoder(model: SAM2Base, precision: str = "fp32") -> None:
 
     ``precision`` is the one it will run in (``models.runtime.precision``).
     """
-    encoder, kind = model.image_encoder, numbers(precision)
+    encoder = model.image_encoder
     if not _is_as_official(encoder):
         return
     model.image_encoder = FastEncoder(encoder, _taken_heads(model), model.image_size)
-    if can_pack(model.device, kind):
-        for block in model.image_encoder.blocks:
-            _fuse_gelu(block, kind)
-        pack_linears(model.image_encoder, kind)
+    for block in model.image_encoder.blocks:
+        block.mlp.layers[0], block.mlp.act = ActivatedLinear(block.mlp.layers[0], "gelu"), nn.Identity()
+    pack_linears(model.image_encoder, model.device, numbers(precision))
 
 
 class FastEncoder(nn.Module):
@@ -70,7 +68,7 @@ class FastEncoder(nn.Module):
         """Upstream's ``FpnNeck``: what coarser levels know goes down to the finer ones that want it."""
         levels: list[Tensor] = []
         for number in reversed(range(len(stages))):
-            level = self.laterals[number](stages[number]).permute(0, 3, 1, 2)
+            level = self.laterals[number](stages[number]).permute(0, 3, 1, 2).contiguous()
             if levels and number in self.neck.fpn_top_down_levels:
                 level = level + F.interpolate(levels[0], scale_factor=2.0, mode="nearest")
             levels.insert(0, level)
@@ -107,8 +105,3 @@ def _joined(first: nn.Linear, second: nn.Linear) -> nn.Linear:
     weight, bias = first.weight.double(), first.bias.double()
     joined = (second.weight.double() @ weight, second.weight.double() @ bias + second.bias.double())
     return linear_of(*(each.float() for each in joined))
-
-
-def _fuse_gelu(block: MultiScaleBlock, kind: torch.dtype) -> None:
-    block.mlp.layers[0] = PackedLinear(block.mlp.layers[0], kind, gelu=True)
-    block.mlp.act = nn.Identity()

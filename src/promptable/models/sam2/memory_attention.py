@@ -19,21 +19,30 @@ from sam2.modeling.sam.transformer import RoPEAttention
 from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor, nn
 
+from promptable.models.runtime.packed_linear import ActivatedLinear, pack_linears
+from promptable.models.runtime.precision import InFloat32, numbers
 from promptable.models.sam2.memory_bank import MemoryTokens
 
 # Keys whose weights are computed at a time: few enough for the cache, enough for the matrix product to be quick.
 _BLOCK = 1024
 
 
-def use_frame_attention(model: SAM2Base) -> None:
-    """Let a model in evaluation mode attend to memories as this module does, if its attention is built as SAM 2.1's."""
+def use_frame_attention(model: SAM2Base, precision: str = "fp32") -> None:
+    """Let a model in evaluation mode attend to memories as this module does, if its attention is built as SAM 2.1's.
+
+    ``precision`` is the one it will run in (``models.runtime.precision``). Queries and keys are float32 until their
+    positions are in them: bfloat16 would round the angles.
+    """
     if not _is_as_official(model.memory_attention):
         return
     side = model.sam_image_embedding_size
     for layer in model.memory_attention.layers:
         for attention in (layer.self_attn, layer.cross_attn_image):  # upstream does this at the first call
             attention.freqs_cis = attention.compute_cis(end_x=side, end_y=side).to(model.device)
+            attention.q_proj, attention.k_proj = InFloat32(attention.q_proj), InFloat32(attention.k_proj)
+        layer.linear1 = ActivatedLinear(layer.linear1, "relu")
     model.memory_attention = FrameAttention(model.memory_attention)
+    pack_linears(model.memory_attention, model.device, numbers(precision))
 
 
 class ObjectByObject(nn.Module):
@@ -72,7 +81,7 @@ class FrameAttention(nn.Module):
         for layer in self._layers:
             tokens = _attend_to_frame(layer, tokens)
             tokens = _attend_to_memory(layer, tokens, groups)
-            tokens = tokens + layer.linear2(layer.linear1(layer.norm3(tokens)).relu_())
+            tokens = tokens + layer.linear2(layer.linear1(layer.norm3(tokens)))
         normed: Tensor = self._norm(tokens)
         order = [member for group in groups for member in group.members]
         return torch.stack([normed[order.index(i)] for i in range(len(order))])
@@ -104,8 +113,8 @@ def _attend_to_frame(layer: MemoryAttentionLayer, tokens: Tensor) -> Tensor:
     attention, normed = layer.self_attn, layer.norm1(tokens)
     query = _rotated(attention.q_proj(normed), attention.freqs_cis)
     key = _rotated(attention.k_proj(normed), attention.freqs_cis)
-    found = F.scaled_dot_product_attention(query[:, None], key[:, None], attention.v_proj(normed)[:, None])
-    attended: Tensor = tokens + attention.out_proj(found[:, 0])
+    found = _found(query, key, attention.v_proj(normed))
+    attended: Tensor = tokens + attention.out_proj(found)
     return attended
 
 
@@ -124,18 +133,24 @@ def _looked_up(attention: RoPEAttention, query: Tensor, group: _Group) -> Tensor
     """What the queries [members, P, C] find in the memories of their objects."""
     key = attention.k_proj(group.keys)
     _rotated(key[:, : key.shape[1] - group.pointers], attention.freqs_cis)
-    if query.is_cpu and query.dtype == torch.float32:
+    if query.is_cpu and not torch.is_autocast_enabled("cpu"):
         weighted = torch.stack([_weighted(*each) for each in zip(query, key, group.values, strict=True)])
         return torch.as_tensor(attention.v_proj(weighted))
-    value = attention.v_proj(group.values)
+    return _found(query, key, attention.v_proj(group.values))
+
+
+def _found(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Attention of one head, [objects, P, C], in the value's numbers."""
+    query, key = query.to(value.dtype), key.to(value.dtype)
     return F.scaled_dot_product_attention(query[:, None], key[:, None], value[:, None])[:, 0]
 
 
 def _rotated(features: Tensor, rotations: Tensor) -> Tensor:
-    """Rotary position encoding, in place, of [objects, frames * positions, channels] by complex [positions, pairs]."""
-    exact = features.float()  # bfloat16 would round the angles; float32 stays the same tensor
-    torch.view_as_complex(exact.view(len(features), -1, *rotations.shape, 2)).mul_(rotations)
-    return features if exact is features else features.copy_(exact)
+    """Rotary position encoding, in place, of float32 [objects, frames * positions, channels] by complex
+    [positions, pairs].
+    """
+    torch.view_as_complex(features.view(len(features), -1, *rotations.shape, 2)).mul_(rotations)
+    return features
 
 
 def _weighted(query: Tensor, key: Tensor, values: Tensor) -> Tensor:

@@ -333,7 +333,7 @@ def load(
 def prepare_for_video(model: SAM2Base, precision: str = "fp32") -> None:
     """Give a model in evaluation mode, on the device where it stays, faster layers of the same meaning."""
     fuse_encoder(model, precision)
-    use_frame_attention(model)
+    use_frame_attention(model, precision)
 
 
 def _capacity(model: SAM2Base) -> Capacity:
