@@ -117,7 +117,7 @@ def test_a_frame_too_large_for_float16_is_tracked_again(cuda: None, caplog: pyte
 
 def test_tracks_of_bfloat16_are_as_good_over_60_frames() -> None:
     """J, the mean IoU with what was drawn, in all frames after the first."""
-    clip = video(5, frames=60, leaving=0)
+    clip = video(4, frames=60, leaving=0)
     drawn = [one.mask for frame in clip[1:] for one in frame.objects]
     quality = {
         precision: _mean_iou(_followed(load_video_tracker(str(TOY / "sam2"), TOY, "cpu", precision), clip), drawn)
