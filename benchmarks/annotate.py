@@ -30,12 +30,8 @@ from PIL import Image
 
 from benchmarks.cvat_server import served
 from benchmarks.measure import Figure, in_fresh_process, peak_megabytes, report_figures, timed
-from demo.pictures import png
 from promptable.cli.main import main
-from promptable.local.options import Options
-from promptable.local.server import serve as serve_functions
 from toy.cvat.stand_in import TOKEN, StandIn, Task
-from toy.scenes import scene
 
 _ROOT = Path(__file__).parents[1]
 _TASK = 3
@@ -80,8 +76,13 @@ def _busy() -> list[Figure]:
 
 def _toy_seconds() -> float:
     """What the toy model takes for a picture, over HTTP."""
+    from demo.pictures import png
+    from promptable.local.options import Options
+    from promptable.local.server import serve
+    from toy.scenes import scene
+
     options = Options(dashboard_port=0, port_base=0, models=_ROOT / "toy", labels=_ROOT / "toy" / "labels.yaml")
-    with serve_functions(_ROOT / "functions", ("grounding-dino",), options) as running:
+    with serve(_ROOT / "functions", ("grounding-dino",), options) as running:
         running.require_ready()
         url = running.url("grounding-dino")
         bodies = [

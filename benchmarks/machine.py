@@ -1,4 +1,7 @@
-"""What a benchmark ran on: no figure means anything without it."""
+"""What a benchmark ran on: no figure means anything without it.
+
+PyTorch comes when it is asked for: what commands without it hold is measured too.
+"""
 
 import os
 import platform
@@ -6,22 +9,24 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-import torch
-
-from promptable.models.runtime import device
-from promptable.models.runtime.precision import decide
-
 _FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_int8")
 """What matrix products are quick by."""
 
 
 def precision() -> str:
     """What ``auto`` means here."""
+    from promptable.models.runtime import device
+    from promptable.models.runtime.precision import decide
+
     return decide("auto", device.resolve("auto"))
 
 
 def described() -> Mapping[str, str]:
     """Date, processor, GPU, versions, and the numbers that models compute in unless told otherwise."""
+    import torch
+
+    from promptable.models.runtime import device
+
     where = device.resolve("auto")
     return {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
