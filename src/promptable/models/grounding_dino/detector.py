@@ -31,7 +31,7 @@ from promptable.models.grounding_dino.transformer import FastTransformer, PixelF
 from promptable.models.runtime import initialisation
 from promptable.models.runtime.out_of_memory import naming_out_of_memory
 from promptable.models.runtime.packed_linear import pack_linears
-from promptable.models.runtime.pixels import normalised
+from promptable.models.runtime.pixels import normalise_
 from promptable.models.runtime.precision import autocast, guarded, numbers
 from promptable.models.runtime.transfer import to_cpu, to_device
 from promptable.models.weights import load_weights, locate, read_sizes
@@ -194,10 +194,16 @@ def preprocess(image: NDArray[np.uint8], short_side: int, long_side: int, device
 
     It gets there as uint8, a quarter of the bytes.
     """
+    (pixels,) = to_device(device, [resize(image, short_side, long_side)])
+    return normalise_(pixels.float().div_(255))
+
+
+def resize(image: NDArray[np.uint8], short_side: int, long_side: int) -> Tensor:
+    """RGB uint8 [H, W, 3] to uint8 [3, h, w], on the CPU."""
     hw = _resized_hw(image.shape[0], image.shape[1], short_side, long_side)
     pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
-    (resized,) = to_device(device, [transforms.resize(pixels, list(hw), antialias=True)])
-    return normalised(resized.float() / 255)
+    resized: Tensor = transforms.resize(pixels, list(hw), antialias=True)
+    return resized
 
 
 def _resized_hw(height: int, width: int, short_side: int, long_side: int) -> tuple[int, int]:

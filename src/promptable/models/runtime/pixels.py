@@ -8,13 +8,13 @@ from torch import Tensor
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-def normalised(pixels: Tensor) -> Tensor:
-    """RGB in [0, 1], float32 [..., 3, H, W], less ImageNet's mean and over its deviation, on whatever device they are.
+def normalise_(pixels: Tensor) -> Tensor:
+    """RGB in [0, 1], float32 [..., 3, H, W], less ImageNet's mean and over its deviation, in place, on any device.
 
     As upstream's SAM 2 and Grounding DINO do.
     """
     mean, std = _statistics(pixels.device)
-    return pixels.sub(mean).div_(std)
+    return pixels.sub_(mean).div_(std)
 
 
 @cache

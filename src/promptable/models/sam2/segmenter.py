@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor
 
-from promptable.models.runtime.pixels import normalised
+from promptable.models.runtime.pixels import normalise_
 from promptable.models.runtime.precision import autocast
 from promptable.models.runtime.transfer import to_device
 from promptable.models.sam2.build import build
@@ -53,7 +53,7 @@ class Sam2Segmenter(BaseSegmenter):
         scaled = pixels.permute(2, 0, 1)[None].contiguous().float().div_(255)
         resized = F.interpolate(scaled, size, mode="bilinear", align_corners=False, antialias=True)
         with autocast(str(self._device), precision):
-            encoded = self._model.forward_image(normalised(resized))
+            encoded = self._model.forward_image(normalise_(resized))
         levels = encoded["backbone_fpn"][-self._model.num_feature_levels :]
         if self._model.directly_add_no_mem_embed:
             levels[-1] = levels[-1] + self._model.no_mem_embed.reshape(1, -1, 1, 1)

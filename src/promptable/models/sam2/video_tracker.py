@@ -27,7 +27,7 @@ from torch import Tensor
 
 from promptable.models.runtime.finite import all_finite
 from promptable.models.runtime.out_of_memory import in_batches
-from promptable.models.runtime.pixels import normalised
+from promptable.models.runtime.pixels import normalise_
 from promptable.models.runtime.precision import autocast, guarded, numbers
 from promptable.models.runtime.transfer import to_cpu, to_device
 from promptable.models.sam2.build import build, official_config
@@ -124,7 +124,7 @@ class VideoTracker:
         size = self._model.image_size
         resized = np.array(Image.fromarray(image).resize((size, size)))
         (pixels,) = to_device(self._model.device, [resized])
-        levels = guarded(self._precision, partial(self._levels, normalised(pixels.permute(2, 0, 1) / 255)[None]))
+        levels = guarded(self._precision, partial(self._levels, normalise_(pixels.permute(2, 0, 1) / 255)[None]))
         return ImageFeatures((image.shape[0], image.shape[1]), levels)
 
     @torch.inference_mode()
