@@ -10,7 +10,7 @@ from promptable.cvat.server.frames import Frames
 
 _AHEAD = 8
 """Pictures that are fetched while the tracker works."""
-_FETCHERS = 2
+_FETCHERS = 4
 
 
 def picture_of(frames: Frames, number: int) -> Picture:
