@@ -1,0 +1,141 @@
+"""What people type, and what they ask of a run by it."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from promptable.cli.cvat.options import add_model_arguments, add_server_arguments
+
+if TYPE_CHECKING:
+    from promptable.cvat.propagate.options import Options
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    source = parser.add_argument_group("frames", "exactly one of").add_mutually_exclusive_group(required=True)
+    source.add_argument("--task", type=int, metavar="N", help="a task, through all its jobs")
+    source.add_argument("--job", type=int, metavar="N", help="a job")
+    add_model_arguments(parser, required=False)
+    _add_what(parser.add_argument_group("what is followed"))
+    _add_words(parser.add_argument_group("words"))
+    _add_result(parser.add_argument_group("what becomes of it"))
+    add_server_arguments(parser)
+
+
+def _add_what(group: Any) -> None:
+    add = group.add_argument
+    begin = group.add_mutually_exclusive_group()
+    begin.add_argument(
+        "--from", type=_frame, dest="first", metavar="N", help="the frame with the objects (default: the first)"
+    )
+    begin.add_argument("--tagged", metavar="NAME", help="each frame that people tagged so, which then loses the tag")
+    add("--to", type=_frame, dest="last", metavar="N", help="where following ends (default: the last frame)")
+    way = group.add_mutually_exclusive_group()
+    way.add_argument("--backward", action="store_true", help="towards earlier frames")
+    way.add_argument("--both", action="store_true", help="towards both ends")
+    add(
+        "--labels",
+        metavar="NAME,... | FILE",
+        help="only objects of these labels; with --detect: the labels.yaml of what is looked for",
+    )
+    add("--shapes", type=_ids, metavar="ID,...", help="only these shapes and tracks, by CVAT's ids")
+    add(
+        "--restart-at-keyframes",
+        action="store_true",
+        help="go on from where people have drawn an object on a later frame (default: it ends there)",
+    )
+    add("--completed-jobs", action="store_true", help="also jobs that are completed or rejected")
+
+
+def _add_words(group: Any) -> None:
+    add = group.add_argument
+    add(
+        "--detect",
+        nargs="?",
+        const="",
+        metavar="WHERE",
+        help="also follow what a detector finds: its URL beside --function, its name beside --via-cvat, or its model "
+        "beside --local (default there: PROMPTABLE_MODEL)",
+    )
+    add("--every", type=_count, metavar="K", help="look for new objects on one frame in K (default: 30)")
+
+
+def _add_result(group: Any) -> None:
+    add = group.add_argument
+    add(
+        "--as",
+        dest="form",
+        choices=("rectangle", "polygon", "mask"),
+        help="tracks of rectangles or polygons, or a mask a frame in one group (default: as it was drawn)",
+    )
+    add(
+        "--keyframe-iou",
+        type=_share,
+        metavar="IOU",
+        help="only so many keyframes that CVAT's interpolation overlaps by this (default: 0.95 for rectangles; "
+        "polygons on every frame)",
+    )
+    add("--dry-run", action="store_true", help="say what would be followed, ask no function and write nothing")
+    add("--page", type=Path, metavar="FILE", help="the page of what to look at (default: propagate-task-N-run-R.html)")
+    add("--issues", action="store_true", help="open an issue in CVAT on each place that is worth a look")
+    add("--review", type=int, metavar="RUN", help="write the page of a finished run again; no more")
+    add("--undo", type=int, metavar="RUN", help="take back what this run wrote and nobody changed; no more")
+    add("--new-run", action="store_true", help="leave an unfinished run as it is and begin another")
+
+
+def _frame(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()):
+        raise argparse.ArgumentTypeError(f"expected a frame's number, got {text!r}")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if (number := _frame(text)) == 0:
+        raise argparse.ArgumentTypeError("expected a number of frames above 0")
+    return number
+
+
+def _ids(text: str) -> list[int]:
+    return [_frame(part.strip()) for part in text.split(",")]
+
+
+def _share(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number <= 1:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, up to 1, got {text!r}")
+    return number
+
+
+def options_of(parsed: argparse.Namespace) -> "Options":
+    """Raises CvatError for what does not go together."""
+    from promptable.cvat.propagate.options import Direction, Options
+    from promptable.cvat.server.errors import CvatError
+
+    detects = parsed.detect is not None
+    if parsed.every is not None and not detects:
+        raise CvatError("--every says how often --detect looks: leave it out, or add --detect")
+    return Options(
+        function=parsed.function or parsed.via_cvat or "local",
+        job=parsed.job,
+        first=parsed.first,
+        last=parsed.last,
+        direction=Direction.BACKWARD if parsed.backward else Direction.BOTH if parsed.both else Direction.FORWARD,
+        labels=None if detects or parsed.labels is None else [name.strip() for name in parsed.labels.split(",")],
+        shapes=parsed.shapes,
+        form=parsed.form,
+        keyframe_iou=parsed.keyframe_iou,
+        restart_at_keyframes=parsed.restart_at_keyframes,
+        completed_jobs=parsed.completed_jobs,
+        detect=parsed.detect,
+        words=_words(parsed.labels) if detects and parsed.labels is not None else None,
+        every=(parsed.every or 30) if detects else None,
+    )
+
+
+def _words(path: str) -> list[Any]:
+    """The entries of a labels.yaml. Raises CvatError."""
+    from promptable.cvat.preview.variants import own_keys, read_labels
+
+    return [own_keys(entry) for entry in read_labels(Path(path))]

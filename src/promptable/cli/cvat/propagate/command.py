@@ -1,0 +1,130 @@
+"""What the command does: a run, one from each tagged frame, or a look back at one."""
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
+
+from promptable.cli.cvat.options import connected, function_of
+from promptable.cli.cvat.propagate.arguments import options_of
+from promptable.cli.cvat.propagate.output import report, review, say_plan
+from promptable.cli.cvat.source import told
+
+if TYPE_CHECKING:
+    from promptable.cvat.propagate.following.words import Newcomers
+    from promptable.cvat.tracking import Tracker
+
+    _Models = Callable[[], tuple[Tracker, Newcomers | None]]
+
+_DONE, _WRONG, _INTERRUPTED = 0, 1, 130
+
+
+def propagate(parsed: argparse.Namespace) -> int:
+    """The exit status: 0 when all is done, 1 for what CVAT, a function or a file refuses, 130 after Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return told("propagate", partial(_propagate, parsed))
+    except KeyboardInterrupt:
+        sys.stderr.write("promptable propagate: interrupted; the same command goes on where it stopped\n")
+        return _INTERRUPTED
+
+
+def _propagate(parsed: argparse.Namespace) -> int:
+    from promptable.cvat.propagate.run import journal_of
+    from promptable.cvat.server.frames import Frames
+
+    with connected(parsed, writes=not parsed.dry_run) as client:
+        frames = Frames(client, task=parsed.task, job=parsed.job)
+        with journal_of(client, frames.task) as journal:
+            if parsed.undo:
+                return _undo(parsed, client, journal)
+            if parsed.review:
+                return review(parsed, client, frames, journal, _own(journal, parsed.review))
+            run = _run if parsed.tagged is None else _run_tagged
+            return run(parsed, client, frames, journal, cache(partial(_models, parsed, client, frames)))
+
+
+def _undo(parsed: argparse.Namespace, client: Any, journal: Any) -> int:
+    from promptable.cvat.propagate.writing.undo import undo
+
+    gone, left = undo(client, journal, _own(journal, parsed.undo).id)
+    sys.stdout.write(f"run {parsed.undo}: {gone} taken back, {left} left, which people have changed or removed\n")
+    return _DONE
+
+
+def _own(journal: Any, number: int) -> Any:
+    """A run of this command."""
+    from promptable.cvat.propagate.journal import COMMAND
+    from promptable.cvat.server.errors import CvatError
+
+    run = journal.run(number)
+    if run.command != COMMAND:
+        raise CvatError(f"run {number} is one of promptable {run.command}: give its number to that")
+    return run
+
+
+def _run_tagged(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any, models: "_Models") -> int:
+    """A run from each frame that is tagged so, which then loses the tag."""
+    from promptable.cvat.propagate.plan import NothingToFollowError
+    from promptable.cvat.propagate.tagged import tagged_frames, untag
+
+    status, stopped = _DONE, journal.unfinished()
+    for frame in tagged_frames(client, frames, parsed.tagged, stopped and stopped.options["asked"]["first"]):
+        sys.stdout.write(f"from frame {frame}\n")
+        parsed.first = frame
+        try:
+            _run(parsed, client, frames, journal, models)
+        except NothingToFollowError as error:
+            sys.stderr.write(f"promptable propagate: {error}; it keeps its tag\n")
+            status = _WRONG
+            continue
+        if not parsed.dry_run:
+            untag(client, frames, parsed.tagged, frame)
+    return status
+
+
+def _run(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any, models: "_Models") -> int:
+    from promptable.cvat.propagate import run as runs
+    from promptable.cvat.propagate.plan import make_plan
+
+    options = options_of(parsed)
+    if parsed.dry_run:
+        say_plan(make_plan(client, frames, options, journal.ours()), frames, options)
+        return _DONE
+    if parsed.new_run:
+        runs.give_up(journal)
+    run = runs.unfinished(journal, options)
+    tracker, newcomers = models()
+    if run is None:
+        plan = make_plan(client, frames, options, journal.ours(), newcomers)
+        say_plan(plan, frames, options)
+        run = runs.begin(journal, plan, options, {"function": repr(tracker.function)})
+        sys.stdout.write(f"run {run.id}\n")
+    else:
+        sys.stdout.write(f"going on with run {run.id}\n")
+    sys.stdout.flush()
+    for sentence in runs.carry_out(client, journal, run, frames, tracker, newcomers, options):
+        sys.stdout.write(f"left alone: {sentence}\n")
+    report(journal, run.id)
+    return review(parsed, client, frames, journal, run)
+
+
+def _models(parsed: argparse.Namespace, client: Any, frames: Any) -> "tuple[Tracker, Newcomers | None]":
+    """The tracker, and what looks for new objects if that is wanted. Raises CvatError."""
+    from promptable.cvat.functions import Source
+    from promptable.cvat.propagate.following.words import Newcomers
+    from promptable.cvat.server.errors import CvatError
+    from promptable.cvat.tracking import Tracker
+
+    if parsed.function is None and parsed.via_cvat is None and not parsed.local:
+        raise CvatError("expected a model: --function URL, --via-cvat NAME or --local")
+    if parsed.detect == "" and not parsed.local:
+        raise CvatError("--detect: expected the detector's URL beside --function, or its name beside --via-cvat")
+    source = Source(frames.task.id, parsed.job)
+    tracker = Tracker(function_of(parsed, client, source, kind="tracker"))
+    if parsed.detect is None:
+        return tracker, None
+    detector = function_of(parsed, client, source, where=parsed.detect or None)
+    return tracker, Newcomers(client, frames, detector, options_of(parsed))

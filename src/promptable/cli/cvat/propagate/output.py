@@ -1,0 +1,70 @@
+"""What people are told: the plan, what was written, what to look at."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from promptable.cli.cvat.table import show
+
+if TYPE_CHECKING:
+    from promptable.cvat.propagate.options import Options
+    from promptable.cvat.propagate.plan import Plan
+    from promptable.cvat.propagate.review.places import Review
+
+_MOST_OBJECTS = 20
+"""In a table; the page has more."""
+
+
+def say_plan(plan: "Plan", frames: Any, options: "Options") -> None:
+    """What will be followed, and what is left alone."""
+    for sentence in plan.left_out:
+        sys.stdout.write(f"left alone: {sentence}\n")
+    if frames.deleted:
+        sys.stdout.write(f"left alone: {len(frames.deleted)} deleted frames\n")
+    forms = [one.form for one in plan.objects]
+    counted = ", ".join(f"{forms.count(form)} {form}" for form in dict.fromkeys(forms)) or "none yet"
+    sys.stdout.write(f"{len(forms)} objects ({counted}) to follow through {plan.frames} frames\n")
+    if plan.met and not options.restart_at_keyframes:
+        where = f"where people have them, the first on frame {plan.met[0]}"
+        sys.stdout.write(f"{len(plan.met)} of them end {where}: --restart-at-keyframes goes on from there\n")
+    if options.every is not None:
+        sys.stdout.write(f"new ones are looked for on the first frame and then on one in {options.every}\n")
+
+
+def review(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any, run: Any) -> int:
+    """What is worth a person's look: as a table, as a page, and as issues if wanted."""
+    from promptable.cvat.propagate.review.page import pictured, render
+    from promptable.cvat.propagate.review.pictures import pictures
+    from promptable.cvat.propagate.review.places import review as reviewed
+    from promptable.cvat.server.issues import Issue, open_issues
+
+    found, task = reviewed(client, journal, run, frames), frames.task
+    _show_table(found)
+    page = parsed.page or Path(f"propagate-task-{task.id}-run-{run.id}.html")
+    shown = pictures(journal, run, frames, pictured(found))
+    url = f"{client.api_map.host}/tasks/{task.id}"
+    page.write_text(render(f"Followed in task {task.id}, {task.name}", run.id, found, shown, url), encoding="utf-8")
+    sys.stdout.write(f"{len(found.places)} places to look at: {page}\n")
+    if parsed.issues:
+        issues = [Issue(one.job, one.frame, one.box, f"{one.label}: {one.what}") for one in found.places]
+        sys.stdout.write(f"{open_issues(client, issues)} issues opened\n")
+    return 0
+
+
+def _show_table(found: "Review") -> None:
+    rows = [
+        (f"{one.label} {one.number + 1}", one.frames, one.found, f"{one.weakest:.2f}", count)
+        for one, count in found.by_doubts()[:_MOST_OBJECTS]
+    ]
+    show(("object", "frames", "found", "least sure", "to look at"), rows)
+
+
+def report(journal: Any, run: int) -> None:
+    """What is in CVAT now."""
+    tracks = keyframes = masks = 0
+    for write in journal.writes(run):
+        for item in write.items if write.action != "delete" else ():
+            count = len(item["new"].get("shapes", ()))
+            tracks, keyframes, masks = tracks + bool(count), keyframes + count, masks + (not count)
+    sys.stdout.write(f"run {run}: {tracks} tracks of {keyframes} keyframes, {masks} masks\n")
