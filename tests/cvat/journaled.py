@@ -5,7 +5,7 @@ from typing import Any
 
 from promptable.cvat.detection import Detection
 from promptable.cvat.journal import Journal, Upload, journal_path
-from tests.cvat.stand_in import StandIn
+from toy.cvat.stand_in import StandIn
 
 TASK = 3
 JOBS = [(1, "annotation", 0, 49), (2, "annotation", 50, 99)]

@@ -13,7 +13,7 @@ from promptable.cvat.propagate.following.matching import matched
 from promptable.cvat.propagate.writing import upload
 from tests.cvat.killing import run_until
 from tests.cvat.propagating import CAR, PERSON, asked, draw, draw_track, keyframes, prepare, propagate, stored
-from tests.cvat.stand_in import StandIn
+from toy.cvat.stand_in import StandIn
 
 BOX = (10, 20, 30, 40)
 LATE = (100, 70, 120, 90)

@@ -10,8 +10,8 @@ from promptable.cvat.detection import Detection
 from promptable.cvat.review.queue import Doubt, QueuedFrame, choose, spacing
 from tests.cvat import propagating
 from tests.cvat.journaled import BOX, JOBS, NAMES, RUST, TASK, run, seen
-from tests.cvat.stand_in import StandIn, Task
 from toy.cvat.person import Person
+from toy.cvat.stand_in import StandIn, Task
 
 ANN = {"url": "http://cvat/api/users/2", "id": 2, "username": "ann", "first_name": "", "last_name": ""}
 BOB = {"url": "http://cvat/api/users/3", "id": 3, "username": "bob", "first_name": "", "last_name": ""}

@@ -14,8 +14,8 @@ from promptable.cvat.detection import Detection
 from promptable.cvat.segments.scores import TagScores
 from promptable.cvat.segments.viterbi import Smoothing, ranges
 from tests.cvat.journaled import JOBS, NIGHT, TASK, run, seen, tagged
-from tests.cvat.stand_in import StandIn, Task
 from toy.cvat.person import Person
+from toy.cvat.stand_in import StandIn, Task
 
 
 def value(states: Sequence[int], evidence: Sequence[float], smoothing: Smoothing) -> float | None:
