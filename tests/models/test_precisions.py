@@ -125,3 +125,16 @@ def test_tracks_of_bfloat16_are_as_good_over_60_frames() -> None:
     }
     assert quality["fp32"] > 0.6, quality
     assert abs(quality["bf16"] - quality["fp32"]) <= 0.005, quality
+
+
+def test_boxes_of_bfloat16_are_nearly_those_of_float32() -> None:
+    """Within a pixel of the 1333 that the official models see at most, for whatever is found."""
+    exact, rounded = (load_grounding_dino(str(TOY / "grounding-dino"), TOY, "cpu", each) for each in ("fp32", "bf16"))
+    for drawn in SCENES:
+        expected, found = (detector.detect(drawn.image, PROMPTS) for detector in (exact, rounded))
+        assert not np.array_equal(expected.scores, found.scores)
+        for box, scores in zip(expected.boxes_xyxy, expected.scores, strict=True):
+            if scores.max() >= 0.35:
+                apart = np.abs(found.boxes_xyxy - box).max(1) * 1333 / max(drawn.image.shape[:2])
+                assert apart.min() < 1
+                assert np.abs(found.scores[apart.argmin()] - scores).max() < 0.03

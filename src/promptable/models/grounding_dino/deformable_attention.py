@@ -25,8 +25,9 @@ _BORDER = 3
 class ValueMaps:
     """Feature maps of one picture as a table [rows * heads, channels of a head], with a border of zeros around each.
 
-    Tensors of a number per map, float32 [L, 1]: ``first_row``, ``stride`` (rows from one line of a map to the next),
-    ``width`` and ``height`` without the border.
+    Tensors of a number for each place that a head reads, float32 [L * P], those of one map after those of another:
+    ``first_row`` of its map, ``stride`` (rows from one line of the map to the next), ``width`` and ``height`` without
+    the border.
     """
 
     table: Tensor
@@ -55,10 +56,11 @@ class DeformableAttention(nn.Module):
             functional.pad(one.unflatten(0, shape), (0, 0, 1, 2, 1, 2)).flatten(0, 1)
             for one, shape in zip(pixels.split([h * w for h, w in shapes]), shapes, strict=True)
         ]
-        width, height = level_sizes(shapes, values.device)[..., None].unbind(1)
+        width, height = level_sizes(shapes, values.device).unbind(1)
         rows = (height + _BORDER) * (width + _BORDER)
         table = torch.cat(maps).reshape(-1, pixels.shape[-1] // self.heads)
-        return ValueMaps(table, rows.cumsum(0) - rows, width + _BORDER, width, height)
+        of_levels = (rows.cumsum(0) - rows, width + _BORDER, width, height)
+        return ValueMaps(table, *(_to_places(numbers, self.points) for numbers in of_levels))
 
     def forward(self, query: Tensor, maps: ValueMaps, centre: Tensor, unit: Tensor | None) -> Tensor:
         """Attend from queries [q, C] to the maps; returns [q, C].
@@ -67,12 +69,10 @@ class DeformableAttention(nn.Module):
         first one; ``unit`` [q, L, 2] is how many pixels an offset of one means, None for one pixel.
         """
         x, y, share = self.where_and_how_much(query).float().view(len(query), 3, self.heads, -1).unbind(1)
-        shape = (len(query), self.heads, self.levels, self.points)
-        share = share.softmax(-1).view(shape)
         outside = maps.width.new_full((), -1.0)
-        column = _pixel(x.view(shape), centre, unit, 0).clamp(outside, maps.width).add_(1)
-        row = _pixel(y.view(shape), centre, unit, 1).clamp(outside, maps.height).add_(1)
-        rows, weights = self._corners(column, row, share, maps)
+        column = self._pixel(x, centre, unit, 0).clamp(outside, maps.width).add_(1)
+        row = self._pixel(y, centre, unit, 1).clamp(outside, maps.height).add_(1)
+        rows, weights = self._corners(column, row, share.softmax(-1), maps)
         bags = len(query) * self.heads
         read = functional.embedding_bag(
             rows.view(bags, -1), maps.table, per_sample_weights=weights.view(bags, -1).to(maps.table.dtype), mode="sum"
@@ -80,20 +80,29 @@ class DeformableAttention(nn.Module):
         attended: Tensor = self.output_proj(read.view(len(query), -1))
         return attended
 
+    def _pixel(self, offset: Tensor, centre: Tensor, unit: Tensor | None, axis: int) -> Tensor:
+        """Places on the maps, [q, H, L * P], from offsets shaped alike."""
+        start = _to_places(centre[:, None, :, axis], self.points)
+        if unit is None:
+            return start + offset
+        return torch.addcmul(start, offset, _to_places(unit[:, None, :, axis], self.points))
+
     def _corners(self, column: Tensor, row: Tensor, share: Tensor, maps: ValueMaps) -> tuple[Tensor, Tensor]:
-        """Rows of the table, int32, and weights, float32, of the four pixels around each place: [q, H, L, P, 4]."""
+        """Rows of the table, int32, and weights, float32, of the pixels around each place: [q, H, 4 * L * P].
+
+        One corner of all places after the other: whole rows of numbers are added up many times as fast as single ones.
+        """
         left, top = column.floor(), row.floor()
         right_share, bottom_share = column.sub_(left), row.sub_(top)
-        heads = torch.arange(self.heads, device=share.device)[:, None, None]
+        heads = torch.arange(self.heads, device=share.device)[:, None]
         first = left.addcmul_(top, maps.stride).add_(maps.first_row).mul_(self.heads).add_(heads).int()
         first.clamp_(min=0)  # what NaN becomes, on some machines, is no row
-        beside, below = torch.full_like(maps.stride, self.heads), maps.stride * self.heads
-        corners = torch.stack([torch.zeros_like(beside), beside, below, below + beside], -1).int()
+        below = first + (maps.stride * self.heads).int()
         lower = share * bottom_share
-        upper = share.sub_(lower)
+        upper = share - lower
         upper_right, lower_right = upper * right_share, lower * right_share
-        weights = torch.stack([upper.sub_(upper_right), upper_right, lower.sub_(lower_right), lower_right], -1)
-        return first[..., None] + corners, weights
+        weights = torch.cat([upper.sub_(upper_right), upper_right, lower.sub_(lower_right), lower_right], -1)
+        return torch.cat([first, first + self.heads, below, below + self.heads], -1), weights
 
 
 @lru_cache(maxsize=64)
@@ -102,10 +111,9 @@ def level_sizes(shapes: Shapes, device: torch.device) -> Tensor:
     return torch.tensor([(width, height) for height, width in shapes], dtype=torch.float32, device=device)
 
 
-def _pixel(offset: Tensor, centre: Tensor, unit: Tensor | None, axis: int) -> Tensor:
-    """Places on the maps, [q, H, L, P], from offsets shaped alike."""
-    start = centre[:, None, :, None, axis]
-    return start + offset if unit is None else torch.addcmul(start, offset, unit[:, None, :, None, axis])
+def _to_places(of_levels: Tensor, points: int) -> Tensor:
+    """Numbers of each level [..., L] for each of its places [..., L * P]."""
+    return of_levels[..., None].expand(*of_levels.shape, points).flatten(-2)
 
 
 def _joined(offsets: nn.Linear, shares: nn.Linear) -> nn.Linear:

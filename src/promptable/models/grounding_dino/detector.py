@@ -16,7 +16,7 @@ from groundingdino.models.GroundingDINO import groundingdino as upstream
 from groundingdino.models.GroundingDINO.bertwarper import generate_masks_with_special_tokens_and_transfer_map
 from groundingdino.util.misc import NestedTensor, nested_tensor_from_tensor_list
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision.ops import box_convert
 from torchvision.transforms.v2 import functional as transforms
 
@@ -25,14 +25,14 @@ from promptable.models.detection.detector import PromptScores
 from promptable.models.grounding_dino.build import PRESETS, GroundingDinoConfig, build
 from promptable.models.grounding_dino.captions import Caption, pack
 from promptable.models.grounding_dino.spelling import spell
-from promptable.models.grounding_dino.swin_attention import FusedWindowAttention
+from promptable.models.grounding_dino.swin_attention import fuse_swin
 from promptable.models.grounding_dino.text_encoder import load_tokenizer, new_bert
 from promptable.models.grounding_dino.transformer import FastTransformer, PixelFeatures, TextFeatures
 from promptable.models.runtime import initialisation
 from promptable.models.runtime.out_of_memory import naming_out_of_memory
 from promptable.models.runtime.packed_linear import pack_linears
 from promptable.models.runtime.pixels import normalise_
-from promptable.models.runtime.precision import autocast, guarded, numbers
+from promptable.models.runtime.precision import InFloat32, autocast, guarded, numbers
 from promptable.models.runtime.transfer import to_cpu, to_device
 from promptable.models.weights import load_weights, locate, read_sizes
 
@@ -170,8 +170,8 @@ def use_fast_layers(model: upstream.GroundingDINO, precision: str = "fp32") -> u
 
     ``precision`` is the one it will run in (``models.runtime.precision``).
     """
-    for block in (block for stage in model.backbone[0].layers for block in stage.blocks):
-        block.attn = FusedWindowAttention(block.attn)
+    fuse_swin(model.backbone[0])
+    model.input_proj = nn.ModuleList(InFloat32(projection) for projection in model.input_proj)
     model.transformer = FastTransformer(model.transformer)
     for part in (model.backbone, model.transformer):
         pack_linears(part, model.feat_map.weight.device, numbers(precision))

@@ -21,6 +21,8 @@ from torch import Tensor, nn
 
 from promptable.models.grounding_dino.deformable_attention import DeformableAttention, Shapes, ValueMaps, level_sizes
 from promptable.models.grounding_dino.fusion import TextImageFusion
+from promptable.models.runtime.packed_linear import ActivatedLinear
+from promptable.models.runtime.precision import InFloat32
 
 _PIXELS_AT_ONCE = 1024
 """On a CPU: 8 MB of the feed-forward layers' hidden numbers, about what a core's caches hold."""
@@ -58,17 +60,12 @@ class FastTransformer(nn.Module):
 
     def __init__(self, transformer: Transformer) -> None:
         super().__init__()
-        encoder, decoder = transformer.encoder, transformer.decoder
+        encoder = transformer.encoder
         self._level_embed = transformer.level_embed
         self._fusions = nn.ModuleList(TextImageFusion(block) for block in encoder.fusion_layers)
         self._text_layers = encoder.text_layers
         self._encoder = nn.ModuleList(EncoderLayer(layer) for layer in encoder.layers)
-        self._choice = QueryChoice(transformer)
-        self._query_position = decoder.ref_point_head
-        self._decoder = nn.ModuleList(DecoderLayer(layer) for layer in decoder.layers)
-        self._boxes = decoder.bbox_embed
-        self._fit = decoder.class_embed[-1]
-        self._norm = decoder.norm
+        self._decoder = InFloat32(Decoder(transformer))
 
     def lay_out(self, levels: Sequence[Tensor], positions: Sequence[Tensor]) -> PixelFeatures:
         """Lay out feature levels [1, C, h, w] and their positional encodings, shaped alike."""
@@ -82,20 +79,8 @@ class FastTransformer(nn.Module):
     def forward(self, image: PixelFeatures, text: TextFeatures) -> tuple[Tensor, Tensor]:
         """Boxes cxcywh in 0..1 [Q, 4] and token logits [Q, T]."""
         pixels, tokens = self._encode(image, text)
-        states, boxes = self._choice(pixels, tokens, image.anchors)
-        for layer, refine in zip(self._decoder, self._boxes, strict=True):
-            start = inverse_sigmoid(boxes)
-            places = self._query_position(gen_sineembed_for_position(boxes[:, None])[:, 0])
-            states = layer(states, places, tokens, pixels, boxes, image.shapes)
-            boxes = (refine(states) + start).sigmoid()
-        states = self._norm(states)
-        return (refine(states) + start).sigmoid(), self._logits(states, tokens)
-
-    def _logits(self, states: Tensor, tokens: Tensor) -> Tensor:
-        """[Q, T], by upstream's head, which pads them."""
-        present = torch.ones(1, len(tokens), dtype=torch.bool, device=tokens.device)
-        padded: Tensor = self._fit(states[None], {"encoded_text": tokens[None], "text_token_mask": present})
-        return padded[0, :, : len(tokens)]
+        boxes, logits = self._decoder(pixels, tokens, image.anchors, image.shapes)
+        return boxes, logits
 
     def _encode(self, image: PixelFeatures, text: TextFeatures) -> tuple[Tensor, Tensor]:
         """Pixels [n, C] and tokens [T, C] that have attended to one another."""
@@ -126,6 +111,41 @@ class EncoderLayer(nn.Module):
         seen = self._attention(pixels + image.positions[part], maps, image.centres[part], None)
         attended: Tensor = self._feed_forward(self._norm(pixels + seen))
         return attended
+
+
+class Decoder(nn.Module):
+    """Queries, chosen among the pixels, become boxes with logits.
+
+    Float32 whatever the precision: it is a small part of the work, a box's corner shows what is rounded, and which
+    pixels are chosen, and in which order, hangs on small differences.
+    """
+
+    def __init__(self, transformer: Transformer) -> None:
+        super().__init__()
+        decoder = transformer.decoder
+        self._choice = QueryChoice(transformer)
+        self._query_position = decoder.ref_point_head
+        self._layers = nn.ModuleList(DecoderLayer(layer) for layer in decoder.layers)
+        self._boxes = decoder.bbox_embed
+        self._fit = decoder.class_embed[-1]
+        self._norm = decoder.norm
+
+    def forward(self, pixels: Tensor, tokens: Tensor, anchors: Tensor, shapes: Shapes) -> tuple[Tensor, Tensor]:
+        """Boxes cxcywh in 0..1 [Q, 4] and token logits [Q, T], from pixels [n, C], tokens [T, C] and anchors [n, 4]."""
+        states, boxes = self._choice(pixels, tokens, anchors)
+        for layer, refine in zip(self._layers, self._boxes, strict=True):
+            start = inverse_sigmoid(boxes)
+            places = self._query_position(gen_sineembed_for_position(boxes[:, None])[:, 0])
+            states = layer(states, places, tokens, pixels, boxes, shapes)
+            boxes = (refine(states) + start).sigmoid()
+        states = self._norm(states)
+        return (refine(states) + start).sigmoid(), self._logits(states, tokens)
+
+    def _logits(self, states: Tensor, tokens: Tensor) -> Tensor:
+        """[Q, T], by upstream's head, which pads them."""
+        present = torch.ones(1, len(tokens), dtype=torch.bool, device=tokens.device)
+        padded: Tensor = self._fit(states[None], {"encoded_text": tokens[None], "text_token_mask": present})
+        return padded[0, :, : len(tokens)]
 
 
 class QueryChoice(nn.Module):
@@ -183,11 +203,11 @@ class FeedForward(nn.Module):
 
     def __init__(self, widen: nn.Linear, narrow: nn.Linear, norm: nn.LayerNorm) -> None:
         super().__init__()
-        self._widen, self._narrow, self._norm = widen, narrow, norm
+        self._widen, self._narrow, self._norm = ActivatedLinear(widen, "relu"), narrow, norm
 
     def forward(self, features: Tensor) -> Tensor:
         """[..., C] -> [..., C]."""
-        normed: Tensor = self._norm(features + self._narrow(self._widen(features).relu_()))
+        normed: Tensor = self._norm(features + self._narrow(self._widen(features)))
         return normed
 
 

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -57,11 +57,11 @@ class InFloat32(nn.Module):
         super().__init__()
         self.layer = layer
 
-    def forward(self, features: Tensor) -> Tensor:
+    def forward(self, features: Tensor, *more: Any) -> Any:
         """As the layer's own."""
+        exact = (each.float() if isinstance(each, Tensor) else each for each in (features, *more))
         with torch.autocast(features.device.type, enabled=False):
-            exact: Tensor = self.layer(features.float())
-        return exact
+            return self.layer(*exact)
 
 
 def guarded(precision: str, run: Callable[[str], T]) -> T:
