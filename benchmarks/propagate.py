@@ -3,7 +3,8 @@
 SAM 2.1 tiny of the real size with random weights follows five masks through a few frames of 1080p (PNG, as CVAT gives
 the frames of a video). A frame of five objects is five requests to the other tracker, of which the first object's is
 measured. *Beyond the model* is the share of a frame's time in which no image is encoded and no object
-followed: fetching, decoding, what is remembered, run lengths, the journal. *Memory* is the most that the command's
+followed: fetching, decoding, what is remembered, run lengths, the journal; there discs are answered in place of what
+random weights find, which is noise. *Memory* is the most that the command's
 process held, with a tracker that costs nothing.
 """
 
@@ -52,7 +53,8 @@ def run(quick: bool) -> None:
 
 
 def _compared(frames: int) -> list[Figure]:
-    ours, masks, shares = in_fresh_process(_propagate, frames)
+    ours, masks, _ = in_fresh_process(_propagate, frames, "ours")
+    _, _, shares = in_fresh_process(_propagate, frames, "ours_of_discs")
     single, their_masks = in_fresh_process(_one_object, frames)
     plain = _OBJECTS * single
     ious = [mask_iou(each[0], theirs) for each, theirs in zip(masks, their_masks, strict=True)]
@@ -66,10 +68,10 @@ def _compared(frames: int) -> list[Figure]:
     ]
 
 
-def _propagate(frames: int) -> tuple[float, list[list[Mask]], Mapping[str, float]]:
+def _propagate(frames: int, which: str) -> tuple[float, list[list[Mask]], Mapping[str, float]]:
     """Seconds a frame; the masks that CVAT holds then, by frame behind the first and object; what is beyond the model,
     and how much of that is in the function."""
-    with served(partial(_real, frames, "ours")) as url:
+    with served(partial(_real, frames, which)) as url:
         _command(url)
         clock = _asked(url, "clock")
         held = _got(url, f"api/jobs/{_JOB}/annotations")

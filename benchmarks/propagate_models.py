@@ -8,6 +8,7 @@ import base64
 import json
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,6 +21,7 @@ from PIL import Image
 
 from benchmarks import tracker_plain, tracker_scene
 from promptable.models.runtime.cpu import keep_freed_memory
+from promptable.models.sam2.video_tracker import ObjectResult
 from promptable.wire.masks import mask_to_rle, rle_to_mask
 
 NAME = "sam2.1-tiny"
@@ -68,6 +70,23 @@ def ours(clock: Clock) -> Answer:
     function = tracker_scene.function(NAME)
     for name in ("encode_image", "start", "step"):
         setattr(function.model, name, partial(clock.time_model, getattr(function.model, name)))
+    return lambda request: json.loads(function.answer(request))
+
+
+def ours_of_discs(clock: Clock) -> Answer:
+    """The same, but for what is found: random weights answer noise, whose run lengths no real mask has."""
+    keep_freed_memory()
+    function = tracker_scene.function(NAME)
+    masks = tracker_scene.discs(5)
+
+    def step(*arguments: Any) -> list[ObjectResult]:
+        results = clock.time_model(found, *arguments)
+        return [replace(result, mask=mask) for result, mask in zip(results, masks, strict=True)]
+
+    found = function.model.step
+    for name in ("encode_image", "start"):
+        setattr(function.model, name, partial(clock.time_model, getattr(function.model, name)))
+    function.model.step = step  # type: ignore[assignment, method-assign]
     return lambda request: json.loads(function.answer(request))
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import quote
 
+import orjson
 import urllib3
 from cvat_sdk.core.helpers import make_request_headers
 from urllib3.exceptions import HTTPError
@@ -72,7 +73,7 @@ class DirectFunction:
         return self._url
 
     def call(self, picture: Picture, fields: Mapping[str, object]) -> Any:
-        body = json.dumps({**fields, "image": base64.b64encode(picture.data()).decode()})
+        body = orjson.dumps({**fields, "image": base64.b64encode(picture.data()).decode()})
         try:
             response = self._http.request("POST", self._url, body=body, headers={"Content-Type": "application/json"})
         except HTTPError as error:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,7 @@ class TrackJournal(Journal):
 
     def step(self, run: int, direction: int, step: Step, joined: Sequence[Object] = ()) -> None:
         """Note a frame, and the objects that joined on it. The states of the one before are no longer needed."""
-        found = {number: position and asdict(position) for number, position in step.found.items()}
+        found = {number: position and vars(position) for number, position in step.found.items()}
         row = (run, direction, step.frame, json.dumps(found), json.dumps(step.states))
         with self._writing():
             self._db.execute("UPDATE steps SET states = NULL WHERE run = ? AND direction = ?", (run, direction))
