@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from promptable.cli.main import main
 from promptable.cvat.geometry.position import Placed, Position
 from promptable.cvat.propagate.following.matching import matched
 from promptable.cvat.propagate.writing import upload
 from tests.cvat.killing import run_until
-from tests.cvat.propagating import CAR, PERSON, asked, draw, draw_track, keyframes, prepare, propagate, stored
+from tests.cvat.propagating import CAR, PERSON, asked, draw, draw_track, keyframes, prepare, propagate, stored, track
 from toy.cvat.stand_in import StandIn
 
 BOX = (10, 20, 30, 40)
@@ -169,6 +170,21 @@ def test_masks_that_join_get_a_group_each(cvat: StandIn) -> None:
     frames = {group: [one["frame"] for one in shapes if one["group"] == group] for group in (4, 5, 6)}
     assert frames == {4: list(range(7)), 5: list(range(7)), 6: [5, 6]}
     assert {one["source"] for one in shapes if one["group"] > 4} == {"auto"}
+
+
+def test_through_cvat_the_detector_finds_what_it_is_deployed_with(cvat: StandIn) -> None:
+    prepare(cvat)
+    cvat.answers["sam2"] = lambda request: track(
+        request | {"image": base64.b64encode(f"picture {request['frame']}".encode())}
+    )
+    shape = {"type": "rectangle", "label_id": CAR, "attributes": []}
+    cvat.answers["dino"] = lambda request: {
+        "shapes": [shape | {"points": list(box)} for _, box in two_cars(request["frame"])],
+        "tags": [],
+    }
+    ways = ("--via-cvat", "sam2", "--detect", "dino", "--every", "5", "--to", "6")
+    assert main(["propagate", "--job", "1", "--url", cvat.url, *ways]) == 0
+    assert [keyframes(one)[0][0] for one in tracks(cvat)] == [0, 5]
 
 
 def test_killed_at_every_point_and_run_again_it_ends_the_same(
