@@ -61,10 +61,13 @@ class Answer:
 def run(quick: bool) -> None:
     """Measure 1, 20, 80 and 365 labels; ``quick``: 1 and 20, and only two labels one by one."""
     counts = _COUNTS[:2] if quick else _COUNTS
-    ours = in_fresh_process(answers, "ours", counts, 3)
     plain = in_fresh_process(answers, "plain", counts, 1)
     where = device.resolve("auto")
-    rows = [_row(f"{count} labels, {where}, upstream", *pair) for count, *pair in zip(counts, plain, ours, strict=True)]
+    rows = [
+        _row(f"{count} labels, {where} {precision}, upstream", *pair)
+        for precision in machine.precisions()
+        for count, *pair in zip(counts, plain, in_fresh_process(answers, f"ours {precision}", counts, 3), strict=True)
+    ]
     asked = 2 if quick else _ONE_BY_ONE
     (alone,) = in_fresh_process(answers, "plain, one by one", (asked,), 1)
     (same,) = in_fresh_process(answers, "ours, one by one", (asked,), 1)
@@ -143,10 +146,11 @@ def _write_vocabulary(folder: Path) -> Path:
     return folder
 
 
-def _ours(folder: Path) -> Detect:
+def _ours(folder: Path, precision: str = "") -> Detect:
+    """``precision`` is that of ``auto`` unless another is named."""
     keep_freed_memory()
-    model = random_swin_t(folder).to(device.resolve("auto"))
-    return GroundingDINO(use_fast_layers(model, machine.precision()), SWIN_T, machine.precision()).detect
+    model, precision = random_swin_t(folder).to(device.resolve("auto")), precision or machine.precision()
+    return GroundingDINO(use_fast_layers(model, precision), SWIN_T, precision).detect
 
 
 def plain(folder: Path, precision: str = "fp32") -> Detect:
@@ -164,6 +168,7 @@ def plain(folder: Path, precision: str = "fp32") -> Detect:
 
 _WAYS: Mapping[str, Callable[[Path], Detect]] = {
     "ours": _ours,
+    **{f"ours {precision}": partial(_ours, precision=precision) for precision in ("fp32", "bf16")},
     "plain": plain,
     "plain bf16": partial(plain, precision="bf16"),
     "mm ours": lambda folder: mm_grounding_dino.ours(_write_vocabulary(folder)),

@@ -65,8 +65,19 @@ def run(quick: bool) -> None:
 
 
 def _compared(model: str, size: str) -> list[Row]:
-    plain, fast = in_fresh_process(plain_clicks, model, size), in_fresh_process(our_clicks, model, size)
-    what = f"{model}, {size}, {device.resolve('auto')}"
+    plain = in_fresh_process(plain_clicks, model, size)
+    return [
+        row
+        for precision in machine.precisions()
+        for row in _rows(
+            f"{model}, {size}, {device.resolve('auto')} {precision}",
+            plain,
+            in_fresh_process(our_clicks, model, size, precision),
+        )
+    ]
+
+
+def _rows(what: str, plain: Clicks, fast: Clicks) -> list[Row]:
     first = _agreement(plain.first_logits, fast.first_logits)
     later = _agreement(plain.later_logits, fast.later_logits)
     memory = {"plain MB": plain.peak_megabytes, "our MB": fast.peak_megabytes}
@@ -126,10 +137,10 @@ def _plain_click(predictor: Any, request: dict[str, Any], before: Sequence[Logit
     return np.asarray(logits[best], np.float32)
 
 
-def our_clicks(model: str, size: str) -> Clicks:
-    """The function, warm as it is after ``init_context``."""
+def our_clicks(model: str, size: str, precision: str = "") -> Clicks:
+    """The function, warm as it is after ``init_context``; ``precision`` is that of ``auto`` unless another is named."""
     keep_freed_memory()
-    segmenter = _Recording(ours(random_model(model).to(device.resolve("auto")), machine.precision()))
+    segmenter = _Recording(ours(random_model(model).to(device.resolve("auto")), precision or machine.precision()))
     warm_up(segmenter)
     function = InteractorFunction(segmenter, InteractorSettings())
 

@@ -21,6 +21,11 @@ def precision() -> str:
     return decide("auto", device.resolve("auto"))
 
 
+def precisions() -> tuple[str, ...]:
+    """What ``auto`` means here, and ``fp32`` where that is something else."""
+    return tuple(dict.fromkeys((precision(), "fp32")))
+
+
 def described() -> Mapping[str, str]:
     """Date, processor, GPU, versions, and the numbers that models compute in unless told otherwise."""
     import torch

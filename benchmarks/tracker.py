@@ -12,7 +12,7 @@ from functools import partial
 
 import numpy as np
 
-from benchmarks import tracker_long, tracker_plain, tracker_scene
+from benchmarks import machine, tracker_long, tracker_plain, tracker_scene
 from benchmarks.measure import Row, in_fresh_process, report, timed
 from benchmarks.tracker_scene import Masks
 from demo.metrics import mask_iou
@@ -49,7 +49,7 @@ def _rows(models: Sequence[str]) -> Iterator[Row]:
 def _compared(model: str) -> list[Row]:
     video, ours = in_fresh_process(predictor_frames, model), in_fresh_process(function_frames, model)
     requests = in_fresh_process(_requests, model)
-    rows = []
+    rows = [] if machine.precision() == "fp32" else _in_float32(model, video)
     for count in _COUNTS:
         agreement = {"mask IoU": _agreement(video.masks[count], ours.masks[count])}
         rows.append(Row(f"{model}, {count} objects, predictor", video.seconds[count], ours.seconds[count], agreement))
@@ -61,6 +61,20 @@ def _compared(model: str) -> list[Row]:
     sizes = {"plain state": requests.state_bytes, "our state": ours.state_bytes, "memory": ours.memory_bytes}
     further = _further_object(model, ours, {f"{name} bytes": size for name, size in sizes.items()})
     return [*rows, further, *_rules(model)]
+
+
+def _in_float32(model: str, video: Frames) -> list[Row]:
+    """The function in ``fp32``, where ``auto`` is something else."""
+    ours = in_fresh_process(function_frames, model, _COUNTS[:3:2], "fp32")
+    return [
+        Row(
+            f"{model}, {count} objects, predictor, our fp32",
+            video.seconds[count],
+            seconds,
+            {"mask IoU": _agreement(video.masks[count], ours.masks[count])},
+        )
+        for count, seconds in ours.seconds.items()
+    ]
 
 
 def _rules(model: str) -> list[Row]:
@@ -105,11 +119,11 @@ def _requests(model: str) -> Frames:
     return Frames({1: seconds}, {1: tracker_scene.masks_of(answer)}, len(answer))
 
 
-def function_frames(model: str, counts: Sequence[int] = _COUNTS) -> Frames:
-    """The function."""
+def function_frames(model: str, counts: Sequence[int] = _COUNTS, precision: str = "") -> Frames:
+    """The function; ``precision`` is that of ``auto`` unless another is named."""
     keep_freed_memory()
     seconds, masks = {}, {}
-    function = tracker_scene.function(model)
+    function = tracker_scene.function(model, precision=precision)
     for count in counts:
         body = tracker_scene.continuing(function, count)
         seconds[count], answer = timed(partial(function.answer, body), _REPEATS)
