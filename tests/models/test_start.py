@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 from transformers import BertConfig, BertModel
 
-from promptable.models.load import load_segmenter
 from promptable.models.runtime import initialisation
+from promptable.models.weights import ModelFiles, load_weights
 
 TOY = Path(__file__).parents[2] / "toy"
 LOAD = """
@@ -50,10 +51,13 @@ def test_no_random_number_is_drawn_for_weights_that_are_loaded() -> None:
     assert not torch.equal(torch.get_rng_state(), before)
 
 
-def test_weights_stay_in_the_file_until_they_are_read() -> None:
-    before = (TOY / "sam2" / "model.safetensors").read_bytes()
-    segmenter = load_segmenter(str(TOY / "sam2"), TOY, "cpu")
-    embedding = segmenter._prompt_encoder.no_mask_embed.weight  # type: ignore[attr-defined]
+@pytest.mark.parametrize("name", ["model.safetensors", "model.pth"])
+def test_weights_are_the_pages_of_their_file_which_nothing_changes(tmp_path: Path, name: str) -> None:
+    file, model = tmp_path / name, nn.Linear(64, 64)
+    (save_file if name.endswith("safetensors") else torch.save)(model.state_dict(), file)
+    before = file.read_bytes()
+    load_weights(model, ModelFiles("a", tmp_path, file, None, None))
+    assert str(file) in Path("/proc/self/maps").read_text()
     with torch.no_grad():
-        embedding.add_(1)  # a private mapping: what is written is this process's own
-    assert (TOY / "sam2" / "model.safetensors").read_bytes() == before
+        model.weight.add_(1)
+    assert file.read_bytes() == before

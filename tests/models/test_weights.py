@@ -51,7 +51,8 @@ def test_safetensors_and_pickled_tensors_are_read_as_float32(tmp_path: Path) -> 
     save_file(tensors, tmp_path / "a.safetensors")
     torch.save({"model": tensors}, tmp_path / "b.pth")
     torch.save(tensors, tmp_path / "c.pt")
-    for name in ("a.safetensors", "b.pth", "c.pt"):
+    torch.save(tensors, tmp_path / "d.pt", _use_new_zipfile_serialization=False)  # which cannot be mapped
+    for name in ("a.safetensors", "b.pth", "c.pt", "d.pt"):
         loaded = load_state_dict(tmp_path / name)
         assert loaded["weight"].tolist() == [1.5, -2.0]
         assert (loaded["weight"].dtype, loaded["count"].dtype) == (torch.float32, torch.int64)
