@@ -48,7 +48,9 @@ def main() -> None:
 def _frames() -> list[Frame]:
     """Every picture's candidates, each right or wrong."""
     _LOG.parent.mkdir(exist_ok=True)
-    options = Options(dashboard_port=0, port_base=0, models=Path("toy"), labels=Path("toy/labels.yaml"), log=_LOG)
+    env = {"PROMPTABLE_PRECISION": "fp32"}  # so that the figures are the same on every machine
+    labels = Path("toy/labels.yaml")
+    options = Options(dashboard_port=0, port_base=0, models=Path("toy"), labels=labels, log=_LOG, env=env)
     with serve(Path("functions"), ["grounding-dino"], options) as running:
         running.require_ready()
         function = DirectFunction(running.url("grounding-dino"))
