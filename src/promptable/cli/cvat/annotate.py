@@ -148,10 +148,11 @@ def _sources(parsed: argparse.Namespace, client: Any) -> "Iterator[Frames]":
 
 def _one(parsed: argparse.Namespace, client: Any, frames: "Frames") -> int:
     """One task or job: undo, plan or run."""
-    from promptable.cvat.annotate.run import Annotator, journal_of
+    from promptable.cvat.annotate.run import Annotator
     from promptable.cvat.annotate.undo import undo
+    from promptable.cvat.journal import Journal
 
-    with journal_of(client, frames.task) as journal:
+    with Journal.of_task(client, frames.task) as journal:
         if parsed.undo is not None:
             removed, kept = undo(client, journal, parsed.undo, frames.task.id)
             changed = "which people have changed or removed"

@@ -53,19 +53,19 @@ def _segments(parsed: argparse.Namespace) -> int:
 
 def _run(parsed: argparse.Namespace, client: Any, frames: "Frames") -> None:
     """Read only."""
-    from promptable.cvat.journal import JournalReader, journal_path
+    from promptable.cvat.journal import JournalReader, path_of
 
-    journal = JournalReader(journal_path(client.api_map.host, frames.task.id, str(frames.task.created_date)))
+    journal = JournalReader(path_of(client, frames.task))
     _find(parsed, frames, journal)
     journal.close()
 
 
 def _run_writing(parsed: argparse.Namespace, client: Any, frames: "Frames") -> None:
-    from promptable.cvat.annotate.run import journal_of
     from promptable.cvat.annotate.task_labels import task_labels
+    from promptable.cvat.journal import Journal
     from promptable.cvat.segments.write import Writer
 
-    with journal_of(client, frames.task) as journal:
+    with Journal.of_task(client, frames.task) as journal:
         writer = Writer(client, journal, frames, task_labels(client, frames.task.id))
         writer.settle()
         if parsed.undo is None:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
 from promptable.cvat.annotate.detector import Described, Detector
@@ -11,7 +10,7 @@ from promptable.cvat.annotate.pipeline import Fetched, Result, ask_all, fetch
 from promptable.cvat.annotate.plan import Plan, make_plan
 from promptable.cvat.annotate.upload import Uploader
 from promptable.cvat.functions import Function, Picture
-from promptable.cvat.journal import Journal, Run, journal_path
+from promptable.cvat.journal import Journal, Run
 from promptable.cvat.progress import Bar, Progress
 from promptable.cvat.server.annotations import JobAnnotations
 from promptable.cvat.server.errors import CvatError
@@ -23,17 +22,6 @@ _UPLOAD_FRAMES = 50
 """Whichever comes first: people see boxes soon, and CVAT is not read for every frame."""
 _UNREACHABLE = 5
 """So many frames in a row without any answer are no matter of the frames."""
-
-
-@contextmanager
-def journal_of(client: Any, task: Any) -> Iterator[Journal]:
-    """The journal of a task (cvat-sdk's), with nobody else at work on it. Raises CvatError."""
-    journal = Journal(journal_path(client.api_map.host, task.id, str(task.created_date)))
-    try:
-        with journal.alone():
-            yield journal
-    finally:
-        journal.close()
 
 
 class Annotator:

@@ -10,7 +10,7 @@ from promptable.cvat.effort.reviewed import Reviewed
 from promptable.cvat.effort.sources import counted_sources
 from promptable.cvat.effort.suggest.evidence import EvidenceByModel
 from promptable.cvat.effort.task import TaskJudge
-from promptable.cvat.journal import JournalReader, journal_path
+from promptable.cvat.journal import JournalReader, path_of
 from promptable.cvat.progress import Progress
 from promptable.cvat.propagate.journal import TrackReader
 from promptable.cvat.server.errors import CvatError
@@ -23,7 +23,7 @@ def add_task(client: Any, frames: Frames, reviewed: Reviewed, report: Report, ev
     ``client`` is cvat-sdk's. Raises CvatError.
     """
     task = frames.task
-    path = journal_path(client.api_map.host, task.id, str(task.created_date))
+    path = path_of(client, task)
     if not path.exists():
         report.sources[task.id] = counted_sources(client, frames, task_labels(client, task.id), reviewed)
         return

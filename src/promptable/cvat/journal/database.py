@@ -3,6 +3,7 @@
 import re
 import sqlite3
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from platformdirs import user_state_path
@@ -38,6 +39,11 @@ def journal_path(server: str, task: int, created: str) -> Path:
     """The file for a task of a server (its address); ``created`` tells tasks of one number apart that came later."""
     host = re.sub(r"[^a-z0-9.-]+", "-", urlsplit(server).netloc.lower())
     return Path(user_state_path("promptable")) / host / f"task-{task}-{re.sub('[^0-9]', '', created)[:14]}.sqlite"
+
+
+def path_of(client: Any, task: Any) -> Path:
+    """The file for a task, as ``client`` has it; both are cvat-sdk's."""
+    return journal_path(client.api_map.host, int(task.id), str(task.created_date))
 
 
 def open_to_write(path: Path) -> sqlite3.Connection:

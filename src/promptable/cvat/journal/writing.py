@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from promptable.cvat.detection import Detection
-from promptable.cvat.journal.database import open_to_write
+from promptable.cvat.journal.database import open_to_write, path_of
 from promptable.cvat.journal.reading import JournalReader
 from promptable.cvat.journal.records import Batch, Run, SentUpload, Upload, read_upload
 from promptable.cvat.server.errors import CvatError
@@ -25,6 +25,17 @@ class Journal(JournalReader):
         """Begins a journal where there is none."""
         self.path = path
         self._db = open_to_write(path)
+
+    @classmethod
+    @contextmanager
+    def of_task(cls, client: Any, task: Any) -> Iterator[Self]:
+        """The journal of a task, with nobody else at work on it; both are cvat-sdk's. Raises CvatError."""
+        journal = cls(path_of(client, task))
+        try:
+            with journal.alone():
+                yield journal
+        finally:
+            journal.close()
 
     @contextmanager
     def alone(self) -> Iterator[None]:

@@ -1,11 +1,10 @@
 """A run: begun or resumed, followed, written, to its end."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from promptable.cvat.annotate.options import check_same
-from promptable.cvat.journal import Run, journal_path
+from promptable.cvat.journal import Run
 from promptable.cvat.progress import Progress
 from promptable.cvat.propagate.following.follower import Follower
 from promptable.cvat.propagate.following.passes import Pass
@@ -20,17 +19,6 @@ from promptable.cvat.tracking import Tracker
 
 _OPTIONS = {"first": "from", "last": "to", "form": "as", "words": "labels"}
 """What people call an option, where it is not the field's name."""
-
-
-@contextmanager
-def journal_of(client: Any, task: Any) -> Iterator[TrackJournal]:
-    """The journal of a task (cvat-sdk's), with nobody else at work on it. Raises CvatError."""
-    journal = TrackJournal(journal_path(client.api_map.host, task.id, str(task.created_date)))
-    try:
-        with journal.alone():
-            yield journal
-    finally:
-        journal.close()
 
 
 def unfinished(journal: TrackJournal, options: Options) -> Run | None:

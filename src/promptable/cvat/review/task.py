@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from promptable.cvat.journal import JournalReader, Run, journal_path
+from promptable.cvat.journal import JournalReader, Run, path_of
 from promptable.cvat.labels import listed
 from promptable.cvat.propagate.journal import COMMAND as PROPAGATE
 from promptable.cvat.propagate.journal import TrackJournal
@@ -41,7 +41,7 @@ def review_task(client: Any, frames: Frames, budget: int, review_below: float, *
     """
     jobs, notes = _jobs(frames, completed)
     names = {label["id"]: label["name"] for label in listed(client, task=frames.task.id)}
-    path = journal_path(client.api_map.host, frames.task.id, str(frames.task.created_date))
+    path = path_of(client, frames.task)
     journal = JournalReader(path) if path.exists() else None
     known = [] if journal is None else [run for run in journal.runs() if run.state != "undone"]
     runs = [run for run in known if run.command in (ANNOTATE, PROPAGATE)]

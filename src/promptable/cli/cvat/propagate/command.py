@@ -32,12 +32,12 @@ def propagate(parsed: argparse.Namespace) -> int:
 
 
 def _propagate(parsed: argparse.Namespace) -> int:
-    from promptable.cvat.propagate.run import journal_of
+    from promptable.cvat.propagate.journal import TrackJournal
     from promptable.cvat.server.frames import Frames
 
     with connected(parsed, writes=not parsed.dry_run) as client:
         frames = Frames(client, task=parsed.task, job=parsed.job)
-        with journal_of(client, frames.task) as journal:
+        with TrackJournal.of_task(client, frames.task) as journal:
             if parsed.undo:
                 return _undo(parsed, client, journal)
             if parsed.review:
