@@ -1,7 +1,6 @@
 """``promptable annotate``: words on every frame of a task, project or job, uploaded into CVAT."""
 
 import argparse
-import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -12,10 +11,10 @@ from promptable.cli.cvat.options import (
     add_model_arguments,
     add_server_arguments,
     connected,
-    count,
     function_of,
-    unit_number,
 )
+from promptable.cli.cvat.terminal import DONE, FOUND, show, told_and_resumable
+from promptable.cli.values import count, unit_number
 
 if TYPE_CHECKING:
     from promptable.cvat.annotate.detector import Detector
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from promptable.cvat.journal import Journal, JournalReader, Run
     from promptable.cvat.review.found import LabelFound
     from promptable.cvat.server.frames import Frames
-
-_DONE, _WRONG, _SOME_FAILED, _INTERRUPTED = 0, 1, 3, 130
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_where(parser.add_argument_group("where it goes"))
     parser.add_argument("--concurrency", type=count, default=2, metavar="N", help="requests under way (default: 2)")
     add_server_arguments(parser)
-    parser.set_defaults(run=_annotate)
+    parser.set_defaults(run=lambda parsed: told_and_resumable("annotate", lambda: _annotate(parsed)))
 
 
 def _add_what(group: Any) -> None:
@@ -90,20 +87,10 @@ def _include(text: str) -> "list[Include]":
 
 
 def _annotate(parsed: argparse.Namespace) -> int:
-    from promptable.cvat.server.errors import CvatError
-
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        if parsed.images is not None:
-            return _folder(parsed)
-        with connected(parsed, writes=not parsed.dry_run) as client:
-            return max([_one(parsed, client, frames) for frames in _sources(parsed, client)], default=_DONE)
-    except CvatError as error:
-        sys.stderr.write(f"promptable annotate: {error}\n")
-        return _WRONG
-    except KeyboardInterrupt:
-        sys.stderr.write("promptable annotate: interrupted; the same command goes on where it stopped\n")
-        return _INTERRUPTED
+    if parsed.images is not None:
+        return _folder(parsed)
+    with connected(parsed, writes=not parsed.dry_run) as client:
+        return max([_one(parsed, client, frames) for frames in _sources(parsed, client)], default=DONE)
 
 
 def _folder(parsed: argparse.Namespace) -> int:
@@ -157,12 +144,12 @@ def _one(parsed: argparse.Namespace, client: Any, frames: "Frames") -> int:
             removed, kept = undo(client, journal, parsed.undo, frames.task.id)
             changed = "which people have changed or removed"
             sys.stdout.write(f"run {parsed.undo}: {removed} removed, {kept} left, {changed}\n")
-            return _DONE
+            return DONE
         detector = _detector(parsed, client, frames)
         annotator = Annotator(client, journal, frames, detector)
         if parsed.dry_run:
             _say_plan(annotator.plan(), "would be asked about")
-            return _DONE
+            return DONE
         run = _carried_out(parsed, annotator, journal, detector)
         return _report(parsed, client, frames, journal, run)
 
@@ -286,12 +273,10 @@ def _failures(errors: Mapping[int, str]) -> int:
     """List what failed; returns the exit status."""
     for frame, error in sorted(errors.items()):
         sys.stderr.write(f"frame {frame} failed: {error}\n")
-    return _SOME_FAILED if errors else _DONE
+    return FOUND if errors else DONE
 
 
 def _show_table(labels: "Sequence[LabelFound]", review_below: float) -> None:
-    from promptable.cli.cvat.table import show
-
     rows = [
         [label.name, label.found, label.below(review_below), f"{label.median:.2f}"] for label in labels if label.found
     ]

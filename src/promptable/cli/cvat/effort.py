@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from promptable.cli.cvat.options import add_server_arguments, connected, unit_number
-from promptable.cli.cvat.table import show
+from promptable.cli.cvat.options import add_server_arguments, connected
+from promptable.cli.cvat.terminal import DONE, show, told
+from promptable.cli.values import number, unit_number
 
 if TYPE_CHECKING:
     from promptable.cvat.effort.page.page import Pictures
@@ -36,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--output", type=Path, metavar="FILE", help="the page; its JSON lies beside it (default: effort-task-N.html)")
     _add_advice(parser.add_argument_group("what to set better"))
     add_server_arguments(parser)
-    parser.set_defaults(run=_effort)
+    parser.set_defaults(run=lambda parsed: told("effort", lambda: _effort(parsed)))
 
 
 def _add_advice(group: Any) -> None:
@@ -66,29 +67,14 @@ def _add_advice(group: Any) -> None:
 
 
 def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected seconds, at least 0, got {text!r}")
-    return seconds
+    return number(text, "seconds, at least 0", lambda value: 0 <= value < float("inf"))
 
 
 def _effort(parsed: argparse.Namespace) -> int:
-    from promptable.cvat.server.errors import CvatError
-
-    try:
-        with connected(parsed) as client:
-            report, pictures = _report(parsed, client)
-            _write(parsed, client.api_map.host, report, pictures)
-    except OSError as error:
-        sys.stderr.write(f"promptable effort: {error.filename}: {error.strerror}\n")
-        return 1
-    except CvatError as error:
-        sys.stderr.write(f"promptable effort: {error}\n")
-        return 1
-    return 0
+    with connected(parsed) as client:
+        report, pictures = _report(parsed, client)
+        _write(parsed, client.api_map.host, report, pictures)
+    return DONE
 
 
 def _report(parsed: argparse.Namespace, client: Any) -> tuple["Report", "Pictures"]:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from promptable.cli.cvat.options import add_server_arguments, connected
+from promptable.cli.cvat.terminal import DONE, told
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     fetch.add_argument(
         "--output", type=Path, default=Path("labels.yaml"), metavar="FILE", help="new file (default: labels.yaml)"
     )
-    fetch.set_defaults(run=_fetch_labels)
+    fetch.set_defaults(run=lambda parsed: told("labels", lambda: _fetch_labels(parsed)))
 
 
 def _render_labels(parsed: argparse.Namespace) -> int:
@@ -67,20 +68,13 @@ def _fetch_labels(parsed: argparse.Namespace) -> int:
     from promptable.cvat.labels import fetch
     from promptable.cvat.server.errors import CvatError
 
-    try:
-        if parsed.output.exists():
-            raise CvatError(f"{parsed.output} exists: move it away, or name another file with --output")
-        with connected(parsed) as client:
-            labels = fetch(client, parsed.task, parsed.project)
-        with parsed.output.open("x", encoding="utf-8") as file:
-            file.write(labels.to_yaml())
-    except OSError as error:
-        sys.stderr.write(f"promptable labels: {parsed.output} cannot be written: {error.strerror}\n")
-        return 1
-    except CvatError as error:
-        sys.stderr.write(f"promptable labels: {error}\n")
-        return 1
+    if parsed.output.exists():
+        raise CvatError(f"{parsed.output} exists: move it away, or name another file with --output")
+    with connected(parsed) as client:
+        labels = fetch(client, parsed.task, parsed.project)
+    with parsed.output.open("x", encoding="utf-8") as file:
+        file.write(labels.to_yaml())
     for name in labels.left_out:
         sys.stderr.write(f"left out: {name!r} takes a shape that the detector does not answer\n")
     sys.stdout.write(f"{parsed.output}\n")
-    return 0
+    return DONE

@@ -7,7 +7,9 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from promptable.cli.cvat.options import add_model_arguments, add_server_arguments, connected, function_of, unit_number
+from promptable.cli.cvat.options import add_model_arguments, add_server_arguments, connected, function_of
+from promptable.cli.cvat.terminal import DONE, told
+from promptable.cli.values import unit_number
 
 if TYPE_CHECKING:
     from promptable.cvat.functions import Source
@@ -37,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--threshold", type=unit_number, metavar="T", help="where all sliders begin (default: the labels' own)")
     add("--output", type=Path, default=Path("preview.html"), metavar="FILE", help="the page; its JSON lies beside it")
     add_server_arguments(parser)
-    parser.set_defaults(run=_preview)
+    parser.set_defaults(run=lambda parsed: told("preview", lambda: _preview(parsed)))
 
 
 def _variant(text: str) -> "VariantSpec":
@@ -50,21 +52,12 @@ def _variant(text: str) -> "VariantSpec":
 
 
 def _preview(parsed: argparse.Namespace) -> int:
-    from promptable.cvat.server.errors import CvatError
-
-    try:
-        page, data = _made(parsed)
-        parsed.output.parent.mkdir(parents=True, exist_ok=True)
-        parsed.output.write_text(page, encoding="utf-8")
-        parsed.output.with_suffix(".json").write_text(data, encoding="utf-8")
-    except OSError as error:
-        sys.stderr.write(f"promptable preview: {error.filename}: {error.strerror}\n")
-        return 1
-    except CvatError as error:
-        sys.stderr.write(f"promptable preview: {error}\n")
-        return 1
+    page, data = _made(parsed)
+    parsed.output.parent.mkdir(parents=True, exist_ok=True)
+    parsed.output.write_text(page, encoding="utf-8")
+    parsed.output.with_suffix(".json").write_text(data, encoding="utf-8")
     sys.stdout.write(f"{parsed.output}\n{parsed.output.with_suffix('.json')}\n")
-    return 0
+    return DONE
 
 
 def _made(parsed: argparse.Namespace) -> tuple[str, str]:

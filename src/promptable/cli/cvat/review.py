@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from promptable.cli.cvat.options import add_server_arguments, connected, count, unit_number
-from promptable.cli.cvat.source import add_source_arguments, source_name, sources, told
-from promptable.cli.cvat.table import show
+from promptable.cli.cvat.options import add_server_arguments, connected
+from promptable.cli.cvat.source import add_source_arguments, source_name, sources
+from promptable.cli.cvat.terminal import DONE, show, told
+from promptable.cli.values import count, unit_number
 
 if TYPE_CHECKING:
     from promptable.cvat.review.queue import Queue
@@ -49,7 +50,7 @@ def _review(parsed: argparse.Namespace) -> int:
             sys.stdout.write(f"{_open_issues(client, tasks, queue)} issues opened\n")
         if user is not None:
             _assign(client, tasks, queue, user, parsed.assign)
-    return 0
+    return DONE
 
 
 def _together(reviews: "Sequence[TaskReview]", budget: int) -> "Queue":

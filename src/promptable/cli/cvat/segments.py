@@ -5,9 +5,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from promptable.cli.cvat.options import add_server_arguments, connected, count
-from promptable.cli.cvat.source import add_source_arguments, told
-from promptable.cli.cvat.table import show
+from promptable.cli.cvat.options import add_server_arguments, connected
+from promptable.cli.cvat.source import add_source_arguments
+from promptable.cli.cvat.terminal import DONE, show, told
+from promptable.cli.values import count, number
 
 if TYPE_CHECKING:
     from promptable.cvat.journal import JournalReader
@@ -32,13 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _fps(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < 1e6:
-        raise argparse.ArgumentTypeError(f"expected frames a second, such as 25 or 29.97, got {text!r}")
-    return number
+    return number(text, "frames a second, such as 25 or 29.97", lambda value: 0 < value < 1e6)
 
 
 def _segments(parsed: argparse.Namespace) -> int:
@@ -48,7 +43,7 @@ def _segments(parsed: argparse.Namespace) -> int:
     with connected(parsed, writes=writes) as client:
         frames = Frames(client, task=parsed.task, job=parsed.job)
         (_run_writing if writes else _run)(parsed, client, frames)
-    return 0
+    return DONE
 
 
 def _run(parsed: argparse.Namespace, client: Any, frames: "Frames") -> None:

@@ -1,7 +1,6 @@
 """Which frames a command that looks through a task is about: ``--task``, ``--project`` or ``--job``."""
 
 import argparse
-import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -36,17 +35,3 @@ def sources(parsed: argparse.Namespace, client: Any, left_out: Callable[[str], N
             left_out(f"task {task.id} has no data yet, or point clouds")
         else:
             yield Frames(client, task=task.id)
-
-
-def told(command: str, work: Callable[[], int]) -> int:
-    """The exit status of the work; 1 with a sentence for what CVAT or a file refuses."""
-    from promptable.cvat.server.errors import CvatError
-
-    try:
-        return work()
-    except OSError as error:
-        where = "" if error.filename is None else f"{error.filename}: "
-        sys.stderr.write(f"promptable {command}: {where}{error.strerror}\n")
-    except CvatError as error:
-        sys.stderr.write(f"promptable {command}: {error}\n")
-    return 1

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptable.cli.cvat.options import add_server_arguments, connected
-from promptable.cli.cvat.source import add_source_arguments, source_name, sources, told
-from promptable.cli.cvat.table import show
+from promptable.cli.cvat.source import add_source_arguments, source_name, sources
+from promptable.cli.cvat.terminal import DONE, FOUND, show, told
 
 if TYPE_CHECKING:
     from promptable.cvat.stats.faults import Kind
     from promptable.cvat.stats.figures import Figures, JobFigures
 
-_DONE, _FAULTS = 0, 3
 _KINDS = ("empty", "tiny", "doubles", "outside", "outliers", "jumps", "open", "broken")
 _MOST_JOBS = 20
 
@@ -78,7 +77,7 @@ def _verdict(figures: "Figures", fail_on: Sequence[str]) -> int:
     found = [f"{figures.faults.counts[kind]} {kind}" for kind in _of(fail_on) if figures.faults.counts[kind]]
     if found:
         sys.stderr.write(f"promptable stats: {', '.join(found)}\n")
-    return _FAULTS if found else _DONE
+    return FOUND if found else DONE
 
 
 def _of(names: Sequence[str]) -> "list[Kind]":

@@ -3,7 +3,9 @@
 import argparse
 import sys
 
-from promptable.cli.cvat.options import add_server_arguments, connected, count
+from promptable.cli.cvat.options import add_server_arguments, connected
+from promptable.cli.cvat.terminal import DONE, FOUND, told
+from promptable.cli.values import count
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,20 +16,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--via-cvat", default="sam-interactor", metavar="NAME", help="the interactor (default: sam-interactor)")
     add("--yes", action="store_true", help="do not ask whether there is room for them")
     add_server_arguments(parser)
-    parser.set_defaults(run=_warm)
+    parser.set_defaults(run=lambda parsed: told("warm", lambda: _warm(parsed)))
 
 
 def _warm(parsed: argparse.Namespace) -> int:
-    from promptable.cvat.server.errors import CvatError
-
-    try:
-        return _encode(parsed)
-    except CvatError as error:
-        sys.stderr.write(f"promptable warm: {error}\n")
-        return 1
-
-
-def _encode(parsed: argparse.Namespace) -> int:
     from rich.progress import Progress
 
     from promptable.cvat.functions import CvatFunction, Source
@@ -55,7 +47,7 @@ def _encode(parsed: argparse.Namespace) -> int:
         )
     for number, error in sorted(warmed.errors.items()):
         sys.stderr.write(f"frame {number} failed: {error}\n")
-    return 3 if warmed.errors else 0
+    return FOUND if warmed.errors else DONE
 
 
 def _ask(count: int, *, yes: bool) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptable.cli.cvat.options import add_model_arguments, add_server_arguments
+from promptable.cli.values import count, frame_number, number
 
 if TYPE_CHECKING:
     from promptable.cvat.propagate.options import Options
@@ -25,10 +26,10 @@ def _add_what(group: Any) -> None:
     add = group.add_argument
     begin = group.add_mutually_exclusive_group()
     begin.add_argument(
-        "--from", type=_frame, dest="first", metavar="N", help="the frame with the objects (default: the first)"
+        "--from", type=frame_number, dest="first", metavar="N", help="the frame with the objects (default: the first)"
     )
     begin.add_argument("--tagged", metavar="NAME", help="each frame that people tagged so, which then loses the tag")
-    add("--to", type=_frame, dest="last", metavar="N", help="where following ends (default: the last frame)")
+    add("--to", type=frame_number, dest="last", metavar="N", help="where following ends (default: the last frame)")
     way = group.add_mutually_exclusive_group()
     way.add_argument("--backward", action="store_true", help="towards earlier frames")
     way.add_argument("--both", action="store_true", help="towards both ends")
@@ -56,7 +57,7 @@ def _add_words(group: Any) -> None:
         help="also follow what a detector finds: its URL beside --function, its name beside --via-cvat, or its model "
         "beside --local (default there: PROMPTABLE_MODEL)",
     )
-    add("--every", type=_count, metavar="K", help="look for new objects on one frame in K (default: 30)")
+    add("--every", type=count, metavar="K", help="look for new objects on one frame in K (default: 30)")
 
 
 def _add_result(group: Any) -> None:
@@ -82,30 +83,12 @@ def _add_result(group: Any) -> None:
     add("--new-run", action="store_true", help="leave an unfinished run as it is and begin another")
 
 
-def _frame(text: str) -> int:
-    if not (text.isascii() and text.isdecimal()):
-        raise argparse.ArgumentTypeError(f"expected a frame's number, got {text!r}")
-    return int(text)
-
-
-def _count(text: str) -> int:
-    if (number := _frame(text)) == 0:
-        raise argparse.ArgumentTypeError("expected a number of frames above 0")
-    return number
-
-
 def _ids(text: str) -> list[int]:
-    return [_frame(part.strip()) for part in text.split(",")]
+    return [frame_number(part.strip()) for part in text.split(",")]
 
 
 def _share(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number <= 1:
-        raise argparse.ArgumentTypeError(f"expected a number above 0, up to 1, got {text!r}")
-    return number
+    return number(text, "a number above 0, up to 1", lambda value: 0 < value <= 1)
 
 
 def options_of(parsed: argparse.Namespace) -> "Options":

@@ -1,7 +1,6 @@
 """What the command does: a run, one from each tagged frame, or a look back at one."""
 
 import argparse
-import signal
 import sys
 from collections.abc import Callable
 from functools import cache, partial
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from promptable.cli.cvat.options import connected, function_of
 from promptable.cli.cvat.propagate.arguments import options_of
 from promptable.cli.cvat.propagate.output import report, review, say_plan
-from promptable.cli.cvat.source import told
+from promptable.cli.cvat.terminal import DONE, WRONG, told_and_resumable
 
 if TYPE_CHECKING:
     from promptable.cvat.propagate.following.words import Newcomers
@@ -18,17 +17,10 @@ if TYPE_CHECKING:
 
     _Models = Callable[[], tuple[Tracker, Newcomers | None]]
 
-_DONE, _WRONG, _INTERRUPTED = 0, 1, 130
-
 
 def propagate(parsed: argparse.Namespace) -> int:
     """The exit status: 0 when all is done, 1 for what CVAT, a function or a file refuses, 130 after Ctrl-C."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        return told("propagate", partial(_propagate, parsed))
-    except KeyboardInterrupt:
-        sys.stderr.write("promptable propagate: interrupted; the same command goes on where it stopped\n")
-        return _INTERRUPTED
+    return told_and_resumable("propagate", lambda: _propagate(parsed))
 
 
 def _propagate(parsed: argparse.Namespace) -> int:
@@ -38,9 +30,9 @@ def _propagate(parsed: argparse.Namespace) -> int:
     with connected(parsed, writes=not parsed.dry_run) as client:
         frames = Frames(client, task=parsed.task, job=parsed.job)
         with TrackJournal.of_task(client, frames.task) as journal:
-            if parsed.undo:
+            if parsed.undo is not None:
                 return _undo(parsed, client, journal)
-            if parsed.review:
+            if parsed.review is not None:
                 return review(parsed, client, frames, journal, _own(journal, parsed.review))
             run = _run if parsed.tagged is None else _run_tagged
             return run(parsed, client, frames, journal, cache(partial(_models, parsed, client, frames)))
@@ -51,7 +43,7 @@ def _undo(parsed: argparse.Namespace, client: Any, journal: Any) -> int:
 
     gone, left = undo(client, journal, _own(journal, parsed.undo).id)
     sys.stdout.write(f"run {parsed.undo}: {gone} taken back, {left} left, which people have changed or removed\n")
-    return _DONE
+    return DONE
 
 
 def _own(journal: Any, number: int) -> Any:
@@ -70,7 +62,7 @@ def _run_tagged(parsed: argparse.Namespace, client: Any, frames: Any, journal: A
     from promptable.cvat.propagate.plan import NothingToFollowError
     from promptable.cvat.propagate.tagged import tagged_frames, untag
 
-    status, stopped = _DONE, journal.unfinished()
+    status, stopped = DONE, journal.unfinished()
     for frame in tagged_frames(client, frames, parsed.tagged, stopped and stopped.options["asked"]["first"]):
         sys.stdout.write(f"from frame {frame}\n")
         parsed.first = frame
@@ -78,7 +70,7 @@ def _run_tagged(parsed: argparse.Namespace, client: Any, frames: Any, journal: A
             _run(parsed, client, frames, journal, models)
         except NothingToFollowError as error:
             sys.stderr.write(f"promptable propagate: {error}; it keeps its tag\n")
-            status = _WRONG
+            status = WRONG
             continue
         if not parsed.dry_run:
             untag(client, frames, parsed.tagged, frame)
@@ -92,7 +84,7 @@ def _run(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any, mod
     options = options_of(parsed)
     if parsed.dry_run:
         say_plan(make_plan(client, frames, options, journal.ours()), frames, options)
-        return _DONE
+        return DONE
     if parsed.new_run:
         runs.give_up(journal)
     run = runs.unfinished(journal, options)

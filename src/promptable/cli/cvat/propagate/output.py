@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from promptable.cli.cvat.table import show
+from promptable.cli.cvat.terminal import DONE, show
 
 if TYPE_CHECKING:
     from promptable.cvat.propagate.options import Options
@@ -49,7 +49,7 @@ def review(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any, r
     if parsed.issues:
         issues = [Issue(one.job, one.frame, one.box, f"{one.label}: {one.what}") for one in found.places]
         sys.stdout.write(f"{open_issues(client, issues)} issues opened\n")
-    return 0
+    return DONE
 
 
 def _show_table(found: "Review") -> None:

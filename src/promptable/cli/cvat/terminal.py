@@ -1,0 +1,60 @@
+"""What commands say on the terminal: tables, how they failed, and the exit status."""
+
+import signal
+import sqlite3
+import sys
+from collections.abc import Callable, Sequence
+
+DONE, WRONG, FOUND, INTERRUPTED = 0, 1, 3, 130
+"""Exit statuses; ``FOUND`` is of work that is done and has something to tell, such as frames that failed."""
+_WIDE = 200
+"""Columns where the output is no terminal: links stay whole."""
+
+
+def told(command: str, work: Callable[[], int]) -> int:
+    """The exit status of the work; ``WRONG`` with a sentence for what CVAT, a file or the journal refuses."""
+    from promptable.cvat.server.errors import CvatError
+
+    try:
+        return work()
+    except OSError as error:
+        where = "" if error.filename is None else f"{error.filename}: "
+        _complain(command, f"{where}{error.strerror or error}")
+    except sqlite3.Error as error:
+        _complain(command, f"the journal of this task cannot be used ({error}): is there room, and may it be written?")
+    except CvatError as error:
+        _complain(command, str(error))
+    return WRONG
+
+
+def told_and_resumable(command: str, work: Callable[[], int]) -> int:
+    """As ``told``, of work that goes on where Ctrl-C or SIGTERM stopped it."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return told(command, work)
+    except KeyboardInterrupt:
+        _complain(command, "interrupted; the same command goes on where it stopped")
+        return INTERRUPTED
+
+
+def _complain(command: str, sentence: str) -> None:
+    sys.stderr.write(f"promptable {command}: {sentence}\n")
+
+
+def show(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table, texts to the left and whole numbers to the right; nothing without rows.
+
+    What people have named is shown as it is: rich's own marks in it mean nothing.
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    if not rows:
+        return
+    table = Table(box=None)
+    for heading, cell in zip(headings, rows[0], strict=True):
+        table.add_column(heading, justify="right" if isinstance(cell, int) else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDE).print(table)

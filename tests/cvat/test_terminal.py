@@ -1,0 +1,49 @@
+"""What commands over a CVAT server say where something is in their way, in place of a traceback."""
+
+from pathlib import Path
+
+import pytest
+
+from promptable.cli.main import main
+from promptable.cvat.journal import JournalReader, journal_path
+from tests.cvat import annotating, propagating
+from toy.cvat.stand_in import StandIn
+
+CREATED = "2026-01-02 03:04:05+00:00"
+
+
+@pytest.fixture(autouse=True)
+def state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_page_that_cannot_be_written_is_a_sentence_and_the_run_is_kept(
+    cvat: StandIn, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    annotating.prepare(cvat)
+    nowhere = str(tmp_path / "nowhere" / "queue.html")
+    where = ["--task", str(annotating.TASK), "--url", cvat.url, "--function", f"{cvat.url}/"]
+    assert main(["annotate", *where, "--queue", nowhere]) == 1
+    assert capsys.readouterr().err == f"promptable annotate: {nowhere}: No such file or directory\n"
+    assert JournalReader(journal_path(cvat.url, annotating.TASK, CREATED)).run(1).state == "finished"
+
+
+@pytest.mark.parametrize("command", ["annotate", "propagate", "review", "effort"])
+def test_a_journal_that_is_none_is_a_sentence(command: str, cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    annotating.prepare(cvat)
+    path = journal_path(cvat.url, annotating.TASK, CREATED)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"spilt coffee " * 100)
+    model = ["--function", cvat.url] if command in ("annotate", "propagate") else []
+    assert main([command, "--task", str(annotating.TASK), "--url", cvat.url, *model]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"promptable {command}: the journal of this task cannot be used (file is not a database)")
+
+
+@pytest.mark.parametrize("option", ["--undo", "--review"])
+def test_run_0_is_no_run(option: str, cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    propagating.prepare(cvat)
+    propagating.draw(cvat, [10, 20, 30, 40])
+    assert propagating.propagate(cvat, option, "0") == 1
+    assert "there is no run 0 of this task; those there are: none" in capsys.readouterr().err
