@@ -241,9 +241,10 @@ def _meta(task: Task) -> dict[str, Any]:
 
 def _validation(task: Task) -> dict[str, Any]:
     if not task.validation:
-        return {"mode": None}
+        return {"mode": None, "frames_per_job_count": None}
     pool = {"honeypot_frames": list(task.honeypots)} if task.honeypots else {}
-    return {"mode": "gt_pool" if pool else "gt", "validation_frames": list(task.validation), **pool}
+    frames = {"validation_frames": list(task.validation), "disabled_frames": list[int]()}
+    return {"mode": "gt_pool" if pool else "gt", **frames, **pool}
 
 
 def _data(task: Task, query: Mapping[str, str]) -> bytes:
