@@ -93,6 +93,18 @@ def test_features_of_another_precision_are_not_taken(server: RedisServer, encode
     assert len(encoded) == 1
 
 
+def test_hosts_with_and_without_a_matrix_unit_agree(
+    server: RedisServer, encoded: list[int], model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = []
+    for has_unit in (True, False):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda has_unit=has_unit: {"amx_bf16": has_unit})
+        monkeypatch.setattr(torch.cpu, "_init_amx", lambda: True)
+        answers.append(_answer(_replica(server, encoded, model, PROMPTABLE_PRECISION="auto")))
+    assert answers[0] == answers[1]
+    assert encoded == [], "the second one found what the first had encoded, in float32"
+
+
 FORGED: dict[str, Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]]] = {
     "a tensor less": lambda named: {name: tensor for name, tensor in named.items() if name != "0"},
     "a tensor more": lambda named: named | {"9": torch.zeros(1)},

@@ -138,3 +138,8 @@ def test_boxes_of_bfloat16_are_nearly_those_of_float32() -> None:
                 apart = np.abs(found.boxes_xyxy - box).max(1) * 1333 / max(drawn.image.shape[:2])
                 assert apart.min() < 1
                 assert np.abs(found.scores[apart.argmin()] - scores).max() < 0.03
+
+
+def test_memories_of_other_numbers_are_of_another_model() -> None:
+    trackers = [load_video_tracker(str(TOY / "sam2"), TOY, "cpu", precision) for precision in ("fp32", "bf16", "fp16")]
+    assert len({tracker.fingerprint for tracker in trackers}) == 3
