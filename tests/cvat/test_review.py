@@ -141,6 +141,39 @@ def test_choosing() -> None:
     assert (spacing(1000, 50), spacing(20, 50)) == (10, 0)
 
 
+def test_a_frame_whose_worst_is_dealt_with_moves_back() -> None:
+    def without_first(one: QueuedFrame) -> QueuedFrame:
+        return QueuedFrame(one.task, one.job, one.frame, one.doubts[1:] or one.doubts)
+
+    frames = [
+        QueuedFrame(1, 1, 0, [Doubt("a", "b", 0.1), Doubt("a", "b", 0.9)]),
+        QueuedFrame(1, 1, 9, [Doubt("a", "b", 0.5)]),
+    ]
+    assert [one.frame for one in choose(frames, 2, still=without_first).frames] == [9, 0]
+
+
+def test_a_replica_is_not_shown_in_place_of_its_job(
+    person: Person, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    person.cvat.tasks[TASK].jobs = [*JOBS, (3, "consensus_replica", 0, 49)]
+    run(person.cvat, {10: [seen(0.34)], 60: [seen(0.34)]})
+    person.complete(1)
+    assert [(job, frame) for job, frame, _ in review(person.cvat, capsys, tmp_path)] == [(2, 60)]
+
+
+def test_of_tracks_of_a_label_that_is_gone_nothing_is_said(
+    cvat: StandIn, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    propagating.prepare(cvat)
+    propagating.draw(cvat, [10, 60, 30, 80], label_id=propagating.BIKE)
+    assert propagating.propagate(cvat, "--page", str(tmp_path / "tracks.html")) == 0
+    del cvat.labels["task_id", propagating.TASK][propagating.BIKE]
+    capsys.readouterr()
+    task = str(propagating.TASK)
+    assert main(["review", "--task", task, "--url", cvat.url, "--page", str(tmp_path / "review.html")]) == 0
+    assert "0 frames to look at" in capsys.readouterr().out
+
+
 def test_lost_tracks_come_from_the_journal_too(
     cvat: StandIn, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -205,3 +205,10 @@ def test_a_frame_rate_that_is_none(person: Person, capsys: pytest.CaptureFixture
     with pytest.raises(SystemExit):
         segments(person.cvat, f"--fps={fps}")
     assert f"got '{fps}'" in capsys.readouterr().err
+
+
+def test_a_replica_is_somebody_elses_own_opinion(person: Person, capsys: pytest.CaptureFixture[str]) -> None:
+    person.cvat.tasks[TASK].jobs = [*JOBS, (3, "consensus_replica", 0, 49)]
+    segments(person.cvat, "--write")
+    assert tags(person.cvat, 3) == []
+    assert "left alone: job 3 is a consensus replica" in capsys.readouterr().out

@@ -220,6 +220,11 @@ def test_fail_on(person: Person, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "got 'everything'" in capsys.readouterr().err
 
 
+def test_since_is_said_in_utc_wherever_it_was_typed(person: Person, tmp_path: Path) -> None:
+    stats(person.cvat, tmp_path, "--since", "2020-01-01T01:00+02:00")
+    assert "only jobs changed since 2019-12-31 23:00 UTC" in (tmp_path / "stats.html").read_text()
+
+
 def test_since_leaves_out_jobs_that_are_older(person: Person, tmp_path: Path) -> None:
     person.cvat.tasks[TASK].fields[1] = {"updated_date": "2026-11-01T10:00:00Z"}
     person.cvat.tasks[TASK].fields[2] = {"updated_date": "2026-11-02T10:00:00Z"}

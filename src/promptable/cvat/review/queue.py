@@ -70,7 +70,7 @@ def choose(
     """
     chosen: list[QueuedFrame] = []
     near, settled, doubtful = 0, 0, 0
-    for one in sorted(candidates, key=lambda one: (one.sure, one.task, one.frame, one.job)):
+    for one in sorted(candidates, key=_place):
         doubtful += 1
         if apart and any(one.task == other.task and abs(one.frame - other.frame) < apart for other in chosen):
             near += 1
@@ -80,7 +80,11 @@ def choose(
             chosen.append(left)
         else:
             settled += 1
-    return Queue(chosen, doubtful, near, settled)
+    return Queue(sorted(chosen, key=_place), doubtful, near, settled)
+
+
+def _place(one: QueuedFrame) -> tuple[float, int, int, int]:
+    return one.sure, one.task, one.frame, one.job
 
 
 def spacing(frames: int, budget: int) -> int:

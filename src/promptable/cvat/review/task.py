@@ -59,11 +59,12 @@ def review_task(client: Any, frames: Frames, budget: int, review_below: float, *
 
 def _jobs(frames: Frames, completed: bool) -> tuple[dict[int, int], list[str]]:
     """By frame the first job that shows it and is to be looked at, and why others are left out."""
-    closed = [job for job in frames.jobs if text_of(job.state) == "completed" and not completed]
+    own = [job for job in frames.jobs if not frames.is_replica(job)]
+    closed = [job for job in own if text_of(job.state) == "completed" and not completed]
     there = set(frames.numbers)
     jobs = {
         number: job.id
-        for job in reversed(frames.jobs)
+        for job in reversed(own)
         if job not in closed
         for number in there.intersection(frames.shown_in(job))
     }

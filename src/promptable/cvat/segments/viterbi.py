@@ -22,6 +22,8 @@ class Smoothing:
 def ranges(evidence: Sequence[float], smoothing: Smoothing) -> list[range]:
     """The ranges with the most evidence, in order; what comes before the first and after the last may be of any length.
 
+    A range that begins with the first frame costs a switch as any other, one that reaches the last frame does not end.
+
     ``evidence`` is, for each frame, the log-likelihood ratio of "it is there" to "it is not", in nats; 0 says nothing.
 
     Viterbi's algorithm for a hidden Markov model with explicit durations (Rabiner, A Tutorial on Hidden Markov Models,
@@ -36,10 +38,8 @@ def ranges(evidence: Sequence[float], smoothing: Smoothing) -> list[range]:
     passed = [0.0, *accumulate(evidence)]
     seen = [-inf] * len(passed)  # the best that ends with a range at k
     unseen = [0.0] * len(passed)  # the best that ends with a gap at k
-    begin, before = (
-        [0] * len(passed),
-        [0] * len(passed),
-    )  # where that range began; where the range before that gap ended
+    begin = [0] * len(passed)  # where that range began
+    before = [0] * len(passed)  # where the range before that gap ended
     best_begin, best_end = (-inf, 0), (0.0, 0)
     for k in range(len(passed)):
         if (s := k - smoothing.shortest_gap) >= 0:

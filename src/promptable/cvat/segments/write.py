@@ -52,10 +52,12 @@ class Writer:
         changes, left = [], []
         known = {name: self._labels.by_name[name].id for name in labels if name in self._labels.by_name}
         for job in self._frames.jobs:
-            if text_of(job.state) in OPEN:
-                changes.append(self._change(job, found, known))
-            else:
+            if self._frames.is_replica(job):
+                left.append(f"job {job.id} is a consensus replica")
+            elif text_of(job.state) not in OPEN:
                 left.append(f"job {job.id} is {text_of(job.state)}")
+            else:
+                changes.append(self._change(job, found, known))
         return changes, left
 
     def _change(self, job: Any, found: Sequence[Segment], known: Mapping[str, int]) -> Change:

@@ -17,7 +17,7 @@ from cvat_sdk.core.helpers import make_request_headers
 
 from promptable.cvat.server.errors import CvatError
 
-_GROUND_TRUTH = "ground_truth"
+_GROUND_TRUTH, _REPLICA = "ground_truth", "consensus_replica"
 _WORTH_A_CHUNK = 3
 """So many frames of a chunk take longer one by one than the chunk as a whole."""
 
@@ -113,6 +113,10 @@ class Frames:
         if _holds_ground_truth(job):
             return frozenset(self._validation.get("validation_frames") or ())
         return range(job.start_frame, job.stop_frame + 1)
+
+    def is_replica(self, job: Any) -> bool:
+        """Whether a job shows another one's frames again, for consensus, and is not the one that was named."""
+        return self._job is None and text_of(job.type) == _REPLICA
 
     @cached_property
     def first_jobs(self) -> Mapping[int, int]:

@@ -1,7 +1,7 @@
 """A task, project or job looked through, a job at a time."""
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,7 @@ def add_task(figures: Figures, client: Any, frames: Frames, bar: Bar, *, since: 
     free, held = set(frames.numbers), list[OpenTrack]()
     for job in frames.jobs:
         own = np.array(sorted(free.intersection(frames.shown_in(job))), np.int64)
-        if (why := _left_out(job, len(frames.jobs), since)) is not None:
+        if (why := _left_out(frames, job, since)) is not None:
             figures.left_out.append(f"task {frames.task.id}: {why}")
         else:
             free -= set(own.tolist())
@@ -42,13 +42,12 @@ def add_task(figures: Figures, client: Any, frames: Frames, bar: Bar, *, since: 
         figures.faults.add(track.fault)
 
 
-def _left_out(job: Any, jobs: int, since: datetime | None) -> str | None:
+def _left_out(frames: Frames, job: Any, since: datetime | None) -> str | None:
     """Why a job does not count, None where it does."""
-    kind = text_of(job.type)
-    if kind != "annotation" and jobs > 1:
-        return f"job {job.id} is a {kind.replace('_', ' ')} job"
+    if frames.is_replica(job):
+        return f"job {job.id} is a consensus replica"
     if since is not None and job.updated_date < since:
-        return f"job {job.id} was last changed on {job.updated_date:%Y-%m-%d %H:%M} UTC"
+        return f"job {job.id} was last changed on {job.updated_date.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     return None
 
 

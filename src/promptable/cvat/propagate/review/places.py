@@ -69,17 +69,19 @@ class Review:
 
 
 def review(client: Any, journal: TrackJournal, run: Run, frames: Frames) -> Review:
-    """All of a run, from its journal. ``client`` is cvat-sdk's. Raises CvatError."""
+    """All of a run, from its journal, but for objects whose label is gone from the task, and they with it.
+
+    ``client`` is cvat-sdk's. Raises CvatError.
+    """
     names = {int(label["id"]): str(label["name"]) for label in listed(client, frames.task.id)}
-    jobs = {number: job.id for job in reversed(frames.jobs) for number in range(job.start_frame, job.stop_frame + 1)}
-    objects = journal.objects(run.id)
+    objects = [one for one in journal.objects(run.id) if one.label_id in names]
     bins = _bins({frame for way in run.options["passes"].values() for frame in way})
     followed = [_followed(one, names[one.label_id], dict(journal.scores(run.id, one.number)), bins) for one in objects]
     places = [
         place
         for one in objects
         for direction in map(int, run.options["passes"])
-        for place in _places(one, names[one.label_id], course(journal, run.id, one, direction), jobs)
+        for place in _places(one, names[one.label_id], course(journal, run.id, one, direction), frames.first_jobs)
     ]
     return Review(followed, sorted(places, key=lambda place: (place.frame, place.number)), 1 + max(bins.values()))
 
