@@ -5,8 +5,8 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,12 +72,12 @@ class _Command:
             raise SystemExit(f"annotate ended with {status}, see {self._log.name}")
 
     def stop_at_the_first_upload(self, task: int) -> None:
-        """As Ctrl-C does."""
+        """As Ctrl-C does, while the command waits for CVAT's answer to what it has uploaded."""
         process = self._start(task)
-        while process.poll() is None and not _annotations(self._cvat, task):
-            time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
-        if (status := process.wait()) != _INTERRUPTED:
+        self._cvat.when_stored = partial(process.send_signal, signal.SIGINT)
+        status = process.wait()
+        self._cvat.when_stored = lambda: None
+        if status != _INTERRUPTED:
             raise SystemExit(f"annotate was stopped and ended with {status}, see {self._log.name}")
 
     def _start(self, task: int) -> "subprocess.Popen[bytes]":

@@ -3,7 +3,7 @@
 import io
 import json
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -68,6 +68,8 @@ class StandIn:
     """Statuses that writes of annotations are refused with, one a request; 0 breaks the connection."""
     slow_writes: list[float] = field(default_factory=list)
     """As ``slow``, of writes of annotations."""
+    when_stored: Callable[[], object] = lambda: None
+    """Called where annotations are written, before their answer goes out."""
     lost_answers: int = 0
     """So many annotations are stored without an answer."""
     asked: list[str] = field(default_factory=list)
@@ -109,6 +111,7 @@ class StandIn:
         match path.strip("/").split("/")[1:]:
             case ["jobs", number, "annotations"]:
                 answer = self.annotations.patch(int(number), query["action"], given)
+                self.when_stored()
                 if not self.lost_answers:
                     return 200, answer
                 self.lost_answers -= 1
