@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from promptable.cli.main import main
-from promptable.cvat.annotate import detector, same
+from promptable.cvat.annotate import detector
+from promptable.cvat.annotate.writing import same
 from tests.cvat.annotating import BAD, TASK, annotate, asked_frames, detect, detect_without_floor, prepare, stored
 from toy.cvat.stand_in import StandIn, Task
 

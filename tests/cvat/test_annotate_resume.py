@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from promptable.cvat.annotate import detector, run, same, upload
+from promptable.cvat.annotate import detector, run
+from promptable.cvat.annotate.writing import same, upload
 from promptable.cvat.journal import Journal
 from tests.cvat.annotating import annotate, asked_frames, detect, prepare, stored
 from tests.cvat.killing import run_until

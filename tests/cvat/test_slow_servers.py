@@ -8,7 +8,8 @@ import pytest
 import urllib3
 
 from promptable.cvat import functions
-from promptable.cvat.annotate import detector, same
+from promptable.cvat.annotate import detector
+from promptable.cvat.annotate.writing import same
 from promptable.cvat.server import rest
 from tests.cvat.annotating import annotate, asked_frames, detect, prepare, stored
 from toy.cvat.stand_in import StandIn

@@ -136,7 +136,7 @@ def _sources(parsed: argparse.Namespace, client: Any) -> "Iterator[Frames]":
 def _one(parsed: argparse.Namespace, client: Any, frames: "Frames") -> int:
     """One task or job: undo, plan or run."""
     from promptable.cvat.annotate.run import Annotator
-    from promptable.cvat.annotate.undo import undo
+    from promptable.cvat.annotate.writing.undo import undo
     from promptable.cvat.journal import Journal
 
     with Journal.of_task(client, frames.task) as journal:

@@ -8,7 +8,7 @@ from promptable.cvat.annotate.detector import Described, Detector
 from promptable.cvat.annotate.options import Mode, check_same
 from promptable.cvat.annotate.pipeline import Fetched, Result, ask_all, fetch
 from promptable.cvat.annotate.plan import Plan, make_plan
-from promptable.cvat.annotate.upload import Uploader
+from promptable.cvat.annotate.writing.upload import Uploader
 from promptable.cvat.functions import Function, Picture
 from promptable.cvat.journal import Journal, Run
 from promptable.cvat.progress import Bar, Progress

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from promptable.cvat.annotate.same import look_for, remove, unchanged
 from promptable.cvat.annotate.task_labels import task_labels
+from promptable.cvat.annotate.writing.same import look_for, remove, unchanged
 from promptable.cvat.journal import Journal
 from promptable.cvat.server.annotations import JobAnnotations
 from promptable.cvat.server.errors import CvatError

@@ -10,8 +10,8 @@ from typing import Any
 from promptable.config.labels import Mark
 from promptable.cvat.annotate.options import Mode, Options
 from promptable.cvat.annotate.plan import annotated, not_open
-from promptable.cvat.annotate.same import look_for, unchanged
 from promptable.cvat.annotate.task_labels import TaskLabels
+from promptable.cvat.annotate.writing.same import look_for, unchanged
 from promptable.cvat.detection import TAG
 from promptable.cvat.journal import Batch, Journal, Run, SentUpload, Upload
 from promptable.cvat.server.annotations import KINDS, JobAnnotations, highest_ids

@@ -1,0 +1,1 @@
+"""From the journal into CVAT, and back: what is sent, recognised, and taken back."""
