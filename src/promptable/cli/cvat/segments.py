@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,9 +51,8 @@ def _run(parsed: argparse.Namespace, client: Any, frames: "Frames") -> None:
     """Read only."""
     from promptable.cvat.journal import JournalReader, path_of
 
-    journal = JournalReader(path_of(client, frames.task))
-    _find(parsed, frames, journal)
-    journal.close()
+    with closing(JournalReader(path_of(client, frames.task))) as journal:
+        _find(parsed, frames, journal)
 
 
 def _run_writing(parsed: argparse.Namespace, client: Any, frames: "Frames") -> None:

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 from promptable.cli.cvat.options import add_server_arguments, connected
 from promptable.cli.cvat.source import add_source_arguments, source_name, sources
 from promptable.cli.cvat.terminal import DONE, FOUND, show, told
+from promptable.cvat.stats.faults import Kind
 
 if TYPE_CHECKING:
-    from promptable.cvat.stats.faults import Kind
     from promptable.cvat.stats.figures import Figures, JobFigures
 
-_KINDS = ("empty", "tiny", "doubles", "outside", "outliers", "jumps", "open", "broken")
 _MOST_JOBS = 20
 
 
@@ -39,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_kinds,
         default=(),
         metavar="KIND,...",
-        help=f"exit with status 3 if there is any of these: {', '.join(_KINDS)}, or all",
+        help=f"exit with status 3 if there is any of these: {', '.join(Kind)}, or all",
     )
     add("--json", type=Path, metavar="FILE", help="write all figures as JSON")
     add("--page", type=Path, metavar="FILE", help="where the page goes (default: stats-task-N.html)")
@@ -55,14 +54,14 @@ def _date(text: str) -> datetime:
     return date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC)
 
 
-def _kinds(text: str) -> Sequence[str]:
+def _kinds(text: str) -> Sequence[Kind]:
     names = [part.strip() for part in text.split(",")]
     if names == ["all"]:
-        return _KINDS
-    unknown = [name for name in names if name not in _KINDS]
+        return list(Kind)
+    unknown = [name for name in names if name not in set(Kind)]
     if unknown:
-        raise argparse.ArgumentTypeError(f"expected some of {', '.join(_KINDS)}, or all, got {unknown[0]!r}")
-    return names
+        raise argparse.ArgumentTypeError(f"expected some of {', '.join(Kind)}, or all, got {unknown[0]!r}")
+    return [Kind(name) for name in names]
 
 
 def _stats(parsed: argparse.Namespace) -> int:
@@ -73,17 +72,11 @@ def _stats(parsed: argparse.Namespace) -> int:
     return _verdict(figures, parsed.fail_on)
 
 
-def _verdict(figures: "Figures", fail_on: Sequence[str]) -> int:
-    found = [f"{figures.faults.counts[kind]} {kind}" for kind in _of(fail_on) if figures.faults.counts[kind]]
+def _verdict(figures: "Figures", fail_on: Sequence[Kind]) -> int:
+    found = [f"{figures.faults.counts[kind]} {kind}" for kind in fail_on if figures.faults.counts[kind]]
     if found:
         sys.stderr.write(f"promptable stats: {', '.join(found)}\n")
     return FOUND if found else DONE
-
-
-def _of(names: Sequence[str]) -> "list[Kind]":
-    from promptable.cvat.stats.faults import Kind
-
-    return [Kind(name) for name in names]
 
 
 def _figures(parsed: argparse.Namespace, client: Any) -> "Figures":

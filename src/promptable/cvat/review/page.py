@@ -8,6 +8,7 @@ from promptable.cvat.pages.bars import bars
 from promptable.cvat.pages.frame import framed
 from promptable.cvat.review.found import BINS, LabelFound
 from promptable.cvat.review.queue import Queue, QueuedFrame
+from promptable.cvat.server.editor import job_link
 
 _BARS = 50
 
@@ -30,7 +31,7 @@ def render(
 
 def link(host: str, one: QueuedFrame) -> str:
     """Where CVAT's editor opens the frame."""
-    return f"{host}/tasks/{one.task}/jobs/{one.job}?frame={one.frame}"
+    return job_link(host, one.task, one.job, one.frame)
 
 
 def more(queue: Queue) -> str:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -42,19 +43,23 @@ def review_task(client: Any, frames: Frames, budget: int, review_below: float, *
     jobs, notes = _jobs(frames, completed)
     names = {label["id"]: label["name"] for label in listed(client, task=frames.task.id)}
     path = path_of(client, frames.task)
-    journal = JournalReader(path) if path.exists() else None
-    known = [] if journal is None else [run for run in journal.runs() if run.state != "undone"]
-    runs = [run for run in known if run.command in (ANNOTATE, PROPAGATE)]
-    if journal is None or not runs:
-        return _from_scores(client, frames, jobs, names, budget, review_below, notes)
-    annotating = [run for run in runs if run.command == ANNOTATE]
-    found, doubtful = least_sure(_from_runs(journal, annotating, frames, jobs, review_below), _KEPT_FOR_EACH * budget)
-    candidates = _joined([*found, *_from_tracks(client, path, runs, frames, jobs)])
-    untouched = Untouched(client, frames, names, journal)
-    queue = choose(candidates, budget, spacing(len(frames.numbers), budget), untouched.still)
-    labels = labels_found(journal, [run.id for run in annotating], review_below)
-    journal.close()
+    with closing(JournalReader(path)) if path.exists() else nullcontext() as journal:
+        runs = [] if journal is None else _runs(journal)
+        if journal is None or not runs:
+            return _from_scores(client, frames, jobs, names, budget, review_below, notes)
+        annotating = [run for run in runs if run.command == ANNOTATE]
+        doubted = _from_runs(journal, annotating, frames, jobs, review_below)
+        found, doubtful = least_sure(doubted, _KEPT_FOR_EACH * budget)
+        candidates = _joined([*found, *_from_tracks(client, path, runs, frames, jobs)])
+        untouched = Untouched(client, frames, names, journal)
+        queue = choose(candidates, budget, spacing(len(frames.numbers), budget), untouched.still)
+        labels = labels_found(journal, [run.id for run in annotating], review_below)
     return TaskReview(replace(queue, doubtful=max(doubtful, queue.doubtful)), labels, notes)
+
+
+def _runs(journal: JournalReader) -> list[Run]:
+    """Those that found something and were not taken back."""
+    return [run for run in journal.runs() if run.command in (ANNOTATE, PROPAGATE) and run.state != "undone"]
 
 
 def _jobs(frames: Frames, completed: bool) -> tuple[dict[int, int], list[str]]:
@@ -91,13 +96,12 @@ def _from_tracks(
     following = [run for run in runs if run.command == PROPAGATE and run.state == "finished"]
     if not following:
         return
-    journal = TrackJournal(path)
-    for run in following:
-        for place in review(client, journal, run, frames).places:
-            if place.frame in jobs:
-                doubt = Doubt(place.label, place.what, place.sure, place.box)
-                yield QueuedFrame(frames.task.id, jobs[place.frame], place.frame, [doubt])
-    journal.close()
+    with closing(TrackJournal(path)) as journal:
+        for run in following:
+            for place in review(client, journal, run, frames).places:
+                if place.frame in jobs:
+                    doubt = Doubt(place.label, place.what, place.sure, place.box)
+                    yield QueuedFrame(frames.task.id, jobs[place.frame], place.frame, [doubt])
 
 
 def _joined(candidates: Sequence[QueuedFrame]) -> list[QueuedFrame]:

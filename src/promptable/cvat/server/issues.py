@@ -1,6 +1,6 @@
 """Issues in CVAT: places on frames that a reviewer is shown one after the other."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,10 @@ def open_issues(client: Any, wanted: Sequence[Issue]) -> int:
     api = client.api_client
     url = client.api_map.make_endpoint_url("/api/issues")
     headers = make_request_headers(api) | {"Content-Type": "application/json"}
-    there = {job: _issues(client, job) for job in {issue.job for issue in wanted}}
+    frames: dict[int, set[int]] = {}
+    for issue in wanted:
+        frames.setdefault(issue.job, set()).add(issue.frame)
+    there = {job: _issues(client, job, of_job) for job, of_job in frames.items()}
     new = [issue for issue in wanted if (issue.frame, issue.message) not in there[issue.job]]
     for issue in new:
         body = {"job": issue.job, "frame": issue.frame, "position": list(issue.box), "message": issue.message}
@@ -30,12 +33,12 @@ def open_issues(client: Any, wanted: Sequence[Issue]) -> int:
     return len(new)
 
 
-def _issues(client: Any, job: int) -> set[tuple[int, str]]:
-    """Frame and first words of the issues of a job, resolved ones too."""
+def _issues(client: Any, job: int, frames: Set[int]) -> set[tuple[int, str]]:
+    """Frame and first words of the issues of a job on these frames, resolved ones too: CVAT is asked once for each."""
     issues = get_paginated_collection(
         client.api_client.issues_api.list_endpoint, return_json=True, _parse_response=False, job_id=job
     )
-    return {(issue["frame"], _first_words(client, issue["id"])) for issue in issues}
+    return {(issue["frame"], _first_words(client, issue["id"])) for issue in issues if issue["frame"] in frames}
 
 
 def _first_words(client: Any, issue: int) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from promptable.cvat.server.editor import job_link
 from promptable.cvat.stats.faults import RULES, Fault, Faults
 
 VERSION = 1
@@ -131,7 +132,7 @@ class Figures:
 
 def link(host: str, fault: Fault) -> str:
     """Where CVAT's editor opens the frame."""
-    return f"{host}/tasks/{fault.task}/jobs/{fault.job}?frame={fault.frame}"
+    return job_link(host, fault.task, fault.job, fault.frame)
 
 
 def _of_job(job: JobFigures, faults: Faults, *, by_annotator: bool) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from promptable.cvat.pages.bars import bars
 from promptable.cvat.pages.frame import framed
+from promptable.cvat.server.editor import job_link
 from promptable.cvat.stats.faults import RULES, Fault, Kind
 from promptable.cvat.stats.figures import Figures, JobFigures, LabelFigures, link, spread
 
@@ -85,7 +86,7 @@ def _fault(fault: Fault, host: str) -> str:
 
 
 def _job(job: JobFigures, figures: Figures, host: str) -> str:
-    opened = f'<a href="{escape(f"{host}/tasks/{job.task}/jobs/{job.job}")}" target="cvat">job {job.job}</a>'
+    opened = f'<a href="{escape(job_link(host, job.task, job.job))}" target="cvat">job {job.job}</a>'
     empty, faults = job.frames - job.annotated_frames, figures.faults.of_jobs([job.job])
     state = escape(f"{job.stage}, {job.state}")
     counts = _cells([job.frames, empty, job.objects, job.tags, faults])

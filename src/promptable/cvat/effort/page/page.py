@@ -14,6 +14,7 @@ from promptable.cvat.effort.suggest.advice import Advice
 from promptable.cvat.effort.verdicts import Verdict
 from promptable.cvat.pages.frame import framed
 from promptable.cvat.pages.pictures import address
+from promptable.cvat.server.editor import job_link
 
 _QUALITY = 70
 """Of a WebP picture: some 10 to 30 kB."""
@@ -152,7 +153,7 @@ def _table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 def _frame(frame: JudgedFrame, server: str, pictures: Pictures) -> str:
     data, hw = pictures[frame.task, frame.number]
     before, after = (address(image, _QUALITY) for image in before_and_after(data, hw, frame.judged))
-    link = f"{server}/tasks/{frame.task}/jobs/{frame.job}?frame={frame.number}"
+    link = job_link(server, frame.task, frame.job, frame.number)
     names = [one.verdict for one in frame.judged]
     counts = "".join(f" {_key(verdict)}{names.count(verdict)} {verdict}" for verdict in Verdict if verdict in names)
     became = ", ".join(f"{one.label} to {one.became}" for one in frame.judged if one.became is not None)
