@@ -8,6 +8,8 @@ from typing import Any
 from cvat_sdk.core.helpers import make_request_headers
 
 KINDS = ("shape", "tag")
+SETTLING = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+"""Seconds between looks for what was sent without an answer and may still be on its way, a minute in all."""
 _AT_ONCE = 5000
 
 

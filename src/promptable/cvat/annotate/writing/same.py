@@ -7,10 +7,7 @@ from typing import Any
 
 from promptable.cvat.annotate.task_labels import TaskLabels
 from promptable.cvat.journal import Batch, Journal, SentUpload
-from promptable.cvat.server.annotations import KINDS, JobAnnotations
-
-SETTLING = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
-"""Seconds between looks for a batch that may still be on its way through the server, a minute in all."""
+from promptable.cvat.server.annotations import KINDS, SETTLING, JobAnnotations
 
 
 def look_for(client: Any, journal: Journal, batch: Batch) -> dict[int, int] | None:

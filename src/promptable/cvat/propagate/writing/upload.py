@@ -7,11 +7,9 @@ from typing import Any
 from promptable.cvat.propagate.content import SHAPE, TRACK, content
 from promptable.cvat.propagate.journal import TrackJournal, Write
 from promptable.cvat.propagate.writing.held import Held, Item, by_kind
-from promptable.cvat.server.annotations import JobAnnotations
+from promptable.cvat.server.annotations import SETTLING, JobAnnotations
 from promptable.cvat.server.errors import CvatError
 
-SETTLING = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
-"""Seconds between looks for what may still be on its way through the server, a minute in all."""
 _TRIES = 3
 
 
