@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from promptable.models.runtime.packed_linear import ActivatedLinear, PackedLinear, can_pack, pack_linears
+from promptable.models.runtime.packed_linear import ActivatedLinear, Activation, PackedLinear, can_pack, pack_linears
 from promptable.models.runtime.precision import InFloat32
 
 CPU = torch.device("cpu")
@@ -23,14 +23,17 @@ def test_a_packed_layer_computes_the_same(bias: bool, numbers: torch.dtype) -> N
     linear, features = nn.Linear(24, 40, bias), torch.randn(2, 3, 5, 24)
     for given in (features, features.transpose(0, 2), features.bfloat16()):
         expected = linear(given.float())
-        for activation, wanted in (
-            ("none", expected),
-            ("gelu", nn.functional.gelu(expected)),
-            ("relu", expected.relu()),
-        ):
+        wanted: dict[Activation, torch.Tensor] = {
+            "none": expected,
+            "gelu": nn.functional.gelu(expected),
+            "relu": expected.relu(),
+        }
+        for activation in wanted:
             found = PackedLinear(linear, numbers, activation)(given)
             assert found.dtype is numbers
-            torch.testing.assert_close(found.float(), wanted, atol=ROUNDING[numbers], rtol=ROUNDING[numbers])
+            torch.testing.assert_close(
+                found.float(), wanted[activation], atol=ROUNDING[numbers], rtol=ROUNDING[numbers]
+            )
 
 
 @torch.inference_mode()
@@ -47,7 +50,7 @@ def test_every_plain_linear_layer_of_a_model_is_packed() -> None:
 
 @pytest.mark.parametrize("activation", ["gelu", "relu"])
 @torch.inference_mode()
-def test_a_layer_and_its_activation_become_one(activation: str) -> None:
+def test_a_layer_and_its_activation_become_one(activation: Activation) -> None:
     torch.manual_seed(0)
     model, features = nn.Sequential(ActivatedLinear(nn.Linear(8, 16), activation)), torch.randn(5, 8)
     expected = model(features)

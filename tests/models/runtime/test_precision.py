@@ -1,7 +1,7 @@
 """Which numbers a model computes with: by the hardware's flags, the same every time, and said in the log."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pytest
 import torch
@@ -80,7 +80,7 @@ def test_products_are_of_these_numbers(precision: str) -> None:
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype is NUMBERS[precision]
 
 
-def _overflows_in(*precisions: str) -> tuple[list[str], object]:
+def _overflows_in(*precisions: str) -> tuple[list[str], Callable[[str], str]]:
     tried: list[str] = []
 
     def run(precision: str) -> str:
