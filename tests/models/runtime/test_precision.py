@@ -57,11 +57,10 @@ def test_a_gpu_decides_by_its_compute_capability(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    asked = []
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: asked.append(device) or capability)
+    capabilities = {"cuda:1": capability}
+    monkeypatch.setattr(torch.cuda, "get_device_capability", capabilities.__getitem__)
     with caplog.at_level(logging.INFO):
         assert decide("auto", "cuda:1", shared) == expected
-    assert asked == ["cuda:1"]
     assert f"precision {expected}: the GPU's compute capability is {capability[0]}.{capability[1]}" in caplog.text
 
 
