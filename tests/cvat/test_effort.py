@@ -308,3 +308,11 @@ def test_a_mask_that_cannot_be_read_is_compared_by_its_box(person: Person, tmp_p
     person.delete(one)
     person.add(1, RUST, [0, 3, 10, 1, 14, 39], "mask")  # of the same box
     assert counts(effort(person.cvat, tmp_path, "--reviewed", "1")["total"]) == {"minor_edit": 1}
+
+
+def test_points_that_make_no_shape_are_no_place(person: Person, tmp_path: Path) -> None:
+    """CVAT stores what scripts send."""
+    person.add(3, RUST, [1, 1, 9, 9, 5, 5])
+    person.add(3, RUST, [1, 1, 9, 9, 5], "polygon")
+    person.complete(1)
+    assert counts(effort(person.cvat, tmp_path)["total"]) == {"unchanged": 5, "added_by_hand": 2}

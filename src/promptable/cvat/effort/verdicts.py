@@ -8,7 +8,7 @@ from typing import Any
 from promptable.config.labels import CONFIDENCE, REVIEW
 from promptable.cvat.annotate.task_labels import TaskLabel
 from promptable.cvat.geometry.overlap import iou
-from promptable.cvat.geometry.position import FORMS, Position, position_of
+from promptable.cvat.geometry.position import FORMS, MASK, RECTANGLE, Position, position_of
 
 MINOR_IOU, EDITED_IOU = 0.9, 0.75
 _DECIMALS = 2
@@ -86,8 +86,15 @@ def same_values(before: Mapping[str, Any], now: Mapping[str, Any], label: TaskLa
 
 
 def place_of(shape: Mapping[str, Any]) -> Position | None:
-    """Where a shape is; None of a tag, and of what is no rectangle, polygon or mask."""
-    return position_of(shape) if shape.get("type") in FORMS and len(shape["points"]) >= 4 else None
+    """Where a shape is; None of a tag, and of what is no rectangle, polygon or mask: CVAT's server does not check."""
+    form = shape.get("type")
+    return position_of(shape) if form in FORMS and _has_points(form, len(shape["points"])) else None
+
+
+def _has_points(form: str, numbers: int) -> bool:
+    if form == RECTANGLE:
+        return numbers == 4
+    return numbers >= 5 if form == MASK else numbers >= 6 and numbers % 2 == 0
 
 
 def _overlap(before: Mapping[str, Any], now: Mapping[str, Any]) -> float:

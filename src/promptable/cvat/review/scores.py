@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
+from promptable.cvat.geometry.extent import extent_of
 from promptable.cvat.review.found import BINS
 from promptable.cvat.review.queue import Doubt
-from promptable.cvat.stats.extent import extent_of
 
 
 def scored(annotations: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from promptable.cvat.stats.extent import extent_of
+from promptable.cvat.geometry.extent import extent_of
 from promptable.cvat.stats.tracks import TrackBoxes
 
 ROW = np.dtype([("index", "i4"), ("id", "i8"), ("is_track", "?"), ("box", "f8", 4), ("area", "f8")])

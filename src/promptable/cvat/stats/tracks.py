@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from promptable.cvat.stats.extent import extent_of
+from promptable.cvat.geometry.extent import extent_of
 
 
 class TrackBoxes:
