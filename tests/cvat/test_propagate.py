@@ -281,6 +281,13 @@ def test_closed_jobs_and_deleted_frames_are_left_alone(cvat: StandIn, capsys: py
     assert propagate(cvat, "--job", "2") == 1
 
 
+def test_jobs_that_are_closed_are_taken_where_people_say_so(cvat: StandIn) -> None:
+    prepare(cvat, states={2: "completed"})
+    draw(cvat, BOX)
+    assert propagate(cvat, "--include", "completed") == 0
+    assert _tracks(cvat, 2)
+
+
 def test_a_dry_run_asks_nothing_and_writes_nothing(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
     prepare(cvat)
     draw(cvat, BOX)

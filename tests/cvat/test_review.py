@@ -110,7 +110,7 @@ def test_what_people_have_dealt_with_is_left_out(
     person.complete(2)
     assert {frame for _, frame, _ in review(person.cvat, capsys, tmp_path)} == {20, 40}
     assert "left out: 3 dealt with" in (tmp_path / "review.html").read_text()
-    assert {frame for _, frame, _ in review(person.cvat, capsys, tmp_path, "--completed-jobs")} == {20, 40, 60}
+    assert {frame for _, frame, _ in review(person.cvat, capsys, tmp_path, "--include", "completed")} == {20, 40, 60}
 
 
 def test_the_last_run_that_was_asked_about_a_frame_counts(

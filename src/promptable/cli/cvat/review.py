@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--budget", type=count, default=50, metavar="N", help="so many frames at most (default: 50)")
     add("--review-below", type=unit_number, default=0.45, metavar="C", help="where doubt begins (default: 0.45)")
-    add("--completed-jobs", action="store_true", help="also jobs that people have completed")
+    add("--include", choices=("completed",), help="also jobs that people have completed")
     add("--issues", action="store_true", help="open an issue in CVAT on each frame; again, and nothing is doubled")
     add("--assign", metavar="USER", help="put the jobs of these frames on a user's page in CVAT, to be reviewed")
     add("--page", type=Path, metavar="FILE", help="where the page goes (default: review-task-N.html)")
@@ -41,7 +41,7 @@ def _review(parsed: argparse.Namespace) -> int:
         for frames in sources(parsed, client, about.append):
             number, below = int(frames.task.id), parsed.review_below
             tasks[number] = frames
-            reviews[number] = review_task(client, frames, parsed.budget, below, completed=parsed.completed_jobs)
+            reviews[number] = review_task(client, frames, parsed.budget, below, completed=parsed.include is not None)
         user = None if parsed.assign is None else user_id(client, parsed.assign)
         queue = _together(list(reviews.values()), parsed.budget)
         about += [f"task {task}: {note}" for task, review in reviews.items() for note in review.notes]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 
 class Direction(StrEnum):
@@ -39,7 +39,8 @@ class Options:
     form: str | None = None
     keyframe_iou: float | None = None
     restart_at_keyframes: bool = False
-    completed_jobs: bool = False
+    include: Literal["completed"] | None = None
+    """Jobs that are left alone otherwise."""
     detect: str | None = None
     words: Sequence[Mapping[str, Any]] | None = None
     every: int | None = None

@@ -89,8 +89,8 @@ def _is_open(job: Any, options: Options, left_out: list[str]) -> bool:
     if kind != "annotation" and options.job is None:
         left_out.append(f"job {job.id} is a {kind.replace('_', ' ')} job")
         return False
-    if state not in OPEN and not options.completed_jobs:
-        left_out.append(f"job {job.id} is {state}: --completed-jobs takes it too")
+    if state not in OPEN and options.include is None:
+        left_out.append(f"job {job.id} is {state}: --include completed takes it too")
         return False
     return True
 

@@ -73,7 +73,7 @@ def _jobs(frames: Frames, completed: bool) -> tuple[dict[int, int], list[str]]:
         if job not in closed
         for number in there.intersection(frames.shown_in(job))
     }
-    notes = [f"job {job.id} is completed: --completed-jobs takes it too" for job in closed]
+    notes = [f"job {job.id} is completed: --include completed takes it too" for job in closed]
     return jobs, notes
 
 

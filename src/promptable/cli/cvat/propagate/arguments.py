@@ -44,7 +44,7 @@ def _add_what(group: Any) -> None:
         action="store_true",
         help="go on from where people have drawn an object on a later frame (default: it ends there)",
     )
-    add("--completed-jobs", action="store_true", help="also jobs that are completed or rejected")
+    add("--include", choices=("completed",), help="also jobs that are completed or rejected")
 
 
 def _add_words(group: Any) -> None:
@@ -110,7 +110,7 @@ def options_of(parsed: argparse.Namespace) -> "Options":
         form=parsed.form,
         keyframe_iou=parsed.keyframe_iou,
         restart_at_keyframes=parsed.restart_at_keyframes,
-        completed_jobs=parsed.completed_jobs,
+        include=parsed.include,
         detect=parsed.detect,
         words=_words(parsed.labels) if detects and parsed.labels is not None else None,
         every=(parsed.every or 30) if detects else None,

@@ -58,7 +58,7 @@ class Changes:
             if text_of(job.type) != "annotation" and self._options.job is None:
                 continue
             state = text_of(self._client.jobs.retrieve(job.id).state)
-            if state in OPEN or self._options.completed_jobs:
+            if state in OPEN or self._options.include is not None:
                 yield job
 
     def _is_as_it_was(self, one: Object) -> bool:
