@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from html import unescape
 from pathlib import Path
 
@@ -16,13 +17,15 @@ from promptable.cvat.propagate.review.doubts import doubts
 from promptable.cvat.propagate.review.page import pictured, render
 from promptable.cvat.propagate.review.places import Followed, Place, Review
 from promptable.cvat.propagate.review.thumbnails import SIZE, thumbnail
+from promptable.cvat.server.editor import job_link
 from tests.cvat.chromium import needs_chromium, run_in_page
 from tests.cvat.propagating import draw, prepare, propagate
 from tests.functions.requests import file_bytes
 from toy.cvat.stand_in import StandIn
 
 HOSTILE = "<script>alert(1)</script>\"'&"
-TASK_URL = "http://cvat/tasks/4"
+HOST = "http://cvat"
+TASK_URL = f"{HOST}/tasks/4"
 
 
 def _at(left: float, side: float = 20, score: float = 1.0) -> Position:
@@ -110,7 +113,9 @@ def _review(count: int, label: str = "car", objects: int = 2) -> Review:
 
 
 def _page(review: Review, image: Image.Image, pictures: int = 200) -> str:
-    return render(f"Task {HOSTILE}", 3, review, dict.fromkeys(pictured(review)[:pictures], image), TASK_URL)
+    return render(
+        f"Task {HOSTILE}", 3, review, dict.fromkeys(pictured(review)[:pictures], image), partial(job_link, HOST, 4)
+    )
 
 
 @needs_chromium

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,14 +38,15 @@ def review(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any, r
     from promptable.cvat.propagate.review.page import pictured, render
     from promptable.cvat.propagate.review.pictures import pictures
     from promptable.cvat.propagate.review.places import review as reviewed
+    from promptable.cvat.server.editor import job_link
     from promptable.cvat.server.issues import Issue, open_issues
 
     found, task = reviewed(client, journal, run, frames), frames.task
     _show_table(found)
     page = parsed.page or Path(f"propagate-task-{task.id}-run-{run.id}.html")
     shown = pictures(journal, run, frames, pictured(found))
-    url = f"{client.api_map.host}/tasks/{task.id}"
-    page.write_text(render(f"Followed in task {task.id}, {task.name}", run.id, found, shown, url), encoding="utf-8")
+    opens = partial(job_link, client.api_map.host, task.id)
+    page.write_text(render(f"Followed in task {task.id}, {task.name}", run.id, found, shown, opens), encoding="utf-8")
     sys.stdout.write(f"{len(found.places)} places to look at: {page}\n")
     if parsed.issues:
         issues = [Issue(one.job, one.frame, one.box, f"{one.label}: {one.what}") for one in found.places]

@@ -1,7 +1,7 @@
 """What to look at of a run, as a page: one file that works without a network, whose links open CVAT's editor."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
 from PIL.Image import Image
@@ -9,6 +9,9 @@ from PIL.Image import Image
 from promptable.cvat.pages.frame import framed
 from promptable.cvat.pages.pictures import address
 from promptable.cvat.propagate.review.places import Followed, Place, Review
+
+Opens = Callable[[int, int], str]
+"""The address of a job, by its id, at a frame, by the task's number."""
 
 _QUALITY = 60
 _MOST_PICTURES, _MOST_CHARACTERS = 200, 2_500_000
@@ -30,10 +33,10 @@ def pictured(review: Review) -> list[Place]:
     return _worst_first(review)[:_MOST_PICTURES]
 
 
-def render(title: str, run: int, review: Review, pictures: Mapping[Place, Image], task_url: str) -> str:
-    """The page. ``pictures`` are of the worst places; ``task_url`` as in ``http://localhost:8080/tasks/5``."""
+def render(title: str, run: int, review: Review, pictures: Mapping[Place, Image], opens: Opens) -> str:
+    """The page. ``pictures`` are of the worst places; ``opens`` says where a link goes."""
     objects, places = review.by_doubts(), _worst_first(review)
-    figures = _figures(places, pictures, task_url)
+    figures = _figures(places, pictures, opens)
     rest = [place for place in places if place not in figures]
     return framed(
         __package__,
@@ -44,7 +47,7 @@ def render(title: str, run: int, review: Review, pictures: Mapping[Place, Image]
         objects="\n".join(_object(one, count, review.bins) for one, count in objects[:_MOST_OBJECTS]),
         more_objects=_more(len(objects) - _MOST_OBJECTS, "objects"),
         worst="\n".join(figures.values()),
-        rest="\n".join(_row(place, task_url) for place in rest[:_MOST_ROWS]),
+        rest="\n".join(_row(place, opens) for place in rest[:_MOST_ROWS]),
         more_places=_more(len(rest) - _MOST_ROWS, "places"),
     )
 
@@ -54,13 +57,13 @@ def _worst_first(review: Review) -> list[Place]:
     return sorted(review.places, key=lambda place: (place.sure, place.frame))
 
 
-def _figures(places: Sequence[Place], pictures: Mapping[Place, Image], task_url: str) -> dict[Place, str]:
+def _figures(places: Sequence[Place], pictures: Mapping[Place, Image], opens: Opens) -> dict[Place, str]:
     """Places with pictures, as many as there is room for."""
     figures: dict[Place, str] = {}
     room = _MOST_CHARACTERS
     for place in places:
         if place in pictures and room > 0:
-            figures[place] = _figure(place, address(pictures[place], _QUALITY), task_url)
+            figures[place] = _figure(place, address(pictures[place], _QUALITY), opens)
             room -= len(figures[place])
     return figures
 
@@ -79,15 +82,15 @@ def _strip(bins: Mapping[int, float], count: int) -> str:
     return f'<svg {box} role="img" aria-label="how sure, 0 to 1, frame by frame">{paths}</svg>'
 
 
-def _figure(place: Place, picture: str, task_url: str) -> str:
+def _figure(place: Place, picture: str, opens: Opens) -> str:
     where = f"frame {place.frame}, job {place.job}"
     caption = f"<b>{place.what}</b> {_name(place)} <span>{where}{_measure(place)}</span>"
     image = f'<img src="{picture}" alt="" loading="lazy">'
-    return f"<figure {_data(place)}>{_link(place, task_url, f'{image}<figcaption>{caption}</figcaption>')}</figure>"
+    return f"<figure {_data(place)}>{_link(place, opens, f'{image}<figcaption>{caption}</figcaption>')}</figure>"
 
 
-def _row(place: Place, task_url: str) -> str:
-    link = _link(place, task_url, f"frame {place.frame}")
+def _row(place: Place, opens: Opens) -> str:
+    link = _link(place, opens, f"frame {place.frame}")
     cells = (f"<td>{link}</td>", f"<td>job {place.job}</td>", f'<td class="what">{place.what}</td>')
     return f"<tr {_data(place)}>{''.join(cells)}<td>{_measure(place).lstrip(', ')}</td><td>{_name(place)}</td></tr>"
 
@@ -97,8 +100,8 @@ def _measure(place: Place) -> str:
     return f", {_MEASURES[place.what]} {place.sure:.2f}" if place.what in _MEASURES else ""
 
 
-def _link(place: Place, task_url: str, content: str) -> str:
-    where = escape(f"{task_url}/jobs/{place.job}?frame={place.frame}")
+def _link(place: Place, opens: Opens, content: str) -> str:
+    where = escape(opens(place.job, place.frame))
     return f'<a href="{where}" target="cvat">{content}</a>'
 
 
