@@ -8,8 +8,8 @@ import numpy as np
 
 from demo.cvat import run, served
 from demo.pictures import png
-from promptable.cvat.effort.matching import LEAST_IOU, one_to_one
-from promptable.cvat.effort.verdicts import MINOR_IOU
+from promptable.cvat.effort.judging.matching import LEAST_IOU, one_to_one
+from promptable.cvat.effort.judging.verdicts import MINOR_IOU
 from promptable.cvat.geometry import run_lengths
 from promptable.cvat.geometry.overlap import iou
 from promptable.cvat.geometry.position import MASK, RECTANGLE, Position, position_of

@@ -10,7 +10,7 @@ from PIL import Image
 
 from promptable.cvat.annotate.candidates import read_candidates
 from promptable.cvat.detection import RECTANGLE, Detection
-from promptable.cvat.effort.judging import JudgedFrame
+from promptable.cvat.effort.judging.frames import JudgedFrame
 from promptable.cvat.effort.suggest.evidence import Evidence, LabelOnFrame
 from promptable.cvat.effort.suggest.thresholds import Goal, counted, suggested
 from promptable.cvat.functions import DirectFunction, Picture

@@ -12,11 +12,11 @@ import yaml
 
 from promptable.cli.main import main
 from promptable.cvat.annotate import detector
-from promptable.cvat.effort.judging import JudgedFrame
+from promptable.cvat.effort.judging.frames import JudgedFrame
+from promptable.cvat.effort.judging.verdicts import Judged, Verdict
 from promptable.cvat.effort.suggest.evidence import Evidence, EvidenceByModel, LabelOnFrame
 from promptable.cvat.effort.suggest.review_threshold import review_threshold
 from promptable.cvat.effort.suggest.thresholds import Goal, Suggestion, suggested
-from promptable.cvat.effort.verdicts import Judged, Verdict
 from promptable.cvat.journal import Run
 from tests.functions.requests import file_bytes
 from toy.cvat.person import Person

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from promptable.cli.main import main
+from promptable.cvat.geometry.position import position_at
 from tests.cvat.propagating import TASK, draw, prepare, propagate
 from toy.cvat.stand_in import StandIn
 
@@ -51,7 +52,33 @@ def test_tracks_are_judged_by_the_mean_iou_with_what_the_run_wrote(cvat: StandIn
     (car,) = report["tracks"]
     assert verdicts(car) == {"unchanged": 1, "relabelled": 1, "deleted": 1, "edited": 1, "reworked": 1}
     assert report["relabelled"] == [{"from": "car", "to": "person", "count": 1}]
+    worst = [
+        (one["verdict"], one["frames"], *(at["frame"] for at in one["most_corrected"]))
+        for one in report["worst_tracks"]
+    ]
+    apart = "by how much of how many frames was wrong: 9, 9, 6, 1.8; two at the most, a quarter of the track apart"
+    assert worst == [("relabelled", 9, 1), ("deleted", 9, 1, 3), ("reworked", 9, 4, 6), ("edited", 9, 1, 3)], apart
+    assert (tmp_path / "effort.html").read_text().count("<figure>") == 7
     assert verdicts(effort(cvat, tmp_path, "--reviewed", "0-3")["tracks"][0])["unchanged"] == 2, "not what came after"
+
+
+def test_the_frames_are_shown_on_which_people_corrected_a_track_the_most(cvat: StandIn, tmp_path: Path) -> None:
+    """Two mistakes of one track, far apart: at either end of them it is as it was."""
+    prepare(cvat, jobs=[(1, "annotation", 0, 19)])
+    draw(cvat, [0, 20, 20, 40])
+    assert propagate(cvat, "--to", "19") == 0
+    (track,) = cvat.annotations.read(1)["tracks"]
+    places = {frame: position_at(track, frame) for frame in range(20)}
+    down = {4: 4, 5: 10, 6: 4, 15: 6}
+    keys = [
+        track["shapes"][0] | {"frame": frame, "points": [x1, y1 + down.get(frame, 0), x2, y2 + down.get(frame, 0)]}
+        for frame, place in places.items()
+        if place is not None
+        for x1, y1, x2, y2 in [place.points]
+    ]
+    update(cvat, track, shapes=keys, source="semi-auto")
+    (worst,) = effort(cvat, tmp_path, "--reviewed", "all")["worst_tracks"]
+    assert worst["most_corrected"] == [{"frame": 5, "iou": 0.3333}, {"frame": 15, "iou": 0.5385}]
 
 
 def test_a_track_under_a_new_id_is_found_by_its_place(cvat: StandIn, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from promptable.cli.cvat.terminal import DONE, show, told
 from promptable.cli.values import number, unit_number
 
 if TYPE_CHECKING:
-    from promptable.cvat.effort.page.page import Pictures
+    from promptable.cvat.effort.page.pictures import Pictures
     from promptable.cvat.effort.report import Report
     from promptable.cvat.effort.suggest.advice import Advice
     from promptable.cvat.effort.suggest.evidence import EvidenceByModel
@@ -78,11 +78,12 @@ def _effort(parsed: argparse.Namespace) -> int:
 
 
 def _report(parsed: argparse.Namespace, client: Any) -> tuple["Report", "Pictures"]:
-    """What there is to say, and the pictures of the worst frames."""
+    """What there is to say, and the pictures of the worst."""
     from promptable.cvat.effort.figures import saved
+    from promptable.cvat.effort.page.pictures import pictures
     from promptable.cvat.effort.report import Report
     from promptable.cvat.effort.reviewed import Reviewed
-    from promptable.cvat.effort.run import add_task, worst_pictures
+    from promptable.cvat.effort.run import add_task
     from promptable.cvat.effort.suggest.evidence import EvidenceByModel
     from promptable.cvat.server.errors import CvatError
 
@@ -100,7 +101,7 @@ def _report(parsed: argparse.Namespace, client: Any) -> tuple["Report", "Picture
         report.advice = _advice(parsed, evidence)
     if parsed.seconds_per_box is not None:
         report.saved = saved(report.effort.total(), parsed.seconds_per_box, parsed.seconds_per_edit)
-    return report, worst_pictures(report, tasks)
+    return report, pictures(report, tasks)
 
 
 def _advice(parsed: argparse.Namespace, evidence: "EvidenceByModel") -> "Advice":
@@ -151,7 +152,7 @@ def _default_page(parsed: argparse.Namespace) -> Path:
 def _show(report: "Report") -> None:
     """The table, and what it does not say."""
     from promptable.cvat.effort.figures import by_label
-    from promptable.cvat.effort.verdicts import Verdict
+    from promptable.cvat.effort.judging.verdicts import Verdict
 
     labels = report.effort.labels()
     shown = [*labels, report.effort.total()] if len(labels) > 1 else labels

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from promptable.cvat.effort.intervals import wilson
-from promptable.cvat.effort.judging import JudgedFrame
-from promptable.cvat.effort.verdicts import ACCEPTED, CORRECTED, Judged, Verdict
+from promptable.cvat.effort.judging.frames import JudgedFrame
+from promptable.cvat.effort.judging.tracks import JudgedTrack
+from promptable.cvat.effort.judging.verdicts import ACCEPTED, CORRECTED, Judged, Verdict
 
 BINS = 10
 """Of confidence: a tenth each."""
 _WORST = 20
+_WORST_TRACKS = 10
 
 
 @dataclass(frozen=True)
@@ -53,12 +55,14 @@ class Acceptance:
 
 @dataclass
 class Effort:
-    """Collects verdicts, on shapes and tags, and on tracks; keeps what was where only of the worst frames."""
+    """Collects verdicts, on shapes and tags, and on tracks; keeps what was where only of the worst."""
 
     judged: list[Judged] = field(default_factory=list)
     tracks: list[Judged] = field(default_factory=list)
     frames: int = 0
     worst: list[tuple[tuple[int, int, int], int, JudgedFrame]] = field(default_factory=list)
+    worst_tracks: list[JudgedTrack] = field(default_factory=list)
+    """Those of which the most was wrong, that first."""
 
     def add(self, frame: JudgedFrame) -> None:
         """Take a frame's verdicts in."""
@@ -67,6 +71,12 @@ class Effort:
         if any(badness := _badness(frame.judged)):
             heapq.heappush(self.worst, (badness, -self.frames, frame))
             self.worst = heapq.nlargest(_WORST, self.worst)
+
+    def add_track(self, track: JudgedTrack) -> None:
+        """Take the verdict on a track in."""
+        self.tracks.append(track.judged)
+        if track.wrong:
+            self.worst_tracks = heapq.nlargest(_WORST_TRACKS, [*self.worst_tracks, track], key=lambda one: one.wrong)
 
     def labels(self) -> list[LabelEffort]:
         """By label, those with the most to correct first."""

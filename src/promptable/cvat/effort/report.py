@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from promptable.cvat.effort.figures import Acceptance, Effort, LabelEffort, Saved, acceptance, by_label
+from promptable.cvat.effort.judging.task import NotJudged
+from promptable.cvat.effort.judging.tracks import JudgedTrack
+from promptable.cvat.effort.judging.verdicts import EDITED_IOU, MINOR_IOU, Judged, Verdict
 from promptable.cvat.effort.sources import SourceCounts
 from promptable.cvat.effort.suggest.advice import Advice
-from promptable.cvat.effort.task import NotJudged
-from promptable.cvat.effort.verdicts import EDITED_IOU, MINOR_IOU, Judged, Verdict
 
 _VERSION = 1
 """Of the JSON: until a key changes its meaning."""
@@ -90,6 +91,7 @@ class Report:
                 {"task": frame.task, "job": frame.job, "frame": frame.number, "verdicts": _counts(frame.judged)}
                 for frame in effort.worst_frames()
             ],
+            "worst_tracks": [_track(track) for track in effort.worst_tracks],
             "saved": self.saved and {**vars(self.saved), "seconds": self.saved.seconds},
             "advice": self.advice and _advice(self.advice),
             "without_journal": {str(task): counts.as_json() for task, counts in self.sources.items()},
@@ -104,6 +106,13 @@ def _advice(advice: Advice) -> dict[str, Any]:
 def _label(label: LabelEffort) -> dict[str, Any]:
     counts = {_key(verdict): label.counts.get(verdict, 0) for verdict in Verdict}
     return {"name": label.name, "automatic": label.automatic, "accepted": label.accepted, **counts}
+
+
+def _track(track: JudgedTrack) -> dict[str, Any]:
+    one = track.judged
+    corrected = [{"frame": at.frame, "iou": round(at.iou, 4)} for at in track.corrected]
+    what = {"task": one.task, "job": one.job, "label": one.label, "verdict": _key(one.verdict), "became": one.became}
+    return {**what, "iou": one.iou, "frames": track.frames, "most_corrected": corrected}
 
 
 def _bins(bins: Sequence[Acceptance]) -> list[dict[str, Any]]:

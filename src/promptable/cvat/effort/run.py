@@ -1,19 +1,17 @@
 """From tasks to a report."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from promptable.cvat.annotate.task_labels import task_labels
-from promptable.cvat.effort.judging import JudgedFrame
+from promptable.cvat.effort.judging.frames import JudgedFrame
+from promptable.cvat.effort.judging.task import TaskJudge
 from promptable.cvat.effort.report import Report
 from promptable.cvat.effort.reviewed import Reviewed
 from promptable.cvat.effort.sources import counted_sources
 from promptable.cvat.effort.suggest.evidence import EvidenceByModel
-from promptable.cvat.effort.task import TaskJudge
 from promptable.cvat.journal import JournalReader, path_of
 from promptable.cvat.progress import Progress
 from promptable.cvat.propagate.journal import TrackReader
-from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.frames import Frames
 
 
@@ -36,7 +34,8 @@ def add_task(client: Any, frames: Frames, reviewed: Reviewed, report: Report, ev
                 for frame in job.frames():
                     _take(frame, report, evidence, reader)
                     bar.advance()
-                report.effort.tracks += job.tracks()
+                for track in job.tracks():
+                    report.effort.add_track(track)
     finally:
         reader.close()
 
@@ -45,23 +44,3 @@ def _take(frame: JudgedFrame, report: Report, evidence: EvidenceByModel | None, 
     report.effort.add(frame)
     if evidence is not None and frame.run is not None:
         evidence.add(frame, reader.run(frame.run))
-
-
-def worst_pictures(report: Report, tasks: Sequence[Frames]) -> dict[tuple[int, int], tuple[bytes, tuple[int, int]]]:
-    """The bytes and ``hw`` of the worst frames, by task and number; no bytes of one that CVAT does not give."""
-    by_id = {frames.task.id: frames for frames in tasks}
-    wanted = {(frame.task, frame.number) for frame in report.effort.worst_frames()}
-    pictures = {}
-    with Progress() as progress:
-        bar = progress.begin("pictures", len(wanted))
-        for task, number in sorted(wanted):
-            pictures[task, number] = _data(by_id[task], number), by_id[task].frame(number).hw
-            bar.advance()
-    return pictures
-
-
-def _data(frames: Frames, number: int) -> bytes:
-    try:
-        return frames.data(number)
-    except CvatError:
-        return b""

@@ -3,9 +3,21 @@
 import base64
 import io
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from promptable.cvat.server.errors import CvatError
+
+LARGEST = 100_000
+"""More than any side: a picture in its full size, of which a part is cut."""
+_AROUND = 1.8
+"""A side of the part around boxes, in sides of what they span."""
+_LEAST = 64
+"""Pixels of the frame, across."""
+
+Window = tuple[float, float, float, float]
+"""The part of a frame that is shown: left, top, right, bottom in its pixels."""
 
 
 def shown(data: bytes, longest: int, hw: tuple[int, int] | None = None) -> tuple[tuple[int, int], Image.Image]:
@@ -22,6 +34,20 @@ def shown(data: bytes, longest: int, hw: tuple[int, int] | None = None) -> tuple
     image = image.crop((0, 0, hw[1], hw[0]))
     image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
     return hw, image
+
+
+def around(boxes: NDArray[np.float64], size: tuple[int, int], proportion: float) -> Window:
+    """Around boxes [N, 4], ``proportion`` times as high as wide, inside a frame of ``size`` (width, height) if it fits.
+
+    No larger than covers the frame.
+    """
+    low, high = boxes[:, :2].min(0), boxes[:, 2:].max(0)
+    width = max(_AROUND * (high[0] - low[0]), _AROUND * (high[1] - low[1]) / proportion, _LEAST)
+    width = min(width, max(size[0], size[1] / proportion))
+    extent = np.array([width, width * proportion])
+    corner = np.clip((low + high - extent) / 2, 0, np.maximum(0, np.array(size) - extent))
+    left, top, right, bottom = (float(side) for side in (*corner, *(corner + extent)))
+    return left, top, right, bottom
 
 
 def address(image: Image.Image, quality: int) -> str:

@@ -1,6 +1,6 @@
 """One colour a verdict, on pictures and in tables: from green, nothing to do, to red and blue, nothing was right."""
 
-from promptable.cvat.effort.verdicts import Verdict
+from promptable.cvat.effort.judging.verdicts import Verdict
 
 COLOURS = {
     Verdict.UNCHANGED: "#2a9d6f",

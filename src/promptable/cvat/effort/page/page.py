@@ -1,17 +1,19 @@
 """The page of a report."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
+from itertools import accumulate
 
 from promptable.cvat.effort.figures import LabelEffort, acceptance, by_label
 from promptable.cvat.effort.intervals import wilson
-from promptable.cvat.effort.judging import JudgedFrame
+from promptable.cvat.effort.judging.frames import JudgedFrame
+from promptable.cvat.effort.judging.tracks import Correction, JudgedTrack
+from promptable.cvat.effort.judging.verdicts import Verdict
 from promptable.cvat.effort.page.charts import MISSING, acceptance_charts
 from promptable.cvat.effort.page.colours import COLOURS
-from promptable.cvat.effort.page.thumbnails import before_and_after
+from promptable.cvat.effort.page.pictures import Pair, Pictures
 from promptable.cvat.effort.report import Report
 from promptable.cvat.effort.suggest.advice import Advice
-from promptable.cvat.effort.verdicts import Verdict
 from promptable.cvat.pages.frame import framed
 from promptable.cvat.pages.pictures import address
 from promptable.cvat.server.editor import job_link
@@ -22,13 +24,16 @@ _CHARTS = 11
 """Labels with a chart of their own: those with the most automatic labels."""
 _MISTAKEN = 20
 _OF_TRACKS = [verdict for verdict in Verdict if verdict is not Verdict.ADDED]
-Pictures = Mapping[tuple[int, int], tuple[bytes, tuple[int, int]]]
-"""Bytes and ``hw``."""
+_MOST_CHARACTERS = 4_500_000
+"""Of pictures: those of tracks come last, as many as there is room for."""
 
 
 def render(report: Report, server: str, pictures: Pictures) -> str:
-    """The page. ``server`` is CVAT's address; ``pictures`` are the worst frames' by task and number."""
+    """The page. ``server`` is CVAT's address; ``pictures`` are the report's."""
     labels = report.effort.labels()
+    frames = [
+        _frame(frame, server, pair) for frame, pair in zip(report.effort.worst_frames(), pictures.frames, strict=True)
+    ]
     rows = [*labels, *([report.effort.total()] if len(labels) != 1 else [])]
     return framed(
         __package__,
@@ -40,7 +45,8 @@ def render(report: Report, server: str, pictures: Pictures) -> str:
         verdicts="".join(f'<th class="number">{_key(verdict)}{verdict}</th>' for verdict in Verdict),
         labels="\n".join(_label(label, is_total=len(labels) != 1 and label is rows[-1]) for label in rows),
         sections="\n".join(_sections(report)),
-        frames="\n".join(_frame(frame, server, pictures) for frame in report.effort.worst_frames()),
+        frames="\n".join(frames),
+        tracks=_worst_tracks(report, server, pictures, _MOST_CHARACTERS - sum(map(len, frames))),
     )
 
 
@@ -150,15 +156,43 @@ def _table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _frame(frame: JudgedFrame, server: str, pictures: Pictures) -> str:
-    data, hw = pictures[frame.task, frame.number]
-    before, after = (address(image, _QUALITY) for image in before_and_after(data, hw, frame.judged))
+def _worst_tracks(report: Report, server: str, pictures: Pictures, room: int) -> str:
+    """The section, in at most so many characters; nothing without tracks to correct."""
+    figures: list[str] = []
+    for track, pairs in zip(report.effort.worst_tracks, pictures.tracks, strict=True):
+        for one, pair in zip(track.corrected, pairs, strict=True):
+            figures.append(_track_frame(track, one, server, pair))
+    kept = [figure for figure, size in zip(figures, accumulate(map(len, figures)), strict=True) if size <= room]
+    if not kept:
+        return ""
+    note = (
+        "<p>Left where the run had the track, right where it is now, on the frames with the least overlap of the two. "
+        "Those tracks come first that were wrong on the most frames.</p>"
+    )
+    return _section("The tracks with the most to correct", f'{note}<div class="frames">{"".join(kept)}</div>')
+
+
+def _frame(frame: JudgedFrame, server: str, pair: Pair) -> str:
     link = job_link(server, frame.task, frame.job, frame.number)
     names = [one.verdict for one in frame.judged]
     counts = "".join(f" {_key(verdict)}{names.count(verdict)} {verdict}" for verdict in Verdict if verdict in names)
     became = ", ".join(f"{one.label} to {one.became}" for one in frame.judged if one.became is not None)
+    what = f"of job {frame.job}:{counts}{escape(became and f' ({became})')}"
+    return _figure(link, frame.number, what, pair)
+
+
+def _track_frame(track: JudgedTrack, at: Correction, server: str, pair: Pair) -> str:
+    one = track.judged
+    became = f" to {escape(one.became)}" if one.became is not None else ""
+    overlap = "" if one.iou is None else f"; IoU {at.iou:.2f} here, {one.iou:.2f} over {track.frames} frames"
+    what = f"of job {one.job}: {_key(one.verdict)}{escape(one.label)} {one.verdict}{became}{overlap}"
+    return _figure(job_link(server, one.task, one.job, at.frame), at.frame, what, pair)
+
+
+def _figure(link: str, number: int, what: str, pair: Pair) -> str:
+    """``what`` is HTML."""
+    before, after = (address(image, _QUALITY) for image in pair)
     return (
         f'<figure><div><img src="{before}" alt="before"><img src="{after}" alt="after"></div>'
-        f'<figcaption><a href="{escape(link)}" target="cvat">frame {frame.number}</a> of job {frame.job}:{counts}'
-        f"{escape(became and f' ({became})')}</figcaption></figure>"
+        f'<figcaption><a href="{escape(link)}" target="cvat">frame {number}</a> {what}</figcaption></figure>'
     )

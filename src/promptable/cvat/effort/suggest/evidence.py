@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from promptable.cvat.annotate.options import FLOOR
 from promptable.cvat.detection import TAG, Detection
-from promptable.cvat.effort.judging import JudgedFrame
-from promptable.cvat.effort.matching import LEAST_IOU, one_to_one
-from promptable.cvat.effort.verdicts import Judged, Verdict
-from promptable.cvat.effort.written import known_score
+from promptable.cvat.effort.judging.frames import JudgedFrame
+from promptable.cvat.effort.judging.matching import LEAST_IOU, one_to_one
+from promptable.cvat.effort.judging.verdicts import Judged, Verdict
+from promptable.cvat.effort.judging.written import known_score
 from promptable.cvat.geometry.overlap import iou
 from promptable.cvat.geometry.position import Position
 from promptable.cvat.journal import Run

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from promptable.cvat.effort.intervals import wilson
+from promptable.cvat.effort.judging.verdicts import CORRECTED, Judged
 from promptable.cvat.effort.suggest.thresholds import LEAST_OBJECTS
-from promptable.cvat.effort.verdicts import CORRECTED, Judged
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from PIL import Image
 
 from promptable.cvat.geometry.position import Position
 from promptable.cvat.journal import Run
-from promptable.cvat.pages.pictures import shown
+from promptable.cvat.pages.pictures import LARGEST, shown
 from promptable.cvat.progress import Progress
 from promptable.cvat.propagate.journal import TrackJournal
 from promptable.cvat.propagate.review.places import Place, course
@@ -17,8 +17,6 @@ from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.frames import Frames
 
 _FETCHERS = 2
-_LARGEST = 100_000
-"""Frames are cut in their full size."""
 
 Positions = tuple[Position | None, Position | None]
 """Where an object is on a frame, and where it was seen before."""
@@ -46,7 +44,7 @@ def _of_frame(
     number = places[0].frame
     data = frames.data(number)
     try:
-        _, image = shown(data, _LARGEST, frames.frame(number).hw)
+        _, image = shown(data, LARGEST, frames.frame(number).hw)
     except CvatError:
         return {}
     return {place: thumbnail(image, *positions[place]) for place in places}

@@ -7,23 +7,17 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 from promptable.cvat.geometry import run_lengths
 from promptable.cvat.geometry.outlines import equidistant
 from promptable.cvat.geometry.position import MASK, Position
+from promptable.cvat.pages.pictures import Window, around
 
 SIZE = (240, 180)
-_AROUND = 1.8
-"""A side of what is shown, in sides of the object's box."""
-_LEAST = 64
-"""Pixels of the frame, across."""
 _DASH = 5
 _NOW, _BEFORE, _UNDER = (255, 212, 0), (255, 255, 255), (0, 0, 0)
-
-Window = tuple[float, float, float, float]
-"""The part that is shown, as left, top, right, bottom in pixels of the frame."""
 
 
 def thumbnail(frame: Image.Image, now: Position | None, before: Position | None) -> Image.Image:
     """The object on a frame (RGB): yellow where it is, dashed where it was. One of the two is known."""
     shown = [position for position in (now, before) if position is not None]
-    window = _window(np.array([position.box for position in shown]), frame.size)
+    window = around(np.array([position.box for position in shown]), frame.size, SIZE[1] / SIZE[0])
     image = _cut(frame, window)
     if before is not None:
         _dashed(image, before, window)
@@ -39,17 +33,6 @@ def thumbnail(frame: Image.Image, now: Position | None, before: Position | None)
 def _cut(image: Image.Image, window: Window) -> Image.Image:
     left, top, right, bottom = map(round, window)
     return image.crop((left, top, right, bottom)).resize(SIZE, Image.Resampling.BILINEAR)
-
-
-def _window(boxes: NDArray[np.float64], size: tuple[int, int]) -> Window:
-    """Around boxes [N, 4], of the thumbnail's proportions, inside the frame as far as that goes."""
-    low, high = boxes[:, :2].min(0), boxes[:, 2:].max(0)
-    proportion = SIZE[1] / SIZE[0]
-    width = max(_AROUND * (high[0] - low[0]), _AROUND * (high[1] - low[1]) / proportion, _LEAST)
-    extent = np.array([width, width * proportion])
-    corner = np.clip((low + high - extent) / 2, 0, np.maximum(0, np.array(size) - extent))
-    left, top, right, bottom = (float(side) for side in (*corner, *(corner + extent)))
-    return left, top, right, bottom
 
 
 def _inside(outline: NDArray[np.float64], window: Window) -> list[tuple[float, float]]:

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from promptable.cvat.effort.verdicts import place_of
-from promptable.cvat.effort.written import Written
+from promptable.cvat.effort.judging.verdicts import place_of
+from promptable.cvat.effort.judging.written import Written
 from promptable.cvat.geometry.overlap import iou
 
 LEAST_IOU = 0.5

@@ -7,9 +7,9 @@ from functools import cached_property
 from typing import Any
 
 from promptable.cvat.annotate.task_labels import TaskLabel, TaskLabels
-from promptable.cvat.effort.matching import matched
-from promptable.cvat.effort.verdicts import Judged, Verdict, compared, place_of
-from promptable.cvat.effort.written import Asked, Written
+from promptable.cvat.effort.judging.matching import matched
+from promptable.cvat.effort.judging.verdicts import Judged, Verdict, compared, place_of
+from promptable.cvat.effort.judging.written import Asked, Written
 from promptable.cvat.geometry.position import FORMS, Position, position_at
 from promptable.cvat.journal import Found
 from promptable.cvat.propagate.objects import held_values

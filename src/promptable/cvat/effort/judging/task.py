@@ -7,11 +7,10 @@ from functools import cached_property
 from typing import Any
 
 from promptable.cvat.annotate.task_labels import TaskLabels, task_labels
-from promptable.cvat.effort.judging import JobNow, JudgedFrame, judged_frame, judged_masks
+from promptable.cvat.effort.judging.frames import JobNow, JudgedFrame, judged_frame, judged_masks
+from promptable.cvat.effort.judging.tracks import Followed, JudgedTrack, judged_tracks
+from promptable.cvat.effort.judging.written import WrittenByRuns
 from promptable.cvat.effort.reviewed import Reviewed, reviewed_frames
-from promptable.cvat.effort.tracks import Followed, judged_tracks
-from promptable.cvat.effort.verdicts import Judged
-from promptable.cvat.effort.written import WrittenByRuns
 from promptable.cvat.propagate.journal import TrackReader
 from promptable.cvat.server.annotations import KINDS, JobAnnotations
 from promptable.cvat.server.frames import Frames
@@ -76,7 +75,7 @@ class JobJudge:
             if self._is_reviewed(frame, [one.label for one in masks]):
                 yield judged_masks(self._now, frame, masks)
 
-    def tracks(self) -> Iterator[Judged]:
+    def tracks(self) -> Iterator[JudgedTrack]:
         """The tracks that a run wrote, on the reviewed frames. Raises CvatError."""
         if self._followed.tracks() and self._looked_at:
             yield from judged_tracks(self._now, self._followed, self._looked_at)

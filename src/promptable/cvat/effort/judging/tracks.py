@@ -5,14 +5,15 @@ Of tracks nothing counts as added by hand: a run follows what it began with, and
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from statistics import fmean
 from typing import Any
 
-from promptable.cvat.effort.judging import JobNow
-from promptable.cvat.effort.matching import LEAST_IOU, one_to_one
-from promptable.cvat.effort.verdicts import Judged, Verdict, same_values, verdict_of_iou
-from promptable.cvat.effort.written import Written
+from promptable.cvat.effort.judging.frames import JobNow
+from promptable.cvat.effort.judging.matching import LEAST_IOU, one_to_one
+from promptable.cvat.effort.judging.verdicts import Judged, Verdict, same_values, verdict_of_iou
+from promptable.cvat.effort.judging.written import Written
 from promptable.cvat.geometry.overlap import iou
 from promptable.cvat.geometry.position import Position, position_at
 from promptable.cvat.propagate.content import SHAPE, TRACK
@@ -20,6 +21,34 @@ from promptable.cvat.propagate.journal import Write
 
 Item = Mapping[str, Any]
 Places = Mapping[int, Position | None]
+_SHOWN = 2
+"""Frames of a track, if there are so many that tell something different."""
+_PART = 4
+"""They lie apart by one in so many of the track's frames."""
+
+
+@dataclass(frozen=True)
+class Correction:
+    """What people made of a track on a frame: where it was and where it is, None where it is not seen; their IoU."""
+
+    frame: int
+    iou: float
+    before: Position | None
+    after: Position | None
+
+
+@dataclass(frozen=True)
+class JudgedTrack:
+    """The verdict on a track, over so many reviewed ``frames`` on which it was or is seen.
+
+    ``wrong`` is how many frames' worth of it was: 1 - IoU of each, 1 of each of a track that is relabelled.
+    ``corrected`` are the frames that people corrected the most, that first.
+    """
+
+    judged: Judged
+    frames: int
+    wrong: float
+    corrected: Sequence[Correction]
 
 
 class Followed:
@@ -53,7 +82,7 @@ class Followed:
         return masks
 
 
-def judged_tracks(now: JobNow, followed: Followed, looked_at: Collection[int]) -> Iterator[Judged]:
+def judged_tracks(now: JobNow, followed: Followed, looked_at: Collection[int]) -> Iterator[JudgedTrack]:
     """The verdicts on tracks, on the frames that people have looked at, where a run has put them."""
     there = {track["id"]: track for track in now.annotations["tracks"]}
     written = {number: item for number, item in followed.tracks().items() if now.label(item["new"]["label_id"])}
@@ -79,13 +108,14 @@ def _places(item: Item, looked_at: Collection[int]) -> Places:
 
 def _mean_iou(before: Places, track: Item) -> float:
     """Over the frames on which either is seen; less than that of one object is 0."""
-    mean = fmean(_overlaps(before, track))
+    mean = fmean(one.iou for one in _compared(before, track))
     return mean if mean >= LEAST_IOU else 0.0
 
 
-def _overlaps(before: Places, track: Item) -> list[float]:
-    pairs = [(place, position_at(track, frame)) for frame, place in before.items()]
-    return [_overlap(one, other) for one, other in pairs if one is not None or other is not None]
+def _compared(before: Places, there: Item | None) -> list[Correction]:
+    """Frame by frame where either is seen; ``there`` is None of a track that is gone."""
+    pairs = [(frame, place, None if there is None else position_at(there, frame)) for frame, place in before.items()]
+    return [Correction(frame, _overlap(one, other), one, other) for frame, one, other in pairs if one or other]
 
 
 def _overlap(one: Position | None, other: Position | None) -> float:
@@ -94,16 +124,29 @@ def _overlap(one: Position | None, other: Position | None) -> float:
     return 1.0 if one == other else iou(one, other)
 
 
-def _judged(now: JobNow, written: Item, before: Places, there: Item | None) -> Judged:
-    label = now.labelled(written)
+def _judged(now: JobNow, written: Item, before: Places, there: Item | None) -> JudgedTrack:
+    label, frames = now.labelled(written), _compared(before, there)
     first = next(frame for frame, place in before.items() if place is not None)
+    overlap = fmean(one.iou for one in frames)
+    became = None
     if there is None:
-        return Judged(now.task, now.job, first, TRACK, label.name, Verdict.DELETED)
-    overlap = fmean(_overlaps(before, there))
-    if there["label_id"] != written["label_id"]:
-        became = now.labelled(there).name
-        return Judged(now.task, now.job, first, TRACK, label.name, Verdict.RELABELLED, iou=overlap, became=became)
-    verdict = verdict_of_iou(overlap)
-    if overlap == 1 and same_values(written, there, label):
+        verdict = Verdict.DELETED
+    elif there["label_id"] != written["label_id"]:
+        verdict, became = Verdict.RELABELLED, now.labelled(there).name
+    elif overlap == 1 and same_values(written, there, label):
         verdict = Verdict.UNCHANGED
-    return Judged(now.task, now.job, first, TRACK, label.name, verdict, iou=overlap)
+    else:
+        verdict = verdict_of_iou(overlap)
+    known = None if there is None else overlap
+    judged = Judged(now.task, now.job, first, TRACK, label.name, verdict, iou=known, became=became)
+    wrong = len(frames) * (1.0 if verdict is Verdict.RELABELLED else 1 - overlap)
+    return JudgedTrack(judged, len(frames), wrong, _most_corrected(frames))
+
+
+def _most_corrected(frames: Sequence[Correction]) -> list[Correction]:
+    """Those with the least overlap, none close to another; the first frame of a track that nobody moved."""
+    apart, chosen = (frames[-1].frame - frames[0].frame) / _PART, list[Correction]()
+    for one in sorted((one for one in frames if one.iou < 1), key=lambda one: one.iou):
+        if len(chosen) < _SHOWN and all(abs(one.frame - other.frame) >= apart for other in chosen):
+            chosen.append(one)
+    return chosen or [frames[0]]

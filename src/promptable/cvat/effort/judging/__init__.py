@@ -1,0 +1,1 @@
+"""What became of what runs wrote: found again by id or place in what is there now, and compared."""
