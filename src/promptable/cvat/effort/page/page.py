@@ -34,7 +34,7 @@ def render(report: Report, server: str, pictures: Pictures) -> str:
     frames = [
         _frame(frame, server, pair) for frame, pair in zip(report.effort.worst_frames(), pictures.frames, strict=True)
     ]
-    rows = [*labels, *([report.effort.total()] if len(labels) != 1 else [])]
+    rows = [*labels, *([report.effort.total()] if len(labels) > 1 else [])]
     return framed(
         __package__,
         report.title,
@@ -43,7 +43,7 @@ def render(report: Report, server: str, pictures: Pictures) -> str:
             f"  <p>{escape(sentence[0].upper() + sentence[1:])}.</p>" for sentence in report.sentences()
         ),
         verdicts="".join(f'<th class="number">{_key(verdict)}{verdict}</th>' for verdict in Verdict),
-        labels="\n".join(_label(label, is_total=len(labels) != 1 and label is rows[-1]) for label in rows),
+        labels="\n".join(_label(label, is_total=len(labels) > 1 and label is rows[-1]) for label in rows),
         sections="\n".join(_sections(report)),
         frames="\n".join(frames),
         tracks=_worst_tracks(report, server, pictures, _MOST_CHARACTERS - sum(map(len, frames))),
@@ -184,7 +184,7 @@ def _frame(frame: JudgedFrame, server: str, pair: Pair) -> str:
 def _track_frame(track: JudgedTrack, at: Correction, server: str, pair: Pair) -> str:
     one = track.judged
     became = f" to {escape(one.became)}" if one.became is not None else ""
-    overlap = "" if one.iou is None else f"; IoU {at.iou:.2f} here, {one.iou:.2f} over {track.frames} frames"
+    overlap = "" if one.iou in (None, 1) else f"; IoU {at.iou:.2f} here, {one.iou:.2f} over {track.frames} frames"
     what = f"of job {one.job}: {_key(one.verdict)}{escape(one.label)} {one.verdict}{became}{overlap}"
     return _figure(job_link(server, one.task, one.job, at.frame), at.frame, what, pair)
 
