@@ -5,6 +5,10 @@ class BadRequestError(ValueError):
     """The request is wrong (400). The message names the field, what was expected and what came."""
 
 
+class GoneError(RuntimeError):
+    """What the request builds on is no longer kept (410): it has to be begun anew, and no repeat of it succeeds."""
+
+
 class NotReadyError(RuntimeError):
     """The function cannot answer yet (503): the same request can succeed in a moment."""
 

@@ -12,6 +12,7 @@ from promptable.cli.main import main
 from promptable.cvat.geometry.position import Placed, Position
 from promptable.cvat.propagate.following.matching import matched
 from promptable.cvat.propagate.writing import upload
+from promptable.errors import GoneError
 from tests.cvat.killing import run_until
 from tests.cvat.propagating import CAR, PERSON, asked, draw, draw_track, keyframes, prepare, propagate, stored, track
 from toy.cvat.stand_in import StandIn
@@ -226,7 +227,7 @@ def test_a_tracker_that_has_forgotten_finds_the_same_objects_again(cvat: StandIn
     cvat.answers[""] = stopping
     assert detect(cvat, "--job", "1", "--every", "5") == 1
     stop.clear()
-    refusals = [ValueError("states[0]: a state has expired")]
+    refusals = [GoneError("states: a state has expired")]
 
     def forgetful(request: Any) -> Any:
         if refusals and "states" in request:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from promptable.cvat.propagate.writing import upload
+from promptable.errors import GoneError
 from tests.cvat.killing import run_until
 from tests.cvat.propagating import asked, draw, draw_track, prepare, propagate, stored
 from toy.cvat.stand_in import StandIn
@@ -80,23 +81,53 @@ def test_what_was_followed_is_not_followed_again(cvat: StandIn, fresh: Callable[
     assert [frame for frame, _ in asked(cvat)] == sorted([*range(6), frames[-1]])
 
 
-def test_a_tracker_that_has_forgotten_its_states_is_begun_again(cvat: StandIn, fresh: Callable[[int], None]) -> None:
+def forget(cvat: StandIn, refusals: list[Exception], *, after: int = 0) -> None:
+    """The tracker refuses to go on from states, so many times after it has done so."""
+    answer, done = cvat.answers[""], [None] * after
+
+    def forgetful(request: Any) -> Any:
+        if "states" in request and done:
+            done.pop()
+        elif "states" in request and refusals:
+            raise refusals.pop()
+        return answer(request)
+
+    cvat.answers = {"": forgetful}
+
+
+@pytest.mark.parametrize("refusal", [GoneError("a state has expired"), ValueError("Invalid or expired tracker state")])
+def test_a_tracker_that_has_forgotten_its_states_is_begun_again(
+    cvat: StandIn, fresh: Callable[[int], None], refusal: Exception
+) -> None:
+    """The tracker says so, or CVAT, whose signature of a state lasts 8 hours."""
     fresh(0)
     assert propagate(cvat) == 0
     whole = stored(cvat)
     fresh(1)
     run_until(12, lambda: propagate(cvat))
-    answer, refusals = cvat.answers[""], [ValueError("states[0]: a state has expired")]
-
-    def forgetful(request: Any) -> Any:
-        if refusals and "states" in request:
-            raise refusals.pop()
-        return answer(request)
-
-    cvat.answers = {"": forgetful}
+    refusals = [refusal]
+    forget(cvat, refusals)
     assert propagate(cvat) == 0
     assert not refusals
     assert stored(cvat) == whole
+
+
+def test_one_that_restarts_in_the_middle_of_a_run_is_begun_again_once(
+    cvat: StandIn, fresh: Callable[[int], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    fresh(0)
+    assert propagate(cvat) == 0
+    whole = stored(cvat)
+    fresh(1)
+    refusals: list[Exception] = [GoneError("a state has expired")]
+    forget(cvat, refusals, after=3)
+    assert propagate(cvat) == 0
+    assert not refusals
+    assert stored(cvat) == whole
+    fresh(2)
+    forget(cvat, [GoneError("a state has expired") for _ in range(9)], after=3)
+    assert propagate(cvat) == 1
+    assert "answered 410: a state has expired" in capsys.readouterr().err
 
 
 def test_other_options_do_not_go_on_with_it(

@@ -8,7 +8,7 @@ import pytest
 
 from demo.metrics import box_iou, mask_iou
 from promptable.config.settings import OnExpired, TrackerSettings
-from promptable.errors import BadRequestError, NotReadyError
+from promptable.errors import BadRequestError, GoneError, NotReadyError
 from promptable.models.sam2.video_tracker import VideoTracker
 from promptable.serving.tracker.function import TrackerFunction
 from promptable.store.entry_store import InProcessStore
@@ -46,7 +46,7 @@ def states_of(tracker: Function, kind: str) -> list[Any]:
 
 def test_it_is_an_error_by_default(tracker: Function, model: VideoTracker) -> None:
     assert TrackerSettings().on_expired is OnExpired.ERROR
-    with pytest.raises(BadRequestError, match="expired, start tracking again"):
+    with pytest.raises(GoneError, match="expired, start tracking again"):
         restarted(model, OnExpired.ERROR)(continuing(states_of(tracker, "rectangle"), 2))
 
 

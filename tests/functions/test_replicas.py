@@ -87,7 +87,7 @@ def test_evicted_entries_are_an_expired_state(server: RedisServer, cold: Functio
     states = replica(server).answer(starting(first_shapes("mask")))["states"]
     connect("127.0.0.1", server.port).client.flushall()
     response = cold.post(continuing(states, 1))
-    assert response.status_code == 400
+    assert response.status_code == 410
     assert "expired, start tracking again" in response.body
 
 
@@ -103,7 +103,7 @@ def test_only_what_a_step_needs_is_asked_for(server: RedisServer, cold: Function
         assert client.delete(f"promptable:memory:{states[0]['model']}:{name}:features")
     assert cold.answer(continuing(states, 12)) is not None
     client.delete(f"promptable:memory:{states[0]['model']}:{named[6][0]}:features")
-    assert replica(server).post(continuing(states, 12)).status_code == 400
+    assert replica(server).post(continuing(states, 12)).status_code == 410
 
 
 @pytest.mark.parametrize("part", ["pointer", "features"])

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import nuclio_sdk
 import pytest
 
-from promptable.errors import BadRequestError, OutOfMemoryError
+from promptable.errors import BadRequestError, GoneError, OutOfMemoryError
 from promptable.serving.logs import log_to
 from promptable.serving.respond import respond
 
@@ -47,6 +47,14 @@ def test_a_bad_request_is_400_with_its_reason_in_body_and_log() -> None:
     assert response.status_code == 400
     assert json.loads(response.body) == {"error": "threshold: expected less"}
     assert "threshold: expected less" in log
+
+
+def test_what_is_no_longer_kept_is_410_with_its_reason() -> None:
+    """CVAT drops the reason and shows "410 Client Error: Gone"."""
+    response, log = _respond(_raising(GoneError("states: a state has expired")))
+    assert response.status_code == 410
+    assert json.loads(response.body) == {"error": "states: a state has expired"}
+    assert "a state has expired" in log
 
 
 def test_a_raising_model_is_500_with_the_traceback_in_the_log_only() -> None:

@@ -16,7 +16,7 @@ from safetensors.torch import save
 from demo.client import encode_png
 from demo.metrics import mask_iou
 from promptable.config.settings import TrackerSettings
-from promptable.errors import BadRequestError
+from promptable.errors import BadRequestError, GoneError
 from promptable.models.sam2.memory import Memory
 from promptable.models.sam2.video_tracker import MaskPrompt, VideoTracker
 from promptable.serving.tracker import stored_memories
@@ -357,7 +357,7 @@ def test_who_goes_back_in_time_finds_the_same_mask_and_later_an_expired_state(
     fresh = TrackerFunction(model, InProcessStore(2**30, lambda: now[0]), TrackerSettings())
     answers = list(_frames(fresh, 60))
     now[0] += REWIND_SECONDS
-    with pytest.raises(BadRequestError, match="expired, start tracking again"):
+    with pytest.raises(GoneError, match="expired, start tracking again"):
         fresh(continuing(answers[59 - steps_back]["states"], 1))
     assert json.loads(fresh(continuing(answers[-1]["states"], 1)))["shapes"], "the newest state has what it needs"
 

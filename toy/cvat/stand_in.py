@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from promptable.errors import GoneError
 from toy.cvat.annotations import KINDS, Annotations
 
 TOKEN = "secret-token"  # noqa: S105 - the stand-in's
@@ -210,7 +211,8 @@ def _confidence(label: int) -> Sequence[Mapping[str, Any]]:
 
 
 def _called(answer: Any, given: Any) -> Answer:
-    """A function's answer; a ConnectionError is one that is gone, a ValueError what it refuses."""
+    """A function's answer; a ConnectionError is one that is gone, a ValueError what it refuses, a GoneError
+    what it has forgotten."""
     if not callable(answer):
         return 200, answer
     try:
@@ -219,6 +221,8 @@ def _called(answer: Any, given: Any) -> Answer:
         return 0, {}
     except ValueError as error:
         return 400, {"error": str(error)}
+    except GoneError as error:
+        return 410, {"error": str(error)}
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from promptable.errors import BadRequestError, NotReadyError, OutOfMemoryError
+from promptable.errors import BadRequestError, GoneError, NotReadyError, OutOfMemoryError
 
 _log = logging.getLogger(__name__)
 
@@ -18,13 +18,14 @@ Answer = Callable[[object], str]
 _JSON = "application/json"
 _STATUS: Mapping[type[Exception], int] = {
     BadRequestError: 400,
+    GoneError: 410,  # CVAT shows the status and drops the sentence: "Gone" says more than "Bad Request"
     NotReadyError: 503,
     OutOfMemoryError: 507,  # not 503: whoever tries again later should do so with less
 }
 
 
 def respond(context: Any, event: Any) -> Any:
-    """Answer one event with ``context.user_data.answer``: 200, or 400 / 503 / 507 / 500 with ``{"error": sentence}``.
+    """Answer one event with ``context.user_data.answer``: 200, or 500 or one of ``_STATUS`` with an ``error``.
 
     ``context`` and ``event`` are nuclio-sdk's. The body is always a str: Nuclio would base64 bytes and take a list for
     a batch. CVAT drops the body of an error, so its reason is logged too. After an unrecoverable CUDA error the process

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from promptable.config.settings import OnExpired, TrackerSettings, read
-from promptable.errors import BadRequestError
+from promptable.errors import BadRequestError, GoneError
 from promptable.models.load import load_video_tracker
 from promptable.models.runtime import device
 from promptable.models.runtime.cpu import prepare
@@ -93,7 +93,7 @@ class TrackerFunction:
         self._features: FeatureCache[ImageFeatures] = FeatureCache(settings.feature_cache_mb * 2**20)
 
     def __call__(self, body: object) -> str:
-        """Request body -> answer JSON. Raises BadRequestError."""
+        """Request body -> answer JSON. Raises BadRequestError, GoneError."""
         request = wire.parse(body)
         if isinstance(request, wire.StartRequest):
             return self._start(request)
@@ -159,11 +159,11 @@ class TrackerFunction:
 
     def _continue(self, request: wire.ContinueRequest) -> str:
         """The shapes found again, or as they were corrected; None where a state is None or its object is lost. And the
-        new states."""
+        new states. Raises GoneError for a state that has expired, unless its track is to start again."""
         states = [state for state in request.states if state is not None]
         pasts = self._memories.read(states)
         if None in pasts and self._settings.on_expired is OnExpired.ERROR:
-            raise BadRequestError("states: a state has expired, start tracking again from this frame")
+            raise GoneError("states: a state has expired, start tracking again from this frame")
         features = self._encode(request.image)
         corrected = self._corrections(request, features.hw)
         tracks = [Track(*each) for each in zip(states, pasts, corrected, strict=True)]

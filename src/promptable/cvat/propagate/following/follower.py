@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
+from http import HTTPStatus
 from typing import Any
 
 from promptable.cvat.functions import Picture
@@ -43,17 +44,26 @@ class Follower:
         self._objects = way.objects()
 
     def follow(self, progress: Progress) -> None:
-        """Follow the objects as far as they are not followed yet. Raises CvatError."""
+        """Follow the objects as far as they are not followed yet. Raises CvatError.
+
+        A tracker that has forgotten them is told them again from the first frame on, once.
+        """
         stopped = self._way.last()
         try:
             self._go_on(stopped, progress)
         except CvatError as error:
-            after = self._way.last()
-            if error.status != 400 or stopped is None or after is None or after.frame != stopped.frame:
+            if not self._is_forgotten(error, stopped):
                 raise
-            self._way.forget()  # the tracker has, too: the same again from the first frame
+            self._way.forget()
             self._objects = self._way.objects()
             self._go_on(None, progress)
+
+    def _is_forgotten(self, error: CvatError, stopped: Step | None) -> bool:
+        """Whether the tracker says so, or it or CVAT, whose signature ages, refuses what a run stopped with."""
+        if error.status != HTTPStatus.BAD_REQUEST:
+            return error.status == HTTPStatus.GONE
+        after = self._way.last()
+        return stopped is not None and after is not None and after.frame == stopped.frame
 
     def _go_on(self, last: Step | None, progress: Progress) -> None:
         what = "following" if self._way.direction > 0 else "following backward"
