@@ -1,0 +1,161 @@
+"""What the command does: a run over a folder, a job, a task or each task of a project, or taking one back."""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from promptable.cli.cvat.annotate.arguments import options_of
+from promptable.cli.cvat.annotate.output import failures, report, say_plan
+from promptable.cli.cvat.options import connected, function_of
+from promptable.cli.cvat.terminal import DONE, told_and_resumable
+
+if TYPE_CHECKING:
+    from promptable.cvat.annotate.detector import Detector
+    from promptable.cvat.annotate.run import Annotator
+    from promptable.cvat.functions import Function, Source
+    from promptable.cvat.journal import Journal, Run
+    from promptable.cvat.server.frames import Frames
+
+
+def annotate(parsed: argparse.Namespace) -> int:
+    """The exit status: 0 when all is done, 3 when frames failed, 1 for what is refused, 130 after Ctrl-C."""
+    return told_and_resumable("annotate", lambda: _annotate(parsed))
+
+
+def _annotate(parsed: argparse.Namespace) -> int:
+    if parsed.images is not None:
+        return _folder(parsed)
+    with connected(parsed, writes=not parsed.dry_run) as client:
+        return max([_one(parsed, client, frames) for frames in _sources(parsed, client)], default=DONE)
+
+
+def _folder(parsed: argparse.Namespace) -> int:
+    """Pictures of a folder to COCO."""
+    from promptable.cvat.annotate.detector import Detector, describe
+    from promptable.cvat.annotate.folder import annotate_folder, digest_of, pictures_of
+    from promptable.cvat.annotate.task_labels import TaskLabels
+    from promptable.cvat.progress import Progress
+    from promptable.cvat.server.errors import CvatError
+
+    if parsed.output is None:
+        raise CvatError("--images: say where the result goes with --output DIR")
+    function = _function(parsed, None, None)
+    options = replace(options_of(parsed), pictures=digest_of(pictures_of(parsed.images)))
+    detector = Detector(function, describe(function, options), options, TaskLabels({}))
+    with Progress() as progress:
+        journal, run, path = annotate_folder(
+            parsed.images, parsed.output, detector, parsed.concurrency, progress, new_run=parsed.new_run
+        )
+    errors = journal.errors(run.id)
+    sys.stdout.write(f"run {run.id}: {journal.count_chosen(run.id)} objects\n{path}\n")
+    journal.close()
+    return failures(errors)
+
+
+def _sources(parsed: argparse.Namespace, client: Any) -> "Iterator[Frames]":
+    """The frames of the job, of the task, of each of the project's tasks."""
+    from promptable.cvat.annotate.options import Include
+    from promptable.cvat.server.frames import Frames
+
+    told = {
+        "with_ground_truth": Include.GROUND_TRUTH in parsed.include,
+        "with_deleted": Include.DELETED in parsed.include,
+    }
+    if parsed.project is None:
+        yield Frames(client, task=parsed.task, job=parsed.job, **told)
+        return
+    for task in sorted(client.projects.retrieve(parsed.project).get_tasks(), key=lambda task: int(task.id)):
+        sys.stdout.write(f"task {task.id}, {task.name}\n")
+        yield Frames(client, task=task.id, **told)
+
+
+def _one(parsed: argparse.Namespace, client: Any, frames: "Frames") -> int:
+    """One task or job: undo, plan or run."""
+    from promptable.cvat.annotate.run import Annotator
+    from promptable.cvat.annotate.writing.undo import undo
+    from promptable.cvat.journal import Journal
+
+    with Journal.of_task(client, frames.task) as journal:
+        if parsed.undo is not None:
+            removed, kept = undo(client, journal, parsed.undo, frames.task.id)
+            changed = "which people have changed or removed"
+            sys.stdout.write(f"run {parsed.undo}: {removed} removed, {kept} left, {changed}\n")
+            return DONE
+        detector = _detector(parsed, client, frames)
+        annotator = Annotator(client, journal, frames, detector)
+        if parsed.dry_run:
+            say_plan(annotator.plan(), "would be asked about")
+            return DONE
+        run = _carried_out(parsed, annotator, journal, detector)
+        return report(parsed, client, frames, journal, run)
+
+
+def _detector(parsed: argparse.Namespace, client: Any, frames: "Frames") -> "Detector":
+    """The function, and what of the task's labels it is asked for."""
+    from promptable.cvat.annotate.detector import Detector, describe
+    from promptable.cvat.annotate.task_labels import labels_for, listed
+    from promptable.cvat.functions import Source
+
+    function, options = _function(parsed, client, Source(frames.task.id, parsed.job)), options_of(parsed)
+    if frames.is_video:
+        sys.stdout.write("a video: each frame for itself; promptable propagate --detect makes tracks of words\n")
+    described = describe(function, options)
+    labels = labels_for(
+        client,
+        frames.task,
+        described.labels,
+        polygons=options.polygons,
+        all_of_them=options.labels is not None,
+        create=parsed.create_labels and not parsed.dry_run,
+    )
+    lacking = labels.lacking(entry["name"] for entry in described.labels if entry["name"] not in labels.marks)
+    if lacking:
+        sys.stdout.write(f"left out, since the task lacks them: the function's labels {listed(lacking)}\n")
+    return Detector(function, described, options, labels)
+
+
+def _carried_out(parsed: argparse.Namespace, annotator: "Annotator", journal: "Journal", detector: "Detector") -> "Run":
+    """A run gone on with, or a new one, at its end."""
+    from promptable.cvat.annotate.run import give_up, unfinished
+    from promptable.cvat.progress import Progress
+
+    if parsed.new_run:
+        give_up(journal)
+    run = unfinished(journal, detector)
+    if run is not None:
+        sys.stdout.write(f"going on with run {run.id}\n")
+    else:
+        run = _begun(parsed, annotator, journal, detector)
+    with Progress() as progress:
+        annotator.carry_out(run, parsed.concurrency, progress)
+    return run
+
+
+def _begun(parsed: argparse.Namespace, annotator: "Annotator", journal: "Journal", detector: "Detector") -> "Run":
+    """A new run, whose plan is in the journal."""
+    from promptable.cvat.annotate.run import begin
+
+    plan = annotator.plan()
+    _check_agreed(annotator.count_doomed(plan), yes=parsed.yes)
+    run = begin(journal, detector, plan.places)
+    say_plan(plan, f"to ask about, run {run.id}")
+    return run
+
+
+def _check_agreed(doomed: int, *, yes: bool) -> None:
+    """Raise CvatError where so many shapes and tags may not be deleted."""
+    from promptable.cvat.server.errors import CvatError
+
+    question = f"{doomed} shapes and tags will be deleted, whoever made them. Type yes to go on: "
+    if doomed and not yes and not (sys.stdin.isatty() and input(question).strip() == "yes"):
+        raise CvatError(f"{doomed} shapes and tags would be deleted, whoever made them: --yes says that they may be")
+
+
+def _function(parsed: argparse.Namespace, client: Any, source: "Source | None") -> "Function":
+    from promptable.cvat.server.errors import CvatError
+
+    if parsed.function is None and parsed.via_cvat is None and not parsed.local:
+        raise CvatError("expected a model: --function URL, --via-cvat NAME or --local")
+    return function_of(parsed, client, source)

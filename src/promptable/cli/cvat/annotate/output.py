@@ -1,0 +1,57 @@
+"""What people are told: the plan, what was found, what failed, what to look at."""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from promptable.cli.cvat.terminal import DONE, FOUND, show
+
+if TYPE_CHECKING:
+    from promptable.cvat.annotate.plan import Plan
+    from promptable.cvat.journal import JournalReader, Run
+    from promptable.cvat.review.found import LabelFound
+    from promptable.cvat.server.frames import Frames
+
+
+def say_plan(plan: "Plan", what: str) -> None:
+    """What is asked about, and what is left alone."""
+    for sentence in plan.left_out:
+        sys.stdout.write(f"left alone: {sentence}\n")
+    sys.stdout.write(f"{plan.frames} {'frame' if plan.frames == 1 else 'frames'} {what}\n")
+
+
+def report(parsed: argparse.Namespace, client: Any, frames: "Frames", journal: "JournalReader", run: "Run") -> int:
+    """What was found and what people should look at, as a table and as a page; what failed. Returns the exit status."""
+    from promptable.cvat.review.found import labels_found
+    from promptable.cvat.review.page import render
+    from promptable.cvat.review.run import run_queue
+
+    if left := journal.places(run.id, "left"):
+        sys.stdout.write(f"left alone: {len(left)} frames that were annotated or closed while it ran\n")
+    below, stored, task = parsed.review_below, journal.uploaded(run.id), frames.task
+    queue, labels = run_queue(journal, run, frames, below), labels_found(journal, [run.id], below)
+    _show_table(labels, below)
+    sys.stdout.write(f"run {run.id}: {stored} objects stored\n")
+    if queue.frames or any(label.found for label in labels):  # else the page of the run before is worth more
+        page = parsed.queue or Path(f"review-task-{task.id}.html")
+        about = [f"Run {run.id}: {stored} objects stored; below {below:g} is to review."]
+        html = render(f"Review of task {task.id}, {task.name}", about, queue, labels, below, client.api_map.host)
+        page.write_text(html, encoding="utf-8")
+        sys.stdout.write(f"{page}\n")
+    return failures(journal.errors(run.id))
+
+
+def failures(errors: Mapping[int, str]) -> int:
+    """List what failed; returns the exit status."""
+    for frame, error in sorted(errors.items()):
+        sys.stderr.write(f"frame {frame} failed: {error}\n")
+    return FOUND if errors else DONE
+
+
+def _show_table(labels: "Sequence[LabelFound]", review_below: float) -> None:
+    rows = [
+        [label.name, label.found, label.below(review_below), f"{label.median:.2f}"] for label in labels if label.found
+    ]
+    show(("label", "found", "to review", "median confidence"), rows)
