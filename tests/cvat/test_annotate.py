@@ -366,3 +366,38 @@ def test_a_project_is_its_tasks_one_after_the_other(
     assert said.index("task 3, ") < said.index("review-task-3.html") < said.index("task 8, ")
     assert sum(kind == "shapes" for _, kind, *_ in stored(cvat)) == 11 + 5
     assert (tmp_path / "review-task-8.html").exists()
+
+
+def test_the_last_run_of_each_task_of_a_project_is_taken_back_and_a_number_refused(
+    cvat: StandIn, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Task 3 has run 2 of the project's second go, task 8 run 1; task 9 has had none, and task 10 no data."""
+    monkeypatch.chdir(tmp_path)
+    prepare(cvat)
+    cvat.tasks |= {
+        number: Task(cvat.tasks[TASK].pictures[5:8], (40, 60), [(job, "annotation", 0, 2)])
+        for number, job in ((8, 11), (9, 12))
+    }
+    cvat.tasks[10] = Task([], (40, 60), [])
+    for of in (("task_id", 8), ("task_id", 9), ("project_id", 1)):
+        cvat.labels[of] = cvat.labels["task_id", TASK]
+    assert annotate(cvat, "--frames", "1") == 0
+    first = stored(cvat)
+    server = ["--url", cvat.url, "--function", f"{cvat.url}/"]
+    assert annotate(cvat, "--frames", "5-9") == 0
+    assert main(["annotate", "--task", "8", *server]) == 0
+    both = stored(cvat)
+    capsys.readouterr()
+    assert main(["annotate", "--project", "1", *server, "--undo", "1"]) == 1
+    said = capsys.readouterr()
+    assert [line.split()[:2] for line in said.out.splitlines()[1:]] == [["3", "2"], ["3", "1"], ["8", "1"]]
+    assert "run 1 is another one in each task of the project: --undo last takes back the last one" in said.err
+    assert stored(cvat) == both
+    assert main(["annotate", "--project", "1", *server, "--undo", "last"]) == 0
+    said = capsys.readouterr()
+    assert "run 2: 8 removed" in said.out
+    assert "task 9, pictures\nno run is left to take back\nleft alone: task 10 has no data yet" in said.out
+    assert stored(cvat) == first
+    assert len(list(tmp_path.rglob("task-9-*"))) == 0, "looking makes no journal"
+    assert annotate(cvat, "--undo", "last") == 0
+    assert stored(cvat) == []

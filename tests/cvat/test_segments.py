@@ -88,7 +88,7 @@ def person(cvat: StandIn) -> Person:
 
 
 def segments(cvat: StandIn, *options: str, status: int = 0) -> None:
-    source = () if "--job" in options else ("--task", str(TASK))
+    source = () if {"--job", "--project"} & set(options) else ("--task", str(TASK))
     assert main(["segments", *source, "--url", cvat.url, *options]) == status
 
 
@@ -212,3 +212,38 @@ def test_a_replica_is_somebody_elses_own_opinion(person: Person, capsys: pytest.
     segments(person.cvat, "--write")
     assert tags(person.cvat, 3) == []
     assert "left alone: job 3 is a consensus replica" in capsys.readouterr().out
+
+
+def test_a_project_is_one_file_and_each_task_for_itself(
+    person: Person, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Task 5 shows night all the time, task 6 has been looked at without tags, task 8 not at all."""
+    cvat = person.cvat
+    labels = cvat.labels["project_id", 1] = cvat.labels["task_id", TASK]
+    cvat.tasks |= {
+        number: Task([b""] * 20, (100, 200), [(10 + number, "annotation", 0, 19)], video=True) for number in (5, 6, 8)
+    }
+    cvat.labels |= {("task_id", number): labels for number in (5, 6, 8)}
+    run(cvat, {frame: [tagged(0.8)] for frame in range(20)}, task=5, jobs=[(15, "annotation", 0, 19)])
+    run(cvat, {0: [seen(0.9)]}, tags=(), task=6, jobs=[(16, "annotation", 0, 19)])
+    untagged = cvat.annotations.all()
+    segments(cvat, "--project", "1", "--write")
+    said = capsys.readouterr().out
+    rows = [
+        (row["task"], row["first_frame"], row["last_frame"])
+        for row in csv.DictReader((tmp_path / "segments.csv").open())
+    ]
+    assert rows == [("3", "40", "69"), ("5", "0", "19")]
+    assert "left alone: in task 6 no run has looked for a label of type tag" in said
+    assert "left alone: task 8 has no journal here" in said
+    said = said[said.index("task 3, pictures") :]
+    assert said.splitlines()[1::2] == ["run 2: 3 tags added, 1 taken away", "the tags in CVAT are those of the ranges"]
+    segments(cvat, "--project", "1", "--undo", "2", status=1)
+    assert "run 2 is another one in each task of the project" in capsys.readouterr().err
+    segments(cvat, "--project", "1", "--undo", "last")
+    assert "task 3, pictures\nrun 2: 3 tags taken away, 1 put back\n" in capsys.readouterr().out
+    again = cvat.annotations.all()
+    assert {job: tags(cvat, job) for job in again} == {
+        job: sorted(tag["frame"] for tag in held["tags"]) for job, held in untagged.items()
+    }
+    assert len(list(tmp_path.rglob("task-8-*"))) == 0, "looking makes no journal"

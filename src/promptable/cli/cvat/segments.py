@@ -2,25 +2,26 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptable.cli.cvat.options import add_server_arguments, connected
-from promptable.cli.cvat.source import add_source_arguments
+from promptable.cli.cvat.source import add_source_arguments, sources
 from promptable.cli.cvat.terminal import DONE, show, told
+from promptable.cli.cvat.undo import METAVAR, check_meant, run_of, which_run
 from promptable.cli.values import count, number
 
 if TYPE_CHECKING:
-    from promptable.cvat.journal import JournalReader
-    from promptable.cvat.segments.scores import TagScores
-    from promptable.cvat.segments.segments import Segment
+    from promptable.cvat.journal import Journal
+    from promptable.cvat.segments.segments import TaskSegments
     from promptable.cvat.segments.write import Writer
     from promptable.cvat.server.frames import Frames
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_source_arguments(parser, projects=False)
+    add_source_arguments(parser)
     add = parser.add_argument
     add("--min-length", type=count, default=10, metavar="N", help="no range is of fewer frames (default: 10)")
     add("--min-gap", type=count, default=5, metavar="N", help="nor a gap between two of these (default: 5)")
@@ -28,7 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--output", type=Path, metavar="FILE", help="where the ranges go (default: segments.csv)")
     write = parser.add_mutually_exclusive_group()
     write.add_argument("--write", action="store_true", help="make the frames' tags in CVAT those of the ranges")
-    write.add_argument("--undo", type=int, metavar="RUN", help="take back what this run wrote; no more")
+    write.add_argument(
+        "--undo",
+        type=which_run,
+        metavar=METAVAR,
+        help="take back what this run of the task, or the last one (of each task of a project), wrote; no more",
+    )
     add_server_arguments(parser)
     parser.set_defaults(run=lambda parsed: told("segments", lambda: _segments(parsed)))
 
@@ -38,80 +44,122 @@ def _fps(text: str) -> float:
 
 
 def _segments(parsed: argparse.Namespace) -> int:
-    from promptable.cvat.server.frames import Frames
-
-    writes = parsed.write or parsed.undo is not None
-    with connected(parsed, writes=writes) as client:
-        frames = Frames(client, task=parsed.task, job=parsed.job)
-        (_run_writing if writes else _run)(parsed, client, frames)
+    with connected(parsed, writes=parsed.write or parsed.undo is not None) as client:
+        if parsed.undo is not None:
+            _undo(parsed, client)
+            return DONE
+        found = _found(parsed, client)
+        _report(parsed, found)
+        for one in found if parsed.write else ():
+            _write(parsed, client, one)
     return DONE
 
 
-def _run(parsed: argparse.Namespace, client: Any, frames: "Frames") -> None:
-    """Read only."""
+def _found(parsed: argparse.Namespace, client: Any) -> "list[TaskSegments]":
+    """The ranges of each task. Raises CvatError where no run has looked for tags."""
     from promptable.cvat.journal import JournalReader, path_of
-
-    with closing(JournalReader(path_of(client, frames.task))) as journal:
-        _find(parsed, frames, journal)
-
-
-def _run_writing(parsed: argparse.Namespace, client: Any, frames: "Frames") -> None:
-    from promptable.cvat.annotate.task_labels import task_labels
-    from promptable.cvat.journal import Journal
-    from promptable.cvat.segments.write import Writer
-
-    with Journal.of_task(client, frames.task) as journal:
-        writer = Writer(client, journal, frames, task_labels(client, frames.task.id))
-        writer.settle()
-        if parsed.undo is None:
-            _write(writer, *_find(parsed, frames, journal))
-            return
-        gone, back = writer.undo(parsed.undo)
-        sys.stdout.write(f"run {parsed.undo}: {gone} tags taken away, {back} put back\n")
-
-
-def _find(
-    parsed: argparse.Namespace, frames: "Frames", journal: "JournalReader"
-) -> "tuple[list[Segment], list[TagScores]]":
-    """The ranges, shown and in their file, and what they were made from. Raises CvatError where that is nothing."""
     from promptable.cvat.segments.scores import tag_scores
-    from promptable.cvat.segments.segments import segments, write_csv
+    from promptable.cvat.segments.segments import TaskSegments, segments
     from promptable.cvat.segments.viterbi import Smoothing
     from promptable.cvat.server.errors import CvatError
 
-    tags = tag_scores(journal)
-    if not tags:
+    found = []
+    for frames in sources(parsed, client, _say_left_alone):
+        path = path_of(client, frames.task)
+        if parsed.project is not None and not path.exists():
+            _say_left_alone(f"task {frames.task.id} has no journal here")
+            continue
+        with closing(JournalReader(path)) as journal:
+            tags = tag_scores(journal)
+        if tags:
+            ranges = segments(tags, frames.numbers, Smoothing(parsed.min_length, parsed.min_gap))
+            found.append(TaskSegments(frames, [tag.label for tag in tags], ranges))
+        elif parsed.project is not None:
+            _say_left_alone(f"in task {frames.task.id} no run has looked for a label of type tag")
+    if not found:
         raise CvatError(
-            "no run of promptable annotate has looked for a label of type tag in this task, as far as the journal here "
-            "knows: a labels.yaml has '- {name: night, type: tag, prompts: [dark street]}'"
+            "no run of promptable annotate has looked for a label of type tag here, as far as the journal on this "
+            "machine knows: a labels.yaml has '- {name: night, type: tag, prompts: [dark street]}'"
         )
-    found = segments(tags, frames.numbers, Smoothing(parsed.min_length, parsed.min_gap))
+    return found
+
+
+def _report(parsed: argparse.Namespace, found: "Sequence[TaskSegments]") -> None:
+    """The ranges in their file, and shown."""
+    from promptable.cvat.segments.segments import write_csv
+
     path = parsed.output or Path("segments.csv")
-    write_csv(path, found, frames, parsed.fps)
-    _report(parsed, found, tags, path)
-    return found, tags
-
-
-def _report(parsed: argparse.Namespace, found: "list[Segment]", tags: "list[TagScores]", path: Path) -> None:
-    rows = [[one.label, one.frames[0], one.frames[-1], len(one.frames), f"{one.mean_score:.2f}"] for one in found]
-    show(("label", "from", "to", "frames", "mean score"), rows)
-    without = sorted({tag.label for tag in tags} - {one.label for one in found})
-    if without:
-        sys.stdout.write(f"nowhere: {', '.join(without)}\n")
+    write_csv(path, found, parsed.fps)
+    rows = [
+        [*_task(parsed, task), one.label, one.frames[0], one.frames[-1], len(one.frames), f"{one.mean_score:.2f}"]
+        for task in found
+        for one in task.segments
+    ]
+    headings = ("label", "from", "to", "frames", "mean score")
+    show(headings if parsed.project is None else ("task", *headings), rows)
+    for task in found:
+        if task.nowhere:
+            where = "".join(f"task {number}: " for number in _task(parsed, task))
+            sys.stdout.write(f"{where}nowhere: {', '.join(task.nowhere)}\n")
     if parsed.fps is None:
         sys.stdout.write("CVAT does not know how many frames a second the video has: --fps adds times\n")
-    sys.stdout.write(f"{len(found)} ranges\n{path}\n")
+    sys.stdout.write(f"{len(rows)} ranges\n{path}\n")
 
 
-def _write(writer: "Writer", found: "list[Segment]", tags: "list[TagScores]") -> None:
-    changes, left = writer.plan(found, [tag.label for tag in tags])
-    for sentence in left:
-        sys.stdout.write(f"left alone: {sentence}\n")
-    if theirs := sum(change.theirs for change in changes):
-        sys.stdout.write(f"left alone: {theirs} frames whose tag people have taken away\n")
-    run = writer.write(changes)
+def _task(parsed: argparse.Namespace, one: "TaskSegments") -> list[int]:
+    """The number of the task where there are several."""
+    return [] if parsed.project is None else [int(one.frames.task.id)]
+
+
+def _say_left_alone(sentence: str) -> None:
+    sys.stdout.write(f"left alone: {sentence}\n")
+
+
+def _write(parsed: argparse.Namespace, client: Any, one: "TaskSegments") -> None:
+    from promptable.cvat.journal import Journal
+
+    with Journal.of_task(client, one.frames.task) as journal:
+        _say_task(parsed, one.frames)
+        writer = _writer(client, journal, one.frames)
+        changes, left = writer.plan(one.segments, one.labels)
+        for sentence in left:
+            _say_left_alone(sentence)
+        if theirs := sum(change.theirs for change in changes):
+            _say_left_alone(f"{theirs} frames whose tag people have taken away")
+        run = writer.write(changes)
     if run is None:
         sys.stdout.write("the tags in CVAT are those of the ranges\n")
         return
     added, removed = (sum(len(getattr(change, name)) for change in changes) for name in ("adds", "removes"))
     sys.stdout.write(f"run {run}: {added} tags added, {removed} taken away\n")
+
+
+def _undo(parsed: argparse.Namespace, client: Any) -> None:
+    """Take a run of the task back, or the last one of each of the project's tasks."""
+    from promptable.cvat.journal import Journal
+
+    check_meant(parsed, client, sources(parsed, client, lambda _: None), "segments")
+    for frames in sources(parsed, client, _say_left_alone):
+        _say_task(parsed, frames)
+        run = run_of(client, frames, "segments", parsed.undo)
+        if run is None:
+            sys.stdout.write("no run is left to take back\n")
+            continue
+        with Journal.of_task(client, frames.task) as journal:
+            gone, back = _writer(client, journal, frames).undo(run)
+        sys.stdout.write(f"run {run}: {gone} tags taken away, {back} put back\n")
+
+
+def _say_task(parsed: argparse.Namespace, frames: "Frames") -> None:
+    if parsed.project is not None:
+        sys.stdout.write(f"task {frames.task.id}, {frames.task.name}\n")
+
+
+def _writer(client: Any, journal: "Journal", frames: "Frames") -> "Writer":
+    """With what was under way when a run was stopped looked up. Raises CvatError."""
+    from promptable.cvat.annotate.task_labels import task_labels
+    from promptable.cvat.segments.write import Writer
+
+    writer = Writer(client, journal, frames, task_labels(client, frames.task.id))
+    writer.settle()
+    return writer

@@ -8,12 +8,11 @@ if TYPE_CHECKING:
     from promptable.cvat.server.frames import Frames
 
 
-def add_source_arguments(parser: argparse.ArgumentParser, *, projects: bool = True) -> None:
+def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     """Exactly one of these is given."""
     add = parser.add_argument_group("frames", "exactly one of").add_mutually_exclusive_group(required=True).add_argument
     add("--task", type=int, metavar="N", help="those of a task")
-    if projects:
-        add("--project", type=int, metavar="N", help="those of all tasks of a project, together")
+    add("--project", type=int, metavar="N", help="those of all tasks of a project, together")
     add("--job", type=int, metavar="N", help="those of a job")
 
 
@@ -23,15 +22,20 @@ def source_name(parsed: argparse.Namespace) -> tuple[str, int]:
     return what, int(getattr(parsed, what))
 
 
-def sources(parsed: argparse.Namespace, client: Any, left_out: Callable[[str], None]) -> "Iterator[Frames]":
-    """The frames of the task or job, or of each of the project's tasks; of those without any is said why."""
+def sources(
+    parsed: argparse.Namespace, client: Any, left_out: Callable[[str], object], **told: bool
+) -> "Iterator[Frames]":
+    """The frames of the task or job, or of each of the project's tasks; of those without any is said why.
+
+    ``told`` are those of ``Frames``.
+    """
     from promptable.cvat.server.frames import Frames, text_of
 
     if parsed.project is None:
-        yield Frames(client, task=parsed.task, job=parsed.job)
+        yield Frames(client, task=parsed.task, job=parsed.job, **told)
         return
     for task in sorted(client.projects.retrieve(parsed.project).get_tasks(), key=lambda task: int(task.id)):
         if not task.size or text_of(task.dimension) != "2d":
             left_out(f"task {task.id} has no data yet, or point clouds")
         else:
-            yield Frames(client, task=task.id)
+            yield Frames(client, task=task.id, **told)

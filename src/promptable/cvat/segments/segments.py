@@ -24,6 +24,20 @@ class Segment:
     mean_score: float
 
 
+@dataclass(frozen=True)
+class TaskSegments:
+    """The ``segments`` of a task, and the ``labels`` of all tags that runs have looked for there."""
+
+    frames: Frames
+    labels: Sequence[str]
+    segments: Sequence[Segment]
+
+    @property
+    def nowhere(self) -> list[str]:
+        """The labels without a range."""
+        return sorted(set(self.labels) - {one.label for one in self.segments})
+
+
 def segments(tags: Iterable[TagScores], frames: Sequence[int], smoothing: Smoothing) -> list[Segment]:
     """The ranges of every tag over these frames, by label, in order."""
     return [
@@ -39,17 +53,19 @@ def _mean(tag: TagScores, frames: Sequence[int]) -> float:
     return sum(scores) / len(scores) if scores else 0.0
 
 
-def write_csv(path: Path, found: Iterable[Segment], frames: Frames, fps: float | None) -> None:
+def write_csv(path: Path, found: Iterable[TaskSegments], fps: float | None) -> None:
     """A row a range. Times are seconds in the video that the task was made from, the end being where the frame after
     the last begins; empty without ``fps``, which CVAT does not know."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
-        for one in found:
-            first, last = one.frames[0], one.frames[-1]
-            times = ("", "") if fps is None else (_seconds(frames, first, fps), _seconds(frames, last + 1, fps))
-            row = (frames.task.id, one.label, first, last, *times, len(one.frames), f"{one.mean_score:.4f}")
-            writer.writerow(row)
+        writer.writerows(_row(task.frames, one, fps) for task in found for one in task.segments)
+
+
+def _row(frames: Frames, one: Segment, fps: float | None) -> tuple[object, ...]:
+    first, last = one.frames[0], one.frames[-1]
+    times = ("", "") if fps is None else (_seconds(frames, first, fps), _seconds(frames, last + 1, fps))
+    return frames.task.id, one.label, first, last, *times, len(one.frames), f"{one.mean_score:.4f}"
 
 
 def _seconds(frames: Frames, number: int, fps: float) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptable.cli.cvat.options import add_model_arguments, add_server_arguments
+from promptable.cli.cvat.undo import METAVAR, which_run
 from promptable.cli.values import count, unit_number
 
 if TYPE_CHECKING:
@@ -43,7 +44,13 @@ def _add_where(group: Any) -> None:
     mode.add_argument("--append", action="store_true", help="add to what is there")
     mode.add_argument("--replace", action="store_true", help="delete what earlier runs wrote and nobody changed")
     mode.add_argument("--replace-all", action="store_true", help="delete all shapes and tags, people's too")
-    mode.add_argument("--undo", type=int, metavar="RUN", help="delete what this run wrote and nobody changed; no more")
+    mode.add_argument(
+        "--undo",
+        type=which_run,
+        metavar=METAVAR,
+        help="delete what this run of the task, or the last one (of each task of a project), wrote and nobody changed; "
+        "no more",
+    )
     add("--frames", metavar="N-N,N,...", help="only these, by the task's numbers, such as 0-99,120,200-")
     add("--limit", type=count, metavar="N", help="at most so many frames")
     add(

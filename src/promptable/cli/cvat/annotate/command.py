@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from promptable.cli.cvat.annotate.arguments import options_of
 from promptable.cli.cvat.annotate.output import failures, report, say_plan
 from promptable.cli.cvat.options import connected, function_of
+from promptable.cli.cvat.source import sources
 from promptable.cli.cvat.terminal import DONE, told_and_resumable
+from promptable.cli.cvat.undo import check_meant, run_of
 
 if TYPE_CHECKING:
     from promptable.cvat.annotate.detector import Detector
@@ -28,6 +30,8 @@ def _annotate(parsed: argparse.Namespace) -> int:
     if parsed.images is not None:
         return _folder(parsed)
     with connected(parsed, writes=not parsed.dry_run) as client:
+        if parsed.undo is not None:
+            return _undo(parsed, client)
         return max([_one(parsed, client, frames) for frames in _sources(parsed, client)], default=DONE)
 
 
@@ -57,32 +61,23 @@ def _folder(parsed: argparse.Namespace) -> int:
 def _sources(parsed: argparse.Namespace, client: Any) -> "Iterator[Frames]":
     """The frames of the job, of the task, of each of the project's tasks."""
     from promptable.cvat.annotate.options import Include
-    from promptable.cvat.server.frames import Frames
 
     told = {
         "with_ground_truth": Include.GROUND_TRUTH in parsed.include,
         "with_deleted": Include.DELETED in parsed.include,
     }
-    if parsed.project is None:
-        yield Frames(client, task=parsed.task, job=parsed.job, **told)
-        return
-    for task in sorted(client.projects.retrieve(parsed.project).get_tasks(), key=lambda task: int(task.id)):
-        sys.stdout.write(f"task {task.id}, {task.name}\n")
-        yield Frames(client, task=task.id, **told)
+    for frames in sources(parsed, client, lambda sentence: sys.stdout.write(f"left alone: {sentence}\n"), **told):
+        if parsed.project is not None:
+            sys.stdout.write(f"task {frames.task.id}, {frames.task.name}\n")
+        yield frames
 
 
 def _one(parsed: argparse.Namespace, client: Any, frames: "Frames") -> int:
-    """One task or job: undo, plan or run."""
+    """One task or job: plan or run."""
     from promptable.cvat.annotate.run import Annotator
-    from promptable.cvat.annotate.writing.undo import undo
     from promptable.cvat.journal import Journal
 
     with Journal.of_task(client, frames.task) as journal:
-        if parsed.undo is not None:
-            removed, kept = undo(client, journal, parsed.undo, frames.task.id)
-            changed = "which people have changed or removed"
-            sys.stdout.write(f"run {parsed.undo}: {removed} removed, {kept} left, {changed}\n")
-            return DONE
         detector = _detector(parsed, client, frames)
         annotator = Annotator(client, journal, frames, detector)
         if parsed.dry_run:
@@ -90,6 +85,23 @@ def _one(parsed: argparse.Namespace, client: Any, frames: "Frames") -> int:
             return DONE
         run = _carried_out(parsed, annotator, journal, detector)
         return report(parsed, client, frames, journal, run)
+
+
+def _undo(parsed: argparse.Namespace, client: Any) -> int:
+    """Take a run of the task back, or the last one of each of the project's tasks."""
+    from promptable.cvat.annotate.writing.undo import undo
+    from promptable.cvat.journal import Journal
+
+    check_meant(parsed, client, sources(parsed, client, lambda _: None), "annotate")
+    for frames in _sources(parsed, client):
+        run = run_of(client, frames, "annotate", parsed.undo)
+        if run is None:
+            sys.stdout.write("no run is left to take back\n")
+            continue
+        with Journal.of_task(client, frames.task) as journal:
+            removed, kept = undo(client, journal, run, frames.task.id)
+        sys.stdout.write(f"run {run}: {removed} removed, {kept} left, which people have changed or removed\n")
+    return DONE
 
 
 def _detector(parsed: argparse.Namespace, client: Any, frames: "Frames") -> "Detector":

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptable.cli.cvat.options import add_model_arguments, add_server_arguments
+from promptable.cli.cvat.undo import METAVAR, which_run
 from promptable.cli.values import count, frame_number, number
 
 if TYPE_CHECKING:
@@ -79,7 +80,12 @@ def _add_result(group: Any) -> None:
     add("--page", type=Path, metavar="FILE", help="the page of what to look at (default: propagate-task-N-run-R.html)")
     add("--issues", action="store_true", help="open an issue in CVAT on each place that is worth a look")
     add("--review", type=int, metavar="RUN", help="write the page of a finished run again; no more")
-    add("--undo", type=int, metavar="RUN", help="take back what this run wrote and nobody changed; no more")
+    add(
+        "--undo",
+        type=which_run,
+        metavar=METAVAR,
+        help="take back what this run of the task, or the last one, wrote and nobody changed; no more",
+    )
     add("--new-run", action="store_true", help="leave an unfinished run as it is and begin another")
 
 

@@ -10,6 +10,7 @@ from promptable.cli.cvat.options import connected, function_of
 from promptable.cli.cvat.propagate.arguments import options_of
 from promptable.cli.cvat.propagate.output import report, review, say_plan
 from promptable.cli.cvat.terminal import DONE, WRONG, told_and_resumable
+from promptable.cli.cvat.undo import run_of
 
 if TYPE_CHECKING:
     from promptable.cvat.propagate.following.words import Newcomers
@@ -31,18 +32,21 @@ def _propagate(parsed: argparse.Namespace) -> int:
         frames = Frames(client, task=parsed.task, job=parsed.job)
         with TrackJournal.of_task(client, frames.task) as journal:
             if parsed.undo is not None:
-                return _undo(parsed, client, journal)
+                return _undo(client, journal, run_of(client, frames, "propagate", parsed.undo))
             if parsed.review is not None:
                 return review(parsed, client, frames, journal, _own(journal, parsed.review))
             run = _run if parsed.tagged is None else _run_tagged
             return run(parsed, client, frames, journal, cache(partial(_models, parsed, client, frames)))
 
 
-def _undo(parsed: argparse.Namespace, client: Any, journal: Any) -> int:
+def _undo(client: Any, journal: Any, run: int | None) -> int:
     from promptable.cvat.propagate.writing.undo import undo
 
-    gone, left = undo(client, journal, _own(journal, parsed.undo).id)
-    sys.stdout.write(f"run {parsed.undo}: {gone} taken back, {left} left, which people have changed or removed\n")
+    if run is None:
+        sys.stdout.write("no run is left to take back\n")
+        return DONE
+    gone, left = undo(client, journal, _own(journal, run).id)
+    sys.stdout.write(f"run {run}: {gone} taken back, {left} left, which people have changed or removed\n")
     return DONE
 
 

@@ -1,0 +1,59 @@
+"""``--undo``: which run of a task is taken back. Runs are numbered task by task."""
+
+import argparse
+from collections.abc import Iterable
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, Literal
+
+from promptable.cli.cvat.terminal import show
+
+if TYPE_CHECKING:
+    from promptable.cvat.journal import Run
+    from promptable.cvat.server.frames import Frames
+
+_LAST: Literal["last"] = "last"
+METAVAR = "RUN|last"
+
+
+def which_run(text: str) -> int | Literal["last"]:
+    """A run's number, or ``last``."""
+    if text == _LAST:
+        return _LAST
+    if not (text.isascii() and text.isdecimal()):
+        raise argparse.ArgumentTypeError(f"expected a run's number or {_LAST}, got {text!r}")
+    return int(text)
+
+
+def run_of(client: Any, frames: "Frames", command: str, asked: int | Literal["last"]) -> int | None:
+    """The number of the run that is meant, None where a task has none of this command left to take back."""
+    if isinstance(asked, int):
+        return asked
+    return next((run.id for run in _newest_first(client, frames, command) if run.state != "undone"), None)
+
+
+def check_meant(parsed: argparse.Namespace, client: Any, tasks: "Iterable[Frames]", command: str) -> None:
+    """Raise CvatError, with the runs of a project's tasks shown, where a number stands for another run in each."""
+    from promptable.cvat.server.errors import CvatError
+
+    if parsed.project is None or not isinstance(parsed.undo, int):
+        return
+    rows = [
+        (frames.task.id, run.id, run.begun, run.state)
+        for frames in tasks
+        for run in _newest_first(client, frames, command)
+    ]
+    show(("task", "run", "begun", "state"), rows)
+    raise CvatError(
+        f"run {parsed.undo} is another one in each task of the project: --undo {_LAST} takes back the last one of "
+        f"each, --task N --undo {parsed.undo} that of a task"
+    )
+
+
+def _newest_first(client: Any, frames: "Frames", command: str) -> "list[Run]":
+    from promptable.cvat.journal import JournalReader, path_of
+
+    path = path_of(client, frames.task)
+    if not path.exists():
+        return []
+    with closing(JournalReader(path)) as journal:
+        return [run for run in reversed(journal.runs()) if run.command == command]
