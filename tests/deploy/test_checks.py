@@ -154,6 +154,13 @@ def test_a_card_that_pytorch_has_no_kernels_for(
     assert ("PROBLEM" in outcome.err) is problem
 
 
+def test_a_gpu_without_memory_of_its_own(machine: Machine) -> None:
+    machine.answer("docker run .*nvidia-smi", "580.95.05, NVIDIA GB10, 12.1, [N/A], [N/A]")
+    outcome = machine.deploy("sam2-tracker", "--gpu")
+    assert outcome.status == 0, outcome.err
+    assert "GPU 0 free: ? of ? GB (NVIDIA GB10)" in outcome.out
+
+
 @pytest.mark.parametrize(("dashboard", "alpine"), [("1.13.7", "3.17"), ("1.13.8", "3.20"), ("1.15.9", "3.20")])
 def test_nuclios_helper_image_must_be_had(machine: Machine, dashboard: str, alpine: str) -> None:
     machine.answer(r"docker inspect .*Config\.Image.* nuclio", f"quay.io/nuclio/dashboard:{dashboard}-amd64")

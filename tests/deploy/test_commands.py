@@ -1,5 +1,7 @@
 """The line that says why a tool failed, in what docker and nuctl really print."""
 
+import sys
+
 import pytest
 
 from promptable.deploy.commands import CommandError, ask, reason, run
@@ -80,3 +82,8 @@ def test_news_are_told_line_by_line_and_a_failure_with_its_reason() -> None:
     with pytest.raises(CommandError, match=r"^broken$"):
         run(["/bin/sh", "-c", "echo fine; echo broken >&2; exit 3"], news.append)
     assert news == ["fine\n", "broken\n"]
+
+
+def test_a_log_need_not_be_utf8() -> None:
+    said = ask(sys.executable, "-c", r"import os; os.write(1, b'half of \xe2')")
+    assert said.out == "half of \N{REPLACEMENT CHARACTER}"

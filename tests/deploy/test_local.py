@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 from promptable.deploy.image.own_model import OwnModel
+from promptable.deploy.nuclio import Nuclio
+from promptable.deploy.rendering.render import DeployError
+from promptable.deploy.rendering.reported import Reported
 from promptable.models.catalogue import OFFICIAL
 from tests.deploy.conftest import Answering
 from tests.deploy.machine import REPOSITORY, Machine
@@ -346,6 +349,52 @@ def test_a_state_that_cannot_be_written_is_said(machine: Machine, tmp_path: Path
     assert outcome.status == 1
     assert "rollback would not know it" in outcome.err
     assert len(machine.calls("nuctl deploy")) == 1, "it runs, and stays"
+
+
+def test_the_one_before_comes_back_though_the_log_cannot_be_kept(machine: Machine, tmp_path: Path) -> None:
+    machine.deploy("sam2-tracker", "--cpu")
+    machine.built("bad0bad0bad0bad0")
+    machine.answer("nuctl deploy .*cpu-bad0bad0bad0", status=1)
+    (tmp_path / "state" / "promptable" / "local-nuclio" / "sam2-tracker.failed.new").mkdir()
+    outcome = machine.deploy("sam2-tracker", "--cpu")
+    assert outcome.status == 1
+    assert "sam2-tracker's log, not kept, since" in outcome.out
+    assert "| the container's own log" in outcome.out
+    assert "the one before runs again" in outcome.err
+
+
+def test_the_one_before_comes_back_though_nuclio_says_nothing_of_it(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.deploy("sam2-tracker", "--cpu")
+    machine.built("bad0bad0bad0bad0")
+    machine.answer("nuctl deploy .*cpu-bad0bad0bad0", status=1)
+    asked = [Nuclio.get]
+
+    def once(nuclio: Nuclio, function: str) -> Reported | None:
+        if not asked:
+            raise DeployError("connection refused")
+        return asked.pop()(nuclio, function)
+
+    monkeypatch.setattr(Nuclio, "get", once)
+    outcome = machine.deploy("sam2-tracker", "--cpu")
+    assert outcome.status == 1
+    assert not asked
+    assert "the one before runs again" in outcome.err
+
+
+def test_a_folder_that_cannot_be_written_is_a_sentence(machine: Machine, tmp_path: Path) -> None:
+    (tmp_path / "state" / "promptable").write_text("in the way")
+    outcome = machine.deploy("sam2-tracker", "--cpu")
+    assert outcome.status == 1
+    assert f"{tmp_path}/state/promptable" in outcome.err
+    assert "Not a directory" in outcome.err or "File exists" in outcome.err
+    assert "Traceback" not in outcome.err
+
+
+def test_what_is_remembered_is_for_this_users_eyes(machine: Machine, tmp_path: Path) -> None:
+    machine.deploy("sam2-tracker", "--cpu")
+    assert (tmp_path / "state" / "promptable" / "local-nuclio").stat().st_mode & 0o777 == 0o700
 
 
 def test_rollback_without_names_takes_those_with_a_version_before(machine: Machine) -> None:

@@ -1,6 +1,7 @@
 """The two requests that are sent to a deployed function, and the answers that are taken."""
 
 import base64
+import http.client
 import io
 import json
 from typing import Any
@@ -83,3 +84,13 @@ def test_an_error_is_told_with_the_functions_own_words(answering: tuple[Answerin
 def test_nobody_answers() -> None:
     with pytest.raises(SmokeError, match="cannot be reached"):
         call_twice("http://127.0.0.1:1/", _config("detector"))
+
+
+def test_an_answer_that_breaks_off(answering: tuple[Answering, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http.client.HTTPResponse, "read", _broken_off)
+    with pytest.raises(SmokeError, match="broke off its answer: IncompleteRead"):
+        _call(answering[0], "detector", [])
+
+
+def _broken_off(*_: object) -> bytes:
+    raise http.client.IncompleteRead(b"[", 1)

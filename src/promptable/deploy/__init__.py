@@ -1,5 +1,5 @@
-"""What deploy.sh leaves to Python: the rendered function.yaml, the weights of an image, one real request.
+"""``promptable deploy``, which is deploy.sh: checks, images, function.yaml, rollout, two real requests, the way back.
 
-Only PyYAML and the standard library, except in ``weights``, which runs inside the image: the rest runs on the machine
-of the administrator, who has no PyTorch.
+It needs requirements/deploy.txt alone (pydantic, PyYAML, rich), and no PyTorch, except in ``weights``, which runs
+inside the image while that is built.
 """

@@ -50,6 +50,7 @@ def ask(*command: str, stdin: str | None = None) -> Answer:
             stdin=None if stdin else subprocess.DEVNULL,
             capture_output=True,
             text=True,
+            errors="replace",
             check=False,
         )
     except OSError as error:

@@ -9,6 +9,7 @@ from promptable.deploy.console import Console
 from promptable.deploy.image.build import Images
 from promptable.deploy.nuclio import Nuclio
 from promptable.deploy.platforms.base import OpenError, Platform
+from promptable.deploy.rendering.render import DeployError
 from promptable.deploy.rendering.rendered import Rendered
 from promptable.deploy.rendering.reported import Reported
 from promptable.deploy.smoke import SmokeError, Timing
@@ -118,11 +119,15 @@ class Rollout:
 
     def _show_log(self, function: str) -> None:
         log = self.platform.log(function)
-        if log:
-            self.console.say(f"{function}'s log, kept in {self.state.keep_log(function, log)}:")
-            self.console.quote(log)
-        else:
+        if not log:
             self.console.say(f"{function} has no log: its container was never started")
+            return
+        try:
+            where = f"kept in {self.state.keep_log(function, log)}"
+        except OSError as error:
+            where = f"not kept, since {self.state.folder} cannot be written ({error})"
+        self.console.say(f"{function}'s log, {where}:")
+        self.console.quote(log)
 
     def _restore(self, function: str, before: Rendered | None, why: str) -> Outcome:
         """Bring back what ran before this run; a function that never ran is removed, or it would restart for ever."""
@@ -130,14 +135,21 @@ class Rollout:
             self._remove(function)
             return Outcome(None, "removed", f"{why}; nothing ran before")
         self.console.say(f"bringing back {before.image}")
-        stuck = self.nuclio.get(function)
-        if stuck is not None and stuck.stuck:
+        if self._is_stuck(function):
             self._remove(function)
         try:
             self._start(function, before)
         except commands.CommandError as error:
             return Outcome(None, "down", f"{why}; the one before does not come up either ({error}): nothing runs now")
         return Outcome(before, "restored", f"{why}; the one before runs again")
+
+    def _is_stuck(self, function: str) -> bool:
+        """Whether Nuclio would refuse another deployment; one that does not say is tried."""
+        try:
+            reported = self.nuclio.get(function)
+        except DeployError:
+            return False
+        return reported is not None and reported.stuck
 
     def _remembered(
         self, function: str, rendered: Rendered, before: Rendered | None, how: str, timing: Timing

@@ -1,6 +1,7 @@
 """Two real requests to a deployed function, as CVAT sends them, and what their answers must look like."""
 
 import base64
+import http.client
 import json
 import struct
 import time
@@ -77,6 +78,8 @@ def _post(url: str, body: Body) -> tuple[Any, float]:
         raise SmokeError(f"{url} answered {error.code}: {error.read(500).decode(errors='replace')}") from None
     except OSError as error:
         raise SmokeError(f"{url} cannot be reached: {error}") from None
+    except http.client.HTTPException as error:
+        raise SmokeError(f"{url} broke off its answer: {error!r}") from None
     except ValueError:
         raise SmokeError(f"{url} answered something that is not JSON") from None
     return answer, (time.perf_counter() - start) * 1000

@@ -31,14 +31,14 @@ class State:
 
     def remember(self, function: str, now: Rendered, before: Rendered | None) -> None:
         """``now`` runs; ``before`` is what it replaced, None if nothing. The same once more keeps what was before."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self._make_folder()
         if before is not None and before != now:
             _write(self._file(function, "previous"), before.text)
         _write(self._file(function, "current"), now.text)
 
     def keep_log(self, function: str, log: str) -> Path:
         """Keep the log of a version that did not work; its container goes."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self._make_folder()
         file = self.folder / f"{function}.failed.log"
         _write(file, log)
         return file
@@ -46,13 +46,17 @@ class State:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Two runs at once would take each other's functions for their own. Raises LockedError."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self._make_folder()
         with (self.folder / "lock").open("w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise LockedError from None
             yield
+
+    def _make_folder(self) -> None:
+        """For this user's eyes: what somebody else has deployed may have a password in its environment."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def _file(self, function: str, which: str) -> Path:
         return self.folder / f"{function}.{which}.yaml"

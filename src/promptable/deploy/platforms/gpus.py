@@ -41,7 +41,7 @@ class Gpus:
     def free(self) -> dict[str, str]:
         """Each checked card's free memory, in words."""
         return {
-            f"GPU {number}": f"{int(left) / 1024:.0f} of {int(total) / 1024:.0f} GB ({name})"
+            f"GPU {number}": f"{_gib(left)} of {_gib(total)} GB ({name})"
             for number, (_, name, _, total, left) in enumerate(self._cards)
         }
 
@@ -74,6 +74,11 @@ def _query() -> Sequence[str]:
     query = "--query-gpu=driver_version,name,compute_cap,memory.total,memory.free"
     command = ("docker", "run", "--rm", "--gpus", "all", "--entrypoint", "nvidia-smi", image)
     return *command, query, "--format=csv,noheader,nounits"
+
+
+def _gib(mebibytes: str) -> str:
+    """In words; a GPU that shares the machine's memory has none of its own, of which nvidia-smi says [N/A]."""
+    return f"{int(mebibytes) / 1024:.0f}" if mebibytes.isdecimal() else "?"
 
 
 def _too_old(capability: str) -> bool:

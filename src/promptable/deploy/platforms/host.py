@@ -1,5 +1,6 @@
 """This machine under Docker: its disks, memory and ports."""
 
+import errno
 import json
 import shutil
 import socket
@@ -59,7 +60,7 @@ def taken(port: int) -> bool:
                     listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
                 listener.bind((address, port))
         except OSError as error:
-            if error.errno == 98:
+            if error.errno == errno.EADDRINUSE:
                 return True
     return False
 
