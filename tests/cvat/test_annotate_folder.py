@@ -1,6 +1,9 @@
 """``promptable annotate --images``: a folder of pictures to COCO, without any CVAT."""
 
+import io
 import json
+import re
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +98,50 @@ def test_a_picture_that_fails_is_listed_and_a_resumed_run_asks_the_rest_only(
     assert _annotate(cvat, folder) == 1
     assert _annotate(cvat, folder) == 3
     assert "frame 2 failed: broken.png: that is no picture, or a damaged one\n" in capsys.readouterr().err
+    assert len(json.loads(_written(folder).read_text())["annotations"]) == 6
+
+
+def test_what_the_function_refuses_is_asked_once(
+    cvat: StandIn, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(detector, "PAUSES", (0.0, 0.0))
+    cvat.answers = {"": lambda request: detect_each_type(request) if request["floor"] == 1 else _refuse()}
+    assert _annotate(cvat, folder) == 3
+    assert len(cvat.bodies) == 1 + 2, "the gray picture, and each of the two once"
+    assert "frame 1 failed" in capsys.readouterr().err
+
+
+def _refuse() -> None:
+    raise ValueError
+
+
+def _with_broken_exif() -> bytes:
+    """A whole picture, in which Pillow trips over the metadata."""
+    file = io.BytesIO()
+    Image.new("RGB", (HW[1], HW[0])).save(file, "PNG", exif=b"Exif\0\0no TIFF")
+    return file.getvalue()
+
+
+def _too_large() -> bytes:
+    """The header of a BMP of 1.6 gigapixels, which Pillow takes for an attack."""
+    return b"BM" + struct.pack("<IHHIIiiHHIIiiII", 54, 0, 0, 54, 40, 40_000, 40_000, 1, 24, 0, 0, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (_with_broken_exif(), "not a TIFF file"),
+        (_too_large(), "exceeds limit"),
+        (b"%!PS-Adobe-3.0\n", "is no"),
+    ],
+    ids=["metadata", "size", "a program for Ghostscript"],
+)
+def test_no_picture_stops_the_others(
+    cvat: StandIn, folder: Path, capsys: pytest.CaptureFixture[str], data: bytes, why: str
+) -> None:
+    (folder / "b" / "odd.png").write_bytes(data)
+    assert _annotate(cvat, folder) == 3
+    assert re.search(rf"frame 2 failed: b/odd.png: .*{why}", capsys.readouterr().err)
     assert len(json.loads(_written(folder).read_text())["annotations"]) == 6
 
 

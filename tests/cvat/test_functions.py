@@ -1,10 +1,14 @@
 """One way to a model: directly and through CVAT."""
 
+from collections.abc import Callable
+
 import pytest
 
+from promptable.cvat import local_detector
 from promptable.cvat.functions import CvatFunction, DirectFunction, Picture, Source
 from promptable.cvat.server.client import Login, connect
 from promptable.cvat.server.errors import CvatError
+from promptable.errors import BadRequestError, OutOfMemoryError
 from toy.cvat.stand_in import StandIn
 
 PICTURE = Picture("a.png", lambda: b"bytes", frame=4)
@@ -66,3 +70,22 @@ def test_where_nuclio_is_away_it_is_asked_about(cvat: StandIn) -> None:
         cvat.failures = [(500, {})]
         with pytest.raises(CvatError, match="is Nuclio up"):
             CvatFunction(client, "dino", Source(3))
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(BadRequestError("image: too large"), 400), (OutOfMemoryError("not enough memory"), 507)]
+)
+def test_what_goes_wrong_in_this_process_has_the_status_of_a_deployed_function(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
+) -> None:
+    def function(*_: object) -> Callable[[object], str]:
+        def refuse(_: object) -> str:
+            raise error
+
+        return refuse
+
+    for name in ("load_models", "DetectorFunction"):
+        monkeypatch.setattr(local_detector, name, function)
+    with pytest.raises(CvatError, match=rf"a\.png: {error}") as raised:
+        local_detector.LocalDetector().call(PICTURE, {})
+    assert raised.value.status == status, "else a run takes five in a row for a function that is gone"

@@ -1,6 +1,7 @@
 """``promptable preview`` as it is called."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -84,7 +85,7 @@ def test_a_file_that_is_no_picture_is_a_sentence(
 ) -> None:
     cvat.tasks[12].pictures = [b"no picture"] * 9
     assert _preview(tmp_path, "--url", url, "--task", "12", "--via-cvat", "dino") == 1
-    assert "a picture cannot be read: cannot identify image file" in capsys.readouterr().err
+    assert re.fullmatch(r"promptable preview: \d\.png: that is no picture, or a damaged one\n", capsys.readouterr().err)
 
 
 def test_frames_are_spread_and_repeat_with_the_seed() -> None:

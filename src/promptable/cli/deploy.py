@@ -61,9 +61,7 @@ def _deploy(parsed: argparse.Namespace) -> int:
         return 1
     except OSError as error:
         where = "" if error.filename is None else f"{error.filename}: "
-        console.problem(
-            f"{where}{error.strerror or error}", "see that there is room, and that this user may write there"
-        )
+        console.problem(f"{where}{error.strerror or error}", "is there room, and may this user write there?")
         return 1
     except KeyboardInterrupt:
         console.warn("interrupted: run the same command again; a function that is half deployed is cleared then")

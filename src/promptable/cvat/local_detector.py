@@ -1,4 +1,4 @@
-"""The detector in this process: the one module here that reaches ``serving`` and, through it, torch."""
+"""The detector in this process: with ``local_tracker`` the one way from here to ``serving``, and so to torch."""
 
 import base64
 import json
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from threading import Lock
 from typing import Any
 
-from promptable.config.settings import DetectorSettings, SettingsError, read
+from promptable.config.settings import DetectorSettings, read
 from promptable.cvat.functions import Picture
 from promptable.cvat.server.errors import CvatError
 from promptable.errors import BadRequestError, OutOfMemoryError
@@ -26,7 +26,7 @@ class LocalDetector:
         try:
             settings = read(DetectorSettings, environment)
             self._detector = DetectorFunction(load_models(settings, ()), (), settings)
-        except (SettingsError, FileNotFoundError, ValueError) as error:
+        except (FileNotFoundError, ValueError) as error:
             raise CvatError(f"--local: {error}") from None
         self._model = settings.model
         self._lock = Lock()
@@ -39,5 +39,7 @@ class LocalDetector:
         try:
             with self._lock:  # threads would only share the one device
                 return json.loads(self._detector(body))
-        except (BadRequestError, OutOfMemoryError) as error:
-            raise CvatError(f"{picture.name}: {error}") from None
+        except BadRequestError as error:
+            raise CvatError(f"{picture.name}: {error}", 400) from None
+        except OutOfMemoryError as error:
+            raise CvatError(f"{picture.name}: {error}", 507) from None

@@ -1,4 +1,4 @@
-"""The tracker in this process: beside ``local_detector`` the one module here that reaches ``serving``, and torch."""
+"""The tracker in this process: with ``local_detector`` the one way from here to ``serving``, and so to torch."""
 
 import base64
 import json
@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from promptable.config.settings import SettingsError, TrackerSettings, read
+from promptable.config.settings import TrackerSettings, read
 from promptable.cvat.functions import Picture
 from promptable.cvat.server.errors import CvatError
 from promptable.errors import BadRequestError, OutOfMemoryError
@@ -24,7 +24,7 @@ class LocalTracker:
         try:
             settings = read(TrackerSettings, environment)
             self._tracker = load(settings)
-        except (SettingsError, FileNotFoundError, ValueError) as error:
+        except (FileNotFoundError, ValueError) as error:
             raise CvatError(f"--local: {error}") from None
         self._model = settings.model
 
@@ -38,4 +38,4 @@ class LocalTracker:
         except BadRequestError as error:
             raise CvatError(f"{picture.name}: {error}", 400) from None
         except OutOfMemoryError as error:
-            raise CvatError(f"{picture.name}: {error}") from None
+            raise CvatError(f"{picture.name}: {error}", 507) from None

@@ -19,8 +19,9 @@ from promptable.cvat.server.errors import CvatError
 
 PAUSES = (0.5, 2.0)
 """Seconds before each further try of a picture that failed."""
+_REFUSED = 400
 DEFAULT_THRESHOLD = 0.35
-"""PROMPTABLE_THRESHOLD's default: what a label without a threshold gets from a function that does not say."""
+"""Grounding DINO's own: what a label without a threshold gets from a function that does not say (an older one)."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +67,16 @@ class Detector:
     labels: TaskLabels
 
     def ask(self, picture: Picture, hw: tuple[int, int]) -> list[Detection]:
-        """What is found on a picture of ``hw``, down to the floor. Raises CvatError after a few tries."""
+        """What is found on a picture of ``hw``, down to the floor. Raises CvatError after a few tries.
+
+        What the function refuses (400) it would refuse again.
+        """
         for pause in PAUSES:
             try:
                 return self._ask(picture, hw)
-            except CvatError:
+            except CvatError as error:
+                if error.status == _REFUSED:
+                    raise
                 time.sleep(pause)
         return self._ask(picture, hw)
 

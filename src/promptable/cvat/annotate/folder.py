@@ -1,11 +1,8 @@
 """Pictures of a folder instead of a task's: the same run and the same journal, and COCO at the end."""
 
 import hashlib
-import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-
-from PIL import Image
 
 from promptable.cvat.annotate.coco import write_coco
 from promptable.cvat.annotate.detector import Detector
@@ -13,6 +10,7 @@ from promptable.cvat.annotate.pipeline import Fetched, Result, ask_all
 from promptable.cvat.annotate.run import begin, give_up, noted, unfinished
 from promptable.cvat.functions import Picture
 from promptable.cvat.journal import Journal, Run
+from promptable.cvat.pages.pictures import shown_hw
 from promptable.cvat.preview.run import PICTURES
 from promptable.cvat.progress import Progress
 from promptable.cvat.server.errors import CvatError
@@ -63,10 +61,13 @@ def _ask(detector: Detector, files: Sequence[Path], folder: Path, number: int) -
     name = str(files[number].relative_to(folder))
     try:
         data = files[number].read_bytes()
-        return Result(number, detector.ask(Picture(name, lambda: data), _hw(data)))
+        hw = shown_hw(data)
     except OSError as error:
-        why = error.strerror or "that is no picture, or a damaged one"
-        return Result(number, error=CvatError(f"{name}: {why}", 400))
+        return Result(number, error=CvatError(f"{name}: {error.strerror}", 400))
+    except CvatError as error:
+        return Result(number, error=CvatError(f"{name}: {error}", error.status))
+    try:
+        return Result(number, detector.ask(Picture(name, lambda: data), hw))
     except CvatError as error:
         return Result(number, error=error)
 
@@ -75,14 +76,7 @@ def _described(files: Sequence[Path], folder: Path) -> Iterator[tuple[str, tuple
     """Names and sizes; a picture that cannot be read has none of the latter."""
     for file in files:
         try:
-            hw = _hw(file.read_bytes())
-        except OSError:
+            hw = shown_hw(file.read_bytes())
+        except (OSError, CvatError):
             hw = (0, 0)
         yield file.relative_to(folder).as_posix(), hw
-
-
-def _hw(data: bytes) -> tuple[int, int]:
-    """Height and width as the picture is shown. Raises OSError for what is none."""
-    with Image.open(io.BytesIO(data)) as image:
-        turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-        return (image.width, image.height) if turned else (image.height, image.width)

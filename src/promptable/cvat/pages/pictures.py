@@ -2,10 +2,13 @@
 
 import base64
 import io
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from promptable.cvat.server.errors import CvatError
 
@@ -16,8 +19,27 @@ _AROUND = 1.8
 _LEAST = 64
 """Pixels of the frame, across."""
 
+_KINDS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+"""What functions read too (docs/images.md). Pillow would hand other files to other programs, EPS to Ghostscript."""
+_ORIENTATION = 0x0112
+
 Window = tuple[float, float, float, float]
 """The part of a frame that is shown: left, top, right, bottom in its pixels."""
+
+
+@contextmanager
+def opened(data: bytes) -> Iterator[Image.Image]:
+    """The picture of a file's bytes, whose pixels are read when they are asked for.
+
+    Raises CvatError of status 400 for what is no picture, and for what goes wrong inside: that is the file's fault.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=_KINDS) as file:
+            yield file
+    except UnidentifiedImageError:
+        raise CvatError("that is no picture, or a damaged one", 400) from None
+    except (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError) as error:
+        raise CvatError(f"the picture cannot be read: {error}", 400) from None
 
 
 def shown(data: bytes, longest: int, hw: tuple[int, int] | None = None) -> tuple[tuple[int, int], Image.Image]:
@@ -25,11 +47,8 @@ def shown(data: bytes, longest: int, hw: tuple[int, int] | None = None) -> tuple
 
     ``data`` is a file's bytes; ``hw`` is what CVAT says of it, None for its own. Raises CvatError for no picture.
     """
-    try:
-        with Image.open(io.BytesIO(data)) as file:
-            image = _eight_bit(ImageOps.exif_transpose(file))
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise CvatError(f"a picture cannot be read: {error}") from None
+    with opened(data) as file:
+        image = _eight_bit(ImageOps.exif_transpose(file))
     hw = hw or (image.height, image.width)
     image = image.crop((0, 0, hw[1], hw[0]))
     image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
@@ -48,6 +67,13 @@ def around(boxes: NDArray[np.float64], size: tuple[int, int], proportion: float)
     corner = np.clip((low + high - extent) / 2, 0, np.maximum(0, np.array(size) - extent))
     left, top, right, bottom = (float(side) for side in (*corner, *(corner + extent)))
     return left, top, right, bottom
+
+
+def shown_hw(data: bytes) -> tuple[int, int]:
+    """Height and width as the picture is shown, upright. Raises CvatError for no picture."""
+    with opened(data) as image:
+        turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
+        return (image.width, image.height) if turned else (image.height, image.width)
 
 
 def address(image: Image.Image, quality: int) -> str:

@@ -7,8 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from PIL.Image import Image
+
 from promptable.cvat.pages.frame import framed
 from promptable.cvat.pages.pictures import address, shown
+from promptable.cvat.server.errors import CvatError
 
 _LONGEST_SIDE = 1920
 _QUALITY = 78
@@ -42,7 +45,7 @@ class PageVariant:
 
 def render(title: str, about: str, frames: Sequence[PageFrame], variants: Sequence[PageVariant]) -> tuple[str, str]:
     """The page and its JSON."""
-    images = [shown(frame.data, _LONGEST_SIDE, frame.hw) for frame in frames]
+    images = [_shown(frame) for frame in frames]
     listed = [
         {"name": frame.name, "number": frame.number, "hw": hw} for frame, (hw, _) in zip(frames, images, strict=True)
     ]
@@ -62,3 +65,11 @@ def render(title: str, about: str, frames: Sequence[PageFrame], variants: Sequen
         data=base64.b64encode(zlib.compress(data.encode(), 9)).decode(),
     )
     return page, data
+
+
+def _shown(frame: PageFrame) -> tuple[tuple[int, int], Image]:
+    """As ``pictures.shown``, whose error names no picture."""
+    try:
+        return shown(frame.data, _LONGEST_SIDE, frame.hw)
+    except CvatError as error:
+        raise CvatError(f"{frame.name}: {error}", error.status) from None
