@@ -2,9 +2,11 @@
 
 import pytest
 
+from promptable.cvat.preview.run import frames_of_cvat, spread
 from promptable.cvat.server.client import Login, connect
 from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.frames import Frames
+from toy.cvat import stand_in
 from toy.cvat.stand_in import StandIn, Task
 
 PICTURES = [f"picture {i}".encode() for i in range(10)]
@@ -32,6 +34,27 @@ def test_original_bytes_come_by_chunks_where_many_are_wanted(cvat: StandIn) -> N
         frames = Frames(client, task=3)
         assert dict(frames.read([9, 1, 5, 7, 6])) == {i: PICTURES[i] for i in (1, 5, 6, 7, 9)}
         assert _chunks(cvat) == 1, "5 to 7 are three of one chunk"
+
+
+def test_a_chunk_that_arrives_damaged_is_asked_for_frame_by_frame(
+    cvat: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cvat.tasks = {3: Task(PICTURES, (40, 60), JOBS)}
+    whole = stand_in._data
+    monkeypatch.setattr(stand_in, "_data", lambda *asked: whole(*asked)[: -5 if asked[1]["type"] == "chunk" else None])
+    with connect(Login(cvat.url)) as client:
+        assert dict(Frames(client, task=3).read([5, 6, 7])) == {i: PICTURES[i] for i in (5, 6, 7)}
+    assert _chunks(cvat) == 1
+
+
+def test_a_task_of_deleted_frames_is_a_sentence(cvat: StandIn) -> None:
+    cvat.tasks = {3: Task(PICTURES, (40, 60), JOBS, deleted=range(10))}
+    with connect(Login(cvat.url)) as client:
+        frames = Frames(client, task=3)
+        with pytest.raises(CvatError, match="there is no frame 0: all frames are deleted"):
+            frames.frame(0)
+        with pytest.raises(CvatError, match="task 3 has no frame that is not deleted"):
+            frames_of_cvat(frames, spread(frames.numbers, 5, seed=0))
 
 
 def test_frames_of_a_video_come_one_by_one_in_the_tasks_size(cvat: StandIn) -> None:

@@ -80,7 +80,7 @@ def _frames(parsed: argparse.Namespace, client: Any) -> tuple["Source | None", s
     if parsed.images is not None:
         if listed is not None:
             raise CvatError("--frames of a folder is a count: its pictures have no numbers")
-        return None, f"Preview of {parsed.images.name}", frames_of_folder(parsed.images, count, parsed.seed)
+        return None, f"Preview of {parsed.images.resolve().name}", frames_of_folder(parsed.images, count, parsed.seed)
     frames = Frames(client, task=parsed.task, job=parsed.job)
     wanted = spread(frames.numbers, count, parsed.seed) if listed is None else listed
     title = f"Preview of task {frames.task.id}, {frames.task.name}"

@@ -23,13 +23,17 @@ PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".
 def spread(numbers: Sequence[int], count: int, seed: int) -> list[int]:
     """``count`` of the numbers, spread over them: one at random from each of as many equal parts."""
     count = min(count, len(numbers))
+    if not count:
+        return []
     edges = [len(numbers) * part // count for part in range(count + 1)]
     chosen = random.Random(seed)
     return [numbers[chosen.randrange(first, end)] for first, end in itertools.pairwise(edges)]
 
 
 def frames_of_cvat(frames: Frames, wanted: Sequence[int]) -> list[PageFrame]:
-    """These frames with their bytes. Raises CvatError for one that is not there."""
+    """These frames with their bytes. Raises CvatError for one that is not there, and for none."""
+    if not wanted:
+        raise CvatError(f"task {frames.task.id} has no frame that is not deleted")
     described = {number: frames.frame(number) for number in wanted}
     data = dict(frames.read(wanted))
     return [PageFrame(described[n].name, n, data[n], described[n].hw) for n in wanted]

@@ -158,10 +158,15 @@ class Frames:
         """What CVAT says of a frame. Raises CvatError where it is none of these."""
         place = bisect_left(self.numbers, number)
         if place == len(self.numbers) or self.numbers[place] != number:
-            first, last = self.numbers[0], self.numbers[-1]
-            raise CvatError(f"there is no frame {number}: expected one from {first} to {last} that is not deleted")
+            raise CvatError(f"there is no frame {number}: {self._known()}")
         i = 0 if len(self._meta.names) == 1 else number
         return Frame(number, self._meta.names[i], self._meta.sizes[i])
+
+    def _known(self) -> str:
+        """Which frames there are, in words."""
+        if not self.numbers:
+            return "all frames are deleted"
+        return f"expected one from {self.numbers[0]} to {self.numbers[-1]} that is not deleted"
 
     def data(self, number: int) -> bytes:
         """The bytes that a function is sent for a frame: the original file's, or a PNG of a video's frame."""
@@ -179,15 +184,16 @@ class Frames:
                 yield number, whole[number] if number in whole else self.data(number)
 
     def _chunk(self, chunk: int) -> Mapping[int, bytes]:
-        """The original files of a chunk, by frame number; empty where they cannot be told apart."""
+        """The original files of a chunk, by frame number; empty where they cannot be told apart, or arrive damaged."""
         _, response = self.task.api.retrieve_data(self.task.id, type="chunk", number=chunk, quality="original")
         first = chunk * self.chunk_size
         count = min(self.chunk_size, int(self.task.size) - first)
-        with zipfile.ZipFile(io.BytesIO(response.data)) as archive:
-            names = sorted(name for name in archive.namelist() if not name.endswith("/"))
-            if len(names) != count:
-                return {}
-            return {first + i: archive.read(name) for i, name in enumerate(names)}
+        try:
+            with zipfile.ZipFile(io.BytesIO(response.data)) as archive:
+                names = sorted(name for name in archive.namelist() if not name.endswith("/"))
+                return {first + i: archive.read(name) for i, name in enumerate(names)} if len(names) == count else {}
+        except zipfile.BadZipFile:
+            return {}
 
 
 def _enter_organization(client: Any, task: Any) -> None:
