@@ -1,6 +1,5 @@
 """Weights are found by name or folder, verified, and never unpickled into code."""
 
-import pickle
 import re
 from dataclasses import replace
 from hashlib import sha256
@@ -13,6 +12,8 @@ from safetensors.torch import save_file
 from promptable.models import catalogue
 from promptable.models.catalogue import OFFICIAL
 from promptable.models.download import download
+from promptable.models.errors import ModelError
+from promptable.models.runtime.device import resolve
 from promptable.models.weights import fingerprint, load_state_dict, locate
 
 
@@ -89,8 +90,9 @@ class Evil:
 def test_a_pickle_with_code_is_not_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "evil.pth"
     torch.save({"model": Evil()}, path)
-    with pytest.raises(pickle.UnpicklingError):
+    with pytest.raises(ModelError, match=r"evil\.pth is damaged, or holds something other than tensors") as raised:
         load_state_dict(path)
+    assert "weights_only" not in str(raised.value), "nor how to run it"
     assert "unpickled code ran" not in capsys.readouterr().out
 
 
@@ -106,3 +108,34 @@ def test_what_is_there_is_kept_if_it_is_right(tmp_path: Path, monkeypatch: pytes
         download("vit_b", tmp_path)
     with pytest.raises(ValueError, match=r"vit_z.*vit_b"):
         download("vit_z", tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"version https://git-lfs.github.com/spec/v1\n", b"\xff" * 100])
+def test_a_file_that_is_no_safetensors_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=r"model\.safetensors is damaged"):
+        load_state_dict(path)
+
+
+@pytest.mark.parametrize("record", ["", "none\n", f"{'0' * 63}  llmdet_tiny.safetensors\n"])
+def test_a_record_without_a_checksum_is_named_and_not_taken_for_none(tmp_path: Path, record: str) -> None:
+    checkpoint = OFFICIAL["llmdet-tiny"]
+    assert checkpoint.sha256 is None
+    (tmp_path / checkpoint.file_name).write_bytes(b"weights")
+    (tmp_path / checkpoint.record_name).write_text(record)
+    for read in (locate, download):
+        with pytest.raises(ModelError, match=rf"{checkpoint.record_name} holds no SHA-256"):
+            read("llmdet-tiny", tmp_path)
+
+
+def test_a_gpu_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert (resolve("auto"), resolve("cpu")) == ("cpu", "cpu")
+    with pytest.raises(ModelError, match="PyTorch sees no GPU"):
+        resolve("cuda:0")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert (resolve("auto"), resolve("cuda:1")) == ("cuda", "cuda:1")
+    with pytest.raises(ModelError, match=r"'cuda:2' is asked for, but PyTorch sees 2 GPUs, counted from cuda:0"):
+        resolve("cuda:2")

@@ -1,10 +1,13 @@
 """Every official model once: its family, where it is published, how large it is. Importable without torch."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
+
+from promptable.models.errors import ModelError
 
 AUTO = "auto"
 """The value of a setting that leaves the choice to the function or to deploy.sh."""
@@ -61,9 +64,14 @@ class Download:
         return f"{self.file_name}.sha256"
 
     def expected_sha256(self, folder: Path) -> str | None:
-        """The published SHA-256, or what is recorded in this folder."""
+        """The published SHA-256, or what is recorded in this folder. Raises ModelError for a record that holds none."""
         record = folder / self.record_name
-        return self.sha256 or (record.read_text().split()[0] if record.is_file() else None)
+        if self.sha256 is not None or not record.is_file():
+            return self.sha256
+        recorded = record.read_text(errors="replace").partition(" ")[0].lower()
+        if not re.fullmatch("[0-9a-f]{64}", recorded):
+            raise ModelError(f"{record} holds no SHA-256: put back the one that was there, or remove it")
+        return recorded
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,9 @@ def _present(source: Download, target: Path, mirror: str) -> Path:
 def _record(source: Download, file: Path) -> None:
     """Say what a file is that nothing could be compared with."""
     sha256, record = sha256_of(file), file.with_name(source.record_name)
-    record.write_text(f"{sha256}  {file.name}\n")
+    part = record.with_name(f"{record.name}.part")
+    part.write_text(f"{sha256}  {file.name}\n")
+    part.replace(record)  # half a record would refuse the file
     _log.warning(
         "%s: no public record gives its checksum. Its SHA-256 is %s, recorded in %s and checked from now on",
         file.name,

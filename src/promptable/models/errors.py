@@ -2,4 +2,4 @@
 
 
 class ModelError(ValueError):
-    """A model cannot be loaded as it lies there: the message names the file, and says what is wrong with it."""
+    """A model cannot be loaded so: the message names the file or the device, and says what is wrong with it."""

@@ -6,10 +6,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TypeVar
 from zipfile import is_zipfile
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -80,17 +82,23 @@ def load_state_dict(path: Path, sha256: str | None = None) -> dict[str, Tensor]:
     """Map weights from a ``.safetensors`` file or a pickled checkpoint of tensors; half precision becomes float32.
 
     What is mapped takes no memory of its own: workers share the file's pages. Pickles are read with
-    ``weights_only=True``; the ``{"model": ...}`` round the official weights is taken off. Raises ModelError when
-    ``sha256`` is given and the file's differs.
+    ``weights_only=True``; the ``{"model": ...}`` round the official weights is taken off. Raises ModelError for a
+    damaged file, for one that holds code, and when ``sha256`` is given and the file's differs.
     """
     if sha256 is not None and (actual := sha256_of(path)) != sha256:
         raise ModelError(f"{path} is damaged or not the official file: its SHA-256 is {actual}, expected {sha256}")
-    if path.suffix == ".safetensors":
-        tensors = load_file(path)
-    else:
-        loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zipfile(path))
-        tensors = loaded.get("model", loaded)
+    try:
+        tensors = load_file(path) if path.suffix == ".safetensors" else _unpickled(path)
+    except (SafetensorError, UnpicklingError) as error:
+        why, _, _ = str(error).partition(".")  # PyTorch goes on with how to run what a pickle holds all the same
+        raise ModelError(f"{path} is damaged, or holds something other than tensors: {why}") from error
     return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+
+
+def _unpickled(path: Path) -> dict[str, Tensor]:
+    loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zipfile(path))
+    tensors: dict[str, Tensor] = loaded.get("model", loaded)
+    return tensors
 
 
 def load_weights(model: nn.Module, files: ModelFiles, unused: Collection[str] = ()) -> None:

@@ -43,10 +43,11 @@ class CandidateMask:
 class Candidates:
     """N proposals of a picture of ``hw``, and the rules that choose from them.
 
-    ``boxes_xyxy`` float32 [N, 4], not clipped; ``labels`` [N] are indices; ``scores`` float32 [N]; ``captions`` [N];
-    ``cut`` bool [N, 4]; ``beyond_overlap`` bool [N], as in ``models.detection.proposals``; ``synonyms`` float32 [N],
-    how well another prompt of the label fits, 0 where that is not known. ``floor`` is the lowest threshold for which
-    they are all: higher than asked for where there would be too many.
+    ``boxes_xyxy`` float32 [N, 4], not clipped; ``label_indices`` int64 [N] point into ``labels``; ``scores`` float32
+    [N]; ``captions`` int64 [N], ``cut`` bool [N, 4] and ``beyond_overlap`` bool [N], as in
+    ``models.detection.proposals``; ``synonyms`` float32 [N], how well another prompt of the label fits, 0 where that is
+    not known. ``floor`` is the lowest threshold for which they are all: higher than asked for where there would be too
+    many.
     """
 
     model: str

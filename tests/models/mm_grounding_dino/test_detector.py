@@ -12,12 +12,13 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from transformers import BertTokenizerFast, MMGroundingDinoForObjectDetection
+from transformers import BertTokenizerFast, MMGroundingDinoConfig, MMGroundingDinoForObjectDetection
 
 from promptable.models.catalogue import OFFICIAL
 from promptable.models.errors import ModelError
 from promptable.models.grounding_dino.detector import GroundingDINO
 from promptable.models.load import load_detector
+from promptable.models.mm_grounding_dino.build import read_config
 from promptable.models.mm_grounding_dino.detector import load
 from promptable.models.weights import load_state_dict, locate
 from tests.models.grounding_dino.tiny import word_tokenizer
@@ -133,6 +134,14 @@ def test_other_architectures_are_refused(folder: Path, changes: dict[str, Any], 
     (folder / "config.json").write_text(json.dumps(config | changes))
     with pytest.raises(ModelError, match=f"config.json: {complaint}"):
         load(str(folder), folder, "cpu")
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"size": {"height": 800}}', '{"size": {"shortest_edge": null}}'])
+def test_a_file_of_sizes_that_says_none_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.json").write_text(MMGroundingDinoConfig().to_json_string())
+    (tmp_path / "preprocessor_config.json").write_text(text)
+    with pytest.raises(ModelError, match=r"preprocessor_config\.json: expected size\.shortest_edge"):
+        read_config(tmp_path / "config.json")
 
 
 def test_official_models_have_the_official_vocabulary(tmp_path: Path) -> None:

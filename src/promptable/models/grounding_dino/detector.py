@@ -56,7 +56,7 @@ def load(model: str, weights_dir: Path, device: str, precision: str = "fp32") ->
     """The detector of an official name (``swin-t``, ``swin-b``) or of a folder; see ``weights.locate``.
 
     BERT's vocabulary lies beside the weights as ``vocab.txt``, its sizes as ``bert.json``; without that file they are
-    those of bert-base-uncased. Raises FileNotFoundError where a file is missing, ValueError where they do not fit
+    those of bert-base-uncased. Raises FileNotFoundError where a file is missing, ModelError where they do not fit
     together.
     """
     files = locate(model, weights_dir)

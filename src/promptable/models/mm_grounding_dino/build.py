@@ -102,8 +102,11 @@ def _check(file: Path, config: Any, expected: Mapping[str, Any]) -> None:
 
 
 def _sides(file: Path) -> tuple[int, int]:
-    """The shorter and longer side to resize pictures to; the published models' without the file."""
+    """The shorter and longer side to resize pictures to; the published models' without the file. Raises ModelError."""
     if not file.is_file():
         return SWIN_T.short_side, SWIN_T.long_side
-    size = json.loads(file.read_text())["size"]
-    return size["shortest_edge"], size["longest_edge"]
+    try:
+        size = json.loads(file.read_text())["size"]
+        return int(size["shortest_edge"]), int(size["longest_edge"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{file}: expected size.shortest_edge and size.longest_edge in pixels: {error!r}") from None

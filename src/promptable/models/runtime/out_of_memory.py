@@ -1,7 +1,7 @@
 """What is done where memory runs out: one error for it, fewer things at once, and ways that need less."""
 
 import logging
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -39,16 +39,14 @@ def naming_out_of_memory() -> Iterator[None]:
     raise OutOfMemoryError(f"not enough memory: {message}")
 
 
-def in_batches(
-    items: Sequence[T], run: Callable[[list[T]], Sequence[R]], most: int, alike: Callable[[T], Hashable] = type
-) -> list[R]:
-    """The results of ``run`` for all items, in their order. It gets up to ``most`` at once, all of them ``alike``.
+def in_batches(items: Sequence[T], run: Callable[[list[T]], Sequence[R]], most: int) -> list[R]:
+    """The results of ``run`` for all items, in their order. It gets up to ``most`` at once, all of them of one type.
 
     Where memory runs out it gets half as many. Raises OutOfMemoryError where there is too little for one.
     """
     results: dict[int, R] = {}
-    for kind in dict.fromkeys(map(alike, items)):
-        waiting = [number for number, item in enumerate(items) if alike(item) == kind]
+    for kind in dict.fromkeys(map(type, items)):
+        waiting = [number for number, item in enumerate(items) if type(item) is kind]
         while waiting:
             batch = waiting[:most]
             try:

@@ -28,7 +28,7 @@ from promptable.models.weights import load_weights, locate, read_sizes
 def load(model: str, weights_dir: Path, device: str, precision: str = "fp32") -> "SamSegmenter":
     """The segmenter of an official name (``vit_b``, ``vit_l``, ``vit_h``) or of a folder; see ``weights.locate``.
 
-    Raises FileNotFoundError where a file is missing, ValueError where they do not fit together.
+    Raises FileNotFoundError where a file is missing, ModelError where they do not fit together.
     """
     files = locate(model, weights_dir)
     config = PRESETS[files.name] if files.config is None else read_sizes(SamConfig, files.config)

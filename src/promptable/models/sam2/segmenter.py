@@ -28,7 +28,7 @@ _BOX_LABELS = (2, 3)
 def load(model: str, weights_dir: Path, device: str, precision: str = "fp32") -> "Sam2Segmenter":
     """The segmenter of an official name (``sam2.1-tiny`` and so on) or of a folder; see ``weights.locate``.
 
-    Raises FileNotFoundError where a file is missing, ValueError where they do not fit together.
+    Raises FileNotFoundError where a file is missing, ModelError where they do not fit together.
     """
     sam2 = build(locate(model, weights_dir)).to(device)
     fuse_encoder(sam2, precision)

@@ -5,7 +5,6 @@ its values over in this machine's byte order, from strips and tiles, packed in a
 """
 
 import ctypes
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, NamedTuple
@@ -41,11 +40,8 @@ _JPEG, _OLD_JPEG = 7, 6
 _UNSIGNED, _SIGNED, _FLOAT = 1, 2, 3
 _PLANES = 2  # the planar configuration that has a plane for each sample
 _FORMATS = {_UNSIGNED: "unsigned", _SIGNED: "signed", _FLOAT: "floating-point", 5: "complex", 6: "complex"}
-_PLAIN, _ASSOCIATED, _SEPARATE = (
-    0,
-    1,
-    2,
-)  # extra samples: of no meaning; alpha that the colours are multiplied by; alpha
+_PLAIN, _ASSOCIATED, _SEPARATE = 0, 1, 2
+"""Extra samples: of no meaning; alpha that the colours are multiplied by; alpha."""
 
 
 class _Reading(NamedTuple):
@@ -219,10 +215,6 @@ def _unknown(tags: TiffTags, photometric: int, samples: int, planar: bool) -> Ba
     return unsupported(
         f"a TIFF of {samples} {kinds} samples of {depths} bits{apart}, photometric interpretation {photometric},"
     )
-
-
-def _listed(names: Iterable[str]) -> str:
-    return " and ".join(sorted(set(names)))
 
 
 def _palette(colour_map: tuple[int, ...]) -> NDArray[np.uint8]:
