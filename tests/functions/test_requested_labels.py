@@ -64,6 +64,20 @@ def test_wrong_labels_are_a_400_with_the_sentence_of_labels_yaml(
     assert sentence in json.loads(response.body)["error"]
 
 
+@pytest.mark.parametrize("label", ["x" * 1_000_000, ["x"] * 100_000, {"name": "a", "x" * 1_000_000: 1}])
+def test_wrong_labels_come_back_in_part(boxes_only: Function, label: object) -> None:
+    response = boxes_only.post(BODY | {"labels": [label]})
+    assert response.status_code == 400
+    assert len(response.body) < 1000
+
+
+def test_labels_that_are_nested_without_end_are_a_400(boxes_only: Function) -> None:
+    nested = "[" * 1000 + "]" * 1000
+    response = boxes_only.post(f'{{"image": "{BODY["image"]}", "labels": {nested}}}'.encode())
+    assert response.status_code == 400
+    assert "labels: expected names and mappings" in json.loads(response.body)["error"]
+
+
 @pytest.mark.parametrize("floor", [-0.1, 1.5, "low", True, []])
 def test_a_wrong_floor_is_a_400(boxes_only: Function, floor: object) -> None:
     response = boxes_only.post(BODY | {"floor": floor})

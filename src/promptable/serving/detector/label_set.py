@@ -16,6 +16,8 @@ from promptable.serving.detector.models import MASKED, Models
 
 _SETS_KEPT = 8
 _MOST_PROMPTS = 4000
+_MOST_CHARACTERS = 500
+"""Of a sentence about labels."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,14 @@ class RequestedLabels:
 
         Where a label needs masks, the mask model is loaded now.
         """
-        content = blake2b(json.dumps(entries, default=str).encode(), digest_size=16).hexdigest()
-        with self._lock:
-            if content not in self._sets:
-                self._sets[content] = self._checked(entries)
-            return self._sets[content]
+        try:
+            content = blake2b(json.dumps(entries, default=str).encode(), digest_size=16).hexdigest()
+            with self._lock:
+                if content not in self._sets:
+                    self._sets[content] = self._checked(entries)
+                return self._sets[content]
+        except RecursionError:
+            raise BadRequestError("labels: expected names and mappings, got lists within lists without end") from None
 
     def _checked(self, entries: Sequence[object]) -> LabelSet:
         try:
@@ -76,7 +81,12 @@ class RequestedLabels:
             if labels.needs_masks:
                 self._models.segmenter()
         except LabelError as error:
-            raise BadRequestError(f"labels: {error}") from None
+            raise BadRequestError(f"labels: {_shortened(str(error))}") from None
         except FileNotFoundError as error:
             raise BadRequestError(f"labels: types mask and polygon need the mask model, and {error}") from None
         return labels
+
+
+def _shortened(sentence: str) -> str:
+    """What somebody sends comes back, and into the log, in part only."""
+    return sentence if len(sentence) <= _MOST_CHARACTERS else f"{sentence[:_MOST_CHARACTERS]} ..."
