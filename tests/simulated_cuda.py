@@ -2,8 +2,9 @@
 
 It holds code to the rules of a device: an operation takes tensors of one device (and, as CUDA does, single numbers and
 indices of the CPU's), only copies cross over, and numpy reads nothing of the device. So a tensor that was made in the
-wrong place fails here as it would on a GPU. ``Traffic`` counts what crosses, and how often the CPU would wait. It says
-nothing of speed, of memory, or of CUDA's own arithmetic.
+wrong place fails here as it would on a GPU. ``Traffic`` counts what crosses, and how often the CPU would wait. What is
+copied into pinned memory without waiting is rubbish until somebody waits for the stream. It says nothing of speed, of
+memory, or of CUDA's own arithmetic.
 """
 
 import traceback
@@ -16,6 +17,7 @@ from unittest import mock
 
 import torch
 from torch import Tensor
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
@@ -25,6 +27,7 @@ _INDEXING = {"aten::index", "aten::index_put", "aten::index_put_", "aten::_index
 _READING = {"aten::_local_scalar_dense", "aten::equal"}
 _SIZED_BY_CONTENT = {"aten::nonzero", "aten::masked_select", "aten::bincount", "aten::_unique2", "aten::unique_dim"}
 """The result's size is known only once the GPU has computed it."""
+_RUBBISH = 165
 
 
 @dataclass
@@ -32,15 +35,20 @@ class Traffic:
     """What an asynchronous device is slowed by, each as the operation and the line of ours or of a model package.
 
     ``copies`` between the CPU and the GPU, either way; ``waits``, where the CPU stands still until the GPU has done all
-    that it was given: every copy from the GPU, every one to it that is not ``non_blocking``, and results whose size
-    depends on numbers.
+    that it was given: every copy that is not ``non_blocking``, every one from the GPU into memory that is not pinned,
+    waiting for a stream, and results whose size depends on numbers. ``pageable`` are the copies from and to memory that
+    is not pinned, which are slower.
     """
 
     copies: list[str] = field(default_factory=list)
     waits: list[str] = field(default_factory=list)
+    pageable: list[str] = field(default_factory=list)
 
 
 _counting: list[Traffic] = []
+_pinned: set[StorageWeakRef] = set()
+_unfinished: list[tuple[Tensor, Tensor]] = []
+"""Copies into pinned memory that nobody has waited for: where to, and what."""
 
 
 @contextmanager
@@ -99,7 +107,20 @@ class _Device(TorchDispatchMode):
         return _run(operation, args, kwargs or {})
 
 
+class _Stream:
+    """The one that all work is given to."""
+
+    def synchronize(self) -> None:
+        """Wait until it is done."""
+        _count("synchronize", waits=1)
+        while _unfinished:
+            target, numbers = _unfinished.pop(0)
+            target.copy_(numbers)
+
+
 def _run(operation: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    if kwargs.get("pin_memory"):
+        return _pin(operation(*args, **kwargs | {"pin_memory": False}))
     tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
     _check_one_device(operation.name(), tensors)
     from_cuda = to_cuda = any(isinstance(tensor, CudaTensor) for tensor in tensors)
@@ -107,6 +128,9 @@ def _run(operation: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         to_cuda = torch.device(kwargs["device"]).type == "cuda"
     if _counting:
         _count_traffic(operation, tensors, args, kwargs, from_cuda, to_cuda)
+    if operation.name() == "aten::copy_" and _is_read_later(args, kwargs):
+        _unfinished.append((args[0], args[1].content.clone()))
+        return args[0].fill_(_RUBBISH)
     if kwargs.get("device") is not None:
         kwargs = kwargs | {"device": torch.device("cpu")}
     result = operation(*_on_cpu(operation.name(), _contents(args)), **_contents(kwargs))
@@ -124,6 +148,27 @@ def _check_one_device(operation: str, tensors: Sequence[Tensor]) -> None:
         raise RuntimeError(f"indices should be either on cpu or on the same device as the indexed tensor: {operation}")
 
 
+def _pin(tensor: Tensor) -> Tensor:
+    _pinned.difference_update([one for one in _pinned if one.expired()])
+    _pinned.add(StorageWeakRef(tensor.untyped_storage()))
+    return tensor
+
+
+def _is_pinned(tensor: Tensor) -> bool:
+    return StorageWeakRef(tensor.untyped_storage()) in _pinned
+
+
+def _is_read_later(args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
+    """Whether a ``copy_`` leaves the GPU without being waited for."""
+    target, source = args[:2]
+    leaving = isinstance(source, CudaTensor) and not isinstance(target, CudaTensor)
+    return leaving and _is_non_blocking(args, kwargs) and _is_pinned(target)
+
+
+def _is_non_blocking(args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
+    return bool(kwargs.get("non_blocking") or (len(args) > 2 and args[2] is True))
+
+
 def _on_cpu(operation: str, args: Sequence[Any]) -> Sequence[Any]:
     """A softmax of half that answers float is one of float: only CUDA has it in one."""
     if operation in ("aten::_softmax", "aten::_log_softmax") and args[2]:
@@ -139,8 +184,10 @@ def _count_traffic(
     if name == "aten::copy_":
         target, source = (isinstance(tensor, CudaTensor) for tensor in tensors[:2])
     if name in _CROSSING and source != target:
-        asynchronous = target and (kwargs.get("non_blocking") or (name == "aten::copy_" and len(args) > 2 and args[2]))
-        _count(name, copies=1, waits=0 if asynchronous else 1)
+        ours = [tensor for tensor in tensors if not isinstance(tensor, CudaTensor)]
+        pinned = bool(ours) and _is_pinned(ours[0])
+        asynchronous = _is_non_blocking(args, kwargs) and (target or pinned)
+        _count(name, copies=1, waits=0 if asynchronous else 1, pageable=0 if pinned else 1)
     elif source and name in _READING:
         _count(name, copies=1, waits=1)
     elif source and (name in _SIZED_BY_CONTENT or operation.name() == "aten::repeat_interleave.Tensor"):
@@ -162,10 +209,11 @@ def _count_indices(name: str, tensors: Sequence[Tensor]) -> None:
         _count(f"{name}, a mask", waits=1)
 
 
-def _count(what: str, copies: int = 0, waits: int = 0) -> None:
+def _count(what: str, copies: int = 0, waits: int = 0, pageable: int = 0) -> None:
     for traffic in _counting:
         traffic.copies += [_where(what)] * copies
         traffic.waits += [_where(what)] * waits
+        traffic.pageable += [_where(what)] * pageable
 
 
 def _where(what: str) -> str:
@@ -213,6 +261,7 @@ _REPLACED: tuple[tuple[Any, str, Any], ...] = (
     (torch.cuda, "is_available", lambda: True),
     (torch.cuda, "is_bf16_supported", lambda *_, **__: True),
     (torch.cuda, "get_device_capability", lambda *_: (8, 0)),
+    (torch.cuda, "current_stream", lambda *_: _Stream()),
     (torch.cuda, "_lazy_init", lambda: None),
     (torch.cuda.amp.common, "amp_definitely_not_available", lambda: False),
     (torch._C, "_InferenceMode", _inference_mode),

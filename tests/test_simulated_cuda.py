@@ -78,6 +78,20 @@ def test_copies_and_waits_are_counted(cuda: torch.device) -> None:
     assert "there[there > 0]  # of a size" in traffic.waits[4]
 
 
+def test_what_is_copied_without_waiting_is_there_after_waiting(cuda: torch.device) -> None:
+    numbers, pinned = torch.tensor([1.0, 2.0], device=cuda), torch.empty(2, pin_memory=True)
+    with counted() as traffic:
+        pinned.copy_(numbers, non_blocking=True)
+        assert pinned.tolist() != [1.0, 2.0]
+        assert traffic.waits == traffic.pageable == []
+        torch.cuda.current_stream().synchronize()
+        assert pinned.tolist() == [1.0, 2.0]
+        assert len(traffic.waits) == 1
+        torch.empty(2).copy_(numbers, non_blocking=True)  # not pinned: CUDA waits all the same
+        pinned[:1].to(cuda, non_blocking=True)
+    assert (len(traffic.copies), len(traffic.waits), len(traffic.pageable)) == (3, 2, 1)
+
+
 def test_afterwards_it_is_gone() -> None:
     before = torch.cuda.is_available()
     with simulated_cuda():

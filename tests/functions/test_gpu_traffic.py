@@ -36,6 +36,7 @@ def _traffic(function: Function, body: object) -> tuple[Any, Traffic]:
 
 def assert_crossings(traffic: Traffic, copies: int, waits: int) -> None:
     assert (len(traffic.copies), len(traffic.waits)) == (copies, waits), "\n".join(traffic.copies + traffic.waits)
+    assert not traffic.pageable
 
 
 @pytest.mark.parametrize("model", ["sam", "sam2"])

@@ -1,15 +1,23 @@
 """What a model is given and what it answers, in one copy each: for every one that it waits for, a GPU stands still.
 
-Nothing waits for a copy to the device: what is copied has been put aside before the call returns, as CUDA promises of
-memory that is not pinned.
+Copies go through pinned memory, which a GPU reads and writes itself: the CPU goes on meanwhile, and other memory, which
+the driver copies piece by piece, is a good deal slower. Nothing waits for a copy to the device: PyTorch gives a pinned
+block to nobody else before the copies from it are done.
 """
 
+import logging
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+_log = logging.getLogger(__name__)
+
+_MOST_PINNED = 2**26
+"""Bytes of a block: a picture of 22 megapixels. PyTorch never gives pinned memory back to the system."""
 
 
 def to_device(device: torch.device, arrays: Sequence[NDArray[np.generic] | Tensor]) -> list[Tensor]:
@@ -17,19 +25,41 @@ def to_device(device: torch.device, arrays: Sequence[NDArray[np.generic] | Tenso
     tensors = [each if isinstance(each, Tensor) else torch.from_numpy(np.ascontiguousarray(each)) for each in arrays]
     if device.type == "cpu" or not tensors:
         return tensors
-    return _unpacked(_packed(tensors).to(device, non_blocking=True), tensors)
+    block = torch.cat(_parts(tensors), out=_block(sum(tensor.nbytes for tensor in tensors)))
+    return _unpacked(block.to(device, non_blocking=True), tensors)
 
 
 def to_cpu(*tensors: Tensor) -> list[Tensor]:
-    """These tensors of one device on the CPU, in one copy: views of one block of memory. Waits for their numbers."""
+    """These tensors of one device on the CPU, in one copy. Waits for their numbers.
+
+    They are views of one pinned block, which lasts as long as any of them: what is kept should be a copy.
+    """
     if all(tensor.device.type == "cpu" for tensor in tensors):
         return list(tensors)
-    return _unpacked(_packed(tensors).cpu(), tensors)
+    packed = torch.cat(_parts(tensors))
+    block = _block(packed.nbytes).copy_(packed, non_blocking=True)
+    torch.cuda.current_stream(packed.device).synchronize()
+    return _unpacked(block, tensors)
 
 
-def _packed(tensors: Sequence[Tensor]) -> Tensor:
-    """Their bytes, uint8 [N]."""
-    return torch.cat([tensors[i].reshape(-1).view(torch.uint8) for i in _order(tensors)])
+def _block(nbytes: int) -> Tensor:
+    """Memory of the CPU, uint8 [N], pinned unless there is too much of it or the system does not let us."""
+    if nbytes <= _MOST_PINNED:
+        try:
+            return torch.empty(nbytes, dtype=torch.uint8, pin_memory=True)
+        except RuntimeError as error:
+            _say_once(str(error))
+    return torch.empty(nbytes, dtype=torch.uint8)
+
+
+@cache
+def _say_once(reason: str) -> None:
+    _log.warning("no memory can be pinned, copies to and from the GPU are slower: %s", reason)
+
+
+def _parts(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Their bytes, uint8 [n] each, in the order in which they are packed."""
+    return [tensors[i].reshape(-1).view(torch.uint8) for i in _order(tensors)]
 
 
 def _unpacked(packed: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
