@@ -42,6 +42,17 @@ def test_a_failing_encoding_is_not_kept() -> None:
     assert cache.get("a", lambda: Features("a")).name == "a"
 
 
+def test_what_turns_out_to_be_damaged_is_forgotten() -> None:
+    cache: FeatureCache[Features] = FeatureCache(100)
+    for name in ("a", "b"):
+        cache.get(name, lambda: Features("old"))
+    with pytest.raises(FloatingPointError), cache.only_finite("a"):
+        raise FloatingPointError
+    with pytest.raises(ValueError, match="another"), cache.only_finite("b"):
+        raise ValueError("another error")
+    assert [cache.get(name, lambda: Features("new")).name for name in ("a", "b")] == ["new", "old"]
+
+
 class CountedCache(FeatureCache[Features]):
     """A cache that releases ``missed`` whenever a look-up finds nothing."""
 

@@ -14,6 +14,7 @@ from demo.client import encode_png
 from demo.interact import deepest
 from tests.functions.conftest import TOY, Function, new_detector
 from tests.functions.requests import SCENE, VIDEO, first_shapes
+from tests.redis_server import running_redis
 from tests.simulated_cuda import Traffic, counted, simulated_cuda
 from toy.scenes import Scene, scene
 
@@ -44,11 +45,21 @@ def test_a_click_is_one_copy_to_the_gpu_and_one_back(model: str) -> None:
     function = Function("sam-interactor", {"PROMPTABLE_MODEL": str(TOY / model), "PROMPTABLE_DEVICE": "cuda"})
     click = {"image": encode_png(SCENE.image), "pos_points": [CLICK], "neg_points": [], "obj_bbox": []}
     _, first = _traffic(function, click)
-    assert_crossings(first, copies=4, waits=2)  # picture there, "all finite" back, then as any click
+    assert_crossings(first, copies=3, waits=1)  # the picture, and then as any click
     _, later = _traffic(function, click | {"neg_points": [BESIDE]})  # with the logits of the first
     assert_crossings(later, copies=2, waits=1)
     _, box = _traffic(function, click | {"obj_bbox": [[60, 60], [130, 130]]})
     assert_crossings(box, copies=2, waits=1)
+
+
+def test_features_that_replicas_share_cross_in_one_copy_each_way() -> None:
+    click = {"image": encode_png(SCENE.image), "pos_points": [CLICK], "neg_points": [], "obj_bbox": []}
+    with running_redis() as server:
+        variables = {"PROMPTABLE_MODEL": str(TOY / "sam2"), "PROMPTABLE_DEVICE": "cuda"} | server.variables
+        _, encoding = _traffic(Function("sam-interactor", variables), click)
+        assert_crossings(encoding, copies=4, waits=2)  # as a first click, and the features back
+        _, finding = _traffic(Function("sam-interactor", variables), click)
+        assert_crossings(finding, copies=3, waits=1)
 
 
 def test_a_picture_for_boxes_is_one_copy_to_the_gpu_and_one_back(tmp_path: Path) -> None:
@@ -64,7 +75,7 @@ def test_masks_of_a_picture_come_back_together(tmp_path: Path) -> None:
     function.answer({"image": encode_png(SCENE.image)})
     answer, traffic = _traffic(function, {"image": LATER_PICTURE})
     assert len(answer) > 2
-    assert_crossings(traffic, copies=6, waits=3)  # the picture to each model, boxes, "all finite", boxes again, masks
+    assert_crossings(traffic, copies=5, waits=2)  # the picture to each model, boxes back and there, masks
 
 
 @pytest.mark.parametrize("kind", ["rectangle", "mask"])

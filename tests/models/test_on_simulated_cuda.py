@@ -41,6 +41,7 @@ def test_sam(cuda: torch.device, tiny_sam: Sam, noise_image: NoiseImage) -> None
         expected, found = here.predict(features, prompt), there.predict(features_there, prompt)
         np.testing.assert_array_equal(found.mask, expected.mask)
         np.testing.assert_allclose(found.low_res_logits, expected.low_res_logits, atol=1e-4)
+        assert found.low_res_logits.base is None, "what is remembered of a click holds no more memory than it says"
 
 
 @pytest.mark.parametrize("part", ["image_encoder", "prompt_encoder", "mask_decoder"])

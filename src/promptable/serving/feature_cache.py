@@ -1,6 +1,7 @@
 """Recent pictures' image features, found again by the pictures' content."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import Lock
 from typing import Generic, Protocol, TypeVar
 
@@ -41,6 +42,19 @@ class FeatureCache(Generic[F]):
         with self._encoding:
             features = self.find(digest)
             return self._kept(digest, encode()) if features is None else features
+
+    @contextmanager
+    def only_finite(self, digest: str) -> Iterator[None]:
+        """Forget the picture's features if what is made of them inside is not finite: the next one encodes it anew.
+
+        A GPU is not waited for between encoding and that, so features are kept before it is known what they are.
+        """
+        try:
+            yield
+        except FloatingPointError:
+            with self._lock:
+                self._entries.pop(digest, None)
+            raise
 
     def _kept(self, digest: str, features: F) -> F:
         if features.nbytes <= self._entries.maxsize:

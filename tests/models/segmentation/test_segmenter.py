@@ -82,6 +82,14 @@ def test_features_come_back_from_their_bytes() -> None:
     assert all(torch.equal(*pair) for pair in zip(found.tensors, tensors, strict=True))
 
 
+@pytest.mark.parametrize("wrong", [torch.nan, torch.inf])
+def test_features_that_are_not_finite_have_no_bytes(wrong: float) -> None:
+    features = ImageFeatures(HW, (torch.zeros(1, 4, 8, 8), torch.tensor([1.0, wrong])))
+    assert not features.finite
+    with pytest.raises(FloatingPointError):
+        features.to_bytes()
+
+
 FORGED = {
     "nothing": b"",
     "a pickle": b"\x80\x04K\x07.",

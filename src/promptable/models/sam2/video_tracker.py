@@ -25,7 +25,7 @@ from PIL import Image
 from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor
 
-from promptable.models.runtime.finite import all_finite
+from promptable.models.runtime.finite import all_finite, require
 from promptable.models.runtime.out_of_memory import in_batches
 from promptable.models.runtime.pixels import normalise_
 from promptable.models.runtime.precision import autocast, guarded, numbers
@@ -183,8 +183,8 @@ class VideoTracker:
         with self._autocast(precision):
             encoded = self._model.forward_image(pixels)
         levels = tuple(encoded["backbone_fpn"][-self._model.num_feature_levels :])
-        if precision == "fp16" and not all_finite(*levels):
-            raise FloatingPointError("the encoder answered NaN or Infinity")
+        if precision == "fp16":
+            require(all_finite(*levels))
         return levels
 
     def _bank(self, step: int, memories: Sequence[Memory]) -> list[Attended]:
@@ -305,8 +305,7 @@ class VideoTracker:
         masks, logits, scores, pointers, features, evidence, finite = to_cpu(
             masks, low_res[:, 0].float(), scores[:, 0], pointers.float(), features.bfloat16(), evidence, finite
         )
-        if not finite:
-            raise FloatingPointError("the model answered NaN or Infinity: its weights are damaged, or the device is")
+        require(finite)
         # Copies, lest the memory of one object keep the whole batch alive.
         parts = zip(steps, pointers, features, read_evidence(evidence), strict=True)
         memories = [

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from promptable.models.runtime.finite import all_finite
+from promptable.models.runtime.finite import all_finite, require
 from promptable.models.runtime.precision import guarded
 from promptable.models.runtime.transfer import to_cpu, to_device
 from promptable.models.segmentation.candidates import choose
@@ -40,8 +40,8 @@ class BaseSegmenter(ABC):
 
     @torch.inference_mode()
     def encode_image(self, image: NDArray[np.uint8]) -> ImageFeatures:
-        """Encode a picture, uint8 RGB [H, W, 3]. Raises FloatingPointError where the model answers NaN or Infinity."""
-        return ImageFeatures((image.shape[0], image.shape[1]), guarded(self._precision, partial(self._finite, image)))
+        """Encode a picture, uint8 RGB [H, W, 3]. Whether the features are finite is found out where they are used."""
+        return guarded(self._precision, partial(self._features, image))
 
     @torch.inference_mode()
     def predict(self, features: ImageFeatures, prompt: Prompt, extent: Extent = Extent.BEST) -> Prediction:
@@ -62,19 +62,22 @@ class BaseSegmenter(ABC):
             return []
         return self._answers(features, self._embed_boxes(boxes_xyxy, features.hw), False, Extent.BEST)
 
-    def _finite(self, image: NDArray[np.uint8], precision: str) -> tuple[Tensor, ...]:
-        """The features, float32 whatever the precision, since encoders' last layers are."""
-        encoded = self._encode(image, precision)
-        if not all_finite(*encoded):
-            raise FloatingPointError("the encoder answered NaN or Infinity: its weights are damaged, or the device is")
-        return encoded
+    def _features(self, image: NDArray[np.uint8], precision: str) -> ImageFeatures:
+        """Float32 whatever the precision, since encoders' last layers are.
+
+        Raises FloatingPointError where float16 is too small for the picture, which is waited for.
+        """
+        features = ImageFeatures((image.shape[0], image.shape[1]), self._encode(image, precision))
+        if precision == "fp16":
+            require(features.finite)
+        return features
 
     def _answers(
         self, features: ImageFeatures, embeddings: Embeddings, multimask: bool, extent: Extent
     ) -> list[Prediction]:
         """Masks are enlarged few at a time, so that many boxes on a large picture stay within memory."""
         candidates = self._decode(features, embeddings, multimask)
-        finite, chosen = all_finite(*candidates), choose(*candidates, extent)
+        finite, chosen = features.finite & all_finite(*candidates), choose(*candidates, extent)
         together = 1 if self._device.type == "cpu" else max(1, _PIXELS_AT_ONCE // prod(features.hw))
         groups = zip(*(torch.split(each, together) for each in chosen), strict=True)
         return [one for low_res, scores in groups for one in self._predictions(low_res, scores, finite, features.hw)]
@@ -83,10 +86,10 @@ class BaseSegmenter(ABC):
         """The masks of a picture of ``hw``; all that is answered leaves the device in one copy."""
         masks = self._enlarged(low_res, hw)[:, 0] > 0
         masks, kept, scores, finite = to_cpu(masks, self._kept(low_res[:, 0]), scores, finite)
-        if not finite:
-            raise FloatingPointError("the model answered NaN or Infinity: its weights are damaged, or the device is")
-        parts = zip(masks.numpy(), scores.tolist(), kept.numpy(), strict=True)
-        return [Prediction(*each) for each in parts]
+        require(finite)
+        # Copies, lest the logits that are remembered of a click keep its mask in memory.
+        logits = [one.copy() for one in kept.numpy()]
+        return [Prediction(*each) for each in zip(masks.numpy(), scores.tolist(), logits, strict=True)]
 
     @abstractmethod
     def _encode(self, image: NDArray[np.uint8], precision: str) -> tuple[Tensor, ...]:

@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from promptable.models.runtime.finite import all_finite
+from promptable.models.runtime.finite import all_finite, require
+from promptable.models.runtime.transfer import to_cpu, to_device
 
 _HW = "hw"
 
@@ -25,9 +27,16 @@ class ImageFeatures:
         """Memory that the tensors hold, in bytes."""
         return sum(tensor.nbytes for tensor in self.tensors)
 
+    @cached_property
+    def finite(self) -> Tensor:
+        """Whether all numbers are finite, bool [] on their device: found out once, and waited for by nobody here."""
+        return all_finite(*self.tensors)
+
     def to_bytes(self) -> bytes:
-        """In safetensors form, exact to the bit."""
-        contiguous = [tensor.contiguous() for tensor in self.tensors]
+        """In safetensors form, exact to the bit. Raises FloatingPointError for NaN and Infinity."""
+        *tensors, finite = to_cpu(*self.tensors, self.finite)
+        require(finite)
+        contiguous = [tensor.contiguous() for tensor in tensors]
         return save({_HW: torch.tensor(self.hw), **_named(contiguous)})
 
     @classmethod
@@ -46,7 +55,7 @@ class ImageFeatures:
             )
         if not all_finite(*named.values()):
             raise ValueError("features: expected finite numbers, got NaN or Infinity")
-        return cls(hw, tuple(named[name].to(one.device) for name, one in _named(like.tensors).items()))
+        return cls(hw, tuple(to_device(like.tensors[0].device, [named[name] for name in _named(like.tensors)])))
 
 
 def _named(tensors: Sequence[Tensor]) -> dict[str, Tensor]:

@@ -79,7 +79,7 @@ class Masker:
         """The masks of all boxes, decoded ``together`` at a time. Raises OutOfMemoryError."""
         segmenter = models.segmenter()
         name = image.digest if models is self._models else f"{image.digest} fallback"
-        with naming_out_of_memory():
+        with naming_out_of_memory(), self._features.only_finite(name):
             features = self._features.get(name, partial(encode, segmenter, image, self._settings.max_megapixels))
             parts = [boxes[start : start + together] for start in range(0, len(boxes), together)]
             return [

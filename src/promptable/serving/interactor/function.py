@@ -83,8 +83,9 @@ class InteractorFunction:
         request = wire.parse(body)
         hw = self._hw(request.image)
         prompts = prompts_of(request.inside(hw))
-        masks = self._masks(request.image, hw, prompts)
-        return wire.encode(masks, hw, self._settings.answer_form, self._settings.polygon_tolerance)
+        with self._features.only_finite(request.image.digest):
+            masks = self._masks(request.image, hw, prompts)
+            return wire.encode(masks, hw, self._settings.answer_form, self._settings.polygon_tolerance)
 
     def _hw(self, image: EncodedImage) -> tuple[int, int]:
         """The picture's height and width, if new by its header: prompts are checked before it is encoded."""

@@ -95,9 +95,8 @@ class TrackerFunction:
     def __call__(self, body: object) -> str:
         """Request body -> answer JSON. Raises BadRequestError, GoneError."""
         request = wire.parse(body)
-        if isinstance(request, wire.StartRequest):
-            return self._start(request)
-        return self._continue(request)
+        with self._features.only_finite(request.image.digest):
+            return self._start(request) if isinstance(request, wire.StartRequest) else self._continue(request)
 
     def _start(self, request: wire.StartRequest) -> str:
         """The shapes as they came, since people drew them, but for what lies outside the picture; a state for each.
