@@ -1,13 +1,17 @@
 """``promptable review``: which frames people are shown first, and how they get them in CVAT."""
 
 import re
+import weakref
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from promptable.cli.main import main
 from promptable.cvat.detection import Detection
+from promptable.cvat.journal import writing
 from promptable.cvat.review.queue import Doubt, QueuedFrame, choose, spacing
+from promptable.cvat.server.annotations import JobAnnotations
 from tests.cvat import propagating
 from tests.cvat.journaled import BOX, JOBS, NAMES, RUST, TASK, run, seen
 from toy.cvat.person import Person
@@ -174,13 +178,14 @@ def test_of_tracks_of_a_label_that_is_gone_nothing_is_said(
     assert "0 frames to look at" in capsys.readouterr().out
 
 
-def test_lost_tracks_come_from_the_journal_too(
-    cvat: StandIn, capsys: pytest.CaptureFixture[str], tmp_path: Path
+def test_lost_tracks_come_from_the_journal_too_which_is_only_read(
+    cvat: StandIn, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     propagating.prepare(cvat)
     propagating.draw(cvat, [10, 60, 30, 80])
     assert propagating.propagate(cvat, "--page", str(tmp_path / "tracks.html")) == 0
     capsys.readouterr()
+    monkeypatch.setattr(writing, "open_to_write", None)
     task = str(propagating.TASK)
     assert main(["review", "--task", task, "--url", cvat.url, "--page", str(tmp_path / "review.html")]) == 0
     page = (tmp_path / "review.html").read_text()
@@ -252,3 +257,29 @@ def test_a_label_is_no_markup(person: Person, capsys: pytest.CaptureFixture[str]
     person.add(10, RUST, BOX, source="auto", score=0.4)
     assert review(person.cvat, capsys, tmp_path) == [(1, 10, "<script>alert(1)</script>: score 0.40")]
     assert "<script>alert" not in (tmp_path / "review.html").read_text()
+
+
+def test_each_job_is_read_once_and_none_is_kept(
+    person: Person, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten jobs of ten shapes each, whose frames take turns in the queue: how many are in memory at every reading."""
+
+    class Shape(dict[str, Any]):
+        """One that can be counted."""
+
+    person.cvat.tasks[TASK].jobs = jobs = [(i + 1, "annotation", 10 * i, 10 * i + 9) for i in range(10)]
+    run(person.cvat, {frame: [seen(0.36 + frame % 10 / 1000)] for frame in range(100)}, jobs=jobs)
+    known: list[weakref.ref[Shape]] = []
+    alive: list[int] = []
+    read = JobAnnotations.read
+
+    def counted(self: JobAnnotations) -> Any:
+        alive.append(sum(one() is not None for one in known))
+        held = read(self)
+        shapes = [Shape(one) for one in held["shapes"]]
+        known.extend(map(weakref.ref, shapes))
+        return {**held, "shapes": shapes}
+
+    monkeypatch.setattr(JobAnnotations, "read", counted)
+    assert len(review(person.cvat, capsys, tmp_path)) == 50
+    assert alive == [0] * 10

@@ -23,10 +23,10 @@ def doubtful_frames(
         yield frame, [_doubt(one, names, review_below) for one in group]
 
 
-def histogram(shapes: Iterable[Mapping[str, Any]], names: Mapping[int, str]) -> Iterator[tuple[str, int, int, int]]:
-    """Rows for ``found.counted``."""
+def binned(shapes: Iterable[Mapping[str, Any]], names: Mapping[int, str]) -> Iterator[tuple[str, int, int]]:
+    """For each, what a row for ``found.counted`` begins with."""
     for one in shapes:
-        yield names[one["label_id"]], 0, min(int(one["score"] * BINS + 1e-6), BINS - 1), 1
+        yield names[one["label_id"]], 0, min(int(one["score"] * BINS + 1e-6), BINS - 1)
 
 
 def _place(one: Mapping[str, Any]) -> tuple[int, float]:

@@ -1,16 +1,15 @@
 """The queue of any task, at any time: from its journal, or else from what CVAT has."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from promptable.cvat.journal import JournalReader, Run, path_of
 from promptable.cvat.labels import listed
 from promptable.cvat.propagate.journal import COMMAND as PROPAGATE
-from promptable.cvat.propagate.journal import TrackJournal
+from promptable.cvat.propagate.journal import TrackReader
 from promptable.cvat.propagate.review.places import review
 from promptable.cvat.review import detections, scores
 from promptable.cvat.review.found import LabelFound, counted, labels_found
@@ -43,15 +42,15 @@ def review_task(client: Any, frames: Frames, budget: int, review_below: float, *
     jobs, notes = _jobs(frames, completed)
     names = {label["id"]: label["name"] for label in listed(client, task=frames.task.id)}
     path = path_of(client, frames.task)
-    with closing(JournalReader(path)) if path.exists() else nullcontext() as journal:
+    with closing(TrackReader(path)) if path.exists() else nullcontext() as journal:
         runs = [] if journal is None else _runs(journal)
         if journal is None or not runs:
             return _from_scores(client, frames, jobs, names, budget, review_below, notes)
         annotating = [run for run in runs if run.command == ANNOTATE]
         doubted = _from_runs(journal, annotating, frames, jobs, review_below)
         found, doubtful = least_sure(doubted, _KEPT_FOR_EACH * budget)
-        candidates = _joined([*found, *_from_tracks(client, path, runs, frames, jobs)])
-        untouched = Untouched(client, frames, names, journal)
+        candidates = _joined([*found, *_from_tracks(client, journal, runs, frames, jobs)])
+        untouched = Untouched(client, frames, names, journal, candidates)
         queue = choose(candidates, budget, spacing(len(frames.numbers), budget), untouched.still)
         labels = labels_found(journal, [run.id for run in annotating], review_below)
     return TaskReview(replace(queue, doubtful=max(doubtful, queue.doubtful)), labels, notes)
@@ -90,14 +89,11 @@ def _from_runs(
 
 
 def _from_tracks(
-    client: Any, path: Path, runs: Sequence[Run], frames: Frames, jobs: Mapping[int, int]
+    client: Any, journal: TrackReader, runs: Sequence[Run], frames: Frames, jobs: Mapping[int, int]
 ) -> Iterator[QueuedFrame]:
     """Where a tracker lost an object, or was not sure."""
-    following = [run for run in runs if run.command == PROPAGATE and run.state == "finished"]
-    if not following:
-        return
-    with closing(TrackJournal(path)) as journal:
-        for run in following:
+    for run in runs:
+        if run.command == PROPAGATE and run.state == "finished":
             for place in review(client, journal, run, frames).places:
                 if place.frame in jobs:
                     doubt = Doubt(place.label, place.what, place.sure, place.box)
@@ -128,17 +124,22 @@ def _from_scores(
     review_below: float,
     notes: list[str],
 ) -> TaskReview:
-    candidates: list[QueuedFrame] = []
-    rows: list[tuple[str, int, int, int]] = []
-    for job in sorted(set(jobs.values())):
-        there = JobAnnotations(client, job).read()
-        shapes = [one for one in scores.scored(there) if jobs.get(one["frame"]) == job]
-        rows += scores.histogram(shapes, names)
-        found = scores.doubtful_frames(shapes, names, review_below)
-        candidates += [QueuedFrame(frames.task.id, job, frame, doubts) for frame, doubts in found]
-    notes = [*notes, _WITHOUT_JOURNAL if rows else _WITHOUT_SCORES]
+    counts: Counter[tuple[str, int, int]] = Counter()
+
+    def doubted() -> Iterator[QueuedFrame]:
+        """Job by job, so that no two are in memory at once."""
+        for job in sorted(set(jobs.values())):
+            there = JobAnnotations(client, job).read()
+            shapes = [one for one in scores.scored(there) if jobs.get(one["frame"]) == job]
+            counts.update(scores.binned(shapes, names))
+            for frame, doubts in scores.doubtful_frames(shapes, names, review_below):
+                yield QueuedFrame(frames.task.id, job, frame, doubts)
+
+    candidates, doubtful = least_sure(doubted(), _KEPT_FOR_EACH * budget)
     queue = choose(candidates, budget, spacing(len(frames.numbers), budget))
-    return TaskReview(queue, counted(rows, review_below), notes)
+    rows = [(*place, count) for place, count in counts.items()]
+    notes = [*notes, _WITHOUT_JOURNAL if rows else _WITHOUT_SCORES]
+    return TaskReview(replace(queue, doubtful=doubtful), counted(rows, review_below), notes)
 
 
 _WITHOUT_JOURNAL = (

@@ -62,7 +62,7 @@ class JobJudge:
         self._task = task
         self._job = job
         self._looked_at = looked_at
-        self._followed = Followed(task.reader.stored(job))
+        self._followed = Followed(task.reader.written_to(job))
 
     def frames(self) -> Iterator[JudgedFrame]:
         """The reviewed frames to which a run wrote shapes and tags. Raises CvatError."""

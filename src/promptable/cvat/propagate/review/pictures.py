@@ -10,7 +10,7 @@ from promptable.cvat.geometry.position import Position
 from promptable.cvat.journal import Run
 from promptable.cvat.pages.pictures import LARGEST, shown
 from promptable.cvat.progress import Progress
-from promptable.cvat.propagate.journal import TrackJournal
+from promptable.cvat.propagate.journal import TrackReader
 from promptable.cvat.propagate.review.places import Place, course
 from promptable.cvat.propagate.review.thumbnails import thumbnail
 from promptable.cvat.server.errors import CvatError
@@ -22,7 +22,7 @@ Positions = tuple[Position | None, Position | None]
 """Where an object is on a frame, and where it was seen before."""
 
 
-def pictures(journal: TrackJournal, run: Run, frames: Frames, places: Sequence[Place]) -> dict[Place, Image.Image]:
+def pictures(journal: TrackReader, run: Run, frames: Frames, places: Sequence[Place]) -> dict[Place, Image.Image]:
     """Places with their pictures, without those whose frame is no picture. Raises CvatError."""
     positions = _positions(journal, run, places)
     by_frame: dict[int, list[Place]] = {}
@@ -50,7 +50,7 @@ def _of_frame(
     return {place: thumbnail(image, *positions[place]) for place in places}
 
 
-def _positions(journal: TrackJournal, run: Run, places: Sequence[Place]) -> dict[Place, Positions]:
+def _positions(journal: TrackReader, run: Run, places: Sequence[Place]) -> dict[Place, Positions]:
     """Where the object of each place is, and was before."""
     found: dict[Place, Positions] = {}
     for one in journal.objects(run.id):

@@ -9,7 +9,7 @@ from typing import Any
 from promptable.cvat.geometry.position import Position
 from promptable.cvat.journal import Run
 from promptable.cvat.labels import listed
-from promptable.cvat.propagate.journal import TrackJournal
+from promptable.cvat.propagate.journal import TrackReader
 from promptable.cvat.propagate.objects import Object
 from promptable.cvat.propagate.review.doubts import doubts
 from promptable.cvat.server.frames import Frames
@@ -68,7 +68,7 @@ class Review:
         return sorted(objects, key=lambda pair: (-pair[1], pair[0].weakest, pair[0].number))
 
 
-def review(client: Any, journal: TrackJournal, run: Run, frames: Frames) -> Review:
+def review(client: Any, journal: TrackReader, run: Run, frames: Frames) -> Review:
     """All of a run, from its journal, but for objects whose label is gone from the task, and they with it.
 
     ``client`` is cvat-sdk's. Raises CvatError.
@@ -86,7 +86,7 @@ def review(client: Any, journal: TrackJournal, run: Run, frames: Frames) -> Revi
     return Review(followed, sorted(places, key=lambda place: (place.frame, place.number)), 1 + max(bins.values()))
 
 
-def course(journal: TrackJournal, run: int, one: Object, direction: int) -> Iterator[tuple[int, Position | None]]:
+def course(journal: TrackReader, run: int, one: Object, direction: int) -> Iterator[tuple[int, Position | None]]:
     """Where an object was found in a direction, None where it was lost: from where it starts, by way of where people
     have it on other frames."""
     drawn = [

@@ -1,0 +1,66 @@
+"""What the journal holds of runs of ``propagate``."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from promptable.cvat.geometry.position import Position
+from promptable.cvat.propagate.content import TRACK, keyframe_content, shape_content
+
+
+@dataclass(frozen=True)
+class Step:
+    """One frame: where each object is by its number, None where it is lost, and the states to go on from.
+
+    A state is None while people say that the object is outside; one without a state has ended.
+    """
+
+    frame: int
+    found: Mapping[int, Position | None]
+    states: Mapping[int, Any]
+
+
+@dataclass(frozen=True)
+class Write:
+    """One request: ``action`` create, update or delete, with ``items``.
+
+    An item is ``kind`` (shape or track), ``new`` (None at delete), ``before`` (as the server had it, None at create)
+    and, once the server has it, ``id``; of a track ``own`` are the frames of the keyframes that are not people's.
+    ``object`` is whose it is. ``after`` are the highest ids of the job before a create was sent.
+    """
+
+    id: int
+    run: int
+    job: int
+    action: str
+    state: str
+    items: Sequence[Mapping[str, Any]]
+    after: Mapping[str, int]
+
+
+class Ours:
+    """What runs have written, by the server's ids: keyframes of tracks, and shapes."""
+
+    def __init__(self, items: Sequence[Mapping[str, Any]]) -> None:
+        self._keyframes: dict[int, set[tuple[Any, ...]]] = {}
+        self._shapes: dict[int, set[tuple[Any, ...]]] = {}
+        for item in items:
+            if item["kind"] == TRACK:
+                keys = {keyframe_content(key) for key in item["new"]["shapes"] if key["frame"] in item["own"]}
+                self._keyframes.setdefault(item["id"], set()).update(keys)
+            else:
+                self._shapes.setdefault(item["id"], set()).add(shape_content(item["new"]))
+
+    def keyframes(self, track: int) -> set[tuple[Any, ...]]:
+        """The contents of the keyframes that runs gave to a track."""
+        return self._keyframes.get(track, set())
+
+    def has(self, shape: Mapping[str, Any]) -> bool:
+        """Whether a shape is as a run wrote it."""
+        return shape_content(shape) in self._shapes.get(shape["id"], set())
+
+
+def read_write(row: Any) -> Write:
+    items, after = json.loads(row["items"]), json.loads(row["after"])
+    return Write(row["id"], row["run"], row["job"], row["action"], row["state"], items, after)

@@ -1,0 +1,76 @@
+"""Noting what a run of ``propagate`` is about to do, and what it did."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from promptable.cvat.journal import Journal, Run
+from promptable.cvat.propagate.journal.reading import COMMAND, TrackReader
+from promptable.cvat.propagate.journal.records import Step, Write
+from promptable.cvat.propagate.objects import Object
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS objects (run INTEGER, object TEXT);
+CREATE TABLE IF NOT EXISTS steps (
+    run INTEGER, direction INTEGER, frame INTEGER, found TEXT, states TEXT, PRIMARY KEY (run, direction, frame));
+CREATE TABLE IF NOT EXISTS writes (
+    id INTEGER PRIMARY KEY, run INTEGER, job INTEGER, action TEXT, items TEXT, state TEXT, after TEXT);
+"""
+"""writes: one request to a job each, waiting, sending (nobody knows whether it arrived) or stored. A run is following,
+then writing."""
+
+
+class TrackJournal(TrackReader, Journal):
+    """The journal of a task with what ``propagate`` adds."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._db.executescript(_SCHEMA)
+
+    def begin_objects(self, options: Mapping[str, Any], model: Mapping[str, Any], objects: Sequence[Object]) -> Run:
+        """A run that follows these objects."""
+        run = self.begin(COMMAND, options, model, ())
+        with self._writing():
+            self._join(run.id, objects)
+            self._db.execute("UPDATE runs SET state = 'following' WHERE id = ?", (run.id,))
+        return self.run(run.id)
+
+    def _join(self, run: int, objects: Iterable[Object]) -> None:
+        rows = [(run, json.dumps(one.as_json())) for one in objects]
+        self._db.executemany("INSERT INTO objects VALUES (?, ?)", rows)
+
+    def step(self, run: int, direction: int, step: Step, joined: Sequence[Object] = ()) -> None:
+        """Note a frame, and the objects that joined on it. The states of the one before are no longer needed."""
+        found = {number: position and vars(position) for number, position in step.found.items()}
+        row = (run, direction, step.frame, json.dumps(found), json.dumps(step.states))
+        with self._writing():
+            self._db.execute("UPDATE steps SET states = NULL WHERE run = ? AND direction = ?", (run, direction))
+            self._db.execute("INSERT INTO steps VALUES (?, ?, ?, ?, ?)", row)
+            self._join(run, joined)
+
+    def forget_steps(self, run: int, direction: int) -> None:
+        """As if nothing had been followed in this direction, and no object had joined."""
+        joined = "DELETE FROM objects WHERE run = ? AND json_extract(object, '$.joined') = ?"
+        with self._writing():
+            self._db.execute(joined, (run, direction))
+            self._db.execute("DELETE FROM steps WHERE run = ? AND direction = ?", (run, direction))
+
+    def plan_writes(self, run: int, writes: Iterable[tuple[int, str, Sequence[Mapping[str, Any]]]]) -> None:
+        """Note all that is to be sent, as job, action and items, in order; it is on the disk when this returns."""
+        rows = ((run, job, action, json.dumps(items), "waiting", "{}") for job, action, items in writes)
+        with self._writing(durable=True):
+            self._db.executemany(
+                "INSERT INTO writes (run, job, action, items, state, after) VALUES (?, ?, ?, ?, ?, ?)", rows
+            )
+            self._db.execute("UPDATE runs SET state = 'writing' WHERE id = ?", (run,))
+
+    def about_to_send(self, write: Write) -> None:
+        """A create is about to be sent; it is on the disk when this returns."""
+        with self._writing(durable=True):
+            row = (json.dumps(write.after), write.id)
+            self._db.execute("UPDATE writes SET state = 'sending', after = ? WHERE id = ?", row)
+
+    def arrived(self, write: Write, items: Sequence[Mapping[str, Any]]) -> None:
+        """A write is on the server; ``items`` as they came to be there."""
+        self._db.execute("UPDATE writes SET state = 'stored', items = ? WHERE id = ?", (json.dumps(items), write.id))
