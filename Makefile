@@ -66,8 +66,8 @@ docs: setup  ## Write the generated pages in docs/
 	$(BIN)/python -m promptable.config.settings_page > docs/settings.md
 	$(BIN)/python -m promptable.config.models_page > docs/models.md
 
-bench: setup  ## Speed as ratios against the upstream packages, in the same run
-	$(BIN)/python -m benchmarks
+bench: setup  ## Speed against the upstream packages in half an hour, a page in out/bench; ARGS=--quick: 6 minutes
+	$(BIN)/python -m benchmarks $(ARGS)
 
 bench-gpu: setup  ## Upstream in fp32, upstream in bf16, ours: on a GPU, within ten minutes
 	$(BIN)/python -m benchmarks gpu

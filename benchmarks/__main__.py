@@ -1,9 +1,11 @@
-"""``make bench``: each benchmark ends with a table and a JSON file in out/bench/.
+"""``make bench``: each finished row at once, then a table of all ratios; ``out/bench`` keeps a page and JSON.
 
 ``python -m benchmarks interactor --quick`` runs one of them, on the smaller models only.
 """
 
 import argparse
+import signal
+import sys
 from importlib import import_module
 
 from promptable.models.runtime import openmp
@@ -27,22 +29,28 @@ _ALONE = ("gpu",)
 """Not part of ``make bench``: ``make bench-gpu``."""
 
 
-def main() -> None:
-    """Run the benchmarks that the command line names, or all."""
+def main() -> int:
+    """Run the benchmarks that the command line names, or all; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Speed against the upstream packages.")
     known = *_NAMES, *_ALONE
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(known)}; none means all but gpu")
-    parser.add_argument("--quick", action="store_true", help="the smaller models only")
+    parser.add_argument("--quick", action="store_true", help="the smaller models only, and less of everything")
     parser.add_argument("--minutes", type=float, default=2.0, help="how long to load the functions (default: 2)")
     parsed = parser.parse_args()
     if unknown := set(parsed.names) - set(known):
         parser.error(f"unknown benchmark {', '.join(sorted(unknown))}: expected {', '.join(known)}")
-    openmp.prepare()
-    print(import_module("benchmarks.machine").line(), flush=True)  # after OpenMP is set up, since it imports torch
-    for name in parsed.names or _NAMES:
-        more = {"minutes": parsed.minutes} if name == "load" else {}
-        import_module(f"benchmarks.{name}").run(parsed.quick, **more)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
+    openmp.prepare()  # before PyTorch is imported
+    if "gpu" in parsed.names:
+        print(import_module("benchmarks.machine").line(), flush=True)
+        import_module("benchmarks.gpu").run(parsed.quick)
+    if names := [name for name in parsed.names or _NAMES if name not in _ALONE]:
+        runner = import_module("benchmarks.runner")
+        more = {"load": {"minutes": parsed.minutes}}
+        status: int = runner.run([runner.planned(name, parsed.quick, **more.get(name, {})) for name in names])
+        return status
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

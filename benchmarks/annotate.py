@@ -15,7 +15,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, redirect_stdout
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,7 @@ import urllib3
 from PIL import Image
 
 from benchmarks.cvat_server import served
-from benchmarks.measure import Figure, in_fresh_process, peak_megabytes, report_figures, timed
+from benchmarks.measure import Measurement, Row, in_fresh_process, peak_megabytes, timed
 from promptable.cli.main import main
 from toy.cvat.stand_in import TOKEN, StandIn, Task
 
@@ -44,34 +44,43 @@ _TOY_CALLS = 20
 _LABELS = [{"name": "rivet", "type": "rectangle", "threshold": 0.3, "max_area": 1.0, "marks": None}]
 
 
-def run(quick: bool) -> None:
-    """Measure; ``quick``: without the real model, and memory for 1,000 frames in place of 10,000."""
-    figures = [] if quick else in_fresh_process(_busy)
+def measurements(quick: bool) -> list[Measurement]:
+    """All three; ``quick``: without the real model, and memory for 1,000 frames in place of 10,000."""
+    busy = Measurement("how busy the model is", _compared_busy, rows=2)
+    frames = (100, 1000) if quick else (100, 10_000)
+    return [
+        *([] if quick else [busy]),
+        Measurement("workers", _compared_workers),
+        *(Measurement(f"memory, {count:,} frames", partial(_memory_row, count)) for count in frames),
+    ]
+
+
+def _compared_busy() -> Iterator[Row]:
+    """The real model's share of time with work, under CVAT's own loop and under the command."""
+    for what, way in (("CVAT's own loop", _loop), ("annotate", _annotate)):
+        pace, share = in_fresh_process(_busy, way)
+        yield Row(f"Swin-T, {what}", {"frames/s": pace, "busy %": 100 * share})
+
+
+def _busy(way: Callable[[str, int, int], None]) -> tuple[float, float]:
+    """Frames a second, and the share of the run in which the model had work."""
+    pictures = [_picture(seed) for seed in range(_PICTURES_1080P)]
+    with _served(pictures, _real_model) as url:
+        started = time.perf_counter()
+        way(url, len(pictures), 2)
+        whole = time.perf_counter() - started
+        return len(pictures) / whole, float(_clock(url, "busy")) / whole
+
+
+def _compared_workers() -> list[Row]:
     seconds = in_fresh_process(_toy_seconds)
     one, four = (in_fresh_process(_frames_per_second, workers, seconds) for workers in (1, 4))
-    figures.append(Figure("the toy model, one picture", 1000 * seconds, "ms"))
-    figures += [Figure(f"{workers} workers", pace, "frames/s") for workers, pace in ((1, one), (4, four))]
-    figures.append(Figure("4 workers against 1", four / one, "x"))
-    few, many = 100, 1000 if quick else 10_000
-    memory = [in_fresh_process(_memory, frames) for frames in (few, many)]
-    figures += [
-        Figure(f"memory, {frames} frames", held, "MB") for frames, held in zip((few, many), memory, strict=True)
-    ]
-    report_figures("annotate", figures)
+    paces = {"one picture ms": 1000 * seconds, "1 worker frames/s": one, "4 workers frames/s": four}
+    return [Row("toy, 4 workers against 1", {**paces, "times": four / one})]
 
 
-def _busy() -> list[Figure]:
-    """The real model's share of time with work, under the command and under CVAT's own loop."""
-    pictures = [_picture(seed) for seed in range(_PICTURES_1080P)]
-    figures = []
-    for what, way in (("annotate", _annotate), ("CVAT's own loop", _loop)):
-        with _served(pictures, _real_model) as url:
-            started = time.perf_counter()
-            way(url, len(pictures), 2)
-            whole = time.perf_counter() - started
-            figures.append(Figure(f"{what}: the model is busy", 100 * _clock(url, "busy") / whole, "% of the run"))
-            figures.append(Figure(f"{what}: frames", len(pictures) / whole, "frames/s"))
-    return figures
+def _memory_row(frames: int) -> list[Row]:
+    return [Row(f"memory, {frames:,} frames", {"MB": in_fresh_process(_memory, frames)})]
 
 
 def _toy_seconds() -> float:

@@ -2,9 +2,9 @@
 
 Grounding DINO Swin-T with random weights at its real size on a 1080p picture, shown as 750 x 1333. "upstream" is what
 ``groundingdino.util.inference`` does: for each caption, of which there are as many as ours, picture and text are
-encoded anew. "one by one" asks for one label at a time in that way, as autodistill does; it is timed against all labels
-at once here, and its answers are compared with ours to the same questions. Each way runs in a process of its own, on
-the GPU if there is one: upstream in float32, ours in its default precision.
+encoded anew. "one by one" asks for one label at a time in that way, as autodistill does: that is so many times what it
+takes for one label, against all labels at once here. Each way runs in a process of its own, on the GPU if there is one:
+upstream in float32, ours in its default precision and in float32.
 
 MM-Grounding-DINO Swin-T, which LLMDet is too, is timed against transformers' own model of it, and against our Grounding
 DINO on the same labels.
@@ -18,7 +18,7 @@ queries' boxes then differ.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -26,11 +26,10 @@ import numpy as np
 import torch
 from groundingdino.models.GroundingDINO.groundingdino import GroundingDINO as Upstream
 from numpy.typing import NDArray
-from scipy.linalg import block_diag
 from torchvision.ops import box_convert
 
 from benchmarks import machine, mm_grounding_dino
-from benchmarks.measure import Row, in_fresh_process, report, timed
+from benchmarks.measure import Measurement, Row, beside, in_fresh_process, timed
 from promptable.models.detection.detector import PromptScores
 from promptable.models.grounding_dino.build import SWIN_T, build
 from promptable.models.grounding_dino.captions import Caption, pack
@@ -43,7 +42,8 @@ from toy.scenes import scene
 
 _HW = (1080, 1920)
 _COUNTS = (1, 20, 80, 365)
-_ONE_BY_ONE = 20
+_FEW = 20
+_REPEATS = 3
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", "?")
 _SAME_PIXELS, _SAME_SCORE = 1.0, 0.01
 
@@ -58,41 +58,62 @@ class Answer:
     found: PromptScores
 
 
-def run(quick: bool) -> None:
-    """Measure 1, 20, 80 and 365 labels; ``quick``: 1 and 20, and only two labels one by one."""
+def measurements(quick: bool) -> list[Measurement]:
+    """1, 20, 80 and 365 labels, and MM-Grounding-DINO; ``quick``: 1 and 20."""
     counts = _COUNTS[:2] if quick else _COUNTS
-    plain = in_fresh_process(answers, "plain", counts, 1)
-    where = device.resolve("auto")
-    rows = [
-        _row(f"{count} labels, {where} {precision}, upstream", *pair)
-        for precision in machine.precisions()
-        for count, *pair in zip(counts, plain, in_fresh_process(answers, f"ours {precision}", counts, 3), strict=True)
+    against_upstream = [
+        Measurement(f"{_labels(count)}, {precision}", partial(_against_upstream, counts, count, precision))
+        for precision in machine.precisions(quick)
+        for count in counts
     ]
-    asked = 2 if quick else _ONE_BY_ONE
-    (alone,) = in_fresh_process(answers, "plain, one by one", (asked,), 1)
-    (same,) = in_fresh_process(answers, "ours, one by one", (asked,), 1)
-    (together,) = in_fresh_process(answers, "ours", (asked,), 3)
-    rows.append(_row(f"{asked} labels, {where}, one by one", alone, Answer(together.seconds, same.found)))
-    report("detector", [*rows, *_of_mm_grounding_dino(where, together)])
+    one_by_one = Measurement(f"{_labels(_FEW)}, one by one", partial(_against_one_by_one, counts))
+    mm = Measurement(f"{_labels(_FEW)}, MM-Grounding-DINO", partial(_of_mm_grounding_dino, counts), rows=2)
+    return [*against_upstream, one_by_one, *([] if quick else [mm])]
 
 
-def _of_mm_grounding_dino(where: str, grounding_dino: Answer) -> list[Row]:
+def _labels(count: int) -> str:
+    return "1 label" if count == 1 else f"{count} labels"
+
+
+@cache
+def _answers(way: str, counts: Sequence[int], repeats: int) -> Mapping[int, Answer]:
+    return dict(zip(counts, in_fresh_process(answers, way, counts, repeats), strict=True))
+
+
+def _against_upstream(counts: Sequence[int], count: int, precision: str) -> list[Row]:
+    plain, ours = _answers("plain", counts, 1), _answers(f"ours {precision}", counts, _REPEATS)
+    return [
+        _row(
+            f"{_labels(count)}, {device.resolve('auto')} {precision}, upstream",
+            plain[count],
+            ours[count],
+        )
+    ]
+
+
+def _against_one_by_one(counts: Sequence[int]) -> list[Row]:
+    """The answers to one label are compared in its own row."""
+    one, together = _answers("plain", counts, 1)[1], _ours(counts)
+    return [beside(f"{_labels(_FEW)}, {device.resolve('auto')}, one by one", _FEW * one.seconds, together.seconds)]
+
+
+def _ours(counts: Sequence[int]) -> Answer:
+    return _answers(f"ours {machine.precision()}", counts, _REPEATS)[_FEW]
+
+
+def _of_mm_grounding_dino(counts: Sequence[int]) -> list[Row]:
     """Against transformers, and against our Grounding DINO with as many labels."""
-    labels = grounding_dino.found.scores.shape[1]
-    (plain,) = in_fresh_process(answers, "mm plain", (labels,), 1)
-    (ours,) = in_fresh_process(answers, "mm ours", (labels,), 3)
-    beside = Row(
-        f"{labels} labels, {where}, MM-Grounding-DINO, our Grounding DINO",
-        grounding_dino.seconds,
-        ours.seconds,
-        {"frames/s": 1 / ours.seconds},
-    )
-    return [_row(f"{labels} labels, {where}, MM-Grounding-DINO, transformers", plain, ours), beside]
+    what = f"{_labels(_FEW)}, {device.resolve('auto')}, MM-Grounding-DINO"
+    plain, ours = _answers("mm plain", (_FEW,), 1)[_FEW], _answers("mm ours", (_FEW,), _REPEATS)[_FEW]
+    return [
+        _row(f"{what}, transformers", plain, ours),
+        Row(f"{what} and our Grounding DINO", {"Grounding DINO s": _ours(counts).seconds, "ours s": ours.seconds}),
+    ]
 
 
 def _row(what: str, plain: Answer, ours: Answer) -> Row:
     pace = {"frames/s": 1 / ours.seconds}
-    return Row(what, plain.seconds, ours.seconds, pace | _agreement(plain.found, ours.found))
+    return beside(what, plain.seconds, ours.seconds, pace | _agreement(plain.found, ours.found))
 
 
 def _agreement(plain: PromptScores, ours: PromptScores) -> dict[str, float]:
@@ -116,10 +137,8 @@ def _paired_errors(plain: PromptScores, ours: PromptScores, rows: NDArray[np.int
 def answers(way: str, counts: Sequence[int], repeats: int) -> list[Answer]:
     """What one way answers for these numbers of labels."""
     torch.manual_seed(0)
-    whose, _, one_by_one = way.partition(", ")
     with TemporaryDirectory() as folder:
-        detect = _WAYS[whose](Path(folder))
-    detect = _one_by_one(detect) if one_by_one else detect
+        detect = _WAYS[way](Path(folder))
     image = scene(1, size=_HW[1]).image[: _HW[0]]
     detect(image, label_names(1))  # warm up
     return [Answer(*timed(partial(detect, image, label_names(count)), repeats)) for count in counts]
@@ -146,7 +165,7 @@ def _write_vocabulary(folder: Path) -> Path:
     return folder
 
 
-def _ours(folder: Path, precision: str = "") -> Detect:
+def fast(folder: Path, precision: str = "") -> Detect:
     """``precision`` is that of ``auto`` unless another is named."""
     keep_freed_memory()
     model, precision = random_swin_t(folder).to(device.resolve("auto")), precision or machine.precision()
@@ -167,24 +186,13 @@ def plain(folder: Path, precision: str = "fp32") -> Detect:
 
 
 _WAYS: Mapping[str, Callable[[Path], Detect]] = {
-    "ours": _ours,
-    **{f"ours {precision}": partial(_ours, precision=precision) for precision in ("fp32", "bf16")},
+    "ours": fast,
+    **{f"ours {precision}": partial(fast, precision=precision) for precision in ("fp32", "bf16")},
     "plain": plain,
     "plain bf16": partial(plain, precision="bf16"),
     "mm ours": lambda folder: mm_grounding_dino.ours(_write_vocabulary(folder)),
     "mm plain": lambda folder: mm_grounding_dino.plain(_write_vocabulary(folder)),
 }
-
-
-def _one_by_one(detect: Detect) -> Detect:
-    """Each label in a caption of its own."""
-
-    def detect_each(image: NDArray[np.uint8], labels: Sequence[str]) -> PromptScores:
-        found = [detect(image, [label]) for label in labels]
-        boxes, scores = np.concatenate([one.boxes_xyxy for one in found]), block_diag(*(one.scores for one in found))
-        return PromptScores(boxes, scores, np.repeat(np.arange(len(found)), [len(one.scores) for one in found]))
-
-    return detect_each
 
 
 @torch.no_grad()

@@ -1,15 +1,15 @@
 """Where the time of a click goes, stage by stage, but for the image encoder, which ``benchmarks.interactor`` measures.
 
-SAM's encoder is one small block here; all else has its real size. Both ways run in one process, whose memory is kept as
-the function keeps it. The mask that is answered is one large object with a wavy edge, as real ones are; those of random
-weights are noise.
+SAM's encoder is one small block here; all else has its real size. Both ways of a stage run in one process, whose
+memory is kept as the function keeps it. The mask that is answered is one large object with a wavy edge, as real ones
+are; those of random weights are noise.
 """
 
 import base64
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from io import BytesIO
 from statistics import median
 from time import perf_counter
@@ -23,7 +23,7 @@ from torch import nn
 
 from benchmarks.click_models import Model, ours, random_model, random_sam, upstream
 from benchmarks.click_requests import SIZES, body
-from benchmarks.measure import Row, report, timed
+from benchmarks.measure import Measurement, Row, beside, in_fresh_process, timed
 from demo.metrics import mask_iou
 from promptable.models.runtime.cpu import keep_freed_memory
 from promptable.models.sam.build import PRESETS
@@ -35,35 +35,49 @@ from promptable.wire.interactor import ScoredMask, encode
 from promptable.wire.masks import rle_to_mask
 
 _REPEATS = 9
+_CLICK_AT = (0.5, 0.5)
 _CLICK = Prompt(np.array([[500.0, 400.0]], np.float32), np.ones(1, np.int32))
 
+_MODELS: Mapping[str, Callable[[], Model]] = {
+    "SAM": lambda: random_sam(replace(PRESETS["vit_b"], encoder_embed_dim=32, encoder_depth=1, encoder_num_heads=2)),
+    "SAM 2.1 tiny": lambda: random_model("sam2.1-tiny"),
+}
 
-def run(quick: bool) -> None:
-    """Measure every stage at 1080p and, unless ``quick``, at 4K."""
-    keep_freed_memory()
-    report("interactor_stages", (row for size in (["1080p"] if quick else SIZES) for row in _stages(size)))
+
+def measurements(quick: bool) -> list[Measurement]:
+    """Every stage at 1080p and, unless ``quick``, at 4K."""
+    return [each for size in (["1080p"] if quick else SIZES) for each in _stages(size)]
 
 
-def _stages(size: str) -> list[Row]:
-    text = body(size, (0.5, 0.5))
-    image = parse_image(read_object(text)).decode(100)
-    small = replace(PRESETS["vit_b"], encoder_embed_dim=32, encoder_depth=1, encoder_num_heads=2)
-    sam = _around_the_model(f"{size}, SAM", random_sam(small), image)
-    sam2 = _around_the_model(f"{size}, SAM 2.1 tiny", random_model("sam2.1-tiny"), image)
-    reading, answering = _reading(size, text), _answering(size)
-    sums = [
-        _sum(f"{size}, {name}, first click without the networks", [*reading, around[0], around[2], answering[0]])
-        for name, around in (("SAM", sam), ("SAM 2.1", sam2))
+def _stages(size: str) -> list[Measurement]:
+    models = ("SAM", "SAM 2.1 tiny")
+    return [
+        Measurement(f"{size}, reading", partial(_measured, _reading, size), rows=3),
+        *(
+            Measurement(f"{size}, {model}", partial(_measured, _around_the_model, size, model), rows=3)
+            for model in models
+        ),
+        Measurement(f"{size}, answering", partial(_measured, _answering, size), rows=len(AnswerForm)),
+        Measurement(f"{size}, sums", lambda: [_sum(size, model) for model in models], rows=len(models)),
     ]
-    return [*reading, *sam, *sam2, *answering, *sums]
 
 
-def _sum(what: str, rows: Sequence[Row]) -> Row:
-    return Row(what, sum(row.plain_seconds for row in rows), sum(row.our_seconds for row in rows))
+@cache
+def _measured(stage: Callable[..., list[Row]], *arguments: str) -> list[Row]:
+    return in_fresh_process(stage, *arguments)
 
 
-def _reading(size: str, text: bytes) -> list[Row]:
+def _sum(size: str, model: str) -> Row:
+    resize, _, enlarge = _measured(_around_the_model, size, model)
+    rows = [*_measured(_reading, size), resize, enlarge, _measured(_answering, size)[0]]
+    plain, ours = (sum(row.figures[way] for row in rows) for way in ("plain s", "ours s"))
+    return beside(f"{size}, {model}, first click without the networks", plain, ours)
+
+
+def _reading(size: str) -> list[Row]:
     """From the request's text to pixels."""
+    keep_freed_memory()
+    text = body(size, _CLICK_AT)
     fields = read_object(text)
     image = parse_image(fields)
     return [
@@ -82,22 +96,29 @@ def _plain_decode(data: bytes) -> NDArray[np.uint8]:
 
 
 @torch.inference_mode()
-def _around_the_model(what: str, model: Model, image: NDArray[np.uint8]) -> list[Row]:
+def _around_the_model(size: str, name: str) -> list[Row]:
     """From pixels to the encoder's input, and from the prompt to the full mask, upstream's way and ours."""
-    encoder = [part for name, part in model.named_modules() if name.endswith(("image_encoder", "conv_s0", "conv_s1"))]
+    keep_freed_memory()
+    what, model = f"{size}, {name}", _MODELS[name]()
+    image = parse_image(read_object(body(size, _CLICK_AT))).decode(100)
     heads = [part for name, part in model.named_children() if name.endswith(("prompt_encoder", "mask_decoder"))]
     predictor = upstream(model)
-    plain_resize, _ = _split(lambda: predictor.set_image(image), encoder, repeats=3)
+    plain_resize, _ = _split(lambda: predictor.set_image(image), _encoder(model), repeats=3)
     plain_mask, plain_heads = _split(lambda: predictor.predict(_CLICK.points_xy, _CLICK.labels), heads, _REPEATS)
     segmenter = ours(model)
     features = segmenter.encode_image(image)
-    resize, _ = _split(lambda: segmenter.encode_image(image), encoder, repeats=3)
+    resize, _ = _split(lambda: segmenter.encode_image(image), _encoder(model), repeats=3)
     mask, our_heads = _split(lambda: segmenter.predict(features, _CLICK), heads, _REPEATS)
     return [
-        Row(f"{what}, resize and normalise", plain_resize, resize),
-        Row(f"{what}, networks of the mask", plain_heads, our_heads),
-        Row(f"{what}, mask to full size", plain_mask, mask),
+        beside(f"{what}, resize and normalise", plain_resize, resize),
+        beside(f"{what}, networks of the mask", plain_heads, our_heads),
+        beside(f"{what}, mask to full size", plain_mask, mask),
     ]
+
+
+def _encoder(model: Model) -> list[nn.Module]:
+    """The parts that encode a picture, which are others once they are the function's."""
+    return [part for name, part in model.named_modules() if name.endswith(("image_encoder", "conv_s0", "conv_s1"))]
 
 
 def _split(call: Callable[[], object], networks: Sequence[nn.Module], repeats: int) -> tuple[float, float]:
@@ -130,6 +151,7 @@ class _Watch:
 
 def _answering(size: str) -> list[Row]:
     """From the mask to the answer's text, in both forms."""
+    keep_freed_memory()
     mask = _large_object(SIZES[size])
     found, hw = [ScoredMask(mask, 0.9)], SIZES[size]
     plain, text = timed(lambda: json.dumps({"mask": mask.astype(int).tolist()}), repeats=3)
@@ -137,7 +159,7 @@ def _answering(size: str) -> list[Row]:
     for form in AnswerForm:
         seconds, answer = timed(partial(encode, found, hw, form, tolerance=1.0), _REPEATS)
         agreement = {"plain KB": len(text) / 1e3, "our KB": len(answer) / 1e3, "mask IoU": _iou(answer, mask)}
-        rows.append(Row(f"{size}, answer as {form}", plain, seconds, agreement))
+        rows.append(beside(f"{size}, answer as {form}", plain, seconds, agreement))
     return rows
 
 
@@ -158,4 +180,4 @@ def _iou(answer: str, mask: NDArray[np.bool_]) -> float:
 
 
 def _row(what: str, plain: Callable[[], object], fast: Callable[[], object]) -> Row:
-    return Row(what, timed(plain, _REPEATS)[0], timed(fast, _REPEATS)[0])
+    return beside(what, timed(plain, _REPEATS)[0], timed(fast, _REPEATS)[0])

@@ -5,15 +5,14 @@ their mask's box, or its outline as the tracker answers it. Beside what is kept 
 as they come.
 """
 
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.measure import FOLDER
+from benchmarks.measure import Measurement, Row
 from promptable.cvat.geometry import interpolation
 from promptable.cvat.geometry.interpolation import Points
 from promptable.cvat.geometry.keyframes import box_iou, polygon_keyframes, rectangle_keyframes
@@ -24,7 +23,8 @@ from toy.scenes import SHAPES, Sprite, silhouette
 _SIZE = 480
 _FRAMES = 48
 _SEEDS = 4
-_TURN = np.deg2rad(5)
+_MOTIONS = {"moving": 0.0, "turning": float(np.deg2rad(5))}
+"""Radians a frame."""
 _TOLERANCE = 1.0
 """PROMPTABLE_POLYGON_TOLERANCE's default, in pixels."""
 _IOUS = (0.98, 0.95, 0.9, 0.8)
@@ -32,29 +32,20 @@ _STEP = 5
 Masks = Sequence[NDArray[np.bool_]]
 
 
-@dataclass(frozen=True)
-class Kept:
-    """What is kept of the frames of some clips, and the IoU of all frames with what was tracked."""
+def measurements(quick: bool) -> list[Measurement]:
+    """Rectangles and polygons; ``quick``: one clip of each shape."""
+    seeds = 1 if quick else _SEEDS
+    return [
+        Measurement(f"{kind} {motion}", partial(_kept, kind, motion, seeds), rows=rows)
+        for motion in _MOTIONS
+        for kind, rows in (("rectangles", len(_IOUS) + 1), ("polygons", len(_IOUS)))
+    ]
 
-    what: str
-    keyframes: int
-    frames: int
-    mean_iou: float
-    least_iou: float
 
-
-def run(quick: bool) -> None:
-    """Print the table and write it; ``quick``: one clip of each shape."""
-    kept = []
-    for name, spin in (("moving", 0.0), ("turning", _TURN)):
-        clips = [masks_of(shape, seed, spin) for shape in SHAPES for seed in range(1 if quick else _SEEDS)]
-        kept += [_summed(f"rectangles {name}, {how}", ious) for how, ious in _rectangles(clips)]
-        kept += [_summed(f"polygons {name}, {how}", ious) for how, ious in _polygons(clips)]
-    print(f"\nkeyframes\n{'':34}{'kept':>6}{'of':>6}{'IoU':>8}{'least':>8}")
-    for one in kept:
-        print(f"{one.what:34}{one.keyframes:6}{one.frames:6}{one.mean_iou:8.3f}{one.least_iou:8.3f}")
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    (FOLDER / "keyframes.json").write_text(json.dumps([asdict(one) for one in kept], indent=2) + "\n")
+def _kept(kind: str, motion: str, seeds: int) -> Iterator[Row]:
+    clips = [masks_of(shape, seed, _MOTIONS[motion]) for shape in SHAPES for seed in range(seeds)]
+    for how, ious in (_rectangles if kind == "rectangles" else _polygons)(clips):
+        yield _summed(f"{kind} {motion}, {how}", ious)
 
 
 def masks_of(shape: str, seed: int, spin: float) -> Masks:
@@ -115,6 +106,10 @@ def _every() -> list[int]:
     return [*range(0, _FRAMES - 1, _STEP), _FRAMES - 1]
 
 
-def _summed(what: str, ious: Ious) -> Kept:
+def _summed(what: str, ious: Ious) -> Row:
+    """What is kept of the frames of some clips, and the IoU of all frames with what was tracked."""
     every = np.concatenate([one for _, one in ious])
-    return Kept(what, sum(kept for kept, _ in ious), len(every), float(every.mean()), float(every.min()))
+    kept = sum(kept for kept, _ in ious)
+    return Row(
+        what, {"kept": kept, "frames": len(every), "mean IoU": float(every.mean()), "least IoU": float(every.min())}
+    )

@@ -17,7 +17,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, cycle
 from pathlib import Path
@@ -30,7 +30,8 @@ import psutil
 
 from benchmarks import load_sessions
 from benchmarks.load_sessions import Session
-from benchmarks.measure import save, step
+from benchmarks.measure import Measurement, Row
+from benchmarks.screen import step
 from tests.redis_server import RedisServer, free_port
 
 _ROOT = Path(__file__).parents[1]
@@ -49,60 +50,41 @@ class Seen:
     statuses: Counter[str] = field(default_factory=Counter)
 
 
-@dataclass(frozen=True)
-class Served:
-    """One function in one phase: answers a second, milliseconds, and requests that got none or a wrong one."""
-
-    phase: str
-    function: str
-    rate: float
-    p50: float
-    p95: float
-    p99: float
-    refused: int
-    failed: int
-    wrong: int
-    megabytes: float
+def measurements(quick: bool, minutes: float = 2.0) -> list[Measurement]:
+    """Phases of so many minutes in all; ``quick``: of half a one."""
+    phases = len(_ANNOTATORS) + 2
+    seconds = (30.0 if quick else 60 * minutes) / phases
+    return [Measurement(f"{phases} phases of {seconds:.0f} s", partial(_rows, seconds), rows=len(_NAMES) * phases + 1)]
 
 
-def run(quick: bool, minutes: float = 2.0) -> None:
-    """Measure for so many minutes; ``quick``: for half of one."""
-    with TemporaryDirectory() as folder, _redis() as redis, _server(Path(folder), redis) as (process, urls):
-        asyncio.run(_measure(process, urls, redis, 30.0 if quick else 60 * minutes))
+def _rows(seconds: float) -> Iterator[Row]:
+    with (
+        TemporaryDirectory() as folder,
+        _redis() as redis,
+        _server(Path(folder), redis) as (process, urls),
+        asyncio.Runner() as loop,
+    ):
+        with step("a single client"):
+            everyone = loop.run(_alone(urls))
+        phases = [(f"{count} annotators", count, _nothing) for count in _ANNOTATORS]
+        phases += [("8, Redis killed", 8, redis.stop), ("8, Redis back", 8, redis.start)]
+        for phase, count, event in phases:
+            with step(phase):
+                rows = loop.run(_phase(phase, everyone, process, urls, count, seconds, event))
+            yield from map(_right, rows)
+        with step("a crowd"):
+            yield _right(loop.run(_crowd(everyone, process, urls)))
 
 
-async def _measure(process: psutil.Process, urls: Mapping[str, str], redis: RedisServer, seconds: float) -> None:
-    everyone = await _alone(urls)
-    phases = [(f"{count} annotators", count, _nothing) for count in _ANNOTATORS]
-    phases += [("8, Redis killed", 8, redis.stop), ("8, Redis back", 8, redis.start)]
-    print(_HEADING, flush=True)
-    rows: list[Served] = []
-    for phase, count, event in phases:
-        with step(phase):
-            rows += await _phase(phase, everyone, process, urls, count, seconds / (len(phases) + 1), event)
-        _print(rows[-len(_NAMES) :])
-    with step("crowd"):
-        rows += await _crowd(everyone, process, urls)
-    _print(rows[-1:])
-    save("load", [asdict(row) for row in rows])
-    if any(row.wrong for row in rows):
-        raise RuntimeError("an answer under load was another one than a single client's")
+def _right(row: Row) -> Row:
+    """The row. Raises RuntimeError if it counts a wrong answer."""
+    if row.figures["wrong"]:
+        raise RuntimeError(f"{row.what}: {row.figures['wrong']:.0f} answers are not a single client's")
+    return row
 
 
 def _nothing() -> None:
     """No event."""
-
-
-_HEADING = (
-    f"\nload\n{'':18}{'':16}{'a s':>7}{'p50 ms':>8}{'p95':>7}{'p99':>7}{'503':>6}{'failed':>8}{'wrong':>7}{'MB':>7}"
-)
-
-
-def _print(rows: Sequence[Served]) -> None:
-    for row in rows:
-        figures = f"{row.rate:7.1f}{row.p50:8.0f}{row.p95:7.0f}{row.p99:7.0f}"
-        counts = f"{row.refused:6}{row.failed:8}{row.wrong:7}{row.megabytes:7.0f}"
-        print(f"{row.phase:18}{row.function:16}{figures}{counts}", flush=True)
 
 
 @dataclass(frozen=True)
@@ -118,8 +100,7 @@ class Everyone:
 async def _alone(urls: Mapping[str, str]) -> Everyone:
     clicks, tracks, frames = load_sessions.clicks(), load_sessions.tracks(), load_sessions.frames()
     async with _client(urls) as post:
-        with step("a single client"):
-            answers = {one.name: await one.ask(post) for one in chain(clicks, tracks, frames)}
+        answers = {one.name: await one.ask(post) for one in chain(clicks, tracks, frames)}
     return Everyone(clicks, tracks, frames, answers)
 
 
@@ -131,7 +112,7 @@ async def _phase(
     annotators: int,
     seconds: float,
     event: Callable[[], None],
-) -> list[Served]:
+) -> list[Row]:
     seen = {function: Seen() for function in _NAMES}
     end = time.perf_counter() + seconds
     async with AsyncExitStack() as stack:
@@ -171,7 +152,7 @@ async def _work(
 _FUNCTION = {"clicks": "sam-interactor", "track": "sam2-tracker", "frame": "grounding-dino"}
 
 
-async def _crowd(everyone: Everyone, process: psutil.Process, urls: Mapping[str, str]) -> list[Served]:
+async def _crowd(everyone: Everyone, process: psutil.Process, urls: Mapping[str, str]) -> Row:
     """Many frames at once. A request is answered, or refused once it has waited; none waits longer."""
     seen = {function: Seen() for function in _NAMES}
     started = time.perf_counter()
@@ -184,16 +165,24 @@ async def _crowd(everyone: Everyone, process: psutil.Process, urls: Mapping[str,
             seen["grounding-dino"].statuses["wrong"] += 1
     held = _megabytes(process)["grounding-dino"]
     took = time.perf_counter() - started
-    return [_served(f"a crowd of {_CROWD}", "grounding-dino", seen["grounding-dino"], took, held)]
+    return _served(f"a crowd of {_CROWD}", "grounding-dino", seen["grounding-dino"], took, held)
 
 
-def _served(phase: str, function: str, seen: Seen, seconds: float, megabytes: float) -> Served:
-    answered, refused = seen.statuses["200"], seen.statuses["503"]
-    failed = sum(seen.statuses.values()) - answered - refused - seen.statuses["wrong"]
+def _served(phase: str, function: str, seen: Seen, seconds: float, megabytes: float) -> Row:
+    """Answers a second, milliseconds, requests that got none or a wrong one, and what the function's worker holds."""
+    answered, refused, wrong = (seen.statuses[status] for status in ("200", "503", "wrong"))
     p50, p95, p99 = (1000 * float(part) for part in np.percentile(seen.seconds or [0.0], [50, 95, 99]))
-    return Served(
-        phase, function, answered / seconds, p50, p95, p99, refused, failed, seen.statuses["wrong"], megabytes
-    )
+    figures = {
+        "a s": answered / seconds,
+        "p50 ms": p50,
+        "p95 ms": p95,
+        "p99 ms": p99,
+        "503": refused,
+        "failed": sum(seen.statuses.values()) - answered - refused - wrong,
+        "wrong": wrong,
+        "MB": megabytes,
+    }
+    return Row(f"{phase}, {function}", figures)
 
 
 @asynccontextmanager
@@ -240,14 +229,15 @@ def _server(folder: Path, redis: RedisServer) -> Iterator[tuple[psutil.Process, 
         server = subprocess.Popen(command, cwd=_ROOT, stdout=log, stderr=log)  # noqa: S603
     try:
         with step("promptable serve"):
-            yield psutil.Process(server.pid), _urls(f"http://127.0.0.1:{port}/api/functions")
+            yield psutil.Process(server.pid), _urls(server, f"http://127.0.0.1:{port}/api/functions")
     finally:
         server.terminate()
         server.wait()
 
 
-def _urls(dashboard: str) -> Mapping[str, str]:
-    while True:
+def _urls(server: "subprocess.Popen[bytes]", dashboard: str) -> Mapping[str, str]:
+    """The URL of each function once all are ready. Raises RuntimeError if the server ends before."""
+    while server.poll() is None:
         time.sleep(0.5)
         try:
             functions = httpx.get(dashboard).json()
@@ -256,6 +246,7 @@ def _urls(dashboard: str) -> Mapping[str, str]:
         states = {name: one["status"] for name, one in functions.items()}
         if all(status["state"] != "building" for status in states.values()):
             return {name: f"http://127.0.0.1:{status['httpPort']}/" for name, status in states.items()}
+    raise RuntimeError(f"promptable serve ended with {server.returncode}")
 
 
 def _megabytes(server: psutil.Process) -> Mapping[str, float]:

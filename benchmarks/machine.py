@@ -21,9 +21,9 @@ def precision() -> str:
     return decide("auto", device.resolve("auto"))
 
 
-def precisions() -> tuple[str, ...]:
-    """What ``auto`` means here, and ``fp32`` where that is something else."""
-    return tuple(dict.fromkeys((precision(), "fp32")))
+def precisions(quick: bool = False) -> tuple[str, ...]:
+    """What ``auto`` means here and, unless ``quick``, ``fp32`` where that is something else."""
+    return (precision(),) if quick else tuple(dict.fromkeys((precision(), "fp32")))
 
 
 def described() -> Mapping[str, str]:

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.cvat_server import served
-from benchmarks.measure import Figure, in_fresh_process, peak_megabytes, report_figures
+from benchmarks.measure import Measurement, Row, beside, in_fresh_process, peak_megabytes
 from demo.metrics import mask_iou
 from promptable.cli.main import main
 from promptable.wire.masks import mask_to_rle, rle_to_mask
@@ -36,36 +36,45 @@ from toy.cvat.stand_in import TOKEN, StandIn, Task
 _TASK, _JOB = 3, 1
 _HW = (1080, 1920)
 _OBJECTS = 5
-_FRAMES, _QUICK_FRAMES = 9, 5
+_FRAMES, _QUICK_FRAMES = 7, 3
 _FEW, _MANY = 100, 1000
 
 Mask = NDArray[np.bool_]
 
 
-def run(quick: bool) -> None:
-    """Measure; ``quick``: through fewer frames."""
-    frames = _QUICK_FRAMES if quick else _FRAMES
-    memory = [
-        Figure(f"memory, {count} frames of {_OBJECTS} masks", in_fresh_process(_memory, count), "MB")
-        for count in (_FEW, _MANY)
-    ]
-    report_figures("propagate", [*_compared(frames), *memory])
-
-
-def _compared(frames: int) -> list[Figure]:
-    ours, masks, _ = in_fresh_process(_propagate, frames, "ours")
-    _, _, shares = in_fresh_process(_propagate, frames, "ours_of_discs")
-    single, their_masks = in_fresh_process(_one_object, frames)
-    plain = _OBJECTS * single
-    ious = [mask_iou(each[0], theirs) for each, theirs in zip(masks, their_masks, strict=True)]
-    each = f"{_OBJECTS} objects, {frames - 1} frames"
+def measurements(quick: bool) -> list[Measurement]:
+    """All; ``quick``: through fewer frames, and without what is beyond the model."""
+    if quick:
+        return [Measurement("the real model", partial(_compared, _QUICK_FRAMES)), _memory_of(_FEW)]
     return [
-        Figure(f"{each}: propagate", ours, "s a frame"),
-        Figure(f"{each}: one request an object", plain, "s a frame"),
-        Figure(f"{each}: times as fast", plain / ours, "x"),
-        Figure(f"{each}: mask IoU of the two", float(np.mean(ious)), ""),
-        *(Figure(f"{each}: {what}", 100 * share, "% of a frame") for what, share in shares.items()),
+        Measurement("the real model", partial(_compared, _FRAMES)),
+        Measurement("beyond the model", partial(_shares, _FRAMES)),
+        *map(_memory_of, (_FEW, _MANY)),
     ]
+
+
+def _compared(frames: int) -> list[Row]:
+    single, their_masks = in_fresh_process(_one_object, frames)
+    ours, masks, _ = in_fresh_process(_propagate, frames, "ours")
+    iou = np.mean([mask_iou(each[0], theirs) for each, theirs in zip(masks, their_masks, strict=True)])
+    return [beside(f"{_what(frames)}, one request an object", _OBJECTS * single, ours, {"mask IoU": float(iou)})]
+
+
+def _shares(frames: int) -> list[Row]:
+    _, _, shares = in_fresh_process(_propagate, frames, "ours_of_discs")
+    return [Row(f"{_what(frames)}, share of a frame", {f"{name} %": 100 * share for name, share in shares.items()})]
+
+
+def _what(frames: int) -> str:
+    return f"{_OBJECTS} objects, {frames - 1} frames"
+
+
+def _memory_of(frames: int) -> Measurement:
+    return Measurement(f"memory, {frames:,} frames", partial(_memory_row, frames))
+
+
+def _memory_row(frames: int) -> list[Row]:
+    return [Row(f"memory, {frames:,} frames of {_OBJECTS} masks", {"MB": in_fresh_process(_memory, frames)})]
 
 
 def _propagate(frames: int, which: str) -> tuple[float, list[list[Mask]], Mapping[str, float]]:

@@ -6,7 +6,6 @@ what PyTorch has reserved there, to which CUDA adds a share of its own, on a CPU
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
 from statistics import median
@@ -16,7 +15,7 @@ import torch
 
 from benchmarks import click_models, detector, machine, tracker_scene
 from benchmarks.click_requests import body
-from benchmarks.measure import in_fresh_process, peak_megabytes, save, timed
+from benchmarks.measure import Measurement, Row, in_fresh_process, peak_megabytes, timed
 from promptable.config.labels import Label, LabelType
 from promptable.config.settings import DetectorSettings, InteractorSettings
 from promptable.models.catalogue import sam2_model
@@ -34,37 +33,36 @@ _LABELS = 20
 _CLICKS = ((0.5, 0.5), (0.2, 0.3))
 
 
-@dataclass(frozen=True)
-class Served:
-    """Megabytes that a function held once it had answered, and the median seconds of an answer."""
-
-    what: str
-    megabytes: float
-    seconds: float
-
-
-def run(quick: bool) -> None:
-    """Measure function by function; ``quick``: the interactor alone."""
-    functions = [_interactor] if quick else [_interactor, _boxes, _masks, _tracker]
-    _report([served for function in functions for served in in_fresh_process(function)])
+def measurements(quick: bool) -> list[Measurement]:
+    """Function by function; ``quick``: the interactor alone."""
+    interactor = Measurement("sam-interactor", partial(in_fresh_process, _interactor), rows=2)
+    others = [
+        Measurement("grounding-dino, boxes", partial(in_fresh_process, _boxes)),
+        Measurement("grounding-dino, masks", partial(in_fresh_process, _masks)),
+        Measurement("sam2-tracker", partial(in_fresh_process, _tracker), rows=2),
+    ]
+    return [interactor, *([] if quick else others)]
 
 
-def _interactor() -> list[Served]:
+def _interactor() -> list[Row]:
     where, name = _prepared(), sam2_model(device.resolve("auto"))
     function = InteractorFunction(
         click_models.ours(click_models.random_model(name).to(where), machine.precision()), InteractorSettings()
     )
     first = _median(function, [body("1080p", _CLICKS[0], seed=seed) for seed in range(_PICTURES)])
     later = _median(function, [body("1080p", *_CLICKS)] * _PICTURES)
-    return [_served(f"sam-interactor {name}, a new picture", first), _served("the next click on it", later)]
+    return [
+        _served(f"sam-interactor {name}, a new picture", first),
+        _served(f"sam-interactor {name}, the next click on it", later),
+    ]
 
 
-def _boxes() -> list[Served]:
+def _boxes() -> list[Row]:
     return [_served(f"grounding-dino swin-t, {_LABELS} labels, boxes", _detect(LabelType.RECTANGLE))]
 
 
-def _masks() -> list[Served]:
-    return [_served(f"the same with {_OBJECTS} masks by vit_b", _detect(LabelType.MASK))]
+def _masks() -> list[Row]:
+    return [_served(f"grounding-dino swin-t, {_LABELS} labels, {_OBJECTS} masks by vit_b", _detect(LabelType.MASK))]
 
 
 def _detect(kind: LabelType) -> float:
@@ -83,7 +81,7 @@ def _detect(kind: LabelType) -> float:
     return _median(function, [body("1080p", _CLICKS[0], seed=seed) for seed in range(_PICTURES)])
 
 
-def _tracker() -> list[Served]:
+def _tracker() -> list[Row]:
     _prepared()
     name = sam2_model(device.resolve("auto"))
     function = tracker_scene.function(name)
@@ -108,14 +106,7 @@ def _median(function: Callable[[object], str], requests: Sequence[bytes]) -> flo
     return median(timed(partial(function, request), repeats=1)[0] for request in requests)
 
 
-def _served(what: str, seconds: float) -> Served:
+def _served(what: str, seconds: float) -> Row:
+    """Megabytes that the function held once it had answered, and the median seconds of an answer."""
     held = torch.cuda.max_memory_reserved() / 2**20 if torch.cuda.is_available() else peak_megabytes()
-    return Served(what, held, seconds)
-
-
-def _report(served: Sequence[Served]) -> None:
-    width = max(len(each.what) for each in served)
-    print(f"\nreplicas, on {device.resolve('auto')}\n{'':{width}}{'MB':>9}{'s':>10}{'a minute':>11}")
-    for each in served:
-        print(f"{each.what:{width}}{each.megabytes:9.0f}{each.seconds:10.3f}{60 / each.seconds:11.0f}")
-    save("replicas", [asdict(each) for each in served])
+    return Row(what, {"MB": held, "s": seconds, "a minute": 60 / seconds})

@@ -9,11 +9,10 @@ import base64
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
@@ -22,8 +21,9 @@ import httpx
 import numpy as np
 import torch
 
-from benchmarks.measure import save
-from benchmarks.real_models import write_models
+from benchmarks import real_models
+from benchmarks.measure import Measurement, Row
+from benchmarks.screen import step
 from benchmarks.tracker_scene import jpeg
 from promptable.local.options import Options
 from promptable.local.server import Running, serve
@@ -34,7 +34,7 @@ _NAMES = ("sam-interactor", "grounding-dino", "sam2-tracker")
 _TOGETHER = (*((name,) for name in _NAMES), _NAMES[:2], _NAMES[::2], _NAMES)
 _PLAIN = {"OMP_NUM_THREADS": str(torch.get_num_threads()), "GOMP_SPINCOUNT": "300000"}  # libgomp's own count
 _WAYS: Mapping[str, Mapping[str, str]] = {"plain": _PLAIN, "ours": {}}
-_SECONDS = {"toy": 3.0, "real": 30.0}
+_SECONDS = {"toy": 3.0, "real": 12.0}
 
 Call = Callable[[], object]
 """One request to a function, which returns with its answer."""
@@ -43,51 +43,55 @@ Post = Callable[[Mapping[str, object]], Any]
 
 @dataclass(frozen=True)
 class Pace:
-    """How one function did beside the others: calls a second, and the median and 95th percentile of their seconds."""
+    """How one function did for a while: calls a second, and the median and 95th percentile of their milliseconds."""
 
-    size: str
-    way: str
-    beside: tuple[str, ...]
-    function: str
     rate: float
     p50: float
     p95: float
 
 
-def run(quick: bool) -> None:
-    """Measure the toy models and, unless ``quick``, models of the real sizes with random weights."""
-    paces = list(_paces("toy", _ROOT / "toy"))
-    if not quick:
-        with TemporaryDirectory() as folder:
-            write_models(Path(folder))
-            paces += _paces("real", Path(folder))
-    save("side_by_side", [asdict(pace) for pace in paces])
+def measurements(quick: bool) -> list[Measurement]:
+    """The toy models and, unless ``quick``, models of the real sizes with random weights."""
+    rows, sizes = sum(map(len, _TOGETHER)), {"toy": 1.5} if quick else _SECONDS
+    return [Measurement(f"{size} models", partial(_rows, size, seconds), rows) for size, seconds in sizes.items()]
 
 
-def _paces(size: str, models: Path) -> Iterator[Pace]:
-    """Print and give every measurement. The ways take turns, so that a machine that slows down slows both."""
-    print(f"\nside by side, {size} models: a second, p50 ms, p95 ms, and the share of the rate alone\n")
+def _rows(size: str, seconds: float) -> Iterator[Row]:
+    """The ways take turns, so that a machine that slows down slows both."""
+    models = _ROOT / "toy" if size == "toy" else real_models.all_functions()
     with ExitStack() as stack:
-        running = {way: stack.enter_context(_served(models, env)) for way, env in _WAYS.items()}
-        clients = {way: _clients(served, size) for way, served in running.items()}
-        alone: dict[tuple[str, str], float] = {}
+        with step("starting the functions"):
+            running = {way: stack.enter_context(_served(models, env)) for way, env in _WAYS.items()}
+            clients = {way: _clients(served, size) for way, served in running.items()}
+        alone: dict[str, tuple[float, float]] = {}
         for together in _TOGETHER:
-            for way in _WAYS:
-                for pace in _measure(size, way, together, clients[way]):
-                    share = pace.rate / alone.setdefault((way, pace.function), pace.rate)
-                    _print(pace, share)
-                    yield pace
+            with step(", ".join(together)):
+                plain, ours = (_measured(seconds, together, clients[way]) for way in _WAYS)
+            for name in together:
+                rates = alone.setdefault(name, (plain[name].rate, ours[name].rate))
+                yield _row(
+                    f"{size}, {name}", [each for each in together if each != name], plain[name], ours[name], rates
+                )
+
+
+def _row(what: str, others: Sequence[str], plain: Pace, ours: Pace, alone: tuple[float, float]) -> Row:
+    """``alone``: the rates of plain and ours with no others, of which a share is kept."""
+    figures = {
+        "plain a s": plain.rate,
+        "ours a s": ours.rate,
+        "plain kept %": 100 * plain.rate / alone[0],
+        "ours kept %": 100 * ours.rate / alone[1],
+        "plain p95 ms": plain.p95,
+        "ours p50 ms": ours.p50,
+        "ours p95 ms": ours.p95,
+    }
+    where = f"beside {' and '.join(others)}" if others else "alone"
+    return Row(f"{what} {where}", figures, ours.rate / plain.rate)
 
 
 def _served(models: Path, env: Mapping[str, str]) -> AbstractContextManager[Running]:
     options = Options(dashboard_port=0, port_base=0, models=models, labels=models / "labels.yaml", env=env)
     return serve(_ROOT / "functions", _NAMES, options)
-
-
-def _print(pace: Pace, share: float) -> None:
-    others = ", ".join(name for name in pace.beside if name != pace.function) or "alone"
-    figures = f"{pace.rate:8.2f}{1000 * pace.p50:9.1f}{1000 * pace.p95:9.1f}{share:7.0%}"
-    print(f"{pace.way:6}{pace.function:15}{figures}  {others}", flush=True)
 
 
 def _clients(running: Running, size: str) -> Mapping[str, Call]:
@@ -141,23 +145,18 @@ def _pictures(data: bytes) -> Iterator[str]:
         yield base64.b64encode(opening).decode() + rest
 
 
-def _measure(size: str, way: str, together: Sequence[str], clients: Mapping[str, Call]) -> list[Pace]:
+def _measured(seconds: float, together: Sequence[str], clients: Mapping[str, Call]) -> Mapping[str, Pace]:
     """All these functions called for some time, each by a thread of its own."""
-    end = perf_counter() + _SECONDS[size]
+    end = perf_counter() + seconds
     with ThreadPoolExecutor(len(together)) as pool:
-        taken = list(pool.map(lambda name: _until(end, clients[name]), together))
-    return [_pace(size, way, tuple(together), name, seconds) for name, seconds in zip(together, taken, strict=True)]
+        return dict(zip(together, pool.map(lambda name: _until(end, clients[name]), together), strict=True))
 
 
-def _until(end: float, call: Call) -> list[float]:
-    """Seconds of each call, of which the last one ends after ``end``."""
+def _until(end: float, call: Call) -> Pace:
+    """Of the calls until then; the last one ends after ``end``."""
     seconds = []
     while (started := perf_counter()) < end:
         call()
         seconds.append(perf_counter() - started)
-    return seconds
-
-
-def _pace(size: str, way: str, together: tuple[str, ...], name: str, seconds: Sequence[float]) -> Pace:
-    p50, p95 = np.percentile(seconds, [50, 95])
-    return Pace(size, way, together, name, len(seconds) / sum(seconds), float(p50), float(p95))
+    p50, p95 = (1000 * float(part) for part in np.percentile(seconds, [50, 95]))
+    return Pace(len(seconds) / sum(seconds), p50, p95)

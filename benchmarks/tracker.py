@@ -6,22 +6,21 @@ A frame of N objects is N requests to the plain serverless tracker, of which the
 the GPU if there is one, upstream then in bfloat16 too.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 
 from benchmarks import machine, tracker_long, tracker_plain, tracker_scene
-from benchmarks.measure import Row, in_fresh_process, report, timed
+from benchmarks.measure import Measurement, Row, beside, in_fresh_process, timed
 from benchmarks.tracker_scene import Masks
 from demo.metrics import mask_iou
 from promptable.models.runtime.cpu import keep_freed_memory
 from promptable.models.sam2.track_memory import TrackMemory
 
-_QUICK = ("sam2.1-tiny",)
-_ALL = (*_QUICK, "sam2.1-large")
-_COUNTS = (1, 5, 10, 20)
+_COUNTS: Mapping[str, Sequence[int]] = {"sam2.1-tiny": (1, 10), "sam2.1-large": (1, 10)}
+_IN_FP32_TOO = ("sam2.1-tiny",)
 _REPEATS = 2
 
 
@@ -35,55 +34,78 @@ class Frames:
     memory_bytes: int = 0
 
 
-def run(quick: bool) -> None:
-    """Measure model by model, each way in a process of its own; then a long track on the toy checkpoint."""
-    report("tracker", _rows(_QUICK if quick else _ALL))
+def measurements(quick: bool) -> list[Measurement]:
+    """Model by model, each way in a process of its own, and a long track; ``quick``: one object of SAM 2.1 tiny."""
+    if quick:
+        return [_beside_predictor("sam2.1-tiny", (1,), machine.precision())]
+    long = Measurement("a long track", lambda: [in_fresh_process(tracker_long.measure)])
+    return [*(each for model, counts in _COUNTS.items() for each in _of_model(model, counts)), long]
 
 
-def _rows(models: Sequence[str]) -> Iterator[Row]:
-    for model in models:
-        yield from _compared(model)
-    yield in_fresh_process(tracker_long.measure)
-
-
-def _compared(model: str) -> list[Row]:
-    video, ours = in_fresh_process(predictor_frames, model), in_fresh_process(function_frames, model)
-    requests = in_fresh_process(_requests, model)
-    rows = [] if machine.precision() == "fp32" else _in_float32(model, video)
-    for count in _COUNTS:
-        agreement = {"mask IoU": _agreement(video.masks[count], ours.masks[count])}
-        rows.append(Row(f"{model}, {count} objects, predictor", video.seconds[count], ours.seconds[count], agreement))
-    for count in _COUNTS:
-        agreement = {"mask IoU": _agreement(requests.masks[1], ours.masks[count][:1])}
-        rows.append(
-            Row(f"{model}, {count} objects, requests", count * requests.seconds[1], ours.seconds[count], agreement)
-        )
-    sizes = {"plain state": requests.state_bytes, "our state": ours.state_bytes, "memory": ours.memory_bytes}
-    further = _further_object(model, ours, {f"{name} bytes": size for name, size in sizes.items()})
-    return [*rows, further, *_rules(model)]
-
-
-def _in_float32(model: str, video: Frames) -> list[Row]:
-    """The function in ``fp32``, where ``auto`` is something else."""
-    ours = in_fresh_process(function_frames, model, _COUNTS[:3:2], "fp32")
+def _of_model(model: str, counts: Sequence[int]) -> list[Measurement]:
+    precisions = machine.precisions(quick=model not in _IN_FP32_TOO)
     return [
-        Row(
-            f"{model}, {count} objects, predictor, our fp32",
-            video.seconds[count],
-            seconds,
-            {"mask IoU": _agreement(video.masks[count], ours.masks[count])},
-        )
-        for count, seconds in ours.seconds.items()
+        *(_beside_predictor(model, counts, precision) for precision in precisions),
+        Measurement(f"{model}, requests", partial(_against_requests, model, counts), rows=len(counts)),
+        Measurement(f"{model}, a further object", partial(_further_object, model, counts)),
+        Measurement(f"{model}, memory rules", partial(_rules, model)),
     ]
+
+
+def _beside_predictor(model: str, counts: Sequence[int], precision: str) -> Measurement:
+    rows = partial(_against_predictor, model, counts, precision)
+    return Measurement(f"{model}, {precision}, predictor", rows, len(counts))
+
+
+@cache
+def _frames(way: Callable[..., Frames], *arguments: object) -> Frames:
+    """Each way once, for all rows that it is in."""
+    return in_fresh_process(way, *arguments)
+
+
+def _against_predictor(model: str, counts: Sequence[int], precision: str) -> list[Row]:
+    plain, ours = _frames(predictor_frames, model, counts), _frames(function_frames, model, counts, precision)
+    return [
+        beside(
+            f"{model}, {_objects(count)}, {precision}, predictor",
+            plain.seconds[count],
+            ours.seconds[count],
+            {"mask IoU": _agreement(plain.masks[count], ours.masks[count])},
+        )
+        for count in counts
+    ]
+
+
+def _against_requests(model: str, counts: Sequence[int]) -> list[Row]:
+    plain, ours = _frames(_requests, model), _ours(model, counts)
+    return [
+        beside(
+            f"{model}, {_objects(count)}, requests",
+            count * plain.seconds[1],
+            ours.seconds[count],
+            {"mask IoU": _agreement(plain.masks[1], ours.masks[count][:1])},
+        )
+        for count in counts
+    ]
+
+
+def _further_object(model: str, counts: Sequence[int]) -> list[Row]:
+    """What the first object of a frame costs, and each of the next; and what travels and stays for an object."""
+    plain, ours, many = _frames(_requests, model), _ours(model, counts), max(counts)
+    further = (ours.seconds[many] - ours.seconds[1]) / (many - 1)
+    seconds = {"first object s": ours.seconds[1], "further object s": further}
+    sizes = {"plain state B": plain.state_bytes, "our state B": ours.state_bytes, "memory B": ours.memory_bytes}
+    return [Row(f"{model}, what an object costs", seconds | sizes)]
+
+
+def _ours(model: str, counts: Sequence[int]) -> Frames:
+    return _frames(function_frames, model, counts, machine.precision())
 
 
 def _rules(model: str) -> list[Row]:
-    """A frame of one object under each memory rule beside ``all``, their memories full."""
-    everything, *others = (in_fresh_process(_one_frame, model, memory) for memory in TrackMemory)
-    names = list(TrackMemory)[1:]
-    return [
-        Row(f"{model}, memory all beside {name}", everything, other) for name, other in zip(names, others, strict=True)
-    ]
+    """A frame of one object under each memory rule, their memories full."""
+    seconds = {f"{memory} s": in_fresh_process(_one_frame, model, memory) for memory in TrackMemory}
+    return [Row(f"{model}, memory rules", seconds)]
 
 
 def _one_frame(model: str, memory: TrackMemory) -> float:
@@ -93,17 +115,15 @@ def _one_frame(model: str, memory: TrackMemory) -> float:
     return seconds
 
 
+def _objects(count: int) -> str:
+    return "1 object" if count == 1 else f"{count} objects"
+
+
 def _agreement(theirs: Masks, ours: Masks) -> float:
     return float(np.mean([mask_iou(one, other) for one, other in zip(theirs, ours, strict=True)]))
 
 
-def _further_object(model: str, ours: Frames, sizes: Mapping[str, float]) -> Row:
-    """What the first object of a frame costs, against each of the next nine."""
-    each = (ours.seconds[10] - ours.seconds[1]) / 9
-    return Row(f"{model}, first object against a further one", ours.seconds[1], each, sizes)
-
-
-def predictor_frames(model: str, counts: Sequence[int] = _COUNTS, precision: str = "readme") -> Frames:
+def predictor_frames(model: str, counts: Sequence[int], precision: str = "readme") -> Frames:
     """Upstream's video predictor."""
     seconds, masks = {}, {}
     predictor = tracker_plain.predictor(model)
@@ -119,7 +139,7 @@ def _requests(model: str) -> Frames:
     return Frames({1: seconds}, {1: tracker_scene.masks_of(answer)}, len(answer))
 
 
-def function_frames(model: str, counts: Sequence[int] = _COUNTS, precision: str = "") -> Frames:
+def function_frames(model: str, counts: Sequence[int], precision: str = "") -> Frames:
     """The function; ``precision`` is that of ``auto`` unless another is named."""
     keep_freed_memory()
     seconds, masks = {}, {}

@@ -9,18 +9,18 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from statistics import median
-from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
 import urllib3
 
+from benchmarks import real_models
 from benchmarks.click_requests import SIZES, jpeg
-from benchmarks.measure import Row, report
-from benchmarks.real_models import write_interactor
+from benchmarks.measure import Measurement, Row, beside, in_fresh_process
 from promptable.cli.main import main
 from promptable.local.options import Options
 from promptable.local.server import serve
@@ -36,24 +36,28 @@ _FRAMES = 3
 _JOB = 1
 
 
-def run(quick: bool) -> None:
-    """Measure; ``quick``: SAM 2.1 tiny only."""
-    report("warm", [_measure(model) for model in _MODELS[: 1 if quick else None]])
+def measurements(quick: bool) -> list[Measurement]:
+    """Both models; ``quick``: SAM 2.1 tiny only."""
+    return [Measurement(model, partial(_row, model)) for model in _MODELS[: 1 if quick else None]]
 
 
-def _measure(model: str) -> Row:
+def _row(model: str) -> list[Row]:
+    cold, warmed = in_fresh_process(_first_clicks, real_models.interactor(model))
+    return [beside(f"{model}, {_SIZE}: first click", cold, warmed)]
+
+
+def _first_clicks(folder: Path) -> tuple[float, float]:
+    """Median seconds into pictures that nobody has seen, and into those that were warmed."""
     pictures = [jpeg(_SIZE, seed) for seed in range(2 * _FRAMES + 1)]
-    with TemporaryDirectory() as folder:
-        write_interactor(Path(folder) / "sam", model)
-        options = Options(dashboard_port=0, port_base=0, models=Path(folder))
-        with serve(_ROOT / "functions", (_NAME,), options) as running, serve_cvat(_cvat(pictures)) as cvat:
-            running.require_ready()
-            cvat.answers = {_NAME: _handed_on(pictures, running.url(_NAME))}
-            _clicks(cvat, [0])
-            cold = _clicks(cvat, range(1, _FRAMES + 1))
-            _warm(cvat, _FRAMES + 1)
-            warmed = _clicks(cvat, range(_FRAMES + 1, 2 * _FRAMES + 1))
-    return Row(f"{model}, {_SIZE}: first click", median(cold), median(warmed))
+    options = Options(dashboard_port=0, port_base=0, env={"PROMPTABLE_MODEL": str(folder)})
+    with serve(_ROOT / "functions", (_NAME,), options) as running, serve_cvat(_cvat(pictures)) as cvat:
+        running.require_ready()
+        cvat.answers = {_NAME: _handed_on(pictures, running.url(_NAME))}
+        _clicks(cvat, [0])
+        cold = _clicks(cvat, range(1, _FRAMES + 1))
+        _warm(cvat, _FRAMES + 1)
+        warmed = _clicks(cvat, range(_FRAMES + 1, 2 * _FRAMES + 1))
+    return median(cold), median(warmed)
 
 
 def _cvat(pictures: Sequence[bytes]) -> StandIn:

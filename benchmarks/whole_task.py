@@ -15,7 +15,6 @@ import time
 from collections.abc import Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.click_requests import jpeg
-from benchmarks.measure import save, step
+from benchmarks.measure import Measurement, Row
 from promptable.local.options import Options
 from promptable.local.server import Running, serve
 from promptable.models.detection.detector import PromptScores
@@ -39,40 +38,31 @@ _SECONDS = 6.0
 _BOXES = 900
 
 
-@dataclass(frozen=True)
-class Busy:
-    """``share`` of the time in which the device computes, 0..1."""
-
-    device_ms: float
-    workers: int
-    under_way: int
-    rate: float
-    share: float
+def measurements(quick: bool) -> list[Measurement]:
+    """Every device and way; ``quick``: one of 50 ms, without a second request that waits."""
+    return [
+        Measurement(f"{1000 * seconds:.0f} ms, {workers} workers", partial(_row, seconds, workers, under_way))
+        for seconds in ([0.05] if quick else _DEVICE_SECONDS)
+        for workers, under_way in (_WAYS[::2] if quick else _WAYS)
+    ]
 
 
-def run(quick: bool) -> None:
-    """Measure; ``quick``: a device of 50 ms alone."""
-    print(f"\nwhole task\n{'device ms':>10}{'workers':>9}{'under way':>11}{'frames/s':>10}{'busy':>7}")
-    rows = []
-    for seconds in [0.05] if quick else _DEVICE_SECONDS:
-        for workers, under_way in _WAYS:
-            with step(f"{workers} workers"), _served(workers, seconds) as running:
-                rows.append(_measured(running, seconds, workers, under_way))
-            one = rows[-1]
-            figures = f"{one.rate:10.1f}{one.share:7.0%}"
-            print(f"{one.device_ms:10.0f}{one.workers:9}{one.under_way:11}{figures}", flush=True)
-    save("whole_task", [asdict(row) for row in rows])
+def _row(seconds: float, workers: int, under_way: int) -> list[Row]:
+    with _served(workers, seconds) as running:
+        rate = _rate(running, under_way)
+    what = f"a device of {1000 * seconds:.0f} ms, workers: {workers}, requests under way: {under_way}"
+    return [Row(what, {"frames/s": rate, "busy %": 100 * rate * seconds})]
 
 
-def _measured(running: Running, seconds: float, workers: int, under_way: int) -> Busy:
+def _rate(running: Running, under_way: int) -> float:
+    """Frames a second."""
     running.require_ready()
     ask = partial(_ask, running.url("grounding-dino"), jpeg("1080p"))
     ask(under_way, 0.0)  # warm up
     end = time.perf_counter() + _SECONDS
     with ThreadPoolExecutor(under_way) as pool:
         counts = list(pool.map(lambda number: ask(number, end), range(under_way)))
-    rate = sum(counts) / _SECONDS
-    return Busy(1000 * seconds, workers, under_way, rate, rate * seconds)
+    return sum(counts) / _SECONDS
 
 
 def _ask(url: str, data: bytes, number: int, end: float) -> int:

@@ -1,0 +1,81 @@
+"""A run of benchmarks: rows at once, failures named, nothing lost."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks import runner
+from benchmarks.measure import Measurement, Row, beside, in_fresh_process
+from benchmarks.runner import Benchmark
+
+Measure = Callable[[], Iterator[Row]]
+FASTER = beside("one <click>", 3.0, 0.5, {"mask IoU": 0.998})
+
+
+def _good() -> Iterator[Row]:
+    yield FASTER
+
+
+def _failing() -> Iterator[Row]:
+    yield Row("memory", {"MB": 1234.5})
+    os.write(1, b"said by a library\n")
+    raise ValueError("no room")
+
+
+def _interrupted() -> Iterator[Row]:
+    yield FASTER
+    raise KeyboardInterrupt
+
+
+def _run(*measures: Measure) -> int:
+    return runner.run([Benchmark(each.__name__, "What it is.", [Measurement("rows", each, 2)]) for each in measures])
+
+
+@pytest.fixture(autouse=True)
+def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where a run writes."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "out" / "bench"
+
+
+def test_one_that_fails_is_named_and_the_others_run(out: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert _run(_failing, _good) == 1
+    printed = capfd.readouterr().out
+    assert "6.00x" in printed
+    assert "_failing: 1 rows in 0 s, failed: ValueError: no room" in printed
+    assert "said by a library" not in printed
+    log = (out / "log.txt").read_text()
+    assert "said by a library" in log
+    assert "Traceback" in log
+
+
+def test_what_was_finished_before_ctrl_c_is_saved(out: Path) -> None:
+    assert _run(_interrupted, _good) == 130
+    saved = json.loads((out / "_interrupted.json").read_text())
+    assert saved["rows"] == [{"what": "one <click>", "figures": dict(FASTER.figures), "ratio": 6.0}]
+    (one,) = json.loads((out / "summary.json").read_text())["benchmarks"]
+    assert one["failure"] == "interrupted"
+
+
+def test_the_page_has_every_row_and_what_failed(out: Path) -> None:
+    assert _run(_good, _failing) == 1
+    page = (out / "summary.html").read_text()
+    assert "one &lt;click&gt;" in page
+    assert "1,234" in page
+    assert "ValueError: no room" in page
+
+
+def test_all_well_is_0() -> None:
+    assert _run(_good) == 0
+
+
+def _dies() -> None:
+    os._exit(3)
+
+
+def test_a_process_that_dies_is_an_error() -> None:
+    with pytest.raises(RuntimeError):
+        in_fresh_process(_dies)
