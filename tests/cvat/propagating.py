@@ -107,8 +107,14 @@ def draw(cvat: StandIn, points: Sequence[float], form: str = "rectangle", *, job
     return int(cvat.annotations.patch(job, "create", {"shapes": [shape]})["shapes"][0]["id"])
 
 
-def draw_track(cvat: StandIn, keyframes: Sequence[tuple[int, Sequence[float], bool]], job: int = 1) -> int:
-    """A rectangle track as a person draws it, from frame, points and outside; its id."""
+def draw_track(
+    cvat: StandIn,
+    keyframes: Sequence[tuple[int, Sequence[float], bool]],
+    job: int = 1,
+    held: Sequence[Any] = (),
+    **fields: Any,
+) -> int:
+    """A rectangle track as a person draws it, from frame, points and outside, with ``held`` attributes; its id."""
     shapes = [
         {
             "type": "rectangle",
@@ -118,12 +124,13 @@ def draw_track(cvat: StandIn, keyframes: Sequence[tuple[int, Sequence[float], bo
             "occluded": False,
             "z_order": 0,
             "rotation": 0,
-            "attributes": [],
+            "attributes": list(held),
         }
         for frame, points, outside in keyframes
     ]
     drawn = {"frame": keyframes[0][0], "label_id": CAR, "group": 0, "source": "manual", "attributes": []}
-    return int(cvat.annotations.patch(job, "create", {"tracks": [drawn | {"shapes": shapes}]})["tracks"][0]["id"])
+    whole = {**drawn, **fields, "shapes": shapes}
+    return int(cvat.annotations.patch(job, "create", {"tracks": [whole]})["tracks"][0]["id"])
 
 
 def propagate(cvat: StandIn, *options: str) -> int:

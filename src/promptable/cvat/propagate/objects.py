@@ -52,6 +52,11 @@ class Object:
         """Whether people began it as a track."""
         return bool(self.copies) and self.copies[0].kind == TRACK
 
+    @property
+    def changes_form(self) -> bool:
+        """Whether it began as a track of another form, which ends where this one takes over."""
+        return self.is_track and self.form != self.start.form
+
     def copy_in(self, job: int) -> Copy | None:
         """What a job holds of it."""
         return next((copy for copy in self.copies if copy.job == job), None)

@@ -119,7 +119,8 @@ class _Drawn:
                 continue
             form = self._options.form or position.form
             label = self._labels[start.item["label_id"]]
-            if (why := _cannot(position, form, start.kind, label)) is not None:
+            if label["type"] not in ("any", form):
+                why = f"the label takes shapes of type {label['type']}, not {form}"
                 left_out.append(f"{start.kind} {start.item['id']} ({label['name']}): {why}")
                 continue
             spread = self._spread(copies, taken) if start.kind == TRACK else copies
@@ -165,15 +166,6 @@ def _merged(starts: Iterable[tuple[Copy, Position]]) -> Iterator[tuple[list[Copy
             yield [copy for copy, _ in group], group[0][1]
         else:  # people drew it twice
             yield from (([copy], position) for copy, position in group)
-
-
-def _cannot(position: Position, form: str, kind: str, label: Mapping[str, Any]) -> str | None:
-    """Why an object cannot be followed as ``form``."""
-    if kind == TRACK and form != position.form:
-        return f"a {position.form} track stays one: leave out --as {form}"
-    if label["type"] not in ("any", form):
-        return f"the label takes shapes of type {label['type']}, not {form}"
-    return None
 
 
 def _goes_on(track: Mapping[str, Any], other: Mapping[str, Any], seam: Sequence[int]) -> bool:

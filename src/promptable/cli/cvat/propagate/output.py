@@ -67,6 +67,8 @@ def report(journal: Any, run: int) -> None:
     tracks = keyframes = masks = 0
     for write in journal.writes(run):
         for item in write.items if write.action != "delete" else ():
+            if item.get("own") == []:  # a track that only ends where another took over
+                continue
             count = len(item["new"].get("shapes", ()))
             tracks, keyframes, masks = tracks + bool(count), keyframes + count, masks + (not count)
     sys.stdout.write(f"run {run}: {tracks} tracks of {keyframes} keyframes, {masks} masks\n")

@@ -14,6 +14,7 @@ from promptable.cvat.propagate.journal import TrackJournal
 from promptable.cvat.propagate.objects import Copy, Object
 from promptable.cvat.propagate.options import Options
 from promptable.cvat.propagate.people import people_around
+from promptable.cvat.propagate.writing.handover import rest_of
 from promptable.cvat.propagate.writing.tracks import Part, kept_keyframes, mask_shapes, own_frames, track_of
 from promptable.cvat.server.annotations import JobAnnotations, read_task
 from promptable.cvat.server.frames import Frames, text_of
@@ -88,6 +89,9 @@ class Changes:
     def _found(self, one: Object, around: Sequence[Mapping[int, Sequence[Placed]]]) -> dict[int, Position | None]:
         """Where the object is by frame, up to where people have something of its label at its place."""
         found = dict(self._journal.positions(self._run, one.number))
+        if one.changes_form and found.get(one.frame) is None:
+            self.left_out.append(f"{one.name}: the tracker sees nothing in it")
+            return {}
         if one.form == one.start.form:
             found[one.frame] = one.start  # a box that is turned stays so
         taken = [
@@ -113,19 +117,37 @@ class Changes:
         seam: set[int] = set()  # masks of frames that two jobs share are written once: CVAT would show them twice
         for number, job in self._jobs.items():
             frames = range(job.start_frame, job.stop_frame + 1)
-            part, copy = self._part(one, group, number, frames, found), one.copy_in(number)
-            if one.form == MASK:
-                changes = self._mask_changes(part, copy, seam, self._held[number])
-            elif part.is_seen or (copy is not None and one.is_track):
-                changes = self._track_changes(part, copy)
-            else:
-                continue
+            changes = self._job_changes(self._part(one, group, number, frames, found), number, seam)
             yield from ((number, action, item) for action, item in changes)
             seam |= set(frames)
 
+    def _job_changes(self, part: Part, job: int, seam: set[int]) -> Iterator[tuple[str, Item]]:
+        one, copy = part.one, part.one.copy_in(job)
+        if one.changes_form and copy is not None and part.found:
+            yield from self._handed_over(part, copy, seam)
+        elif one.form == MASK:
+            yield from self._mask_changes(part, copy, seam, self._held[job])
+        elif part.is_seen or (copy is not None and one.is_track):
+            yield from self._track_changes(part, copy)
+
+    def _handed_over(self, part: Part, copy: Copy, seam: set[int]) -> Iterator[tuple[str, Item]]:
+        """A track that goes on in another form: as itself if nothing else is left of it, else as something new."""
+        written = self._ours.keyframes(copy.item["id"])
+        rest = rest_of(copy, part, written, stays_open=self._only_backward)
+        is_itself = rest is None and part.is_seen and part.one.form != MASK
+        if part.one.form == MASK:
+            yield from self._mask_changes(part, None, seam, self._held[copy.job])
+        elif part.is_seen:
+            yield from self._track_changes(part, copy if is_itself else None)
+        gone = _gone(copy.item, part.one.number, TRACK)
+        if rest is not None:
+            yield "update", {**gone, "new": rest, "own": []}
+        elif not is_itself:
+            yield "delete", gone
+
     def _part(self, one: Object, group: int, job: int, frames: range, found: Mapping[int, Position | None]) -> Part:
         here = {frame: position for frame, position in found.items() if frame in frames}
-        copy = one.copy_in(job)
+        copy = None if one.changes_form else one.copy_in(job)
         written = set() if copy is None else self._ours.keyframes(copy.item["id"])
         return Part(
             one,
@@ -136,8 +158,12 @@ class Changes:
             kept=kept_keyframes(copy, here, written),
             mutable=self._mutable,
             is_new=copy is None or copy.kind == SHAPE,
-            stays_open=one.is_track and 1 not in self._options.direction.steps,
+            stays_open=one.is_track and not one.changes_form and self._only_backward,
         )
+
+    @property
+    def _only_backward(self) -> bool:
+        return 1 not in self._options.direction.steps
 
     @cached_property
     def _followed(self) -> list[int]:
@@ -186,8 +212,8 @@ def _is_taken(one: Object, position: Position | None, theirs: Iterable[Placed]) 
     return any(placed.label_id == one.label_id and position.overlaps(placed.position) for placed in theirs)
 
 
-def _gone(item: Mapping[str, Any], number: int) -> Item:
-    return {"kind": SHAPE, "object": number, "new": None, "before": item, "id": item["id"]}
+def _gone(item: Mapping[str, Any], number: int, kind: str = SHAPE) -> Item:
+    return {"kind": kind, "object": number, "new": None, "before": item, "id": item["id"]}
 
 
 def _packed(items: Iterable[str]) -> Iterator[Sequence[str]]:

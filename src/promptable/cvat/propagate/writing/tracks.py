@@ -100,7 +100,8 @@ def own_frames(part: Part, track: Mapping[str, Any]) -> list[int]:
 
 def mask_shapes(part: Part) -> Iterator[dict[str, Any]]:
     """A mask on every frame on which the object was found and people have not drawn it."""
-    item = part.one.item
+    item, held = part.one.item, held_values(part.one.item, part.one.frame)
+    attributes = {one["spec_id"]: one for one in (*item["attributes"], *held["attributes"])}
     for frame, position in part.found.items():
         if position is not None and frame not in part.drawn_frames:
             yield {
@@ -110,21 +111,24 @@ def mask_shapes(part: Part) -> Iterator[dict[str, Any]]:
                 "points": list(position.points),
                 "group": part.group,
                 "source": part.source,
-                "occluded": item["occluded"],
+                "occluded": held["occluded"],
                 "outside": False,
-                "z_order": item["z_order"],
+                "z_order": held["z_order"],
                 "rotation": 0,
                 "score": position.score,
-                "attributes": item["attributes"],
+                "attributes": list(attributes.values()),
             }
 
 
 def _keyframes(part: Part, keyframe_iou: float | None) -> Iterator[dict[str, Any]]:
     """Those of each visible stretch, and behind each one of outside with the last points: CVAT moves towards it."""
+    held = held_values(part.one.item, part.one.frame)
     for stretch in _stretches(part):
         for frame, position in _thinned(stretch, part.one.form, keyframe_iou):
-            yield _keyframe(part, frame, position)
-        yield from _ending(part, stretch[-1][0])
+            yield keyframe(held, frame, position)
+        last, position = stretch[-1]
+        if (end := _ending(part, last)) is not None:
+            yield keyframe(held, end, position, outside=True)
 
 
 def _stretches(part: Part) -> Iterator[list[tuple[int, Position]]]:
@@ -165,19 +169,17 @@ def _thinned(
             yield stretch[index][0], Position(POLYGON, tuple(np.round(outline, _DECIMALS).ravel().tolist()))
 
 
-def _ending(part: Part, last: int) -> Iterator[dict[str, Any]]:
-    """The keyframe from which on nothing is seen after ``last``, where a person's keyframe does not say more."""
-    position = part.seen_on(last)
+def _ending(part: Part, last: int) -> int | None:
+    """The frame from which on nothing is seen after ``last``, if no person's keyframe says more."""
     later = [frame for frame in part.followed if frame > last]
     end = later[0] if later else last + 1
     goes_on = not later and (part.stays_open or any(frame > last for frame in part.kept))
     was_looked_for = last not in part.kept or end in part.found
-    if position is not None and end in part.frames and end not in part.kept and was_looked_for and not goes_on:
-        yield _keyframe(part, end, position, outside=True)
+    return end if end in part.frames and end not in part.kept and was_looked_for and not goes_on else None
 
 
-def _keyframe(part: Part, frame: int, position: Position, *, outside: bool = False) -> dict[str, Any]:
-    held = held_values(part.one.item, part.one.frame)
+def keyframe(held: Mapping[str, Any], frame: int, position: Position, *, outside: bool = False) -> dict[str, Any]:
+    """As CVAT's REST API takes it, with the occlusion and z-order of ``held``."""
     return {
         "type": position.form,
         "frame": frame,

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from promptable.cvat.propagate.content import TRACK
 from promptable.cvat.propagate.journal import TrackJournal, Write
 from promptable.cvat.propagate.writing.held import Held, Item, by_kind
 from promptable.cvat.propagate.writing.upload import Uploader
@@ -23,13 +24,16 @@ def undo(client: Any, journal: TrackJournal, run: int) -> tuple[int, int]:
 
 
 def _undo_job(annotations: JobAnnotations, writes: Sequence[Write]) -> tuple[int, int]:
-    """First what was deleted or changed is as it was, then what was created goes: stopped between, it can go on."""
+    """First what was deleted or changed is as it was, then what was created goes: stopped between, it can go on.
+
+    A track that another took over from stays as it is where people have changed the other."""
     held = Held(annotations)
     written = [item for item in _items(writes, "create", "update") if item.get("id") is not None]
     unchanged = [item for item in written if held.is_as_written(item)]
     theirs = {item["object"] for item in written} - {item["object"] for item in unchanged}
     back = [item for item in _items(writes, "delete") if item["object"] not in theirs]
-    back += [item for item in unchanged if item["before"] is not None]
+    taken_over = {item["object"] for item in written if item["kind"] == TRACK and item not in unchanged}
+    back += [item for item in unchanged if item["before"] is not None and item["object"] not in taken_over]
     new = [{**item, "new": held.now(item)} for item in unchanged if item["before"] is None]
     if back:
         annotations.change("update", **by_kind(back, "before"))

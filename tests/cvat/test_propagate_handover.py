@@ -1,0 +1,146 @@
+"""``promptable propagate --as`` of tracks that people have begun: another form takes over from them."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from promptable.cvat.propagate.writing import upload
+from tests.cvat.killing import run_until
+from tests.cvat.propagating import CAR, draw_track, keyframes, prepare, propagate, stored
+from toy.cvat.stand_in import StandIn
+
+BOX = (10, 20, 30, 40)
+"""Moves by 2 pixels a frame."""
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No waiting, and a journal of the test's own."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr(upload, "SETTLING", ())
+
+
+def _box(frame: int) -> tuple[float, ...]:
+    return BOX[0] + 2 * frame, BOX[1], BOX[2] + 2 * frame, BOX[3]
+
+
+def _tracks(cvat: StandIn, job: int) -> list[dict[str, Any]]:
+    tracks: list[dict[str, Any]] = cvat.annotations.read(job)["tracks"]
+    return tracks
+
+
+def test_a_track_becomes_one_of_another_form_under_its_id(cvat: StandIn) -> None:
+    """Nothing else is left of it: people drew it on the first frame alone."""
+    prepare(cvat)
+    number = draw_track(cvat, [(0, BOX, False)], group=3, attributes=[{"spec_id": 7, "value": "AB"}])
+    before = cvat.annotations.read(1)["tracks"][0]
+    assert propagate(cvat, "--job", "1", "--as", "polygon", "--to", "4") == 0
+    (only,) = _tracks(cvat, 1)
+    assert (only["id"], only["label_id"], only["group"], only["source"]) == (number, CAR, 3, "semi-auto")
+    assert only["attributes"] == [{"spec_id": 7, "value": "AB"}]
+    assert [(key["frame"], key["type"], key["outside"]) for key in only["shapes"]] == [
+        *((frame, "polygon", False) for frame in range(5)),
+        (5, "polygon", True),
+    ]
+    assert propagate(cvat, "--undo", "1") == 0
+    assert _tracks(cvat, 1) == [before]
+
+
+def test_a_track_ends_where_another_form_takes_over_and_comes_back(
+    cvat: StandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepare(cvat)
+    number = draw_track(cvat, [(0, BOX, False), (4, _box(4), False), (9, _box(9), False)])
+    before = _tracks(cvat, 1)
+    assert propagate(cvat, "--job", "1", "--as", "polygon", "--from", "2") == 0
+    assert "run 1: 1 tracks of 3 keyframes" in capsys.readouterr().out
+    own, new = sorted(_tracks(cvat, 1), key=lambda track: track["id"])
+    assert own["id"] == number
+    assert keyframes(own) == [(0, BOX, False), (2, _box(2), True), (4, _box(4), False), (9, _box(9), False)]
+    assert [(key["frame"], key["type"], key["outside"]) for key in new["shapes"]] == [
+        (2, "polygon", False),
+        (3, "polygon", False),
+        (4, "polygon", True),
+    ]
+    assert propagate(cvat, "--undo", "1") == 0
+    assert _tracks(cvat, 1) == before
+
+
+def test_between_peoples_keyframes_a_track_stays_as_it_was_behind_the_other_form(cvat: StandIn) -> None:
+    prepare(cvat)
+    draw_track(cvat, [(0, BOX, False), (10, _box(10), False)])
+    assert propagate(cvat, "--job", "1", "--as", "polygon", "--from", "3", "--to", "5") == 0
+    own, _ = sorted(_tracks(cvat, 1), key=lambda track: track["id"])
+    assert keyframes(own) == [(0, BOX, False), (3, _box(3), True), (6, _box(6), False), (10, _box(10), False)]
+
+
+def test_followed_backward_in_another_form_a_track_goes_on_behind_it(cvat: StandIn) -> None:
+    prepare(cvat)
+    draw_track(cvat, [(5, BOX, False)])
+    assert propagate(cvat, "--job", "1", "--as", "mask", "--from", "5", "--to", "3", "--backward") == 0
+    (own,) = _tracks(cvat, 1)
+    assert keyframes(own) == [(6, BOX, False)]
+    assert [shape["frame"] for shape in cvat.annotations.read(1)["shapes"]] == [3, 4, 5]
+
+
+def test_a_track_as_masks_has_its_attributes_and_goes_from_both_jobs(cvat: StandIn) -> None:
+    prepare(cvat)
+    braking = {"spec_id": 8, "value": "true"}
+    draw_track(cvat, [(0, BOX, False)], attributes=[{"spec_id": 7, "value": "AB"}], held=[braking])
+    draw_track(cvat, [(7, _box(7), False)], job=2)
+    before = stored(cvat)
+    assert propagate(cvat, "--as", "mask") == 0
+    assert not _tracks(cvat, 1)
+    assert [keyframes(one) for one in _tracks(cvat, 2)] == [[(7, _box(7), False)]]
+    masks = cvat.annotations.read(1)["shapes"]
+    assert [shape["frame"] for shape in masks] == list(range(7))
+    assert {shape["group"] for shape in masks} == {1}
+    assert all(shape["attributes"] == [{"spec_id": 7, "value": "AB"}, braking] for shape in masks)
+    assert propagate(cvat, "--undo", "1") == 0
+    assert stored(cvat) == before
+
+
+def test_what_the_tracker_sees_nothing_in_stays_as_it_is(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    prepare(cvat)
+    number = draw_track(cvat, [(0, BOX, False)])
+    before = _tracks(cvat, 1)
+    cvat.answers = {"": lambda _: {"shapes": [None], "states": [{}]}}
+    assert propagate(cvat, "--as", "mask") == 0
+    assert f"left alone: track {number}: the tracker sees nothing in it" in capsys.readouterr().out
+    assert _tracks(cvat, 1) == before
+
+
+def test_peoples_changes_of_what_took_over_are_not_doubled_by_undo(cvat: StandIn) -> None:
+    prepare(cvat)
+    draw_track(cvat, [(0, BOX, False)])
+    assert propagate(cvat, "--job", "1", "--as", "polygon", "--from", "2") == 0
+    own, new = sorted(_tracks(cvat, 1), key=lambda track: track["id"])
+    new["shapes"][0]["points"][0] += 5
+    cvat.annotations.patch(1, "update", {"tracks": [new]})
+    assert propagate(cvat, "--undo", "1") == 0
+    assert sorted(_tracks(cvat, 1), key=lambda track: track["id"]) == [own, new]
+
+
+def test_killed_at_every_point_it_ends_the_same(cvat: StandIn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def fresh(number: int) -> None:
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / f"state-{number}"))
+        prepare(cvat, jobs=[(1, "annotation", 0, 3)])
+        cvat.annotations = type(cvat.annotations)()
+        draw_track(cvat, [(0, BOX, False)])
+        draw_track(cvat, [(1, (10, 60, 30, 80), False)])
+
+    def run() -> int:
+        return propagate(cvat, "--as", "polygon", "--from", "1", "--to", "2")
+
+    fresh(0)
+    assert run() == 0
+    whole = stored(cvat)
+    points, killed = 0, True
+    while killed:
+        fresh(points + 1)
+        _, killed = run_until(points, run)
+        assert run() == 0
+        assert stored(cvat) == whole or not killed, f"killed before step {points}"
+        points += 1
+    assert points > 8
