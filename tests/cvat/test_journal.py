@@ -45,3 +45,8 @@ def test_a_reader_changes_nothing(cvat: StandIn, tmp_path: Path) -> None:
     with pytest.raises(Exception, match="readonly"):
         reader._db.execute("DELETE FROM runs")
     reader.close()
+
+
+def test_the_folder_of_a_journal_is_for_its_users_eyes(tmp_path: Path) -> None:
+    Journal(tmp_path / "server" / "task-1.sqlite").close()
+    assert (tmp_path / "server").stat().st_mode & 0o777 == 0o700

@@ -40,6 +40,7 @@ def annotate_folder(
     ``detector.options.pictures`` is the digest of the folder's. Raises CvatError.
     """
     files = pictures_of(folder)
+    output.mkdir(parents=True, exist_ok=True)
     journal = Journal(output / "journal.sqlite")
     with journal.alone():
         if new_run:

@@ -47,8 +47,8 @@ def path_of(client: Any, task: Any) -> Path:
 
 
 def open_to_write(path: Path) -> sqlite3.Connection:
-    """The file with its tables, made where there is none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """The file with its tables, made where there is none; a folder that is made for it is for this user's eyes."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = sqlite3.connect(path, isolation_level=None)
     database.row_factory = sqlite3.Row
     database.execute("PRAGMA journal_mode=WAL")
