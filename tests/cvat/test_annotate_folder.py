@@ -145,6 +145,18 @@ def test_no_picture_stops_the_others(
     assert len(json.loads(_written(folder).read_text())["annotations"]) == 6
 
 
+@pytest.mark.parametrize(
+    "option", ["--dry-run", "--undo=last", "--limit=1", "--frames=0", "--replace", "--create-labels"]
+)
+def test_what_is_about_tasks_is_refused_and_asks_no_function(
+    cvat: StandIn, folder: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    assert _annotate(cvat, folder, option) == 1
+    assert f"a folder has no use for {option.partition('=')[0]}: leave it out" in capsys.readouterr().err
+    assert not cvat.bodies
+    assert not (folder.parent / "out").exists()
+
+
 def test_other_pictures_are_another_run(cvat: StandIn, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         patched.setattr("promptable.cvat.annotate.folder.write_coco", _interrupt)

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from promptable.cvat.journal import Journal, Run
     from promptable.cvat.server.frames import Frames
 
+_OF_CVAT = (
+    *("create_labels", "skip_annotated", "append", "replace", "replace_all", "undo"),
+    *("frames", "limit", "include", "dry_run", "queue", "yes"),
+)
+"""Options that are about tasks and their frames."""
+
 
 def annotate(parsed: argparse.Namespace) -> int:
     """The exit status: 0 when all is done, 3 when frames failed, 1 for what is refused, 130 after Ctrl-C."""
@@ -43,6 +49,8 @@ def _folder(parsed: argparse.Namespace) -> int:
     from promptable.cvat.progress import Progress
     from promptable.cvat.server.errors import CvatError
 
+    if told := [option for option in _OF_CVAT if getattr(parsed, option)]:
+        raise CvatError(f"--images: a folder has no use for --{told[0].replace('_', '-')}: leave it out")
     if parsed.output is None:
         raise CvatError("--images: say where the result goes with --output DIR")
     function = _function(parsed, None, None)
