@@ -289,7 +289,7 @@ def test_a_project_is_its_tasks_together(person: Person, tmp_path: Path) -> None
     assert figures["totals"] | {"frames": 11, "objects": 2, "jobs": 3, "tasks": 2} == figures["totals"]
     assert [label["name"] for label in figures["labels"]] == [*NAMES, "van"]
     assert (figures["labels"][CAR]["shapes"], figures["labels"][CAR]["frames"]) == (2, 2)
-    assert figures["left_out"] == ["task 9 has no data yet, or point clouds"]
+    assert figures["left_out"] == ["task 9 has no data yet"]
 
 
 def test_a_file_that_cannot_be_written_is_named(person: Person, capsys: pytest.CaptureFixture[str]) -> None:

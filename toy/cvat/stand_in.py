@@ -137,6 +137,8 @@ class StandIn:
         match what:
             case []:
                 return 200, self._task(number)
+            case ["data", *_] if not task.pictures:
+                return 400, ["Data is not uploaded for the task yet"]
             case ["data", "meta"]:
                 return 200, _meta(task)
             case ["data"]:
@@ -173,9 +175,11 @@ class StandIn:
 
     def _task(self, number: int) -> dict[str, Any]:
         task = self.tasks[number]
+        own = {"id": number, "created_date": self.created, "organization": task.organization and 1}
+        if not task.pictures:
+            return _recorded("task_without_data") | own
         mode = "interpolation" if task.video else "annotation"
-        own = {"id": number, "size": len(task.pictures), "mode": mode, "created_date": self.created}
-        return _recorded("task") | own | {"organization": task.organization and 1}
+        return _recorded("task") | own | {"size": len(task.pictures), "mode": mode}
 
     def _jobs(self, task: int) -> Iterator[dict[str, Any]]:
         for number, kind, first, last in self.tasks[task].jobs:

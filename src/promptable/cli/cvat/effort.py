@@ -119,13 +119,13 @@ def _advice(parsed: argparse.Namespace, evidence: "EvidenceByModel") -> "Advice"
 
 def _tasks(parsed: argparse.Namespace, client: Any) -> tuple[list[Any], str]:
     """The frames of each task, and what the report is called."""
-    from promptable.cvat.server.frames import Frames, text_of
+    from promptable.cvat.server.frames import Frames, without_frames
 
     if parsed.project is None:
         frames = Frames(client, task=parsed.task)
         return [frames], f"Effort of task {parsed.task}, {frames.task.name}"
     project = client.projects.retrieve(parsed.project)
-    tasks = [task for task in project.get_tasks() if task.size and text_of(task.dimension) == "2d"]
+    tasks = [task for task in project.get_tasks() if without_frames(task) is None]
     numbers = sorted(int(task.id) for task in tasks)
     return [Frames(client, task=number) for number in numbers], f"Effort of project {parsed.project}, {project.name}"
 

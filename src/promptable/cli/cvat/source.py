@@ -29,13 +29,13 @@ def sources(
 
     ``told`` are those of ``Frames``.
     """
-    from promptable.cvat.server.frames import Frames, text_of
+    from promptable.cvat.server.frames import Frames, without_frames
 
     if parsed.project is None:
         yield Frames(client, task=parsed.task, job=parsed.job, **told)
         return
     for task in sorted(client.projects.retrieve(parsed.project).get_tasks(), key=lambda task: int(task.id)):
-        if not task.size or text_of(task.dimension) != "2d":
-            left_out(f"task {task.id} has no data yet, or point clouds")
-        else:
+        if (lacking := without_frames(task)) is None:
             yield Frames(client, task=task.id, **told)
+        else:
+            left_out(lacking)

@@ -72,10 +72,8 @@ class Frames:
             raise CvatError(f"job {job} holds the ground truth, which is left alone: name another job")
         self.task = client.tasks.retrieve(task if self._job is None else self._job.task_id)
         _enter_organization(client, self.task)
-        if not self.task.size:
-            raise CvatError(f"task {self.task.id} has no data yet")
-        if text_of(self.task.dimension) != "2d":
-            raise CvatError(f"task {self.task.id} holds point clouds: expected pictures or a video")
+        if (lacking := without_frames(self.task)) is not None:
+            raise CvatError(lacking)
         self._meta = _read_meta(client, self.task.id)
 
     @property
@@ -194,6 +192,18 @@ class Frames:
                 return {first + i: archive.read(name) for i, name in enumerate(names)} if len(names) == count else {}
         except zipfile.BadZipFile:
             return {}
+
+
+def without_frames(task: Any) -> str | None:
+    """Why cvat-sdk's ``task`` has no frames, as a sentence; None where it has some.
+
+    A task whose data were never uploaded has no size and no dimension at all.
+    """
+    if not getattr(task, "size", 0):
+        return f"task {task.id} has no data yet"
+    if text_of(task.dimension) != "2d":
+        return f"task {task.id} holds point clouds: expected pictures or a video"
+    return None
 
 
 def _enter_organization(client: Any, task: Any) -> None:
