@@ -11,6 +11,7 @@ from promptable.models.sam2.segmenter import Sam2Segmenter
 from promptable.models.segmentation.segmenter import Prompt
 from tests.functions.conftest import TOY, Function
 from tests.functions.requests import good_request
+from tests.simulated_cuda import simulated_cuda
 
 
 @pytest.fixture
@@ -32,14 +33,20 @@ def _noted(method: Callable[..., Any], note: Callable[..., None]) -> Callable[..
 
 
 @pytest.mark.parametrize("model", ["sam", "sam2"])
-def test_the_model_is_warm_before_the_first_click(calls: list[Any], model: str) -> None:
+def test_the_model_is_warm_on_a_gpu_before_the_first_click(calls: list[Any], model: str) -> None:
     """For the lone click, which has several candidates, for the box, and for the click that refines an answer."""
-    Function("sam-interactor", {"PROMPTABLE_MODEL": str(TOY / model)})
+    with simulated_cuda():
+        Function("sam-interactor", {"PROMPTABLE_MODEL": str(TOY / model), "PROMPTABLE_DEVICE": "cuda"})
     first, *prompts = calls
     assert first == "encoded"
     assert all(isinstance(prompt, Prompt) for prompt in prompts)
     kinds = [(prompt.is_ambiguous, prompt.box_xyxy is None, prompt.mask_input is None) for prompt in prompts]
     assert kinds == [(True, True, True), (False, False, True), (False, True, False)]
+
+
+def test_a_cpu_has_nothing_to_warm(calls: list[Any]) -> None:
+    Function("sam-interactor", {"PROMPTABLE_MODEL": str(TOY / "sam2"), "PROMPTABLE_DEVICE": "cpu"})
+    assert calls == []
 
 
 def test_a_bad_prompt_on_a_new_picture_is_refused_before_it_is_encoded(calls: list[Any]) -> None:

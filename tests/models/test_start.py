@@ -1,8 +1,11 @@
 """What a start need not do: import what nothing uses, and fill what is overwritten."""
 
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
+from threading import current_thread, main_thread
+from typing import Any
 
 import pytest
 import torch
@@ -10,8 +13,10 @@ from safetensors.torch import save_file
 from torch import nn
 from transformers import BertConfig, BertModel
 
+from promptable.models import checksum
+from promptable.models.load import load_segmenter
 from promptable.models.runtime import initialisation
-from promptable.models.weights import ModelFiles, load_weights
+from promptable.models.weights import WEIGHTS_FILE, ModelFiles, fingerprint, load_weights
 
 TOY = Path(__file__).parents[2] / "toy"
 LOAD = """
@@ -61,3 +66,17 @@ def test_weights_are_the_pages_of_their_file_which_nothing_changes(tmp_path: Pat
     with torch.no_grad():
         model.weight.add_(1)
     assert file.read_bytes() == before
+
+
+def test_weights_are_hashed_once_beside_the_imports(monkeypatch: pytest.MonkeyPatch) -> None:
+    digest, hashed = hashlib.file_digest, []
+
+    def noted(file: Any, kind: str) -> Any:
+        hashed.append((Path(file.name), current_thread() is main_thread()))
+        return digest(file, kind)
+
+    monkeypatch.setattr(hashlib, "file_digest", noted)
+    checksum._sha256_of.cache_clear()
+    load_segmenter(str(TOY / "sam"), TOY, "cpu")
+    fingerprint(TOY / "sam" / WEIGHTS_FILE)
+    assert hashed == [(TOY / "sam" / WEIGHTS_FILE, False)]

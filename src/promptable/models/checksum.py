@@ -1,6 +1,9 @@
 """Is a file the one it should be?"""
 
 import hashlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,3 +18,14 @@ def sha256_of(file: Path) -> str:
 def _sha256_of(file: Path, _as_it_is: tuple[int, int, int]) -> str:
     with file.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+@contextmanager
+def read_meanwhile(file: Path) -> Iterator[None]:
+    """Inside, a thread reads the file for a later ``sha256_of``, and so into the system's cache.
+
+    What is imported inside is hardly held up: reading and hashing go on without Python's lock.
+    """
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        beside.submit(sha256_of, file)
+        yield

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from promptable.models import catalogue
 from promptable.models.catalogue import Family, Task
+from promptable.models.checksum import read_meanwhile
 from promptable.models.detection.detector import Detector
 from promptable.models.errors import ModelError
 from promptable.models.sam2.track_memory import TrackMemory
@@ -54,8 +55,9 @@ def load_video_tracker(
 
 
 def _load(task: Task, model: str, weights_dir: Path, device: str, precision: str, **options: Any) -> Any:
-    with _left_out(*_DRAWINGS):
-        adapter = import_module(_adapter(task, model, weights_dir))
+    name = _adapter(task, model, weights_dir)
+    with _left_out(*_DRAWINGS), read_meanwhile(locate(model, weights_dir).weights):
+        adapter = import_module(name)
     return adapter.load(model, weights_dir, device, precision, **options)
 
 

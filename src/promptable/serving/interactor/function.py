@@ -44,6 +44,8 @@ def load_function(logger: Any) -> "InteractorFunction":
     redis = shared_redis()
     precision = decide(settings.precision, where, shared=redis is not None)
     segmenter = load_segmenter(model, settings.weights_dir, where, precision)
+    if redis is None and where == "cpu":  # nothing to warm there, and nobody to agree with on the features' form
+        return InteractorFunction(segmenter, settings)
     features, logits = warm_up(segmenter)
     if redis is None:
         return InteractorFunction(segmenter, settings)

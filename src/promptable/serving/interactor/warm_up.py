@@ -1,4 +1,7 @@
-"""The interactor's first inferences, so that nobody's click is the slow one."""
+"""The interactor's first inferences on a GPU, so that nobody's click is the slow one.
+
+On a CPU a first inference takes a tenth of a second more than the next, and readiness need not wait for any.
+"""
 
 from dataclasses import replace
 
