@@ -164,8 +164,11 @@ def test_labels_that_the_task_lacks_are_named_with_the_closest(
     assert annotate(cvat, "--labels", str(file)) == 1
     assert "the task has no label 'rusty' (there is 'rust'); 'crack': mend the names" in capsys.readouterr().err
     assert not asked_frames(cvat)
-    assert annotate(cvat, "--labels", str(file), "--create-labels", "--dry-run") == 1
+    assert annotate(cvat, "--labels", str(file), "--create-labels", "--dry-run") == 0
+    assert capsys.readouterr().out.startswith("labels that would be added: 'rusty', 'crack', 'doubtful'\n")
+    assert len(cvat.labels["task_id", TASK]) == 3, "said, not done"
     assert annotate(cvat, "--labels", str(file), "--create-labels") == 3
+    assert capsys.readouterr().out.startswith("labels added: 'rusty', 'crack', 'doubtful'\n")
     assert cvat.labels["task_id", TASK][3:] == [("rusty", "rectangle"), ("crack", "polygon"), ("doubtful", "tag")]
     tags = {(tag["frame"], tag["label_id"]) for held in cvat.annotations.all().values() for tag in held["tags"]}
     assert tags == {(2, 5), (3, 5), (6, 5), (7, 5), (BAD, FAILED)}, "the list's own label marks frames"
@@ -318,13 +321,21 @@ def test_of_many_labels_that_the_task_lacks_the_first_are_named(
     assert said.endswith("'part 4' and 1198 more: mend the names, or add them with --create-labels\n")
 
 
-def test_a_label_that_the_task_keeps_for_other_shapes_is_refused(
-    cvat: StandIn, capsys: pytest.CaptureFixture[str]
+def test_labels_that_the_task_keeps_for_other_shapes_are_all_named(
+    cvat: StandIn, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     prepare(cvat)
-    cvat.labels["task_id", TASK] = [("rust", "polygon")]
-    assert annotate(cvat) == 1
-    assert "label 'rust' takes a polygon in the task, and a rectangle is answered" in capsys.readouterr().err
+    cvat.labels["task_id", TASK] = [("rust", "polygon"), ("bolt", "skeleton")]
+    file = tmp_path / "labels.yaml"
+    file.write_text("- rust\n- {name: bolt, type: mask}\n")
+    assert annotate(cvat, "--labels", str(file)) == 1
+    assert (
+        "in the task 'rust' is of type polygon, and a rectangle is answered; 'bolt' is of type skeleton, and a mask is "
+        "answered: set type in labels.yaml, or the label's type in CVAT"
+    ) in capsys.readouterr().err
+    file.write_text("- {name: rust, type: mask}\n")
+    assert annotate(cvat, "--labels", str(file)) == 1
+    assert "and a mask is answered: --polygons makes masks polygons" in capsys.readouterr().err
 
 
 def test_through_cvat_answers_name_labels_by_number(cvat: StandIn, tmp_path: Path) -> None:

@@ -247,7 +247,7 @@ def test_a_tracker_that_has_forgotten_finds_the_same_objects_again(cvat: StandIn
         (("--every", "5"), "--every says how often --detect looks"),
         (("--detect", "URL", "--labels", "none.yaml"), "none.yaml"),
         (("--detect", "URL", "--as", "mask", "--labels", "bike.yaml"), "label 'bike' takes a rectangle in the task"),
-        (("--detect", "URL", "--labels", "boat.yaml"), "the task has no label 'boat'"),
+        (("--detect", "URL", "--labels", "boat.yaml"), "'boat': mend the names, or add them to the task in CVAT"),
     ],
 )
 def test_what_cannot_be_is_a_sentence(

@@ -88,6 +88,15 @@ class TaskLabels:
         labels = (self.get(name) for name, meant in self.marks.items() if meant is mark)
         return next((label for label in labels if label is not None and label.takes(TAG)), None)
 
+    def unknown(self, entries: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """Of ``entries`` (``name``, ``type``) those that the task lacks, marks of frames too."""
+        return [entry for entry in entries if entry["name"] not in self.by_name]
+
+    def imagined(self, entries: Iterable[Mapping[str, Any]]) -> "TaskLabels":
+        """As they would be with ``entries`` added: nothing can be stored by these."""
+        added = {entry["name"]: TaskLabel(-1, entry["name"], entry["type"], ()) for entry in entries}
+        return TaskLabels({**self.by_name, **added}, self.marks)
+
     def lacking(self, names: Iterable[str]) -> dict[str, list[str]]:
         """The names that the task lacks, each with those of its labels that are nearest."""
         plain = {name.lower(): name for name in self.by_name}
@@ -111,23 +120,18 @@ def task_labels(client: Any, task: int, looked_for: Iterable[Mapping[str, Any]] 
     return TaskLabels({label.name: label for label in labels}, own | MARKS)
 
 
-def labels_for(
-    client: Any, task: Any, entries: Sequence[Mapping[str, Any]], *, polygons: bool, all_of_them: bool, create: bool
-) -> TaskLabels:
-    """A task's labels (cvat-sdk's Task) for detections of ``entries``: ``create`` adds what it lacks. Raises CvatError.
+def check_labels(
+    labels: TaskLabels, entries: Sequence[Mapping[str, Any]], *, polygons: bool, all_of_them: bool
+) -> None:
+    """Raise CvatError where a task's labels are not for detections of ``entries``; ``polygons`` is what masks become.
 
-    With ``all_of_them`` it must have every one, else one of them; ``polygons`` is what masks become.
+    With ``all_of_them`` it must have every one, else one of them.
     """
-    labels = task_labels(client, task.id, entries)
-    if create and (new := [entry for entry in entries if entry["name"] not in labels.by_name]):
-        create_labels(client, task, new)
-        labels = task_labels(client, task.id, entries)
     found = [entry for entry in entries if entry["name"] not in labels.marks]
     known = [entry for entry in found if entry["name"] in labels.by_name]
     if all_of_them or not known:
         check_names(labels, [entry["name"] for entry in found])
     check_types(labels, known, polygons)
-    return labels
 
 
 def create_labels(client: Any, task: Any, entries: Sequence[Mapping[str, Any]]) -> None:
@@ -148,11 +152,11 @@ def create_labels(client: Any, task: Any, entries: Sequence[Mapping[str, Any]]) 
     )
 
 
-def check_names(labels: TaskLabels, names: Iterable[str]) -> None:
+def check_names(labels: TaskLabels, names: Iterable[str], remedy: str = "add them with --create-labels") -> None:
     """Raise CvatError that names every label which the task lacks, with the closest ones."""
     lacking = labels.lacking(names)
     if lacking:
-        raise CvatError(f"the task has no label {listed(lacking)}: mend the names, or add them with --create-labels")
+        raise CvatError(f"the task has no label {listed(lacking)}: mend the names, or {remedy}")
 
 
 def listed(lacking: Mapping[str, Sequence[str]]) -> str:
@@ -166,12 +170,15 @@ def listed(lacking: Mapping[str, Sequence[str]]) -> str:
 
 
 def check_types(labels: TaskLabels, entries: Iterable[Mapping[str, Any]], polygons: bool) -> None:
-    """Raise CvatError for a label that the task keeps for other shapes than the function answers."""
-    for entry in entries:
-        label, shape = labels.get(entry["name"]), shape_type(entry["type"], polygons)
-        if label is not None and not label.takes(shape):
-            hint = ": --polygons makes masks polygons" if (shape, label.type) == (MASK, POLYGON) else ""
-            raise CvatError(f"label {label.name!r} takes a {label.type} in the task, and a {shape} is answered{hint}")
+    """Raise CvatError that names every label which the task keeps for other shapes than the function answers."""
+    answered = [(labels.get(entry["name"]), shape_type(entry["type"], polygons)) for entry in entries]
+    wrong = [(label, shape) for label, shape in answered if label is not None and not label.takes(shape)]
+    if not wrong:
+        return
+    named = "; ".join(f"{label.name!r} is of type {label.type}, and a {shape} is answered" for label, shape in wrong)
+    outlines = all((label.type, shape) == (POLYGON, MASK) for label, shape in wrong)
+    remedy = "--polygons makes masks polygons" if outlines else "set type in labels.yaml, or the label's type in CVAT"
+    raise CvatError(f"in the task {named}: {remedy}")
 
 
 def shape_type(answered: str, polygons: bool) -> str:

@@ -14,8 +14,9 @@ from promptable.cli.cvat.terminal import DONE, told_and_resumable
 from promptable.cli.cvat.undo import check_meant, run_of
 
 if TYPE_CHECKING:
-    from promptable.cvat.annotate.detector import Detector
+    from promptable.cvat.annotate.detector import Described, Detector
     from promptable.cvat.annotate.run import Annotator
+    from promptable.cvat.annotate.task_labels import TaskLabels
     from promptable.cvat.functions import Function, Source
     from promptable.cvat.journal import Journal, Run
     from promptable.cvat.server.frames import Frames
@@ -115,25 +116,35 @@ def _undo(parsed: argparse.Namespace, client: Any) -> int:
 def _detector(parsed: argparse.Namespace, client: Any, frames: "Frames") -> "Detector":
     """The function, and what of the task's labels it is asked for."""
     from promptable.cvat.annotate.detector import Detector, describe
-    from promptable.cvat.annotate.task_labels import labels_for, listed
+    from promptable.cvat.annotate.task_labels import check_labels, listed
     from promptable.cvat.functions import Source
 
     function, options = _function(parsed, client, Source(frames.task.id, parsed.job)), options_of(parsed)
     if frames.is_video:
         sys.stdout.write("a video: each frame for itself; promptable propagate --detect makes tracks of words\n")
     described = describe(function, options)
-    labels = labels_for(
-        client,
-        frames.task,
-        described.labels,
-        polygons=options.polygons,
-        all_of_them=options.labels is not None,
-        create=parsed.create_labels and not parsed.dry_run,
-    )
+    labels = _task_labels(parsed, client, frames, described)
+    check_labels(labels, described.labels, polygons=options.polygons, all_of_them=options.labels is not None)
     lacking = labels.lacking(entry["name"] for entry in described.labels if entry["name"] not in labels.marks)
     if lacking:
         sys.stdout.write(f"left out, since the task lacks them: the function's labels {listed(lacking)}\n")
     return Detector(function, described, options, labels)
+
+
+def _task_labels(parsed: argparse.Namespace, client: Any, frames: "Frames", described: "Described") -> "TaskLabels":
+    """The task's labels; with ``--create-labels`` those that it lacks are added, in a dry run only named."""
+    from promptable.cvat.annotate.task_labels import create_labels, task_labels
+
+    labels = task_labels(client, frames.task.id, described.labels)
+    new = labels.unknown(described.labels) if parsed.create_labels else []
+    if not new:
+        return labels
+    names = ", ".join(repr(entry["name"]) for entry in new)
+    sys.stdout.write(f"labels {'that would be added' if parsed.dry_run else 'added'}: {names}\n")
+    if parsed.dry_run:
+        return labels.imagined(new)
+    create_labels(client, frames.task, new)
+    return task_labels(client, frames.task.id, described.labels)
 
 
 def _carried_out(parsed: argparse.Namespace, annotator: "Annotator", journal: "Journal", detector: "Detector") -> "Run":

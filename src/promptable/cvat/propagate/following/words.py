@@ -106,7 +106,7 @@ def _check(labels: TaskLabels, entries: Sequence[Mapping[str, Any]], options: Op
     """Raise CvatError for words without a label in the task, and labels that are for other shapes."""
     wanted = [entry for entry in entries if entry["name"] not in labels.marks and entry["type"] != TAG]
     if options.words is not None or not any(entry["name"] in labels.by_name for entry in wanted):
-        check_names(labels, [entry["name"] for entry in wanted])
+        check_names(labels, [entry["name"] for entry in wanted], "add them to the task in CVAT")
     for entry in wanted:
         label, form = labels.get(entry["name"]), options.form or entry["type"]
         if label is not None and form in FORMS and not label.takes(form):
