@@ -25,15 +25,17 @@ _NAMES = (
     "startup",
     "load",
 )
-_ALONE = ("gpu",)
-"""Not part of ``make bench``: ``make bench-gpu``."""
+_ALONE = ("large", "gpu")
+"""Not part of ``make bench``: the large models take too long, ``gpu`` is ``make bench-gpu``."""
 
 
 def main() -> int:
     """Run the benchmarks that the command line names, or all; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Speed against the upstream packages.")
     known = *_NAMES, *_ALONE
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(known)}; none means all but gpu")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"of {', '.join(known)}; none means all but large and gpu"
+    )
     parser.add_argument("--quick", action="store_true", help="the smaller models only, and less of everything")
     parser.add_argument("--minutes", type=float, default=2.0, help="how long to load the functions (default: 2)")
     parsed = parser.parse_args()
@@ -44,7 +46,7 @@ def main() -> int:
     if "gpu" in parsed.names:
         print(import_module("benchmarks.machine").line(), flush=True)
         import_module("benchmarks.gpu").run(parsed.quick)
-    if names := [name for name in parsed.names or _NAMES if name not in _ALONE]:
+    if names := [name for name in parsed.names or _NAMES if name != "gpu"]:
         runner = import_module("benchmarks.runner")
         more = {"load": {"minutes": parsed.minutes}}
         status: int = runner.run([runner.planned(name, parsed.quick, **more.get(name, {})) for name in names])

@@ -247,7 +247,7 @@ def _real_model() -> Callable[[Mapping[str, Any]], Any]:
 
     openmp.prepare()
     with TemporaryDirectory() as folder:
-        upstream = detector.random_swin_t(Path(folder)).to(device.resolve("auto"))
+        upstream = detector.random_model(Path(folder)).to(device.resolve("auto"))
     precision = machine.precision()
     ours = GroundingDINO(use_fast_layers(upstream, precision), SWIN_T, precision)
     models = Models(ours, _no_segmenter, 0.35)

@@ -31,7 +31,7 @@ from torchvision.ops import box_convert
 from benchmarks import machine, mm_grounding_dino
 from benchmarks.measure import Measurement, Row, beside, in_fresh_process, timed
 from promptable.models.detection.detector import PromptScores
-from promptable.models.grounding_dino.build import SWIN_T, build
+from promptable.models.grounding_dino.build import SWIN_B, SWIN_T, GroundingDinoConfig, build
 from promptable.models.grounding_dino.captions import Caption, pack
 from promptable.models.grounding_dino.detector import GroundingDINO, preprocess, span_scores, use_fast_layers
 from promptable.models.grounding_dino.text_encoder import load_tokenizer, new_bert
@@ -149,10 +149,10 @@ def label_names(count: int) -> list[str]:
     return [f"first{n} second{n}" if n % 3 == 0 else f"first{n}" for n in range(count)]
 
 
-def random_swin_t(folder: Path) -> Upstream:
+def random_model(folder: Path, config: GroundingDinoConfig = SWIN_T) -> Upstream:
     """Upstream's model with a vocabulary of its own, which is written into the folder."""
     _write_vocabulary(folder)
-    model = build(SWIN_T, new_bert(folder / "bert.json"), load_tokenizer(folder / "vocab.txt"))
+    model = build(config, new_bert(folder / "bert.json"), load_tokenizer(folder / "vocab.txt"))
     with torch.no_grad():
         for weights in model.transformer.parameters():  # many of which are zero or one at first, and would hide errors
             weights.add_(torch.randn_like(weights) * 0.02)
@@ -165,16 +165,16 @@ def _write_vocabulary(folder: Path) -> Path:
     return folder
 
 
-def fast(folder: Path, precision: str = "") -> Detect:
+def fast(folder: Path, precision: str = "", config: GroundingDinoConfig = SWIN_T) -> Detect:
     """``precision`` is that of ``auto`` unless another is named."""
     keep_freed_memory()
-    model, precision = random_swin_t(folder).to(device.resolve("auto")), precision or machine.precision()
-    return GroundingDINO(use_fast_layers(model, precision), SWIN_T, precision).detect
+    model, precision = random_model(folder, config).to(device.resolve("auto")), precision or machine.precision()
+    return GroundingDINO(use_fast_layers(model, precision), config, precision).detect
 
 
-def plain(folder: Path, precision: str = "fp32") -> Detect:
+def plain(folder: Path, precision: str = "fp32", config: GroundingDinoConfig = SWIN_T) -> Detect:
     """Upstream's ``predict`` for each caption, scored as ours."""
-    model = random_swin_t(folder).to(device.resolve("auto"))
+    model = random_model(folder, config).to(device.resolve("auto"))
 
     def detect(image: NDArray[np.uint8], labels: Sequence[str]) -> PromptScores:
         with autocast(device.resolve("auto"), precision):
@@ -190,6 +190,8 @@ _WAYS: Mapping[str, Callable[[Path], Detect]] = {
     **{f"ours {precision}": partial(fast, precision=precision) for precision in ("fp32", "bf16")},
     "plain": plain,
     "plain bf16": partial(plain, precision="bf16"),
+    "swin-b plain": partial(plain, config=SWIN_B),
+    **{f"swin-b ours {each}": partial(fast, precision=each, config=SWIN_B) for each in ("fp32", "bf16")},
     "mm ours": lambda folder: mm_grounding_dino.ours(_write_vocabulary(folder)),
     "mm plain": lambda folder: mm_grounding_dino.plain(_write_vocabulary(folder)),
 }

@@ -10,8 +10,7 @@ from tempfile import TemporaryDirectory
 from safetensors.torch import save_file
 from torch import nn
 
-from benchmarks.click_models import random_model
-from benchmarks.detector import label_names, random_swin_t
+from benchmarks import click_models, detector
 from benchmarks.screen import step
 from promptable.models.grounding_dino.build import SWIN_T
 from promptable.models.sam.build import PRESETS
@@ -29,7 +28,7 @@ def interactor(model: str) -> Path:
             (folder / "config.json").write_text(json.dumps(asdict(PRESETS[model])))
         else:
             shutil.copyfile(official_config(model), folder / "config.yaml")
-        _save(random_model(model), folder)
+        _save(click_models.random_model(model), folder)
     return folder
 
 
@@ -38,7 +37,7 @@ def grounding_dino() -> Path:
     """Grounding DINO Swin-T."""
     folder = _new("grounding-dino")
     with step("writing Swin-T with random weights"):
-        _save(random_swin_t(folder), folder)
+        _save(detector.random_model(folder), folder)
         (folder / "config.json").write_text(json.dumps(asdict(SWIN_T)))
     return folder
 
@@ -50,7 +49,7 @@ def all_functions() -> Path:
     (folder / "grounding-dino").symlink_to(grounding_dino())
     for name in ("sam", "sam2"):
         (folder / name).symlink_to(interactor("sam2.1-tiny"))
-    (folder / "labels.yaml").write_text("".join(f"- {name}\n" for name in label_names(_LABELS)))
+    (folder / "labels.yaml").write_text("".join(f"- {name}\n" for name in detector.label_names(_LABELS)))
     return folder
 
 

@@ -69,7 +69,7 @@ def _detect(kind: LabelType) -> float:
     """Seconds for a new picture. The threshold is 0, so that there are always as many objects as may be answered."""
     where = _prepared()
     with TemporaryDirectory() as folder:
-        upstream = detector.random_swin_t(Path(folder)).to(where)
+        upstream = detector.random_model(Path(folder)).to(where)
     models = Models(
         GroundingDINO(use_fast_layers(upstream, machine.precision()), SWIN_T, machine.precision()),
         cache(lambda: click_models.ours(click_models.random_model("vit_b").to(where), machine.precision())),
