@@ -136,9 +136,9 @@ class StandIn:
 
     def detect(self, image: NDArray[np.uint8], prompts: Sequence[str], scale: float = 1.0) -> PromptScores:
         """As many boxes as Grounding DINO's, none of them good enough."""
-        from promptable.models.grounding_dino.detector import resize
+        from promptable.models.grounding_dino.detector import resized
 
-        resize(image, round(800 * scale), 1333)
+        resized(image, round(800 * scale), 1333)
         with Path(os.environ["DEVICE"]).open("w") as device:
             fcntl.flock(device, fcntl.LOCK_EX)
             time.sleep(float(os.environ["DEVICE_SECONDS"]))

@@ -69,6 +69,16 @@ def test_a_picture_for_boxes_is_one_copy_to_the_gpu_and_one_back(tmp_path: Path)
     assert_crossings(traffic, copies=2, waits=1)
 
 
+@pytest.mark.parametrize("new", ["size", "labels"])
+def test_a_new_size_or_new_labels_cross_too_but_are_not_waited_for(tmp_path: Path, new: str) -> None:
+    function = new_detector(tmp_path, [{"name": "blue star", "type": "rectangle"}], PROMPTABLE_DEVICE="cuda")
+    function.answer({"image": encode_png(SCENE.image)})
+    image = encode_png(SCENE.image[:-40]) if new == "size" else LATER_PICTURE
+    labels = {} if new == "size" else {"labels": [{"name": "red circle"}, {"name": "green square"}]}
+    _, traffic = _traffic(function, {"image": image} | labels)
+    assert_crossings(traffic, copies=3, waits=1)
+
+
 def test_masks_of_a_picture_come_back_together(tmp_path: Path) -> None:
     labels = [{"name": thing.label, "type": "mask"} for thing in LATER.objects]
     function = new_detector(tmp_path, labels, PROMPTABLE_DEVICE="cuda")

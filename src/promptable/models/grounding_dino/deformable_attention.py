@@ -14,6 +14,8 @@ from groundingdino.models.GroundingDINO.ms_deform_attn import MultiScaleDeformab
 from torch import Tensor, nn
 from torch.nn import functional
 
+from promptable.models.runtime.transfer import to_device
+
 Shapes = tuple[tuple[int, int], ...]
 """Height and width of each feature map."""
 
@@ -108,7 +110,8 @@ class DeformableAttention(nn.Module):
 @lru_cache(maxsize=64)
 def level_sizes(shapes: Shapes, device: torch.device) -> Tensor:
     """Width and height of each feature map, float32 [L, 2], copied to a device once for all pictures of a size."""
-    return torch.tensor([(width, height) for height, width in shapes], dtype=torch.float32, device=device)
+    (sizes,) = to_device(device, [torch.tensor([(width, height) for height, width in shapes], dtype=torch.float32)])
+    return sizes
 
 
 def _to_places(of_levels: Tensor, points: int) -> Tensor:

@@ -28,10 +28,11 @@ from promptable.models.grounding_dino.spelling import spell
 from promptable.models.grounding_dino.swin_attention import fuse_swin
 from promptable.models.grounding_dino.text_encoder import load_tokenizer, new_bert
 from promptable.models.grounding_dino.transformer import FastTransformer, PixelFeatures, TextFeatures
+from promptable.models.pixels.normalise import normalise_
+from promptable.models.pixels.resize import resize_as_pytorch
 from promptable.models.runtime import initialisation
 from promptable.models.runtime.out_of_memory import naming_out_of_memory
 from promptable.models.runtime.packed_linear import pack_linears
-from promptable.models.runtime.pixels import normalise_
 from promptable.models.runtime.precision import InFloat32, autocast, guarded, numbers
 from promptable.models.runtime.transfer import to_cpu, to_device
 from promptable.models.weights import load_weights, locate, read_sizes
@@ -109,15 +110,17 @@ class GroundingDINO:
             return self._encoded[prompts]
 
     def _encode_caption(self, caption: Caption) -> _CaptionFeatures:
-        """The first part of upstream's forward, for one caption."""
+        """The first part of upstream's forward, for one caption. Who sees whom is found on the CPU: many small steps."""
         model = self._model
-        ids = torch.tensor([caption.input_ids], device=model.feat_map.weight.device)
+        ids = torch.tensor([caption.input_ids])
         visible, positions, _ = generate_masks_with_special_tokens_and_transfer_map(
             {"input_ids": ids}, model.specical_tokens, model.tokenizer
         )
+        given = [ids, visible, positions, torch.tensor(caption.prompt_indices)]
+        ids, visible, positions, indices = to_device(model.feat_map.weight.device, given)
         hidden = model.bert(ids, torch.zeros_like(ids), visible, positions)["last_hidden_state"]
         text = TextFeatures(model.feat_map(hidden)[0], positions[0], visible[0])
-        return _CaptionFeatures(caption, text, torch.tensor(caption.prompt_indices, device=ids.device))
+        return _CaptionFeatures(caption, text, indices)
 
     def _detect(
         self, image: NDArray[np.uint8], captions: Sequence[_CaptionFeatures], prompts: int, scale: float, precision: str
@@ -190,20 +193,20 @@ def span_scores(logits: Tensor, spans: Sequence[tuple[int, int]]) -> Tensor:
 
 
 def preprocess(image: NDArray[np.uint8], short_side: int, long_side: int, device: torch.device = _CPU) -> Tensor:
-    """Resize and normalise as upstream's ``load_image`` does: RGB uint8 [H, W, 3] to float32 [3, h, w] on a device.
+    """Resize and normalise as upstream's ``load_image`` does: RGB uint8 [H, W, 3] to float32 [3, h, w] on a device."""
+    return normalise_(resized(image, short_side, long_side, device).float().div_(255))
 
-    It gets there as uint8, a quarter of the bytes.
+
+def resized(image: NDArray[np.uint8], short_side: int, long_side: int, device: torch.device = _CPU) -> Tensor:
+    """RGB uint8 [H, W, 3] to uint8 [3, h, w] on a device, by torchvision: quicker than upstream's Pillow, with coarser
+    weights, so that some bytes are one more or less. A GPU makes the same bytes as a CPU.
     """
-    (pixels,) = to_device(device, [resize(image, short_side, long_side)])
-    return normalise_(pixels.float().div_(255))
-
-
-def resize(image: NDArray[np.uint8], short_side: int, long_side: int) -> Tensor:
-    """RGB uint8 [H, W, 3] to uint8 [3, h, w], on the CPU."""
     hw = _resized_hw(image.shape[0], image.shape[1], short_side, long_side)
+    if device.type != "cpu":
+        return resize_as_pytorch(image, hw, device).permute(2, 0, 1)
     pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
-    resized: Tensor = transforms.resize(pixels, list(hw), antialias=True)
-    return resized
+    smaller: Tensor = transforms.resize(pixels, list(hw), antialias=True)
+    return smaller
 
 
 def _resized_hw(height: int, width: int, short_side: int, long_side: int) -> tuple[int, int]:

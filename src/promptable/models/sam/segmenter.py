@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL.Image import Resampling
 from segment_anything.modeling import Sam
 from segment_anything.utils.transforms import ResizeLongestSide
 from torch import Tensor
 
+from promptable.models.pixels.resize import resize
 from promptable.models.runtime import initialisation
 from promptable.models.runtime.precision import autocast
-from promptable.models.runtime.transfer import to_device
 from promptable.models.sam.build import PRESETS, SamConfig, build
 from promptable.models.sam.image_encoder import fuse_encoder
 from promptable.models.sam.prompt_encoder import embed_points
@@ -52,7 +53,7 @@ class SamSegmenter(BaseSegmenter):
         hw = (image.shape[0], image.shape[1])
         if 0 in self._input_hw(hw):
             raise PictureError(f"too narrow for the model, {hw[1]} x {hw[0]} pixels")
-        (resized,) = to_device(self._device, [self._transform.apply_image(image)])
+        resized = resize(image, self._input_hw(hw), Resampling.BILINEAR, self._device)
         pixels = self._sam.preprocess(resized.permute(2, 0, 1).contiguous()[None])
         with autocast(str(self._device), precision):
             return (self._sam.image_encoder(pixels),)

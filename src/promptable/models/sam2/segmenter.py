@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor
 
-from promptable.models.runtime.pixels import normalise_
+from promptable.models.pixels.normalise import normalise_
 from promptable.models.runtime.precision import autocast
 from promptable.models.runtime.transfer import to_device
 from promptable.models.sam2.build import build

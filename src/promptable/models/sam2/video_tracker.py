@@ -21,13 +21,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
-from PIL import Image
+from PIL.Image import Resampling
 from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor
 
+from promptable.models.pixels.normalise import normalise_
+from promptable.models.pixels.resize import resize
 from promptable.models.runtime.finite import all_finite, require
 from promptable.models.runtime.out_of_memory import in_batches
-from promptable.models.runtime.pixels import normalise_
 from promptable.models.runtime.precision import autocast, guarded, numbers
 from promptable.models.runtime.transfer import to_cpu, to_device
 from promptable.models.sam2.build import build, official_config
@@ -122,8 +123,7 @@ class VideoTracker:
         The features are maps [1, C, h, w], finest first.
         """
         size = self._model.image_size
-        resized = np.array(Image.fromarray(image).resize((size, size)))
-        (pixels,) = to_device(self._model.device, [resized])
+        pixels = resize(image, (size, size), Resampling.BICUBIC, self._model.device)
         levels = guarded(self._precision, partial(self._levels, normalise_(pixels.permute(2, 0, 1) / 255)[None]))
         return ImageFeatures((image.shape[0], image.shape[1]), levels)
 

@@ -5,6 +5,8 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from promptable.models.runtime.transfer import to_device
+
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -20,5 +22,5 @@ def normalise_(pixels: Tensor) -> Tensor:
 @cache
 def _statistics(device: torch.device) -> tuple[Tensor, Tensor]:
     """[3, 1, 1] each; copied to a device but once."""
-    mean, std = (torch.tensor(values, device=device)[:, None, None] for values in (_MEAN, _STD))
+    mean, std = to_device(device, [torch.tensor(values)[:, None, None] for values in (_MEAN, _STD)])
     return mean, std

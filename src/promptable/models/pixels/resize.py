@@ -1,0 +1,118 @@
+"""Pictures at another size, on a GPU to the very byte as on a CPU.
+
+Pillow and PyTorch resize bytes along one axis after the other, and round to bytes after each. A byte is the sum of some
+bytes of its line, each times its share, which is a whole number of 2**-n (Pillow: ``precompute_coeffs`` and
+``normalize_coeffs_8bpc`` in libImaging's Resample.c; PyTorch: ``_compute_index_ranges_int16_weights`` in ATen's
+UpSampleKernel.cpp). Sums of whole numbers are the same in any order and on any device.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from PIL.Image import Resampling
+from torch import Tensor
+
+from promptable.models.runtime.transfer import to_device
+
+_BITS = 22
+"""Of shares in Pillow; PyTorch has fewer, where the largest share takes more than the 15 of its numbers."""
+
+Floats = NDArray[np.floating[Any]]
+
+
+def resize(image: NDArray[np.uint8], hw: tuple[int, int], kernel: Resampling, device: torch.device) -> Tensor:
+    """A picture, uint8 RGB [H, W, 3], at height and width ``hw`` on a device: uint8 [h, w, 3].
+
+    ``kernel`` is BILINEAR or BICUBIC. On a CPU it is Pillow that resizes. A GPU gets the picture as it is, and in the
+    same copy what the pixels of each axis are made of.
+    """
+    if device.type == "cpu":
+        return torch.from_numpy(np.array(Image.fromarray(image).resize(hw[::-1], kernel)))
+    lines = [_line(image.shape[axis], hw[axis], kernel) for axis in (0, 1)]
+    return _on_gpu(image, [replace(line, bits=_BITS) for line in lines], _pillow_order(image.shape[:2], hw), device)
+
+
+def resize_as_pytorch(image: NDArray[np.uint8], hw: tuple[int, int], device: torch.device) -> Tensor:
+    """As ``resize``, on a GPU alone and bilinear: to the bytes of PyTorch's ``interpolate`` of bytes on a CPU."""
+    return _on_gpu(image, [_line(image.shape[axis], hw[axis], Resampling.BILINEAR) for axis in (0, 1)], (1, 0), device)
+
+
+@dataclass(frozen=True)
+class _Line:
+    """How a line of pixels becomes one of n.
+
+    ``places`` int32 [K, n], from which old pixels each new one is made, with their ``weights`` float64 [K, n]; beyond
+    the line's end these are 0. ``bits`` is as fine as shares are rounded, by default as PyTorch does.
+    """
+
+    places: NDArray[np.int32]
+    weights: Floats
+    bits: int
+
+    @property
+    def shares(self) -> NDArray[np.int32]:
+        """The weights in whole 2**-``bits``, int32 [K, n]."""
+        exact = self.weights * (1 << self.bits)
+        return np.trunc(exact + np.copysign(0.5, exact)).astype(np.int32)
+
+
+def _on_gpu(image: NDArray[np.uint8], lines: Sequence[_Line], order: Sequence[int], device: torch.device) -> Tensor:
+    """The picture along both axes, in this order; there is a line for each."""
+    pixels, *there = to_device(device, [image, *(each for line in lines for each in (line.places, line.shares))])
+    for axis in order:
+        if pixels.shape[axis] != lines[axis].places.shape[1]:
+            pixels = _along(pixels, axis, *there[2 * axis : 2 * axis + 2], lines[axis].bits)
+    return pixels
+
+
+def _along(pixels: Tensor, axis: int, places: Tensor, shares: Tensor, bits: int) -> Tensor:
+    """Along one axis of uint8 [H, W, 3], from each pixel's ``places`` on it and their ``shares``, int32 [K, n]."""
+    size = [*pixels.shape]
+    size[axis] = places.shape[1]
+    total = torch.full(size, 1 << (bits - 1), dtype=torch.int32, device=pixels.device)
+    for place, share in zip(places, shares, strict=True):
+        total += pixels.index_select(axis, place) * share.view(-1, *[1] * (2 - axis))
+    return (total >> bits).clamp_(0, 255).to(torch.uint8)
+
+
+def _pillow_order(before: tuple[int, ...], after: tuple[int, int]) -> tuple[int, int]:
+    """Which axis comes first: for Pillow 13 the width, but where a picture loses far more of its height."""
+    lost_height, lost_width = before[0] - after[0], before[1] - after[1]
+    return (0, 1) if lost_height > max(0, 2 * lost_width) else (1, 0)
+
+
+def _line(before: int, after: int, kernel: Resampling) -> _Line:
+    weigh, reach = _KERNELS[kernel]
+    scale = before / after
+    wide = max(scale, 1.0)
+    centre = (np.arange(after) + 0.5) * scale
+    first = np.maximum(centre - reach * wide + 0.5, 0).astype(np.int32)
+    end = np.minimum(centre + reach * wide + 0.5, before).astype(np.int32)
+    places = first + np.arange((end - first).max(), dtype=np.int32)[:, None]
+    weights = np.where(places < end, weigh(np.abs((places - centre + 0.5) * (1.0 / wide))), 0.0)
+    weights /= weights.cumsum(0)[-1]
+    bits = max(bits for bits in range(1, _BITS + 1) if int(weights.max() * (1 << bits) + 0.5) < 1 << 15)
+    return _Line(np.minimum(places, before - 1), weights, bits)
+
+
+def _triangle(distance: Floats) -> Floats:
+    return np.maximum(1.0 - distance, 0.0)
+
+
+def _cubic(distance: Floats) -> Floats:
+    """Keys's, with a = -0.5."""
+    near = (1.5 * distance - 2.5) * distance * distance + 1
+    far = (((distance - 5) * distance + 8) * distance - 4) * -0.5
+    return np.where(distance < 1, near, np.where(distance < 2, far, 0.0))
+
+
+_KERNELS: Mapping[Resampling, tuple[Callable[[Floats], Floats], int]] = MappingProxyType(
+    {Resampling.BILINEAR: (_triangle, 1), Resampling.BICUBIC: (_cubic, 2)}
+)
+"""The weight of a pixel so many new pixels away, and how far away one counts."""
