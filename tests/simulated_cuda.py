@@ -3,8 +3,8 @@
 It holds code to the rules of a device: an operation takes tensors of one device (and, as CUDA does, single numbers and
 indices of the CPU's), only copies cross over, and numpy reads nothing of the device. So a tensor that was made in the
 wrong place fails here as it would on a GPU. ``Traffic`` counts what crosses, and how often the CPU would wait. What is
-copied into pinned memory without waiting is rubbish until somebody waits for the stream. It says nothing of speed, of
-memory, or of CUDA's own arithmetic.
+copied into pinned memory without waiting is rubbish until somebody waits for the stream, and what is copied out of it
+must not change before. It says nothing of speed, of memory, or of CUDA's own arithmetic.
 """
 
 import traceback
@@ -24,8 +24,16 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 _CUDA = torch.device("cuda:0")
 _CROSSING = {"aten::_to_copy", "aten::copy_"}
 _INDEXING = {"aten::index", "aten::index_put", "aten::index_put_", "aten::_index_put_impl_"}
-_READING = {"aten::_local_scalar_dense", "aten::equal"}
-_SIZED_BY_CONTENT = {"aten::nonzero", "aten::masked_select", "aten::bincount", "aten::_unique2", "aten::unique_dim"}
+_READING = {"aten::_local_scalar_dense", "aten::equal", "aten::_linalg_check_errors"}
+_SIZED_BY_CONTENT = {
+    "aten::nonzero",
+    "aten::masked_select",
+    "aten::bincount",
+    "aten::_unique2",
+    "aten::unique_dim",
+    "aten::unique_consecutive",
+    "torchvision::nms",
+}
 """The result's size is known only once the GPU has computed it."""
 _RUBBISH = 165
 
@@ -49,6 +57,8 @@ _counting: list[Traffic] = []
 _pinned: set[StorageWeakRef] = set()
 _unfinished: list[tuple[Tensor, Tensor]] = []
 """Copies into pinned memory that nobody has waited for: where to, and what."""
+_unread: list[tuple[Tensor, Tensor]] = []
+"""Copies out of it, likewise: where from, and what was there."""
 
 
 @contextmanager
@@ -116,6 +126,10 @@ class _Stream:
         while _unfinished:
             target, numbers = _unfinished.pop(0)
             target.copy_(numbers)
+        while _unread:
+            source, numbers = _unread.pop(0)
+            if not torch.equal(source, numbers):
+                raise RuntimeError("pinned memory was written before a copy of it was done")
 
 
 def _run(operation: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
@@ -128,9 +142,8 @@ def _run(operation: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         to_cuda = torch.device(kwargs["device"]).type == "cuda"
     if _counting:
         _count_traffic(operation, tensors, args, kwargs, from_cuda, to_cuda)
-    if operation.name() == "aten::copy_" and _is_read_later(args, kwargs):
-        _unfinished.append((args[0], args[1].content.clone()))
-        return args[0].fill_(_RUBBISH)
+    if operation.name() in _CROSSING and (target := _not_waited_for(operation, args, kwargs, to_cuda)) is not None:
+        return target
     if kwargs.get("device") is not None:
         kwargs = kwargs | {"device": torch.device("cpu")}
     result = operation(*_on_cpu(operation.name(), _contents(args)), **_contents(kwargs))
@@ -158,11 +171,29 @@ def _is_pinned(tensor: Tensor) -> bool:
     return StorageWeakRef(tensor.untyped_storage()) in _pinned
 
 
-def _is_read_later(args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
-    """Whether a ``copy_`` leaves the GPU without being waited for."""
-    target, source = args[:2]
-    leaving = isinstance(source, CudaTensor) and not isinstance(target, CudaTensor)
-    return leaving and _is_non_blocking(args, kwargs) and _is_pinned(target)
+def _not_waited_for(operation: Any, args: Sequence[Any], kwargs: dict[str, Any], to_cuda: bool) -> Tensor | None:
+    """What a copy out of the GPU leaves in pinned memory for now; None of all other copies."""
+    source = args[operation.name() == "aten::copy_"]
+    if not _is_non_blocking(args, kwargs):
+        return None
+    if not isinstance(source, CudaTensor):
+        if to_cuda and _is_pinned(source):
+            _unread.append((source, source.clone()))
+        return None
+    target = _target(operation, args, kwargs)
+    if target is None:
+        return None
+    _unfinished.append((target, source.content.clone()))
+    return target.fill_(_RUBBISH)
+
+
+def _target(operation: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Tensor | None:
+    """The pinned memory that a copy from the GPU goes to, if it leaves it: PyTorch pins what it makes for one."""
+    if operation.name() == "aten::copy_":
+        return args[0] if not isinstance(args[0], CudaTensor) and _is_pinned(args[0]) else None
+    if torch.device(kwargs.get("device") or _CUDA).type != "cpu":
+        return None
+    return _pin(torch.empty_like(args[0].content, dtype=kwargs.get("dtype")))
 
 
 def _is_non_blocking(args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
@@ -185,19 +216,31 @@ def _count_traffic(
         target, source = (isinstance(tensor, CudaTensor) for tensor in tensors[:2])
     if name in _CROSSING and source != target:
         ours = [tensor for tensor in tensors if not isinstance(tensor, CudaTensor)]
-        pinned = bool(ours) and _is_pinned(ours[0])
-        asynchronous = _is_non_blocking(args, kwargs) and (target or pinned)
-        _count(name, copies=1, waits=0 if asynchronous else 1, pageable=0 if pinned else 1)
+        asynchronous = _is_non_blocking(args, kwargs)
+        pinned = _is_pinned(ours[0]) if ours else asynchronous
+        waits = not asynchronous or not (target or pinned)
+        _count(name, copies=1, waits=int(waits), pageable=int(not pinned))
     elif source and name in _READING:
         _count(name, copies=1, waits=1)
     elif source and (name in _SIZED_BY_CONTENT or operation.name() == "aten::repeat_interleave.Tensor"):
         _count(name, waits=int(kwargs.get("output_size") is None))
     elif source and name in _INDEXING:
         _count_indices(name, tensors)
+    elif source and _reads_numbers(operation.name(), tensors):
+        _count(name, copies=1, waits=1)
+
+
+def _reads_numbers(operation: str, tensors: Sequence[Tensor]) -> bool:
+    """What a mask is filled with is read from the GPU, what is chosen by a condition copied to it."""
+    if operation.startswith("aten::masked_fill") and operation.endswith(".Tensor"):
+        return isinstance(tensors[-1], CudaTensor)
+    return operation == "aten::where.self" and not all(isinstance(tensor, CudaTensor) for tensor in tensors)
 
 
 def _count_indices(name: str, tensors: Sequence[Tensor]) -> None:
-    """Indices of the CPU are copied first; masks become indices, but where one number is written through them."""
+    """Indices of the CPU are copied first, as is one number written through them; masks become indices, but where one
+    number is written through them.
+    """
     value = tensors[-1] if "put" in name else None
     indices = tensors[1:] if value is None else tensors[1:-1]
     crossing = [index for index in indices if not isinstance(index, CudaTensor)]
@@ -207,6 +250,8 @@ def _count_indices(name: str, tensors: Sequence[Tensor]) -> None:
         _count(f"{name}, an index of the CPU", copies=1, waits=1)
     for _ in masks:
         _count(f"{name}, a mask", waits=1)
+    if one_number and not any(index.dtype == torch.bool for index in indices):
+        _count(f"{name}, a number of the CPU", copies=1, waits=1)
 
 
 def _count(what: str, copies: int = 0, waits: int = 0, pageable: int = 0) -> None:
@@ -248,6 +293,8 @@ def simulated_cuda() -> Iterator[None]:
         for switch, before in _SWITCHES:
             stack.callback(switch, before)
             switch(not before)
+        for left_over in (_unfinished, _unread):
+            stack.callback(left_over.clear)
         torch._C._ensureCUDADeviceGuardSet()
         stack.enter_context(_Device())
         yield

@@ -78,6 +78,34 @@ def test_copies_and_waits_are_counted(cuda: torch.device) -> None:
     assert "there[there > 0]  # of a size" in traffic.waits[4]
 
 
+WAITING: dict[str, Callable[[Tensor], object]] = {
+    "a mask filled with a number of the GPU": lambda there: there.masked_fill(there > 0, there.sum()),
+    "one number of the CPU written in places": lambda there: there.__setitem__(there.argmax()[None], 5.0),
+    "chosen from a number of the CPU": lambda there: torch.where(there > 0, there, torch.tensor(1.0)),
+    "solved": lambda there: torch.linalg.inv(there.diag()),
+}
+
+
+@pytest.mark.parametrize("what", WAITING)
+def test_what_cuda_waits_for_though_it_does_not_look_so(cuda: torch.device, what: str) -> None:
+    there = torch.ones(3, device=cuda)
+    with counted() as traffic:
+        WAITING[what](there)
+    assert (len(traffic.copies), len(traffic.waits)) == (1, 1)
+
+
+def test_what_cuda_does_not_wait_for_though_it_looks_so(cuda: torch.device) -> None:
+    there, places = torch.ones(3, device=cuda), torch.tensor([0, 2], device=cuda)
+    with counted() as traffic:
+        there[places] = there[places] + 1
+        there[1:] = 3.0
+        there.masked_fill_(there > 2, 4.0)
+        torch.where(there > 0, there, 7.0)
+        there.view(3, 1).repeat_interleave(2, dim=1)
+        torch.cartesian_prod(there, there)
+    assert traffic.copies == traffic.waits == []
+
+
 def test_what_is_copied_without_waiting_is_there_after_waiting(cuda: torch.device) -> None:
     numbers, pinned = torch.tensor([1.0, 2.0], device=cuda), torch.empty(2, pin_memory=True)
     with counted() as traffic:
@@ -88,8 +116,25 @@ def test_what_is_copied_without_waiting_is_there_after_waiting(cuda: torch.devic
         assert pinned.tolist() == [1.0, 2.0]
         assert len(traffic.waits) == 1
         torch.empty(2).copy_(numbers, non_blocking=True)  # not pinned: CUDA waits all the same
-        pinned[:1].to(cuda, non_blocking=True)
-    assert (len(traffic.copies), len(traffic.waits), len(traffic.pageable)) == (3, 2, 1)
+        assert (len(traffic.copies), len(traffic.waits), len(traffic.pageable)) == (2, 2, 1)
+        halves = numbers.to("cpu", torch.float16, non_blocking=True)  # PyTorch pins that
+        assert halves.tolist() != [1.0, 2.0]
+        torch.cuda.current_stream().synchronize()
+        assert halves.tolist() == [1.0, 2.0]
+    assert (len(traffic.copies), len(traffic.waits), len(traffic.pageable)) == (3, 3, 1)
+
+
+def test_what_is_copied_without_waiting_must_not_change(cuda: torch.device) -> None:
+    pinned = torch.ones(2, pin_memory=True)
+    with counted() as traffic:
+        pinned.to(cuda, non_blocking=True)
+        torch.cuda.current_stream().synchronize()
+        pinned.fill_(2)  # it is done
+    assert (len(traffic.copies), len(traffic.waits), len(traffic.pageable)) == (1, 1, 0)
+    pinned.to(cuda, non_blocking=True)
+    pinned.fill_(3)
+    with pytest.raises(RuntimeError, match="before a copy of it was done"):
+        torch.cuda.current_stream().synchronize()
 
 
 def test_afterwards_it_is_gone() -> None:

@@ -110,7 +110,7 @@ class GroundingDINO:
             return self._encoded[prompts]
 
     def _encode_caption(self, caption: Caption) -> _CaptionFeatures:
-        """The first part of upstream's forward, for one caption. Who sees whom is found on the CPU: many small steps."""
+        """The first part of upstream's forward, for one caption. Who sees whom is found out on the CPU: small steps."""
         model = self._model
         ids = torch.tensor([caption.input_ids])
         visible, positions, _ = generate_masks_with_special_tokens_and_transfer_map(
