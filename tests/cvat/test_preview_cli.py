@@ -9,6 +9,7 @@ import pytest
 
 from promptable.cli.main import main
 from promptable.cvat.preview.run import spread
+from tests.cvat.chromium import needs_chromium, run_in_page
 from tests.functions.requests import file_bytes
 from toy.cvat.stand_in import StandIn, Task
 
@@ -43,6 +44,35 @@ def test_through_cvat_the_answer_at_one_threshold_is_shown(
     assert items == [("rectangle", "rust", 0.44), ("mask", "rust", 1.0), ("tag", "night", 1.0)]
     assert {body["frame"] for body in cvat.bodies} == {frame["number"] for frame in data["frames"]}
     assert len(data["frames"]) == 5
+
+
+@needs_chromium
+def test_through_cvat_the_page_offers_no_threshold_and_leads_into_the_editor(url: str, tmp_path: Path) -> None:
+    assert _preview(tmp_path, "--url", url, "--task", "12", "--via-cvat", "dino", "--frames", "3,7") == 0
+    code = """
+      const links = [...document.querySelectorAll("figcaption a")].map((a) => [a.textContent, a.href]);
+      const sliders = [...document.querySelectorAll("[type=range]")].map((one) => getComputedStyle(one).visibility);
+      return [links, sliders, document.querySelectorAll("details").length];
+    """
+    links, sliders, lists = run_in_page((tmp_path / "p.html").read_text(), code, tmp_path)
+    assert links == [[f"frame {n}", f"{url}/tasks/12/jobs/1?frame={n}"] for n in (3, 7)]
+    assert (sliders, lists) == (["hidden", "hidden"], 0), "a labels.yaml of what nobody chose would look for everything"
+
+
+def test_a_variant_without_an_answer_is_told(
+    url: str, cvat: StandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cvat.answers["other"] = _refuse
+    variants = ("--variant", "good=@dino", "--variant", "bad=@other")
+    assert _preview(tmp_path, "--url", url, "--task", "12", "--via-cvat", "dino", *variants) == 0
+    assert "variant 'bad' has no answer: " in capsys.readouterr().err
+    good, bad = json.loads((tmp_path / "p.json").read_text())["variants"]
+    assert "no frame was answered" in bad["note"]
+    assert "no frame was answered" not in good["note"]
+
+
+def _refuse(_: object) -> None:
+    raise ValueError("no such words")
 
 
 def test_a_function_is_called_within_the_tasks_organization(url: str, cvat: StandIn, tmp_path: Path) -> None:

@@ -82,9 +82,10 @@ function layOut() {
 function panel(variant, v) {
   const rows = variant.labels.map((label, l) => {
     const on = element("input", { type: "checkbox", checked: true, title: "show", onchange: () => { label.on = on.checked; refresh(); } });
-    const value = element("output", { hidden: Boolean(label.marks) }, label.at);
+    const fixed = !variant.exact || Boolean(label.marks);
+    const value = element("output", { hidden: fixed }, label.at);
     const slider = element("input", {
-      type: "range", min: variant.floor, max: 1, step: 0.01, value: label.at, disabled: !variant.exact, hidden: Boolean(label.marks),
+      type: "range", min: variant.floor, max: 1, step: 0.01, value: label.at, disabled: fixed, hidden: fixed,
       oninput: () => { label.at = Number(slider.value); value.textContent = label.at; refresh(); },
     });
     const name = element("span", { className: "name", title: (label.prompts ?? [label.name]).join(", ") });
@@ -92,11 +93,12 @@ function panel(variant, v) {
     const count = element("span", { className: "count", dataset: { count: `${v}-${l}` } });
     return element("div", { className: "label", dataset: { label: label.name } }, on, name, slider, value, count);
   });
+  const heading = [element("h2", {}, variant.name), element("p", {}, variant.note)];
+  if (!variant.exact) return element("section", { dataset: { variant: v } }, ...heading, ...rows);
   const text = element("pre", { dataset: { yaml: v } });
   const copy = element("button", { type: "button", onclick: () => navigator.clipboard.writeText(text.textContent) }, "copy");
   const yaml = element("details", {}, element("summary", {}, "labels.yaml with these thresholds "), copy, text);
-  return element("section", { dataset: { variant: v } },
-    element("h2", {}, variant.name), element("p", {}, variant.note), ...rows, yaml);
+  return element("section", { dataset: { variant: v } }, ...heading, ...rows, yaml);
 }
 
 function refresh() {
@@ -108,7 +110,7 @@ function refresh() {
       const count = found.flat().filter((item) => item.label === label.name).length;
       document.querySelector(`[data-count="${v}-${l}"]`).textContent = count;
     });
-    document.querySelector(`pre[data-yaml="${v}"]`).textContent = labelsYaml(variant.labels);
+    if (variant.exact) document.querySelector(`pre[data-yaml="${v}"]`).textContent = labelsYaml(variant.labels);
   });
 }
 
@@ -119,10 +121,16 @@ function show({ canvas, caption }, variant, f, items) {
   const tags = items.filter((item) => item.type === "tag").map((tag) => element("span", { className: "tag" }, tag.label));
   const review = items.filter((item) => item.review).length;
   caption.replaceChildren(
-    element("span", {}, frame.name), element("strong", {}, `${items.length - tags.length}`), ...tags,
+    ...title(frame), element("strong", {}, `${items.length - tags.length}`), ...tags,
     ...(review ? [element("span", { className: "note" }, `${review} to review`)] : []),
     ...(error === undefined ? [] : [element("span", { className: "error" }, error)]),
   );
+}
+
+/** What a frame is called: a task's by its number, as a link into CVAT, and by its file. */
+function title(frame) {
+  const file = element("span", {}, frame.name);
+  return frame.url ? [element("a", { href: frame.url, target: "cvat" }, `frame ${frame.number}`), file] : [file];
 }
 
 /** Draw a frame and its items, at most `width` pixels wide. */
@@ -162,11 +170,12 @@ function drawItem(g, item, colour, unit) {
 function write(g, text, x, y, colour, unit) {
   g.font = `${9 * unit}px system-ui, sans-serif`;
   const width = g.measureText(text).width + 4 * unit;
+  const left = Math.max(Math.min(x, g.canvas.width / g.getTransform().a - width), 0);
   const top = Math.max(y - 12 * unit, 0);
   g.fillStyle = colour;
-  g.fillRect(x, top, width, 12 * unit);
+  g.fillRect(left, top, width, 12 * unit);
   g.fillStyle = "#fff";
-  g.fillText(text, x + 2 * unit, top + 9.5 * unit);
+  g.fillText(text, left + 2 * unit, top + 9.5 * unit);
 }
 
 /** A mask's pixels in its box, from CVAT's run lengths: zeros first, then left, top, right, bottom. */
@@ -190,7 +199,7 @@ function bitmap(mask, colour) {
 function enlarge(f) {
   const dialog = document.getElementById("large");
   const frame = state.frames[f];
-  dialog.querySelector("h2").textContent = frame.name;
+  dialog.querySelector("h2").replaceChildren(...title(frame).flatMap((part) => [part, " "]));
   dialog.querySelector("div").replaceChildren(...state.variants.filter((variant) => variant.shown).map((variant) => {
     const canvas = element("canvas");
     draw(canvas, frame, answered(variant, f), variant, 1920);

@@ -20,12 +20,13 @@ _QUALITY = 78
 
 @dataclass(frozen=True)
 class PageFrame:
-    """A picture that was asked about; ``hw`` is what CVAT says, None for the picture's own."""
+    """A picture that is asked about; ``hw`` is what CVAT says, None for the picture's own. ``url`` opens it in CVAT."""
 
     name: str
     number: int | None
     data: bytes
     hw: tuple[int, int] | None = None
+    url: str | None = None
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ def render(title: str, about: str, frames: Sequence[PageFrame], variants: Sequen
     """The page and its JSON."""
     images = [_shown(frame) for frame in frames]
     listed = [
-        {"name": frame.name, "number": frame.number, "hw": hw} for frame, (hw, _) in zip(frames, images, strict=True)
+        {"name": frame.name, "number": frame.number, "url": frame.url, "hw": hw}
+        for frame, (hw, _) in zip(frames, images, strict=True)
     ]
     data = json.dumps(
         {"title": title, "about": about, "frames": listed, "variants": [vars(variant) for variant in variants]},

@@ -36,7 +36,7 @@ def frames_of_cvat(frames: Frames, wanted: Sequence[int]) -> list[PageFrame]:
         raise CvatError(f"task {frames.task.id} has no frame that is not deleted")
     described = {number: frames.frame(number) for number in wanted}
     data = dict(frames.read(wanted))
-    return [PageFrame(described[n].name, n, data[n], described[n].hw) for n in wanted]
+    return [PageFrame(described[n].name, n, data[n], described[n].hw, frames.link(n)) for n in wanted]
 
 
 def frames_of_folder(folder: Path, count: int, seed: int) -> list[PageFrame]:
@@ -61,12 +61,18 @@ def preview(title: str, frames: Sequence[PageFrame], variants: Sequence[Variant]
             for future in futures:
                 answers[-1].append(future.result())
                 progress.advance(task)
-    errors = [answer["error"] for row in answers for answer in row if "error" in answer]
-    if len(errors) == len(frames) * len(variants):
-        raise CvatError(str(errors[0]))
+    silent = {one.name: str(row[0]["error"]) for one, row in zip(variants, answers, strict=True) if _failed(row)}
+    if len(silent) == len(variants):
+        raise CvatError(silent[variants[0].name])
+    for name, error in silent.items():
+        console.print(f"variant {name!r} has no answer: {error}", markup=False, highlight=False, soft_wrap=True)
     columns = [_column(variant, row) for variant, row in zip(variants, answers, strict=True)]
     about = f"{len(frames)} frames, chosen with seed {seed}"
     return render(title, about, frames, columns)
+
+
+def _failed(answers: Sequence[Mapping[str, object]]) -> bool:
+    return all("error" in answer for answer in answers)
 
 
 def _ask(variant: Variant, frame: PageFrame) -> dict[str, object]:
@@ -90,7 +96,8 @@ def _column(variant: Variant, answers: Sequence[dict[str, object]]) -> PageVaria
         names = sorted({str(item["label"]) for answer in answers for item in _items(answer)})
         threshold = 0.0 if variant.threshold is None else variant.threshold
         labels = [{"name": name, "type": "any", "threshold": threshold} for name in names]
-        note = f"{variant.function}; CVAT passes no labels on: this is the answer at one threshold"
+        why = "no frame was answered" if _failed(answers) else "CVAT passes no labels on: the answer at one threshold"
+        note = f"{variant.function}; {why}"
     floor = max([float(str(answer["floor"])) for answer in candidates], default=0.0)
     return PageVariant(variant.name, note, exact, ceil(100 * floor - 1e-6) / 100, labels, answers)
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from cvat_sdk.core.helpers import make_request_headers
 
+from promptable.cvat.server.editor import job_link
 from promptable.cvat.server.errors import CvatError
 
 _GROUND_TRUTH, _REPLICA = "ground_truth", "consensus_replica"
@@ -165,6 +166,10 @@ class Frames:
         if not self.numbers:
             return "all frames are deleted"
         return f"expected one from {self.numbers[0]} to {self.numbers[-1]} that is not deleted"
+
+    def link(self, number: int) -> str:
+        """Where CVAT's editor opens a frame, in the first job that shows it."""
+        return job_link(self._client.api_map.host, self.task.id, self.first_jobs[number], number)
 
     def data(self, number: int) -> bytes:
         """The bytes that a function is sent for a frame: the original file's, or a PNG of a video's frame."""
