@@ -47,8 +47,8 @@ _ALL = (
     ("sam2.1-tiny", "4K"),
     ("vit_b", "4K"),
     ("sam2.1-large", "1080p"),
-    ("vit_h", "1080p"),
 )
+"""ViT-H is for GPUs: ``benchmarks.gpu``."""
 _IN_FP32_TOO = _ALL[:2]
 _CLICKS = ((0.5, 0.5), (0.2, 0.3), (0.7, 0.6), (0.4, 0.8))
 _PICTURES = 3

@@ -34,7 +34,7 @@ _NAMES = ("sam-interactor", "grounding-dino", "sam2-tracker")
 _TOGETHER = (*((name,) for name in _NAMES), _NAMES[:2], _NAMES[::2], _NAMES)
 _PLAIN = {"OMP_NUM_THREADS": str(torch.get_num_threads()), "GOMP_SPINCOUNT": "300000"}  # libgomp's own count
 _WAYS: Mapping[str, Mapping[str, str]] = {"plain": _PLAIN, "ours": {}}
-_SECONDS = {"toy": 3.0, "real": 12.0}
+_SECONDS = {"toy": 3.0, "real": 10.0}
 
 Call = Callable[[], object]
 """One request to a function, which returns with its answer."""

@@ -19,8 +19,8 @@ from demo.metrics import mask_iou
 from promptable.models.runtime.cpu import keep_freed_memory
 from promptable.models.sam2.track_memory import TrackMemory
 
-_COUNTS: Mapping[str, Sequence[int]] = {"sam2.1-tiny": (1, 10), "sam2.1-large": (1, 10)}
-_IN_FP32_TOO = ("sam2.1-tiny",)
+_SMALL, _LARGE = "sam2.1-tiny", "sam2.1-large"
+_COUNTS = (1, 10)
 _REPEATS = 2
 
 
@@ -35,20 +35,17 @@ class Frames:
 
 
 def measurements(quick: bool) -> list[Measurement]:
-    """Model by model, each way in a process of its own, and a long track; ``quick``: one object of SAM 2.1 tiny."""
+    """Each way in a process of its own, and a long track; ``quick``: one object of SAM 2.1 tiny."""
     if quick:
-        return [_beside_predictor("sam2.1-tiny", (1,), machine.precision())]
-    long = Measurement("a long track", lambda: [in_fresh_process(tracker_long.measure)])
-    return [*(each for model, counts in _COUNTS.items() for each in _of_model(model, counts)), long]
-
-
-def _of_model(model: str, counts: Sequence[int]) -> list[Measurement]:
-    precisions = machine.precisions(quick=model not in _IN_FP32_TOO)
+        return [_beside_predictor(_SMALL, (1,), machine.precision())]
     return [
-        *(_beside_predictor(model, counts, precision) for precision in precisions),
-        Measurement(f"{model}, requests", partial(_against_requests, model, counts), rows=len(counts)),
-        Measurement(f"{model}, a further object", partial(_further_object, model, counts)),
-        Measurement(f"{model}, memory rules", partial(_rules, model)),
+        *(_beside_predictor(_SMALL, _COUNTS, precision) for precision in machine.precisions()),
+        Measurement(f"{_SMALL}, requests", partial(_against_requests, _SMALL, _COUNTS), rows=len(_COUNTS)),
+        Measurement(f"{_SMALL}, a further object", partial(_further_object, _SMALL, _COUNTS)),
+        Measurement(f"{_SMALL}, memory rules", partial(_rules, _SMALL)),
+        _beside_predictor(_LARGE, (1,), machine.precision()),
+        Measurement(f"{_LARGE}, requests", partial(_against_requests, _LARGE, (1,))),
+        Measurement("a long track", lambda: [in_fresh_process(tracker_long.measure)]),
     ]
 
 
