@@ -29,7 +29,7 @@ import urllib3
 from PIL import Image
 
 from benchmarks.cvat_server import served
-from benchmarks.measure import Measurement, Row, in_fresh_process, peak_megabytes, timed
+from benchmarks.measure import Measurement, Row, in_fresh_process, peak_megabytes, timed_each
 from promptable.cli.main import main
 from toy.cvat.stand_in import TOKEN, StandIn, Task
 
@@ -98,7 +98,7 @@ def _toy_seconds() -> float:
             json.dumps({"image": base64.b64encode(png(scene(seed).image)).decode(), "floor": 0.1})
             for seed in range(_TOY_CALLS)
         ]
-        return median(timed(partial(urllib3.request, "POST", url, body=body), 1)[0] for body in bodies)
+        return median(timed_each(lambda body: urllib3.request("POST", url, body=body), bodies)[0])
 
 
 def _frames_per_second(workers: int, seconds: float) -> float:

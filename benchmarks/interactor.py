@@ -28,7 +28,7 @@ from PIL import Image
 from benchmarks import machine
 from benchmarks.click_models import ours, random_model, upstream
 from benchmarks.click_requests import body
-from benchmarks.measure import Measurement, Row, beside, in_fresh_process, is_enough, peak_megabytes, timed
+from benchmarks.measure import Measurement, Row, beside, in_fresh_process, is_enough, peak_megabytes, timed_each
 from demo.metrics import mask_iou
 from promptable.config.settings import InteractorSettings
 from promptable.models.runtime import device
@@ -105,23 +105,11 @@ def _clicked(click: Callable[[bytes], Logits], size: str) -> Clicks:
     click(body("4K" if size == "1080p" else "1080p", _CLICKS[0]))
     picture, *others = [body(size, _CLICKS[0], seed=seed) for seed in range(_PICTURES)]
     further = [body(size, *_CLICKS[:count]) for count in range(2, len(_CLICKS) + 1)]
-    first, first_logits = _answered(click, [picture])
-    later, later_logits = _answered(click, further)
+    first, first_logits = timed_each(click, [picture])
+    later, later_logits = timed_each(click, further)
     if not is_enough(first):
-        first += _answered(click, others)[0]
-    return Clicks(median(first), first_logits, median(later), later_logits, peak_megabytes())
-
-
-def _answered(click: Callable[[bytes], Logits], requests: Sequence[bytes]) -> tuple[list[float], Logits]:
-    """Seconds of as many requests as it takes, and the first answer's logits."""
-    seconds: list[float] = []
-    answers: list[Logits] = []
-    for request in requests:
-        if not is_enough(seconds):
-            taken, logits = timed(partial(click, request), repeats=1)
-            seconds.append(taken)
-            answers.append(logits)
-    return seconds, answers[0]
+        first += timed_each(click, others)[0]
+    return Clicks(median(first), first_logits[0], median(later), later_logits[0], peak_megabytes())
 
 
 def plain_clicks(model: str, size: str, precision: str = "fp32") -> Clicks:

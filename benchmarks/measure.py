@@ -15,6 +15,7 @@ from benchmarks import machine, screen
 
 FOLDER = Path("out/bench")
 _ENOUGH_SECONDS = 10.0
+A = TypeVar("A")
 T = TypeVar("T")
 
 
@@ -47,12 +48,21 @@ def beside(what: str, plain_seconds: float, our_seconds: float, figures: Mapping
 
 def timed(call: Callable[[], T], repeats: int) -> tuple[float, T]:
     """Median seconds of ``repeats`` calls, of fewer if they are slow, and the last result."""
+    seconds, results = timed_each(lambda _: call(), range(repeats))
+    return median(seconds), results[-1]
+
+
+def timed_each(call: Callable[[A], T], requests: Iterable[A]) -> tuple[list[float], list[T]]:
+    """Seconds of a call for each of these, and the results; of the first ones only, if they are slow."""
     seconds: list[float] = []
-    while not seconds or (len(seconds) < repeats and not is_enough(seconds)):
+    results: list[T] = []
+    for request in requests:
+        if is_enough(seconds):
+            break
         started = perf_counter()
-        result = call()
+        results.append(call(request))
         seconds.append(perf_counter() - started)
-    return median(seconds), result
+    return seconds, results
 
 
 def is_enough(seconds: Sequence[float]) -> bool:

@@ -15,7 +15,7 @@ import torch
 
 from benchmarks import click_models, detector, machine, tracker_scene
 from benchmarks.click_requests import body
-from benchmarks.measure import Measurement, Row, in_fresh_process, peak_megabytes, timed
+from benchmarks.measure import Measurement, Row, in_fresh_process, peak_megabytes, timed_each
 from promptable.config.labels import Label, LabelType
 from promptable.config.settings import DetectorSettings, InteractorSettings
 from promptable.models.catalogue import sam2_model
@@ -103,7 +103,7 @@ def _prepared() -> str:
 def _median(function: Callable[[object], str], requests: Sequence[bytes]) -> float:
     """Median seconds, once the first request has warmed up."""
     function(requests[0])
-    return median(timed(partial(function, request), repeats=1)[0] for request in requests)
+    return median(timed_each(function, requests)[0])
 
 
 def _served(what: str, seconds: float) -> Row:
