@@ -36,7 +36,7 @@ from toy.cvat.stand_in import TOKEN, StandIn, Task
 _TASK, _JOB = 3, 1
 _HW = (1080, 1920)
 _OBJECTS = 5
-_FRAMES, _QUICK_FRAMES = 7, 3
+_FRAMES, _QUICK_FRAMES = 5, 3
 _FEW, _MANY = 100, 1000
 
 Mask = NDArray[np.bool_]
