@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from promptable.cvat.journal import Journal, JournalReader
+from promptable.cvat.journal import Journal, JournalReader, journal_path
 from promptable.cvat.server.errors import CvatError
 from tests.cvat.annotating import BAD, annotate, prepare
 from toy.cvat.stand_in import StandIn
@@ -50,3 +50,22 @@ def test_a_reader_changes_nothing(cvat: StandIn, tmp_path: Path) -> None:
 def test_the_folder_of_a_journal_is_for_its_users_eyes(tmp_path: Path) -> None:
     Journal(tmp_path / "server" / "task-1.sqlite").close()
     assert (tmp_path / "server").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_task_has_one_journal_whatever_time_zone_its_server_writes_in() -> None:
+    server = "http://cvat:8080"
+    path = journal_path(server, 3, "2026-01-02T03:04:05.678Z")
+    assert path.name == "task-3-20260102030405.sqlite"
+    for same in ("2026-01-02 05:04:05.678+02:00", "2026-01-02 03:04:05", "2026-01-01T22:04:05-05:00"):
+        assert path == journal_path(server, 3, same)
+    assert path != journal_path(server, 3, "2026-01-02T05:04:05Z")
+
+
+def test_a_journal_that_was_named_by_the_servers_own_time_is_still_found() -> None:
+    server, created = "http://cvat:8080", "2026-01-02T05:04:05+02:00"
+    now = journal_path(server, 3, created)
+    former = now.with_name("task-3-20260102050405.sqlite")
+    Journal(former).close()
+    assert journal_path(server, 3, created) == former
+    Journal(now).close()
+    assert journal_path(server, 3, created) == now

@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -36,9 +37,18 @@ waiting, sent, left (to people). batches: sending, stored. uploads, which are sh
 
 
 def journal_path(server: str, task: int, created: str) -> Path:
-    """The file for a task of a server (its address); ``created`` tells tasks of one number apart that came later."""
+    """The file for a task of a server (its address).
+
+    ``created``, in ISO 8601, tells tasks of one number apart that came later. It counts in UTC, whatever time zone the
+    server writes it in; a journal that is named by the server's own time, as they once were, is found too.
+    """
     host = re.sub(r"[^a-z0-9.-]+", "-", urlsplit(server).netloc.lower())
-    return Path(user_state_path("promptable")) / host / f"task-{task}-{re.sub('[^0-9]', '', created)[:14]}.sqlite"
+    when = datetime.fromisoformat(created)
+    utc = when.astimezone(UTC) if when.tzinfo else when
+    path, former = (
+        Path(user_state_path("promptable")) / host / f"task-{task}-{one:%Y%m%d%H%M%S}.sqlite" for one in (utc, when)
+    )
+    return former if former.exists() and not path.exists() else path
 
 
 def path_of(client: Any, task: Any) -> Path:
