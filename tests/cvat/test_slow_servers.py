@@ -1,17 +1,19 @@
 """Servers and functions that answer late, or break the connection, while ``promptable annotate`` is at work."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import urllib3
 
 from promptable.cvat import functions
-from promptable.cvat.annotate import detector
-from promptable.cvat.annotate.writing import same
+from promptable.cvat.annotate import detector, run
+from promptable.cvat.annotate.writing import late, same
 from promptable.cvat.server import rest
-from tests.cvat.annotating import annotate, asked_frames, detect, prepare, stored
+from tests.cvat.annotating import TASK, annotate, asked_frames, detect, prepare, stored
+from toy.cvat.person import Person
 from toy.cvat.stand_in import StandIn
 
 PATIENCE = 0.3
@@ -50,6 +52,69 @@ def test_a_write_that_is_stored_after_nobody_listens_is_found_and_not_sent_again
     assert annotate(cvat, "--frames", "5-7") == 0
     assert stored(cvat) == whole
     assert sum(asked.startswith("PATCH") for asked in cvat.asked) == 1
+
+
+@pytest.mark.parametrize("then", ["run", "undo"])
+def test_a_write_that_is_stored_after_it_was_sent_again_goes_with_the_next_command(
+    cvat: StandIn, whole: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    """A server that is at a request for longer than anybody looks for what it stored."""
+    monkeypatch.setattr(same, "SETTLING", ())
+    cvat.slow_writes = [LATE]
+    assert annotate(cvat, "--frames", "5-7") == 0
+    assert stored(cvat) == whole
+    _wait_for(lambda: len(stored(cvat)) == 2 * len(whole))
+    person = Person(cvat, TASK)
+    person.drag(person.shapes(6)[-1], [1, 2, 3, 4])  # of those that came late, in an editor that was open
+    assert annotate(cvat, "--frames", "5-7", *(["--undo", "2"] if then == "undo" else [])) == 0
+    theirs = [one for one in stored(cvat) if one[6] == "semi-auto"]
+    assert len(theirs) == 1, "what people have touched stays"
+    assert [one for one in stored(cvat) if one not in theirs] == ([] if then == "undo" else whole)
+
+
+def test_a_write_that_is_stored_while_the_run_goes_on_is_there_once_at_its_end(
+    cvat: StandIn, whole: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(same, "SETTLING", ())
+    monkeypatch.setattr(run, "_UPLOAD_FRAMES", 1)
+    monkeypatch.setattr(functions, "_TIMEOUT", urllib3.Timeout(20))
+    shapes = [one for one in whole if one[1:3] == ("shapes", 5)]
+    cvat.slow_writes = [LATE]
+
+    def patient(request: Mapping[str, Any]) -> Any:
+        if len(asked_frames(cvat)) == 3:
+            _wait_for(lambda: sum(one in shapes for one in stored(cvat)) == 2 * len(shapes))
+        return detect(request)
+
+    cvat.answers = {"": patient}
+    assert annotate(cvat, "--frames", "5-7", "--concurrency", "1") == 0
+    assert stored(cvat) == whole
+
+
+def test_what_was_sent_again_is_looked_for_until_nothing_can_arrive_any_more(
+    cvat: StandIn, whole: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(same, "SETTLING", ())
+    cvat.refused_writes = [500]
+    assert annotate(cvat, "--frames", "5-7") == 0
+
+    def reads() -> int:
+        cvat.asked.clear()
+        assert annotate(cvat, "--frames", "5-7") == 0
+        return sum(one == "GET /api/jobs/2/annotations" for one in cvat.asked)
+
+    before = reads()
+    monkeypatch.setattr(late, "_LATEST", timedelta())
+    assert reads() == before - 1, "not at the end any more"
+    assert reads() == before - 2
+
+
+def _wait_for(happened: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if happened():
+            return
+        threading.Event().wait(0.01)
+    raise TimeoutError
 
 
 def test_reads_that_are_late_or_break_are_asked_again(cvat: StandIn, whole: list[tuple[Any, ...]]) -> None:

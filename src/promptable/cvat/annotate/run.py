@@ -67,6 +67,7 @@ class Annotator:
         for new in noted(ask_all(fetched, self._ask, concurrency), self._journal, run, bar):
             uploader.flush("asked", new)
         uploader.flush("failed")
+        uploader.remove_late()
         self._journal.end(run.id, "finished")
 
     def _ask(self, fetched: Fetched) -> Result:

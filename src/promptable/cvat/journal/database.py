@@ -30,10 +30,12 @@ CREATE TABLE IF NOT EXISTS uploads (
 CREATE INDEX IF NOT EXISTS uploads_of_batch ON uploads (batch);
 CREATE INDEX IF NOT EXISTS uploads_of_job ON uploads (job, frame);
 CREATE INDEX IF NOT EXISTS uploads_of_detection ON uploads (detection);
+CREATE TABLE IF NOT EXISTS sent_again (batch INTEGER PRIMARY KEY, at TEXT);
 """
 """States. runs: running, finished, undone, given up. frames: waiting, asked, failed. places, which are frames in jobs:
 waiting, sent, left (to people). batches: sending, stored. uploads, which are shapes and tags: sending, stored, lost
-(not on the server when it was looked for: people took it away), removed (by us)."""
+(not on the server when it was looked for: people took it away), removed (by us). sent_again are batches of which an
+earlier request may still arrive."""
 
 
 def journal_path(server: str, task: int, created: str) -> Path:

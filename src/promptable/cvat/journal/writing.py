@@ -156,6 +156,20 @@ class Journal(JournalReader):
             )
             self._db.execute("UPDATE batches SET state = 'stored' WHERE id = ?", (batch.id,))
 
+    def sends_again(self, batch: Batch) -> None:
+        """A batch that may have been sent goes once more; it is on the disk when this returns."""
+        with self._writing(durable=True):
+            self._db.execute("INSERT OR REPLACE INTO sent_again VALUES (?, ?)", (batch.id, _now()))
+
+    def sent_again(self) -> list[tuple[Batch, datetime]]:
+        """The batches of all runs of which an earlier request may still arrive, and when they were sent last."""
+        rows = self._db.execute("SELECT batch, at FROM sent_again ORDER BY batch").fetchall()
+        return [(self._batch(row["batch"]), datetime.fromisoformat(row["at"])) for row in rows]
+
+    def arrives_no_more(self, batch: Batch) -> None:
+        """Nothing of a batch is on its way any more."""
+        self._db.execute("DELETE FROM sent_again WHERE batch = ?", (batch.id,))
+
     def removed(self, uploads: Iterable[SentUpload]) -> None:
         with self._writing():
             rows = [(one.id,) for one in uploads]

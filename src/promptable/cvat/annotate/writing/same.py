@@ -33,24 +33,24 @@ def _matched(batch: Batch, there: Mapping[str, Any], journal: Journal) -> dict[i
     ids: dict[int, int] = {}
     for kind in KINDS:
         own = [one for one in batch.uploads if one.kind == kind]
-        candidates = _new_by_content(there[f"{kind}s"], batch.after[kind], journal.known_ids(batch.job, kind))
-        found = {one.id: equal.pop() for one in own if (equal := candidates[_content(one.payload)])}
+        candidates = new_by_content(there[f"{kind}s"], batch.after[kind], journal.known_ids(batch.job, kind))
+        found = {one.id: equal.pop() for one in own if (equal := candidates[content(one.payload)])}
         if own and not found and kind == "shape":
             return {}
         ids |= found
     return ids
 
 
-def _new_by_content(held: Iterable[Mapping[str, Any]], after: int, known: set[int]) -> defaultdict[object, list[int]]:
+def new_by_content(held: Iterable[Mapping[str, Any]], after: int, known: set[int]) -> defaultdict[object, list[int]]:
     """Ids above ``after`` that are not ``known``, by content, the lowest last."""
     by_content: defaultdict[object, list[int]] = defaultdict(list)
     for one in sorted(held, key=lambda one: -one["id"]):
         if one["id"] > after and one["id"] not in known:
-            by_content[_content(one)].append(one["id"])
+            by_content[content(one)].append(one["id"])
     return by_content
 
 
-def _content(one: Mapping[str, Any]) -> object:
+def content(one: Mapping[str, Any]) -> object:
     """What tells shapes of a job apart, and tags; attributes may have been edited since."""
     if "points" not in one:
         return one["frame"], one["label_id"]
@@ -68,11 +68,11 @@ def unchanged(written: Iterable[SentUpload], there: Mapping[str, Any], labels: T
     return [
         one
         for one in written
-        if (now := by_id[one.kind].get(one.server_id)) is not None and _is_unchanged(one.payload, now, labels)
+        if (now := by_id[one.kind].get(one.server_id)) is not None and is_unchanged(one.payload, now, labels)
     ]
 
 
-def _is_unchanged(written: Mapping[str, Any], now: Mapping[str, Any], labels: TaskLabels) -> bool:
+def is_unchanged(written: Mapping[str, Any], now: Mapping[str, Any], labels: TaskLabels) -> bool:
     """Whether nobody moved, relabelled or edited it: every field as written, attributes that came later at default."""
     fields = [field for field in written if field not in ("attributes", "points")]
     if any(now.get(field) != written[field] for field in fields):

@@ -3,6 +3,7 @@
 from typing import Any
 
 from promptable.cvat.annotate.task_labels import task_labels
+from promptable.cvat.annotate.writing.late import remove_late
 from promptable.cvat.annotate.writing.same import look_for, remove, unchanged
 from promptable.cvat.journal import Journal
 from promptable.cvat.server.annotations import JobAnnotations
@@ -19,6 +20,7 @@ def undo(client: Any, journal: Journal, run: int, task: int) -> tuple[int, int]:
     for batch in journal.sending(run):
         journal.stored(batch, look_for(client, journal, batch) or {})
     labels = task_labels(client, task)
+    remove_late(client, journal, labels)
     removed, kept = 0, 0
     for job in journal.jobs(run):
         annotations = JobAnnotations(client, job)

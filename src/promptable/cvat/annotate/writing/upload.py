@@ -1,7 +1,8 @@
 """From the journal to the server, a batch at a time: read, decide, note, send, note the ids.
 
 A batch of which nobody knows whether it arrived is looked for on the server before it is sent again: CVAT stores a
-request in one transaction, so that one shape of it found means that all of it was there.
+request in one transaction, so that one shape of it found means that all of it was there. What was sent again and comes
+twice all the same, since the server took longer than anybody looks, is taken away at the end, or by the next run.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ from promptable.config.labels import Mark
 from promptable.cvat.annotate.options import Mode, Options
 from promptable.cvat.annotate.plan import annotated, not_open
 from promptable.cvat.annotate.task_labels import TaskLabels
+from promptable.cvat.annotate.writing.late import remove_late
 from promptable.cvat.annotate.writing.same import look_for, unchanged
 from promptable.cvat.detection import TAG
 from promptable.cvat.journal import Batch, Journal, Run, SentUpload, Upload
@@ -38,6 +40,11 @@ class Uploader:
         """Find out about batches that were on their way when a run ended. Raises CvatError."""
         for batch in self._journal.sending(self._run.id):
             self._look_or_send(batch)
+        self.remove_late()
+
+    def remove_late(self) -> None:
+        """Take away what a slow server has stored twice by now. Raises CvatError."""
+        remove_late(self._client, self._journal, self._labels)
 
     def flush(self, state: str, frames: Sequence[int] | None = None) -> None:
         """Upload the frames in this state (asked or failed), all or only these, that wait for it. Raises CvatError."""
@@ -123,6 +130,7 @@ class Uploader:
         for _ in range(_TRIES):
             if (ids := look_for(self._client, self._journal, batch)) is not None:
                 return self._journal.stored(batch, ids)
+            self._journal.sends_again(batch)
             if self._send(batch, JobAnnotations(self._client, batch.job).read()):
                 return None
         raise CvatError(f"CVAT takes no annotations for job {batch.job} now: run the same command again later")
