@@ -157,8 +157,8 @@ class Journal(JournalReader):
             self._db.execute("UPDATE batches SET state = 'stored' WHERE id = ?", (batch.id,))
 
     def sends_again(self, batch: Batch) -> None:
-        """A batch that may have been sent goes once more; it is on the disk when this returns."""
-        with self._writing(durable=True):
+        """A batch that may have been sent goes once more."""
+        with self._writing():
             self._db.execute("INSERT OR REPLACE INTO sent_again VALUES (?, ?)", (batch.id, _now()))
 
     def sent_again(self) -> list[tuple[Batch, datetime]]:
