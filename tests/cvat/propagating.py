@@ -14,6 +14,8 @@ HW = (100, 200)
 CAR, PERSON, BIKE = 0, 1, 2
 LOST_AT = range(5, 8)
 """On these frames an object that was drawn at y = 60 is lost."""
+COMES_IN = 3
+"""An object that was drawn at y = 70 is lost before this frame."""
 MUTABLE = [
     {"id": 7, "name": "plate", "mutable": False, "input_type": "text", "values": [""], "default_value": ""},
     {
@@ -71,7 +73,8 @@ def track(request: Mapping[str, Any]) -> dict[str, Any]:
     states = []
     for state in request["states"]:
         shape: dict[str, Any] | None = moved(state["start"], frame - state["at"])
-        if state["start"]["points"][1] == 60 and frame in LOST_AT:
+        top = state["start"]["points"][-3 if state["start"]["type"] == "mask" else 1]
+        if (top == 60 and frame in LOST_AT) or (top == 70 and frame < COMES_IN):
             rectangle = state["start"]["type"] == "rectangle"
             shape = {"type": "rectangle", "points": state["last"], "outside": True} if rectangle else None
         shapes.append(shape)

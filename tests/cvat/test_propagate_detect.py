@@ -14,12 +14,24 @@ from promptable.cvat.propagate.following.matching import matched
 from promptable.cvat.propagate.writing import upload
 from promptable.errors import GoneError
 from tests.cvat.killing import run_until
-from tests.cvat.propagating import CAR, PERSON, asked, draw, draw_track, keyframes, prepare, propagate, stored, track
+from tests.cvat.propagating import (
+    CAR,
+    COMES_IN,
+    PERSON,
+    asked,
+    draw,
+    draw_track,
+    keyframes,
+    prepare,
+    propagate,
+    stored,
+    track,
+)
 from toy.cvat.stand_in import StandIn
 
 BOX = (10, 20, 30, 40)
 LATE = (100, 70, 120, 90)
-"""Where a second object is on frame 5, when it comes into the picture; it moves with the first."""
+"""Where a second object is on frame 5, when the detector finds it first; it has come in before, on frame 3."""
 AWAY = (10, 60, 30, 80)
 """Lost on frames 5 to 7."""
 
@@ -37,7 +49,7 @@ def at(box: Sequence[float], frames: int) -> tuple[float, ...]:
 
 
 def two_cars(frame: int) -> list[tuple[str, Sequence[float]]]:
-    """The first is seen a little off, the second comes on frame 5."""
+    """The first is seen a little off, the second is found from frame 5 on."""
     x1, y1, x2, y2 = at(BOX, frame)
     late = [("car", at(LATE, frame - 5))] if frame >= 5 else []
     return [("car", (x1 + 1, y1, x2 + 2, y2 + 1)), *late]
@@ -99,11 +111,11 @@ def test_what_is_found_on_the_first_frame_and_what_joins_later_become_tracks(
     first, late = tracks(cvat)
     seen = (11, 20, 32, 41)
     assert keyframes(first) == [(0, seen, False), (10, at(seen, 10), False), (11, at(seen, 10), True)]
-    assert keyframes(late) == [(5, LATE, False), (10, at(LATE, 5), False), (11, at(LATE, 5), True)]
+    assert keyframes(late) == [(COMES_IN, at(LATE, -2), False), (10, at(LATE, 5), False), (11, at(LATE, 5), True)]
     assert {(one["label_id"], one["source"], one["group"]) for one in (first, late)} == {(CAR, "auto", 0)}
     out = capsys.readouterr().out
     assert "1 objects (1 rectangle) to follow through 10 frames" in out
-    assert "new ones are looked for on the first frame and then on one in 5" in out
+    assert "new ones are looked for on the first frame and then on one in 5, and followed back to where" in out
 
 
 def test_what_people_drew_is_known_and_made_no_double(cvat: StandIn) -> None:
@@ -142,8 +154,8 @@ def test_without_any_object_only_the_frames_of_the_detector_are_asked_about(cvat
     cvat.answers["detector"] = detector(lambda frame: [("car", LATE)] if frame >= 8 else [])
     assert detect(cvat, "--job", "1", "--every", "4") == 0
     assert looked_at(cvat) == [0, 4, 8]
-    assert [frame for frame, _ in _of_tracker(cvat)] == [8, 9, 10, 11]
-    assert keyframes(tracks(cvat)[0])[0] == (8, LATE, False)
+    assert [frame for frame, _ in _of_tracker(cvat)] == [8, 9, 10, 11, *range(8, COMES_IN - 2, -1)]
+    assert keyframes(tracks(cvat)[0])[0] == (COMES_IN, at(LATE, -5), False)
     assert detect(cvat, "--job", "1", "--from", "2", "--to", "3") == 0, "nothing is found, and nothing is wrong"
 
 
@@ -158,8 +170,8 @@ def test_both_ways_each_finds_its_own(cvat: StandIn) -> None:
     cvat.answers["detector"] = detector(lambda frame: [("car", LATE)] if frame in (2, 10) else [])
     assert detect(cvat, "--job", "1", "--from", "6", "--both", "--every", "4") == 0
     later, earlier = tracks(cvat)
-    assert [frame for frame, _, outside in keyframes(later) if not outside] == [10, 11]
-    assert [frame for frame, _, outside in keyframes(earlier) if not outside] == [0, 2]
+    assert [frame for frame, _, outside in keyframes(later) if not outside] == [6, 11]
+    assert [frame for frame, _, outside in keyframes(earlier) if not outside] == [2, 6]
 
 
 def test_masks_that_join_get_a_group_each(cvat: StandIn) -> None:
@@ -169,7 +181,7 @@ def test_masks_that_join_get_a_group_each(cvat: StandIn) -> None:
     assert detect(cvat, "--job", "1", "--every", "5", "--to", "6", "--as", "mask") == 0
     shapes = [one for one in cvat.annotations.read(1)["shapes"] if one["type"] == "mask"]
     frames = {group: [one["frame"] for one in shapes if one["group"] == group] for group in (4, 5, 6)}
-    assert frames == {4: list(range(7)), 5: list(range(7)), 6: [5, 6]}
+    assert frames == {4: list(range(7)), 5: list(range(7)), 6: [3, 4, 5, 6]}
     assert {one["source"] for one in shapes if one["group"] > 4} == {"auto"}
 
 
@@ -185,7 +197,7 @@ def test_through_cvat_the_detector_finds_what_it_is_deployed_with(cvat: StandIn)
     }
     ways = ("--via-cvat", "sam2", "--detect", "dino", "--every", "5", "--to", "6")
     assert main(["propagate", "--job", "1", "--url", cvat.url, *ways]) == 0
-    assert [keyframes(one)[0][0] for one in tracks(cvat)] == [0, 5]
+    assert [keyframes(one)[0][0] for one in tracks(cvat)] == [0, COMES_IN]
 
 
 def test_killed_at_every_point_and_run_again_it_ends_the_same(
@@ -237,7 +249,40 @@ def test_a_tracker_that_has_forgotten_finds_the_same_objects_again(cvat: StandIn
     cvat.answers[""] = forgetful
     assert detect(cvat, "--job", "1", "--every", "5") == 0
     assert not refusals
-    assert [keyframes(one)[0][0] for one in tracks(cvat)] == [0, 5]
+    assert [keyframes(one)[0][0] for one in tracks(cvat)] == [0, COMES_IN]
+
+
+def test_what_joins_is_not_followed_back_into_another_object_of_its_label(cvat: StandIn) -> None:
+    """An object is lost on frame 5 and found as another one on frame 8; where both would be it, the first is."""
+    prepare(cvat)
+    draw(cvat, BOX)
+    far = (62, 20, 82, 40)
+    cvat.answers["detector"] = detector(lambda frame: [("car", far)] if frame == 8 else [])
+    cvat.answers[""] = _followed_by_halves
+    assert detect(cvat, "--job", "1", "--every", "8", "--to", "9") == 0
+    own, joined = tracks(cvat)
+    assert [frame for frame, _, outside in keyframes(own) if not outside] == [0, 4]
+    assert keyframes(joined)[0] == (5, (26, 20, 46, 40), False)
+
+
+def _followed_by_halves(request: Mapping[str, Any]) -> Any:
+    """What starts on frame 0 is lost from frame 5 on; what starts later moves by 12 pixels a frame, and never is."""
+    found = track(request)
+    frame = int(base64.b64decode(request["image"]).split()[1])
+    for i, state in enumerate(request.get("states", ())):
+        box, frames = state["start"]["points"], frame - state["at"]
+        moved = at(box, frames if not state["at"] else 6 * frames)
+        found["shapes"][i] = {"type": "rectangle", "points": moved, "outside": not state["at"] and frame >= 5}
+    return found
+
+
+def test_what_joins_is_not_followed_back_into_what_an_earlier_run_wrote(cvat: StandIn) -> None:
+    prepare(cvat)
+    cvat.answers["detector"] = detector(two_cars)
+    draw(cvat, at(LATE, -2), frame=3)
+    assert propagate(cvat, "--job", "1", "--from", "3", "--to", "4") == 0
+    assert detect(cvat, "--job", "1", "--every", "5", "--to", "8") == 0
+    assert [keyframes(one)[0][0] for one in tracks(cvat)] == [3, 0, 5]
 
 
 @pytest.mark.parametrize(

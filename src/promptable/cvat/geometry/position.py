@@ -66,6 +66,10 @@ class Placed(NamedTuple):
     label_id: int
     position: Position
 
+    def is_double(self, label_id: int, position: Position) -> bool:
+        """Whether something of a label at a position may be the same object."""
+        return self.label_id == label_id and self.position.overlaps(position)
+
 
 def position_of(shape: Mapping[str, Any]) -> Position:
     """Of a shape, or a keyframe of a track, as CVAT's REST API gives it."""

@@ -7,6 +7,9 @@ from typing import Any
 from promptable.cvat.geometry.position import FORMS, Position, position_at, position_of
 from promptable.cvat.propagate.content import SHAPE, TRACK
 
+BACK = -2
+"""What joins in direction 1 or -1 is followed back to where it came in, in direction -2 or 2."""
+
 
 @dataclass(frozen=True)
 class Copy:

@@ -6,6 +6,7 @@ from typing import Any
 from promptable.cvat.annotate.options import check_same
 from promptable.cvat.journal import Run
 from promptable.cvat.progress import Progress
+from promptable.cvat.propagate.following.entrances import Entrances
 from promptable.cvat.propagate.following.follower import Follower
 from promptable.cvat.propagate.following.passes import Pass
 from promptable.cvat.propagate.following.words import Newcomers
@@ -84,3 +85,5 @@ def _follow(
                 every=options.every or 1,
             )
             follower.follow(progress)
+        for one in passes if newcomers is not None else ():
+            Entrances(tracker, frames, one.back()).follow(progress)

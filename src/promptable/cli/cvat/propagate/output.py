@@ -30,7 +30,8 @@ def say_plan(plan: "Plan", frames: Any, options: "Options") -> None:
         where = f"where people have them, the first on frame {plan.met[0]}"
         sys.stdout.write(f"{len(plan.met)} of them end {where}: --restart-at-keyframes goes on from there\n")
     if options.every is not None:
-        sys.stdout.write(f"new ones are looked for on the first frame and then on one in {options.every}\n")
+        looked = f"new ones are looked for on the first frame and then on one in {options.every}"
+        sys.stdout.write(f"{looked}, and followed back to where they came in\n")
 
 
 def review(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any, run: Any) -> int:

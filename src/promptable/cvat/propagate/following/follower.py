@@ -1,19 +1,18 @@
 """Objects followed from frame to frame, one request a frame for all of them; kept in the journal as it goes."""
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
-from http import HTTPStatus
+from functools import partial
 from typing import Any
 
 from promptable.cvat.functions import Picture
 from promptable.cvat.geometry.position import Placed, Position
 from promptable.cvat.progress import Progress
 from promptable.cvat.propagate.following.passes import Pass
-from promptable.cvat.propagate.following.pictures import fetched_ahead, number_of
+from promptable.cvat.propagate.following.pictures import number_of, pictures_of
 from promptable.cvat.propagate.following.words import Known, Newcomers
 from promptable.cvat.propagate.journal import Step
 from promptable.cvat.propagate.objects import Object
-from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.frames import Frames
 from promptable.cvat.tracking import Prompt, Tracker
 
@@ -41,35 +40,18 @@ class Follower:
         self._restart = restart
         self._newcomers = newcomers
         self._every = every
-        self._objects = way.objects()
+        self._objects: dict[int, Object] = {}
 
     def follow(self, progress: Progress) -> None:
-        """Follow the objects as far as they are not followed yet. Raises CvatError.
+        """Follow the objects as far as they are not followed yet. Raises CvatError."""
+        self._way.go_on(partial(self._go_on, progress))
 
-        A tracker that has forgotten them is told them again from the first frame on, once.
-        """
-        stopped = self._way.last()
-        try:
-            self._go_on(stopped, progress)
-        except CvatError as error:
-            if not self._is_forgotten(error, stopped):
-                raise
-            self._way.forget()
-            self._objects = self._way.objects()
-            self._go_on(None, progress)
-
-    def _is_forgotten(self, error: CvatError, stopped: Step | None) -> bool:
-        """Whether the tracker says so, or it or CVAT, whose signature ages, refuses what a run stopped with."""
-        if error.status != HTTPStatus.BAD_REQUEST:
-            return error.status == HTTPStatus.GONE
-        after = self._way.last()
-        return stopped is not None and after is not None and after.frame == stopped.frame
-
-    def _go_on(self, last: Step | None, progress: Progress) -> None:
+    def _go_on(self, progress: Progress, last: Step | None) -> None:
+        self._objects = self._way.objects()
         what = "following" if self._way.direction > 0 else "following backward"
         bar = progress.begin(what, len(self._way.way), done=self._way.done())
         while numbers := self._left(last):
-            with closing(self._pictures(numbers)) as pictures:
+            with closing(pictures_of(self._frames, numbers, self._tracker.function)) as pictures:
                 for picture in pictures:
                     last = self._first(picture) if last is None else self._next(last, picture)
                     lost = sum(position is None for position in last.found.values())
@@ -150,10 +132,3 @@ class Follower:
             if position is None
         }
         return Known(list(objects.values()), seen, lost)
-
-    def _pictures(self, numbers: Sequence[int]) -> Generator[Picture, None, None]:
-        """In order; fetched ahead where functions are sent them."""
-        if self._tracker.function.takes_labels:
-            yield from fetched_ahead(self._frames, numbers)
-        else:
-            yield from (Picture(self._frames.frame(number).name, bytes, number) for number in numbers)

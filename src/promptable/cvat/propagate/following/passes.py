@@ -1,25 +1,68 @@
 """One direction of a run in the journal: what was followed, and who joined on the way."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from http import HTTPStatus
 
-from promptable.cvat.geometry.position import Position
+from promptable.cvat.geometry.position import Placed, Position
 from promptable.cvat.propagate.journal import Step, TrackJournal
-from promptable.cvat.propagate.objects import Object
+from promptable.cvat.propagate.objects import BACK, Object
+from promptable.cvat.server.errors import CvatError
 
 
 class Pass:
-    """``way`` are the frames in the order of following, ``direction`` is 1 or -1."""
+    """``way`` are the frames in the order of following, ``direction`` is the journal's.
 
-    def __init__(self, journal: TrackJournal, run: int, direction: int, way: Sequence[int]) -> None:
+    ``joined`` says whose it is, as objects have it: those of the first frame and who joins on the way, if not given.
+    """
+
+    def __init__(
+        self,
+        journal: TrackJournal,
+        run: int,
+        direction: int,
+        way: Sequence[int],
+        joined: Collection[int] | None = None,
+    ) -> None:
         self.direction = direction
         self.way = way
         self._journal = journal
         self._run = run
+        self._joined = (0, direction) if joined is None else joined
+
+    def back(self) -> "Pass":
+        """The way back of those who joined on this one."""
+        return Pass(self._journal, self._run, BACK * self.direction, self.way[::-1], (self.direction,))
 
     def objects(self) -> dict[int, Object]:
-        """By number, those of the first frame and those that joined in this direction."""
-        objects = self._journal.objects(self._run)
-        return {one.number: one for one in objects if one.joined in (0, self.direction)}
+        """Those that are followed here, by number."""
+        return {one.number: one for one in self._journal.objects(self._run) if one.joined in self._joined}
+
+    def seen(self, frame: int) -> list[Placed]:
+        """Where any object of the run is on a frame: as people have it, or else as it was found."""
+        found = self._journal.found_on(self._run, frame)
+        placed = [(one, one.theirs.get(frame, found.get(one.number))) for one in self._journal.objects(self._run)]
+        return [Placed(one.label_id, position) for one, position in placed if position is not None]
+
+    def go_on(self, follow: Callable[[Step | None], None]) -> None:
+        """``follow`` from where this was stopped, None from the beginning. Raises CvatError.
+
+        Where the tracker has forgotten what was followed, it is told again from the first frame on, once.
+        """
+        stopped = self.last()
+        try:
+            follow(stopped)
+        except CvatError as error:
+            if not self._is_forgotten(error, stopped):
+                raise
+            self.forget()
+            follow(None)
+
+    def _is_forgotten(self, error: CvatError, stopped: Step | None) -> bool:
+        """Whether the tracker says so, or it or CVAT, whose signature ages, refuses what a run stopped with."""
+        if error.status != HTTPStatus.BAD_REQUEST:
+            return error.status == HTTPStatus.GONE
+        after = self.last()
+        return stopped is not None and after is not None and after.frame == stopped.frame
 
     def free_number(self) -> int:
         """For the next object that joins."""

@@ -5,7 +5,7 @@ from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
-from promptable.cvat.functions import Picture
+from promptable.cvat.functions import Function, Picture
 from promptable.cvat.server.frames import Frames
 
 _AHEAD = 8
@@ -23,6 +23,14 @@ def number_of(picture: Picture) -> int:
     if picture.frame is None:
         raise ValueError(f"{picture.name} is no frame of CVAT")
     return picture.frame
+
+
+def pictures_of(frames: Frames, numbers: Sequence[int], function: Function) -> Generator[Picture, None, None]:
+    """In order; fetched ahead if ``function`` is sent them."""
+    if function.takes_labels:
+        yield from fetched_ahead(frames, numbers)
+    else:
+        yield from (Picture(frames.frame(number).name, bytes, number) for number in numbers)
 
 
 def fetched_ahead(frames: Frames, numbers: Sequence[int]) -> Generator[Picture, None, None]:

@@ -99,7 +99,7 @@ def _position(found: Detection) -> Position:
 
 def _covers(one: Placed, there: Sequence[Placed]) -> bool:
     """Whether it is a second detection of something known."""
-    return any(one.label_id == other.label_id and one.position.overlaps(other.position) for other in there)
+    return any(other.is_double(*one) for other in there)
 
 
 def _check(labels: TaskLabels, entries: Sequence[Mapping[str, Any]], options: Options) -> None:

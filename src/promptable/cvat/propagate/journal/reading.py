@@ -38,6 +38,12 @@ class TrackReader(JournalReader):
         ).fetchone()
         return None if row is None else read_position(json.loads(row["one"]))
 
+    def found_on(self, run: int, frame: int) -> dict[int, Position]:
+        """Where objects were found on a frame, by their number, in whatever direction."""
+        rows = self._db.execute("SELECT found FROM steps WHERE run = ? AND frame = ?", (run, frame))
+        found = {number: position for row in rows for number, position in _by_number(row["found"]).items()}
+        return {number: read for number, one in found.items() if (read := read_position(one)) is not None}
+
     def positions(self, run: int, number: int) -> Iterator[tuple[int, Position | None]]:
         """Frame and what was found there of an object, by frame."""
         path = f'$."{number}"'
@@ -66,6 +72,11 @@ class TrackReader(JournalReader):
             (f'$."{number}".score', run, f'$."{number}"'),
         )
         yield from ((row["frame"], row["score"]) for row in rows)
+
+    def directions(self, run: int) -> list[int]:
+        """In which objects were followed: 1, -1, and the ways back of what joined."""
+        rows = self._db.execute("SELECT DISTINCT direction FROM steps WHERE run = ? ORDER BY direction DESC", (run,))
+        return [row["direction"] for row in rows]
 
     def followed(self, run: int) -> list[int]:
         """The frames that were followed through, in order."""

@@ -56,7 +56,7 @@ def _positions(journal: TrackReader, run: Run, places: Sequence[Place]) -> dict[
     for one in journal.objects(run.id):
         its = [place for place in places if place.number == one.number]
         wanted = {frame for place in its for frame in (place.frame, place.before)}
-        for direction in map(int, run.options["passes"]) if its else ():
+        for direction in journal.directions(run.id) if its else ():
             known = {frame: position for frame, position in course(journal, run.id, one, direction) if frame in wanted}
             found |= {
                 place: (known[place.frame], None if place.before is None else known.get(place.before))

@@ -80,7 +80,7 @@ def review(client: Any, journal: TrackReader, run: Run, frames: Frames) -> Revie
     places = [
         place
         for one in objects
-        for direction in map(int, run.options["passes"])
+        for direction in journal.directions(run.id)
         for place in _places(one, names[one.label_id], course(journal, run.id, one, direction), frames.first_jobs)
     ]
     return Review(followed, sorted(places, key=lambda place: (place.frame, place.number)), 1 + max(bins.values()))

@@ -11,7 +11,7 @@ from promptable.cvat.geometry.position import MASK, Placed, Position
 from promptable.cvat.labels import listed
 from promptable.cvat.propagate.content import SHAPE, TRACK, is_same
 from promptable.cvat.propagate.journal import TrackJournal
-from promptable.cvat.propagate.objects import Copy, Object
+from promptable.cvat.propagate.objects import Copy, Object, found_on
 from promptable.cvat.propagate.options import Options
 from promptable.cvat.propagate.people import people_around
 from promptable.cvat.propagate.writing.handover import rest_of
@@ -100,6 +100,7 @@ class Changes:
             for frame in theirs.keys() & found.keys()
             if (frame != one.frame or not one.copies) and _is_taken(one, found[frame], theirs[frame])
         ]
+        taken += [frame for frame in found if one.joined and self._is_shown(one, frame, found[frame])]
         if one.frame in taken:
             return {}
         end = min((frame for frame in taken if frame > one.frame), default=None)
@@ -109,6 +110,16 @@ class Changes:
             for frame in sorted(found)
             if (end is None or frame < end) and (begin is None or frame > begin)
         }
+
+    def _is_shown(self, one: Object, frame: int, position: Position | None) -> bool:
+        """Whether CVAT shows something at the place of one that joined, before it did: whoever made it.
+
+        What it shows where new objects were looked for is no double already.
+        """
+        if (one.frame - frame) * one.joined <= 0:
+            return False
+        shown = [item for held in self._held.values() for item in found_on(held, frame)]
+        return _is_taken(one, position, [Placed(item["label_id"], there) for _, item, there in shown])
 
     def _changes(
         self, one: Object, group: int, found: Mapping[int, Position | None]
@@ -209,7 +220,7 @@ def _is_taken(one: Object, position: Position | None, theirs: Iterable[Placed]) 
     """Whether people have something of the object's label at its place."""
     if position is None:
         return False
-    return any(placed.label_id == one.label_id and position.overlaps(placed.position) for placed in theirs)
+    return any(placed.is_double(one.label_id, position) for placed in theirs)
 
 
 def _gone(item: Mapping[str, Any], number: int, kind: str = SHAPE) -> Item:

@@ -1,0 +1,84 @@
+"""What joined on the way is followed back to where it came into the picture."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from functools import partial
+from typing import Any
+
+from promptable.cvat.functions import Picture
+from promptable.cvat.geometry.position import Placed, Position
+from promptable.cvat.progress import Progress
+from promptable.cvat.propagate.following.passes import Pass
+from promptable.cvat.propagate.following.pictures import number_of, pictures_of
+from promptable.cvat.propagate.journal import Step
+from promptable.cvat.server.frames import Frames
+from promptable.cvat.tracking import Prompt, Tracker
+
+
+class Entrances:
+    """Follows those who joined on a pass its way back, all together, once the pass is at its end.
+
+    An object ends where the tracker does not see it any more: there it came in. It ends too where another one of its
+    label is at its place, so that no frame has it twice.
+    """
+
+    def __init__(self, tracker: Tracker, frames: Frames, back: Pass) -> None:
+        """``back`` is the way back of the pass."""
+        self._tracker = tracker
+        self._frames = frames
+        self._back = back
+        self._objects = back.objects()
+
+    def follow(self, progress: Progress) -> None:
+        """Follow them as far as they are not followed yet. Raises CvatError."""
+        if self._objects:
+            self._back.go_on(partial(self._go_on, progress))
+
+    def _go_on(self, progress: Progress, last: Step | None) -> None:
+        bar = progress.begin("where they came in", len(self._back.way), done=self._back.done())
+        while numbers := self._left(last):
+            with closing(pictures_of(self._frames, numbers, self._tracker.function)) as pictures:
+                for picture in pictures:
+                    last = self._next({} if last is None else last.states, picture)
+                    bar.advance(followed=len(last.states))
+                    if not last.states:
+                        break
+
+    def _left(self, last: Step | None) -> Sequence[int]:
+        """The frames to go; with no object to follow, from the next one on on which one joined."""
+        left = self._back.way[self._back.done() :]
+        if last is not None and last.states:
+            return left
+        joined = {one.frame for one in self._objects.values()}
+        return next((left[i:] for i, frame in enumerate(left) if frame in joined), ())
+
+    def _next(self, states: Mapping[int, Any], picture: Picture) -> Step:
+        number = number_of(picture)
+        followed = list(self._followed(states, picture))
+        going = {one: state for one, _, state in followed} | self._joined(picture)
+        step = Step(number, {one: position for one, position, _ in followed}, going)
+        self._back.note(step)
+        return step
+
+    def _followed(self, states: Mapping[int, Any], picture: Picture) -> Iterator[tuple[int, Position, Any]]:
+        """Number, position and state of those that go on."""
+        if not states:
+            return
+        number = number_of(picture)
+        positions, after = self._tracker.follow(picture, list(states.values()), self._frames.frame(number).hw)
+        there = self._back.seen(number)
+        for one, position, state in zip(states, positions, after, strict=True):
+            label = self._objects[one].label_id
+            if position is not None and not any(other.is_double(label, position) for other in there):
+                there.append(Placed(label, position))
+                yield one, position, state
+
+    def _joined(self, picture: Picture) -> dict[int, Any]:
+        """States of those who joined on this frame."""
+        number = number_of(picture)
+        news = [one for one in self._objects.values() if one.frame == number]
+        if not news:
+            return {}
+        prompts = [Prompt(one.start.upright, one.form) for one in news]
+        _, states = self._tracker.start(picture, prompts, self._frames.frame(number).hw)
+        return {one.number: state for one, state in zip(news, states, strict=True) if state is not None}
