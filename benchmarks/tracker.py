@@ -1,6 +1,6 @@
 """A frame of many objects: the function against upstream's video predictor, and against a plain serverless tracker.
 
-SAM 2.1 of the real sizes with random weights. Every object has its full memory, 7 frames and 16 pointers, in which
+SAM 2.1 tiny of the real size with random weights. Every object has its full memory, 7 frames and 16 pointers, in which
 copies of the first frame's stand for later ones: what is timed is one more frame, as it goes on and on in a long video.
 A frame of N objects is N requests to the plain serverless tracker, of which the first object's is measured. It runs on
 the GPU if there is one, upstream then in bfloat16 too.
@@ -19,7 +19,8 @@ from demo.metrics import mask_iou
 from promptable.models.runtime.cpu import keep_freed_memory
 from promptable.models.sam2.track_memory import TrackMemory
 
-_SMALL, _LARGE = "sam2.1-tiny", "sam2.1-large"
+_MODEL = "sam2.1-tiny"
+"""The large one is in ``benchmarks.large``."""
 _COUNTS = (1, 10)
 _REPEATS = 2
 
@@ -37,14 +38,12 @@ class Frames:
 def measurements(quick: bool) -> list[Measurement]:
     """Each way in a process of its own, and a long track; ``quick``: one object of SAM 2.1 tiny."""
     if quick:
-        return [_beside_predictor(_SMALL, (1,), machine.precision())]
+        return [_beside_predictor(_MODEL, (1,), machine.precision())]
     return [
-        *(_beside_predictor(_SMALL, _COUNTS, precision) for precision in machine.precisions()),
-        Measurement(f"{_SMALL}, requests", partial(_against_requests, _SMALL, _COUNTS), rows=len(_COUNTS)),
-        Measurement(f"{_SMALL}, a further object", partial(_further_object, _SMALL, _COUNTS)),
-        Measurement(f"{_SMALL}, memory rules", partial(_rules, _SMALL)),
-        _beside_predictor(_LARGE, (1,), machine.precision()),
-        Measurement(f"{_LARGE}, requests", partial(_against_requests, _LARGE, (1,))),
+        *(_beside_predictor(_MODEL, _COUNTS, precision) for precision in machine.precisions()),
+        Measurement(f"{_MODEL}, requests", partial(_against_requests, _MODEL, _COUNTS), rows=len(_COUNTS)),
+        Measurement(f"{_MODEL}, a further object", partial(_further_object, _MODEL, _COUNTS)),
+        Measurement(f"{_MODEL}, memory rules", partial(_rules, _MODEL)),
         Measurement("a long track", lambda: [in_fresh_process(tracker_long.measure)]),
     ]
 
