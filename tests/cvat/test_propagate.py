@@ -103,7 +103,9 @@ def test_backward_and_both_make_one_track(cvat: StandIn) -> None:
     assert keyframes(only) == [(0, (52, 20, 72, 40), False), (4, box, False), (5, box, True)]
 
 
-def test_masks_stay_masks_in_one_group_and_the_seam_is_written_once(cvat: StandIn) -> None:
+def test_masks_stay_masks_in_one_group_and_the_seam_is_written_once(
+    cvat: StandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
     prepare(cvat)
     draw(cvat, BOX, group=5)
     drawn = draw(cvat, MASK, "mask")
@@ -111,6 +113,7 @@ def test_masks_stay_masks_in_one_group_and_the_seam_is_written_once(cvat: StandI
     first, second = (cvat.annotations.read(job) for job in (1, 2))
     assert [shape["frame"] for shape in first["shapes"]] == list(range(12))
     assert [shape["frame"] for shape in second["shapes"]] == [12, 13, 14], "CVAT joins tracks at the seam, not masks"
+    assert "left alone: frames 7 to 11 of job 2: their masks are in the job before it" in capsys.readouterr().out
     assert {shape["group"] for shape in first["shapes"] + second["shapes"]} == {6}, "a new one"
     assert first["shapes"][0]["id"] == drawn
     assert first["shapes"][4]["points"] == [1, 1, 1, 3, 18, 20, 20, 21]

@@ -40,6 +40,7 @@ class Changes:
         self._jobs = {job.id: job for job in self._open_jobs()}
         self._held = {number: JobAnnotations(client, number).read() for number in self._jobs}
         self.left_out: list[str] = []
+        self._only_first: dict[int, set[int]] = defaultdict(set)  # by job, frames whose masks an earlier one has
 
     def requests(self) -> Iterator[tuple[int, str, Sequence[Item]]]:
         """Job, action and items of each request, in order. Raises CvatError."""
@@ -50,6 +51,9 @@ class Changes:
         for one in objects:
             for job, action, item in self._changes(one, groups[one.number], self._found(one, around)):
                 changes[action, job].append(json.dumps(item))
+        for job, frames in self._only_first.items():
+            where = f"frames {min(frames)} to {max(frames)} of job {job}"
+            self.left_out.append(f"{where}: their masks are in the job before it, since CVAT would count those of both")
         for action in _ACTIONS:
             for job in self._jobs:
                 yield from ((job, action, list(map(json.loads, items))) for items in _packed(changes[action, job]))
@@ -137,7 +141,7 @@ class Changes:
         if one.changes_form and copy is not None and part.found:
             yield from self._handed_over(part, copy, seam)
         elif one.form == MASK:
-            yield from self._mask_changes(part, copy, seam, self._held[job])
+            yield from self._mask_changes(part, copy, seam, job)
         elif part.is_seen or (copy is not None and one.is_track):
             yield from self._track_changes(part, copy)
 
@@ -147,7 +151,7 @@ class Changes:
         rest = rest_of(copy, part, written, stays_open=self._only_backward)
         is_itself = rest is None and part.is_seen and part.one.form != MASK
         if part.one.form == MASK:
-            yield from self._mask_changes(part, None, seam, self._held[copy.job])
+            yield from self._mask_changes(part, None, seam, copy.job)
         elif part.is_seen:
             yield from self._track_changes(part, copy if is_itself else None)
         gone = _gone(copy.item, part.one.number, TRACK)
@@ -197,16 +201,16 @@ class Changes:
         if copy is not None and copy.kind == SHAPE:
             yield "delete", _gone(copy.item, part.one.number)
 
-    def _mask_changes(
-        self, part: Part, copy: Copy | None, seam: set[int], held: Mapping[str, Any]
-    ) -> Iterator[tuple[str, Item]]:
+    def _mask_changes(self, part: Part, copy: Copy | None, seam: set[int], job: int) -> Iterator[tuple[str, Item]]:
         """The drawn one stays, in the group, as a mask; earlier runs' masks of it go where there are new ones."""
         one, frames = part.one, set()
         for shape in mask_shapes(part):
-            if shape["frame"] not in seam:
+            if shape["frame"] in seam:
+                self._only_first[job].add(shape["frame"])
+            else:
                 frames.add(shape["frame"])
                 yield "create", {"kind": SHAPE, "object": one.number, "new": shape, "before": None}
-        for shape in held["shapes"]:
+        for shape in self._held[job]["shapes"]:
             alike = (shape["group"], shape["label_id"], shape["type"]) == (part.group, one.label_id, MASK)
             if alike and shape["frame"] in frames and self._ours.has(shape):
                 yield "delete", _gone(shape, one.number)
