@@ -1,12 +1,12 @@
 """Case after case within bounds of time and memory, in this process."""
 
-import resource
 import time
 import traceback
 from collections.abc import Callable, Sequence
 from random import Random
 from typing import NamedTuple
 
+from benchmarks.measure import peak_megabytes
 from fuzz.targets import Target
 
 MOST_SECONDS = 10.0
@@ -41,16 +41,12 @@ def run_case(targets: Sequence[Target], name: str) -> Finding | None:
     """One case by its name."""
     rng = Random(name)
     target = rng.choice(targets)
-    started, held = time.process_time(), _megabytes()
+    started, held = time.process_time(), peak_megabytes()
     try:
         target(rng)
     except Exception:  # noqa: BLE001 - whatever it is, it is a finding
         return Finding(name, f"{target.__name__}: {traceback.format_exc()}")
-    took, grown = time.process_time() - started, _megabytes() - held
+    took, grown = time.process_time() - started, peak_megabytes() - held
     if took > MOST_SECONDS or grown > MOST_MEGABYTES:
         return Finding(name, f"{target.__name__}: {took:.1f} s, {grown:.0f} MB more")
     return None
-
-
-def _megabytes() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -133,7 +133,9 @@ def test_the_worst_come_first_and_are_chosen_and_opened_one_by_one(tmp_path: Pat
       label.value = "van";
       label.dispatchEvent(new Event("change"));
       seen.both = shown();
-      const press = () => document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "n", bubbles: true }));
+      const key = (held) => new KeyboardEvent("keydown", { key: "n", bubbles: true, ...held });
+      const press = (held) => document.body.dispatchEvent(key(held));
+      for (const own of ["ctrlKey", "metaKey", "altKey"]) press({ [own]: true });  // the browser's: a new window
       press();
       press();
       return { ...seen, opened, scripts: document.querySelectorAll("script").length };

@@ -65,6 +65,8 @@ def filled(outline: Points, hw: tuple[int, int]) -> NDArray[np.bool_]:
     rows, sides = np.nonzero((upper[:, 1] <= middle) & (middle < lower[:, 1]))
     along = (rows + 0.5 - upper[sides, 1]) / (lower - upper)[sides, 1]
     x = upper[sides, 0] + along * (lower - upper)[sides, 0]
-    passes = np.zeros((height, width + 1), np.int32)
+    passes = np.zeros((height, width + 1), np.uint8)  # only odd or even counts, which survives running over
     np.add.at(passes, (rows, np.clip(np.ceil(x - 0.5), 0, width).astype(np.intp)), 1)
-    return np.asarray(passes.cumsum(1)[:, :width] % 2 == 1)
+    np.cumsum(passes, 1, np.uint8, out=passes)
+    passes &= 1
+    return passes[:, :width].view(np.bool_)

@@ -11,7 +11,8 @@ from promptable.cvat.geometry.position import MASK, RECTANGLE, Position
 def iou(one: Position, other: Position) -> float:
     """Of upright rectangles exactly, of outlines on a fine grid, with a mask on the picture's pixels.
 
-    Of a mask that cannot be read, which CVAT's server stores all the same, the box counts.
+    Of a mask that cannot be read, which CVAT's server stores all the same, or beside a shape larger than any picture,
+    the boxes count.
     """
     boxes = float(box_iou(one.box, other.box))
     if not boxes or all(position.form == RECTANGLE and not position.rotation for position in (one, other)):
@@ -25,10 +26,11 @@ def iou(one: Position, other: Position) -> float:
 
 
 def _run_lengths(position: Position) -> tuple[float, ...]:
-    """The pixels whose centres lie inside; none raises ValueError where they are read."""
+    """The pixels whose centres lie inside; none raises ValueError where they are read, and too many here."""
     if position.form == MASK:
         return position.points
     left, top, right, bottom = position.box
     first_x, first_y = int(np.floor(left)), int(np.floor(top))
     hw = (int(np.ceil(bottom)) - first_y, int(np.ceil(right)) - first_x)
+    run_lengths.check_size(hw)
     return run_lengths.encode(filled(position.outline - [first_x, first_y], hw), first_x, first_y)

@@ -6,8 +6,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_MOST_PIXELS = 2**30
-"""More than any picture has: what a mask claims to be costs memory."""
+_MOST_PIXELS, _LONGEST = 2**28, 2**17
+"""Of a mask's box, and of a side; more than any picture has that Pillow opens: what one claims costs memory."""
+
+
+def check_size(hw: tuple[int, int]) -> None:
+    """Raise ValueError for a box that nobody has room for."""
+    if max(hw) > _LONGEST or hw[0] * hw[1] > _MOST_PIXELS:
+        raise ValueError(f"a mask of {hw[1]} x {hw[0]} pixels, larger than any picture")
 
 
 def encode(pixels: NDArray[np.bool_], left: int, top: int) -> tuple[int, ...]:
@@ -79,6 +85,7 @@ def _checked(points: Sequence[float]) -> tuple[NDArray[np.int64], int, int, tupl
         raise ValueError("run lengths that are no numbers of at least 0")
     runs, (left, top, right, bottom) = numbers[:-4].astype(np.int64), numbers[-4:].astype(np.int64).tolist()
     width, height = right - left + 1, bottom - top + 1
-    if width <= 0 or height <= 0 or not runs.sum() == width * height < _MOST_PIXELS:
+    if width <= 0 or height <= 0 or runs.sum() != width * height:
         raise ValueError(f"run lengths of {runs.sum()} pixels for a box of {width} x {height}")
+    check_size((height, width))
     return runs, left, top, (height, width)

@@ -17,7 +17,7 @@ function mark(item) {
 
 for (const item of items) item.querySelector("a").addEventListener("click", () => mark(item));
 document.addEventListener("keydown", (event) => {
-  if (event.key !== "n" || choices.includes(event.target)) return;
+  if (event.key !== "n" || event.ctrlKey || event.metaKey || event.altKey || choices.includes(event.target)) return;
   const shown = items.filter((item) => !item.hidden);
   shown[shown.findIndex((item) => item.classList.contains("now")) + 1]?.querySelector("a").click();
 });

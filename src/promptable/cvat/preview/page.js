@@ -208,7 +208,7 @@ function enlarge(f) {
   if (!dialog.open) dialog.showModal();
   dialog.onkeydown = (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (step && state.frames[f + step]) enlarge(f + step);
+    if (step && !event.ctrlKey && !event.metaKey && !event.altKey && state.frames[f + step]) enlarge(f + step);
   };
 }
 
