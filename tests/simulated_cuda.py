@@ -4,13 +4,15 @@ It holds code to the rules of a device: an operation takes tensors of one device
 indices of the CPU's), only copies cross over, and numpy reads nothing of the device. So a tensor that was made in the
 wrong place fails here as it would on a GPU. ``Traffic`` counts what crosses, and how often the CPU would wait. What is
 copied into pinned memory without waiting is rubbish until somebody waits for the stream, and what is copied out of it
-must not change before. It says nothing of speed, of memory, or of CUDA's own arithmetic.
+must not change before. Streams and CUDA graphs are those of ``simulated_graphs``. It says nothing of speed, of memory,
+or of CUDA's own arithmetic.
 """
 
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -20,6 +22,8 @@ from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
+
+from tests import simulated_graphs
 
 _CUDA = torch.device("cuda:0")
 _CROSSING = {"aten::_to_copy", "aten::copy_"}
@@ -117,19 +121,16 @@ class _Device(TorchDispatchMode):
         return _run(operation, args, kwargs or {})
 
 
-class _Stream:
-    """The one that all work is given to."""
-
-    def synchronize(self) -> None:
-        """Wait until it is done."""
-        _count("synchronize", waits=1)
-        while _unfinished:
-            target, numbers = _unfinished.pop(0)
-            target.copy_(numbers)
-        while _unread:
-            source, numbers = _unread.pop(0)
-            if not torch.equal(source, numbers):
-                raise RuntimeError("pinned memory was written before a copy of it was done")
+def _synchronize(*_: object) -> None:
+    """Wait until all is done."""
+    _count("synchronize", waits=1)
+    while _unfinished:
+        target, numbers = _unfinished.pop(0)
+        target.copy_(numbers)
+    while _unread:
+        source, numbers = _unread.pop(0)
+        if not torch.equal(source, numbers):
+            raise RuntimeError("pinned memory was written before a copy of it was done")
 
 
 def _run(operation: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
@@ -140,16 +141,43 @@ def _run(operation: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     from_cuda = to_cuda = any(isinstance(tensor, CudaTensor) for tensor in tensors)
     if kwargs.get("device") is not None:
         to_cuda = torch.device(kwargs["device"]).type == "cuda"
-    if _counting:
+    graph = simulated_graphs.capturing()
+    if _counting or graph is not None:
         _count_traffic(operation, tensors, args, kwargs, from_cuda, to_cuda)
     if operation.name() in _CROSSING and (target := _not_waited_for(operation, args, kwargs, to_cuda)) is not None:
         return target
     if kwargs.get("device") is not None:
         kwargs = kwargs | {"device": torch.device("cpu")}
-    result = operation(*_on_cpu(operation.name(), _contents(args)), **_contents(kwargs))
-    if written := _written(operation, args, kwargs):
+    written = _written(operation, args, kwargs)
+    compute = partial(_on_cpu, operation)
+    if graph is not None and to_cuda:
+        result = _recorded(graph, compute, args, kwargs, written)
+    else:
+        result = compute(*_contents(args), **_contents(kwargs))
+    if written and operation._schema.returns:
         return written[0] if len(written) == 1 else tuple(written)
     return tree_map_only(Tensor, CudaTensor, result) if to_cuda else result
+
+
+def _recorded(
+    graph: simulated_graphs.Graph,
+    compute: Callable[..., Any],
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+    written: Sequence[Any],
+) -> Any:
+    """What comes of it, as a step of a graph that is being captured. Numbers of the CPU's become part of it."""
+
+    def operand(tensor: Tensor) -> object:
+        return graph.operand(tensor.content) if isinstance(tensor, CudaTensor) else tensor.clone()
+
+    operands = tree_map_only(Tensor, operand, args), tree_map_only(Tensor, operand, kwargs)
+    graph.before_write([tensor.content for tensor in written if isinstance(tensor, CudaTensor)])
+    contents = _contents(args), _contents(kwargs)
+    result = compute(*contents[0], **contents[1])
+    given = [leaf for leaf in tree_leaves(contents) if isinstance(leaf, Tensor)]
+    graph.add(compute, *operands, given, result)
+    return result
 
 
 def _check_one_device(operation: str, tensors: Sequence[Tensor]) -> None:
@@ -200,11 +228,11 @@ def _is_non_blocking(args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
     return bool(kwargs.get("non_blocking") or (len(args) > 2 and args[2] is True))
 
 
-def _on_cpu(operation: str, args: Sequence[Any]) -> Sequence[Any]:
+def _on_cpu(operation: Any, *args: Any, **kwargs: Any) -> Any:
     """A softmax of half that answers float is one of float: only CUDA has it in one."""
-    if operation in ("aten::_softmax", "aten::_log_softmax") and args[2]:
-        return args[0].float(), args[1], False
-    return args
+    if operation.name() in ("aten::_softmax", "aten::_log_softmax") and args[2]:
+        return operation(args[0].float(), args[1], False)
+    return operation(*args, **kwargs)
 
 
 def _count_traffic(
@@ -255,6 +283,8 @@ def _count_indices(name: str, tensors: Sequence[Tensor]) -> None:
 
 
 def _count(what: str, copies: int = 0, waits: int = 0, pageable: int = 0) -> None:
+    if (graph := simulated_graphs.capturing()) is not None and copies + waits:
+        graph.refuse(_where(what))
     for traffic in _counting:
         traffic.copies += [_where(what)] * copies
         traffic.waits += [_where(what)] * waits
@@ -273,11 +303,11 @@ def _contents(values: Any) -> Any:
 
 
 def _written(operation: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
-    """The arguments that an operation changes and returns, by its schema."""
+    """The arguments that an operation changes, by its schema; those that return something return these."""
     parameters = operation._schema.arguments
     given = dict(zip((parameter.name for parameter in parameters), args, strict=False)) | kwargs
     changed = [p.name for p in parameters if p.alias_info is not None and p.alias_info.is_write]
-    return [given[name] for name in changed] if operation._schema.returns else []
+    return [given[name] for name in changed]
 
 
 @contextmanager
@@ -308,11 +338,13 @@ _REPLACED: tuple[tuple[Any, str, Any], ...] = (
     (torch.cuda, "is_available", lambda: True),
     (torch.cuda, "is_bf16_supported", lambda *_, **__: True),
     (torch.cuda, "get_device_capability", lambda *_: (8, 0)),
-    (torch.cuda, "current_stream", lambda *_: _Stream()),
+    (torch.cuda, "synchronize", _synchronize),
     (torch.cuda, "_lazy_init", lambda: None),
     (torch.cuda.amp.common, "amp_definitely_not_available", lambda: False),
     (torch._C, "_InferenceMode", _inference_mode),
     (torch.jit._state._enabled, "enabled", False),
+    *simulated_graphs.REPLACED,
+    (simulated_graphs.Stream, "synchronize", _synchronize),
 )
 _SWITCHES: tuple[tuple[Callable[[bool], None], bool], ...] = (
     (torch.__future__.set_overwrite_module_params_on_conversion, False),

@@ -96,6 +96,12 @@ class CommonSettings(Settings):
         " it; `fp16`: as `bf16`, for GPUs before Ampere; `auto`: `bf16` on a GPU from Ampere on and on a CPU with AMX"
         " that shares no Redis, else `fp32`",
     )
+    cuda_graphs: Flag = _setting(
+        "PROMPTABLE_CUDA_GRAPHS",
+        False,
+        "Whether a GPU starts the parts of a model as CUDA graphs, which takes more of its memory; not measured on one"
+        " yet, see [performance.md](performance.md#cuda-graphs)",
+    )
     max_megapixels: Annotated[float, between(0.001, 1000)] = _setting(
         "PROMPTABLE_MAX_MEGAPIXELS", 100.0, "Larger pictures are refused before they are decoded"
     )

@@ -25,13 +25,16 @@ _DRAWINGS = "groundingdino.util.visualizer", "COCOVisualizer"
 """What Grounding DINO's package imports and nothing here calls: with matplotlib it takes a second and 40 MB."""
 
 
-def load_detector(model: str, weights_dir: Path, device: str, precision: str = "fp32") -> Detector:
+def load_detector(
+    model: str, weights_dir: Path, device: str, precision: str = "fp32", cuda_graphs: bool = False
+) -> Detector:
     """The text-prompted detector of an official name or a model folder (``weights.locate``), on a resolved device.
 
-    ``precision`` is decided (``models.runtime.precision``). Raises FileNotFoundError where a file is missing, with the
-    remedy, ModelError for a model of another task or files that do not fit together.
+    ``precision`` is decided (``models.runtime.precision``); ``cuda_graphs`` mean nothing on a CPU.
+    Raises FileNotFoundError where a file is missing, with the remedy, ModelError for a model of another task or files
+    that do not fit together.
     """
-    detector: Detector = _load(Task.DETECTION, model, weights_dir, device, precision)
+    detector: Detector = _load(Task.DETECTION, model, weights_dir, device, precision, cuda_graphs=cuda_graphs)
     return detector
 
 
@@ -40,17 +43,26 @@ def default_threshold(model: str, weights_dir: Path) -> float:
     return next(family.threshold for family in _families(model, weights_dir) if Task.DETECTION in family.adapters)
 
 
-def load_segmenter(model: str, weights_dir: Path, device: str, precision: str = "fp32") -> Segmenter:
+def load_segmenter(
+    model: str, weights_dir: Path, device: str, precision: str = "fp32", cuda_graphs: bool = False
+) -> Segmenter:
     """The promptable segmenter of a name or a folder, as ``load_detector``."""
-    segmenter: Segmenter = _load(Task.SEGMENTATION, model, weights_dir, device, precision)
+    segmenter: Segmenter = _load(Task.SEGMENTATION, model, weights_dir, device, precision, cuda_graphs=cuda_graphs)
     return segmenter
 
 
 def load_video_tracker(
-    model: str, weights_dir: Path, device: str, precision: str = "fp32", memory: TrackMemory = TrackMemory.ALL
+    model: str,
+    weights_dir: Path,
+    device: str,
+    precision: str = "fp32",
+    memory: TrackMemory = TrackMemory.ALL,
+    cuda_graphs: bool = False,
 ) -> "VideoTracker":
     """The tracker of a name or a folder, as ``load_detector``; ``memory`` says which frames it remembers."""
-    tracker: VideoTracker = _load(Task.TRACKING, model, weights_dir, device, precision, memory=memory)
+    tracker: VideoTracker = _load(
+        Task.TRACKING, model, weights_dir, device, precision, cuda_graphs=cuda_graphs, memory=memory
+    )
     return tracker
 
 

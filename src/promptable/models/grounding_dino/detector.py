@@ -24,6 +24,7 @@ from promptable.models.catalogue import BERT_VOCABULARY
 from promptable.models.detection.detector import PromptScores
 from promptable.models.grounding_dino.build import PRESETS, GroundingDinoConfig, build
 from promptable.models.grounding_dino.captions import Caption, pack
+from promptable.models.grounding_dino.deformable_attention import Shapes
 from promptable.models.grounding_dino.spelling import spell
 from promptable.models.grounding_dino.swin_attention import fuse_swin
 from promptable.models.grounding_dino.text_encoder import load_tokenizer, new_bert
@@ -31,6 +32,7 @@ from promptable.models.grounding_dino.transformer import FastTransformer, PixelF
 from promptable.models.pixels.normalise import normalise_
 from promptable.models.pixels.resize import resize_as_pytorch
 from promptable.models.runtime import initialisation
+from promptable.models.runtime.cuda_graphs import Graphs
 from promptable.models.runtime.out_of_memory import naming_out_of_memory
 from promptable.models.runtime.packed_linear import pack_linears
 from promptable.models.runtime.precision import InFloat32, autocast, guarded, numbers
@@ -40,6 +42,8 @@ from promptable.models.weights import load_weights, locate, read_sizes
 _MIN_SIDE = 64
 _CPU = torch.device("cpu")
 _PROMPT_SETS_KEPT = 8
+_SIZES, _SIZES_AND_CAPTIONS = 4, 8
+"""CUDA graphs that are kept. Those of a size that does not come a second time would not be worth their capture."""
 # In the official checkpoints, but not in the model: upstream skips all such keys, here any other is an error.
 _UNUSED_KEYS = {"label_enc.weight", "bert.embeddings.position_ids"}
 
@@ -53,7 +57,9 @@ class _CaptionFeatures:
     prompt_indices: Tensor
 
 
-def load(model: str, weights_dir: Path, device: str, precision: str = "fp32") -> "GroundingDINO":
+def load(
+    model: str, weights_dir: Path, device: str, precision: str = "fp32", cuda_graphs: bool = False
+) -> "GroundingDINO":
     """The detector of an official name (``swin-t``, ``swin-b``) or of a folder; see ``weights.locate``.
 
     BERT's vocabulary lies beside the weights as ``vocab.txt``, its sizes as ``bert.json``; without that file they are
@@ -67,18 +73,30 @@ def load(model: str, weights_dir: Path, device: str, precision: str = "fp32") ->
     with initialisation.left_out():
         network = build(config, new_bert(files.folder / "bert.json"), tokenizer)
     load_weights(network, files, _UNUSED_KEYS)
-    return GroundingDINO(use_fast_layers(network.to(device), precision), config, precision)
+    return GroundingDINO(use_fast_layers(network.to(device), precision), config, precision, cuda_graphs)
 
 
 class GroundingDINO:
     """Grounding DINO as a ``Detector``. It keeps encoded prompts, nothing of a picture; threads may share it."""
 
-    def __init__(self, model: upstream.GroundingDINO, config: GroundingDinoConfig, precision: str = "fp32") -> None:
-        """Wrap upstream's model after ``use_fast_layers``; ``precision`` as in ``models.runtime.precision``."""
+    def __init__(
+        self,
+        model: upstream.GroundingDINO,
+        config: GroundingDinoConfig,
+        precision: str = "fp32",
+        cuda_graphs: bool = False,
+    ) -> None:
+        """Wrap upstream's model after ``use_fast_layers``; ``precision`` as in ``models.runtime.precision``.
+
+        With ``cuda_graphs`` backbone and transformer are such on a GPU (``models.runtime.cuda_graphs``).
+        """
         self._model = model
         self._config = config
         self._precision = precision
         self._device = model.feat_map.weight.device.type
+        graphs = Graphs(model.feat_map.weight.device, cuda_graphs)
+        self._backbone = graphs.stage("backbone", self._run_backbone, _SIZES, captured_at=2)
+        self._transformer = graphs.stage("transformer", self._run_transformer, _SIZES_AND_CAPTIONS, captured_at=2)
         self._encoded: LRUCache[tuple[str, ...], list[_CaptionFeatures]] = LRUCache(_PROMPT_SETS_KEPT)
         self._lock = Lock()
 
@@ -140,8 +158,14 @@ class GroundingDINO:
         """The middle of upstream's forward, which no caption changes."""
         model = self._model
         sides = round(scale * self._config.short_side), round(scale * self._config.long_side)
-        samples = nested_tensor_from_tensor_list([preprocess(image, *sides, model.feat_map.weight.device)])
-        features, positions = model.backbone(samples)
+        maps = self._backbone(preprocess(image, *sides, model.feat_map.weight.device))
+        pixel_features: PixelFeatures = model.transformer.lay_out(maps[0::2], maps[1::2])
+        return pixel_features
+
+    def _run_backbone(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        """Of a picture [3, h, w] its feature levels [1, C, h, w], each followed by its positional encoding."""
+        model = self._model
+        features, positions = model.backbone(nested_tensor_from_tensor_list([pixels]))
         levels = [project(feature.tensors) for project, feature in zip(model.input_proj, features, strict=False)]
         source = features[-1].tensors
         for project in model.input_proj[len(features) :]:
@@ -149,15 +173,31 @@ class GroundingDINO:
             unpadded = torch.zeros_like(source[:, 0], dtype=torch.bool)
             positions.append(model.backbone[1](NestedTensor(source, unpadded)))
             levels.append(source)
-        pixel_features: PixelFeatures = model.transformer.lay_out(levels, positions)
-        return pixel_features
+        return tuple(each for pair in zip(levels, positions, strict=True) for each in pair)
 
     def _decode(self, image: PixelFeatures, encoded: _CaptionFeatures, prompts: int) -> tuple[Tensor, Tensor]:
         """The last part of upstream's forward: boxes cxcywh in 0..1 [Q, 4] and scores [Q, ``prompts``]."""
-        boxes, logits = self._model.transformer(image, encoded.text)
+        text = encoded.text
+        pixels = image.features, image.positions, image.centres, image.anchors
+        tokens = text.features, text.position_ids, text.visible
+        boxes, logits = self._transformer(*pixels, *tokens, shapes=image.shapes)
         scores = logits.new_zeros(len(boxes), prompts, dtype=torch.float32)
         scores[:, encoded.prompt_indices] = span_scores(logits.float(), encoded.caption.spans)
         return boxes, scores
+
+    def _run_transformer(
+        self,
+        features: Tensor,
+        positions: Tensor,
+        centres: Tensor,
+        anchors: Tensor,
+        *text: Tensor,
+        shapes: Shapes,
+    ) -> tuple[Tensor, ...]:
+        """Boxes and token logits, from the tensors of ``PixelFeatures`` and of ``TextFeatures``."""
+        pixels = PixelFeatures(features, positions, shapes, centres, anchors)
+        boxes, logits = self._model.transformer(pixels, TextFeatures(*text))
+        return boxes, logits
 
 
 def _check_finite(found: PromptScores, precision: str) -> None:

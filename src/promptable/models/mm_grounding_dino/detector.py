@@ -20,7 +20,9 @@ from promptable.models.runtime import initialisation
 from promptable.models.weights import ModelFiles, fill, load_state_dict, locate
 
 
-def load(model: str, weights_dir: Path, device: str, precision: str = "fp32") -> GroundingDINO:
+def load(
+    model: str, weights_dir: Path, device: str, precision: str = "fp32", cuda_graphs: bool = False
+) -> GroundingDINO:
     """The detector of an official name (``llmdet-large``) or of a folder as transformers' ``save_pretrained`` makes.
 
     BERT's vocabulary lies beside the weights as ``vocab.txt``. Raises FileNotFoundError where a file is missing,
@@ -33,7 +35,7 @@ def load(model: str, weights_dir: Path, device: str, precision: str = "fp32") ->
     with initialisation.left_out():
         network = build(config.network, BertModel(config.bert), tokenizer)
     _load_published(network, files)
-    return GroundingDINO(use_fast_layers(network.to(device), precision), config.network, precision)
+    return GroundingDINO(use_fast_layers(network.to(device), precision), config.network, precision, cuda_graphs)
 
 
 def _load_published(network: nn.Module, files: ModelFiles) -> None:

@@ -21,12 +21,13 @@ from promptable.models.sam.build import PRESETS, SamConfig, build
 from promptable.models.sam.image_encoder import fuse_encoder
 from promptable.models.sam.prompt_encoder import embed_points
 from promptable.models.segmentation.base import BaseSegmenter, Embeddings
-from promptable.models.segmentation.features import ImageFeatures
 from promptable.models.segmentation.segmenter import PictureError, Prompt
 from promptable.models.weights import load_weights, locate, read_sizes
 
 
-def load(model: str, weights_dir: Path, device: str, precision: str = "fp32") -> "SamSegmenter":
+def load(
+    model: str, weights_dir: Path, device: str, precision: str = "fp32", cuda_graphs: bool = False
+) -> "SamSegmenter":
     """The segmenter of an official name (``vit_b``, ``vit_l``, ``vit_h``) or of a folder; see ``weights.locate``.
 
     Raises FileNotFoundError where a file is missing, ModelError where they do not fit together.
@@ -37,14 +38,14 @@ def load(model: str, weights_dir: Path, device: str, precision: str = "fp32") ->
         sam = build(config)
     load_weights(sam, files)
     fuse_encoder(sam.to(device).image_encoder, precision)
-    return SamSegmenter(sam, precision)
+    return SamSegmenter(sam, precision, cuda_graphs)
 
 
 class SamSegmenter(BaseSegmenter):
     """SAM as a ``Segmenter``. A picture's features are one tensor, [1, C, h, w]."""
 
-    def __init__(self, sam: Sam, precision: str = "fp32") -> None:
-        super().__init__(sam.prompt_encoder, sam.device, precision)
+    def __init__(self, sam: Sam, precision: str = "fp32", cuda_graphs: bool = False) -> None:
+        super().__init__(sam.prompt_encoder, sam.device, precision, cuda_graphs)
         self._sam = sam
         self._transform = ResizeLongestSide(sam.image_encoder.img_size)
 
@@ -56,7 +57,10 @@ class SamSegmenter(BaseSegmenter):
         resized = resize(image, self._input_hw(hw), Resampling.BILINEAR, self._device)
         pixels = self._sam.preprocess(resized.permute(2, 0, 1).contiguous()[None])
         with autocast(str(self._device), precision):
-            return (self._sam.image_encoder(pixels),)
+            return self._encoder(pixels)
+
+    def _run_encoder(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        return (self._sam.image_encoder(pixels),)
 
     def _embed(self, prompt: Prompt, hw: tuple[int, int]) -> Embeddings:
         box = None if prompt.box_xyxy is None else self._transform.apply_boxes(prompt.box_xyxy, hw)
@@ -72,13 +76,13 @@ class SamSegmenter(BaseSegmenter):
         embeddings: Embeddings = self._prompt_encoder(None, boxes, None)
         return embeddings
 
-    def _decode(self, features: ImageFeatures, embeddings: Embeddings, multimask: bool) -> tuple[Tensor, Tensor]:
-        (embedding,) = features.tensors
+    def _decode(self, sparse: Tensor, dense: Tensor, *features: Tensor, multimask: bool) -> tuple[Tensor, Tensor]:
+        (embedding,) = features
         candidates: tuple[Tensor, Tensor] = self._sam.mask_decoder(
             image_embeddings=embedding.float(),
             image_pe=self._image_pe,
-            sparse_prompt_embeddings=embeddings[0],
-            dense_prompt_embeddings=embeddings[1],
+            sparse_prompt_embeddings=sparse,
+            dense_prompt_embeddings=dense,
             multimask_output=multimask,
         )
         return candidates

@@ -17,7 +17,6 @@ from promptable.models.runtime.transfer import to_device
 from promptable.models.sam2.build import build
 from promptable.models.sam2.image_encoder import fuse_encoder
 from promptable.models.segmentation.base import BaseSegmenter, Embeddings
-from promptable.models.segmentation.features import ImageFeatures
 from promptable.models.segmentation.segmenter import Prompt
 from promptable.models.weights import locate
 
@@ -25,14 +24,16 @@ _LOGIT_LIMIT = 32.0
 _BOX_LABELS = (2, 3)
 
 
-def load(model: str, weights_dir: Path, device: str, precision: str = "fp32") -> "Sam2Segmenter":
+def load(
+    model: str, weights_dir: Path, device: str, precision: str = "fp32", cuda_graphs: bool = False
+) -> "Sam2Segmenter":
     """The segmenter of an official name (``sam2.1-tiny`` and so on) or of a folder; see ``weights.locate``.
 
     Raises FileNotFoundError where a file is missing, ModelError where they do not fit together.
     """
     sam2 = build(locate(model, weights_dir)).to(device)
     fuse_encoder(sam2, precision)
-    return Sam2Segmenter(sam2, precision)
+    return Sam2Segmenter(sam2, precision, cuda_graphs)
 
 
 class Sam2Segmenter(BaseSegmenter):
@@ -42,8 +43,8 @@ class Sam2Segmenter(BaseSegmenter):
     the image embedding [1, C, h, w].
     """
 
-    def __init__(self, model: SAM2Base, precision: str = "fp32") -> None:
-        super().__init__(model.sam_prompt_encoder, model.device, precision)
+    def __init__(self, model: SAM2Base, precision: str = "fp32", cuda_graphs: bool = False) -> None:
+        super().__init__(model.sam_prompt_encoder, model.device, precision, cuda_graphs)
         self._model = model
 
     def _encode(self, image: NDArray[np.uint8], precision: str) -> tuple[Tensor, ...]:
@@ -53,8 +54,10 @@ class Sam2Segmenter(BaseSegmenter):
         scaled = pixels.permute(2, 0, 1)[None].contiguous().float().div_(255)
         resized = F.interpolate(scaled, size, mode="bilinear", align_corners=False, antialias=True)
         with autocast(str(self._device), precision):
-            encoded = self._model.forward_image(normalise_(resized))
-        levels = encoded["backbone_fpn"][-self._model.num_feature_levels :]
+            return self._encoder(normalise_(resized))
+
+    def _run_encoder(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        levels = self._model.forward_image(pixels)["backbone_fpn"][-self._model.num_feature_levels :]
         if self._model.directly_add_no_mem_embed:
             levels[-1] = levels[-1] + self._model.no_mem_embed.reshape(1, -1, 1, 1)
         return tuple(levels)
@@ -86,9 +89,8 @@ class Sam2Segmenter(BaseSegmenter):
         )
         return embeddings
 
-    def _decode(self, features: ImageFeatures, embeddings: Embeddings, multimask: bool) -> tuple[Tensor, Tensor]:
-        sparse, dense = embeddings
-        *high_res, embedding = (tensor.float() for tensor in features.tensors)
+    def _decode(self, sparse: Tensor, dense: Tensor, *features: Tensor, multimask: bool) -> tuple[Tensor, Tensor]:
+        *high_res, embedding = (tensor.float() for tensor in features)
         low_res, scores, _, _ = self._model.sam_mask_decoder(
             image_embeddings=embedding,
             image_pe=self._image_pe,

@@ -27,6 +27,7 @@ from torch import Tensor
 
 from promptable.models.pixels.normalise import normalise_
 from promptable.models.pixels.resize import resize
+from promptable.models.runtime.cuda_graphs import Graphs
 from promptable.models.runtime.finite import all_finite, require
 from promptable.models.runtime.out_of_memory import in_batches
 from promptable.models.runtime.precision import autocast, guarded, numbers
@@ -50,6 +51,9 @@ _OUTPUTS = ("pred_masks", "object_score_logits", "obj_ptr", "maskmem_features")
 
 # The most prompted frames that a step attends to as such: upstream has no limit, but a state must stay small.
 _MOST_PROMPTED = 8
+
+# CUDA graphs that are kept: of precisions, and of numbers of objects.
+_ENCODERS, _HEADS = 2, 4
 
 # Objects in one batch; each takes about 0.2 GB at 1024 pixels.
 _BATCH_SIZE = 16
@@ -96,10 +100,17 @@ class VideoTracker:
     """Follows objects from frame to frame. It holds nothing but the model: the same arguments give the same answer.
 
     ``precision`` is that of the whole model (``models.runtime.precision``), ``rule`` says which frames become memory.
+    With ``cuda_graphs`` the encoder is one on a GPU, and what comes after the memory attention, whose own form changes
+    with all that an object remembers (``models.runtime.cuda_graphs``).
     """
 
     def __init__(
-        self, model: SAM2Base, fingerprint: str, precision: str = "fp32", rule: MemoryRule = RULES[TrackMemory.ALL]
+        self,
+        model: SAM2Base,
+        fingerprint: str,
+        precision: str = "fp32",
+        rule: MemoryRule = RULES[TrackMemory.ALL],
+        cuda_graphs: bool = False,
     ) -> None:
         """Raises ValueError for a model without memory, or whose memory depends on frame numbers or other objects."""
         if model.num_maskmem < 1 or model.memory_temporal_stride_for_eval != 1 or model.non_overlap_masks_for_mem_enc:
@@ -109,6 +120,9 @@ class VideoTracker:
         self._model = model.eval()
         self._rule = rule
         self._capacity = _capacity(model)
+        graphs = Graphs(model.device, cuda_graphs)
+        self._encoder = graphs.stage("image encoder", self._run_encoder, _ENCODERS)
+        self._heads = graphs.stage("mask decoder", self._run_heads, _HEADS, captured_at=2)
         attention = model.memory_attention
         self._attend = attention if isinstance(attention, FrameAttention) else ObjectByObject(attention)
         grid = (model.sam_image_embedding_size,) * 2
@@ -181,11 +195,13 @@ class VideoTracker:
     def _levels(self, pixels: Tensor, precision: str) -> tuple[Tensor, ...]:
         """Feature levels of a normalised picture [1, 3, S, S]; FloatingPointError where float16 is too small for it."""
         with self._autocast(precision):
-            encoded = self._model.forward_image(pixels)
-        levels = tuple(encoded["backbone_fpn"][-self._model.num_feature_levels :])
+            levels = self._encoder(pixels)
         if precision == "fp16":
             require(all_finite(*levels))
         return levels
+
+    def _run_encoder(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        return tuple(self._model.forward_image(pixels)["backbone_fpn"][-self._model.num_feature_levels :])
 
     def _bank(self, step: int, memories: Sequence[Memory]) -> list[Attended]:
         """The memories as ``step`` attends to them."""
@@ -210,7 +226,7 @@ class VideoTracker:
 
     def _start(self, features: ImageFeatures, prompts: Sequence[VideoPrompt], precision: str) -> list[ObjectResult]:
         """As ``add_new_points_or_box`` or ``add_new_mask``, then ``propagate_in_video_preflight``, of alike prompts."""
-        model, frame = self._model, self._frame(features, len(prompts))
+        model, frame = self._model, self._frame(features.tensors, len(prompts))
         with self._autocast(precision):
             outputs = model.track_step(
                 **frame,
@@ -259,35 +275,38 @@ class VideoTracker:
         self, features: ImageFeatures, banks: Sequence[tuple[int, Sequence[Attended]]], precision: str
     ) -> list[ObjectResult]:
         """One step of objects, each with its own number and what it attends to: ``SAM2Base.track_step``."""
-        model, frame = self._model, self._frame(features, len(banks))
-        vision, sizes = frame["current_vision_feats"], frame["feat_sizes"]
         with self._autocast(precision):
-            objects = memory_tokens(model, self._memory_position, [bank for _, bank in banks])
-            attended = self._attend(vision[-1][:, :1], frame["current_vision_pos_embeds"][-1][:, :1], objects)
-            candidates, _, ious, low_res, high_res, pointers, scores = model._forward_sam_heads(
-                backbone_features=attended.transpose(1, 2).unflatten(-1, sizes[-1]),
-                high_res_features=[level.expand(len(banks), -1, -1, -1) for level in features.tensors[:-1]] or None,
-                multimask_output=model._use_multimask(is_init_cond_frame=False, point_inputs=None),
-            )
-            memory_features, _ = model._encode_new_memory(vision, sizes, high_res, scores, is_mask_from_pts=False)
-        outputs = {
-            "pred_masks": low_res,
-            "object_score_logits": scores,
-            "obj_ptr": pointers,
-            "maskmem_features": memory_features,
-        }
-        evidence = evidence_of(low_res, scores, candidates, ious)
+            objects = memory_tokens(self._model, self._memory_position, [bank for _, bank in banks])
+            position = _as_sequence(self._frame_position, 1)
+            attended = self._attend(_as_sequence(features.tensors[-1], 1), position, objects)
+            *found, evidence = self._heads(attended, *features.tensors)
+        outputs = dict(zip(_OUTPUTS, found, strict=True))
         return self._results(features.hw, outputs, [step for step, _ in banks], evidence, conditioning=False)
 
-    def _frame(self, features: ImageFeatures, objects: int) -> dict[str, Any]:
+    def _run_heads(self, attended: Tensor, *levels: Tensor) -> tuple[Tensor, ...]:
+        """``_OUTPUTS`` and the evidence, from the frame as each object sees it [objects, P, C] and its feature levels.
+
+        The form of the frame's own tensors does not hang on how much the objects remember.
+        """
+        model, frame = self._model, self._frame(levels, len(attended))
+        vision, sizes = frame["current_vision_feats"], frame["feat_sizes"]
+        candidates, _, ious, low_res, high_res, pointers, scores = model._forward_sam_heads(
+            backbone_features=torch.unflatten(attended.transpose(1, 2), -1, sizes[-1]),
+            high_res_features=[level.expand(len(attended), -1, -1, -1) for level in levels[:-1]] or None,
+            multimask_output=model._use_multimask(is_init_cond_frame=False, point_inputs=None),
+        )
+        memory_features, _ = model._encode_new_memory(vision, sizes, high_res, scores, is_mask_from_pts=False)
+        return low_res, scores, pointers, memory_features, evidence_of(low_res, scores, candidates, ious)
+
+    def _frame(self, levels: Sequence[Tensor], objects: int) -> dict[str, Any]:
         """``track_step``'s arguments for a frame, as ``SAM2Base._prepare_backbone_features`` makes them.
 
         Only the coarsest level's positional encoding is read, so the others are left out.
         """
         return {
-            "current_vision_feats": [_as_sequence(level, objects) for level in features.tensors],
+            "current_vision_feats": [_as_sequence(level, objects) for level in levels],
             "current_vision_pos_embeds": [_as_sequence(self._frame_position, objects)],
-            "feat_sizes": [tuple(level.shape[-2:]) for level in features.tensors],
+            "feat_sizes": [tuple(level.shape[-2:]) for level in levels],
         }
 
     def _results(
@@ -318,7 +337,12 @@ class VideoTracker:
 
 
 def load(
-    model: str, weights_dir: Path, device: str, precision: str = "fp32", memory: TrackMemory = TrackMemory.ALL
+    model: str,
+    weights_dir: Path,
+    device: str,
+    precision: str = "fp32",
+    memory: TrackMemory = TrackMemory.ALL,
+    cuda_graphs: bool = False,
 ) -> VideoTracker:
     """The tracker of an official SAM 2.1 name or a model folder. Raises as ``locate`` and ``build`` do."""
     files = locate(model, weights_dir)
@@ -326,7 +350,7 @@ def load(
     prepare_for_video(built, precision)
     config = files.config or official_config(files.name)
     name = fingerprint(files.weights, config, numbers=str(numbers(precision)))
-    return VideoTracker(built, name, precision, RULES[memory])
+    return VideoTracker(built, name, precision, RULES[memory], cuda_graphs)
 
 
 def prepare_for_video(model: SAM2Base, precision: str = "fp32") -> None:

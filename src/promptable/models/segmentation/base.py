@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from promptable.models.runtime.cuda_graphs import Graphs
 from promptable.models.runtime.finite import all_finite, require
 from promptable.models.runtime.precision import guarded
 from promptable.models.runtime.transfer import to_cpu, to_device
@@ -21,6 +22,8 @@ from promptable.models.segmentation.segmenter import Prediction, Prompt
 Embeddings = tuple[Tensor, Tensor]
 """The prompt encoder's, of N prompts: sparse [N, P, C] and dense [N, C, h, w]."""
 
+_ENCODERS, _DECODERS = 2, 12
+"""CUDA graphs that are kept: of precisions, and of numbers of points in a prompt."""
 _PIXELS_AT_ONCE = 2**26
 """Of masks that a GPU enlarges together: 256 MB of logits."""
 
@@ -29,14 +32,18 @@ class BaseSegmenter(ABC):
     """A ``Segmenter`` over a model in evaluation mode. It keeps nothing of a picture, so threads may share it.
 
     ``precision`` is that of the image encoder (``models.runtime.precision``); the rest is quick and always float32.
+    With ``cuda_graphs`` the encoder, and the decoder of one prompt, are ``models.runtime.cuda_graphs`` on a GPU.
     """
 
-    def __init__(self, prompt_encoder: Any, device: torch.device, precision: str) -> None:
+    def __init__(self, prompt_encoder: Any, device: torch.device, precision: str, cuda_graphs: bool) -> None:
         self._prompt_encoder = prompt_encoder
         with torch.inference_mode():
             self._image_pe: Tensor = prompt_encoder.get_dense_pe()
         self._device = device
         self._precision = precision
+        graphs = Graphs(device, cuda_graphs)
+        self._encoder = graphs.stage("image encoder", self._run_encoder, _ENCODERS)
+        self._decoder_of_one = graphs.stage("mask decoder", self._decode, _DECODERS)
 
     @torch.inference_mode()
     def encode_image(self, image: NDArray[np.uint8]) -> ImageFeatures:
@@ -76,8 +83,9 @@ class BaseSegmenter(ABC):
         self, features: ImageFeatures, embeddings: Embeddings, multimask: bool, extent: Extent
     ) -> list[Prediction]:
         """Masks are enlarged few at a time, so that many boxes on a large picture stay within memory."""
-        candidates = self._decode(features, embeddings, multimask)
-        finite, chosen = features.finite & all_finite(*candidates), choose(*candidates, extent)
+        decode = self._decoder_of_one if len(embeddings[0]) == 1 else self._decode
+        low_res, scores = decode(*embeddings, *features.tensors, multimask=multimask)
+        finite, chosen = features.finite & all_finite(low_res, scores), choose(low_res, scores, extent)
         together = 1 if self._device.type == "cpu" else max(1, _PIXELS_AT_ONCE // prod(features.hw))
         groups = zip(*(torch.split(each, together) for each in chosen), strict=True)
         return [one for low_res, scores in groups for one in self._predictions(low_res, scores, finite, features.hw)]
@@ -96,6 +104,10 @@ class BaseSegmenter(ABC):
         """The tensors of a picture's features."""
 
     @abstractmethod
+    def _run_encoder(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        """The tensors of the features of a picture [1, 3, S, S] as the model wants it."""
+
+    @abstractmethod
     def _embed(self, prompt: Prompt, hw: tuple[int, int]) -> Embeddings:
         """One prompt on a picture of ``hw``."""
 
@@ -104,8 +116,8 @@ class BaseSegmenter(ABC):
         """One prompt for each box [N, 4], N >= 1, on a picture of ``hw``."""
 
     @abstractmethod
-    def _decode(self, features: ImageFeatures, embeddings: Embeddings, multimask: bool) -> tuple[Tensor, Tensor]:
-        """For each of N prompts C candidates: low-res logits [N, C, h, w] and scores [N, C]."""
+    def _decode(self, sparse: Tensor, dense: Tensor, *features: Tensor, multimask: bool) -> tuple[Tensor, Tensor]:
+        """For each of N ``Embeddings`` C candidates: low-res logits [N, C, h, w] and scores [N, C]."""
 
     @abstractmethod
     def _enlarged(self, low_res: Tensor, hw: tuple[int, int]) -> Tensor:

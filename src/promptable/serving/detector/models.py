@@ -48,7 +48,7 @@ def load_models(settings: DetectorSettings, labels: Sequence[Label]) -> Models:
 
 
 def _load_on(settings: DetectorSettings, where: str) -> Models:
-    source = settings.weights_dir, where, decide(settings.precision, where)
+    source = settings.weights_dir, where, decide(settings.precision, where), settings.cuda_graphs
     detector = load_detector(settings.model, *source)
     segmenter = cache(partial(load_segmenter, settings.mask_model, *source))
     threshold = default_threshold(settings.model, settings.weights_dir)

@@ -29,6 +29,7 @@ from promptable.store.redis_server import RedisServer
 from promptable.wire import interactor as wire
 from promptable.wire.images import EncodedImage
 
+_CLICKS_WITH_GRAPHS = 6  # on one object; later ones wait for a capture
 _FORM = 2  # of what is shared; another one when what it means changes
 _LIFETIME_SECONDS = 3600  # a picture that nobody has clicked into for an hour is done
 
@@ -43,10 +44,10 @@ def load_function(logger: Any) -> "InteractorFunction":
         prepare([locate(model, settings.weights_dir).weights])
     redis = shared_redis()
     precision = decide(settings.precision, where, shared=redis is not None)
-    segmenter = load_segmenter(model, settings.weights_dir, where, precision)
+    segmenter = load_segmenter(model, settings.weights_dir, where, precision, settings.cuda_graphs)
     if redis is None and where == "cpu":  # nothing to warm there, and nobody to agree with on the features' form
         return InteractorFunction(segmenter, settings)
-    features, logits = warm_up(segmenter)
+    features, logits = warm_up(segmenter, _CLICKS_WITH_GRAPHS if settings.cuda_graphs else 1)
     if redis is None:
         return InteractorFunction(segmenter, settings)
     weights = fingerprint(locate(model, settings.weights_dir).weights)

@@ -3,8 +3,6 @@
 On a CPU a first inference takes a tenth of a second more than the next, and readiness need not wait for any.
 """
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,9 +12,10 @@ from promptable.models.segmentation.segmenter import Prompt, Segmenter
 _HW = (720, 1280)
 
 
-def warm_up(segmenter: Segmenter) -> tuple[ImageFeatures, NDArray[np.float32]]:
-    """Answer every kind of prompt on a gray picture: a lone click, a box, and a click that refines an answer.
+def warm_up(segmenter: Segmenter, clicks: int = 1) -> tuple[ImageFeatures, NDArray[np.float32]]:
+    """Answer every kind of prompt on a gray picture: a lone click, a box, and clicks that refine an answer.
 
+    These are one, and then more, up to ``clicks``: where there are CUDA graphs, each number of clicks has its own.
     Returns the features and the low-res logits [h, w], which show the form of all others from this model.
     """
     height, width = _HW
@@ -24,5 +23,7 @@ def warm_up(segmenter: Segmenter) -> tuple[ImageFeatures, NDArray[np.float32]]:
     click = Prompt(np.array([[width / 2, height / 2]], np.float32), np.ones(1, np.int32))
     first = segmenter.predict(features, click)
     segmenter.predict(features, Prompt(box_xyxy=np.array([0, 0, width, height], np.float32)))
-    segmenter.predict(features, replace(click, mask_input=first.low_res_logits))
+    for count in range(1, clicks + 1):
+        points, labels = np.repeat(click.points_xy, count, 0), np.repeat(click.labels, count)
+        segmenter.predict(features, Prompt(points, labels, mask_input=first.low_res_logits))
     return features, first.low_res_logits

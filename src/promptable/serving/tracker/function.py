@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from promptable.config.settings import OnExpired, TrackerSettings, read
 from promptable.errors import BadRequestError, GoneError
 from promptable.models.load import load_video_tracker
@@ -31,6 +33,8 @@ from promptable.wire.masks import mask_to_xyxy
 from promptable.wire.tracker import Shape, ShapeType, TrackState, lost_rectangle, shape_of_mask
 
 _log = logging.getLogger(__name__)
+
+_WARM_UP_HW = (720, 1280)
 
 Answer = tuple[Shape | None, TrackState | None]
 """Of one object: its shape on this frame, and the state to go on from."""
@@ -74,7 +78,10 @@ def load(settings: TrackerSettings) -> "TrackerFunction":
         prepare([locate(settings.model, settings.weights_dir).weights])
     redis = shared_redis()
     precision = decide(settings.precision, where, shared=redis is not None)
-    model = load_video_tracker(settings.model, settings.weights_dir, where, precision, settings.track_memory)
+    source = settings.model, settings.weights_dir, where, precision
+    model = load_video_tracker(*source, settings.track_memory, settings.cuda_graphs)
+    if where != "cpu":  # a GPU's first picture takes seconds
+        model.encode_image(np.full((*_WARM_UP_HW, 3), 128, np.uint8))
     return TrackerFunction(model, _store(settings, redis), settings)
 
 
