@@ -1,8 +1,10 @@
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from promptable.cvat.journal import database, writing
 from toy.cvat.http import serve
 from toy.cvat.stand_in import TOKEN, StandIn
 
@@ -17,6 +19,20 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setattr("time.sleep", lambda _: None)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _journals_do_not_wait_for_the_disk() -> Iterator[None]:
+    """A killed process loses nothing by it: only a loss of power would, which no test tries."""
+
+    def open_to_write(path: Path) -> sqlite3.Connection:
+        journal = database.open_to_write(path)
+        journal.execute("PRAGMA synchronous=OFF")
+        return journal
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(writing, "open_to_write", open_to_write)
+        yield
 
 
 @pytest.fixture

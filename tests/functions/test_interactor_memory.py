@@ -15,9 +15,9 @@ from promptable.models.sam.segmenter import SamSegmenter
 from promptable.serving.interactor import click_history
 from promptable.serving.interactor.function import InteractorFunction
 
-REQUESTS = 2000
-WARM = 500
-MOST_GROWTH_MB = 0.5
+REQUESTS = 1000
+WARM = 400
+MOST_GROWTH_MB = 0.2
 CLICKS_A_PICTURE = 20
 TINY = SamConfig(
     encoder_embed_dim=16,
@@ -48,7 +48,7 @@ def _picture(seed: int) -> str:
 
 
 def _grown_mb() -> float:
-    """How much the process grows over 2,000 requests with full caches, a new picture after every 20th."""
+    """How much the process grows after ``WARM`` requests, with full caches and a new picture after every 20th."""
     click_history._CAPACITY_BYTES = 2**20
     settings = InteractorSettings(feature_cache_mb=1)
     function = InteractorFunction(SamSegmenter(build(TINY)), settings)
