@@ -189,7 +189,7 @@ def _served(phase: str, function: str, seen: Seen, seconds: float, megabytes: fl
 async def _client(urls: Mapping[str, str], seen: Mapping[str, Seen] | None = None) -> AsyncIterator[load_sessions.Post]:
     """One person's connection. Raises HTTPStatusError for anything but 200."""
     limits = httpx.Limits(max_connections=None)
-    async with httpx.AsyncClient(timeout=120, limits=limits) as client:
+    async with httpx.AsyncClient(timeout=600, limits=limits) as client:
         yield partial(_post, client, urls, seen)
 
 

@@ -69,7 +69,7 @@ def _ask(url: str, data: bytes, number: int, end: float) -> int:
     """How many are answered, at least one. Every picture is another one: its comment says which."""
     count = 0
     rest = base64.b64encode(data[2:]).decode()
-    with httpx.Client(timeout=60) as client:
+    with httpx.Client(timeout=600) as client:
         while not count or time.perf_counter() < end:
             opening = data[:2] + b"\xff\xfe\x00\x0b" + f"{number:03}{count:06}".encode()
             image = base64.b64encode(opening).decode() + rest
