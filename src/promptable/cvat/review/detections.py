@@ -17,6 +17,8 @@ _SAME_PLACE = 0.7
 _SAME_SCORE = 0.1
 _GOOD_MASK = 0.7
 """The segmenter's own estimate of a mask's IoU."""
+_AGREES = 0.5
+"""Another prompt of the label says so too: a score of so much of the best one's."""
 
 
 def doubtful_frames(
@@ -45,7 +47,7 @@ def _doubts(
         label = one.detection.label
         if (doubt := _near_threshold(one, thresholds[label], reach[label])) is not None:
             yield doubt
-        if one.detection.chosen and label in agreeing and (doubt := _synonym(one, thresholds[label])) is not None:
+        if one.detection.chosen and label in agreeing and (doubt := _synonym(one)) is not None:
             yield doubt
         if one.detection.chosen and (doubt := _mask(one)) is not None:
             yield doubt
@@ -65,22 +67,30 @@ def _near_threshold(one: Found, threshold: float, reach: float) -> Doubt | None:
 
 
 def _labels_whose_words_agree(journal: JournalReader, run: Run, thresholds: Mapping[str, float]) -> frozenset[str]:
-    """Labels of whose uploaded objects another prompt, too, finds most: where it does not, that says something."""
+    """Labels of most of whose uploaded objects another prompt says so too: where none does, that says something.
+
+    Where the prompts are too many for one caption, those of a label may be in several, and never agree.
+    """
     counts: Counter[tuple[str, bool]] = Counter()
     for one in journal.detections(run.id):
-        label, said = one.detection.label, one.detection.attributes.get(SYNONYM_SCORE)
-        if one.detection.chosen and label in thresholds:
-            counts[label, float(said or 0.0) >= thresholds[label]] += 1
+        if one.detection.chosen and one.detection.label in thresholds and one.detection.score is not None:
+            counts[one.detection.label, _agreement(one) >= 1] += 1
     return frozenset(label for label in thresholds if counts[label, True] > counts[label, False])
 
 
-def _synonym(one: Found, threshold: float) -> Doubt | None:
-    """Sure is the best other prompt's score, as a share of the threshold; 0 where it is not even near."""
-    synonym = float(one.detection.attributes.get(SYNONYM_SCORE, 0.0))
-    if synonym >= threshold:
+def _synonym(one: Found) -> Doubt | None:
+    """Sure is how near the best other prompt's score comes to agreeing; 0 where it is not even near."""
+    if (agreement := _agreement(one)) >= 1:
         return None
+    synonym = float(one.detection.attributes.get(SYNONYM_SCORE, 0.0))
     what = f"only one of its words: score {one.detection.score:.3g}, the next word's {synonym:.3g}"
-    return Doubt(one.detection.label, what, synonym / threshold, _box(one.detection), one.id)
+    return Doubt(one.detection.label, what, agreement, _box(one.detection), one.id)
+
+
+def _agreement(one: Found) -> float:
+    """The best other prompt's score, as a share of what agrees with the best one's."""
+    enough = _AGREES * one.detection.score
+    return float(one.detection.attributes.get(SYNONYM_SCORE, 0.0)) / enough if enough else 1.0
 
 
 def _mask(one: Found) -> Doubt | None:
