@@ -98,10 +98,10 @@ def test_frames_with_annotations_are_left_alone_and_named(cvat: StandIn, capsys:
     said = capsys.readouterr().out
     assert {shape["frame"] for shape in _shapes(cvat) if shape["source"] == "auto"} == {3, 5, 7}
     for sentence in (
-        "1 frames that test annotators (9): --include honeypots takes it too",
-        "1 deleted frames (0): --include deleted takes it too",
-        "job 1: 2 frames that have annotations (1-2)",
-        "job 2: 1 frames that have annotations (6)",
+        "1 frame to test annotators (9): --include honeypots takes it too",
+        "1 deleted frame (0): --include deleted takes it too",
+        "job 1: 2 frames with annotations (1-2)",
+        "job 2: 1 frame with annotations (6)",
     ):
         assert f"left alone: {sentence}\n" in said
     assert set(asked_frames(cvat)) == {3, 4, 5, 7, 8}
@@ -199,7 +199,7 @@ def test_what_people_annotate_while_it_runs_is_left_alone(
     cvat.answers = {"": meanwhile}
     annotate(cvat)
     assert [shape["source"] for shape in _shapes(cvat) if shape["frame"] == 7] == ["manual"]
-    assert "left alone: 1 frames that were annotated or closed while it ran" in capsys.readouterr().out
+    assert "left alone: 1 frame annotated or closed by people while it ran" in capsys.readouterr().out
 
 
 def test_replace_deletes_only_what_nobody_changed(cvat: StandIn) -> None:

@@ -278,7 +278,7 @@ def test_closed_jobs_and_deleted_frames_are_left_alone(cvat: StandIn, capsys: py
     assert propagate(cvat) == 0
     out = capsys.readouterr().out
     assert "job 2 is completed" in out
-    assert "1 deleted frames" in out
+    assert "1 deleted frame\n" in out
     assert [frame for frame, _ in asked(cvat)] == [0, 1, 2, *range(4, 12)]
     assert not _tracks(cvat, 2)
     assert propagate(cvat, "--job", "2") == 1
@@ -301,7 +301,7 @@ def test_a_dry_run_asks_nothing_and_writes_nothing(cvat: StandIn, capsys: pytest
     assert stored(cvat) == before
     assert not asked(cvat)
     assert propagate(cvat, "--dry-run", "--labels", "person") == 0
-    assert "1 objects (1 mask)" in capsys.readouterr().out
+    assert "1 object (1 mask)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

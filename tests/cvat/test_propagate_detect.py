@@ -114,7 +114,7 @@ def test_what_is_found_on_the_first_frame_and_what_joins_later_become_tracks(
     assert keyframes(late) == [(COMES_IN, at(LATE, -2), False), (10, at(LATE, 5), False), (11, at(LATE, 5), True)]
     assert {(one["label_id"], one["source"], one["group"]) for one in (first, late)} == {(CAR, "auto", 0)}
     out = capsys.readouterr().out
-    assert "1 objects (1 rectangle) to follow through 10 frames" in out
+    assert "1 object (1 rectangle) to follow through 10 frames" in out
     assert "new ones are looked for on the first frame and then on one in 5, and followed back to where" in out
 
 

@@ -54,7 +54,7 @@ def test_a_track_ends_where_another_form_takes_over_and_comes_back(
     number = draw_track(cvat, [(0, BOX, False), (4, _box(4), False), (9, _box(9), False)])
     before = _tracks(cvat, 1)
     assert propagate(cvat, "--job", "1", "--as", "polygon", "--from", "2") == 0
-    assert "run 1: 1 tracks of 3 keyframes" in capsys.readouterr().out
+    assert "run 1: 1 track of 3 keyframes" in capsys.readouterr().out
     own, new = sorted(_tracks(cvat, 1), key=lambda track: track["id"])
     assert own["id"] == number
     assert keyframes(own) == [(0, BOX, False), (2, _box(2), True), (4, _box(4), False), (9, _box(9), False)]

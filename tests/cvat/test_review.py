@@ -230,7 +230,7 @@ def test_jobs_go_to_a_reviewer(person: Person, capsys: pytest.CaptureFixture[str
     cvat.tasks[TASK].fields[2] = {"assignee": BOB, "state": "in progress"}
     main(["review", "--task", str(TASK), "--url", cvat.url, "--page", str(tmp_path / "p.html"), "--assign", "ann"])
     said = capsys.readouterr().out
-    assert "left alone: job 2, which bob is at work on\n1 jobs for ann to review\n" in said
+    assert "left alone: job 2, which bob is at work on\n1 job for ann to review\n" in said
     assert cvat.tasks[TASK].fields[1] == {"assignee": ANN, "stage": "validation", "state": "in progress"}
     asked = len(cvat.asked)
     review(cvat, capsys, tmp_path, "--assign", "ann")

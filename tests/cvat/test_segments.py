@@ -159,7 +159,7 @@ def test_people_win(person: Person, capsys: pytest.CaptureFixture[str]) -> None:
     segments(cvat, "--write")
     said = capsys.readouterr().out
     assert "left alone: job 2 is completed" in said
-    assert "left alone: 1 frames whose tag people have taken away" in said
+    assert "left alone: 1 frame whose tag people have taken away" in said
     assert tags(cvat, 1) == [20, 40, *range(42, 50)]
     assert tags(cvat, 2) == [frame for frame in range(50, 70) if frame != 60]
 

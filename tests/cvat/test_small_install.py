@@ -100,7 +100,7 @@ def test_a_task_is_planned_and_annotated(packages: Path, cvat: StandIn, tmp_path
     done = _promptable(packages, "annotate", *where, "--dry-run")
     assert done.returncode == 0, done.stderr
     said = done.stdout.splitlines()
-    assert said == ["left alone: 1 deleted frames (2): --include deleted takes it too", "8 frames would be asked about"]
+    assert said == ["left alone: 1 deleted frame (2): --include deleted takes it too", "8 frames would be asked about"]
     done = _promptable(packages, "annotate", *where, "--limit", "2")
     assert done.returncode == 0, done.stderr
     assert [shape["frame"] for shape in cvat.annotations.read(1)["shapes"]] == [0, 1]

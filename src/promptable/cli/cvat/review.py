@@ -10,6 +10,7 @@ from promptable.cli.cvat.options import add_server_arguments, connected
 from promptable.cli.cvat.source import add_source_arguments, source_name, sources
 from promptable.cli.cvat.terminal import DONE, show, told
 from promptable.cli.values import count, unit_number
+from promptable.cvat.plural import counted
 
 if TYPE_CHECKING:
     from promptable.cvat.review.queue import Queue
@@ -47,7 +48,7 @@ def _review(parsed: argparse.Namespace) -> int:
         about += [f"task {task}: {note}" for task, review in reviews.items() for note in review.notes]
         _report(parsed, client.api_map.host, reviews, queue, about)
         if parsed.issues:
-            sys.stdout.write(f"{_open_issues(client, tasks, queue)} issues opened\n")
+            sys.stdout.write(f"{counted(_open_issues(client, tasks, queue), 'issue')} opened\n")
         if user is not None:
             _assign(client, tasks, queue, user, parsed.assign)
     return DONE
@@ -102,4 +103,4 @@ def _assign(client: Any, tasks: "dict[int, Frames]", queue: "Queue", user: int, 
     given, left = give_for_review(client, jobs, user)
     for sentence in left:
         sys.stdout.write(f"left alone: {sentence}\n")
-    sys.stdout.write(f"{len(given)} jobs for {name} to review\n")
+    sys.stdout.write(f"{counted(len(given), 'job')} for {name} to review\n")

@@ -12,6 +12,7 @@ from promptable.cli.cvat.source import add_source_arguments, sources
 from promptable.cli.cvat.terminal import DONE, show, told
 from promptable.cli.cvat.undo import METAVAR, check_meant, run_of, which_run
 from promptable.cli.values import count, number
+from promptable.cvat.plural import counted
 
 if TYPE_CHECKING:
     from promptable.cvat.journal import Journal
@@ -125,7 +126,7 @@ def _write(parsed: argparse.Namespace, client: Any, one: "TaskSegments") -> None
         for sentence in left:
             _say_left_alone(sentence)
         if theirs := sum(change.theirs for change in changes):
-            _say_left_alone(f"{theirs} frames whose tag people have taken away")
+            _say_left_alone(f"{counted(theirs, 'frame')} whose tag people have taken away")
         run = writer.write(changes)
     if run is None:
         sys.stdout.write("the tags in CVAT are those of the ranges\n")

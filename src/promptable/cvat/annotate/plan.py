@@ -6,6 +6,7 @@ from typing import Any
 
 from promptable.cvat.annotate.options import Include, Mode, Options, parse_frames
 from promptable.cvat.annotate.task_labels import TaskLabels
+from promptable.cvat.plural import counted
 from promptable.cvat.server.annotations import JobAnnotations, annotated_frames
 from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.frames import Frames, text_of
@@ -45,7 +46,7 @@ def make_plan(client: Any, frames: Frames, labels: TaskLabels, options: Options)
         own = wanted.intersection(frames.shown_in(job))
         taken = _taken(client, job, labels, options) & own
         if taken:
-            left_out.append(f"job {job.id}: {len(taken)} frames that have annotations ({ranges(sorted(taken))})")
+            left_out.append(f"job {job.id}: {counted(len(taken), 'frame')} with annotations ({ranges(sorted(taken))})")
         frames_of[job.id] = sorted(own - taken)
     return Plan(_limited(frames_of, options.limit), left_out)
 
@@ -94,9 +95,9 @@ def _left_out(frames: Frames, named: frozenset[int], options: Options) -> Iterat
     """What is left alone whatever its job holds, in sentences."""
     honeypots = sorted(frames.honeypots & named)
     if honeypots and Include.HONEYPOTS not in options.include:
-        yield f"{len(honeypots)} frames that test annotators ({ranges(honeypots)}): {_told(Include.HONEYPOTS)}"
+        yield f"{counted(len(honeypots), 'frame')} to test annotators ({ranges(honeypots)}): {_told(Include.HONEYPOTS)}"
     if frames.deleted:
-        yield f"{len(frames.deleted)} deleted frames ({ranges(frames.deleted)}): {_told(Include.DELETED)}"
+        yield f"{counted(len(frames.deleted), 'deleted frame')} ({ranges(frames.deleted)}): {_told(Include.DELETED)}"
     if frames.ground_truth_jobs:
         jobs = ", ".join(map(str, frames.ground_truth_jobs))
         yield f"the ground truth, job {jobs}: {_told(Include.GROUND_TRUTH)}"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptable.cli.cvat.terminal import DONE, FOUND, show
+from promptable.cvat.plural import counted
 
 if TYPE_CHECKING:
     from promptable.cvat.annotate.plan import Plan
@@ -19,7 +20,7 @@ def say_plan(plan: "Plan", what: str) -> None:
     """What is asked about, and what is left alone."""
     for sentence in plan.left_out:
         sys.stdout.write(f"left alone: {sentence}\n")
-    sys.stdout.write(f"{plan.frames} {'frame' if plan.frames == 1 else 'frames'} {what}\n")
+    sys.stdout.write(f"{counted(plan.frames, 'frame')} {what}\n")
 
 
 def report(parsed: argparse.Namespace, client: Any, frames: "Frames", journal: "JournalReader", run: "Run") -> int:
@@ -29,14 +30,14 @@ def report(parsed: argparse.Namespace, client: Any, frames: "Frames", journal: "
     from promptable.cvat.review.run import run_queue
 
     if left := journal.places(run.id, "left"):
-        sys.stdout.write(f"left alone: {len(left)} frames that were annotated or closed while it ran\n")
-    below, stored, task = parsed.review_below, journal.uploaded(run.id), frames.task
+        sys.stdout.write(f"left alone: {counted(len(left), 'frame')} annotated or closed by people while it ran\n")
+    below, stored, task = parsed.review_below, counted(journal.uploaded(run.id), "object"), frames.task
     queue, labels = run_queue(journal, run, frames, below), labels_found(journal, [run.id], below)
     _show_table(labels, below)
-    sys.stdout.write(f"run {run.id}: {stored} objects stored\n")
+    sys.stdout.write(f"run {run.id}: {stored} stored\n")
     if queue.frames or any(label.found for label in labels):  # else the page of the run before is worth more
         page = parsed.queue or Path(f"review-task-{task.id}.html")
-        about = [f"Run {run.id}: {stored} objects stored; below {below:g} is to review."]
+        about = [f"Run {run.id}: {stored} stored; below {below:g} is to review."]
         html = render(f"Review of task {task.id}, {task.name}", about, queue, labels, below, client.api_map.host)
         page.write_text(html, encoding="utf-8")
         sys.stdout.write(f"{page}\n")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptable.cli.cvat.terminal import DONE, show
+from promptable.cvat.plural import counted
 
 if TYPE_CHECKING:
     from promptable.cvat.propagate.options import Options
@@ -22,10 +23,10 @@ def say_plan(plan: "Plan", frames: Any, options: "Options") -> None:
     for sentence in plan.left_out:
         sys.stdout.write(f"left alone: {sentence}\n")
     if frames.deleted:
-        sys.stdout.write(f"left alone: {len(frames.deleted)} deleted frames\n")
+        sys.stdout.write(f"left alone: {counted(len(frames.deleted), 'deleted frame')}\n")
     forms = [one.form for one in plan.objects]
-    counted = ", ".join(f"{forms.count(form)} {form}" for form in dict.fromkeys(forms)) or "none yet"
-    sys.stdout.write(f"{len(forms)} objects ({counted}) to follow through {plan.frames} frames\n")
+    by_form = ", ".join(counted(forms.count(form), form) for form in dict.fromkeys(forms)) or "none yet"
+    sys.stdout.write(f"{counted(len(forms), 'object')} ({by_form}) to follow through {counted(plan.frames, 'frame')}\n")
     if plan.met and not options.restart_at_keyframes:
         where = f"where people have them, the first on frame {plan.met[0]}"
         sys.stdout.write(f"{len(plan.met)} of them end {where}: --restart-at-keyframes goes on from there\n")
@@ -48,10 +49,10 @@ def review(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any, r
     shown = pictures(journal, run, frames, pictured(found))
     opens = partial(job_link, client.api_map.host, task.id)
     page.write_text(render(f"Followed in task {task.id}, {task.name}", run.id, found, shown, opens), encoding="utf-8")
-    sys.stdout.write(f"{len(found.places)} places to look at: {page}\n")
+    sys.stdout.write(f"{counted(len(found.places), 'place')} to look at: {page}\n")
     if parsed.issues:
         issues = [Issue(one.job, one.frame, one.box, f"{one.label}: {one.what}") for one in found.places]
-        sys.stdout.write(f"{open_issues(client, issues)} issues opened\n")
+        sys.stdout.write(f"{counted(open_issues(client, issues), 'issue')} opened\n")
     return DONE
 
 
@@ -72,4 +73,6 @@ def report(journal: Any, run: int) -> None:
                 continue
             count = len(item["new"].get("shapes", ()))
             tracks, keyframes, masks = tracks + bool(count), keyframes + count, masks + (not count)
-    sys.stdout.write(f"run {run}: {tracks} tracks of {keyframes} keyframes, {masks} masks\n")
+    sys.stdout.write(
+        f"run {run}: {counted(tracks, 'track')} of {counted(keyframes, 'keyframe')}, {counted(masks, 'mask')}\n"
+    )

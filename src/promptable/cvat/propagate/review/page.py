@@ -8,6 +8,7 @@ from PIL.Image import Image
 
 from promptable.cvat.pages.frame import framed
 from promptable.cvat.pages.pictures import address
+from promptable.cvat.plural import counted
 from promptable.cvat.propagate.review.places import Followed, Place, Review
 
 Opens = Callable[[int, int], str]
@@ -43,7 +44,7 @@ def render(title: str, run: int, review: Review, pictures: Mapping[Place, Image]
         title,
         scripts=(),
         shared=("links.js",),
-        about=f"Run {run}: {len(objects)} objects, {len(places)} places to look at.",
+        about=f"Run {run}: {counted(len(objects), 'object')}, {counted(len(places), 'place')} to look at.",
         objects="\n".join(_object(one, count, review.bins) for one, count in objects[:_MOST_OBJECTS]),
         more_objects=_more(len(objects) - _MOST_OBJECTS, "objects"),
         worst="\n".join(figures.values()),
