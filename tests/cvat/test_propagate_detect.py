@@ -276,6 +276,22 @@ def _followed_by_halves(request: Mapping[str, Any]) -> Any:
     return found
 
 
+def test_what_joins_is_not_followed_back_to_where_the_tracker_is_not_sure_of_it(cvat: StandIn) -> None:
+    prepare(cvat)
+    cvat.answers["detector"] = detector(two_cars)
+    answer = cvat.answers[""]
+
+    def unsure(request: Any) -> Any:
+        found = answer(request)
+        if base64.b64decode(request["image"]) == b"picture 4" and len(found["shapes"]) == 1:
+            found["shapes"][0]["score"] = 0.5 if "states" in request and request["states"][0]["at"] else 0.9
+        return found
+
+    cvat.answers[""] = unsure
+    assert detect(cvat, "--job", "1", "--every", "5", "--to", "6") == 0
+    assert [keyframes(one)[0][0] for one in tracks(cvat)] == [0, 5]
+
+
 def test_what_joins_is_not_followed_back_into_what_an_earlier_run_wrote(cvat: StandIn) -> None:
     prepare(cvat)
     cvat.answers["detector"] = detector(two_cars)

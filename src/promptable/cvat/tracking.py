@@ -9,6 +9,8 @@ from promptable.cvat.server.errors import CvatError
 
 MOST_OBJECTS = 256
 """In one request."""
+UNSURE = 0.6
+"""Below this score of the tracker: on the toy clips nine of ten such masks overlap their object by less than half."""
 
 Answers = tuple[list[Position | None], list[Any]]
 """Of each object: where it is, None where lost, and its state, which is passed on unseen."""

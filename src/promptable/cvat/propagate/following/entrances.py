@@ -12,14 +12,14 @@ from promptable.cvat.propagate.following.passes import Pass
 from promptable.cvat.propagate.following.pictures import number_of, pictures_of
 from promptable.cvat.propagate.journal import Step
 from promptable.cvat.server.frames import Frames
-from promptable.cvat.tracking import Prompt, Tracker
+from promptable.cvat.tracking import UNSURE, Prompt, Tracker
 
 
 class Entrances:
     """Follows those who joined on a pass its way back, all together, once the pass is at its end.
 
-    An object ends where the tracker does not see it any more: there it came in. It ends too where another one of its
-    label is at its place, so that no frame has it twice.
+    An object ends where the tracker does not see it any more, or is not sure of it: there it came in. It ends too where
+    another one of its label is at its place, so that no frame has it twice.
     """
 
     def __init__(self, tracker: Tracker, frames: Frames, back: Pass) -> None:
@@ -69,7 +69,9 @@ class Entrances:
         there = self._back.seen(number)
         for one, position, state in zip(states, positions, after, strict=True):
             label = self._objects[one].label_id
-            if position is not None and not any(other.is_double(label, position) for other in there):
+            if position is None or position.score < UNSURE:
+                continue
+            if not any(other.is_double(label, position) for other in there):
                 there.append(Placed(label, position))
                 yield one, position, state
 

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 
 from promptable.cvat.geometry.keyframes import box_iou
 from promptable.cvat.geometry.position import Position
+from promptable.cvat.tracking import UNSURE
 
 _JUMP_IOU = 0.3
 _GROWN, _SHRUNK = 1.5, 0.5
-_UNSURE = 0.6
-"""Below this score: on the toy clips nine of ten such masks overlap their object by less than half."""
 
 Course = Iterable[tuple[int, Position | None]]
 """Of one object: frame and position, in the order in which it was followed; None where it was lost."""
@@ -59,7 +58,7 @@ def _frames(course: Course) -> Iterator[tuple[Doubt | None, bool]]:
         change = ("back", position.score) if was_lost else None if seen is None else _change(seen[1], position)
         if change is not None:
             yield Doubt(frame, change[0], _corners(position), change[1], before), False
-        elif position.score < _UNSURE:
+        elif position.score < UNSURE:
             yield Doubt(frame, "unsure", _corners(position), position.score, before), True
         else:
             yield None, False
