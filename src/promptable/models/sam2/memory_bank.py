@@ -35,10 +35,11 @@ def memory_tokens(model: SAM2Base, position: Tensor, banks: Sequence[Sequence[At
     last steps; the pointers of prompted frames, then of the last steps from the newest back. All banks get to the
     model's device in one copy.
     """
-    parts = [part for bank in banks for part in (_features(bank), *_pointers(bank))]
-    placed = to_device(model.device, parts)
-    each = zip(banks, placed[0::3], placed[1::3], placed[2::3], strict=True)
-    return [_tokens(model, position, *one) for one in each]
+    features = [_features(bank) for bank in banks]
+    parts = [part for bank, maps in zip(banks, features, strict=True) for part in (*maps, *_pointers(bank))]
+    placed = iter(to_device(model.device, parts))
+    each = [(torch.stack([next(placed) for _ in maps]), next(placed), next(placed)) for maps in features]
+    return [_tokens(model, position, bank, *one) for bank, one in zip(banks, each, strict=True)]
 
 
 def _tokens(
@@ -52,8 +53,8 @@ def _tokens(
     return MemoryTokens(torch.cat([values, pointed]), torch.cat([places, moments]), len(pointed))
 
 
-def _features(bank: Sequence[Attended]) -> Tensor:
-    return torch.stack([one.memory.features for one in bank if one.memory.features is not None])
+def _features(bank: Sequence[Attended]) -> list[Tensor]:
+    return [one.memory.features for one in bank if one.memory.features is not None]
 
 
 def _feature_positions(model: SAM2Base, position: Tensor, bank: Sequence[Attended]) -> Tensor:
