@@ -67,7 +67,7 @@ def _on_gpu(image: NDArray[np.uint8], lines: Sequence[_Line], order: Sequence[in
     pixels, *there = to_device(device, [image, *(each for line in lines for each in (line.places, line.shares))])
     for axis in order:
         if pixels.shape[axis] != lines[axis].places.shape[1]:
-            pixels = _along(pixels, axis, *there[2 * axis : 2 * axis + 2], lines[axis].bits)
+            pixels = _along(pixels, axis, there[2 * axis], there[2 * axis + 1], lines[axis].bits)
     return pixels
 
 
@@ -102,7 +102,7 @@ def _line(before: int, after: int, kernel: Resampling) -> _Line:
 
 
 def _triangle(distance: Floats) -> Floats:
-    return np.maximum(1.0 - distance, 0.0)
+    return np.asarray(np.maximum(1.0 - distance, 0.0))
 
 
 def _cubic(distance: Floats) -> Floats:
