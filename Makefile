@@ -69,7 +69,7 @@ docs: setup  ## Write the generated pages in docs/
 bench: setup  ## Speed against the upstream packages in half an hour, a page in out/bench; ARGS=--quick: 6 minutes
 	$(BIN)/python -m benchmarks $(ARGS)
 
-bench-gpu: setup  ## Upstream in fp32, upstream in bf16, ours: on a GPU, within ten minutes
+bench-gpu: setup  ## Upstream in fp32, upstream in bf16, ours, ours with CUDA graphs: on a GPU, within ten minutes
 	$(BIN)/python -m benchmarks gpu
 
 fuzz: setup  ## Mutated pictures, requests, states and labels for 5 minutes; ARGS="--seconds 60"

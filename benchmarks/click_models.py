@@ -48,10 +48,10 @@ def upstream(model: Model) -> Any:
     return SamPredictor(model) if isinstance(model, Sam) else SAM2ImagePredictor(model)
 
 
-def ours(model: Model, precision: str = "fp32") -> Segmenter:
+def ours(model: Model, precision: str = "fp32", cuda_graphs: bool = False) -> Segmenter:
     """The function's segmenter, which takes the model over."""
     if isinstance(model, Sam):
         fuse_encoder(model.image_encoder, precision)
-        return SamSegmenter(model, precision)
+        return SamSegmenter(model, precision, cuda_graphs)
     fuse_sam2_encoder(model, precision)
-    return Sam2Segmenter(model, precision)
+    return Sam2Segmenter(model, precision, cuda_graphs)

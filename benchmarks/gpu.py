@@ -1,9 +1,10 @@
 """``make bench-gpu``: all that a GPU is to show, in one go of under ten minutes.
 
-Each stage three times: upstream in float32, upstream under autocast to bfloat16, and the function with its default
-settings; and what share of the device's own rate of bfloat16 matrix products ours reaches, by the arithmetic of
-upstream's networks. Where the time is over, the rest is left out and said so. It runs without a GPU too, on the CPU, to
-show that it does; those figures say nothing of a GPU.
+Each stage four times: upstream in float32, upstream under autocast to bfloat16, the function with its default settings,
+and with ``PROMPTABLE_CUDA_GRAPHS``, whose default the first machine with a GPU is to decide; and what share of the
+device's own rate of bfloat16 matrix products ours reaches, by the arithmetic of upstream's networks. Where the time is
+over, the rest is left out and said so. It runs without a GPU too, on the CPU, to show that it does; there are no graphs
+there, and the figures say nothing of a GPU.
 """
 
 import time
@@ -25,17 +26,18 @@ _SECONDS = 570.0
 _LABELS = 20
 _HW = (1080, 1920)
 _WAYS = ("fp32", "bf16")
-"""Of upstream; the third is ours."""
+"""Of upstream; the other two are ours."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Seconds of the three ways, and the share of the measured peak that ours reaches; None where none was counted."""
+    """Seconds of the four ways, and the share of the measured peak of ours without graphs; None: not counted."""
 
     what: str
     upstream_fp32: float
     upstream_bf16: float
     ours: float
+    ours_graphs: float
     peak_share: float | None = None
 
 
@@ -43,7 +45,7 @@ def run(quick: bool) -> None:
     """Measure the large models; ``quick``: the smallest, and one object."""
     peak = in_fresh_process(_peak)
     print(f"\ngpu, bfloat16 matrix products at {peak / 1e12:.1f} TFLOP/s")
-    print(f"{'':36}{'fp32 s':>9}{'bf16 s':>9}{'ours s':>9}{'ratios':>14}{'of peak':>9}")
+    print(f"{'':36}{'fp32 s':>9}{'bf16 s':>9}{'ours s':>9}{'graphs s':>9}{'ratios':>14}{'graphs':>8}{'of peak':>9}")
     stages: list[Stage] = []
     ends = time.perf_counter() + _SECONDS
     for name, measure in _measurements(quick, peak):
@@ -57,14 +59,15 @@ def run(quick: bool) -> None:
 
 
 def _line(stage: Stage) -> str:
-    seconds = f"{stage.upstream_fp32:9.4f}{stage.upstream_bf16:9.4f}{stage.ours:9.4f}"
+    seconds = f"{stage.upstream_fp32:9.4f}{stage.upstream_bf16:9.4f}{stage.ours:9.4f}{stage.ours_graphs:9.4f}"
     ratios = f"{stage.upstream_fp32 / stage.ours:7.1f}x{stage.upstream_bf16 / stage.ours:5.1f}x"
+    graphs = f"{stage.ours / stage.ours_graphs:7.2f}x"
     share = "" if stage.peak_share is None else f"{stage.peak_share:9.0%}"
-    return f"{stage.what:36}{seconds}{ratios}{share}"
+    return f"{stage.what:36}{seconds}{ratios}{graphs}{share}"
 
 
 def _measurements(quick: bool, peak: float) -> Iterator[tuple[str, Callable[[], Sequence[Stage]]]]:
-    """By the issue's goals, the most telling first."""
+    """The most telling first."""
     for model in ["sam2.1-tiny"] if quick else ["vit_h", "sam2.1-large"]:
         yield f"{model}, clicks", partial(_clicks, model, peak)
     yield "Swin-T", partial(_detector, 1 if quick else _LABELS, peak)
@@ -73,31 +76,27 @@ def _measurements(quick: bool, peak: float) -> Iterator[tuple[str, Callable[[], 
 
 def _clicks(model: str, peak: float) -> list[Stage]:
     fp32, bf16 = (in_fresh_process(interactor.plain_clicks, model, "1080p", way) for way in _WAYS)
-    ours = in_fresh_process(interactor.our_clicks, model, "1080p")
+    ours, graphs = (in_fresh_process(interactor.our_clicks, model, "1080p", "", graphs) for graphs in (False, True))
     share = in_fresh_process(_click_flops, model) / ours.first_seconds / peak
-    return [
-        Stage(f"{model}, first click", fp32.first_seconds, bf16.first_seconds, ours.first_seconds, share),
-        Stage(f"{model}, later clicks", fp32.later_seconds, bf16.later_seconds, ours.later_seconds),
-    ]
+    first = (way.first_seconds for way in (fp32, bf16, ours, graphs))
+    later = (way.later_seconds for way in (fp32, bf16, ours, graphs))
+    return [Stage(f"{model}, first click", *first, *[share]), Stage(f"{model}, later clicks", *later)]
 
 
 def _detector(labels: int, peak: float) -> list[Stage]:
-    fp32, bf16, ours = (
+    fp32, bf16, ours, graphs = (
         in_fresh_process(detector.answers, way, (labels,), repeats)[0].seconds
-        for way, repeats in (("plain", 1), ("plain bf16", 1), ("ours", 3))
+        for way, repeats in (("plain", 1), ("plain bf16", 1), ("ours", 3), ("ours graphs", 3))
     )
-    return [
-        Stage(f"Swin-T, {labels} labels", fp32, bf16, ours, in_fresh_process(_detector_flops, labels) / ours / peak)
-    ]
+    share = in_fresh_process(_detector_flops, labels) / ours / peak
+    return [Stage(f"Swin-T, {labels} labels", fp32, bf16, ours, graphs, share)]
 
 
 def _tracker(model: str, counts: Sequence[int]) -> list[Stage]:
     fp32, bf16 = (in_fresh_process(tracker.predictor_frames, model, counts, way) for way in _WAYS)
-    ours = in_fresh_process(tracker.function_frames, model, counts)
-    return [
-        Stage(f"{model}, {count} objects", fp32.seconds[count], bf16.seconds[count], ours.seconds[count])
-        for count in counts
-    ]
+    ours, graphs = (in_fresh_process(tracker.function_frames, model, counts, "", graphs) for graphs in (False, True))
+    ways = fp32, bf16, ours, graphs
+    return [Stage(f"{model}, {count} objects", *(way.seconds[count] for way in ways)) for count in counts]
 
 
 def _peak() -> float:

@@ -136,11 +136,12 @@ def _plain_click(predictor: Any, request: dict[str, Any], before: Sequence[Logit
     return np.asarray(logits[best], np.float32)
 
 
-def our_clicks(model: str, size: str, precision: str = "") -> Clicks:
+def our_clicks(model: str, size: str, precision: str = "", cuda_graphs: bool = False) -> Clicks:
     """The function, warm as it is after ``init_context``; ``precision`` is that of ``auto`` unless another is named."""
     keep_freed_memory()
-    segmenter = _Recording(ours(random_model(model).to(device.resolve("auto")), precision or machine.precision()))
-    warm_up(segmenter)
+    built = random_model(model).to(device.resolve("auto"))
+    segmenter = _Recording(ours(built, precision or machine.precision(), cuda_graphs))
+    warm_up(segmenter, len(_CLICKS) if cuda_graphs else 1)
     function = InteractorFunction(segmenter, InteractorSettings())
 
     def click(text: bytes) -> Logits:

@@ -71,7 +71,9 @@ def discs(count: int) -> Masks:
     return [np.hypot(rows - y, columns - x) < 60 + 5 * i for i, (y, x) in enumerate(centres)]
 
 
-def function(name: str, memory: TrackMemory = TrackMemory.ALL, precision: str = "") -> Function:
+def function(
+    name: str, memory: TrackMemory = TrackMemory.ALL, precision: str = "", cuda_graphs: bool = False
+) -> Function:
     """The function as it is loaded, without a cache of image features.
 
     ``precision`` is that of ``auto`` unless another is named.
@@ -79,7 +81,8 @@ def function(name: str, memory: TrackMemory = TrackMemory.ALL, precision: str = 
     precision = precision or machine.precision()
     built = model(name).to(device.resolve("auto"))
     prepare_for_video(built, precision)
-    tracker, store = VideoTracker(built, "0" * 16, precision, RULES[memory]), InProcessStore(2**34)
+    tracker = VideoTracker(built, "0" * 16, precision, RULES[memory], cuda_graphs)
+    store = InProcessStore(2**34)
     return Function(
         tracker, StoredMemories(tracker, store), TrackerFunction(tracker, store, TrackerSettings(feature_cache_mb=0))
     )
