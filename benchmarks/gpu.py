@@ -78,9 +78,9 @@ def _clicks(model: str, peak: float) -> list[Stage]:
     fp32, bf16 = (in_fresh_process(interactor.plain_clicks, model, "1080p", way) for way in _WAYS)
     ours, graphs = (in_fresh_process(interactor.our_clicks, model, "1080p", "", graphs) for graphs in (False, True))
     share = in_fresh_process(_click_flops, model) / ours.first_seconds / peak
-    first = (way.first_seconds for way in (fp32, bf16, ours, graphs))
-    later = (way.later_seconds for way in (fp32, bf16, ours, graphs))
-    return [Stage(f"{model}, first click", *first, *[share]), Stage(f"{model}, later clicks", *later)]
+    first = fp32.first_seconds, bf16.first_seconds, ours.first_seconds, graphs.first_seconds
+    later = fp32.later_seconds, bf16.later_seconds, ours.later_seconds, graphs.later_seconds
+    return [Stage(f"{model}, first click", *first, share), Stage(f"{model}, later clicks", *later)]
 
 
 def _detector(labels: int, peak: float) -> list[Stage]:
