@@ -91,6 +91,13 @@ def test_the_ground_truth_and_deleted_frames_are_there_for_who_asks(cvat: StandI
         assert frames.frame(2).name == "2.png"
 
 
+def test_a_job_alone_is_not_enough(cvat: StandIn) -> None:
+    cvat.tasks = {3: Task(PICTURES, (40, 60), JOBS, forbidden=True)}
+    said = "forbids task 3 to this account: .* Being assigned the job is not enough: the commands read its task"
+    with connect(Login(cvat.url)) as client, pytest.raises(CvatError, match=said):
+        Frames(client, job=2)
+
+
 def test_what_is_not_there_is_said(cvat: StandIn) -> None:
     cvat.tasks = {3: Task([], (40, 60), [])}
     with connect(Login(cvat.url)) as client:

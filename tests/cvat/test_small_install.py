@@ -1,5 +1,6 @@
 """The commands over a CVAT server in an environment that holds the packages of requirements/cvat.txt alone."""
 
+import json
 import os
 import re
 import subprocess
@@ -121,3 +122,10 @@ def test_local_says_what_is_missing(packages: Path, tmp_path: Path) -> None:
     done = _promptable(packages, "preview", "--images", str(tmp_path), "--local")
     assert done.returncode == 1
     assert "--local needs the models' packages" in done.stderr
+
+
+def test_labels_are_rendered_and_who_checks_prompts_is_said(packages: Path, tmp_path: Path) -> None:
+    (tmp_path / "labels.yaml").write_text("- rust\n")
+    done = _promptable(packages, "labels", "render", str(tmp_path / "labels.yaml"))
+    assert (done.returncode, json.loads(done.stdout)[0]["name"]) == (0, "rust")
+    assert "the small install has no tokenizers (make setup); the function checks when it starts" in done.stderr

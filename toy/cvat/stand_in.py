@@ -20,6 +20,8 @@ _RECORDINGS = Path(__file__).with_name("recordings")
 _PAGE = 3
 _CHUNK = 4
 _NOT_FOUND: Answer = (404, {"detail": "Not found."})
+_FORBIDDEN: Answer = (403, {"detail": "You do not have permission to perform this action."})
+_NO_DATA: Answer = (400, ["Data is not uploaded for the task yet"])
 
 
 @dataclass
@@ -40,6 +42,8 @@ class Task:
     """By job, what differs from the recorded one."""
     organization: str | None = None
     """Within which alone functions are called about it."""
+    forbidden: bool = False
+    """As to somebody who is assigned one of its jobs and no more."""
     meta: dict[str, Any] = field(default_factory=dict)
     """What differs from what was recorded about data."""
 
@@ -103,7 +107,7 @@ class StandIn:
             return 201, self.issues[-1]
         task = self.tasks.get(given.get("task"))
         if task is not None and task.organization != organization:
-            return 403, {"detail": "You do not have permission to perform this action."}
+            return _FORBIDDEN
         name = path.rpartition("/")[2]
         return _called(self.answers[name], given) if name in self.answers else _NOT_FOUND
 
@@ -134,11 +138,11 @@ class StandIn:
             named = not what and ("task_id", number) in self.labels
             return (200, _recorded("task") | {"id": number}) if named else _NOT_FOUND
         task = self.tasks[number]
+        if task.forbidden or (what[:1] == ["data"] and not task.pictures):
+            return _FORBIDDEN if task.forbidden else _NO_DATA
         match what:
             case []:
                 return 200, self._task(number)
-            case ["data", *_] if not task.pictures:
-                return 400, ["Data is not uploaded for the task yet"]
             case ["data", "meta"]:
                 return 200, _meta(task)
             case ["data"]:

@@ -54,14 +54,18 @@ def _check_spelling(file: Path, spec: str, vocabulary: Path) -> None:
         from promptable.models.grounding_dino.spelling import load_vocabulary, spell
 
         tokenizer = load_vocabulary(vocabulary)
-    except (ImportError, FileNotFoundError) as error:
-        sys.stderr.write(
-            f"{file}: not checked as the model reads it: {error} (promptable download swin-t fetches its vocabulary,"
-            " --weights names the folder); the function checks when it starts\n"
-        )
+    except ImportError as error:
+        _not_checked(file, f"the small install has no {error.name} (make setup)")
+        return
+    except FileNotFoundError as error:
+        _not_checked(file, f"{error} (promptable download swin-t fetches its vocabulary, --weights names the folder)")
         return
     with naming(file):
         check_spelling(load(spec), lambda prompt: spell(prompt, tokenizer))
+
+
+def _not_checked(file: Path, why: str) -> None:
+    sys.stderr.write(f"{file}: not checked as the model reads it: {why}; the function checks when it starts\n")
 
 
 def _fetch_labels(parsed: argparse.Namespace) -> int:

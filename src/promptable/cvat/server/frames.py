@@ -18,6 +18,7 @@ from cvat_sdk.core.helpers import make_request_headers
 from promptable.cvat.server.editor import job_link
 from promptable.cvat.server.errors import CvatError
 
+_FORBIDDEN = 403
 _GROUND_TRUTH, _REPLICA = "ground_truth", "consensus_replica"
 _WORTH_A_CHUNK = 3
 """So many frames of a chunk take longer one by one than the chunk as a whole."""
@@ -71,7 +72,7 @@ class Frames:
         self._job = None if job is None else client.jobs.retrieve(job)
         if self._job is not None and _holds_ground_truth(self._job) and not with_ground_truth:
             raise CvatError(f"job {job} holds the ground truth, which is left alone: name another job")
-        self.task = client.tasks.retrieve(task if self._job is None else self._job.task_id)
+        self.task = client.tasks.retrieve(task) if self._job is None else _task_of(client, self._job)
         _enter_organization(client, self.task)
         if (lacking := without_frames(self.task)) is not None:
             raise CvatError(lacking)
@@ -197,6 +198,17 @@ class Frames:
                 return {first + i: archive.read(name) for i, name in enumerate(names)} if len(names) == count else {}
         except zipfile.BadZipFile:
             return {}
+
+
+def _task_of(client: Any, job: Any) -> Any:
+    """A job's task, which who has only the job may not read."""
+    try:
+        return client.tasks.retrieve(job.task_id)
+    except CvatError as error:
+        if error.status != _FORBIDDEN:
+            raise
+        whole = "Being assigned the job is not enough: the commands read its task, as its owner or assignee may"
+        raise CvatError(f"{error} {whole}", error.status) from None
 
 
 def without_frames(task: Any) -> str | None:
