@@ -308,6 +308,7 @@ def test_a_dry_run_asks_nothing_and_writes_nothing(cvat: StandIn, capsys: pytest
     ("options", "sentence"),
     [
         (("--from", "3"), "there is nothing to follow on frame 3"),
+        (("--labels", "car,boat"), "--labels: the task has no label 'boat', it has car, "),
         (("--from", "30"), "there is no frame 30"),
         (("--from", "5", "--to", "2"), "--to 2 lies before --from 5"),
     ],

@@ -95,6 +95,13 @@ def _is_open(job: Any, options: Options, left_out: list[str]) -> bool:
     return True
 
 
+def _check_names(wanted: Sequence[str], names: Sequence[str]) -> None:
+    """Raise CvatError that names the labels which the task lacks: nothing of them can be drawn."""
+    unknown = [name for name in wanted if name not in names]
+    if unknown:
+        raise CvatError(f"--labels: the task has no label {', '.join(map(repr, unknown))}, it has {', '.join(names)}")
+
+
 class _Drawn:
     """What people left on the first frame."""
 
@@ -105,6 +112,7 @@ class _Drawn:
         self._ranges = {job.id: range(job.start_frame, job.stop_frame + 1) for job in jobs}
         self._held = {job.id: JobAnnotations(client, job.id).read() for job in jobs}
         self._labels = {int(label["id"]): label for label in listed(client, frames.task.id)}
+        _check_names(options.labels or (), [str(label["name"]) for label in self._labels.values()])
         self._first = first
         self._options = options
         self._ours = ours
