@@ -68,11 +68,12 @@ def _overflow(model: object) -> None:
         attention.proj.weight *= 2.0**-20
 
 
+@pytest.mark.parametrize("cuda_graphs", [False, True])
 @pytest.mark.parametrize("model", ["sam", "sam2"])
 def test_a_picture_too_large_for_float16_is_encoded_again(
-    cuda: None, model: str, caplog: pytest.LogCaptureFixture
+    cuda: None, model: str, cuda_graphs: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    segmenter = _segmenter(model, "cuda", "fp16")
+    segmenter = load_segmenter(str(TOY / model), TOY, "cuda", "fp16", cuda_graphs)
     expected = segmenter.encode_image(SCENES[0].image)
     assert not caplog.text
     _overflow(segmenter)
