@@ -214,3 +214,8 @@ def test_without_a_command_the_help_is_printed(capsys: pytest.CaptureFixture[str
     assert main([]) == 0
     said = capsys.readouterr().out
     assert all(command in said for command in ("serve", "download", "labels"))
+
+
+def test_the_version_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert re.fullmatch(r"promptable \d+\.\d+\.\d+\n", capsys.readouterr().out)

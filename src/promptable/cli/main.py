@@ -12,7 +12,8 @@ from promptable.cli.parser import IntermixedParser
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command with these arguments (None: those of the process); returns the exit status, 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(prog="promptable", description="Promptable foundation models inside CVAT.")
-    parser.set_defaults(run=lambda _: parser.print_help())
+    parser.add_argument("--version", action="store_true", help="say which version this is, and no more")
+    parser.set_defaults(run=lambda parsed: _say_version() if parsed.version else parser.print_help())
     commands = parser.add_subparsers(metavar="command", parser_class=IntermixedParser)
     add = commands.add_parser
     serve.add_arguments(add("serve", help="run the functions without Docker, for CVAT or for trying them out"))
@@ -34,3 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return 130
+
+
+def _say_version() -> None:
+    from importlib.metadata import version
+
+    sys.stdout.write(f"promptable {version('promptable')}\n")
