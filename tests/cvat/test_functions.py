@@ -6,6 +6,7 @@ import pytest
 
 from promptable.cvat import local_detector
 from promptable.cvat.functions import CvatFunction, DirectFunction, Picture, Source
+from promptable.cvat.server.annotations import JobAnnotations
 from promptable.cvat.server.client import Login, connect
 from promptable.cvat.server.errors import CvatError
 from promptable.errors import BadRequestError, OutOfMemoryError
@@ -44,6 +45,27 @@ def test_an_address_without_a_function_is_told_from_a_function_that_refuses(cvat
     cvat.failures = [(404, {})]
     with pytest.raises(CvatError, match=r"answered 404, as no function does: is the address right\?"):
         DirectFunction(cvat.url).call(PICTURE, {})
+
+
+def test_a_proxys_page_is_said_and_is_no_answer(cvat: StandIn) -> None:
+    cvat.answers = {"dino": []}
+    cvat.failures = [(200, {})]
+    with pytest.raises(CvatError, match=r"a\.png: what answered is no function.* is the address right\?"):
+        DirectFunction(cvat.url).call(PICTURE, {})
+    with connect(Login(cvat.url)) as client:
+        function, annotations = CvatFunction(client, "dino", Source(3)), JobAnnotations(client, 1)
+        asked = (
+            lambda: function.call(PICTURE, {}),
+            lambda: CvatFunction(client, "dino", Source(3)),
+            annotations.read,
+            lambda: annotations.create([], []),
+            lambda: client.tasks.retrieve(3),
+        )
+        for ask in asked:
+            cvat.failures = [(200, {})]
+            with pytest.raises(CvatError, match=f"{cvat.url} answered a web page to /api/.* a proxy") as raised:
+                ask()
+            assert raised.value.status is None, "what was to be written may have been"
 
 
 @pytest.mark.parametrize(("source", "where"), [(Source(3), {"task": 3}), (Source(3, 8), {"job": 8})])

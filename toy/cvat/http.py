@@ -111,7 +111,8 @@ class _Handler(BaseHTTPRequestHandler):
         return self.headers.get("Authorization") == f"Bearer {TOKEN}" or "sessionid=yes" in cookie
 
     def _fail(self, status: int, headers: Mapping[str, str] | None = None) -> None:
-        self._send(status, {"detail": "said so"}, list((headers or {}).items()))
+        body = b"<!doctype html>sign in" if status == 200 else {"detail": "said so"}
+        self._send(status, body, list((headers or {}).items()))
 
     def _send(self, status: int, body: object, headers: Sequence[tuple[str, str]] = ()) -> None:
         if not status:
@@ -121,10 +122,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         for name, value in headers:
             self.send_header(name, value)
-        self.send_header("Content-Type", "application/octet-stream" if isinstance(body, bytes) else "application/json")
+        self.send_header("Content-Type", _type_of(body))
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
+
+
+def _type_of(body: object) -> str:
+    if not isinstance(body, bytes):
+        return "application/json"
+    return "text/html; charset=utf-8" if body.startswith(b"<!doctype html>") else "application/octet-stream"
 
 
 def _wait(seconds: list[float]) -> None:

@@ -50,7 +50,10 @@ class Task:
 
 @dataclass
 class StandIn:
-    """What the server has, and what it was asked. ``failures`` are answered first, one a request: (status, headers)."""
+    """What the server has, and what it was asked. ``failures`` are answered first, one a request: (status, headers).
+
+    One of status 200 is the page of a proxy.
+    """
 
     tasks: dict[int, Task] = field(default_factory=dict)
     labels: dict[tuple[str, int], list[tuple[str, str]]] = field(default_factory=dict)

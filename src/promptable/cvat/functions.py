@@ -27,6 +27,7 @@ _RETRIES = Retry(
     raise_on_status=False,
 )
 """A function only answers: asking it again is harmless."""
+_CHECK = "is the address right?"
 
 
 @dataclass(frozen=True)
@@ -132,10 +133,12 @@ def _answer(status: int, body: bytes, asked: str) -> Any:
     try:
         answer = json.loads(body)
     except ValueError:
+        if status == 200:
+            raise CvatError(f"{asked}: what answered is no function, but a web page or so: {_CHECK}") from None
         answer = {"error": body[:200].decode("utf-8", "replace")}
     if status == 200:
         return answer
     sentence = answer.get("error") if isinstance(answer, dict) else None
     if status in (404, 405):
-        raise CvatError(f"{asked}: answered {status}, as no function does: is the address right?", status)
+        raise CvatError(f"{asked}: answered {status}, as no function does: {_CHECK}", status)
     raise CvatError(f"{asked}: the function answered {status}: {sentence or 'without a word'}", status)

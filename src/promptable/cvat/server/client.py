@@ -17,7 +17,7 @@ from cvat_sdk.core.client import AccessTokenCredentials, Client, Config, Credent
 from cvat_sdk.core.exceptions import CvatSdkException
 from packaging.version import Version
 
-from promptable.cvat.server.errors import CvatError
+from promptable.cvat.server.errors import CvatError, WebPageError
 from promptable.cvat.server.rest import PAUSES, Rest
 
 OLDEST = Version("2.56")
@@ -100,7 +100,7 @@ def _check_version(client: Any) -> None:
     """Raise CvatError for a server that is no CVAT, or too old a one."""
     try:
         version = client.get_server_version()
-    except OpenApiException:
+    except (OpenApiException, WebPageError):
         raise CvatError(_NO_CVAT.format(client.api_map.host)) from None
     except CvatError as error:
         raise CvatError(_NO_CVAT.format(client.api_map.host), 404) if error.status == 404 else error from None

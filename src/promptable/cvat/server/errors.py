@@ -14,6 +14,10 @@ class CvatError(RuntimeError):
         self.status = status
 
 
+class WebPageError(CvatError):
+    """A web page came where CVAT answers: something in between answered, and what was asked may have happened."""
+
+
 def reason_of(error: Exception) -> str:
     """Why a connection failed, in words: the innermost of urllib3's errors, without its objects and numbers."""
     inner = getattr(error, "reason", None) or (error.args[-1] if error.args else None)

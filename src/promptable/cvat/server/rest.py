@@ -12,7 +12,7 @@ from cvat_sdk.api_client.rest import RESTClientObject
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
 from urllib3.util import Retry
 
-from promptable.cvat.server.errors import CvatError, reason_of
+from promptable.cvat.server.errors import CvatError, WebPageError, reason_of
 
 PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds to wait before each further try."""
@@ -41,19 +41,31 @@ class Rest(RESTClientObject):  # type: ignore[misc]  # cvat-sdk's is generated, 
         self.pauses = pauses
 
     def request(self, method: str, url: str, *arguments: Any, **options: Any) -> Any:
-        """As cvat-sdk's, whose errors become CvatError."""
+        """As cvat-sdk's, whose errors become CvatError, and so does a web page, which CVAT's API never answers."""
         options["_request_timeout"] = options.get("_request_timeout") or _TIMEOUT
         for pause in self.pauses:
             try:
-                return super().request(method, url, *arguments, **options)
+                return _no_page(super().request(method, url, *arguments, **options), url)
             except (ApiException, HTTPError) as error:
                 if not _worth_repeating(error, method, url):
                     raise refusal(error, url) from None
                 time.sleep(max(pause, _asked_pause(error)))
         try:
-            return super().request(method, url, *arguments, **options)
+            return _no_page(super().request(method, url, *arguments, **options), url)
         except (ApiException, HTTPError) as error:
             raise refusal(error, url) from None
+
+
+def _no_page(response: Any, url: str) -> Any:
+    """The response. Raises WebPageError where it is a page, as of a proxy that asks people to sign in."""
+    if not response.headers.get("Content-Type", "").lower().startswith("text/html"):
+        return response
+    response.close()
+    parts = urlsplit(url)
+    raise WebPageError(
+        f"{parts.scheme}://{parts.netloc} answered a web page to {parts.path}, as CVAT does not: a proxy or a sign-in "
+        "page stands before it? Check that the address is CVAT's own, and that what is before it lets /api through"
+    )
 
 
 def _worth_repeating(error: Exception, method: str, url: str) -> bool:
