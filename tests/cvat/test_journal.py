@@ -1,5 +1,8 @@
 """What others read in the journal of a task."""
 
+import sqlite3
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -69,3 +72,17 @@ def test_a_journal_that_was_named_by_the_servers_own_time_is_still_found() -> No
     assert journal_path(server, 3, created) == former
     Journal(now).close()
     assert journal_path(server, 3, created) == now
+
+
+@pytest.mark.parametrize("name", ["SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR_LOCK", "SQLITE_CANTOPEN"])
+def test_a_disk_that_refuses_is_no_other_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    class Refusing(sqlite3.Connection):
+        def execute(self, *_: object) -> sqlite3.Cursor:
+            error = sqlite3.OperationalError("the disk")
+            error.sqlite_errorcode, error.sqlite_errorname = getattr(sqlite3, name), name
+            raise error
+
+    with closing(Journal(tmp_path / "a.sqlite")) as journal:
+        monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Refusing))
+        with pytest.raises(sqlite3.OperationalError, match="the disk"), journal.alone():
+            pass

@@ -14,6 +14,11 @@ from promptable.cvat.journal.reading import JournalReader
 from promptable.cvat.journal.records import Batch, Run, SentUpload, Upload, read_upload
 from promptable.cvat.server.errors import CvatError
 
+_HELD = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+"""Somebody else has the lock."""
+_PRIMARY = 0xFF
+"""What of SQLite's extended result codes is the result code: https://sqlite.org/rescode.html."""
+
 
 class Journal(JournalReader):
     """The journal of one task, for the command that works on it.
@@ -39,12 +44,17 @@ class Journal(JournalReader):
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Nobody else works on the task. Raises CvatError where somebody does; a process that is killed lets go."""
+        """Nobody else works on the task. Raises CvatError where somebody does; a process that is killed lets go.
+
+        A disk that cannot be written, or does not lock, is sqlite3.OperationalError, as everywhere in the journal.
+        """
         lock = sqlite3.connect(self.path.with_suffix(".lock"), timeout=0, isolation_level=None)
         try:
             lock.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError:
+        except sqlite3.OperationalError as error:
             lock.close()
+            if error.sqlite_errorcode & _PRIMARY not in _HELD:
+                raise
             raise CvatError("another run is at work on this task: wait until it is done") from None
         try:
             yield
