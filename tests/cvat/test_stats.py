@@ -276,6 +276,7 @@ def test_the_page(person: Person, tmp_path: Path) -> None:
     everything, tiny, _ = run_in_page(page, code, tmp_path)
     assert (everything, tiny) == (9, [f"{person.cvat.url}/tasks/7/jobs/1?frame=0"])
     assert "<script>alert" not in page
+    assert "<td>2026-11-26 04:10 UTC</td>" in page
 
 
 def test_a_project_is_its_tasks_together(person: Person, tmp_path: Path) -> None:

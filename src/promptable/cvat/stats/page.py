@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from html import escape
 
 import numpy as np
@@ -90,7 +91,12 @@ def _job(job: JobFigures, figures: Figures, host: str) -> str:
     empty, faults = job.frames - job.annotated_frames, figures.faults.of_jobs([job.job])
     state = escape(f"{job.stage}, {job.state}")
     counts = _cells([job.frames, empty, job.objects, job.tags, faults])
-    return f"<tr><td>task {job.task}</td><td>{opened}</td><td>{state}</td>{counts}<td>{escape(job.updated)}</td></tr>"
+    return f"<tr><td>task {job.task}</td><td>{opened}</td><td>{state}</td>{counts}<td>{_date(job.updated)}</td></tr>"
+
+
+def _date(updated: str) -> str:
+    """ISO 8601 as people read it, to the minute."""
+    return f"{datetime.fromisoformat(updated).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _annotators(figures: Figures) -> str:
