@@ -169,7 +169,9 @@ def test_the_environments_proxy_is_used(
     assert publisher.asked[1:] == [("http://nowhere.invalid/vit_b.pth", 0)]  # type: ignore[attr-defined]
 
 
-def test_the_models_and_which_of_them_lie_here(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_models_and_which_of_them_lie_here(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in (
         "llmdet_large.safetensors",
         "vocab.txt",
@@ -178,7 +180,11 @@ def test_the_models_and_which_of_them_lie_here(tmp_path: Path, capsys: pytest.Ca
     ):
         (tmp_path / name).touch()
     assert main(["models", "--weights", str(tmp_path)]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    said = capsys.readouterr().out
+    monkeypatch.setenv("PROMPTABLE_WEIGHTS", str(tmp_path))
+    assert main(["models"]) == 0
+    assert capsys.readouterr().out == said, "as labels render and the functions"
+    lines = said.splitlines()
     assert {line.split()[0] for line in lines if line.rstrip().endswith(" yes")} == {"swin-t", "llmdet-large"}
     (large,) = (line for line in lines if line.startswith("llmdet-large"))
     assert re.search(r"LLMDet +detection +343 M +1372 MB +3 GiB +Apache-2.0 +LVIS minival 51.1 AP \[3\]", large)

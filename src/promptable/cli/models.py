@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from promptable.cli.weights import add_folder
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -12,9 +14,7 @@ _WIDTH = 170
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--weights", type=Path, default=Path("weights"), metavar="DIR", help="where to look (default: weights)"
-    )
+    add_folder(parser, "where to look")
     parser.set_defaults(run=_models)
 
 

@@ -1,17 +1,23 @@
 """``promptable download``: official checkpoints."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("models", nargs="+", metavar="model", help="such as swin-t, vit_b, sam2.1-large")
-    parser.add_argument(
-        "--weights", type=Path, default=Path("weights"), metavar="DIR", help="where to (default: weights)"
-    )
+    add_folder(parser, "where to")
     parser.add_argument("--mirror", default="", metavar="URL", help="folder that holds the files under their own names")
     parser.set_defaults(run=_download)
+
+
+def add_folder(parser: argparse.ArgumentParser, what: str) -> None:
+    """``--weights``, the folder of the checkpoints; ``what`` is its help."""
+    default = Path(os.environ.get("PROMPTABLE_WEIGHTS") or "weights")
+    where = f"{what} (default: PROMPTABLE_WEIGHTS, or weights)"
+    parser.add_argument("--weights", type=Path, default=default, metavar="DIR", help=where)
 
 
 def _download(parsed: argparse.Namespace) -> int:

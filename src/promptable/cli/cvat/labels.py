@@ -1,26 +1,19 @@
 """``promptable labels``: labels.yaml to what CVAT reads, and CVAT's labels to labels.yaml."""
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
 from promptable.cli.cvat.options import add_server_arguments, connected
 from promptable.cli.cvat.terminal import DONE, told
+from promptable.cli.weights import add_folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(required=True, metavar="command")
     render = commands.add_parser("render", help="check a labels.yaml and print the annotation spec that CVAT reads")
     render.add_argument("file", type=Path, metavar="labels.yaml")
-    render.add_argument(
-        "--weights",
-        type=Path,
-        default=Path(os.environ.get("PROMPTABLE_WEIGHTS") or "weights"),
-        metavar="DIR",
-        help="folder with the model's vocab.txt, to check prompts as the model reads them"
-        " (default: PROMPTABLE_WEIGHTS, or weights)",
-    )
+    add_folder(render, "folder with the model's vocab.txt, to check prompts as the model reads them")
     render.set_defaults(run=_render_labels)
     fetch = commands.add_parser("from-cvat", help="write a labels.yaml with the labels of a task or project")
     add_server_arguments(fetch)
