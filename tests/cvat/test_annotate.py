@@ -24,6 +24,15 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(detector, "PAUSES", (0.0,))
 
 
+def test_a_folder_to_write_to_is_no_matter_of_a_task(
+    cvat: StandIn, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    prepare(cvat)
+    assert annotate(cvat, "--output", str(tmp_path / "out")) == 1
+    assert "--output: that is for --images" in capsys.readouterr().err
+    assert not cvat.asked
+
+
 def _journal(tmp_path: Path) -> sqlite3.Connection:
     (file,) = (tmp_path / "state").rglob("*.sqlite")
     return sqlite3.connect(file)

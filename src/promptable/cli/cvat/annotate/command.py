@@ -36,6 +36,7 @@ def annotate(parsed: argparse.Namespace) -> int:
 def _annotate(parsed: argparse.Namespace) -> int:
     if parsed.images is not None:
         return _folder(parsed)
+    _check_no_output(parsed)
     with connected(parsed, writes=not parsed.dry_run) as client:
         if parsed.undo is not None:
             return _undo(parsed, client)
@@ -65,6 +66,14 @@ def _folder(parsed: argparse.Namespace) -> int:
     sys.stdout.write(f"run {run.id}: {journal.count_chosen(run.id)} objects\n{path}\n")
     journal.close()
     return failures(errors)
+
+
+def _check_no_output(parsed: argparse.Namespace) -> None:
+    """Raise CvatError for the folder's option where there is none."""
+    from promptable.cvat.server.errors import CvatError
+
+    if parsed.output is not None:
+        raise CvatError("--output: that is for --images, what is found in a task goes to CVAT (its page: --queue FILE)")
 
 
 def _sources(parsed: argparse.Namespace, client: Any) -> "Iterator[Frames]":
