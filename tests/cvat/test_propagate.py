@@ -388,8 +388,8 @@ def test_places_to_look_at_come_with_links(cvat: StandIn, capsys: pytest.Capture
     page = Path("propagate-task-4-run-1.html").read_text()
     link = f'<a href="{cvat.url}/tasks/4/jobs/1?frame='
     assert [text.split('"')[0] for text in page.split(link)[1:]] == ["5", "8"]
-    assert propagate(cvat, "--review", "1", "--page", "again.html") == 0
-    assert Path("again.html").read_text() == page
+    assert propagate(cvat, "--review", "1", "--page", "pages/again.html") == 0
+    assert Path("pages/again.html").read_text() == page
     assert propagate(cvat, "--review", "7") == 1
 
 

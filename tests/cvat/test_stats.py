@@ -293,6 +293,8 @@ def test_a_project_is_its_tasks_together(person: Person, tmp_path: Path) -> None
     assert figures["left_out"] == ["task 9 has no data yet"]
 
 
-def test_a_file_that_cannot_be_written_is_named(person: Person, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["stats", "--task", str(TASK), "--url", person.cvat.url, "--page", "/nowhere/stats.html"]) == 1
-    assert capsys.readouterr().err == "promptable stats: /nowhere/stats.html: No such file or directory\n"
+def test_a_file_that_cannot_be_written_is_named(
+    person: Person, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["stats", "--task", str(TASK), "--url", person.cvat.url, "--page", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == f"promptable stats: {tmp_path}: Is a directory\n"

@@ -22,11 +22,26 @@ def test_a_page_that_cannot_be_written_is_a_sentence_and_the_run_is_kept(
     cvat: StandIn, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     annotating.prepare(cvat)
-    nowhere = str(tmp_path / "nowhere" / "queue.html")
+    (tmp_path / "file").touch()
+    nowhere = str(tmp_path / "file" / "queue.html")
     where = ["--task", str(annotating.TASK), "--url", cvat.url, "--function", f"{cvat.url}/"]
     assert main(["annotate", *where, "--queue", nowhere]) == 1
-    assert capsys.readouterr().err == f"promptable annotate: {nowhere}: No such file or directory\n"
+    assert capsys.readouterr().err == f"promptable annotate: {tmp_path / 'file'}: File exists\n"
     assert JournalReader(journal_path(cvat.url, annotating.TASK, CREATED)).run(1).state == "finished"
+
+
+def test_the_folder_of_a_page_is_made(cvat: StandIn, tmp_path: Path) -> None:
+    annotating.prepare(cvat)
+    model = ["--function", f"{cvat.url}/"]
+    for command, option, *more in (
+        ("annotate", "--queue", *model, "--frames=7"),
+        ("review", "--page"),
+        ("stats", "--page"),
+        ("effort", "--output", "--reviewed=all"),
+    ):
+        page = tmp_path / command / "pages" / "page.html"
+        assert main([command, "--task", str(annotating.TASK), "--url", cvat.url, option, str(page), *more]) == 0
+        assert page.exists()
 
 
 @pytest.mark.parametrize("command", ["annotate", "propagate", "review", "effort"])

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from promptable.cli.cvat.files import write_text
 from promptable.cli.cvat.options import add_server_arguments, connected
 from promptable.cli.cvat.terminal import DONE, show, told
 from promptable.cli.values import number, unit_number
@@ -134,12 +135,11 @@ def _write(parsed: argparse.Namespace, server: str, report: "Report", pictures: 
     from promptable.cvat.effort.page.page import render
 
     page = parsed.output or _default_page(parsed)
-    page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text(render(report, server, pictures), encoding="utf-8")
-    page.with_suffix(".json").write_text(report.to_json(), encoding="utf-8")
+    write_text(page, render(report, server, pictures))
+    write_text(page.with_suffix(".json"), report.to_json())
     _show(report)
     if report.advice is not None:
-        parsed.suggest.write_text(report.advice.to_yaml(), encoding="utf-8")
+        write_text(parsed.suggest, report.advice.to_yaml())
         sys.stdout.write(f"{parsed.suggest}\n")
     sys.stdout.write(f"{page}\n{page.with_suffix('.json')}\n")
 

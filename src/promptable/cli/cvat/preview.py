@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from promptable.cli.cvat.files import write_text
 from promptable.cli.cvat.options import add_model_arguments, add_server_arguments, connected, function_of
 from promptable.cli.cvat.terminal import DONE, told
 from promptable.cli.values import unit_number
@@ -53,9 +54,8 @@ def _variant(text: str) -> "VariantSpec":
 
 def _preview(parsed: argparse.Namespace) -> int:
     page, data = _made(parsed)
-    parsed.output.parent.mkdir(parents=True, exist_ok=True)
-    parsed.output.write_text(page, encoding="utf-8")
-    parsed.output.with_suffix(".json").write_text(data, encoding="utf-8")
+    write_text(parsed.output, page)
+    write_text(parsed.output.with_suffix(".json"), data)
     sys.stdout.write(f"{parsed.output}\n{parsed.output.with_suffix('.json')}\n")
     return DONE
 

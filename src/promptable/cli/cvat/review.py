@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from promptable.cli.cvat.files import write_text
 from promptable.cli.cvat.options import add_server_arguments, connected
 from promptable.cli.cvat.source import add_source_arguments, source_name, sources
 from promptable.cli.cvat.terminal import DONE, show, told
@@ -78,7 +79,7 @@ def _report(
     page = parsed.page or Path(f"review-{what}-{number}.html")
     labels = together([review.labels for review in reviews.values()], parsed.review_below)
     html = render(f"Review of {what} {number}", about, queue, labels, parsed.review_below, host)
-    page.write_text(html, encoding="utf-8")
+    write_text(page, html)
     left = more(queue)
     sys.stdout.write(f"{len(queue.frames)} frames to look at{f'; {left}' if left else ''}\n{page}\n")
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from promptable.cli.cvat.files import write_text
 from promptable.cli.cvat.options import add_server_arguments, connected
 from promptable.cli.cvat.source import add_source_arguments, source_name, sources
 from promptable.cli.cvat.terminal import DONE, FOUND, show, told
@@ -100,10 +101,10 @@ def _write(parsed: argparse.Namespace, figures: "Figures", host: str) -> None:
     page = parsed.page or Path(f"stats-{what}-{number}.html")
     since = None if parsed.since is None else f"jobs changed since {parsed.since:%Y-%m-%d %H:%M} UTC"
     html = render(f"Statistics of {what} {number}", since, figures, host, by_annotator=parsed.by_annotator)
-    page.write_text(html, encoding="utf-8")
+    write_text(page, html)
     if parsed.json is not None:
         content = figures.as_json(host, by_annotator=parsed.by_annotator)
-        parsed.json.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_text(parsed.json, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     sys.stdout.write("".join(f"{path}\n" for path in (page, parsed.json) if path is not None))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from promptable.cli.cvat.files import write_text
 from promptable.cli.cvat.terminal import DONE, FOUND, show
 from promptable.cvat.plural import counted
 
@@ -39,7 +40,7 @@ def report(parsed: argparse.Namespace, client: Any, frames: "Frames", journal: "
         page = parsed.queue or Path(f"review-task-{task.id}.html")
         about = [f"Run {run.id}: {stored} stored; below {below:g} is to review."]
         html = render(f"Review of task {task.id}, {task.name}", about, queue, labels, below, client.api_map.host)
-        page.write_text(html, encoding="utf-8")
+        write_text(page, html)
         sys.stdout.write(f"{page}\n")
     return failures(journal.errors(run.id))
 

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from promptable.cli.cvat.files import write_text
 from promptable.cli.cvat.terminal import DONE, show
 from promptable.cvat.plural import counted
 
@@ -48,7 +49,7 @@ def review(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any, r
     page = parsed.page or Path(f"propagate-task-{task.id}-run-{run.id}.html")
     shown = pictures(journal, run, frames, pictured(found))
     opens = partial(job_link, client.api_map.host, task.id)
-    page.write_text(render(f"Followed in task {task.id}, {task.name}", run.id, found, shown, opens), encoding="utf-8")
+    write_text(page, render(f"Followed in task {task.id}, {task.name}", run.id, found, shown, opens))
     sys.stdout.write(f"{counted(len(found.places), 'place')} to look at: {page}\n")
     if parsed.issues:
         issues = [Issue(one.job, one.frame, one.box, f"{one.label}: {one.what}") for one in found.places]
