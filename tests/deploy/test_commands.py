@@ -77,6 +77,15 @@ def test_a_tool_that_is_not_there() -> None:
     assert (said.status, said.why) == (127, "promptable-has-no-such-tool: No such file or directory")
 
 
+def test_a_tool_that_does_not_answer_is_named() -> None:
+    hangs = (sys.executable, "-c", "import time; time.sleep(600)")
+    said = ask(*hangs, seconds=0.1)
+    assert (said.status, said.why) == (
+        124,
+        f"{sys.executable} -c 'import time; time.sleep(600)' did not answer in 0.1 s",
+    )
+
+
 def test_news_are_told_line_by_line_and_a_failure_with_its_reason() -> None:
     news: list[str] = []
     with pytest.raises(CommandError, match=r"^broken$"):

@@ -1,6 +1,7 @@
 """The tools underneath: docker, nuctl, kubectl. Asked, or run to change something."""
 
 import re
+import shlex
 import subprocess
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +18,11 @@ _NOISE = re.compile(
 """Lines of docker and nuctl that do not say why something failed."""
 _BUILD_TIME = re.compile(r"^\d+\.\d+ ")
 _KEPT_LINES = 400
+
+QUESTION_SECONDS = 60
+"""For a tool to answer from what the engine or the cluster knows, also where that is busy."""
+CONTAINER_SECONDS = 1800
+"""For what may have to pull an image first."""
 
 
 class CommandError(RuntimeError):
@@ -41,8 +47,11 @@ class Answer:
         return reason(f"{self.out}\n{self.err}")
 
 
-def ask(*command: str, stdin: str | None = None) -> Answer:
-    """Run a command that changes nothing. A tool that is not installed answers with status 127."""
+def ask(*command: str, stdin: str | None = None, seconds: float = QUESTION_SECONDS) -> Answer:
+    """Run a command that changes nothing.
+
+    A tool that is not installed answers with status 127, one that says nothing in time with 124, as of timeout(1).
+    """
     try:
         done = subprocess.run(  # noqa: S603
             command,
@@ -52,7 +61,10 @@ def ask(*command: str, stdin: str | None = None) -> Answer:
             text=True,
             errors="replace",
             check=False,
+            timeout=seconds,
         )
+    except subprocess.TimeoutExpired:
+        return Answer(124, "", f"{shlex.join(command)} did not answer in {seconds:g} s")
     except OSError as error:
         return Answer(127, "", f"{command[0]}: {error.strerror}")
     return Answer(done.returncode, done.stdout.strip(), done.stderr.strip())

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
-from promptable.deploy.commands import Answer, ask
+from promptable.deploy.commands import CONTAINER_SECONDS, Answer, ask
 from promptable.deploy.console import Console
 from promptable.deploy.platforms import tools
 from promptable.deploy.rendering.rendered import Rendered
@@ -146,7 +146,7 @@ class ComposedCvat:
         image = f"gcr.io/iguazio/alpine:{'3.17' if version and version <= (1, 13, 7) else '3.20'}"
         if ask("docker", "image", "inspect", image).ok or self._console.dry_run:
             return
-        said = ask("docker", "pull", image)
+        said = ask("docker", "pull", image, seconds=CONTAINER_SECONDS)
         if not said.ok:
             self._console.problem(
                 f"Nuclio's helper image {image} is not here and cannot be pulled: {said.why}",

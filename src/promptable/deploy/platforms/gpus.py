@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from promptable.deploy.commands import ask
+from promptable.deploy.commands import CONTAINER_SECONDS, ask
 from promptable.deploy.console import Console
 from promptable.deploy.versions import numbers
 
@@ -26,7 +26,7 @@ class Gpus:
         if self._console.dry_run:
             self._console.command(command)
             return
-        said = ask(*command)
+        said = ask(*command, seconds=CONTAINER_SECONDS)
         if not said.ok:
             self._console.problem(
                 f"containers do not see the GPU: {said.why}",

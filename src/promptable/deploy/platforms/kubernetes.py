@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from promptable.deploy import commands
-from promptable.deploy.commands import Answer, ask
+from promptable.deploy.commands import QUESTION_SECONDS, Answer, ask
 from promptable.deploy.console import Console
 from promptable.deploy.image.build import Images
 from promptable.deploy.options import Options
@@ -19,6 +19,7 @@ from promptable.deploy.versions import tag_version
 
 _FORWARDING = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+) ")
 _LOG_LINES = "50"
+_ROLLOUT_SECONDS = 60
 _HERE = Path(__file__).parent
 
 
@@ -68,7 +69,8 @@ class Kubernetes:
         return Instance()
 
     def ready(self, function: str) -> bool:
-        return self._kube("rollout", "status", f"deployment/{deployment_of(function)}", "--timeout=60s").ok
+        command = ("rollout", "status", f"deployment/{deployment_of(function)}", f"--timeout={_ROLLOUT_SECONDS}s")
+        return self._kube(*command, seconds=QUESTION_SECONDS + _ROLLOUT_SECONDS).ok
 
     def log(self, function: str) -> str:
         return self._kube("logs", "-l", _pods_of(function), "--tail", _LOG_LINES).out
@@ -119,8 +121,8 @@ class Kubernetes:
         if not said.ok:
             self._console.warn(f"{function} does not reach its Redis: {said.why}")
 
-    def _kube(self, *arguments: str, stdin: str | None = None) -> Answer:
-        return ask("kubectl", "--namespace", self._options.namespace, *arguments, stdin=stdin)
+    def _kube(self, *arguments: str, stdin: str | None = None, seconds: float = QUESTION_SECONDS) -> Answer:
+        return ask("kubectl", "--namespace", self._options.namespace, *arguments, stdin=stdin, seconds=seconds)
 
     @cached_property
     def _nuclio_version(self) -> str:
