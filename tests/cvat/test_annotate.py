@@ -383,9 +383,19 @@ def test_a_project_is_its_tasks_one_after_the_other(
     cvat.labels["project_id", 1] = cvat.labels["task_id", TASK]
     assert main(["annotate", "--project", "1", "--url", cvat.url, "--function", f"{cvat.url}/"]) == 3
     said = capsys.readouterr().out
-    assert said.index("task 3, ") < said.index("review-task-3.html") < said.index("task 8, ")
+    assert said.index("task 3, ") < said.index("review-task-3-run-1.html") < said.index("task 8, ")
     assert sum(kind == "shapes" for _, kind, *_ in stored(cvat)) == 11 + 5
-    assert (tmp_path / "review-task-8.html").exists()
+    assert (tmp_path / "review-task-8-run-1.html").exists()
+
+
+def test_a_later_run_has_a_page_of_its_own(cvat: StandIn, tmp_path: Path) -> None:
+    prepare(cvat)
+    command = ["annotate", "--task", str(TASK), "--url", cvat.url, "--function", f"{cvat.url}/"]
+    assert main([*command, "--frames", "6,7"]) == 0
+    first = (tmp_path / "review-task-3-run-1.html").read_text()
+    assert main([*command, "--frames", "2"]) == 0
+    assert (tmp_path / "review-task-3-run-1.html").read_text() == first
+    assert (tmp_path / "review-task-3-run-2.html").exists()
 
 
 def test_the_last_run_of_each_task_of_a_project_is_taken_back_and_a_number_refused(

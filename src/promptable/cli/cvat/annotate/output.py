@@ -36,8 +36,8 @@ def report(parsed: argparse.Namespace, client: Any, frames: "Frames", journal: "
     queue, labels = run_queue(journal, run, frames, below), labels_found(journal, [run.id], below)
     _show_table(labels, below)
     sys.stdout.write(f"run {run.id}: {stored} stored\n")
-    if queue.frames or any(label.found for label in labels):  # else the page of the run before is worth more
-        page = parsed.queue or Path(f"review-task-{task.id}.html")
+    if queue.frames or any(label.found for label in labels):  # else a page would show nothing
+        page = parsed.queue or Path(f"review-task-{task.id}-run-{run.id}.html")
         about = [f"Run {run.id}: {stored} stored; below {below:g} is to review."]
         html = render(f"Review of task {task.id}, {task.name}", about, queue, labels, below, client.api_map.host)
         write_text(page, html)
