@@ -4,7 +4,10 @@ from enum import StrEnum
 
 
 class AnswerForm(StrEnum):
-    """``SHAPES`` for CVAT 2.62 and later; ``MASK`` for every version, but large: the full picture as 0 and 1."""
+    """``SHAPES``: run lengths, which CVAT 2.62 and later reads. ``MASK``: every pixel of the picture as 0 or 1.
+
+    Every CVAT version reads ``MASK``, but the answer is large.
+    """
 
     SHAPES = "shapes"
     MASK = "mask"

@@ -1,7 +1,7 @@
-"""The answer to a request with a ``floor``: all that a run at any thresholds from the floor on could answer.
+"""The answer to a request with a ``floor``: all proposals and masks that answers at thresholds >= the floor can need.
 
-Thresholds apply before pieces of tiles are joined and overlaps suppressed, so an answer at a low threshold that is
-filtered afterwards is not the answer at a higher one. Whoever has this can apply the function's own rules instead.
+The function applies thresholds before it joins the pieces from tiles and suppresses overlaps. So filtering an answer at
+a low threshold does not give the answer at a higher one. A client that has the candidates can apply the same rules.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from promptable.wire.masks import MaskCrop, crop_to_rle
 
 @dataclass(frozen=True)
 class CandidateLabel:
-    """A label, the threshold at which the function answers it, and the largest share of the picture it may take."""
+    """A label, the threshold at which the function answers it, and the largest share of the picture a box may cover."""
 
     name: str
     type: str
@@ -27,9 +27,10 @@ class CandidateLabel:
 
 @dataclass(frozen=True)
 class CandidateMask:
-    """What a box [4], float32, becomes where its label's type is mask or polygon, at whatever thresholds it remains.
+    """The mask and polygon of a box, float32 [4], for labels of type mask or polygon. They depend on no threshold.
 
-    ``score`` is the model's own estimate of the mask's IoU, which may be a little above 1.
+    ``score`` is the model's own estimate of the mask's IoU, which may be a little above 1. ``filled``: the mask is just
+    the box, since the model gave none.
     """
 
     xyxy: NDArray[np.float32]
@@ -45,9 +46,9 @@ class Candidates:
 
     ``boxes_xyxy`` float32 [N, 4], not clipped; ``label_indices`` int64 [N] point into ``labels``; ``scores`` float32
     [N]; ``captions`` int64 [N], ``cut`` bool [N, 4] and ``beyond_overlap`` bool [N], as in
-    ``models.detection.proposals``; ``synonyms`` float32 [N], how well another prompt of the label fits, 0 where that is
-    not known. ``floor`` is the lowest threshold for which they are all: higher than asked for where there would be too
-    many.
+    ``models.detection.proposals``; ``synonyms`` float32 [N], the score of another prompt of the same label, 0 where it
+    is not known. ``floor`` is the lowest threshold for which the proposals are complete. It is higher than the
+    requested floor where that floor would give too many proposals.
     """
 
     model: str
@@ -66,7 +67,7 @@ class Candidates:
 
 
 def encode(candidates: Candidates) -> str:
-    """The JSON object. Raises ValueError rather than send NaN."""
+    """The JSON object. Raises ValueError for NaN or Infinity."""
     return to_json(
         {
             "model": candidates.model,

@@ -1,6 +1,6 @@
-"""Masks as people would draw them: without pinholes and specks. Nothing is changed unless asked for.
+"""Cleaning a mask: filling small holes, removing small parts (specks), smoothing edges. The default changes nothing.
 
-Pixels that touch at a side or a corner are one part, as in ``masks.mask_to_polygon``; areas are in pixels.
+Pixels that touch at a side or a corner belong to one part, as in ``masks.mask_to_polygon``; areas are in pixels.
 """
 
 from dataclasses import dataclass
@@ -13,18 +13,19 @@ from numpy.typing import NDArray
 from promptable.wire.masks import Mask, mask_to_xyxy
 
 BOX_MARGIN = 0.1
-"""By how much of its sides a detection's box is enlarged: what a mask has outside is no part of the object."""
+"""The share of its sides by which a box is enlarged: mask pixels outside the enlarged box do not belong to the
+object."""
 
-_SMOOTHED_MARGIN = 4  # in deviations: what lies further away from an edge does not move it
+_SMOOTHED_MARGIN = 4  # in deviations: pixels further from an edge do not move it
 
 
 @dataclass(frozen=True)
 class Cleaning:
-    """What to do to a mask.
+    """How to clean a mask, in this order.
 
-    Holes of up to ``fill_holes`` pixels are filled; parts of up to ``remove_specks`` pixels are removed, except the
-    largest, or all but the largest with ``largest_part_only``. Before that, edges are smoothed by a Gaussian of
-    deviation ``smooth_edges`` pixels.
+    Edges are smoothed by a Gaussian of deviation ``smooth_edges`` pixels. Parts of up to ``remove_specks`` pixels are
+    removed, but never the largest part; ``largest_part_only`` removes all other parts. Holes of up to ``fill_holes``
+    pixels are filled.
     """
 
     fill_holes: int = 0
@@ -33,7 +34,7 @@ class Cleaning:
     smooth_edges: float = 0.0
 
     def apply(self, mask: Mask) -> Mask:
-        """The cleaned mask, bool [H, W]; the same array where nothing is asked for. Never empty unless ``mask`` is."""
+        """The cleaned mask, bool [H, W]; the same array if no cleaning is set. Never empty unless ``mask`` is."""
         if self == Cleaning() or not mask.any():
             return mask
         rows, columns = _around(mask)
@@ -50,7 +51,8 @@ class Cleaning:
 
 
 def within_box(mask: Mask, xyxy: NDArray[np.float32], margin: float = BOX_MARGIN) -> Mask:
-    """A mask, bool [H, W], without what lies outside a box, float32 [4], enlarged by ``margin`` of its sides."""
+    """The mask, bool [H, W], without its pixels outside a box, float32 [4], enlarged on each side by ``margin`` of its
+    width or height."""
     x1, y1, x2, y2 = xyxy.tolist()
     dx, dy = margin * (x2 - x1), margin * (y2 - y1)
     rows = slice(max(0, floor(y1 - dy)), max(0, ceil(y2 + dy)))
@@ -61,18 +63,19 @@ def within_box(mask: Mask, xyxy: NDArray[np.float32], margin: float = BOX_MARGIN
 
 
 def _around(mask: Mask) -> tuple[slice, slice]:
-    """The rows and columns of the mask's box and a margin, which is all that cleaning has to look at.
+    """The rows and columns of the mask's box with a margin of a pixel or two: cleaning needs to look at no other
+    pixels.
 
-    No pixel outside the box is ever added: more than half of what a blur sees from there is background. One pixel of
-    background around the box joins all that is outside, so that it is no hole. The corner is even, since cv2 numbers
-    parts by blocks of two pixels, and the first of equally large parts is the largest.
+    Cleaning never adds a pixel outside the box: more than half of what the blur sees there is background. The pixel of
+    background around the box connects everything outside the mask, so that none of it counts as a hole. The top left
+    corner is even, because cv2 numbers parts by blocks of two pixels, and of equally large parts the first is kept.
     """
     left, top, right, bottom = (int(edge) for edge in mask_to_xyxy(mask))
     return slice(max(0, top - 1) & ~1, bottom + 1), slice(max(0, left - 1) & ~1, right + 1)
 
 
 def _smoothed(mask: Mask, deviation: float) -> Mask:
-    """The mask blurred and cut at one half; one too thin to outlive that stays as it is."""
+    """The mask blurred and thresholded at one half. A mask so thin that this would empty it stays as it is."""
     size = 2 * round(_SMOOTHED_MARGIN * deviation) + 1
     blurred = cv2.GaussianBlur(mask.astype(np.float32), (size, size), deviation, borderType=cv2.BORDER_REPLICATE)
     smooth = np.asarray(blurred > 0.5, np.bool_)
@@ -90,7 +93,7 @@ def _without_specks(mask: Mask, most: int, largest_only: bool) -> Mask:
 
 
 def _without_holes(mask: Mask, most: int) -> Mask:
-    """Holes are what the mask encloses: background at the picture's border is none."""
+    """Holes are background that the mask encloses; background at the picture's border is not a hole."""
     height, width = mask.shape
     parts, boxes = _parts(~mask, 4)
     left, top, right, bottom = boxes[:, 0], boxes[:, 1], boxes[:, 0] + boxes[:, 2], boxes[:, 1] + boxes[:, 3]

@@ -14,10 +14,11 @@ from promptable.wire.masks import MaskCrop
 
 @dataclass(frozen=True)
 class DetectorRequest:
-    """``threshold`` is in [0, 1], or None when CVAT sent none: unset and 0 alike.
+    """``threshold`` is in [0, 1], or None when CVAT sent none; CVAT sends none both when it is not set and when it is
+    0.
 
-    Our own extension, which CVAT never sends: ``labels`` in place of the deployed ones, not looked into yet, and
-    ``floor`` in [0, 1], the lowest threshold at which the caller wants to know the answer (``wire.candidates``).
+    Two fields are our own extension, which CVAT never sends: ``labels`` replaces the deployed labels (its items are not
+    checked yet), and ``floor`` in [0, 1] is the lowest threshold that the caller asks about (``wire.candidates``).
     """
 
     image: EncodedImage
@@ -28,10 +29,11 @@ class DetectorRequest:
 
 @dataclass(frozen=True)
 class Rectangle:
-    """A box around an object: ``xyxy`` float32 [4], picture pixels, inside the picture by the caller's care.
+    """A box around an object: ``xyxy`` float32 [4] in picture pixels. The caller makes sure that it is inside the
+    picture.
 
-    Of every kind of item: ``confidence`` is in [0, 1]; ``attributes`` are name -> value, both texts, as the function's
-    metadata declares them (numbers as integers, checkboxes as "true" and "false").
+    For every kind of item: ``confidence`` is in [0, 1]; ``attributes`` map names to values, both texts, as the
+    function's metadata declares them (numbers as integers, checkboxes as "true" and "false").
     """
 
     label: str
@@ -42,7 +44,7 @@ class Rectangle:
 
 @dataclass(frozen=True)
 class MaskShape:
-    """A mask, and the polygon that CVAT keeps instead when the user converts masks.
+    """A mask, and the polygon that CVAT stores instead of it when the user chose to convert masks to polygons.
 
     ``polygon`` is flat x, y of at least 3 points, in picture pixels, from ``masks.mask_to_polygon``.
     """
@@ -74,7 +76,7 @@ class Tag:
 
 
 MOST_LABELS = 2000
-"""Labels in one request: more than the largest public lists have."""
+"""The most labels in one request: more than the largest public label lists have."""
 
 Item = Rectangle | MaskShape | Polygon | Tag
 
@@ -97,9 +99,9 @@ def _unit_number(fields: Mapping[str, object], field: str) -> float | None:
 
 
 def encode(items: Sequence[Item]) -> str:
-    """The JSON list that CVAT reads. Raises ValueError rather than send NaN, swapped corners or an empty mask.
+    """The JSON list that CVAT reads. Raises ValueError for NaN, swapped corners or an empty mask.
 
-    Item by item: the numbers of a large mask take several times its memory.
+    Items are encoded one by one, because the numbers of a large mask take several times its memory.
     """
     return f"[{','.join(to_json(_common(item) | _geometry(item)) for item in items)}]"
 

@@ -1,4 +1,4 @@
-"""Reading the values of a request, with errors that name the field, what was expected and what came."""
+"""Reading the values of a request. Errors name the field, what was expected and what the request contained."""
 
 from typing import TypeGuard
 
@@ -20,7 +20,7 @@ def expected(field: str, what: str, got: object) -> BadRequestError:
 
 
 def describe(value: object) -> str:
-    """What came, in a few words: never more than a short piece of it."""
+    """A short description of a value for an error message; it quotes no more than a short piece of the value."""
     match value:
         case None:
             return "nothing (absent or null)"
@@ -40,7 +40,8 @@ def describe(value: object) -> str:
 
 
 def read_object(body: object) -> dict[str, object]:
-    """The request as a dict. Nuclio hands over bytes or text when the content type was not exactly JSON: read them."""
+    """The request as a dict. Nuclio passes bytes or text when the content type is not exactly JSON; parse these
+    here."""
     if isinstance(body, bytes | bytearray | str):
         try:
             parsed: object = orjson.loads(body)
@@ -72,7 +73,7 @@ def as_text(field: str, value: object) -> str:
 
 
 def as_integer(field: str, value: object, low: int, high: int) -> int:
-    """An integer in [low, high]; 3.0 is one, true is not."""
+    """An integer in [low, high]; 3.0 is accepted, true is not."""
     if _is_number(value, low, high) and value == int(value):
         return int(value)
     raise expected(field, f"an integer from {low} to {high}", value)
@@ -97,14 +98,17 @@ def as_numbers(
 
 
 def as_pairs(field: str, value: object, most: int) -> NDArray[np.float32]:
-    """``[[x, y], ...]`` of up to ``most`` points, float32 [N, 2]; absent and null are none."""
+    """``[[x, y], ...]`` of up to ``most`` points, float32 [N, 2]; [0, 2] if the field is absent or null."""
     pairs = [] if value is None else as_list(field, value, most)
     rows = [as_numbers(f"{field}[{index}]", pair, most=2, least=2) for index, pair in enumerate(pairs)]
     return np.array(rows, np.float32).reshape(-1, 2)
 
 
 def as_xyxy(field: str, corners: NDArray[np.floating]) -> NDArray[np.float32]:
-    """A box from any two opposite corners ``x, y, x, y``, ordered; float32 [4]. One without an area is refused."""
+    """The box x1, y1, x2, y2, float32 [4], of any two opposite corners ``x, y, x, y``; x1 < x2, y1 < y2.
+
+    Raises BadRequestError for a box without an area.
+    """
     x1, x2 = sorted(corners[0::2].tolist())
     y1, y2 = sorted(corners[1::2].tolist())
     xyxy = np.array([x1, y1, x2, y2], np.float32)
@@ -116,7 +120,7 @@ def as_xyxy(field: str, corners: NDArray[np.floating]) -> NDArray[np.float32]:
 
 
 def clipped_xyxy(field: str, xyxy: NDArray[np.float32], hw: tuple[int, int]) -> NDArray[np.float32]:
-    """The part of a box inside the picture, float32 [4]; a box without one is refused."""
+    """The part of a box inside the picture, float32 [4]. Raises BadRequestError for a box wholly outside."""
     inside = part_inside(xyxy, hw)
     if inside is None:
         raise BadRequestError(f"{field}: expected a box inside the {hw[1]} x {hw[0]} picture, got {xyxy.tolist()}")
@@ -124,7 +128,7 @@ def clipped_xyxy(field: str, xyxy: NDArray[np.float32], hw: tuple[int, int]) -> 
 
 
 def part_inside(xyxy: NDArray[np.float32], hw: tuple[int, int]) -> NDArray[np.float32] | None:
-    """The part of a box inside the picture, float32 [4]; None where there is none."""
+    """The part of a box inside the picture, float32 [4]; None for a box wholly outside."""
     height, width = hw
     inside = np.clip(xyxy, 0, np.array([width, height, width, height], np.float32))
     return inside if inside[0] < inside[2] and inside[1] < inside[3] else None

@@ -1,4 +1,4 @@
-"""The interactor's request and answer, in the two forms that CVAT has read (2.62 and later, and before)."""
+"""The interactor's request, and its answer in two forms: one for CVAT 2.62 and later, one for every version."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -14,17 +14,19 @@ from promptable.wire.images import EncodedImage, parse_image
 from promptable.wire.masks import Mask, mask_to_polygon, mask_to_rle
 
 MOST_POINTS = 1000
-"""Positive, and negative, points in one request."""
+"""The most positive points in one request, and the most negative points."""
 MOST_BOXES = 100
 MOST_SLIP = 0.02
-"""How far outside the picture a click may lie and still be meant, in parts of the longer side."""
+"""How far outside the picture a click may lie and still be accepted, as a share of the picture's longer side."""
 
 
 @dataclass(frozen=True, eq=False)
 class InteractorRequest:
-    """Clicks float32 [N, 2] and [M, 2] and boxes float32 [K, 4], in picture pixels; N + M + K >= 1.
+    """Positive clicks float32 [N, 2], negative clicks [M, 2] and boxes float32 [K, 4] in picture pixels; N + M + K >=
+    1.
 
-    Only negative clicks (N + K = 0) name no object yet: CVAT's editor sends them when the first click is a right one.
+    A request with only negative clicks (N + K = 0) does not point at an object yet. CVAT's editor sends such a request
+    when the user's first click is with the right mouse button.
     """
 
     image: EncodedImage
@@ -49,7 +51,7 @@ class InteractorRequest:
 
 @dataclass(frozen=True, eq=False)
 class ScoredMask:
-    """A mask, bool [H, W], and how good the model thinks it is; scores outside [0, 1] are clipped."""
+    """A mask, bool [H, W], and the model's own estimate of its IoU; scores outside [0, 1] are clipped in the answer."""
 
     mask: Mask
     score: float
@@ -58,8 +60,8 @@ class ScoredMask:
 def parse(body: object) -> InteractorRequest:
     """``{"image", "pos_points", "neg_points", "obj_bbox"}``; raises BadRequestError.
 
-    ``obj_bbox`` is null, absent, [] or two opposite corners per box, in any order. ``text_prompts``, which CVAT from
-    2.73 on passes, are left aside beside clicks, and refused alone.
+    ``obj_bbox`` is null, absent, [] or two opposite corners per box, in any order. CVAT 2.73 and later may also send
+    ``text_prompts``: beside clicks or boxes they are ignored, alone they are an error.
     """
     fields = read_object(body)
     request = InteractorRequest(
@@ -82,12 +84,12 @@ def _nothing_given(fields: Mapping[str, object]) -> BadRequestError:
 
 
 def encode(masks: Iterable[ScoredMask], hw: tuple[int, int], form: AnswerForm, tolerance: float = 0.0) -> str:
-    """The answer for a picture of ``hw`` (height, width); empty masks are nothing found.
+    """The answer for a picture of ``hw`` (height, width). Empty masks are left out: there, nothing was found.
 
-    Masks are taken one by one and none is kept. ``SHAPES``: a shape per mask, its score in the attribute with
-    ``spec_id`` 0. ``MASK``: all masks as one, full size, with the outline of its largest part, which may leave it by
-    ``tolerance`` pixels; no ``bounds``, which only CVAT before 2.62 heeds. Raises ValueError at a score of NaN or
-    Infinity, also that of an empty mask.
+    Masks are read one by one, and none is kept in memory. ``SHAPES``: a shape for each mask, with the score in the
+    attribute of ``spec_id`` 0. ``MASK``: the union of all masks at full size, and the outline of its largest part,
+    which may differ from the mask by ``tolerance`` pixels; no ``bounds``, which only CVAT before 2.62 reads. Raises
+    ValueError for a score of NaN or Infinity, even if the mask is empty.
     """
     found = _found(masks)
     if form is AnswerForm.SHAPES:
@@ -100,7 +102,7 @@ def encode(masks: Iterable[ScoredMask], hw: tuple[int, int], form: AnswerForm, t
 
 
 def _found(masks: Iterable[ScoredMask]) -> Iterator[ScoredMask]:
-    """Those that are not empty, once the score of each is known to be a number."""
+    """The masks that are not empty. Raises ValueError for a score of NaN or Infinity."""
     for each in masks:
         finite("score", each.score)
         if each.mask.any():

@@ -1,7 +1,7 @@
-"""Masks to and from CVAT's run lengths, flattened crops and polygons, exact to the pixel.
+"""Conversion of masks to and from CVAT's run lengths (RLE), flattened crops and polygons, exact to the pixel.
 
-Coordinates are continuous picture pixels: pixel (row, column) covers [column, column + 1) x [row, row + 1). The four
-numbers at the end of run lengths and crops are CVAT's: left, top, right, bottom as pixel indices, all inclusive.
+Coordinates are continuous picture pixels: pixel (row, column) covers [column, column + 1) x [row, row + 1). Run lengths
+and crops end, as CVAT defines them, with left, top, right, bottom of the box: pixel indices, all four inclusive.
 """
 
 from dataclasses import dataclass
@@ -19,14 +19,17 @@ _MOST_CROSSINGS = 10_000_000
 """An outline that crosses more pixel rows than this, all edges together, is an attack or a mistake."""
 
 _DIRECTIONS = np.array([[7, 6, 5], [0, 1, 4], [1, 2, 3]])
-"""By row and column of a step to one of the 8 neighbours. A lone pixel's no step is slanting: no side lies behind."""
+"""The direction of a step to one of the 8 neighbours, by row and column of the step, each + 1.
+
+A part of one pixel has a step of (0, 0). It counts as a diagonal direction, so that no side is left out.
+"""
 _SIDE_ENDS = np.array([[0, 1], [1, 1], [1, 0], [0, 0]])
-"""Where a walk around a pixel, downwards along its left side, then along its bottom, ends each side; x, y."""
+"""The x, y where each side of a pixel ends, on a walk down the left side, then along the bottom, up, and back."""
 
 
 @dataclass(frozen=True)
 class MaskCrop:
-    """A mask without the empty picture around it: ``pixels`` bool [h, w], the first at ``left`` and ``top``."""
+    """A mask without the empty picture around it: ``pixels`` bool [h, w]; its first pixel is at ``left``, ``top``."""
 
     pixels: Mask
     left: int
@@ -45,7 +48,8 @@ class MaskCrop:
 
 
 def mask_to_rle(mask: Mask) -> list[int]:
-    """Run lengths over the tight box in row-major order, the run of zeros first (may be 0), then l, t, r, b.
+    """Run lengths of the mask's tight box in row-major order, then l, t, r, b. The first run is of zeros (may be 0
+    long).
 
     Raises ValueError when the mask is empty. CVAT: cvat-core/src/object-utils.ts, mask2Rle.
 
@@ -59,7 +63,7 @@ def mask_to_rle(mask: Mask) -> list[int]:
 
 
 def crop_to_rle(crop: MaskCrop) -> list[int]:
-    """The same for a mask that is cropped to its box already."""
+    """Run lengths as from ``mask_to_rle``, for a mask that is cropped to its tight box already."""
     height, width = crop.pixels.shape
     pixels = crop.pixels.ravel()
     changes = np.flatnonzero(pixels[1:] != pixels[:-1]) + 1
@@ -69,9 +73,9 @@ def crop_to_rle(crop: MaskCrop) -> list[int]:
 
 
 def check_rle(points: ArrayLike, field: str = "points") -> NDArray[np.int64]:
-    """Run lengths with l, t, r, b as int64 [N], proven to be non-negative integers that add up to the box.
+    """Run lengths with l, t, r, b as int64 [N].
 
-    Raises BadRequestError naming ``field``.
+    Raises BadRequestError naming ``field`` unless they are non-negative integers that add up to the box's area.
     """
     numbers = np.asarray(points, np.float64)
     rle = numbers.astype(np.int64)
@@ -91,9 +95,9 @@ def check_rle(points: ArrayLike, field: str = "points") -> NDArray[np.int64]:
 
 
 def rle_to_mask(points: ArrayLike, hw: tuple[int, int], field: str = "points") -> Mask:
-    """The mask of CVAT run lengths in a picture of ``hw`` (height, width); nothing is allocated beyond its size.
+    """The mask of CVAT run lengths in a picture of ``hw`` (height, width); allocates no more than the picture's size.
 
-    The part outside the picture is cut off. Raises BadRequestError naming ``field`` when the numbers do not add up.
+    The part outside the picture is cut off. Raises BadRequestError naming ``field``, as ``check_rle``.
 
     >>> rle_to_mask([0, 3, 1, 1, 1, 2, 1, 4, 2], hw=(4, 6)).astype(int)
     array([[0, 0, 0, 0, 0, 0],
@@ -110,7 +114,7 @@ def rle_to_mask(points: ArrayLike, hw: tuple[int, int], field: str = "points") -
 
 
 def mask_to_crop(mask: Mask) -> MaskCrop:
-    """What lies in the mask's tight box, a copy. Raises ValueError when the mask is empty.
+    """A copy of the mask's pixels in its tight box. Raises ValueError when the mask is empty.
 
     >>> mask_to_crop(rle_to_mask([0, 3, 1, 1, 1, 2, 1, 4, 2], hw=(4, 6))).flat().tolist()
     [1, 1, 1, 0, 1, 0, 2, 1, 4, 2]
@@ -133,8 +137,9 @@ def mask_to_polygon(mask: Mask, tolerance: float = 0.0) -> list[float]:
     """The outline of the mask's largest part, along pixel edges, as flat x, y of at least 3 points.
 
     Pixels that touch at a side or a corner are one part; the largest is the one with the largest area, holes
-    included. Holes are dropped. With ``tolerance`` 0 the polygon covers exactly that part with its holes filled
-    (``polygon_to_mask`` gives it back); otherwise the outline may leave it by ``tolerance`` pixels (Douglas-Peucker).
+    included. Holes are dropped. With ``tolerance`` 0 the polygon covers exactly that part with its holes filled, and
+    ``polygon_to_mask`` returns exactly these pixels; otherwise the outline may differ by ``tolerance`` pixels
+    (Douglas-Peucker).
     Raises ValueError when the mask is empty.
 
     >>> mask_to_polygon(rle_to_mask([0, 6, 2, 1, 4, 2], hw=(4, 6)))
@@ -151,7 +156,7 @@ def polygon_to_mask(points: ArrayLike, hw: tuple[int, int], field: str = "points
     """The pixels of a picture of ``hw`` whose centres lie inside the polygon by the even-odd rule.
 
     ``points`` are flat x, y of at least 3 points. The part outside the picture is cut off. Raises BadRequestError
-    naming ``field`` for an outline too long to be meant.
+    naming ``field`` for an outline that crosses more than 10,000,000 pixel rows.
 
     >>> polygon_to_mask([2, 1, 2, 3, 5, 3, 5, 1], hw=(4, 6)).astype(int)
     array([[0, 0, 0, 0, 0, 0],

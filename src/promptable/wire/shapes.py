@@ -1,4 +1,4 @@
-"""The shapes that a tracker is given and gives back: rectangles, masks and polygons in CVAT's flat ``points``."""
+"""The shapes in a tracker's requests and answers: rectangles, masks and polygons, with CVAT's flat ``points``."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -33,10 +33,11 @@ class ShapeType(StrEnum):
 
 @dataclass(frozen=True)
 class Shape:
-    """``points`` by type: ordered x1, y1, x2, y2; run lengths and l, t, r, b; flat x, y of 3 or more points.
+    """``points`` of a rectangle: ordered x1, y1, x2, y2; of a mask: run lengths and l, t, r, b; of a polygon: flat x, y
+    of 3 or more points.
 
-    ``outside`` as CVAT's tracks have it: the object is not in the picture, and the shape the last one that was seen.
-    ``score`` in [0, 1] is how sure the model is of a shape that it found; None of one that was drawn.
+    ``outside`` means the same as in CVAT's tracks: the object is not in the picture, and the shape is the last one
+    seen. ``score`` in [0, 1] is how sure the model is of a shape that it found; None for a shape that a person drew.
     """
 
     type: ShapeType
@@ -46,7 +47,7 @@ class Shape:
 
     @property
     def xyxy(self) -> tuple[float, float, float, float]:
-        """The box around it, in picture pixels."""
+        """The box around the shape, in picture pixels."""
         match self.type:
             case ShapeType.RECTANGLE:
                 left, top, right, bottom = self.points
@@ -58,13 +59,13 @@ class Shape:
                 return min(self.points[::2]), min(self.points[1::2]), max(self.points[::2]), max(self.points[1::2])
 
     def to_xyxy(self, hw: tuple[int, int]) -> NDArray[np.float32] | None:
-        """A rectangle's part inside a picture of ``hw``, float32 [4]; None where there is none."""
+        """A rectangle's part inside a picture of ``hw``, float32 [4]; None if the rectangle is wholly outside."""
         return part_inside(np.array(self.points, np.float32), hw)
 
     def to_mask(self, hw: tuple[int, int], field: str = "points") -> Mask | None:
-        """A mask's or polygon's pixels in a picture of ``hw``; None where there are none.
+        """A mask's or polygon's pixels in a picture of ``hw``; None if it has none there.
 
-        Raises BadRequestError naming ``field`` for an outline too long to be meant.
+        Raises BadRequestError naming ``field`` for an outline too long, as ``polygon_to_mask``.
         """
         read = rle_to_mask if self.type is ShapeType.MASK else polygon_to_mask
         mask = read(self.points, hw, field)
@@ -89,7 +90,10 @@ def shape_of_mask(mask: Mask, shape_type: ShapeType, tolerance: float = 0.0) -> 
 
 
 def lost_rectangle(last_xyxy: tuple[float, float, float, float], hw: tuple[int, int]) -> Shape:
-    """What is left of an object's last box in a picture of ``hw``, outside; a pixel at the edge where nothing is."""
+    """The part of a lost object's last box inside a picture of ``hw``, marked ``outside``.
+
+    For a box wholly outside the picture it is one pixel at the nearest edge.
+    """
     height, width = hw
     x1, y1, x2, y2 = last_xyxy
     left, top = min(max(x1, 0.0), width - 1.0), min(max(y1, 0.0), height - 1.0)
@@ -98,7 +102,7 @@ def lost_rectangle(last_xyxy: tuple[float, float, float, float], hw: tuple[int, 
 
 
 def read_shape(field: str, value: object) -> Shape:
-    """``{"type", "points"}``, or the bare list of a rectangle's corners; raises BadRequestError."""
+    """Read ``{"type", "points"}``, or the bare list of a rectangle's corners. Raises BadRequestError."""
     if isinstance(value, list):
         return _read_rectangle(field, value)
     fields = as_object(field, value)
@@ -116,11 +120,11 @@ def read_shape(field: str, value: object) -> Shape:
 
 
 def write_shape(shape: Shape) -> dict[str, object]:
-    """``{"type", "points"}`` for the answer; raises ValueError at NaN, swapped corners or too few points.
+    """``{"type", "points"}`` for the answer. Raises ValueError for NaN, swapped corners or too few points.
 
-    Beside them, for scripts, ``"outside": true`` of an object that is not in the picture, and the ``"score"`` of one
-    that was found: CVAT's server passes a tracker's shapes on as they are (lambda_manager/views.py), and its editor
-    reads their points alone.
+    Two further keys are for scripts: ``"outside": true`` if the object is not in the picture, and the ``"score"`` of an
+    object that was found. CVAT's server passes a tracker's shapes on unchanged (lambda_manager/views.py), and CVAT's
+    editor reads only their points.
     """
     score = {} if shape.score is None else {"score": round(unit("score", shape.score), _SCORE_DECIMALS)}
     outside = {"outside": True} if shape.outside else {}
@@ -138,7 +142,10 @@ def write_points(shape: Shape) -> object:
 
 
 def _check_upright(field: str, rotation: object) -> None:
-    """CVAT has rotated rectangles, but sends none to a tracker; as upright ones they would be other objects."""
+    """Raise BadRequestError for a rotated rectangle, which CVAT never sends to a tracker.
+
+    Without its rotation the rectangle would cover another part of the picture.
+    """
     if rotation not in (None, 0):
         raise expected(f"{field}.rotation", "0 (a polygon may lie as it likes)", rotation)
 

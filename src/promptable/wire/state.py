@@ -1,4 +1,5 @@
-"""The state of one tracked object as it travels through CVAT and the browser: tiny, and never to be trusted."""
+"""The state of one tracked object, which travels through CVAT and the browser: small, and checked as untrusted
+input."""
 
 import re
 from dataclasses import dataclass
@@ -11,8 +12,8 @@ from promptable.wire.shapes import ShapeType
 
 MOST_MEMORIES = 32
 _VERSION = 3
-_OLDER_VERSION = 2  # may still be in a browser: its memories are ids alone, those of step 0 and of the last steps
-_OLDER_FEATURES = 6  # and the features of so many of the last steps count
+_OLDER_VERSION = 2  # a browser may still hold it: its memories are ids only, of step 0 and of the last steps
+_OLDER_FEATURES = 6  # in that version, the features of this many last steps are used
 _LARGEST_STEP = 1_000_000_000
 _MODEL = re.compile(r"[0-9a-z.-]{1,64}", re.ASCII)
 _MEMORY_ID = re.compile(r"[0-9A-Za-z_-]{16,22}", re.ASCII)
@@ -20,8 +21,8 @@ _MEMORY_ID = re.compile(r"[0-9A-Za-z_-]{16,22}", re.ASCII)
 
 @dataclass(frozen=True)
 class MemoryName:
-    """One stored memory: its id, 16 to 22 url-safe characters; its step; and whether its features count, or its
-    pointer alone."""
+    """The name of one stored memory: ``id``, 16 to 22 url-safe characters; ``step``; and ``features``, whether the next
+    step uses its features and its pointer, or only its pointer."""
 
     id: str
     step: int
@@ -30,13 +31,14 @@ class MemoryName:
 
 @dataclass(frozen=True)
 class TrackState:
-    """What a tracker must find again on the next frame.
+    """What the tracker needs to find one object on the next frame.
 
-    ``model``: the model's fingerprint, 1 to 64 characters of 0-9 a-z . -; ``bare``: the dialect, true for CVAT's
-    ``[l, t, r, b]``; ``step``: frames since the start, which is 0; ``memories``: 1 to 32, all that is remembered of the
-    object, oldest first, or none where there is nothing to find again; ``last_xyxy``: the last box, ordered, in picture
-    pixels, which a rectangle answers while its object is lost (None only in other types' states of the last version);
-    ``outside``: whether the object was lost in the last answer.
+    ``model``: the model's fingerprint, 1 to 64 characters of 0-9 a-z . -; ``bare``: whether CVAT sends and expects bare
+    ``[l, t, r, b]`` rectangles; ``step``: the number of frames since the start, whose step is 0; ``memories``: the
+    names of the object's 1 to 32 memories, oldest first, or none for a rectangle that is outside and has no memory;
+    ``last_xyxy``: the object's last box, ordered, in picture pixels, which is the answer for a rectangle while its
+    object is lost (None only for masks and polygons, in states of the version before); ``outside``: whether the object
+    was lost in the last answer.
     """
 
     model: str
@@ -49,8 +51,10 @@ class TrackState:
 
 
 def read_state(field: str, value: object) -> TrackState:
-    """A state that ``write_state`` of this version or the last could have written; anything else raises
-    BadRequestError naming the part."""
+    """Read a state that ``write_state`` of this version or the version before could have written.
+
+    Raises BadRequestError naming the wrong part for anything else.
+    """
     fields = as_object(field, value)
     version = as_integer(f"{field}.version", fields.get("version"), _OLDER_VERSION, _VERSION)
     step = as_integer(f"{field}.step", fields.get("step"), 0, _LARGEST_STEP)
@@ -69,7 +73,7 @@ def read_state(field: str, value: object) -> TrackState:
 
 
 def _check(field: str, state: TrackState) -> None:
-    """That the parts go together."""
+    """Raise BadRequestError unless the parts of the state are consistent."""
     is_rectangle = state.shape_type is ShapeType.RECTANGLE
     if state.bare and not is_rectangle:
         raise expected(f"{field}.type", "rectangle in the bare dialect", state.shape_type.value)

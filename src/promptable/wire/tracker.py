@@ -1,9 +1,9 @@
-"""The tracker's requests and answer, in both dialects: shapes with a type, and bare ``[l, t, r, b]`` rectangles.
+"""The tracker's requests and answer, in two dialects: shapes with a type, and bare ``[l, t, r, b]`` rectangles.
 
-CVAT sends and expects bare rectangles when the function's metadata has no ``supported_shape_types``, and always did
-before 2.40. A request continues a track when it has states; shapes that an old UI sends beside them are ignored.
-Two keys are ours, and CVAT's editor sends neither: ``corrections``, shapes drawn anew for objects that are followed
-already, and ``as`` of a shape that starts, the type in which its object is answered.
+CVAT sends and expects bare rectangles when the function's metadata has no ``supported_shape_types``; CVAT before 2.40
+always does. A request with ``states`` continues tracks; ``shapes`` that an old UI sends beside the states are ignored.
+Two keys are our own extension, and CVAT's editor sends neither. ``corrections`` are new shapes for objects that are
+already tracked. ``as``, in a shape that starts a track, is the shape type of all answers for that object.
 """
 
 from collections.abc import Sequence
@@ -28,8 +28,8 @@ MOST_OBJECTS = 256
 
 @dataclass(frozen=True)
 class StartRequest:
-    """New objects, at least one, with the type in which each is answered; ``bare`` when they came as bare rectangles
-    and must be answered so."""
+    """At least one new object, with the shape type of the answers for each; ``bare`` if CVAT sent bare rectangles and
+    expects bare rectangles in the answer."""
 
     image: EncodedImage
     shapes: tuple[Shape, ...]
@@ -39,10 +39,11 @@ class StartRequest:
 
 @dataclass(frozen=True)
 class ContinueRequest:
-    """Objects with the states of an earlier step; None for one that was answered with a null state.
+    """Objects with the states of an earlier step; a state is None if the earlier answer for the object was null.
 
-    ``corrections`` shows where an object is on this picture, for each state; None for one that is to be found.
-    ``bare`` as the states say; when all are None the answer is null in either dialect.
+    ``corrections`` has one item for each state: a shape that shows where the object is on this picture, or None if the
+    tracker must find the object. ``bare`` is the dialect of the states; when all states are None, the answer is null in
+    both dialects.
     """
 
     image: EncodedImage
@@ -64,9 +65,10 @@ def parse(body: object) -> StartRequest | ContinueRequest:
 
 
 def encode(shapes: Sequence[Shape | None], states: Sequence[TrackState | None], bare: bool) -> str:
-    """``{"shapes", "states"}``, one of each per object of the request, in its order; None is null (lost).
+    """``{"shapes", "states"}``, one of each for every object, in the order of the request. A lost object's None is
+    null.
 
-    Raises ValueError at NaN, swapped corners, or anything but rectangles in the bare dialect.
+    Raises ValueError for NaN, for swapped corners, and for other shapes than rectangles in the bare dialect.
     """
     if len(shapes) != len(states):
         raise ValueError(f"{len(shapes)} shapes but {len(states)} states")
@@ -109,7 +111,7 @@ def _continue(image: EncodedImage, value: object, corrections: object) -> Contin
 
 
 def _corrections(value: object, states: Sequence[TrackState | None]) -> tuple[Shape | None, ...]:
-    """One for each state; none at all are as many None."""
+    """A correction or None for each state; all None if the request has no corrections."""
     if value is None or value == []:
         return (None,) * len(states)
     values = as_list("corrections", value, most=len(states), least=len(states))

@@ -1,7 +1,8 @@
-"""The picture of a request: its original bytes, and their pixels as uint8 RGB. docs/images.md says what is read.
+"""The picture of a request: the bytes of its file, decoded to uint8 RGB. docs/images.md lists the kinds that are read.
 
-A module per kind of file reads the header within stated bounds, by itself, and has Pillow's C decoders, called on their
-own, turn the data into pixels. Pillow's Python classes are for the kinds whose headers are read in C.
+There is one module for each kind of file. The module reads the header itself, within stated bounds, and calls Pillow's
+C decoders directly to turn the data into pixels. Pillow's Python classes are used only for kinds whose header is read
+in C.
 """
 
 from promptable.wire.images.encoded import EncodedImage as EncodedImage

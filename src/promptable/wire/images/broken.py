@@ -1,4 +1,4 @@
-"""The errors of files that cannot be read: broken ones, and whole ones that hold something unsupported."""
+"""The errors for picture files that cannot be read: damaged files, and intact files with an unsupported feature."""
 
 import struct
 import zlib
@@ -9,7 +9,7 @@ from PIL.Image import DecompressionBombError
 
 from promptable.errors import BadRequestError, OutOfMemoryError
 
-# What the readers of headers, and Pillow, are known to raise on broken files.
+# The errors that our header readers and Pillow are known to raise for damaged files.
 _BROKEN = (
     OSError,
     SyntaxError,
@@ -25,18 +25,19 @@ _BROKEN = (
 
 
 def unsupported(what: str, instead: str = "save it as 8-bit PNG or JPEG") -> BadRequestError:
-    """The error of a whole file: ``what`` it is, and what to do ``instead``."""
+    """The error for an intact file: ``what`` in it is not supported, and what to do ``instead``."""
     return BadRequestError(f"image: {what} is not supported: {instead}")
 
 
 def over_bound(kind: str, most: str, got: str) -> BadRequestError:
-    """The error of a file that would take too long to read, before any of it is decoded."""
+    """The error for a file that would take too long to read; raised before any pixel is decoded."""
     return BadRequestError(f"image: expected a {kind} of at most {most}, got {got}")
 
 
 @contextmanager
 def refusing_broken_files(kind: str) -> Iterator[None]:
-    """What goes wrong inside is the file's fault, except for a lack of memory."""
+    """Turn errors of the code inside into BadRequestError, since the file caused them; MemoryError into
+    OutOfMemoryError."""
     try:
         yield
     except BadRequestError:

@@ -18,17 +18,18 @@ from promptable.wire.images.signatures import kind_of
 
 @dataclass(frozen=True)
 class EncodedImage:
-    """The bytes of one picture file, not looked into yet. Its header is read once, whatever is asked of it."""
+    """The bytes of one picture file. The header is read at the first use and only once."""
 
     data: bytes = field(repr=False)
 
     @cached_property
     def digest(self) -> str:
-        """The content's name, 32 hexadecimal digits: equal bytes have equal digests."""
+        """A BLAKE2b digest of the bytes, 32 hexadecimal digits: equal files have equal digests."""
         return hashlib.blake2b(self.data, digest_size=16).hexdigest()
 
     def hw(self, max_megapixels: float) -> tuple[int, int]:
-        """Height and width that the pixels will have, by the file's header. Raises BadRequestError as ``decode``."""
+        """Height and width of the decoded picture, read from the file's header. Raises BadRequestError as
+        ``decode``."""
         height, width = self._picture.hw
         if height * width > max_megapixels * 1e6:
             size = f"{width} x {height}"
@@ -38,10 +39,10 @@ class EncodedImage:
     def decode(self, max_megapixels: float) -> NDArray[np.uint8]:
         """The picture as uint8 RGB [H, W, 3], writable.
 
-        Raises BadRequestError, naming ``image``, when the file is of another kind, is broken or truncated, holds what
-        is not supported, or is over a bound: ``max_megapixels`` million pixels by its header, or one of its kind's.
-        All bounds are checked before anything is decoded. Raises OutOfMemoryError for a picture that this machine
-        cannot hold, which is not the file's fault.
+        Raises BadRequestError, naming ``image``, when the file is of an unknown kind, is damaged or truncated, uses an
+        unsupported feature, or exceeds a bound: ``max_megapixels`` million pixels by its header, or a bound of its
+        kind. All bounds are checked before anything is decoded. Raises OutOfMemoryError when this machine has too
+        little memory for the picture.
         """
         self.hw(max_megapixels)
         with refusing_broken_files(kind_of(self.data).name):
@@ -55,7 +56,10 @@ class EncodedImage:
 
 
 def parse_image(body: Mapping[str, object]) -> EncodedImage:
-    """The field ``image``: strict base64 without line breaks, as CVAT sends it. Nothing is decoded yet."""
+    """The field ``image``: strict base64 without line breaks, as CVAT sends it. No pixel is decoded yet.
+
+    Raises BadRequestError for anything else.
+    """
     text = as_text("image", body.get("image"))
     if text.startswith("data:"):
         raise expected("image", "plain base64 without a 'data:...;base64,' prefix", text)

@@ -1,8 +1,8 @@
-"""Values of any depth to gray levels.
+"""Conversion of gray values of any depth to 8-bit gray levels.
 
-As CVAT's own chunks show them (cvat/apps/engine/media_extractors.py), except that its display also equalizes 16-bit
-gray: the picture's finite minimum becomes 0, its maximum 255. NaN is black, -Infinity black, +Infinity white; a picture
-of one value is black.
+The rule is that of CVAT's own chunks (cvat/apps/engine/media_extractors.py): the picture's finite minimum becomes 0,
+its finite maximum 255. NaN and -Infinity become 0, +Infinity 255; a picture of one value is all 0. (CVAT also equalizes
+16-bit gray for display; we do not.)
 """
 
 from collections.abc import Callable
@@ -10,9 +10,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-# The gray levels that a picture is stretched by are looked up where it can have only so many different values.
+# Integer values in a range of fewer values than this are converted by a lookup table.
 _MOST_ENTRIES = 2**16
-_PIECE = 2**18  # values that are stretched at a time
+_PIECE = 2**18  # values that are converted at a time
 
 
 def stretched(values: NDArray[np.generic]) -> NDArray[np.uint8]:
@@ -31,7 +31,7 @@ def _finite_range(values: NDArray[np.generic]) -> tuple[float, float]:
 
 
 def _formula(low: float, high: float) -> Callable[[NDArray[np.generic]], NDArray[np.uint8]]:
-    """From values to gray levels."""
+    """A function from values to gray levels, for pictures with this finite minimum and maximum."""
 
     def scale(values: NDArray[np.generic]) -> NDArray[np.uint8]:
         bounded = np.nan_to_num(values.astype(np.float64), nan=low, posinf=high, neginf=low)
@@ -41,6 +41,6 @@ def _formula(low: float, high: float) -> Callable[[NDArray[np.generic]], NDArray
 
 
 def _table(low: float, high: float) -> Callable[[NDArray[np.generic]], NDArray[np.uint8]]:
-    """The formula for integers, worked out once for each value that there can be."""
+    """The same function for integers, computed once for each possible value."""
     levels = _formula(low, high)(np.arange(low, high + 1))
     return lambda values: levels[values.astype(np.int64) - int(low)]

@@ -1,4 +1,4 @@
-"""What every kind of file becomes once its header is read."""
+"""The interface of a picture file whose header is read, and functions that all kinds of files share."""
 
 from typing import Any, Protocol
 
@@ -9,20 +9,20 @@ from PIL import Image
 
 
 class Picture(Protocol):
-    """A picture file whose header is read and within its kind's bounds; no pixel is decoded yet."""
+    """A picture file whose header is read and meets the bounds of its kind; no pixel is decoded yet."""
 
     @property
     def hw(self) -> tuple[int, int]:
         """Height and width of the pixels."""
 
     def rgb(self) -> NDArray[np.uint8]:
-        """The pixels, uint8 RGB [H, W, 3], writable. Raises what Pillow raises on broken files."""
+        """The pixels, uint8 RGB [H, W, 3], writable. Raises the same errors as Pillow for damaged files."""
 
 
 def decoded(mode: str, hw: tuple[int, int], data: bytes, codec: str, *args: Any) -> Image.Image:
-    """The pixels that one of Pillow's C decoders reads from ``data``. Raises ValueError for truncated or damaged ones.
+    """The pixels that one of Pillow's C decoders reads from ``data``. Raises ValueError for truncated or damaged data.
 
-    The decoders refuse data of a larger picture than ``hw``, and call those of a smaller one truncated.
+    The decoders refuse data of a picture larger than ``hw``, and report data of a smaller picture as truncated.
     """
     height, width = hw
     picture = Image.new(mode, (width, height), None)
@@ -36,12 +36,13 @@ def gray_to_rgb(gray: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def coloured(indices: NDArray[np.uint8], palette_rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The colours of indices [H, W] by a palette [N, 3]; those beyond it are black."""
+    """The colours, uint8 [H, W, 3], of indices [H, W] into a palette [N, 3]; indices beyond the palette are black."""
     colours = np.zeros((256, 3), np.uint8)
     colours[: len(palette_rgb)] = palette_rgb[:256]
     return colours[indices]
 
 
 def colours_of(picture: Image.Image) -> NDArray[np.uint8]:
-    """A decoded colour picture without its alpha; CMYK without a profile."""
+    """A decoded colour picture as uint8 RGB [H, W, 3], without its alpha; CMYK is converted without a colour
+    profile."""
     return np.array(picture if picture.mode == "RGB" else picture.convert("RGB"))

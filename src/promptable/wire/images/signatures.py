@@ -1,4 +1,4 @@
-"""Which kind of file the first bytes are of: those that are read, and those that are refused by name."""
+"""Which kind of picture file it is, by its first bytes. Known kinds that are not read have an error that names them."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -60,7 +60,7 @@ _HEIF_BRANDS = (b"mif1", b"msf1", b"heic", b"heix", b"heim", b"heis", b"hevc", b
 
 
 def kind_of(data: bytes) -> Kind:
-    """Raises BadRequestError for a kind that is not read."""
+    """The kind of a file by its first bytes. Raises BadRequestError for a kind that is not read."""
     for signature, kind in _READ.items():
         if data.startswith(signature):
             return kind
@@ -75,7 +75,7 @@ def kind_of(data: bytes) -> Kind:
 
 
 def _avif(data: bytes) -> Kind:
-    """AVIF among the files that share its container: by the brands that the file says it is of."""
+    """Tell AVIF from other files in the same container by the brands in the file's header."""
     brands = [data[at : at + 4] for at in range(8, min(int.from_bytes(data[:4], "big"), 256), 4)]
     if any(brand in _AVIF_BRANDS for brand in brands):
         return _AVIF
