@@ -1,4 +1,4 @@
-"""A pause after a failure, so that not every caller waits in vain for a server that is away."""
+"""A pause after a failure, so that callers do not each wait in vain for a server that cannot be reached."""
 
 from time import monotonic
 
@@ -8,18 +8,19 @@ PAUSE_SECONDS = 30.0
 
 
 class CircuitBreaker:
-    """Open for half a minute after it was tripped: the server is away, so leave it alone. Threads may share it."""
+    """Open for ``PAUSE_SECONDS`` after ``trip``: do not call the server, which cannot be reached. Threads may share
+    it."""
 
     def __init__(self) -> None:
         self._closes_at = float("-inf")
 
     @property
     def is_open(self) -> bool:
-        """Whether the server is to be left alone."""
+        """Whether callers should not call the server now."""
         return monotonic() < self._closes_at
 
     def trip(self) -> None:
-        """Leave the server alone from now on, for ``PAUSE_SECONDS``."""
+        """Open the breaker from now on, for ``PAUSE_SECONDS``."""
         self._closes_at = monotonic() + PAUSE_SECONDS
 
 

@@ -1,4 +1,4 @@
-"""Immutable entries of bytes by key: where the tracker keeps SAM 2's memories between two frames."""
+"""Immutable entries of bytes, each under a key: the tracker stores SAM 2's memories here between two frames."""
 
 from collections.abc import Callable, Collection, Mapping
 from threading import Lock
@@ -8,26 +8,30 @@ from typing import Protocol
 from cachetools import LRUCache, TTLCache
 
 REWIND_SECONDS = 300
-"""How long an entry is kept that newer states no longer need: who goes back or repeats a request does so soon."""
+"""How long a superseded entry is kept: users who go back, and clients that repeat a request, do so soon."""
 
 
 class EntryStore(Protocol):
-    """Entries that are written once and read many times, until they are too old."""
+    """A store of entries that are written once and read many times, until they expire."""
 
     def put(
         self, entries: Mapping[str, bytes], renewed: Collection[str] = (), superseded: Collection[str] = ()
     ) -> None:
-        """Keep new entries; of older ones, by their keys, some for as long again and some for ``REWIND_SECONDS``."""
+        """Store new entries.
+
+        ``renewed`` and ``superseded`` are keys of older entries: the lifetime of renewed ones starts again, and
+        superseded ones expire after ``REWIND_SECONDS``.
+        """
 
     def get(self, keys: Collection[str]) -> Mapping[str, bytes]:
         """Those of the entries that are still kept, by key."""
 
 
 class InProcessStore:
-    """Entries in this process, bounded in bytes. Threads may share it.
+    """Entries in the memory of this process, at most ``capacity_bytes``. Threads may share it.
 
-    The first to go are those that were superseded, after ``REWIND_SECONDS`` or where the bytes are needed, then the
-    least recently used. ``clock`` gives seconds.
+    Superseded entries are dropped first: after ``REWIND_SECONDS``, or earlier when their bytes are needed. Then the
+    least recently used entries are dropped. ``clock`` returns seconds.
     """
 
     def __init__(self, capacity_bytes: int, clock: Callable[[], float] = monotonic) -> None:
@@ -38,7 +42,7 @@ class InProcessStore:
     def put(
         self, entries: Mapping[str, bytes], renewed: Collection[str] = (), superseded: Collection[str] = ()
     ) -> None:
-        """Keep new entries; an entry larger than the store is not kept. Older ones count as just used or superseded."""
+        """Store new entries, except those larger than the store. ``renewed`` older entries count as just used."""
         with self._lock:
             self._superseded.update(self._taken_out(superseded))
             for key, entry in {**self._taken_out(renewed), **entries}.items():
@@ -53,7 +57,7 @@ class InProcessStore:
             return {key: entry for key in keys if (entry := self._found(key)) is not None}
 
     def __len__(self) -> int:
-        """How many entries are kept."""
+        """The number of stored entries, superseded ones included."""
         with self._lock:
             return len(self._needed) + len(self._superseded)
 

@@ -1,8 +1,8 @@
-"""What a store cannot do; who asked knows what that means for a request."""
+"""The errors of stores. The caller decides what they mean for a request."""
 
 
 class EntryDamagedError(ValueError):
-    """What is kept under a key is not what was put there."""
+    """The value stored under a key is not the value that was written there."""
 
 
 class ServerError(RuntimeError):

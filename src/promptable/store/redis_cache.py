@@ -1,4 +1,4 @@
-"""What replicas need not compute twice, in a Redis: whatever is missing there is simply made again."""
+"""A cache in Redis, through which replicas share what they have computed. A replica computes missing values again."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -12,9 +12,9 @@ T = TypeVar("T")
 
 
 class RedisCache:
-    """Values under a prefix, each kept for ``lifetime_seconds`` after it was last written or read.
+    """Values whose keys begin with a prefix, each kept for ``lifetime_seconds`` after it was last written or read.
 
-    Where the server fails, or does not reply within ``CACHE_REPLY_SECONDS``, a value is as good as missing.
+    If Redis fails, or does not reply within ``CACHE_REPLY_SECONDS``, a value counts as missing.
     """
 
     def __init__(self, server: RedisServer, prefix: str, lifetime_seconds: int) -> None:
@@ -23,25 +23,25 @@ class RedisCache:
         self._lifetime = lifetime_seconds
 
     def get(self, key: str) -> bytes | None:
-        """The value, or None where Redis has none or fails."""
+        """The value, or None if Redis has no value or fails."""
         value: Any = self._tried(lambda client: client.getex(self._prefix + key, ex=self._lifetime))
         return None if value is None else bytes(value)
 
     def first_of(self, keys: Sequence[str]) -> str | None:
-        """The first of these keys that has a value, in one round trip."""
+        """The first of these keys that has a value, or None; asks Redis in one round trip."""
         there = self._tried(lambda client: self._exist(client, keys)) or []
         return next((key for key, exists in zip(keys, there, strict=False) if exists), None)
 
     def put(self, key: str, value: bytes) -> None:
-        """Keep a value; where Redis fails it is not kept."""
+        """Store a value; if Redis fails, it is not stored."""
         self._tried(lambda client: client.set(self._prefix + key, value, ex=self._lifetime))
 
     def add(self, key: str, value: bytes) -> None:
-        """Keep a value unless there is one already; where Redis fails it is not kept."""
+        """Store a value unless the key has one already; if Redis fails, it is not stored."""
         self._tried(lambda client: client.set(self._prefix + key, value, ex=self._lifetime, nx=True))
 
     def remove(self, key: str) -> None:
-        """Forget a value; where Redis fails it stays."""
+        """Delete a value; if Redis fails, it stays."""
         self._tried(lambda client: client.delete(self._prefix + key))
 
     def _exist(self, client: Redis, keys: Sequence[str]) -> list[Any]:
@@ -51,7 +51,7 @@ class RedisCache:
         return pipeline.execute()
 
     def _tried(self, command: Callable[[Redis], T]) -> T | None:
-        """What the command returns, or None where Redis fails."""
+        """The result of the command, or None if Redis fails."""
         try:
             return self._server.call(command)
         except ServerError:

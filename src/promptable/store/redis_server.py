@@ -1,4 +1,4 @@
-"""The Redis that replicas share; any server of its protocol will do (CVAT's own is Kvrocks)."""
+"""The connection to the Redis that replicas share. Any server with the same protocol works, such as CVAT's Kvrocks."""
 
 import logging
 from collections.abc import Callable
@@ -18,16 +18,16 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 REPLY_SECONDS = 1.0
-"""How long to wait for a connection, and for a reply, where nobody else can tell: someone waits for the answer."""
+"""How long to wait for a connection, and for a reply, if only Redis has the value. A person waits for the answer."""
 
 CACHE_REPLY_SECONDS = 0.3
-"""The same for what can be made again: longer than a server in reach takes to hand over a picture's features."""
+"""The same limit for values that can be computed again. A reachable server sends a picture's features in less time."""
 
 
 class RedisServer:
-    """A server with the one circuit breaker that all its users share, safe to share among threads.
+    """A Redis server with one circuit breaker for all its users. Threads may share it.
 
-    ``connected`` gives a client that waits so many seconds for a connection, and for a reply.
+    ``connected`` makes a client that waits at most the given seconds for a connection, and for a reply.
     """
 
     def __init__(
@@ -41,11 +41,15 @@ class RedisServer:
         self._breaker = breaker or CircuitBreaker()
 
     def within(self, seconds: float) -> "RedisServer":
-        """The same server, for users who would rather go without it than wait longer."""
+        """The same server and circuit breaker, with a client that waits at most ``seconds``."""
         return RedisServer(self._connected, seconds, self._breaker)
 
     def call(self, command: Callable[[Redis], T]) -> T:
-        """What the command returns. Raises ServerError, and then leaves a server that is away alone for a while."""
+        """The result of the command.
+
+        Raises ServerError if Redis fails. If Redis cannot be reached, all calls in the next ``PAUSE_SECONDS`` raise
+        ServerError at once.
+        """
         if self._breaker.is_open:
             raise ServerError("Redis has failed a moment ago")
         try:
@@ -63,10 +67,10 @@ class RedisServer:
 
 
 def connect(host: str, port: int, password: str = "", tls: bool = False, ca_file: Path | None = None) -> RedisServer:
-    """That server. A client connects at its first command, which may fail.
+    """The server at this address. A client connects at its first command, so an unreachable server is no error here.
 
-    A command is tried once more where the connection broke, since it may be an old one to a server that has restarted;
-    never where the server did not reply in time.
+    If the connection breaks, the command is tried once more: the connection may be an old one, from before the server
+    restarted. A command without a reply in time is not tried again.
     """
 
     def connected(seconds: float) -> Redis:

@@ -1,4 +1,4 @@
-"""Entries in a Redis, so that replicas can take turns and a restart forgets nothing."""
+"""A store of entries in Redis: any replica can continue a track, and a restart of the function loses nothing."""
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
@@ -20,11 +20,11 @@ _DIGEST_BYTES = 32
 
 
 class RedisStore:
-    """Entries in Redis, with a local copy of those that this process wrote or read.
+    """Entries in Redis, with local copies of the entries that this process has written or read.
 
-    Entries never change, so the copy is never stale. While Redis is away, tracking goes on from the copy, and what
-    Redis has lost is written again when it is next renewed.
-    In Redis each entry follows a digest of its key and itself, so that one that is damaged or another's is noticed.
+    Entries never change, so a local copy is never stale. While Redis cannot be reached, tracking continues with the
+    local copies. An entry that Redis has lost is written again the next time that it is renewed. A value in Redis is a
+    digest of key and entry, followed by the entry; so a damaged or misplaced entry is detected.
     """
 
     def __init__(self, server: RedisServer, local: InProcessStore) -> None:
@@ -34,9 +34,10 @@ class RedisStore:
     def put(
         self, entries: Mapping[str, bytes], renewed: Collection[str] = (), superseded: Collection[str] = ()
     ) -> None:
-        """Keep new entries for 8 hours, older ones for 8 hours more or for ``REWIND_SECONDS``, in one round trip.
+        """Store new entries for 8 hours, in one round trip.
 
-        A failure of Redis is only a warning: the entries are kept in this process.
+        ``renewed`` older entries expire 8 hours from now, ``superseded`` ones ``REWIND_SECONDS`` from now. If Redis
+        fails, that is only a warning in the log: this process has local copies.
         """
         self._local.put(entries, renewed, superseded)
         with suppress(ServerError):
@@ -45,9 +46,9 @@ class RedisStore:
                 self._server.call(lambda client: _write(client, self._local.get(lost), [], []))
 
     def get(self, keys: Collection[str]) -> Mapping[str, bytes]:
-        """Those of the entries that are still kept, by key; those without a local copy in one round trip.
+        """Those of the entries that are still kept, by key. Entries without a local copy are read in one round trip.
 
-        Raises EntryDamagedError, and ServerError where only Redis could tell and fails.
+        Raises EntryDamagedError for a damaged entry, and ServerError if Redis fails and a local copy is missing.
         """
         found = self._local.get(keys)
         missing = [key for key in dict.fromkeys(keys) if key not in found]
@@ -64,7 +65,7 @@ class RedisStore:
 def _write(
     client: Redis, entries: Mapping[str, bytes], renewed: Sequence[str], superseded: Collection[str]
 ) -> list[str]:
-    """Write entries and set when others expire; those of ``renewed`` that Redis does not have."""
+    """Write entries and set when others expire. Returns those keys of ``renewed`` that Redis does not have."""
     pipeline = client.pipeline(transaction=False)
     for key in renewed:
         pipeline.expire(_PREFIX + key, _LIFETIME_SECONDS)
@@ -81,7 +82,7 @@ def _digest(key: str, entry: bytes) -> bytes:
 
 
 def _verified(key: str, value: bytes) -> bytes:
-    """The entry behind its digest. Raises EntryDamagedError where they do not belong together, or to another key."""
+    """The entry that follows the digest. Raises EntryDamagedError if the digest is not that of this key and entry."""
     entry = value[_DIGEST_BYTES:]
     if value[:_DIGEST_BYTES] != _digest(key, entry):
         raise EntryDamagedError(f"the value of {key} does not fit its digest")

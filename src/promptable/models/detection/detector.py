@@ -1,4 +1,4 @@
-"""What every model that finds on a picture what words name has in common."""
+"""The interface of all text-prompted detectors."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class PromptScores:
-    """Every box that the model proposes, with how well each prompt describes it.
+    """Every box that the model proposes, with a score for each prompt.
 
     ``boxes_xyxy`` float32 [Q, 4] in continuous pixels of the picture, not clipped to it; ``scores`` float32 [Q, P] in
-    0..1, a column per prompt. A model may read its prompts in several captions: each caption adds its own boxes, for
-    which the prompts of other captions score 0; ``captions`` int64 [Q] says which caption found a box.
+    0..1, one column for each prompt: how well it describes the box. A model may read its prompts in several captions.
+    Each caption then adds its own boxes, for which the prompts of other captions score 0; ``captions`` int64 [Q] says
+    which caption found a box.
     """
 
     boxes_xyxy: NDArray[np.float32]
@@ -23,20 +24,21 @@ class PromptScores:
 
 
 class Detector(Protocol):
-    """A text-prompted detector: it encodes a set of prompts once, then looks for all of them in every picture."""
+    """A text-prompted detector: it encodes a set of prompts once, and then looks for all of them in each picture."""
 
     def spell(self, prompt: str) -> Hashable:
-        """What the model reads of a prompt: equal for two that it cannot tell apart.
+        """The prompt as the model reads it: equal for two prompts that the model cannot tell apart.
 
-        Raises ValueError that names the prompt, where it cannot be read.
+        Raises ValueError, naming the prompt, if the model cannot read it.
         """
 
     def prepare(self, prompts: Sequence[str]) -> None:
-        """Encode prompts ahead of the first picture, so that ``detect`` need not. Raises ValueError as ``spell``."""
+        """Encode prompts before the first picture, so that ``detect`` finds them encoded. Raises ValueError as
+        ``spell``."""
 
     def detect(self, image: NDArray[np.uint8], prompts: Sequence[str], scale: float = 1.0) -> PromptScores:
         """All boxes that the model proposes for a picture, uint8 RGB [H, W, 3], with a score for each prompt.
 
-        ``scale`` shrinks what the model is shown, and with it the memory that it takes. Raises ValueError as ``spell``,
-        OutOfMemoryError, FloatingPointError where the model's own numbers are not finite.
+        ``scale`` below 1 shrinks the picture for the model, which then needs less memory. Raises ValueError as
+        ``spell``, OutOfMemoryError, and FloatingPointError if the model's output is not finite.
         """

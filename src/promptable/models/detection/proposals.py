@@ -1,4 +1,4 @@
-"""What a detector proposes for a picture before anything is chosen: boxes, each with the prompt that fits it best."""
+"""All boxes that a detector proposes for a picture, before any threshold, each with the prompts that fit it best."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -9,18 +9,19 @@ from numpy.typing import NDArray
 from promptable.models.detection.detector import PromptScores
 
 _OTHERS = 3
-"""So many prompts beside the best are known of a box."""
+"""How many further prompts, beside the best one, a proposal has."""
 
 
 @dataclass(frozen=True)
 class Proposals:
     """N boxes of one picture.
 
-    ``boxes_xyxy`` float32 [N, 4] in continuous pixels of the picture, not clipped to it; ``prompt_indices`` int64
-    [N], the best prompt, and ``scores`` float32 [N] in 0..1, how well it fits; ``captions`` int64 [N], the caption
-    that found the box; ``cut`` bool [N, 4], whether the picture goes on beyond the left, top, right and bottom edge of
-    what the detector saw there; ``beyond_overlap`` bool [N], whether a tile found it though it is larger than what the
-    tiles overlap by; ``other_prompts`` int16 [N, K], the K next best prompts, and ``other_scores`` float32 [N, K].
+    ``boxes_xyxy`` float32 [N, 4] in continuous pixels of the picture, not clipped to it; ``prompt_indices`` int64 [N],
+    the best prompt of each box, and ``scores`` float32 [N] in 0..1, the score of that prompt; ``captions`` int64 [N],
+    the caption that found the box; ``cut`` bool [N, 4], whether the box ends at the left, top, right or bottom edge of
+    its tile, where the picture continues beyond that edge; ``beyond_overlap`` bool [N], whether the box was found in a
+    tile and is larger than the overlap of the tiles; ``other_prompts`` int16 [N, K], the K next best prompts, and
+    ``other_scores`` float32 [N, K], their scores.
     """
 
     boxes_xyxy: NDArray[np.float32]
@@ -38,12 +39,12 @@ class Proposals:
         return sum(getattr(self, field.name).nbytes for field in fields(self))
 
     def __getitem__(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> "Proposals":
-        """The boxes that a mask or indices name."""
+        """The proposals that a mask, bool [N], or indices, int64 [M], select."""
         return Proposals(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 def best_prompts(scores: PromptScores) -> Proposals:
-    """Each box with its best prompts, as from a view of the whole picture: nothing is cut."""
+    """Each box with its best prompts, for a view of the whole picture: no box is ``cut`` or ``beyond_overlap``."""
     prompts = scores.scores.argmax(1)
     best = scores.scores[np.arange(len(prompts)), prompts]
     cut, beyond_overlap = np.zeros((len(prompts), 4), np.bool_), np.zeros(len(prompts), np.bool_)
@@ -52,7 +53,7 @@ def best_prompts(scores: PromptScores) -> Proposals:
 
 
 def synonym_scores(proposals: Proposals, label_of_prompt: Sequence[int]) -> NDArray[np.float32]:
-    """How well another prompt of its label fits each box, float32 [N]; 0 where none is among the next best prompts."""
+    """The best score of another prompt of each box's label, float32 [N]; 0 if none is among the next best prompts."""
     labels = np.asarray(label_of_prompt, np.int64)
     own = labels[proposals.other_prompts] == labels[proposals.prompt_indices][:, None]
     return np.asarray(np.where(own, proposals.other_scores, np.float32(0)).max(1, initial=0))
@@ -70,5 +71,5 @@ def _next_best(scores: NDArray[np.float32], best: NDArray[np.int64]) -> tuple[ND
 
 
 def concatenate(parts: Sequence[Proposals]) -> Proposals:
-    """All boxes of the parts, in their order."""
+    """All proposals of the parts, in the same order."""
     return Proposals(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Proposals)))

@@ -1,7 +1,7 @@
-"""From every box with its prompt scores to the few detections that a picture is answered with.
+"""Selection of the few detections that are answered from all proposals of a picture.
 
-Boxes are compared in double precision, operation by operation as written: the page of ``promptable preview`` does the
-very same in JavaScript, whose numbers these are. Scores and thresholds are compared as float32.
+Boxes are compared in float64, in exactly the order of operations written here: the page of ``promptable preview`` does
+the same in JavaScript, whose numbers are float64. Scores and thresholds are compared as float32.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,21 +14,21 @@ from promptable.models.detection.proposals import Proposals
 from promptable.models.detection.tiling import PIECES, are_parts, join_pieces
 
 _SAME_OBJECT = 0.8
-"""Boxes of different captions that overlap by more are one object: only within a caption do prompts compete."""
+"""Boxes of different captions with a larger IoU are one object. (Prompts of one caption compete inside the model.)"""
 
 COMPARISONS = {"same_object": _SAME_OBJECT, **PIECES}
-"""What boxes are compared by beyond the settings, for whoever applies the same rules elsewhere."""
+"""The fixed limits by which boxes are compared, beside the settings; for clients that apply the same rules."""
 
 _MOST_CANDIDATES = 4000
-"""More are not compared with one another, only the strongest: at a threshold near 0, tiles make a hundred thousand."""
+"""Only this many of the strongest boxes are compared: at a threshold near 0, tiles give a hundred thousand boxes."""
 
 
 @dataclass(frozen=True)
 class Detections:
-    """What was found in a picture, best first.
+    """The objects found in a picture, highest score first.
 
-    ``boxes_xyxy`` float32 [N, 4] in continuous pixels, inside the picture and not empty; ``labels`` int64 [N] are
-    indices; ``scores`` float32 [N] in 0..1.
+    ``boxes_xyxy`` float32 [N, 4] in continuous pixels, inside the picture and not empty; ``labels`` int64 [N], indices
+    of labels; ``scores`` float32 [N] in 0..1.
     """
 
     boxes_xyxy: NDArray[np.float32]
@@ -38,9 +38,10 @@ class Detections:
 
 @dataclass(frozen=True)
 class LabelRule:
-    """A box gets a label with a score of at least ``threshold`` and at most the share ``max_area`` of the picture.
+    """A box gets the label if its score is at least ``threshold`` and it covers at most ``max_area`` of the picture
+    (0..1).
 
-    ``shape`` is whether the box is answered; otherwise it says only that the label is on the picture, as a tag does.
+    ``shape`` is whether the box itself is answered. If not, a tag says only that the label is on the picture.
     """
 
     threshold: float
@@ -50,10 +51,10 @@ class LabelRule:
 
 @dataclass(frozen=True)
 class Suppression:
-    """What goes where boxes overlap, and how many remain.
+    """Which of several overlapping boxes stay, and how many shapes are answered.
 
-    Of boxes that overlap by an IoU over ``nms_iou`` within a label, over ``cross_label_iou`` whatever their labels (1
-    keeps them all), the best stays; of the shapes that are left, the ``limit`` best.
+    Of two boxes of one label with an IoU over ``nms_iou``, only the better one stays. The same holds for boxes of any
+    labels with an IoU over ``cross_label_iou`` (1 keeps them all). Of the remaining shapes, the ``limit`` best stay.
     """
 
     nms_iou: float = 0.6
@@ -68,11 +69,11 @@ def select(
     hw: tuple[int, int],
     suppression: Suppression,
 ) -> Detections:
-    """Label each box by its best prompt and keep what the rule of that label accepts.
+    """Label each box by its best prompt, and keep the boxes that the rule of their label accepts.
 
-    ``label_of_prompt`` [P] names the label of each prompt, so that synonyms fall together; there is one rule per label.
-    Boxes are clipped to the picture ``hw``, pieces from tiles joined, parts of larger things and overlaps suppressed.
-    Boxes that are empty are dropped.
+    ``label_of_prompt`` [P] is the index of each prompt's label; synonyms have the same label. There is one rule for
+    each label. Boxes are clipped to the picture ``hw``, pieces from tiles are joined, and parts of larger objects and
+    overlapping boxes are suppressed. Empty boxes are dropped.
     """
     labels = np.asarray(label_of_prompt, np.int64)[proposals.prompt_indices]
     accepted = np.flatnonzero(_accepted(proposals, labels, rules, hw))
@@ -95,9 +96,9 @@ def possible_boxes(
     hw: tuple[int, int],
     nms_iou: float,
 ) -> NDArray[np.float32]:
-    """Every box of a shape that ``select`` could answer at thresholds of these rules' or higher, float32 [M, 4].
+    """Every box of a shape that ``select`` could answer at these rules' thresholds or any higher ones, float32 [M, 4].
 
-    All labels together, each box once; a few may be among them that no thresholds show.
+    The boxes of all labels, each box once. A few of them may be boxes that ``select`` answers at no thresholds.
     """
     labels = np.asarray(label_of_prompt, np.int64)[proposals.prompt_indices]
     accepted = np.flatnonzero(_accepted(proposals, labels, rules, hw))
@@ -111,9 +112,10 @@ def possible_boxes(
 
 
 def _at_all_thresholds(own: Proposals) -> Iterator[Proposals]:
-    """What one label's proposals, best first, become at each threshold: those above it, with pieces joined.
+    """One label's proposals at each threshold: of ``own``, best first, those above the threshold, with pieces joined.
 
-    Without pieces and possible parts of larger things, what remains at a threshold remains at every lower one.
+    If there are no pieces and no possible parts of larger objects, one step is enough: a box that remains at a
+    threshold then remains at every lower threshold.
     """
     ends = np.flatnonzero(np.diff(own.scores, append=-1.0)) + 1  # equal scores pass together
     steps = ends if own.cut.any() or own.beyond_overlap.any() else ends[-1:]
@@ -122,7 +124,10 @@ def _at_all_thresholds(own: Proposals) -> Iterator[Proposals]:
 
 
 def _may_remain(one: Proposals, rule: LabelRule, hw: tuple[int, int], nms_iou: float) -> NDArray[np.float32]:
-    """The boxes of one label that are not always suppressed: a better one that may itself be gone suppresses none."""
+    """The boxes of one label that may remain, float32 [M, 4].
+
+    A better box suppresses others here only if it cannot itself be suppressed.
+    """
     boxes = _clipped(one.boxes_xyxy.astype(np.float64), hw)
     order = np.argsort(-one.scores, kind="stable")
     order = order[_area(boxes)[order] <= rule.max_area * hw[0] * hw[1]]
@@ -142,7 +147,7 @@ def _may_remain(one: Proposals, rule: LabelRule, hw: tuple[int, int], nms_iou: f
 def _accepted(
     proposals: Proposals, labels: NDArray[np.int64], rules: Sequence[LabelRule], hw: tuple[int, int]
 ) -> NDArray[np.bool_]:
-    """Which proposals are boxes, lie in the picture and reach their label's threshold."""
+    """Which proposals have an area inside the picture and reach their label's threshold, bool [N]."""
     thresholds = np.array([rule.threshold for rule in rules], np.float32)
     boxes = _clipped(proposals.boxes_xyxy.astype(np.float64), hw)
     return np.asarray((proposals.scores >= thresholds[labels]) & (_area(boxes) > 0))
@@ -180,9 +185,10 @@ def _best(
     same: NDArray[np.int64] | None = None,
     different: NDArray[np.int64] | None = None,
 ) -> NDArray[np.bool_]:
-    """Which boxes, given best first, overlap by no more than an IoU of ``most`` with one that is kept before them.
+    """Which boxes are kept, bool [N]: those whose IoU with every kept box before them is at most ``most``.
 
-    Bool [N]. Rivals are only boxes of the ``same`` value, or of a ``different`` one, where one of them is given.
+    Boxes are given best first. With ``same`` [N], only boxes of equal values are compared; with ``different`` [N], only
+    boxes of different values.
     """
     kept = np.ones(len(boxes), np.bool_)
     areas = _area(boxes)

@@ -1,8 +1,9 @@
-"""Small objects on large pictures: the detector is shown overlapping tiles, and the whole picture.
+"""Small objects on large pictures: the detector runs on overlapping tiles, and on the whole picture.
 
-Each object is answered by a view that has all of it. What is no larger than the tiles' overlap lies whole in some tile;
-larger things are the whole picture's, or are joined from the pieces in neighbouring tiles (``join_pieces``). A tile
-shows no more than a part of them, which looks like a thing of its own (``are_parts``).
+The box of an object comes from a view that shows all of the object. An object that is no larger than the overlap of the
+tiles lies completely in some tile. A larger object is found on the whole picture, or is joined from its pieces in
+neighbouring tiles (``join_pieces``). A tile shows only a part of a larger object, and the detector may take that part
+for an object of its own; ``are_parts`` finds such boxes.
 """
 
 from collections.abc import Iterator
@@ -19,26 +20,28 @@ from promptable.models.detection.proposals import Proposals, best_prompts, conca
 Boxes = NDArray[np.floating[Any]]
 
 _EDGE_SHARE = 0.02
-"""A box that ends this near to a tile's edge, as a share of the tile, may go on beyond it."""
+"""An object may continue beyond a tile's edge if its box ends this near to the edge, as a share of the tile's size."""
 _SAME_EXTENT = 0.5
-"""Pieces on both sides of a seam are of one object if their extents along the seam overlap by this IoU."""
+"""Pieces on both sides of a seam belong to one object if their extents along the seam have at least this IoU."""
 _INSIDE = 0.7
-"""A piece is part of a whole box if this share of it lies inside."""
+"""A piece belongs to a box that is not cut if at least this share of the piece's area lies inside that box."""
 _GROWTH = 1.05
-"""How much larger tiles become at a time, where there would be too many."""
+"""The factor by which tiles are enlarged, repeatedly, until there are few enough of them."""
 _PART_INSIDE = 0.9
 _PART_AREA = 0.5
-"""A box is a part of a larger one if this share of it lies inside, and it takes at most this share of the other."""
+"""A box is a part of a larger box if at least the share ``_PART_INSIDE`` of its area lies inside the larger box, and
+its area is at most the share ``_PART_AREA`` of the larger box's area."""
 
 PIECES = {"same_extent": _SAME_EXTENT, "inside": _INSIDE, "part_inside": _PART_INSIDE, "part_area": _PART_AREA}
-"""What ``join_pieces`` and ``are_parts`` compare by."""
+"""The limits that ``join_pieces`` and ``are_parts`` use."""
 
 
 @dataclass(frozen=True)
 class Tiling:
-    """Square tiles of ``size`` pixels, 0 for none, that overlap by at least the share ``overlap`` of their size.
+    """Square tiles of ``size`` pixels that overlap by at least the share ``overlap`` of their size; ``size`` 0: no
+    tiles.
 
-    ``whole`` is whether the detector is shown the whole picture too.
+    ``whole`` is whether the detector also runs on the whole picture.
     """
 
     size: int = 0
@@ -48,7 +51,7 @@ class Tiling:
 
 @dataclass(frozen=True)
 class View:
-    """A part of a picture, in its pixels."""
+    """A part of a picture; its edges in pixels of the picture, ``right`` and ``bottom`` exclusive."""
 
     left: int
     top: int
@@ -57,7 +60,7 @@ class View:
 
 
 def views(hw: tuple[int, int], tiling: Tiling) -> list[View]:
-    """The tiles of a picture of height and width ``hw``, all of one size; none where it is no larger than a tile.
+    """The tiles of a picture of height and width ``hw``, all of one size; none if the picture is no larger than a tile.
 
     >>> [(view.left, view.right) for view in views((400, 1000), Tiling(size=400, overlap=0.25))]
     [(0, 400), (300, 700), (600, 1000)]
@@ -76,7 +79,7 @@ def views(hw: tuple[int, int], tiling: Tiling) -> list[View]:
 
 
 def enlarged(hw: tuple[int, int], tiling: Tiling, most: int) -> Tiling:
-    """The tiling, with tiles as much larger as it takes for a picture of ``hw`` to have at most ``most`` of them.
+    """The tiling, with tiles enlarged until a picture of ``hw`` has at most ``most`` of them.
 
     >>> enlarged((400, 1000), Tiling(size=400), most=2)
     Tiling(size=595, overlap=0.25, whole=True)
@@ -89,9 +92,9 @@ def enlarged(hw: tuple[int, int], tiling: Tiling, most: int) -> Tiling:
 def propose(
     detector: Detector, image: NDArray[np.uint8], prompts: tuple[str, ...], tiling: Tiling, scale: float = 1.0
 ) -> Proposals:
-    """What the detector proposes for a picture, uint8 RGB [H, W, 3], seen as ``tiling`` says.
+    """The detector's proposals for a picture, uint8 RGB [H, W, 3], from the views that ``tiling`` describes.
 
-    ``scale`` shrinks what the model is shown, and with it the memory that it takes.
+    ``scale`` below 1 shrinks each view for the model, which then needs less memory.
     """
     height, width = image.shape[:2]
     tiles = views((height, width), tiling)
@@ -104,9 +107,10 @@ def propose(
 
 
 def join_pieces(proposals: Proposals, labels: NDArray[np.int64]) -> tuple[Proposals, NDArray[np.int64]]:
-    """Pieces of objects that edges of tiles cut, joined across the seams; what still ends at a seam is dropped.
+    """Join the pieces of objects that tile edges cut. Returns whole and joined boxes, and their labels.
 
-    ``labels`` [N] belong to the boxes. A piece inside a whole box of its label adds nothing to it.
+    ``labels`` int64 [N] are the labels of the boxes. A piece inside an uncut box of the same label is dropped, and so
+    is a piece, or a box joined from pieces, that still ends at a tile edge.
     """
     cut = np.asarray(proposals.cut.any(1))
     whole, pieces = proposals[~cut], proposals[cut]
@@ -121,9 +125,10 @@ def join_pieces(proposals: Proposals, labels: NDArray[np.int64]) -> tuple[Propos
 
 
 def are_parts(boxes_xyxy: Boxes, beyond_overlap: NDArray[np.bool_], things: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which boxes [N, 4] are parts of larger things, bool [N]; ``things`` bool [N] says which can have parts.
+    """Which boxes [N, 4] are parts of larger objects, bool [N]; ``things`` bool [N] says which boxes can have parts.
 
-    Only what is ``beyond_overlap`` can be a part: what is small enough for the tiles is theirs, wherever it lies.
+    Only boxes that are ``beyond_overlap`` can be parts: a smaller object lies completely in some tile, so its box is
+    kept even if it lies inside a larger box.
     """
     areas = _sides(boxes_xyxy).prod(1)
     parts, wholes = np.flatnonzero(beyond_overlap), np.flatnonzero(things & ~beyond_overlap)
@@ -135,12 +140,12 @@ def are_parts(boxes_xyxy: Boxes, beyond_overlap: NDArray[np.bool_], things: NDAr
 
 
 def _count(hw: tuple[int, int], tiling: Tiling) -> int:
-    """How many tiles a picture has."""
+    """The number of tiles of a picture of ``hw``."""
     return prod(len(_starts(length, tiling)) for length in hw) if 0 < tiling.size < max(hw) else 0
 
 
 def _starts(length: int, tiling: Tiling) -> list[int]:
-    """Where tiles begin along one side: evenly spread, the first and the last at the picture's borders."""
+    """Where tiles begin along one side of the picture: evenly spread, the first and last tile at the borders."""
     if length <= tiling.size:
         return [0]
     step = tiling.size * (1 - tiling.overlap)
@@ -156,7 +161,7 @@ def _tile(
     scale: float,
     overlap: float,
 ) -> Proposals:
-    """Proposals of one tile, in pixels of the picture."""
+    """The proposals of one tile, with boxes in pixels of the whole picture."""
     found = best_prompts(detector.detect(image[view.top : view.bottom, view.left : view.right], prompts, scale))
     boxes = found.boxes_xyxy + np.array([view.left, view.top, view.left, view.top], np.float32)
     cut = _reaches(boxes, view) & _inner_edges(view, image.shape[:2])
@@ -164,7 +169,7 @@ def _tile(
 
 
 def _reaches(boxes: Boxes, view: View) -> NDArray[np.bool_]:
-    """Which edges of the view each box comes near, bool [N, 4]."""
+    """Which edges of the view (left, top, right, bottom) each box comes near, bool [N, 4]."""
     margin = _EDGE_SHARE * max(view.right - view.left, view.bottom - view.top)
     near_start = boxes[:, :2] <= np.array([view.left, view.top]) + margin
     near_end = boxes[:, 2:] >= np.array([view.right, view.bottom]) - margin
@@ -176,7 +181,7 @@ def _inner_edges(view: View, hw: tuple[int, int]) -> NDArray[np.bool_]:
 
 
 def _larger_than(boxes: Boxes, pixels: float) -> NDArray[np.bool_]:
-    """Which boxes are wider or higher than that, bool [N]."""
+    """Which boxes are wider or higher than ``pixels``, bool [N]."""
     return np.asarray((_sides(boxes) > pixels).any(1))
 
 
@@ -202,7 +207,8 @@ def _inside_any(
 
 
 def _touching(pieces: Proposals, labels: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which pieces are of one object, bool [N, N]: of one label, cut on facing sides, and alike along the seam."""
+    """Which pairs of pieces belong to one object, bool [N, N]: pieces of one label that overlap, are cut on facing
+    sides, and have similar extents along the seam."""
     boxes = pieces.boxes_xyxy
     shared = _overlap(boxes, boxes)
     sides = _sides(boxes)
@@ -214,7 +220,7 @@ def _touching(pieces: Proposals, labels: NDArray[np.int64]) -> NDArray[np.bool_]
 
 
 def _groups(touching: NDArray[np.bool_]) -> Iterator[NDArray[np.int64]]:
-    """Indices of connected pieces."""
+    """Groups of connected pieces, each as sorted indices, int64 [M]."""
     left = set(range(len(touching)))
     while left:
         group: set[int] = set()
@@ -227,7 +233,10 @@ def _groups(touching: NDArray[np.bool_]) -> Iterator[NDArray[np.int64]]:
 
 
 def _union(pieces: Proposals, group: NDArray[np.int64]) -> tuple[Proposals, int]:
-    """The box around a group, with its strongest piece's score, and that piece; cut where its outermost piece is."""
+    """The box around a group of pieces, and the index of the piece with the highest score.
+
+    The box has that piece's score. On each side it is ``cut`` if the outermost piece on that side is.
+    """
     boxes, cut = pieces.boxes_xyxy[group], pieces.cut[group]
     strongest = int(group[pieces.scores[group].argmax()])
     outward = boxes * np.array([-1, -1, 1, 1], np.float32)
@@ -238,6 +247,6 @@ def _union(pieces: Proposals, group: NDArray[np.int64]) -> tuple[Proposals, int]
         one,
         boxes_xyxy=boxes[outermost, sides][None],
         cut=cut[outermost, sides][None],
-        beyond_overlap=np.ones(1, np.bool_),  # or a tile would have had it whole
+        beyond_overlap=np.ones(1, np.bool_),  # a smaller object would have been uncut in some tile
     )
     return joined, strongest

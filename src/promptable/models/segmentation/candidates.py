@@ -1,4 +1,4 @@
-"""Which of the masks that SAM offers for a prompt is the answer."""
+"""Which of the candidate masks that SAM returns for a prompt is the answer."""
 
 import torch
 from torch import Tensor
@@ -7,9 +7,10 @@ from promptable.models.segmentation.extent import Extent
 
 
 def choose(low_res_logits: Tensor, scores: Tensor, extent: Extent = Extent.BEST) -> tuple[Tensor, Tensor]:
-    """Of each object's C candidates, logits [N, C, h, w] and scores [N, C], the wanted: [N, 1, h, w] and [N].
+    """Choose one of the C candidates of each of N objects by ``extent``.
 
-    Choosing before upscaling saves most of the work on a large picture.
+    Candidates are low-res logits [N, C, h, w] and scores [N, C]; the result is [N, 1, h, w] and [N]. Choosing before
+    the logits are enlarged saves most of the work on a large picture.
     """
     objects = torch.arange(len(scores), device=scores.device)
     chosen = _choice(low_res_logits, scores, extent)
@@ -17,7 +18,7 @@ def choose(low_res_logits: Tensor, scores: Tensor, extent: Extent = Extent.BEST)
 
 
 def _choice(low_res_logits: Tensor, scores: Tensor, extent: Extent) -> Tensor:
-    """The wanted candidate's number for each object [N]."""
+    """The index of the chosen candidate of each object, int64 [N]."""
     if extent is Extent.BEST:
         return scores.argmax(1)
     areas = (low_res_logits > 0).sum((2, 3))

@@ -1,12 +1,12 @@
-"""What one lone click means, where a model answers with several masks."""
+"""Which object a single click means, when a model answers with several masks."""
 
 from enum import StrEnum
 
 
 class Extent(StrEnum):
-    """``BEST``: the mask that the model scores highest; ``WHOLE``: the largest; ``PART``: the smallest not empty.
+    """``BEST``: the mask with the highest score; ``WHOLE``: the largest; ``PART``: the smallest that is not empty.
 
-    Sizes are counted on the grid of the model's low-res logits.
+    The size of a mask is its number of pixels in the model's low-res logits.
     """
 
     BEST = "best"

@@ -1,4 +1,4 @@
-"""What an image encoder makes of one picture."""
+"""The features that an image encoder computes from one picture."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _HW = "hw"
 
 @dataclass(frozen=True)
 class ImageFeatures:
-    """One encoded picture of height and width ``hw`` in pixels; the tensors are the encoding model's own affair."""
+    """One encoded picture of height and width ``hw`` in pixels; only the model that encoded it can read ``tensors``."""
 
     hw: tuple[int, int]
     tensors: tuple[Tensor, ...]
@@ -29,11 +29,12 @@ class ImageFeatures:
 
     @cached_property
     def finite(self) -> Tensor:
-        """Whether all numbers are finite, bool [] on their device: found out once, and waited for by nobody here."""
+        """Whether all numbers are finite, bool [] on the tensors' device. Computed once, without waiting for the
+        device."""
         return all_finite(*self.tensors)
 
     def to_bytes(self) -> bytes:
-        """In safetensors form, exact to the bit. Raises FloatingPointError for NaN and Infinity."""
+        """The features as safetensors, exact to the bit. Raises FloatingPointError for NaN and Infinity."""
         *tensors, finite = to_cpu(*self.tensors, self.finite)
         require(finite)
         contiguous = [tensor.contiguous() for tensor in tensors]
@@ -41,9 +42,11 @@ class ImageFeatures:
 
     @classmethod
     def from_bytes(cls, data: bytes, hw: tuple[int, int], like: "ImageFeatures") -> "ImageFeatures":
-        """Read what ``to_bytes`` wrote, onto the device of ``like``, which is another picture's from the same model.
+        """Read features that ``to_bytes`` wrote, onto the device of ``like``: features of any picture, by the same
+        model.
 
-        Raises ValueError for anything else than finite features of a picture of ``hw``, in tensors of that form.
+        Raises ValueError unless they are finite features of a picture of ``hw``, in tensors of the same names, dtypes
+        and shapes as those of ``like``.
         """
         named = _loaded(data)
         found_hw = named.pop(_HW, None)

@@ -1,4 +1,4 @@
-"""What every model that turns clicks and boxes on one picture into masks has in common.
+"""The interface of all models that turn clicks and boxes on one picture into masks.
 
 Coordinates are continuous pixels of the original picture: pixel (row, column) covers
 [column, column + 1) x [row, row + 1).
@@ -24,11 +24,11 @@ def _no_labels() -> NDArray[np.int32]:
 
 @dataclass(frozen=True)
 class Prompt:
-    """All that points at one object.
+    """Everything that points at one object.
 
-    ``points_xy`` float32 [N, 2] with ``labels`` int32 [N], 1 on the object and 0 beside it; ``box_xyxy`` float32 [4] or
-    None; ``mask_input`` float32 [h, w] the low-res logits of an earlier ``Prediction`` for it, or None.
-    Raises ValueError for other shapes or labels, and when there is nothing at all.
+    ``points_xy`` float32 [N, 2] with ``labels`` int32 [N], 1 for a point on the object and 0 for a point outside it;
+    ``box_xyxy`` float32 [4] or None; ``mask_input`` float32 [h, w], the low-res logits of an earlier ``Prediction`` for
+    the same object, or None. Raises ValueError for other shapes or labels, and for a prompt without any of these.
     """
 
     points_xy: NDArray[np.float32] = field(default_factory=_no_points)
@@ -53,19 +53,19 @@ class Prompt:
 
     @property
     def is_ambiguous(self) -> bool:
-        """True for one lone point: it may mean a part or the whole, so the best of several masks is wanted.
+        """True for a single point without box and mask input: it may mean a part of an object or the whole object.
 
-        The rule that ``SamPredictor.predict`` and ``SAM2ImagePredictor.predict`` recommend for ``multimask_output``.
+        For such a prompt ``SamPredictor.predict`` and ``SAM2ImagePredictor.predict`` recommend ``multimask_output``.
         """
         return len(self.points_xy) == 1 and self.box_xyxy is None and self.mask_input is None
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model answers to one prompt.
+    """A model's answer to one prompt.
 
-    ``mask`` bool [H, W] of the original picture, the model's own estimate ``score`` of its IoU, and ``low_res_logits``
-    float32 [h, w], which a further ``Prompt`` can have as mask input to refine the mask.
+    ``mask`` bool [H, W] in pixels of the original picture; ``score``, the model's own estimate of the mask's IoU; and
+    ``low_res_logits`` float32 [h, w], which a further ``Prompt`` can have as mask input to refine the mask.
     """
 
     mask: NDArray[np.bool_]
@@ -74,17 +74,17 @@ class Prediction:
 
 
 class PictureError(ValueError):
-    """A picture that the model cannot take, and why."""
+    """The model cannot encode this picture; the message says why."""
 
 
 class Segmenter(Protocol):
-    """A promptable image segmentation model: encode a picture once, then prompt it as often as wanted."""
+    """A promptable image segmentation model: it encodes a picture once and then answers any number of prompts on it."""
 
     def encode_image(self, image: NDArray[np.uint8]) -> ImageFeatures:
         """Encode a picture, uint8 RGB [H, W, 3]. Raises PictureError."""
 
     def predict(self, features: ImageFeatures, prompt: Prompt, extent: Extent = Extent.BEST) -> Prediction:
-        """The mask of the object that the prompt points at; ``extent`` says what one lone point means."""
+        """The mask of the object that the prompt points at; ``extent`` says which mask a single point means."""
 
     def predict_boxes(self, features: ImageFeatures, boxes_xyxy: NDArray[np.float32]) -> list[Prediction]:
         """One mask for each box, float32 [N, 4], all in one decoding."""
