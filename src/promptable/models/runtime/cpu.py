@@ -1,4 +1,4 @@
-"""What a process sets up before its models run on the CPU."""
+"""Settings of a process that runs models on the CPU: memory and threads."""
 
 import ctypes
 import platform
@@ -14,17 +14,17 @@ _LARGE_BYTES = 2**30
 
 
 def prepare(weights: Sequence[Path]) -> None:
-    """Set up this process for models on the CPU whose checkpoints are these files."""
+    """Set up this process to run models on the CPU; ``weights`` are the files of their checkpoints."""
     keep_freed_memory()
     choose_threads(weights)
 
 
 def keep_freed_memory() -> None:
-    """Let malloc keep what this process has freed, for its next tensors, instead of giving it back to the system.
+    """Let malloc keep freed memory for the next tensors, instead of giving it back to the system.
 
-    Otherwise every tensor of more than 32 MB is made of fresh pages, and the kernel zeroes them one by one. Tensors of
-    1 GiB and more still go back. One arena, because those of other threads cannot grow beyond 64 MB. Without glibc
-    nothing happens.
+    Otherwise every tensor of more than 32 MB gets new pages, and the kernel zeroes each of these pages. The memory of
+    tensors of 1 GiB and more is still given back. All threads share one arena, because the arenas of other threads
+    cannot grow beyond 64 MB. On a system without glibc this function does nothing.
     """
     if platform.libc_ver()[0] != "glibc":
         return

@@ -1,8 +1,9 @@
-"""Stages of a model as CUDA graphs: what a GPU has to do is told to it once, and started anew for each picture.
+"""Stages of a model as CUDA graphs: the kernels of a stage are recorded once and replayed for each picture.
 
-Otherwise Python names every kernel at every call, and a fast GPU waits for the next name. A graph is a list of kernels
-and of the addresses that they read and write, so inputs are copied to where it reads and results from where it writes.
-A stage must do the same for all inputs of one form, on the GPU alone: nothing of it may look at numbers.
+Without a graph, Python launches every kernel at every call, and a fast GPU waits for the next launch. A graph records
+kernels together with the addresses that they read and write. So a replay copies the inputs to the addresses that the
+graph reads, and the results from the addresses that it writes. A stage must run the same kernels for all inputs of one
+form, and only on the GPU: its Python code must not depend on the values in tensors.
 """
 
 import logging
@@ -18,30 +19,31 @@ from torch import Tensor
 _log = logging.getLogger(__name__)
 
 Stage = Callable[..., tuple[Tensor, ...]]
-"""Tensors of one GPU, and whatever else is a key of a dictionary by its name, to tensors there."""
+"""A function of tensors on one GPU, and of hashable keyword arguments, that returns tensors on the same GPU."""
 
 _WARM_UPS = 3
-"""Runs before a capture, as PyTorch's notes on CUDA graphs have them: in these, libraries choose their kernels, and
-constants are made that stay."""
+"""Runs before a capture, as in PyTorch's notes on CUDA graphs: in these runs libraries choose their kernels, and
+constants that are kept are computed."""
 _TOLERANCE, _HALF_TOLERANCE = 1e-3, 2e-2
-"""Of the root mean square of differences to that of the numbers: the same kernels, but they may be chosen anew."""
+"""The largest accepted ratio of the root mean square of the differences to that of the values. Results can differ by
+rounding, because libraries may choose other kernels for the graph."""
 _one_capture = Lock()
-"""All that PyTorch allows a process at a time."""
+"""PyTorch allows only one capture at a time in a process."""
 
 
 class Graphs:
-    """The graphs of one model's stages, if they are ``wanted`` and the device is a GPU."""
+    """The CUDA graphs of one model's stages. Without ``wanted``, or on another device than a GPU, there are none."""
 
     def __init__(self, device: torch.device, wanted: bool) -> None:
         self._shared = _Shared(device) if wanted and device.type == "cuda" else None
 
     def stage(self, name: str, run: Stage, most: int, captured_at: int = 1) -> Stage:
-        """``run``, from a graph where there is one for inputs of this form; threads may share it.
+        """A stage that computes the same as ``run``, by a graph if there is one for inputs of this form.
 
-        It must be called in inference mode. The form is the shapes and types of tensors, all other arguments, and what
-        autocast is set to. A graph is captured at the call of this number of one form; the ``most`` that were used last
-        are kept. Where that fails, or a graph computes something else than ``run``, the stage is ``run`` alone from
-        then on, with a line in the log that begins with its ``name``.
+        Call it in inference mode; threads may share it. The form of inputs is the shapes and dtypes of the tensors, all
+        other arguments, and the state of autocast. A graph is captured at call number ``captured_at`` with one form,
+        and the ``most`` graphs that were used last are kept. If a capture fails, or a graph computes something else
+        than ``run``, the stage calls only ``run`` from then on, and logs a warning that begins with ``name``.
         """
         return run if self._shared is None else _GraphedStage(name, run, self._shared, most, captured_at)
 
@@ -62,7 +64,7 @@ class _GraphedStage:
         return self._run(*inputs, **fixed)
 
     def _graph(self, inputs: Sequence[Tensor], fixed: Mapping[str, Hashable]) -> "_Graph | None":
-        """That of inputs of this form, if it was or is to be captured."""
+        """The graph for inputs of this form, captured now if it is due; None if there is none."""
         form = _form(inputs, fixed)
         if form not in self._graphs and self._is_due(form):
             try:
@@ -76,7 +78,10 @@ class _GraphedStage:
         return self._calls[form] >= self._captured_at
 
     def _captured(self, inputs: Sequence[Tensor], fixed: Mapping[str, Hashable]) -> "_Graph":
-        """Compared with the stage itself on the inputs and on random ones. Raises RuntimeError."""
+        """Capture a graph, and compare it with ``run`` on these inputs and on random ones.
+
+        Raises RuntimeError if the capture fails or the results differ.
+        """
         run = partial(_without_kept_casts, self._run, **fixed)
         graph = self._shared.capture(run, inputs)
         for given in (inputs, [_another(each) for each in inputs]):
@@ -86,7 +91,7 @@ class _GraphedStage:
         return graph
 
     def _give_up(self, error: RuntimeError) -> None:
-        """With the memory of all its graphs."""
+        """Use no graphs in this stage any more, and free the memory of those that it has."""
         self._failed = True
         self._graphs.clear()
         reason = str(_first(error)).partition("\n")[0]
@@ -94,8 +99,11 @@ class _GraphedStage:
 
 
 class _Shared:
-    """What the graphs of a model have in common: memory, in which a replay leaves nothing of what others wrote there;
-    so they take turns. The turn's kernels are ordered by the current stream, which is the same for all threads."""
+    """What the graphs of one model share: a memory pool and a lock.
+
+    A replay overwrites what other graphs wrote in the pool, so only the thread that holds ``turn`` may replay. The
+    current stream, which is the same for all threads, runs the kernels of successive replays in order.
+    """
 
     def __init__(self, device: torch.device) -> None:
         self.turn = Lock()
@@ -103,10 +111,10 @@ class _Shared:
         self._stream: torch.cuda.Stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
     def capture(self, run: Stage, inputs: Sequence[Tensor]) -> "_Graph":
-        """Raises RuntimeError for what a graph cannot do, and where memory runs out."""
+        """Capture ``run`` as a graph. Raises RuntimeError if ``run`` cannot be captured, or if memory runs out."""
         held, here = [each.clone() for each in inputs], torch.cuda.current_stream(self._stream.device)
         self._stream.wait_stream(here)
-        # A failed capture leaves torch.cuda.graph's stream the current one, so there is another context around it.
+        # After a failed capture the stream of torch.cuda.graph stays the current one; the outer context restores ours.
         with _one_capture, torch.cuda.stream(self._stream):
             for _ in range(_WARM_UPS):
                 run(*held)
@@ -120,14 +128,14 @@ class _Shared:
 
 @dataclass(frozen=True, eq=False)
 class _Graph:
-    """Reads ``held`` and writes ``results``."""
+    """A captured graph, which reads its inputs from ``held`` and writes its results to ``results``."""
 
     graph: torch.cuda.CUDAGraph
     held: Sequence[Tensor]
     results: Sequence[Tensor]
 
     def replay(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """The stage's results of these inputs, for the caller to keep."""
+        """The stage's results for these inputs, as copies that later replays do not overwrite."""
         for held, given in zip(self.held, inputs, strict=True):
             held.copy_(given)
         self.graph.replay()
@@ -135,15 +143,17 @@ class _Graph:
 
 
 def _without_kept_casts(run: Stage, *inputs: Tensor, **fixed: Hashable) -> tuple[Tensor, ...]:
-    """Under the autocast that is set, which keeps the weights it has cast until its context ends: a graph would go on
-    to read them there."""
+    """Call ``run`` under the current autocast, but without its cache of cast weights.
+
+    Autocast frees cached weights when its context ends, and a graph would continue to read them there.
+    """
     dtype, enabled = torch.get_autocast_dtype("cuda"), torch.is_autocast_enabled("cuda")
     with torch.autocast("cuda", dtype, enabled, cache_enabled=False):
         return run(*inputs, **fixed)
 
 
 def _first(error: BaseException) -> BaseException:
-    """A lost capture fails once more when it ends."""
+    """The error that came first: a capture that failed raises a second error when it ends."""
     return error if error.__context__ is None else _first(error.__context__)
 
 
@@ -153,12 +163,12 @@ def _form(inputs: Sequence[Tensor], fixed: Mapping[str, Hashable]) -> Hashable:
 
 
 def _another(given: Tensor) -> Tensor:
-    """Random numbers; indices and masks as they are."""
+    """Random numbers of the same shape for a floating-point tensor; indices and masks unchanged."""
     return torch.randn_like(given) if given.is_floating_point() else given
 
 
 def _alike(found: Tensor, expected: Tensor) -> bool:
-    """Up to rounding. Infinity and NaN are alike, as random numbers may lead to them."""
+    """Whether two results are equal up to rounding. NaN and Infinity, which random inputs may cause, count as 0."""
     tolerance = _HALF_TOLERANCE if torch.is_autocast_enabled("cuda") else _TOLERANCE
     left, right = (each.double().nan_to_num(0.0, 0.0, 0.0) for each in (found, expected))
     return bool((left - right).norm() <= tolerance * right.norm())

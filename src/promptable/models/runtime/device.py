@@ -6,9 +6,9 @@ from promptable.models.errors import ModelError
 
 
 def resolve(device: str) -> str:
-    """The device that a setting means: ``auto`` is the GPU if there is one, else the CPU.
+    """The device for a setting: ``auto`` is the GPU if there is one, else the CPU.
 
-    Raises ModelError where a GPU is asked for that PyTorch does not see.
+    Raises ModelError if the setting names a GPU that PyTorch does not see.
     """
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"

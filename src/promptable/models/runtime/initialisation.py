@@ -1,4 +1,4 @@
-"""A model that is about to be given its weights need not be filled with random numbers first."""
+"""Building a model without random initial parameters, which would be overwritten by its weights anyway."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,12 +7,14 @@ from typing import Any
 from torch.overrides import TorchFunctionMode
 
 _RANDOM = {"uniform_", "normal_", "kaiming_uniform_", "trunc_normal_", "erfinv_"}
-"""What tensors, ``torch.nn.init`` and transformers call what they fill parameters with; each takes a tensor first."""
+"""The functions that fill parameters with random numbers in torch and transformers; the first argument is the
+tensor."""
 
 
 @contextmanager
 def left_out() -> Iterator[None]:
-    """Inside, parameters of new modules hold whatever their memory holds, and take none until they are written."""
+    """Inside this context, parameters of new modules are left uninitialised, and use no memory until they are
+    written."""
     with _Skipping():
         yield
 

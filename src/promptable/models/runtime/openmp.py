@@ -1,8 +1,8 @@
-"""What OpenMP is told before PyTorch is imported. Importable without torch.
+"""OpenMP settings, which must be set before PyTorch is imported. This module does not import torch.
 
-Its threads spin while they wait for the next piece of work, on cores that the other functions of the machine need: one
-that spins for long (libgomp's own 300,000 rounds are some 10 ms) slows its neighbours to a fortieth. A short while
-bridges the gap between two layers of a network, and is over soon after the last one.
+OpenMP's threads spin (wait actively) for the next piece of work, on cores that other functions of the machine need. If
+they spin for long (libgomp's default of 300,000 rounds is some 10 ms), other functions run at a fortieth of their
+speed. A short spin is enough for the gap between two layers of a network, and ends soon after the last layer.
 """
 
 import os
@@ -13,6 +13,6 @@ ENVIRONMENT: Mapping[str, str] = MappingProxyType({"GOMP_SPINCOUNT": "10000"})
 
 
 def prepare() -> None:
-    """Set ``ENVIRONMENT`` for this process, where the user has set nothing else. Later than torch it has no effect."""
+    """Set the variables of ``ENVIRONMENT`` that the user has not set. It has no effect once torch is imported."""
     for variable, value in ENVIRONMENT.items():
         os.environ.setdefault(variable, value)

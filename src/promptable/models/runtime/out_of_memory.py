@@ -1,4 +1,4 @@
-"""What is done where memory runs out: one error for it, fewer things at once, and ways that need less."""
+"""Handling of a lack of memory: one error for all its forms, smaller batches, and other ways that need less memory."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,7 +24,7 @@ _MESSAGES = (
 
 @contextmanager
 def naming_out_of_memory() -> Iterator[None]:
-    """Raise OutOfMemoryError for what failed inside for want of memory, once the GPU's cached memory is given back."""
+    """Turn errors of the code inside that mean a lack of memory into OutOfMemoryError; first free the GPU's cache."""
     try:
         yield
     except OutOfMemoryError:
@@ -40,9 +40,10 @@ def naming_out_of_memory() -> Iterator[None]:
 
 
 def in_batches(items: Sequence[T], run: Callable[[list[T]], Sequence[R]], most: int) -> list[R]:
-    """The results of ``run`` for all items, in their order. It gets up to ``most`` at once, all of them of one type.
+    """The results of ``run`` for all items, in the order of the items.
 
-    Where memory runs out it gets half as many. Raises OutOfMemoryError where there is too little for one.
+    Each call of ``run`` gets up to ``most`` items, all of one type. If memory runs out, later calls get half as many.
+    Raises OutOfMemoryError if memory is too small for one item.
     """
     results: dict[int, R] = {}
     for kind in dict.fromkeys(map(type, items)):
@@ -61,9 +62,9 @@ def in_batches(items: Sequence[T], run: Callable[[list[T]], Sequence[R]], most: 
 
 
 def first_that_fits(attempts: Iterable[tuple[str, Callable[[], T]]]) -> T:
-    """The result of the first attempt that has enough memory; each has a name for the log.
+    """The result of the first attempt that does not run out of memory; each attempt has a name for the log.
 
-    Raises the last attempt's OutOfMemoryError, ValueError where there are no attempts.
+    Raises the last attempt's OutOfMemoryError if all fail, and ValueError if there are no attempts.
     """
     failure: Exception = ValueError("there is nothing to attempt")
     for name, attempt in attempts:
@@ -71,5 +72,5 @@ def first_that_fits(attempts: Iterable[tuple[str, Callable[[], T]]]) -> T:
             return attempt()
         except OutOfMemoryError as error:
             _log.warning("not enough memory for %s: %s", name, error)
-            failure = error.with_traceback(None)  # which holds the tensors of the failed call
+            failure = error.with_traceback(None)  # the traceback would keep the failed call's tensors alive
     raise failure

@@ -1,4 +1,4 @@
-"""Linear layers for inference on a CPU, their weights once and for all in the blocks that oneDNN computes with."""
+"""Linear layers for inference on a CPU. Their weights are reordered once, into the blocks that oneDNN computes with."""
 
 from typing import Literal
 
@@ -12,7 +12,8 @@ Activation = Literal["none", "gelu", "relu"]
 
 
 class ActivatedLinear(nn.Module):
-    """A linear layer and what follows it, the exact GELU or ReLU: one step for ``pack_linears``."""
+    """A linear layer followed by an activation (the exact GELU, or ReLU); ``pack_linears`` makes one operator of
+    both."""
 
     def __init__(self, linear: nn.Linear, activation: Activation) -> None:
         super().__init__()
@@ -26,10 +27,10 @@ class ActivatedLinear(nn.Module):
 
 
 class PackedLinear(nn.Module):
-    """A linear layer that computes in its own type of numbers, whichever come in: float32 or bfloat16.
+    """A linear layer that computes in the dtype ``numbers``, float32 or bfloat16, whatever the dtype of its input.
 
-    Sums are float32's in both, and the activation's argument; only the result is rounded. The operators are those of
-    torch.compile's CPU backend.
+    For both dtypes the sums and the argument of the activation are float32; only the result is rounded. The operators
+    are those of torch.compile's CPU backend.
     """
 
     def __init__(
@@ -50,24 +51,24 @@ class PackedLinear(nn.Module):
 
 
 def pack_linears(model: nn.Module, device: torch.device, numbers: torch.dtype) -> None:
-    """Make the linear layers of a model in evaluation mode on this device ``PackedLinear``, in the numbers it runs in.
+    """Replace the linear layers of a model in evaluation mode by ``PackedLinear`` in the dtype ``numbers``.
 
-    What is ``InFloat32`` stays so. Nothing changes on a GPU; in float16, whose overflows are computed again with the
-    weights in float32; and where oneDNN does not have the numbers.
+    Layers inside ``InFloat32`` stay float32. Nothing is replaced on a GPU, in a dtype that oneDNN does not support, and
+    in float16: where float16 overflows, the model runs again in float32 with the same weights.
     """
     if can_pack(device, numbers):
         _pack(model, numbers)
 
 
 def can_pack(device: torch.device, numbers: torch.dtype) -> bool:
-    """Whether layers there can be packed in these numbers."""
+    """Whether layers on this device can be packed in this dtype."""
     if device.type != "cpu" or not torch._C._has_mkldnn:
         return False
     return numbers is torch.float32 or (numbers is torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def linear_of(weight: Tensor, bias: Tensor | None) -> nn.Linear:
-    """The layer with these weights [out, in] and biases [out]."""
+    """A linear layer with this weight [out, in] and bias [out]."""
     linear = nn.Linear(weight.shape[1], weight.shape[0], bias is not None, device="meta")
     linear.weight = nn.Parameter(weight.detach(), requires_grad=False)
     if bias is not None:

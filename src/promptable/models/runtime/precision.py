@@ -1,4 +1,4 @@
-"""In which numbers models compute: ``fp32``, ``bf16`` or ``fp16``, once it is decided what ``auto`` means."""
+"""The precision in which models compute: ``fp32``, ``bf16`` or ``fp16``, and which of them ``auto`` means."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -14,16 +14,18 @@ _NUMBERS: Mapping[str, torch.dtype] = MappingProxyType(
     {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 )
 _LEAST_CAPABILITY = (8, 0)
-"""Of a GPU that multiplies bfloat16 itself (Ampere and later): PyTorch imitates it on older ones, slowly."""
+"""The compute capability from which GPUs multiply bfloat16 in hardware (Ampere); on older ones PyTorch emulates it,
+slowly."""
 
 T = TypeVar("T")
 
 
 def decide(precision: str, device: str, shared: bool = False) -> str:
-    """The precision that a setting means on a resolved device, with a line in the log. On one machine always the same.
+    """The precision for a setting on a resolved device; logs the reason. On one machine the result is always the same.
 
-    ``auto`` is ``bf16`` on a GPU or CPU that multiplies it in units of its own, else ``fp32``; on a CPU too where
-    ``shared``, what a replica computes is used by others, whose CPUs may have no such unit.
+    ``auto`` is ``bf16`` on a GPU or CPU with hardware for bfloat16 products, else ``fp32``. ``shared`` says that
+    replicas use each other's results; ``auto`` is then ``fp32`` on every CPU, since the CPUs of other replicas may lack
+    that hardware.
     """
     if precision != "auto":
         _log.info("precision %s, as asked for", precision)
@@ -34,12 +36,12 @@ def decide(precision: str, device: str, shared: bool = False) -> str:
 
 
 def numbers(precision: str) -> torch.dtype:
-    """The type of the results of a model's matrix products."""
+    """The dtype of the results of a model's matrix products."""
     return _NUMBERS[precision]
 
 
 def autocast(device: str, precision: str) -> torch.autocast:
-    """A context for one call of a model: its matrix products in the numbers of ``precision``.
+    """A context for one call of a model, which computes its matrix products in ``precision``.
 
     Make a new context for every call: threads cannot share one.
     """
@@ -49,8 +51,9 @@ def autocast(device: str, precision: str) -> torch.autocast:
 
 
 class InFloat32(nn.Module):
-    """A layer that is float32 whatever is around it. First and last layers are: they cost little, and nothing behind
-    the last ones evens out what they round.
+    """A layer that computes in float32 even inside autocast.
+
+    The first and last layers of a model do so: they cost little, and no later layer evens out the rounding of the last.
     """
 
     def __init__(self, layer: nn.Module) -> None:
@@ -58,16 +61,17 @@ class InFloat32(nn.Module):
         self.layer = layer
 
     def forward(self, features: Tensor, *more: Any) -> Any:
-        """As the layer's own."""
+        """The layer's result; all tensors among its arguments are converted to float32 first."""
         exact = (each.float() if isinstance(each, Tensor) else each for each in (features, *more))
         with torch.autocast(features.device.type, enabled=False):
             return self.layer(*exact)
 
 
 def guarded(precision: str, run: Callable[[str], T]) -> T:
-    """``run(precision)``; what float16 is too small for is computed again in float32, with a line in the log.
+    """The result of ``run(precision)``. If ``run("fp16")`` overflows, the result of ``run("fp32")``, with a log
+    warning.
 
-    Too small it is where ``run`` raises FloatingPointError, as for any answer of NaN or Infinity.
+    ``run`` reports an overflow by FloatingPointError, as for any output with NaN or Infinity.
     """
     if precision != "fp16":
         return run(precision)
@@ -87,7 +91,7 @@ def _on_gpu(device: str) -> tuple[str, str]:
 
 
 def _on_cpu(shared: bool) -> tuple[str, str]:
-    """By the CPU's flags alone: a measured time would decide one way today and another way tomorrow."""
+    """Decide by the CPU's flags only: a decision by measured time could change from one start to the next."""
     if not _has_matrix_unit():
         return "fp32", "the CPU has no matrix unit (AMX)"
     if shared:
@@ -96,5 +100,5 @@ def _on_cpu(shared: bool) -> tuple[str, str]:
 
 
 def _has_matrix_unit() -> bool:
-    """Whether the CPU has AMX for bfloat16, and the kernel lets this process use it."""
+    """Whether the CPU has AMX for bfloat16 and the kernel lets this process use it."""
     return bool(torch.cpu.get_capabilities().get("amx_bf16")) and torch.cpu._init_amx()

@@ -1,4 +1,4 @@
-"""How many threads a function computes with on a CPU."""
+"""The number of threads that a function uses on a CPU."""
 
 import os
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ _CGROUPS = Path("/sys/fs/cgroup")
 
 
 def choose_threads(weights: Sequence[Path]) -> None:
-    """As many as there are cores for models of these files; one for models that are small altogether.
+    """Set the number of threads for models with these checkpoint files: all available cores, or 1 for small models.
 
-    A small model (under 32 MB) answers in milliseconds: to share these between threads costs more than it brings, above
-    all where other functions keep the cores busy. A user's ``OMP_NUM_THREADS`` is left alone.
+    Models under 32 MB in all answer in milliseconds. Sharing this work between threads costs more time than it saves,
+    above all while other functions keep the cores busy. If the user has set ``OMP_NUM_THREADS``, nothing is changed.
     """
     if "OMP_NUM_THREADS" in os.environ:
         return
@@ -24,9 +24,9 @@ def choose_threads(weights: Sequence[Path]) -> None:
 
 
 def available_cpus(cgroups: Path = _CGROUPS) -> int:
-    """The cores that this process may use: those of its affinity, but no more than its container's limit, rounded up.
+    """The number of cores that this process may use: those of its affinity, at most its container's limit, rounded up.
 
-    PyTorch knows the affinity only: in a container with 2 of 32 cores it would start 32 threads.
+    PyTorch reads only the affinity: in a container that is limited to 2 of 32 cores, it would start 32 threads.
     """
     cores = len(os.sched_getaffinity(0))
     limit = _limit(cgroups)
@@ -34,7 +34,7 @@ def available_cpus(cgroups: Path = _CGROUPS) -> int:
 
 
 def _limit(cgroups: Path) -> float | None:
-    """Cores by the CPU controller's quota and period, of cgroup v2 or v1; None without a limit."""
+    """The limit in cores, from the quota and period of the CPU controller of cgroup v2 or v1; None without a limit."""
     for files in (["cpu.max"], ["cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"]):
         try:
             quota, period = " ".join((cgroups / file).read_text() for file in files).split()

@@ -1,8 +1,9 @@
-"""What a model is given and what it answers, in one copy each: for every one that it waits for, a GPU stands still.
+"""Copies between CPU and GPU: all inputs of a model in one copy, and all its outputs in one copy.
 
-Copies go through pinned memory, which a GPU reads and writes itself: the CPU goes on meanwhile, and other memory, which
-the driver copies piece by piece, is a good deal slower. Nothing waits for a copy to the device: PyTorch gives a pinned
-block to nobody else before the copies from it are done.
+The GPU is idle while the CPU waits for a copy, so there should be few of them. Copies go through pinned memory, which
+the GPU reads and writes by itself while the CPU continues; from other memory, the driver copies piece by piece, which
+is much slower. Nothing waits for a copy to the device: PyTorch reuses a pinned block only when the copies from it are
+done.
 """
 
 import logging
@@ -17,11 +18,12 @@ from torch import Tensor
 _log = logging.getLogger(__name__)
 
 _MOST_PINNED = 2**26
-"""Bytes of a block: a picture of 22 megapixels. PyTorch never gives pinned memory back to the system."""
+"""The most bytes of a pinned block: a picture of 22 megapixels. PyTorch never gives pinned memory back to the
+system."""
 
 
 def to_device(device: torch.device, arrays: Sequence[NDArray[np.generic] | Tensor]) -> list[Tensor]:
-    """These arrays on a device, in one copy: views of one block of its memory. On the CPU nothing is copied."""
+    """Copy arrays to a device in one copy; the tensors are views of one block. On the CPU nothing is copied."""
     tensors = [each if isinstance(each, Tensor) else torch.from_numpy(np.ascontiguousarray(each)) for each in arrays]
     if device.type == "cpu" or not tensors:
         return tensors
@@ -30,9 +32,9 @@ def to_device(device: torch.device, arrays: Sequence[NDArray[np.generic] | Tenso
 
 
 def to_cpu(*tensors: Tensor) -> list[Tensor]:
-    """These tensors of one device on the CPU, in one copy. Waits for their numbers.
+    """Copy tensors from one device to the CPU in one copy. Waits until the copy is done.
 
-    They are views of one pinned block, which lasts as long as any of them: what is kept should be a copy.
+    The results are views of one pinned block, which is freed only after all of them: copy a result to keep it.
     """
     if all(tensor.device.type == "cpu" for tensor in tensors):
         return list(tensors)
@@ -43,7 +45,7 @@ def to_cpu(*tensors: Tensor) -> list[Tensor]:
 
 
 def _block(nbytes: int) -> Tensor:
-    """Memory of the CPU, uint8 [N], pinned unless there is too much of it or the system does not let us."""
+    """A block of CPU memory, uint8 [N]; pinned unless it is too large or the system refuses."""
     if nbytes <= _MOST_PINNED:
         try:
             return torch.empty(nbytes, dtype=torch.uint8, pin_memory=True)
@@ -58,7 +60,7 @@ def _say_once(reason: str) -> None:
 
 
 def _parts(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """Their bytes, uint8 [n] each, in the order in which they are packed."""
+    """The bytes of the tensors, uint8 [n] each, in the order in which they are packed."""
     return [tensors[i].reshape(-1).view(torch.uint8) for i in _order(tensors)]
 
 
@@ -69,5 +71,5 @@ def _unpacked(packed: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
 
 
 def _order(tensors: Sequence[Tensor]) -> list[int]:
-    """The widest types first, so that every tensor begins at a multiple of its type's width."""
+    """Indices of the tensors, widest dtypes first, so that each tensor begins at a multiple of its dtype's width."""
     return sorted(range(len(tensors)), key=lambda i: -tensors[i].itemsize)
