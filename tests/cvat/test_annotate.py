@@ -268,6 +268,33 @@ def test_without_a_journal_only_replace_all_deletes_and_it_asks(
     assert [shape["source"] for shape in _shapes(cvat)] == ["auto", "auto"]
 
 
+def test_append_asks_before_it_adds_what_a_run_has_added(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    prepare(cvat)
+    assert annotate(cvat, "--frames", "5-7", "--append") == 0
+    once = stored(cvat)
+    doubled = "run 1 stored 5 objects of these labels on these frames, which would be there twice: --replace puts"
+    assert annotate(cvat, "--append", "--dry-run") == 0
+    assert doubled in capsys.readouterr().out
+    assert annotate(cvat, "--append") == 1
+    assert doubled in capsys.readouterr().err
+    assert stored(cvat) == once
+    assert annotate(cvat, "--frames", "5-7", "--append", "--yes") == 0
+    assert len(_shapes(cvat)) == 10
+
+
+def test_append_adds_without_a_question_what_no_run_has_added(cvat: StandIn, tmp_path: Path) -> None:
+    """Other labels on the same frames, and what a run that was taken back had added."""
+    prepare(cvat)
+    cvat.labels["task_id", TASK].append(("crack", "rectangle"))
+    file = tmp_path / "labels.yaml"
+    file.write_text("- crack\n")
+    assert annotate(cvat, "--frames", "7") == 0
+    assert annotate(cvat, "--frames", "7", "--append", "--labels", str(file)) == 0
+    assert annotate(cvat, "--undo", "1") == 0
+    assert annotate(cvat, "--frames", "7", "--append") == 0
+    assert len(_shapes(cvat)) == 4
+
+
 def test_undo_removes_what_a_run_wrote_and_nobody_changed(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
     prepare(cvat)
     annotate(cvat)

@@ -84,7 +84,7 @@ def test_equal_shapes_that_were_there_before_are_nobody_elses(cvat: StandIn) -> 
     prepare(cvat)
     annotate(cvat)
     cvat.refused_writes = [500]
-    annotate(cvat, "--append")
+    annotate(cvat, "--append", "--yes")
     assert sum(kind == "shapes" for _, kind, *_ in stored(cvat)) == 22
 
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from promptable.cvat.annotate.caution import Caution, caution
 from promptable.cvat.annotate.detector import Described, Detector
 from promptable.cvat.annotate.options import Mode, check_same
 from promptable.cvat.annotate.pipeline import Fetched, Result, ask_all, fetch
@@ -12,7 +13,6 @@ from promptable.cvat.annotate.writing.upload import Uploader
 from promptable.cvat.functions import Function, Picture
 from promptable.cvat.journal import Journal, Run
 from promptable.cvat.progress import Bar, Progress
-from promptable.cvat.server.annotations import JobAnnotations
 from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.frames import Frames
 
@@ -44,12 +44,9 @@ class Annotator:
             )
         return make_plan(self._client, self._frames, self._detector.labels, self._options)
 
-    def count_doomed(self, plan: Plan) -> int:
-        """How many shapes and tags ``--replace-all`` deletes, whoever made them. Raises CvatError."""
-        if self._options.mode is not Mode.REPLACE_ALL:
-            return 0
-        held = ((JobAnnotations(self._client, job).read(), set(frames)) for job, frames in plan.frames_of.items())
-        return sum(one["frame"] in frames for there, frames in held for one in (*there["shapes"], *there["tags"]))
+    def caution(self, plan: Plan) -> Caution | None:
+        """What people must agree to before such a run. Raises CvatError."""
+        return caution(self._client, self._journal, plan, self._detector)
 
     def carry_out(self, run: Run, concurrency: int, progress: Progress) -> None:
         """Do what a run has not done yet, and end it. Raises CvatError.

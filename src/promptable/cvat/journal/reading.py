@@ -1,5 +1,6 @@
 """What is in the journal of a task, for who resumes a run, shows it, or measures what people did to it since."""
 
+import json
 import sqlite3
 from array import array
 from collections.abc import Iterator, Sequence
@@ -101,6 +102,15 @@ class JournalReader:
         """How many shapes and tags of detections a run has stored."""
         counted = "SELECT count(*) FROM uploads WHERE run = ? AND state = 'stored' AND detection IS NOT NULL"
         return int(self._db.execute(counted, (run,)).fetchone()[0])
+
+    def objects(self, labels: Sequence[str]) -> Iterator[tuple[int, int, int, int]]:
+        """Run, job, frame, and how many shapes and tags of detections of these labels the run has stored there."""
+        rows = self._db.execute(
+            "SELECT u.run, u.job, u.frame, count(*) FROM uploads u JOIN detections d ON d.id = u.detection "
+            "WHERE u.state = 'stored' AND d.label IN (SELECT value FROM json_each(?)) GROUP BY u.run, u.job, u.frame",
+            (json.dumps(labels),),
+        )
+        return ((run, job, frame, count) for run, job, frame, count in rows)
 
     def histogram(self, run: int, bins: int) -> Iterator[tuple[str, bool, int, int]]:
         """Of what was found, counted once a frame: label, whether it is uploaded, which bin of [0, 1], how many."""

@@ -64,7 +64,7 @@ def _add_where(group: Any) -> None:
     add("--dry-run", action="store_true", help="say what would be done, ask about no frame and write nothing")
     add("--new-run", action="store_true", help="leave an unfinished run as it is and begin another")
     add("--queue", type=Path, metavar="FILE", help="the page of what to look at (default: review-task-N-run-R.html)")
-    add("--yes", action="store_true", help="do not ask before --replace-all")
+    add("--yes", action="store_true", help="do not ask before --replace-all, or before --append adds again")
 
 
 def _include(text: str) -> "list[Include]":

@@ -14,6 +14,7 @@ from promptable.cli.cvat.terminal import DONE, told_and_resumable
 from promptable.cli.cvat.undo import check_meant, run_of
 
 if TYPE_CHECKING:
+    from promptable.cvat.annotate.caution import Caution
     from promptable.cvat.annotate.detector import Described, Detector
     from promptable.cvat.annotate.run import Annotator
     from promptable.cvat.annotate.task_labels import TaskLabels
@@ -99,7 +100,7 @@ def _one(parsed: argparse.Namespace, client: Any, frames: "Frames") -> int:
         detector = _detector(parsed, client, frames)
         annotator = Annotator(client, journal, frames, detector)
         if parsed.dry_run:
-            say_plan(annotator.plan(), "would be asked about")
+            _say_dry(annotator)
             return DONE
         run = _carried_out(parsed, annotator, journal, detector)
         return report(parsed, client, frames, journal, run)
@@ -178,19 +179,28 @@ def _begun(parsed: argparse.Namespace, annotator: "Annotator", journal: "Journal
     from promptable.cvat.annotate.run import begin
 
     plan = annotator.plan()
-    _check_agreed(annotator.count_doomed(plan), yes=parsed.yes)
+    if (caution := annotator.caution(plan)) is not None:
+        _check_agreed(caution, yes=parsed.yes)
     run = begin(journal, detector, plan.places)
     say_plan(plan, f"to ask about, run {run.id}")
     return run
 
 
-def _check_agreed(doomed: int, *, yes: bool) -> None:
-    """Raise CvatError where so many shapes and tags may not be deleted."""
+def _say_dry(annotator: "Annotator") -> None:
+    """The plan, and what people would have to agree to."""
+    plan = annotator.plan()
+    say_plan(plan, "would be asked about")
+    if (caution := annotator.caution(plan)) is not None:
+        sys.stdout.write(f"{caution.what}: {caution.remedy}\n")
+
+
+def _check_agreed(caution: "Caution", *, yes: bool) -> None:
+    """Raise CvatError where people do not agree."""
     from promptable.cvat.server.errors import CvatError
 
-    question = f"{doomed} shapes and tags will be deleted, whoever made them. Type yes to go on: "
-    if doomed and not yes and not (sys.stdin.isatty() and input(question).strip() == "yes"):
-        raise CvatError(f"{doomed} shapes and tags would be deleted, whoever made them: --yes says that they may be")
+    question = f"{caution.what}. Type yes to go on: "
+    if not yes and not (sys.stdin.isatty() and input(question).strip() == "yes"):
+        raise CvatError(f"{caution.what}: {caution.remedy}")
 
 
 def _function(parsed: argparse.Namespace, client: Any, source: "Source | None") -> "Function":
