@@ -9,11 +9,10 @@ from promptable.config.labels import CONFIDENCE, Mark
 from promptable.cvat.annotate.task_labels import TaskLabel, TaskLabels
 from promptable.cvat.detection import MASK, POLYGON, RECTANGLE, TAG, Detection
 from promptable.cvat.geometry import run_lengths
+from promptable.cvat.geometry.outlines import moved_inside
 from promptable.cvat.labels import MARKS
 from promptable.cvat.server.errors import CvatError
 
-_DECIMALS = 2
-"""Of coordinates: a hundredth of a pixel, which a server gives back as it was sent."""
 _SCORE_DECIMALS = 4
 
 
@@ -73,7 +72,7 @@ def _geometry(item: Mapping[str, Any], hw: tuple[int, int], polygons: bool) -> t
         case "tag":
             return TAG, ()
         case "rectangle":
-            left, top, right, bottom = _inside(item["points"], hw)
+            left, top, right, bottom = moved_inside(item["points"], hw)
             return RECTANGLE, (left, top, right, bottom) if left < right and top < bottom else ()
         case "polygon":
             return POLYGON, _outline(item["points"], hw)
@@ -86,16 +85,8 @@ def _geometry(item: Mapping[str, Any], hw: tuple[int, int], polygons: bool) -> t
     raise ValueError(f"a shape of type {item['type']!r}")
 
 
-def _inside(points: Iterable[float], hw: tuple[int, int]) -> tuple[float, ...]:
-    """Flat x, y moved into the picture, in hundredths of a pixel."""
-    numbers = [float(number) for number in points]
-    if not np.isfinite(numbers).all():
-        raise ValueError("a coordinate that is no number")
-    return tuple(round(min(max(number, 0.0), hw[1 - i % 2]), _DECIMALS) for i, number in enumerate(numbers))
-
-
 def _outline(points: Iterable[float], hw: tuple[int, int]) -> tuple[float, ...]:
-    inside = _inside(points, hw)
+    inside = moved_inside(points, hw)
     if len(inside) < 6 or len(inside) % 2:
         raise ValueError(f"an outline of {len(inside)} numbers")
     return inside if min(map(np.ptp, (inside[0::2], inside[1::2]))) > 0 else ()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from promptable.config.labels import REVIEW
 from promptable.cvat.answers import read_answer
-from promptable.cvat.detection import MASK, MASK_SCORE, POLYGON, SYNONYM_SCORE, TAG, Detection
+from promptable.cvat.detection import MASK, MASK_SCORE, POLYGON, RECTANGLE, SYNONYM_SCORE, TAG, Detection
 from promptable.cvat.server.errors import CvatError
 from promptable.models.detection.proposals import Proposals
 from promptable.models.detection.selection import Detections, LabelRule, Suppression, select
@@ -90,7 +90,7 @@ def _item(
     said = [] if synonym is None else [{"name": SYNONYM_SCORE, "value": f"{synonym:.4f}"}]
     item = {"label": label["name"], "confidence": float(found.scores[i]), "type": label["type"], "attributes": said}
     if mask is None:
-        return item | {"type": TAG if label["type"] == TAG else "rectangle", "points": box.tolist()}
+        return item | {"type": TAG if label["type"] == TAG else RECTANGLE, "points": box.tolist()}
     points = mask["polygon"] if label["type"] == POLYGON else mask["rle"]
     return item | {"points": points, "polygon": mask["polygon"], "attributes": [*said, *_said_of(mask)]}
 

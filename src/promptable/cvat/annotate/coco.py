@@ -10,6 +10,7 @@ import numpy as np
 
 from promptable.cvat.detection import MASK, POLYGON, TAG, Detection
 from promptable.cvat.geometry import run_lengths
+from promptable.cvat.geometry.outlines import area, points_of
 from promptable.cvat.journal import Journal
 
 
@@ -61,7 +62,8 @@ def _geometry(one: Detection, hw: tuple[int, int]) -> dict[str, Any]:
     left, top, width, height = min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)
     box = [round(number, 2) for number in (left, top, width, height)]
     if one.type == POLYGON:
-        return common | {"bbox": box, "area": _area(xs, ys), "segmentation": [list(one.points)]}
+        size = round(area(points_of(one.points)), 2)
+        return common | {"bbox": box, "area": size, "segmentation": [list(one.points)]}
     return common | {"bbox": box, "area": round(width * height, 2), "segmentation": []}
 
 
@@ -76,9 +78,3 @@ def _of_mask(points: Sequence[float], hw: tuple[int, int]) -> dict[str, Any]:
     counts = np.diff(changes, prepend=0, append=columns.size).tolist()
     segmentation = {"size": list(hw), "counts": counts}
     return {"bbox": [left, top, width, height], "area": int(pixels.sum()), "segmentation": segmentation}
-
-
-def _area(xs: Sequence[float], ys: Sequence[float]) -> float:
-    """Of a polygon, by the shoelace formula."""
-    x, y = np.asarray(xs), np.asarray(ys)
-    return round(abs(float(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1)))) / 2, 2)

@@ -7,6 +7,8 @@ from typing import Any
 
 from promptable.cvat.server.errors import CvatError
 
+COMMAND = "annotate"
+"""What the journal calls its runs."""
 FLOOR = 0.1
 """What is at least so sure is kept in the journal, uploaded or not."""
 

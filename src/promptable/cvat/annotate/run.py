@@ -6,7 +6,7 @@ from typing import Any
 
 from promptable.cvat.annotate.caution import Caution, caution
 from promptable.cvat.annotate.detector import Described, Detector
-from promptable.cvat.annotate.options import Mode, check_same
+from promptable.cvat.annotate.options import COMMAND, Mode, check_same
 from promptable.cvat.annotate.pipeline import Fetched, Result, ask_all, fetch
 from promptable.cvat.annotate.plan import Plan, make_plan
 from promptable.cvat.annotate.writing.upload import Uploader
@@ -16,7 +16,6 @@ from promptable.cvat.progress import Bar, Progress
 from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.frames import Frames
 
-COMMAND = "annotate"
 _UPLOAD_EVERY_S = 10.0
 _UPLOAD_FRAMES = 50
 """Whichever comes first: people see boxes soon, and CVAT is not read for every frame."""

@@ -7,12 +7,12 @@ from promptable.cvat.functions import THROUGH_CVAT
 from promptable.cvat.journal import Run
 
 
-def thresholds_of(run: Run) -> Mapping[str, float]:
-    """By label; 0 where the function was asked through CVAT, which had chosen already."""
+def thresholds_of(run: Run, *, unsaid: float = 0.0) -> Mapping[str, float]:
+    """By label; ``unsaid`` where the function was asked through CVAT, which had chosen already and does not say how."""
     names = [str(entry["name"]) for entry in run.model.get("labels", ())]
     if (least := run.options.get("min_confidence")) is not None:
         return dict.fromkeys(names, float(least))
     if str(run.model.get("function", "")).endswith(THROUGH_CVAT):
-        return dict.fromkeys(names, 0.0)
+        return dict.fromkeys(names, unsaid)
     own = {str(entry["name"]): entry.get("threshold") for entry in run.model.get("labels", ())}
     return {name: DEFAULT_THRESHOLD if threshold is None else float(threshold) for name, threshold in own.items()}

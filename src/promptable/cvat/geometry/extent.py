@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from promptable.cvat.geometry import run_lengths
-from promptable.cvat.geometry.position import RECTANGLE, Position
+from promptable.cvat.geometry.outlines import area, points_of
+from promptable.cvat.geometry.position import MASK, POLYGON, RECTANGLE, Position
 
 Box = tuple[float, float, float, float]
 
@@ -67,19 +68,14 @@ def _ellipse(points: Sequence[float], rotation: float) -> Extent:
 
 
 def _polygon(points: Sequence[float], _: float) -> Extent:
-    """Area by the shoelace formula."""
     if len(points) < 6:
         raise ValueError(f"an outline of {len(points)} numbers")
-    xs, ys = points[0::2], points[1::2]
-    box = _around(points)
-    following = zip(xs, ys, [*xs[1:], xs[0]], [*ys[1:], ys[0]], strict=True)
-    return Extent(box, abs(sum(x * next_y - next_x * y for x, y, next_x, next_y in following)) / 2)
+    return Extent(_around(points), area(points_of(points)))
 
 
 def _mask(points: Sequence[float], _: float) -> Extent:
-    area = run_lengths.area(points)
     left, top, right, bottom = points[-4:]
-    return Extent((left, top, right + 1, bottom + 1), area)
+    return Extent((left, top, right + 1, bottom + 1), run_lengths.area(points))
 
 
 def _cuboid(points: Sequence[float], _: float) -> Extent:
@@ -110,10 +106,10 @@ def _of_length(points: Sequence[float], count: int) -> Sequence[float]:
 
 
 _READERS: Mapping[str, Callable[[Sequence[float], float], Extent]] = {
-    "rectangle": _rectangle,
+    RECTANGLE: _rectangle,
     "ellipse": _ellipse,
-    "polygon": _polygon,
-    "mask": _mask,
+    POLYGON: _polygon,
+    MASK: _mask,
     "cuboid": _cuboid,
     "polyline": _line,
     "points": _line,

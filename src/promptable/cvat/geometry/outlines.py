@@ -1,10 +1,14 @@
 """Polygons as arrays [N, 2] of x, y in continuous picture pixels: equidistant points, alignment, overlap."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from promptable.cvat.geometry.interpolation import Points
 
+DECIMALS = 2
+"""Of coordinates: a hundredth of a pixel, which a server gives back as it was sent."""
 _SIDE = 256
 """Overlaps are counted on a grid of so many cells along the longer side."""
 
@@ -12,6 +16,14 @@ _SIDE = 256
 def points_of(flat: object) -> Points:
     """CVAT's flat x, y, x, y ... as [N, 2]."""
     return np.asarray(flat, np.float64).reshape(-1, 2)
+
+
+def moved_inside(flat: Iterable[float], hw: tuple[int, int]) -> tuple[float, ...]:
+    """CVAT's flat x, y moved into a picture of ``hw``, in hundredths of a pixel. Raises ValueError for no number."""
+    numbers = [float(number) for number in flat]
+    if not np.isfinite(numbers).all():
+        raise ValueError("a coordinate that is no number")
+    return tuple(round(min(max(number, 0.0), float(hw[1 - i % 2])), DECIMALS) for i, number in enumerate(numbers))
 
 
 def equidistant(outline: Points, count: int) -> Points:
@@ -50,10 +62,15 @@ def box_of(outline: Points) -> Points:
     return np.concatenate([outline.min(0), outline.max(0)])
 
 
+def area(outline: Points) -> float:
+    """In square pixels."""
+    return abs(_signed_area(outline))
+
+
 def _signed_area(outline: Points) -> float:
-    """Above 0 where it runs clockwise on the screen."""
-    x, y = outline.T
-    return float((x * np.roll(y, -1) - np.roll(x, -1) * y).sum() / 2)
+    """By the shoelace formula; above 0 where it runs clockwise on the screen."""
+    x, y = (outline - outline[0]).T  # small numbers: nothing is lost where it is far from the corner
+    return float(x[:-1] @ y[1:] - x[1:] @ y[:-1]) / 2
 
 
 def filled(outline: Points, hw: tuple[int, int]) -> NDArray[np.bool_]:

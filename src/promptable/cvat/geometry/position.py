@@ -1,19 +1,20 @@
 """Where an object is on a frame, in CVAT's terms."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from promptable.cvat.detection import MASK as MASK
+from promptable.cvat.detection import POLYGON as POLYGON
+from promptable.cvat.detection import RECTANGLE as RECTANGLE
 from promptable.cvat.geometry import interpolation, run_lengths
 from promptable.cvat.geometry.interpolation import Points
 from promptable.cvat.geometry.keyframes import box_iou
-from promptable.cvat.geometry.outlines import box_of, points_of
+from promptable.cvat.geometry.outlines import DECIMALS, box_of, moved_inside, points_of
 
-RECTANGLE, POLYGON, MASK = "rectangle", "polygon", "mask"
 FORMS = (RECTANGLE, POLYGON, MASK)
-_DECIMALS = 2
 _SAME_BOX = 0.5
 
 
@@ -94,10 +95,10 @@ def position_at(track: Mapping[str, Any], frame: int) -> Position | None:
 def _between(left: Position, right: Position, offset: float) -> Position:
     if left.form == POLYGON:
         points = interpolation.polygon(left.outline, right.outline, offset)
-        return Position(POLYGON, tuple(np.round(points, _DECIMALS).ravel().tolist()))
+        return Position(POLYGON, tuple(np.round(points, DECIMALS).ravel().tolist()))
     box = interpolation.rectangle(np.array(left.points), np.array(right.points), offset)
     turn = interpolation.rotation(left.rotation, right.rotation, offset)
-    return Position(RECTANGLE, tuple(np.round(box, _DECIMALS).tolist()), round(turn, _DECIMALS))
+    return Position(RECTANGLE, tuple(np.round(box, DECIMALS).tolist()), round(turn, DECIMALS))
 
 
 def read_answer(shape: Mapping[str, Any] | None, hw: tuple[int, int]) -> Position | None:
@@ -112,11 +113,6 @@ def read_answer(shape: Mapping[str, Any] | None, hw: tuple[int, int]) -> Positio
     if form == MASK:
         points = run_lengths.encode(*run_lengths.clipped(*run_lengths.decode(numbers), hw))
         return Position(MASK, points, score=score) if points else None
-    position = Position(form, _inside(numbers, hw), score=score)
+    position = Position(form, moved_inside(numbers, hw), score=score)
     left, top, right, bottom = position.box
     return position if left < right and top < bottom else None
-
-
-def _inside(points: Sequence[float], hw: tuple[int, int]) -> tuple[float, ...]:
-    """Flat x, y moved into the picture, in hundredths of a pixel."""
-    return tuple(round(min(max(float(n), 0.0), float(hw[1 - i % 2])), _DECIMALS) for i, n in enumerate(points))

@@ -8,6 +8,7 @@ from typing import Any
 
 from promptable.config import labels as labelling
 from promptable.config.labels import CONFIDENCE, REVIEW, LabelError
+from promptable.cvat.detection import MASK, TAG
 from promptable.cvat.functions import Function, Picture
 from promptable.cvat.server.errors import CvatError
 
@@ -93,15 +94,15 @@ def _items_of_cvat(answer: Any, task_labels: Sequence[Mapping[str, Any]]) -> lis
         common = {"label": names[shape["label_id"]], "score": percent[0] / 100 if percent else 1.0}
         return {**common, **_geometry(shape)}
 
-    return [item(shape) for shape in (*answer["shapes"], *({**tag, "type": "tag"} for tag in answer["tags"]))]
+    return [item(shape) for shape in (*answer["shapes"], *({**tag, "type": TAG} for tag in answer["tags"]))]
 
 
 def _geometry(shape: Mapping[str, Any]) -> Mapping[str, Any]:
     kind = shape["type"]
-    if kind == "tag":
+    if kind == TAG:
         return {"type": kind}
     points = shape["points"]
-    if kind == "mask":
+    if kind == MASK:
         left, top, right, bottom = points[-4:]
         return {"type": kind, "box": [left, top, right + 1, bottom + 1], "mask": {"rle": points}}
     xs, ys = points[0::2], points[1::2]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from promptable.cvat.geometry.position import FORMS, Position, position_at, position_of
+from promptable.cvat.geometry.position import FORMS, POLYGON, RECTANGLE, Position, position_at, position_of
 from promptable.cvat.propagate.content import SHAPE, TRACK
 
 BACK = -2
@@ -90,9 +90,7 @@ def found_on(annotations: Mapping[str, Any], frame: int) -> list[tuple[str, Mapp
 
 
 def _followable(track: Mapping[str, Any]) -> bool:
-    return (
-        bool(track["shapes"]) and not track.get("elements") and track["shapes"][0]["type"] in ("rectangle", "polygon")
-    )
+    return bool(track["shapes"]) and not track.get("elements") and track["shapes"][0]["type"] in (RECTANGLE, POLYGON)
 
 
 def held_values(item: Mapping[str, Any], frame: int) -> Mapping[str, Any]:

@@ -6,6 +6,7 @@ from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
+from promptable.cvat.annotate.options import COMMAND as ANNOTATE
 from promptable.cvat.journal import JournalReader, Run, path_of
 from promptable.cvat.labels import listed
 from promptable.cvat.propagate.journal import COMMAND as PROPAGATE
@@ -18,7 +19,6 @@ from promptable.cvat.review.untouched import Untouched
 from promptable.cvat.server.annotations import JobAnnotations
 from promptable.cvat.server.frames import Frames, text_of
 
-ANNOTATE = "annotate"
 _REACH = 0.1
 """How far doubt reaches around a threshold at least, also where it lies above ``review_below``."""
 _KEPT_FOR_EACH = 40

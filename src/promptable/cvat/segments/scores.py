@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from promptable.config.labels import LabelType
+from promptable.cvat.annotate.options import COMMAND as ANNOTATE
 from promptable.cvat.annotate.options import FLOOR
 from promptable.cvat.annotate.thresholds import thresholds_of
 from promptable.cvat.detection import TAG
 from promptable.cvat.journal import JournalReader, Run
 
-ANNOTATE = "annotate"
 _LEAST, _MOST = 0.01, 0.99
 _EVEN = 0.5
 """The threshold of a function that was asked through CVAT, which does not say it."""

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from promptable.cvat.detection import MASK
 from promptable.cvat.geometry.extent import extent_of
 
 
@@ -20,7 +21,7 @@ class TrackBoxes:
         keys = sorted(track["shapes"], key=lambda key: int(key["frame"]))
         if not keys:
             raise ValueError("a track without keyframes")
-        if any(key["type"] == "mask" for key in keys):
+        if any(key["type"] == MASK for key in keys):
             raise ValueError("a track of masks, with which CVAT's editor cannot open the job")
         self.frames = np.array([int(key["frame"]) for key in keys])
         self._outside = np.array([bool(key["outside"]) for key in keys])

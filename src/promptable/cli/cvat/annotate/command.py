@@ -108,12 +108,13 @@ def _one(parsed: argparse.Namespace, client: Any, frames: "Frames") -> int:
 
 def _undo(parsed: argparse.Namespace, client: Any) -> int:
     """Take a run of the task back, or the last one of each of the project's tasks."""
+    from promptable.cvat.annotate.options import COMMAND
     from promptable.cvat.annotate.writing.undo import undo
     from promptable.cvat.journal import Journal
 
-    check_meant(parsed, client, sources(parsed, client, lambda _: None), "annotate")
+    check_meant(parsed, client, sources(parsed, client, lambda _: None), COMMAND)
     for frames in _sources(parsed, client):
-        run = run_of(client, frames, "annotate", parsed.undo)
+        run = run_of(client, frames, COMMAND, parsed.undo)
         if run is None:
             sys.stdout.write("no run is left to take back\n")
             continue

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from promptable.cli.cvat.options import add_model_arguments, add_server_arguments
 from promptable.cli.cvat.undo import METAVAR, which_run
 from promptable.cli.values import count, frame_number, number
+from promptable.cvat.detection import MASK, POLYGON, RECTANGLE
 
 if TYPE_CHECKING:
     from promptable.cvat.propagate.options import Options
@@ -66,7 +67,7 @@ def _add_result(group: Any) -> None:
     add(
         "--as",
         dest="form",
-        choices=("rectangle", "polygon", "mask"),
+        choices=(RECTANGLE, POLYGON, MASK),
         help="tracks of rectangles or polygons, or a mask a frame in one group (default: as it was drawn)",
     )
     add(

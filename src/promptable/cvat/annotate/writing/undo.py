@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from promptable.cvat.annotate.options import COMMAND
 from promptable.cvat.annotate.task_labels import task_labels
 from promptable.cvat.annotate.writing.late import remove_late
 from promptable.cvat.annotate.writing.same import look_for, remove, unchanged
@@ -15,7 +16,7 @@ def undo(client: Any, journal: Journal, run: int, task: int) -> tuple[int, int]:
 
     ``client`` is cvat-sdk's. Raises CvatError.
     """
-    if (command := journal.run(run).command) != "annotate":
+    if (command := journal.run(run).command) != COMMAND:
         raise CvatError(f"run {run} is one of promptable {command}, which takes it back")
     for batch in journal.sending(run):
         journal.stored(batch, look_for(client, journal, batch) or {})

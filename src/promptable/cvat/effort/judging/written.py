@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
+from promptable.cvat.annotate.options import COMMAND
 from promptable.cvat.journal import Found, JournalReader, SentUpload
 
-COMMAND = "annotate"
 _JUDGED_STATES = ("stored", "lost")
 """What runs took away again themselves says nothing about people."""
 

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from promptable.cvat.annotate.detector import DEFAULT_THRESHOLD
 from promptable.cvat.annotate.options import FLOOR
+from promptable.cvat.annotate.thresholds import thresholds_of
 from promptable.cvat.detection import TAG, Detection
 from promptable.cvat.effort.judging.frames import JudgedFrame
 from promptable.cvat.effort.judging.matching import LEAST_IOU, one_to_one
@@ -18,9 +20,6 @@ from promptable.cvat.effort.judging.written import known_score
 from promptable.cvat.geometry.overlap import iou
 from promptable.cvat.geometry.position import Position
 from promptable.cvat.journal import Run
-
-_DEFAULT_THRESHOLD = 0.35
-"""PROMPTABLE_THRESHOLD's default: what a label without a threshold gets from a function that does not say."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +51,7 @@ class Evidence:
 
     def threshold(self, label: str) -> float:
         """From which score on a run has answered a label."""
-        if (asked := self.run.options.get("min_confidence")) is not None:
-            return float(asked)
-        own = [entry.get("threshold") for entry in self.entries if entry["name"] == label]
-        return float(own[0]) if own and own[0] is not None else _DEFAULT_THRESHOLD
+        return thresholds_of(self.run, unsaid=DEFAULT_THRESHOLD)[label]
 
     def floor(self, label: str) -> float:
         """The lowest threshold of which something is known."""

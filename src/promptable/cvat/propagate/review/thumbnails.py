@@ -24,7 +24,7 @@ def thumbnail(frame: Image.Image, now: Position | None, before: Position | None)
     if now is not None and now.form == MASK:
         _tinted(image, now, window)
     elif now is not None:
-        first, *others = _inside(now.outline, window)
+        first, *others = _in_window(now.outline, window)
         for colour, width in ((_UNDER, 4), (_NOW, 2)):
             ImageDraw.Draw(image).line([first, *others, first], colour, width, joint="curve")
     return image
@@ -35,7 +35,7 @@ def _cut(image: Image.Image, window: Window) -> Image.Image:
     return image.crop((left, top, right, bottom)).resize(SIZE, Image.Resampling.BILINEAR)
 
 
-def _inside(outline: NDArray[np.float64], window: Window) -> list[tuple[float, float]]:
+def _in_window(outline: NDArray[np.float64], window: Window) -> list[tuple[float, float]]:
     """Points [N, 2] of the frame as points of the thumbnail."""
     scale = SIZE[0] / (window[2] - window[0])
     return [(float(x), float(y)) for x, y in (outline - window[:2]) * scale]
@@ -45,7 +45,7 @@ def _dashed(image: Image.Image, position: Position, window: Window) -> None:
     """The outline, the box of a mask."""
     left, top, right, bottom = position.box
     box = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
-    outline = np.array(_inside(box if position.form == MASK else position.outline, window))
+    outline = np.array(_in_window(box if position.form == MASK else position.outline, window))
     length = float(np.linalg.norm(outline - np.roll(outline, -1, 0), axis=1).sum())
     points = [tuple(point) for point in equidistant(outline, max(4, 2 * round(length / _DASH / 2)))]
     draw = ImageDraw.Draw(image)
