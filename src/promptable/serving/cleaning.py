@@ -1,4 +1,4 @@
-"""How the settings say that masks are cleaned."""
+"""The cleaning of masks, from the settings."""
 
 from promptable.config.settings import MaskSettings
 from promptable.wire.clean import Cleaning

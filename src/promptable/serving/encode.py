@@ -1,4 +1,4 @@
-"""The picture of a request becomes a model's features."""
+"""From the picture of a request to a model's image features."""
 
 from typing import Protocol
 
@@ -13,7 +13,7 @@ from promptable.wire.images import EncodedImage
 
 
 class ImageEncoder(Protocol):
-    """A segmenter or a video tracker."""
+    """A model that encodes pictures: a segmenter or a video tracker."""
 
     def encode_image(self, image: NDArray[np.uint8]) -> ImageFeatures: ...
 
@@ -21,7 +21,7 @@ class ImageEncoder(Protocol):
 def encode(model: ImageEncoder, image: EncodedImage, max_megapixels: float) -> ImageFeatures:
     """Decode the picture and encode it.
 
-    Raises BadRequestError for one that is broken, too large or not for the model, OutOfMemoryError.
+    Raises BadRequestError for a picture that is damaged, too large or not supported by the model; OutOfMemoryError.
     """
     pixels = image.decode(max_megapixels)
     try:

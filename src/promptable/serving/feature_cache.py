@@ -1,4 +1,4 @@
-"""Recent pictures' image features, found again by the pictures' content."""
+"""A cache of the image features of recent pictures, by a digest of the picture's content."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from cachetools import LRUCache
 
 
 class Sized(Protocol):
-    """Anything that knows how many bytes it holds."""
+    """An object that reports its size in bytes."""
 
     @property
     def nbytes(self) -> int: ...
@@ -19,9 +19,9 @@ F = TypeVar("F", bound=Sized)
 
 
 class FeatureCache(Generic[F]):
-    """Least recently used features, bounded in bytes; safe under parallel requests, which encode a new picture once.
+    """An LRU cache of at most ``capacity_bytes``. Threads may share it; parallel requests encode a new picture once.
 
-    One picture is encoded at a time, since two would only share one device; meanwhile others are found as ever.
+    One picture is encoded at a time, since two would only share one device. Cached features can be read meanwhile.
     """
 
     def __init__(self, capacity_bytes: int) -> None:
@@ -30,12 +30,12 @@ class FeatureCache(Generic[F]):
         self._encoding = Lock()
 
     def find(self, digest: str) -> F | None:
-        """Cached features of the picture with this content digest."""
+        """The cached features of the picture with this digest, or None."""
         with self._lock:
             return self._entries.get(digest)
 
     def get(self, digest: str, encode: Callable[[], F]) -> F:
-        """Features of the picture with this content digest; ``encode()`` makes them where they are not cached."""
+        """The features of the picture with this digest; ``encode()`` computes them if they are not cached."""
         features = self.find(digest)
         if features is not None:
             return features
@@ -45,9 +45,9 @@ class FeatureCache(Generic[F]):
 
     @contextmanager
     def only_finite(self, digest: str) -> Iterator[None]:
-        """Forget the picture's features if what is made of them inside is not finite: the next one encodes it anew.
+        """Drop the picture's features if the code inside raises FloatingPointError; the next request encodes it again.
 
-        A GPU is not waited for between encoding and that, so features are kept before it is known what they are.
+        Features are cached before it is known whether they are finite, because the encoder does not wait for the GPU.
         """
         try:
             yield

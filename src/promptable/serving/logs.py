@@ -1,4 +1,4 @@
-"""The package logs through the standard library; in a function, nuclio-sdk's logger writes it."""
+"""The package logs with the standard ``logging``; inside a function, these records go to nuclio-sdk's logger."""
 
 import logging
 import traceback
@@ -8,7 +8,7 @@ _PACKAGE = logging.getLogger("promptable")
 
 
 def log_to(logger: Any) -> None:
-    """Pass what the package logs, from level info on, to this logger of nuclio-sdk, and to no other."""
+    """Send the package's log records of level info and above to this logger of nuclio-sdk, and to no other handler."""
     _PACKAGE.handlers = [_ToNuclio(logger)]
     _PACKAGE.setLevel(logging.INFO)
 
@@ -20,6 +20,6 @@ class _ToNuclio(logging.Handler):
         self._error = logger.error_with
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Nuclio shows the keyword values of a record beside its message."""
+        """Write one record; Nuclio shows the keyword arguments (the traceback) beside the message."""
         trace = {"traceback": "".join(traceback.format_exception(*record.exc_info))} if record.exc_info else {}
         self._methods.get(record.levelno, self._error)(record.getMessage(), **trace)

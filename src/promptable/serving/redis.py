@@ -11,9 +11,9 @@ _log = logging.getLogger(__name__)
 
 
 def shared_redis() -> RedisServer | None:
-    """The server, or None where none is configured. Raises SettingsError.
+    """The Redis server of the settings, or None if none is configured. Raises SettingsError.
 
-    Whether the server answers is logged and no more: it may come later, and every caller can do without.
+    If the server does not answer, that is only logged: it may start later, and every caller works without it.
     """
     settings = read(RedisSettings)
     if not settings.host:

@@ -13,7 +13,7 @@ from promptable.errors import BadRequestError, GoneError, NotReadyError, OutOfMe
 _log = logging.getLogger(__name__)
 
 Answer = Callable[[object], str]
-"""A loaded function: request body (dict, or bytes where it was no JSON) -> answer as JSON text."""
+"""A loaded function: from the request body (a dict, or bytes if it was not JSON) to the answer as JSON text."""
 
 _JSON = "application/json"
 _STATUS: Mapping[type[Exception], int] = {
@@ -25,11 +25,12 @@ _STATUS: Mapping[type[Exception], int] = {
 
 
 def respond(context: Any, event: Any) -> Any:
-    """Answer one event with ``context.user_data.answer``: 200, or 500 or one of ``_STATUS`` with an ``error``.
+    """Answer one event with ``context.user_data.answer``.
 
-    ``context`` and ``event`` are nuclio-sdk's. The body is always a str: Nuclio would base64 bytes and take a list for
-    a batch. CVAT drops the body of an error, so its reason is logged too. After an unrecoverable CUDA error the process
-    ends, and the platform starts a new one.
+    The status is 200, or for an error one of ``_STATUS`` or 500, with a body ``{"error": sentence}``. ``context`` and
+    ``event`` are nuclio-sdk's. The body of the response is always a str: Nuclio would encode bytes as base64 and treat
+    a list as a batch. CVAT drops the body of an error, so the sentence is logged too. After an unrecoverable CUDA error
+    the process exits, and the platform starts a new one.
     """
     started = perf_counter()
     try:
@@ -63,7 +64,7 @@ def _failed(error: Exception) -> str:
 
 
 def _unrecoverable(error: Exception) -> bool:
-    """Whether the CUDA context is lost, so that every later call would fail too. Out of memory is no such case."""
+    """Whether the CUDA context is lost, so that every later call would fail too. Out of memory is not such an error."""
     return isinstance(error, RuntimeError) and "CUDA error" in str(error) and "out of memory" not in str(error)
 
 

@@ -1,4 +1,4 @@
-"""Everything that a picture could be answered with at thresholds from a floor on."""
+"""The answer to a request with a ``floor``: all that a client needs to compute answers at thresholds >= the floor."""
 
 from collections.abc import Callable, Sequence
 
@@ -14,7 +14,8 @@ from promptable.serving.detector.models import MASKED
 from promptable.wire.candidates import CandidateLabel, CandidateMask, Candidates
 
 _MOST = 1000
-"""Proposals in one answer, the strongest: well below what ``select`` compares, and a page can do at a slider's pace."""
+"""The most proposals in one answer: fewer than ``select`` compares, and few enough for a page to redraw at each move of
+a slider."""
 
 
 def candidates(
@@ -28,9 +29,9 @@ def candidates(
     masks: Callable[[NDArray[np.float32]], Sequence[BoxMask]],
     model: str = "",
 ) -> Candidates:
-    """The answer to a request with this ``floor``; ``rules`` are those of a run without one.
+    """The answer to a request with this ``floor``; ``rules`` are the label rules for a request without a floor.
 
-    ``masks`` gives the masks of boxes, float32 [M, 4], inside the picture.
+    ``masks`` computes the masks of boxes, float32 [M, 4], that are inside the picture.
     """
     floor = max(floor, _floor_of_most(proposals.scores))
     kept = proposals[np.flatnonzero(proposals.scores >= np.float32(floor))]
@@ -58,14 +59,14 @@ def candidates(
 
 
 def _floor_of_most(scores: NDArray[np.float32]) -> float:
-    """The lowest floor that so many proposals reach."""
+    """The lowest floor that at most ``_MOST`` proposals reach."""
     if len(scores) <= _MOST:
         return 0.0
     return float(np.nextafter(np.sort(scores)[-_MOST - 1], np.float32(2)))
 
 
 def _masked(rule: LabelRule, label: Label) -> LabelRule:
-    """The rule, for shapes only where they need a mask."""
+    """The rule, with ``shape`` true only for labels whose shapes need a mask."""
     return LabelRule(rule.threshold, rule.max_area, shape=label.type in MASKED)
 
 

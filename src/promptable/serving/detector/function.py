@@ -1,4 +1,4 @@
-"""functions/grounding-dino: words become boxes, masks, polygons and tags."""
+"""The function grounding-dino: from words to boxes, masks, polygons and tags."""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -31,7 +31,7 @@ _REDUCED = 0.5
 
 
 def load_function(logger: Any) -> "DetectorFunction":
-    """The function as the environment's settings and the deployed labels describe it; ``logger`` is nuclio-sdk's."""
+    """Load the function with the settings of the environment and the deployed labels; ``logger`` is nuclio-sdk's."""
     log_to(logger)
     settings = read(DetectorSettings)
     labels = labelling.deployed(settings.function_config)
@@ -40,7 +40,7 @@ def load_function(logger: Any) -> "DetectorFunction":
 
 @dataclass(frozen=True)
 class ScoredImage:
-    """What the model says of one picture of height and width ``hw``, before any threshold."""
+    """The model's proposals for one picture of height and width ``hw``, before any threshold."""
 
     hw: tuple[int, int]
     proposals: Proposals
@@ -69,7 +69,10 @@ class DetectorFunction:
         self._masker = Masker(models, settings, half)
 
     def __call__(self, body: object) -> str:
-        """Request body -> answer JSON. Raises BadRequestError; OutOfMemoryError for a picture that nothing can hold."""
+        """From the request body to the answer as JSON text.
+
+        Raises BadRequestError, and OutOfMemoryError if the picture needs too much memory even with less detail.
+        """
         request = wire.parse(body)
         labels = self._labels(request)
         try:
@@ -103,7 +106,10 @@ class DetectorFunction:
         return wire.encode(items.items(detections, self._masks(request.image, labels, detections)))
 
     def _rule(self, label: Label, requested: float | None) -> LabelRule:
-        """The request's threshold, else the label's own, else the default. A tag may be about the whole picture."""
+        """The rule with the request's threshold, else the label's own, else the default.
+
+        Tags have no limit of the box's area, since a tag may describe the whole picture.
+        """
         thresholds = (requested, label.threshold, self._threshold)
         threshold = next(threshold for threshold in thresholds if threshold is not None)
         if label.type is LabelType.TAG:
@@ -111,7 +117,10 @@ class DetectorFunction:
         return LabelRule(threshold, self._settings.max_box_area)
 
     def _score(self, image: EncodedImage, labels: LabelSet) -> ScoredImage:
-        """Only what is found at full detail is kept: with memory again, the picture is worth another attempt."""
+        """The proposals for a picture, with less detail if memory runs out.
+
+        Only results at full detail are cached: a later request, with more free memory, may find more.
+        """
         full = "full detail", lambda: self._full_detail(image, labels)
         return first_that_fits([full, *self._less_detail(image, labels)])
 
@@ -122,7 +131,7 @@ class DetectorFunction:
         return self._scored.get(name, lambda: self._propose(self._models, image, labels, tiling))
 
     def _less_detail(self, image: EncodedImage, labels: LabelSet) -> Iterator[tuple[str, Callable[[], ScoredImage]]]:
-        """Ways to detect that take less and less memory."""
+        """Ways to detect with less and less memory."""
         models, whole = self._models, Tiling()
         if self._settings.tile_size:
             yield "whole picture", lambda: self._propose(models, image, labels, whole)
@@ -148,7 +157,7 @@ class DetectorFunction:
 
 
 def _failure_tag(rules: ItemRules, on_failure: OnFailure) -> wire.Tag | None:
-    """What a picture that cannot be answered is answered with; None for an error."""
+    """The tag that is the answer for a picture that failed; None if the answer is an error instead."""
     if on_failure is OnFailure.ERROR:
         return None
     name = rules.marking(Mark.FAILURE)

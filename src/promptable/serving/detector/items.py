@@ -1,4 +1,4 @@
-"""Detections become the items of an answer, each in its label's type and with its confidence."""
+"""From detections to the items of an answer, each of its label's type and with its confidence."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,22 +12,19 @@ from promptable.wire.detector import Item, MaskShape, Polygon, Rectangle, Tag
 
 @dataclass(frozen=True)
 class ItemRules:
-    """How answers look.
-
-    Detections below ``review_threshold`` are marked for review.
-    """
+    """The rules for making items; detections with a score below ``review_threshold`` are marked for review."""
 
     labels: Sequence[Label]
     review_threshold: float
 
     def marking(self, mark: Mark) -> str | None:
-        """The name of the label that marks frames so, if there is one."""
+        """The name of the label with ``marks: mark``, a tag that marks frames; None if there is none."""
         return next((label.name for label in self.labels if label.marks is mark), None)
 
     def items(self, detections: Detections, masks: Mapping[int, BoxMask]) -> list[Item]:
-        """Answer items, strongest first; the tags of the frame come last, each once.
+        """The items of the answer, highest score first; the tags of the frame come last, each once.
 
-        ``masks`` belong to the detections with these indices.
+        ``masks`` maps indices of detections to their masks.
         """
         types = [self.labels[number].type for number in detections.labels]
         shapes = [self._shape(detections, i, masks.get(i)) for i, kind in enumerate(types) if kind is not LabelType.TAG]
@@ -36,13 +33,16 @@ class ItemRules:
         return self._marked([*shapes, *tags])
 
     def _marked(self, items: list[Item]) -> list[Item]:
-        """The items, and the tag of a frame on which one of them is to be reviewed, where a label is for that."""
+        """The items, and a review tag if one of them is marked for review and a label has ``marks: review``."""
         name = self.marking(Mark.REVIEW)
         doubtful = [item.confidence for item in items if item.attributes[REVIEW] == "true"]
         return items if name is None or not doubtful else [*items, Tag(name, min(doubtful))]
 
     def _attributes(self, confidence: float, doubtful: bool = False) -> dict[str, str]:
-        """Percent are rounded down: what is below the review threshold never reads as if it had reached it."""
+        """The attributes ``confidence`` (percent) and ``review``.
+
+        Percent are rounded down, so that a detection below the review threshold never shows a value that reaches it.
+        """
         review = "true" if doubtful or confidence < self.review_threshold else "false"
         return {CONFIDENCE: str(floor(100 * confidence)), REVIEW: review}
 
@@ -51,7 +51,7 @@ class ItemRules:
         return Tag(self.labels[detections.labels[i]].name, confidence, self._attributes(confidence))
 
     def _shape(self, detections: Detections, i: int, mask: BoxMask | None) -> Item:
-        """The i-th detection in its label's type; to be reviewed where its mask is just its box."""
+        """The i-th detection as a shape of its label's type; marked for review if its mask is only its box."""
         label = self.labels[detections.labels[i]]
         confidence = float(detections.scores[i])
         if mask is None:

@@ -1,4 +1,4 @@
-"""A set of labels, and what the detector derives from it once."""
+"""A set of labels, with values that the detector derives from it once."""
 
 import json
 from collections.abc import Sequence
@@ -17,12 +17,12 @@ from promptable.serving.detector.models import MASKED, Models
 _SETS_KEPT = 8
 _MOST_PROMPTS = 4000
 _MOST_CHARACTERS = 500
-"""Of a sentence about labels."""
+"""The most characters of an error sentence about labels."""
 
 
 @dataclass(frozen=True)
 class LabelSet:
-    """Labels that the model can read. ``key`` is the name of their prompts: equal prompts find equal boxes."""
+    """Labels that the model can read. ``key`` is a digest of all prompts: equal prompts find equal boxes."""
 
     labels: tuple[Label, ...]
 
@@ -46,12 +46,12 @@ class LabelSet:
         return any(label.type in MASKED for label in self.labels)
 
     def check(self, models: Models) -> None:
-        """Raise LabelError for a prompt that the model cannot read, or cannot tell from another label's."""
+        """Raise LabelError for a prompt that the model cannot read, or cannot tell from another label's prompt."""
         labelling.check_spelling(self.labels, models.detector.spell)
 
 
 class RequestedLabels:
-    """The label sets that came with requests: checked once each, the latest few kept, found again by content."""
+    """The label sets of requests: each is checked once, the latest 8 are kept and found again by content."""
 
     def __init__(self, models: Models) -> None:
         self._models = models
@@ -59,9 +59,9 @@ class RequestedLabels:
         self._lock = Lock()
 
     def get(self, entries: Sequence[object]) -> LabelSet:
-        """The set of these entries, as in ``labels.yaml``. Raises BadRequestError with the sentence for what is wrong.
+        """The label set of these entries, which are as in ``labels.yaml``. Raises BadRequestError for wrong entries.
 
-        Where a label needs masks, the mask model is loaded now.
+        If a label needs masks, this loads the mask model.
         """
         try:
             content = blake2b(json.dumps(entries, default=str).encode(), digest_size=16).hexdigest()
@@ -88,5 +88,5 @@ class RequestedLabels:
 
 
 def _shortened(sentence: str) -> str:
-    """What somebody sends comes back, and into the log, in part only."""
+    """The sentence, shortened: it may quote the request, and answer and log should stay short."""
     return sentence if len(sentence) <= _MOST_CHARACTERS else f"{sentence[:_MOST_CHARACTERS]} ..."

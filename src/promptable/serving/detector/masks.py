@@ -1,4 +1,4 @@
-"""The boxes of a picture become masks, from one encoding of the picture."""
+"""From the boxes of a picture to masks; the picture is encoded once for all its boxes."""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -24,15 +24,15 @@ from promptable.wire.masks import MaskCrop, mask_to_crop, mask_to_polygon
 _log = logging.getLogger(__name__)
 
 _TOGETHER = 32
-"""Boxes in one decoding: each holds a mask of the whole picture until its crop is taken."""
+"""The most boxes that are decoded together: each needs memory for a mask of the whole picture until it is cropped."""
 
 
 @dataclass(frozen=True)
 class BoxMask:
-    """What an answer needs of a mask: its pixels, and its outline, flat x, y of at least 3 points in picture pixels.
+    """The mask of one box: its pixels, and its outline, flat x, y of at least 3 points in picture pixels.
 
-    ``score`` is the model's own estimate of its IoU. ``filled`` is whether it is just the box, because the model gave
-    no mask for it.
+    ``score`` is the model's own estimate of the mask's IoU. ``filled`` is whether the mask is only the filled box,
+    because the model gave no mask.
     """
 
     crop: MaskCrop
@@ -42,10 +42,10 @@ class BoxMask:
 
 
 class Masker:
-    """Masks what is in boxes."""
+    """Segments the objects in boxes."""
 
     def __init__(self, models: Models, settings: DetectorSettings, capacity_bytes: int) -> None:
-        """``capacity_bytes`` bounds the image features that are kept."""
+        """``capacity_bytes`` is the size of the cache of image features."""
         self._models = models
         self._settings = settings
         self._cleaning = cleaning(settings)
@@ -54,7 +54,7 @@ class Masker:
     def masks(self, image: EncodedImage, boxes_xyxy: NDArray[np.float32]) -> list[BoxMask]:
         """A mask for each box, float32 [N, 4] inside the picture. Raises OutOfMemoryError, FloatingPointError.
 
-        No box is lost: where the model's mask is empty, or the picture is none that it takes, the mask is the box.
+        No box is lost: if the model's mask is empty, or the model cannot take the picture, the mask is the filled box.
         """
         try:
             found = first_that_fits(self._attempts(image, boxes_xyxy))
@@ -68,7 +68,7 @@ class Masker:
     def _attempts(
         self, image: EncodedImage, boxes: NDArray[np.float32]
     ) -> Iterator[tuple[str, Callable[[], list[BoxMask]]]]:
-        """Ways to mask what is in boxes, each taking less memory than the one before."""
+        """Ways to compute the masks, each with less memory than the one before."""
         models = self._models
         yield "masks in batches", lambda: self._segment(models, image, boxes, _TOGETHER)
         yield "masks one by one", lambda: self._segment(models, image, boxes, 1)
@@ -97,7 +97,7 @@ class Masker:
 
 
 def _filled(box: NDArray[np.float32]) -> BoxMask:
-    """All pixels that a box touches."""
+    """The mask of all pixels that a box touches."""
     left, top = np.floor(box[:2]).astype(int).tolist()
     right, bottom = np.ceil(box[2:]).astype(int).tolist()
     crop = MaskCrop(np.ones((bottom - top, right - left), np.bool_), left, top)

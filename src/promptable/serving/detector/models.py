@@ -20,10 +20,12 @@ MASKED = (LabelType.MASK, LabelType.POLYGON)
 
 @dataclass(frozen=True)
 class Models:
-    """The models of one device. ``segmenter`` loads its own at the first call, where a label's type is mask or polygon.
+    """The models on one device.
 
-    ``threshold`` is the detector's own. ``fallback`` gives those of the CPU, for a picture that the GPU has no memory
-    for; None where that is not allowed. ``name`` tells the detector from others: its name and its weights' fingerprint.
+    ``segmenter`` returns the segmenter, which is loaded at the first call: only labels of type mask or polygon need it.
+    ``threshold`` is the detector's default threshold. ``fallback`` returns the same models on the CPU, for a picture
+    that needs more memory than the GPU has; it is None if the settings do not allow that. ``name`` identifies the
+    detector by its model name and the fingerprint of its weights.
     """
 
     detector: Detector
@@ -34,7 +36,7 @@ class Models:
 
 
 def load_models(settings: DetectorSettings, labels: Sequence[Label]) -> Models:
-    """The models on the device of the settings, and how to load them on the CPU where that is allowed."""
+    """The models on the device of the settings, with a ``fallback`` to the CPU if the settings allow it."""
     where = device.resolve(settings.device)
     needs_masks = any(label.type in MASKED for label in labels)
     if where == "cpu":

@@ -1,4 +1,5 @@
-"""Earlier predictions on a picture, so that a further click refines the mask before it, as SAM was trained to."""
+"""Earlier predictions on a picture. With their logits, a further click refines the previous mask, as in SAM's
+training."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -27,7 +28,7 @@ _MOST_CLICKS_MORE = 8
 
 @dataclass(frozen=True, eq=False)
 class PastPrediction:
-    """What a prompt was answered: low-res ``logits``, and the ``mask_input`` behind them, if there was one."""
+    """The answer to an earlier prompt: its low-res ``logits``, and the ``mask_input`` of that prompt, if it had one."""
 
     logits: Logits
     mask_input: Logits | None
@@ -38,12 +39,12 @@ class PastPrediction:
         return self.logits.nbytes + (0 if self.mask_input is None else self.mask_input.nbytes)
 
     def to_bytes(self) -> bytes:
-        """In safetensors form, exact to the bit."""
+        """The arrays as safetensors, exact to the bit."""
         return save({_LOGITS: self.logits} | ({} if self.mask_input is None else {_MASK_INPUT: self.mask_input}))
 
     @classmethod
     def from_bytes(cls, data: bytes, hw: tuple[int, int]) -> "PastPrediction":
-        """Read what ``to_bytes`` wrote. Raises ValueError for anything else than finite logits of ``hw``."""
+        """Read what ``to_bytes`` wrote. Raises ValueError unless the logits are finite, float32 and of shape ``hw``."""
         try:
             named = load(data)
             logits, mask_input = named.pop(_LOGITS), named.pop(_MASK_INPUT, None)
@@ -55,7 +56,7 @@ class PastPrediction:
 
 
 class SharedHistory:
-    """Those of all replicas, in Redis; ``hw`` is the height and width of the model's low-res logits."""
+    """The click history of all replicas, in Redis; ``hw`` is the height and width of the model's low-res logits."""
 
     def __init__(self, cache: RedisCache, hw: tuple[int, int]) -> None:
         self._cache = cache
@@ -81,11 +82,12 @@ class SharedHistory:
 
 
 class ClickHistory:
-    """Recent clicks by the picture's digest and the exact prompt.
+    """Recent predictions, by the picture's digest and the exact prompt.
 
-    A prompt's mask input are the previous logits: those of the longest prompt before that it contains. One that was
-    answered before gets its mask input of then, so that its mask is the same again. The first answer to a prompt is
-    kept and never replaced. Nothing belongs to a user: two annotators share one only where all its clicks are both's.
+    The mask input of a prompt are the previous logits: those of the longest earlier prompt whose clicks it contains. A
+    prompt that was answered before gets the same mask input as then, so that its mask is the same again. The first
+    answer to a prompt is kept and never replaced. Entries do not belong to users: two annotators share a prediction
+    only if both have made exactly the same clicks.
     """
 
     def __init__(self, shared: SharedHistory | None = None) -> None:
@@ -94,7 +96,7 @@ class ClickHistory:
         self._shared = shared
 
     def with_mask_input(self, digest: str, prompt: Prompt) -> Prompt:
-        """The prompt, with the previous logits as its mask input where there are any."""
+        """The prompt with the previous logits as its mask input; unchanged if there are none."""
         keys = [_key(digest, each) for each in (prompt, *_shorter(prompt))]
         found = self._first_of(keys)
         if found is None:
@@ -103,13 +105,14 @@ class ClickHistory:
         return replace(prompt, mask_input=click.mask_input if key == keys[0] else click.logits)
 
     def remember(self, digest: str, prompt: Prompt, logits: Logits) -> None:
-        """Keep what a prompt of ``with_mask_input`` was answered, unless it was answered before."""
+        """Store the low-res logits that answer ``prompt``, a result of ``with_mask_input``, unless they are known."""
         key, click = _key(digest, prompt), PastPrediction(logits, prompt.mask_input)
         if self._keep(key, click) and self._shared is not None:
             self._shared.add(key, click)
 
     def _first_of(self, keys: Sequence[str]) -> tuple[str, PastPrediction] | None:
-        """The first known key, here or in Redis, which is asked only for what comes before ours."""
+        """The first of the keys with a prediction, in this process or in Redis. Redis is asked only about the keys
+        before the first one that this process knows."""
         local = self._local(keys)
         earlier = keys if local is None else keys[: keys.index(local[0])]
         shared = None if self._shared is None else self._shared.first_of(earlier)
@@ -135,17 +138,17 @@ def _is_finite(logits: NDArray[np.generic], hw: tuple[int, int]) -> bool:
 
 
 def _key(digest: str, prompt: Prompt) -> str:
-    """The name of exactly these clicks and this box on the picture of this digest."""
-    # A click has 12 bytes and the box 16, so that no two prompts have the same ones.
+    """The key for exactly these clicks and this box on the picture with this digest."""
+    # A click has 12 bytes and a box 16, so that two different prompts never have the same bytes.
     box = b"" if prompt.box_xyxy is None else prompt.box_xyxy.tobytes()
     given = prompt.points_xy.tobytes() + prompt.labels.tobytes() + box
     return f"{digest}:{blake2b(given, digest_size=16).hexdigest()}"
 
 
 def _shorter(prompt: Prompt) -> Iterator[Prompt]:
-    """The prompts that this one may have grown from, the longest first: without its last positive or negative clicks.
+    """The earlier prompts that this one may extend, longest first: without its last positive or negative clicks.
 
-    Up to 8 clicks are taken off, all of them only from a box.
+    Up to 8 clicks are left out; all clicks only if the prompt has a box.
     """
     positive, negative = np.flatnonzero(prompt.labels == 1), np.flatnonzero(prompt.labels == 0)
     for fewer in range(1, min(_MOST_CLICKS_MORE, len(prompt.labels) - (prompt.box_xyxy is None)) + 1):

@@ -1,4 +1,4 @@
-"""functions/sam-interactor: clicks and boxes on a picture become masks."""
+"""The function sam-interactor: from clicks and boxes on a picture to masks."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -29,13 +29,13 @@ from promptable.store.redis_server import RedisServer
 from promptable.wire import interactor as wire
 from promptable.wire.images import EncodedImage
 
-_CLICKS_WITH_GRAPHS = 6  # on one object; later ones wait for a capture
-_FORM = 2  # of what is shared; another one when what it means changes
+_CLICKS_WITH_GRAPHS = 6  # graphs for up to 6 clicks on one object are captured at start; others at the first such click
+_FORM = 2  # the version of the values in Redis; increase it when their meaning changes
 _LIFETIME_SECONDS = 3600  # a picture that nobody has clicked into for an hour is done
 
 
 def load_function(logger: Any) -> "InteractorFunction":
-    """The function as the environment's settings describe it; ``logger`` is nuclio-sdk's."""
+    """Load the function with the settings of the environment; ``logger`` is nuclio-sdk's."""
     log_to(logger)
     settings = read(InteractorSettings)
     where = device.resolve(settings.device)
@@ -58,14 +58,15 @@ def load_function(logger: Any) -> "InteractorFunction":
 
 
 def _caches(redis: RedisServer, encoder: str, click_means: Extent) -> tuple[RedisCache, RedisCache]:
-    """For features and for clicks, among replicas whose ``encoder`` is the same: weights, precision, kind of device."""
+    """The caches of features and of clicks for replicas with the same ``encoder``: weights, precision, kind of
+    device."""
     prefixes = (f"promptable:features:{encoder}:", f"promptable:clicks:{encoder}:{click_means}:")
     features, clicks = (RedisCache(redis, prefix, _LIFETIME_SECONDS) for prefix in prefixes)
     return features, clicks
 
 
 class InteractorFunction:
-    """Answers interactor requests: one mask per box, or one for all the points."""
+    """Answers interactor requests: one mask for each box, or without boxes one mask for all points."""
 
     def __init__(
         self,
@@ -82,7 +83,7 @@ class InteractorFunction:
         self._cleaning = cleaning(settings)
 
     def __call__(self, body: object) -> str:
-        """Request body -> answer JSON. Raises BadRequestError."""
+        """From the request body to the answer as JSON text. Raises BadRequestError, OutOfMemoryError."""
         request = wire.parse(body)
         hw = self._hw(request.image)
         prompts = prompts_of(request.inside(hw))
@@ -91,7 +92,8 @@ class InteractorFunction:
             return wire.encode(masks, hw, self._settings.answer_form, self._settings.polygon_tolerance)
 
     def _hw(self, image: EncodedImage) -> tuple[int, int]:
-        """The picture's height and width, if new by its header: prompts are checked before it is encoded."""
+        """The picture's height and width, for a new picture from its header: prompts are checked before it is
+        encoded."""
         known = self._features.find(image.digest)
         return image.hw(self._settings.max_megapixels) if known is None else known.hw
 
@@ -104,7 +106,7 @@ class InteractorFunction:
         return self._features.get(image.digest, find)
 
     def _masks(self, image: EncodedImage, hw: tuple[int, int], prompts: Sequence[Prompt]) -> Iterator[wire.ScoredMask]:
-        """One by one, so that no more than one mask of the picture's size is there at a time."""
+        """The masks, computed one by one, so that only one mask of the picture's size is in memory at a time."""
         if not prompts:
             return
         features = self._encode(image, hw)

@@ -8,9 +8,9 @@ from promptable.wire.interactor import InteractorRequest
 
 
 def prompts_of(request: InteractorRequest) -> list[Prompt]:
-    """One prompt per box, each with the points that it holds or is nearest to; without a box, one of all points.
+    """One prompt for each box, with the points that are inside it or nearest to it; without boxes, one of all points.
 
-    None while there are only negative points: they say what the object is not.
+    The list is empty if there are only negative points, which do not point at an object.
     """
     points = np.concatenate([request.positive_xy, request.negative_xy])
     labels = np.repeat([1, 0], [len(request.positive_xy), len(request.negative_xy)]).astype(np.int32)
@@ -21,7 +21,8 @@ def prompts_of(request: InteractorRequest) -> list[Prompt]:
 
 
 def _nearest_box(points_xy: NDArray[np.float32], boxes_xyxy: NDArray[np.float32]) -> NDArray[np.intp]:
-    """For each point [N, 2] the number of the box [K, 4] that holds it, or else is nearest; the smallest of several."""
+    """For each point [N, 2], the index of the box [K, 4] that contains it or else is nearest; of several, the
+    smallest."""
     low, high = boxes_xyxy[:, :2], boxes_xyxy[:, 2:]
     outside = np.maximum(low - points_xy[:, None], 0) + np.maximum(points_xy[:, None] - high, 0)
     distances = np.linalg.norm(outside, axis=2)

@@ -1,4 +1,5 @@
-"""Image features that replicas share through Redis, and that a restart keeps: the second level behind FeatureCache."""
+"""Image features that replicas share through Redis, and that survive a restart: the second cache, behind
+FeatureCache."""
 
 import logging
 from collections.abc import Callable
@@ -10,14 +11,16 @@ _log = logging.getLogger(__name__)
 
 
 class SharedFeatures:
-    """Features of one model by the picture's digest, in safetensors form; ``like`` is any picture's from it."""
+    """The features of one model by the picture's digest, as safetensors; ``like`` are features of any picture from the
+    same model."""
 
     def __init__(self, cache: RedisCache, like: ImageFeatures) -> None:
         self._cache = cache
         self._like = like
 
     def get(self, digest: str, hw: tuple[int, int], encode: Callable[[], ImageFeatures]) -> ImageFeatures:
-        """What another replica has encoded of a picture of ``hw``; else ``encode()``, for the others to find."""
+        """The features of a picture of ``hw`` from Redis; if there are none, those of ``encode()``, which are
+        stored."""
         found = self._cache.get(digest)
         features = None if found is None else self._read(found, hw)
         if features is None:

@@ -1,6 +1,6 @@
-"""The interactor's first inferences on a GPU, so that nobody's click is the slow one.
+"""The interactor's first inferences on a GPU, at start, so that no user has to wait for a slow first click.
 
-On a CPU a first inference takes a tenth of a second more than the next, and readiness need not wait for any.
+On a CPU no warm-up is needed: the first inference takes only a tenth of a second longer than the next ones.
 """
 
 import numpy as np
@@ -15,8 +15,8 @@ _HW = (720, 1280)
 def warm_up(segmenter: Segmenter, clicks: int = 1) -> tuple[ImageFeatures, NDArray[np.float32]]:
     """Answer every kind of prompt on a gray picture: a lone click, a box, and clicks that refine an answer.
 
-    These are one, and then more, up to ``clicks``: where there are CUDA graphs, each number of clicks has its own.
-    Returns the features and the low-res logits [h, w], which show the form of all others from this model.
+    The clicks that refine are tried in every number from 1 to ``clicks``: with CUDA graphs, each number has its own
+    graph. Returns features and low-res logits [h, w] as examples of the shapes and dtypes of this model.
     """
     height, width = _HW
     features = segmenter.encode_image(np.full((*_HW, 3), 128, np.uint8))

@@ -1,4 +1,4 @@
-"""functions/sam2-tracker: shapes on one frame are found again on the next."""
+"""The function sam2-tracker: finds the objects of one frame again on the next frame."""
 
 import logging
 from collections.abc import Sequence
@@ -37,12 +37,13 @@ _log = logging.getLogger(__name__)
 _WARM_UP_HW = (720, 1280)
 
 Answer = tuple[Shape | None, TrackState | None]
-"""Of one object: its shape on this frame, and the state to go on from."""
+"""The answer for one object: its shape on this frame, and the state for its next request."""
 
 
 @dataclass(frozen=True)
 class Correction:
-    """Where an object was drawn anew: for the model, and for the answer."""
+    """A new shape that a person drew for a tracked object: the ``prompt`` for the model, and the shape for the
+    answer."""
 
     prompt: VideoPrompt
     drawn: Shape
@@ -50,7 +51,7 @@ class Correction:
 
 @dataclass(frozen=True)
 class Track:
-    """One object to be found on a frame. ``past`` is what it remembers: None where that has expired."""
+    """One object to be found on a frame. ``past`` are its memories; None if they have expired."""
 
     state: TrackState
     past: Sequence[Memory] | None
@@ -66,13 +67,13 @@ class Track:
 
 
 def load_function(logger: Any) -> "TrackerFunction":
-    """The function as the environment's settings describe it; ``logger`` is nuclio-sdk's."""
+    """Load the function with the settings of the environment; ``logger`` is nuclio-sdk's."""
     log_to(logger)
     return load(read(TrackerSettings))
 
 
 def load(settings: TrackerSettings) -> "TrackerFunction":
-    """The function with its weights, as these settings say."""
+    """Load the function and its model with these settings."""
     where = device.resolve(settings.device)
     if where == "cpu":
         prepare([locate(settings.model, settings.weights_dir).weights])
@@ -91,7 +92,8 @@ def _store(settings: TrackerSettings, redis: RedisServer | None) -> EntryStore:
 
 
 class TrackerFunction:
-    """Answers tracker requests. Nothing of a track is kept here: its state names entries of the store."""
+    """Answers tracker requests. It stores nothing about a track itself: the track's state names entries of the
+    store."""
 
     def __init__(self, model: VideoTracker, store: EntryStore, settings: TrackerSettings) -> None:
         self._model = model
@@ -100,15 +102,20 @@ class TrackerFunction:
         self._features: FeatureCache[ImageFeatures] = FeatureCache(settings.feature_cache_mb * 2**20)
 
     def __call__(self, body: object) -> str:
-        """Request body -> answer JSON. Raises BadRequestError, GoneError."""
+        """From the request body to the answer as JSON text.
+
+        Raises BadRequestError; GoneError for an expired state; NotReadyError if the store cannot be reached;
+        OutOfMemoryError.
+        """
         request = wire.parse(body)
         with self._features.only_finite(request.image.digest):
             return self._start(request) if isinstance(request, wire.StartRequest) else self._continue(request)
 
     def _start(self, request: wire.StartRequest) -> str:
-        """The shapes as they came, since people drew them, but for what lies outside the picture; a state for each.
+        """Start tracks: the answer has the drawn shapes, cut at the picture's border, and a state for each.
 
-        One that is answered as another type is what was drawn in that type, and of a box what the model sees in it.
+        If the answer is of another type than the drawn shape, a drawn mask or polygon is converted to that type. For a
+        drawn box, the model's mask of the object in the box is converted.
         """
         features = self._encode(request.image)
         hw = features.hw
@@ -132,7 +139,8 @@ class TrackerFunction:
         bare: bool,
         hw: tuple[int, int],
     ) -> Answer:
-        """One object's first shape and state; ``begun`` is what the model makes of it, None of what lies outside."""
+        """One object's first shape and state; ``begun`` is the model's result and the memory's name, None for a shape
+        outside the picture."""
         shape = self._first_shape(drawn, answered, prompt, None if begun is None else begun[0], hw)
         if begun is None and shape is None:
             return None, None
@@ -155,7 +163,7 @@ class TrackerFunction:
         result: ObjectResult | None,
         hw: tuple[int, int],
     ) -> Shape | None:
-        """What was drawn, in the type in which it is answered; None of what is not there."""
+        """The drawn shape as a shape of the answered type; None if there is no object inside the picture."""
         if answered is drawn.type:
             return self._drawn(drawn, prompt, hw)
         if result is None:
@@ -164,8 +172,11 @@ class TrackerFunction:
         return shape_of_mask(mask, answered, self._settings.polygon_tolerance) if mask.any() else None
 
     def _continue(self, request: wire.ContinueRequest) -> str:
-        """The shapes found again, or as they were corrected; None where a state is None or its object is lost. And the
-        new states. Raises GoneError for a state that has expired, unless its track is to start again."""
+        """Continue tracks: the answer has the shapes that were found or corrected, and the new states.
+
+        A shape is None if the state is None, or if the object is lost and not a rectangle. Raises GoneError for an
+        expired state, unless the settings say that its track starts again.
+        """
         states = [state for state in request.states if state is not None]
         pasts = self._memories.read(states)
         if None in pasts and self._settings.on_expired is OnExpired.ERROR:
@@ -178,7 +189,10 @@ class TrackerFunction:
         return wire.encode([shape for shape, _ in pairs], [state for _, state in pairs], request.bare)
 
     def _corrections(self, request: wire.ContinueRequest, hw: tuple[int, int]) -> list[Correction | None]:
-        """Of each object that is followed, where it was drawn anew. Raises BadRequestError for a shape outside."""
+        """The correction of each object whose state is not None; None for an object without a correction.
+
+        Raises BadRequestError for a shape wholly outside the picture.
+        """
         given = zip(request.states, request.corrections, strict=True)
         return [
             None if shape is None else self._correction(f"corrections[{i}].points", shape, hw)
@@ -205,7 +219,7 @@ class TrackerFunction:
         return [answers[i] for i in range(len(tracks))]
 
     def _follow(self, features: ImageFeatures, tracks: Sequence[Track]) -> list[Answer]:
-        """Objects that are remembered, found again or corrected."""
+        """The answers for objects with memories: found again, or corrected."""
         states, pasts = [track.state for track in tracks], [track.past or [] for track in tracks]
         results = self._find(features, states, pasts, [track.prompt for track in tracks])
         kept = self._memories.advance(states, pasts, [result.memory for result in results])
@@ -215,9 +229,9 @@ class TrackerFunction:
         ]
 
     def _restart(self, features: ImageFeatures, tracks: Sequence[Track]) -> list[Answer]:
-        """Objects of which nothing is remembered start again where they are corrected or were seen last.
+        """The answers for objects without memories, which start again from their correction or their last box.
 
-        One that was lost then is not looked for in that place: it stays lost.
+        An object that was lost in the last answer, and is not corrected, stays lost.
         """
         if expired := sum(track.past is None for track in tracks):
             _log.warning("%d states have expired: their tracks start again from their last boxes", expired)
@@ -233,14 +247,15 @@ class TrackerFunction:
         return self._answer(replace(track.state, step=0, memories=names), result, track.drawn)
 
     def _answer(self, state: TrackState, result: ObjectResult, drawn: Shape | None) -> Answer:
-        """One object's shape on this frame, as it was drawn if it was; its state, whose step is this frame's."""
+        """One object's shape on this frame (the drawn shape if there is one), and its state; ``state`` has this frame's
+        step."""
         shape = drawn if drawn is not None and drawn.type is state.shape_type else self._shape(state, result)
         if shape is None:
             return _lost(state, result.mask.shape), replace(state, outside=True)
         return shape, replace(state, last_xyxy=shape.xyxy, outside=False)
 
     def _shape(self, state: TrackState, result: ObjectResult) -> Shape | None:
-        """The mask as a shape of the state's type, None of a lost object."""
+        """The mask as a shape of the state's type; None if the object is lost."""
         if not result.mask.any():
             return None
         shape = shape_of_mask(result.mask, state.shape_type, self._settings.polygon_tolerance)
@@ -257,7 +272,7 @@ class TrackerFunction:
         memories: Sequence[Sequence[Memory]],
         corrections: Sequence[VideoPrompt | None],
     ) -> list[ObjectResult]:
-        """Objects on this frame: found by what each remembers, or shown where there is a correction."""
+        """The model's result for each object on this frame, from its memories, or from its correction if it has one."""
         steps = [state.step + 1 for state in states]
         left = [i for i, prompt in enumerate(corrections) if prompt is None]
         shown = {i: prompt for i, prompt in enumerate(corrections) if prompt is not None}
@@ -269,7 +284,8 @@ class TrackerFunction:
     def _begin(
         self, features: ImageFeatures, prompts: Sequence[VideoPrompt], steps: Sequence[int] | None = None
     ) -> list[ObjectResult]:
-        """What the model makes of the prompts. A mask too small for the model to see starts from its box instead."""
+        """The model's results for the prompts. If the model sees no object in a mask, which may be too small for it,
+        the track starts from the mask's box instead."""
         steps = steps or [0] * len(prompts)
         results = self._model.start(features, prompts, steps)
         unseen = {
@@ -283,15 +299,15 @@ class TrackerFunction:
 
 
 def _absent(state: TrackState, hw: tuple[int, int]) -> Answer:
-    """An object that nothing is known of but its last box."""
+    """The answer for a lost object without memories, of which only the last box is known."""
     shape = _lost(state, hw)
     return shape, None if shape is None else replace(state, step=0, memories=(), outside=True)
 
 
 def _lost(state: TrackState, hw: tuple[int, ...]) -> Shape | None:
-    """Of an object that is not in the picture a rectangle keeps its last box, and is outside; others are None.
+    """The shape of a lost object: for a rectangle its last box, marked ``outside``; None for a mask or polygon.
 
-    CVAT's stock sidebar, which tracks rectangles only, breaks on None.
+    Rectangles must not be None: CVAT's own sidebar, which tracks only rectangles, fails on None.
     """
     if state.shape_type is not ShapeType.RECTANGLE or state.last_xyxy is None:
         return None

@@ -1,4 +1,5 @@
-"""What a track starts from: the shape that somebody drew, or the last box of one whose memory is gone."""
+"""The prompt that starts a track: the shape that a person drew, or the last box of an object whose memory has
+expired."""
 
 import numpy as np
 
@@ -8,9 +9,9 @@ from promptable.wire.tracker import Shape, ShapeType, TrackState, lost_rectangle
 
 
 def prompt_of(shape: Shape, hw: tuple[int, int], field: str) -> VideoPrompt | None:
-    """What the model starts from in a picture of ``hw``; None for a shape without anything inside.
+    """The prompt of a shape in a picture of ``hw``; None for a shape wholly outside the picture.
 
-    Raises BadRequestError naming ``field`` for an outline too long to be meant.
+    Raises BadRequestError naming ``field`` for an outline too long, as ``wire.masks.polygon_to_mask``.
     """
     if shape.type is ShapeType.RECTANGLE:
         xyxy = shape.to_xyxy(hw)
@@ -20,7 +21,8 @@ def prompt_of(shape: Shape, hw: tuple[int, int], field: str) -> VideoPrompt | No
 
 
 def last_box(state: TrackState, hw: tuple[int, int]) -> BoxPrompt | None:
-    """The box to start again from in a picture of ``hw``; None for an object that was lost, which is not there."""
+    """The last box of an object as a prompt to start again from; None if the object was lost in the last answer, or its
+    box is outside the picture of ``hw``."""
     if state.last_xyxy is None or state.outside:
         return None
     xyxy = part_inside(np.array(state.last_xyxy, np.float32), hw)
@@ -28,10 +30,10 @@ def last_box(state: TrackState, hw: tuple[int, int]) -> BoxPrompt | None:
 
 
 def drawn_inside(shape: Shape, prompt: VideoPrompt | None, hw: tuple[int, int], tolerance: float) -> Shape | None:
-    """A shape as it was drawn, but for what lies outside the picture of ``hw``; ``prompt`` is the shape's.
+    """The part of a drawn shape inside the picture of ``hw``; ``prompt`` is the result of ``prompt_of`` for the shape.
 
-    Of one wholly outside a rectangle is at the nearest border and outside, any other None. ``tolerance`` in pixels is
-    for a polygon that is cut.
+    A rectangle wholly outside the picture becomes one pixel at the nearest border, marked ``outside``; any other shape
+    wholly outside becomes None. A polygon that must be cut may differ from the drawn one by ``tolerance`` pixels.
     """
     match prompt:
         case None:

@@ -1,4 +1,4 @@
-"""SAM 2's memories of tracked objects, kept in a store under the ids that the objects' states carry."""
+"""SAM 2's memories of tracked objects in a store, under the ids that the objects' states contain."""
 
 import hashlib
 import secrets
@@ -15,15 +15,15 @@ _ID_BYTES = 12
 _DIGEST_BYTES = 16
 
 Names = tuple[MemoryName, ...]
-"""The names of an object's memories, oldest first: those that its next step attends to."""
+"""The names of the memories that an object's next step needs, oldest first."""
 
 
 class StoredMemories:
-    """Each memory is two entries under one fresh id: its pointer, and its features, which fewer steps need.
+    """Each memory is stored as two entries under one new id: its pointer, and its features, which fewer steps need.
 
-    Keys carry the model's fingerprint, so that no model ever reads another one's entries. The pointer's entry begins
-    with a digest of the one list of names that a state may end with this one, and of its step, so that no state mixes,
-    cuts or crosses what was remembered.
+    Keys contain the model's fingerprint, so that a model never reads another model's entries. The pointer's entry
+    begins with a digest of the step and of the only valid list of names whose last name is this memory. So a state with
+    a list that was cut, mixed, or taken from another object is detected.
     """
 
     def __init__(self, model: VideoTracker, store: EntryStore) -> None:
@@ -31,7 +31,7 @@ class StoredMemories:
         self._store = store
 
     def start(self, memories: Sequence[Memory]) -> list[Names]:
-        """Keep the memories of new objects; the names for the state of each."""
+        """Store the first memory of each new object. Returns the names for the state of each object."""
         names: list[Names] = [(MemoryName(_fresh(), memory.step, features=True),) for memory in memories]
         self._store.put(self._entries(memories, names))
         return names
@@ -39,10 +39,10 @@ class StoredMemories:
     def advance(
         self, past: Sequence[TrackState], remembered: Sequence[Sequence[Memory]], memories: Sequence[Memory]
     ) -> list[Names]:
-        """Keep what objects remember of the step after each state, and what of the past is still needed.
+        """Store the new memory of each object, for the step after its state. Returns the names for the next states.
 
-        ``remembered`` is what ``read`` gave for the states. What is no longer needed is kept for those who go back. The
-        names for the next state of each.
+        ``past`` are the objects' states, ``remembered`` the memories that ``read`` returned for them. Older memories
+        that the next step needs are renewed; the others are superseded, and kept for a while for users who go back.
         """
         names = [self._following(*each) for each in zip(past, remembered, memories, strict=True)]
         needed = {key for each in names for key in self._keys(each)}
@@ -55,9 +55,10 @@ class StoredMemories:
         return names
 
     def read(self, states: Sequence[TrackState]) -> list[list[Memory] | None]:
-        """What each state remembers, oldest first; None where that is no longer kept, nothing where it names nothing.
+        """The memories that each state names, oldest first; an empty list if it names none; None if they have expired.
 
-        Raises BadRequestError for a foreign or forged state, NotReadyError where the store cannot be reached.
+        Raises BadRequestError for a state of another model, or one that does not fit its memories, and NotReadyError if
+        the store cannot be reached.
         """
         for state in states:
             self._check(state)
@@ -116,7 +117,7 @@ class StoredMemories:
         return memory
 
     def _keys(self, names: Names) -> Iterator[str]:
-        """What the step after these memories needs."""
+        """The keys of all entries that the step after these memories needs."""
         for name in names:
             yield self._pointer(name)
             if name.features:
@@ -142,7 +143,7 @@ def _digest(names: Names, step: int) -> bytes:
 
 
 def _digest_of_ids(state: TrackState) -> bytes:
-    """What memories begin with that were written when states named ids alone."""
+    """The digest at the beginning of memories from the version in which states contained only ids."""
     return _hashed(f"{state.step}:{','.join(name.id for name in state.memories)}")
 
 
