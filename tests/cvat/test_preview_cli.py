@@ -46,6 +46,12 @@ def test_through_cvat_the_answer_at_one_threshold_is_shown(
     assert len(data["frames"]) == 5
 
 
+def test_frames_are_named_as_for_a_run(url: str, tmp_path: Path) -> None:
+    assert _preview(tmp_path, "--url", url, "--task", "12", "--via-cvat", "dino", "--frames", "0-2,5,7-") == 0
+    frames = json.loads((tmp_path / "p.json").read_text())["frames"]
+    assert [frame["number"] for frame in frames] == [0, 1, 2, 5, 7, 8]
+
+
 @needs_chromium
 def test_through_cvat_the_page_offers_no_threshold_and_leads_into_the_editor(url: str, tmp_path: Path) -> None:
     assert _preview(tmp_path, "--url", url, "--task", "12", "--via-cvat", "dino", "--frames", "3,7") == 0
@@ -86,8 +92,8 @@ def test_a_function_is_called_within_the_tasks_organization(url: str, cvat: Stan
     ("options", "sentence"),
     [
         (("--via-cvat", "dino", "--labels", "{labels}"), "CVAT passes no labels on"),
-        (("--via-cvat", "dino", "--frames", "99,100"), "there is no frame 99"),
-        (("--via-cvat", "dino", "--frames", "all"), "expected a count, or numbers such as 3,17,40"),
+        (("--via-cvat", "dino", "--frames", "99,100"), "--frames 99,100: there are frames 0-8"),
+        (("--via-cvat", "dino", "--frames", "all"), "--frames: expected numbers and ranges such as 0-99,120,200-"),
         (("--function", "{url}/", "--labels", "{labels}"), "knows no 'floor'"),
         (("--function", "{url}/", "--labels", "nowhere.yaml"), "nowhere.yaml"),
     ],

@@ -35,7 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a label list to compare, asked of another function where WHERE is given: a URL, with --via-cvat a name, "
         "with --local a model; may be repeated",
     )
-    add("--frames", default="5", metavar="COUNT|N,N,...", help="how many, spread over the task, or which (default: 5)")
+    add(
+        "--frames",
+        default="5",
+        metavar="COUNT|N-N,N,...",
+        help="how many, spread over the task, or which, such as 0-9,120,200- (default: 5)",
+    )
     add("--seed", type=int, default=0, metavar="N", help="which frames the spreading takes (default: 0)")
     add("--threshold", type=unit_number, metavar="T", help="where all sliders begin (default: the labels' own)")
     add("--output", type=Path, default=Path("preview.html"), metavar="FILE", help="the page; its JSON lies beside it")
@@ -71,34 +76,35 @@ def _made(parsed: argparse.Namespace) -> tuple[str, str]:
 
 def _frames(parsed: argparse.Namespace, client: Any) -> tuple["Source | None", str, "list[PageFrame]"]:
     """Where they are from, by CVAT's numbers and in words, and the frames."""
+    from promptable.cvat.annotate.plan import named_frames
     from promptable.cvat.functions import Source
     from promptable.cvat.preview.run import frames_of_cvat, frames_of_folder, spread
     from promptable.cvat.server.errors import CvatError
     from promptable.cvat.server.frames import Frames
 
-    count, listed = _count_or_list(parsed.frames)
+    count = _count(parsed.frames)
     if parsed.images is not None:
-        if listed is not None:
+        if count is None:
             raise CvatError("--frames of a folder is a count: its pictures have no numbers")
         return None, f"Preview of {parsed.images.resolve().name}", frames_of_folder(parsed.images, count, parsed.seed)
     frames = Frames(client, task=parsed.task, job=parsed.job)
-    wanted = spread(frames.numbers, count, parsed.seed) if listed is None else listed
+    if count is None:
+        wanted = sorted(named_frames(frames, parsed.frames))
+    else:
+        wanted = spread(frames.numbers, count, parsed.seed)
     title = f"Preview of task {frames.task.id}, {frames.task.name}"
     return Source(frames.task.id, parsed.job), title, frames_of_cvat(frames, wanted)
 
 
-def _count_or_list(text: str) -> tuple[int, list[int] | None]:
+def _count(text: str) -> int | None:
+    """How many frames, None where they are named. Raises CvatError for none."""
     from promptable.cvat.server.errors import CvatError
 
-    parts = text.split(",")
-    if not all(part.strip().isdecimal() and part.strip().isascii() for part in parts):
-        raise CvatError(f"--frames: expected a count, or numbers such as 3,17,40, got {text!r}")
-    numbers = [int(part) for part in parts]
-    if len(numbers) == 1:
-        if not numbers[0]:
-            raise CvatError("--frames: expected at least one frame")
-        return numbers[0], None
-    return len(numbers), sorted(set(numbers))
+    if not (text.isascii() and text.isdecimal()):
+        return None
+    if not int(text):
+        raise CvatError("--frames: expected at least one frame")
+    return int(text)
 
 
 def _variants(parsed: argparse.Namespace, client: Any, source: "Source | None") -> "Sequence[Variant]":

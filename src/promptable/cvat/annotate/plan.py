@@ -35,7 +35,7 @@ class Plan:
 
 def make_plan(client: Any, frames: Frames, labels: TaskLabels, options: Options) -> Plan:
     """Look at jobs and annotations, and write nothing. ``client`` is cvat-sdk's. Raises CvatError."""
-    named = _named(frames, options)
+    named = frozenset(frames.numbers) if options.frames is None else named_frames(frames, options.frames)
     left_out = list(_left_out(frames, named, options))
     wanted = named if Include.HONEYPOTS in options.include else named - frames.honeypots
     frames_of = {}
@@ -80,14 +80,12 @@ def ranges(numbers: Sequence[int]) -> str:
     return ", ".join(shown) + (" ..." if len(runs) > len(shown) else "")
 
 
-def _named(frames: Frames, options: Options) -> frozenset[int]:
-    """The frames that ``--frames`` names, honeypots too. Raises CvatError where there are none."""
-    if options.frames is None:
-        return frozenset(frames.numbers)
-    asked = parse_frames(options.frames)
+def named_frames(frames: Frames, text: str) -> frozenset[int]:
+    """The frames that ``--frames`` names, such as 0-99,120,200-. Raises CvatError where there are none."""
+    asked = parse_frames(text)
     named = frozenset(number for number in frames.numbers if any(number in one for one in asked))
     if not named:
-        raise CvatError(f"--frames {options.frames}: there are frames {ranges(frames.numbers)}")
+        raise CvatError(f"--frames {text}: there are frames {ranges(frames.numbers)}")
     return named
 
 
