@@ -183,6 +183,19 @@ def test_labels_that_the_task_lacks_are_named_with_the_closest(
     assert tags == {(2, 5), (3, 5), (6, 5), (7, 5), (BAD, FAILED)}, "the list's own label marks frames"
 
 
+def test_labels_are_created_with_the_attributes_of_their_list(cvat: StandIn, tmp_path: Path) -> None:
+    prepare(cvat)
+    file = tmp_path / "labels.yaml"
+    depth = {"name": "depth", "input_type": "select", "values": ["thin", "deep"]}
+    file.write_text(f"- {{name: crack, attributes: [{json.dumps(depth)}]}}\n- {{name: doubtful, marks: review}}\n")
+    assert annotate(cvat, "--labels", str(file), "--create-labels") == 3
+    crack, doubtful = cvat.added_labels
+    assert [one["name"] for one in crack["attributes"]] == ["depth", "confidence", "review"]
+    assert crack["attributes"][0] == {**depth, "mutable": False, "default_value": "thin"}
+    assert [one["default_value"] for one in crack["attributes"][1:]] == ["0", "false"]
+    assert doubtful["attributes"] == []
+
+
 def test_a_second_run_finds_nothing_to_do(cvat: StandIn, tmp_path: Path) -> None:
     prepare(cvat)
     annotate(cvat)

@@ -62,6 +62,8 @@ class StandIn:
     annotations: Annotations = field(default_factory=Annotations)
     attributes: Sequence[Mapping[str, Any]] = ()
     """What every label has."""
+    added_labels: list[Mapping[str, Any]] = field(default_factory=list)
+    """As they were given."""
     created: str = "2026-01-02T03:04:05Z"
     issues: list[dict[str, Any]] = field(default_factory=list)
     """Each with the message of its one comment."""
@@ -128,6 +130,7 @@ class StandIn:
                 self.change_job(int(number), given)
                 return self.get(path, {})
             case ["tasks", number]:
+                self.added_labels += given["labels"]
                 self.labels["task_id", int(number)] += [(label["name"], label["type"]) for label in given["labels"]]
                 return self.get(path, {})
         return _NOT_FOUND

@@ -135,14 +135,9 @@ def check_labels(
 
 
 def create_labels(client: Any, task: Any, entries: Sequence[Mapping[str, Any]]) -> None:
-    """Add labels (``name``, ``type``) to a task, or to its project, whose labels are the task's. Raises CvatError."""
-    attributes = [
-        {**spec, "mutable": False, "default_value": "false" if spec["name"] == REVIEW else "0"} for spec in ATTRIBUTES
-    ]
-    wanted = [
-        {"name": entry["name"], "type": entry["type"], "attributes": [] if entry.get("marks") else attributes}
-        for entry in entries
-    ]
+    """Add labels (``name``, ``type``, ``attributes`` as in ``labels.yaml``) to a task, or to its project, whose labels
+    are the task's. Raises CvatError."""
+    wanted = [{"name": entry["name"], "type": entry["type"], "attributes": _new_attributes(entry)} for entry in entries]
     where = f"/api/projects/{task.project_id}" if task.project_id else f"/api/tasks/{task.id}"
     api = client.api_client
     api.rest_client.PATCH(
@@ -150,6 +145,18 @@ def create_labels(client: Any, task: Any, entries: Sequence[Mapping[str, Any]]) 
         headers=make_request_headers(api) | {"Content-Type": "application/json"},
         body={"labels": wanted},
     )
+
+
+def _new_attributes(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """A label's own attributes, and ours where it is for detections, as CVAT takes them."""
+    ours = () if entry.get("marks") else ATTRIBUTES
+    by_name = {spec["name"]: spec for spec in (*entry.get("attributes", ()), *ours)}
+    return [{"mutable": False, "default_value": _default(spec), **spec} for spec in by_name.values()]
+
+
+def _default(spec: Mapping[str, Any]) -> str:
+    """The first of its values, of a number the lowest, as CVAT's editor begins."""
+    return next(iter(spec["values"]), "false" if spec["input_type"] == "checkbox" else "")
 
 
 def check_names(labels: TaskLabels, names: Iterable[str], remedy: str = "add them with --create-labels") -> None:

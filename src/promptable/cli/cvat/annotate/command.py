@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -134,7 +134,7 @@ def _detector(parsed: argparse.Namespace, client: Any, frames: "Frames") -> "Det
     if frames.is_video:
         sys.stdout.write("a video: each frame for itself; promptable propagate --detect makes tracks of words\n")
     described = describe(function, options)
-    labels = _task_labels(parsed, client, frames, described)
+    labels = _task_labels(parsed, client, frames, described, options.labels or ())
     check_labels(labels, described.labels, polygons=options.polygons, all_of_them=options.labels is not None)
     lacking = labels.lacking(entry["name"] for entry in described.labels if entry["name"] not in labels.marks)
     if lacking:
@@ -142,8 +142,17 @@ def _detector(parsed: argparse.Namespace, client: Any, frames: "Frames") -> "Det
     return Detector(function, described, options, labels)
 
 
-def _task_labels(parsed: argparse.Namespace, client: Any, frames: "Frames", described: "Described") -> "TaskLabels":
-    """The task's labels; with ``--create-labels`` those that it lacks are added, in a dry run only named."""
+def _task_labels(
+    parsed: argparse.Namespace,
+    client: Any,
+    frames: "Frames",
+    described: "Described",
+    given: Sequence[Mapping[str, Any]],
+) -> "TaskLabels":
+    """The task's labels; with ``--create-labels`` those that it lacks are added, in a dry run only named.
+
+    ``given`` are the entries of a labels.yaml, which have the attributes.
+    """
     from promptable.cvat.annotate.task_labels import create_labels, task_labels
 
     labels = task_labels(client, frames.task.id, described.labels)
@@ -154,7 +163,8 @@ def _task_labels(parsed: argparse.Namespace, client: Any, frames: "Frames", desc
     sys.stdout.write(f"labels {'that would be added' if parsed.dry_run else 'added'}: {names}\n")
     if parsed.dry_run:
         return labels.imagined(new)
-    create_labels(client, frames.task, new)
+    as_given = {entry["name"]: entry for entry in given}
+    create_labels(client, frames.task, [{**as_given.get(entry["name"], {}), **entry} for entry in new])
     return task_labels(client, frames.task.id, described.labels)
 
 
