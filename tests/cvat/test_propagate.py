@@ -1,13 +1,16 @@
 """``promptable propagate`` over the stand-in server: what becomes of drawn objects, and what is left to people."""
 
 import base64
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from promptable.cli.main import main
+from promptable.cvat.functions import Picture
 from promptable.cvat.propagate.writing import upload
+from promptable.cvat.tracking import Tracker
 from tests.cvat.propagating import (
     CAR,
     TASK,
@@ -448,3 +451,19 @@ def test_issues_are_opened_once(cvat: StandIn, capsys: pytest.CaptureFixture[str
     assert cvat.issues[0]["position"] == list(_box(4, AWAY))
     assert propagate(cvat, "--job", "1", "--issues") == 0
     assert "0 issues opened" in capsys.readouterr().out
+
+
+def test_objects_on_a_huge_picture_go_to_the_tracker_in_parts() -> None:
+    asked: list[int] = []
+
+    class Answering:
+        takes_labels = True
+
+        def call(self, _: Picture, fields: Mapping[str, object]) -> object:
+            states = fields["states"]
+            assert isinstance(states, list)
+            asked.append(len(states))
+            return {"shapes": [None] * len(states), "states": states}
+
+    _, states = Tracker(Answering()).follow(Picture("huge.png", bytes), list(range(50)), (10_000, 10_000))
+    assert (asked, states) == ([21, 21, 8], list(range(50)))

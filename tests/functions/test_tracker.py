@@ -8,6 +8,7 @@ import pytest
 
 from demo.client import encode_png
 from demo.metrics import mask_iou
+from promptable.wire import most_objects
 from promptable.wire.masks import mask_to_rle, polygon_to_mask, rle_to_mask
 from tests.functions.conftest import Function
 from tests.functions.requests import VIDEO, first_shapes
@@ -128,3 +129,23 @@ def test_the_state_stays_tiny_over_forty_frames(tracker: Function) -> None:
         states = _step(tracker, states, frame % len(VIDEO))["states"]
     assert states[0]["step"] == 40
     assert len(json.dumps(states[0])) < 2048
+
+
+def test_more_masks_than_memory_should_take_are_refused_before_anything_is_decoded(
+    tracker: Function, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shapes = first_shapes("mask")
+    states = _start(tracker, shapes)["states"]
+    assert len(shapes) > 1
+    monkeypatch.setattr(most_objects, "_MOST_MASK_BYTES", HW[0] * HW[1])
+    for field, body in (("shapes", {"shapes": shapes}), ("states", {"shapes": [], "states": states})):
+        refused = tracker.post({"image": encode_png(VIDEO[1].image), **body})
+        said = f"{field}: expected at most 1 objects at once in a 192 x 192 picture, got {len(shapes)}: send the others"
+        assert (refused.status_code, said in str(refused.body)) == (400, True)
+    assert len(_step(tracker, states[:1])["shapes"]) == 1
+
+
+def test_all_objects_that_a_request_may_have_fit_in_4k() -> None:
+    assert most_objects.most_objects((2160, 3840)) == most_objects.MOST_OBJECTS
+    assert most_objects.most_objects((10_000, 10_000)) == 21
+    assert most_objects.most_objects((60_000, 60_000)) == 1

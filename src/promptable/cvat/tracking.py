@@ -6,9 +6,8 @@ from typing import Any, NamedTuple
 from promptable.cvat.functions import Function, Picture
 from promptable.cvat.geometry.position import Position, read_answer
 from promptable.cvat.server.errors import CvatError
+from promptable.wire.most_objects import most_objects
 
-MOST_OBJECTS = 256
-"""In one request."""
 UNSURE = 0.6
 """Below this score of the tracker: on the toy clips nine of ten such masks overlap their object by less than half."""
 
@@ -52,8 +51,9 @@ class Tracker:
     def _ask(self, picture: Picture, key: str, values: Sequence[Any], hw: tuple[int, int]) -> Answers:
         positions: list[Position | None] = []
         states: list[Any] = []
-        for first in range(0, len(values), MOST_OBJECTS):
-            part = list(values[first : first + MOST_OBJECTS])
+        at_once = most_objects(hw)
+        for first in range(0, len(values), at_once):
+            part = list(values[first : first + at_once])
             shapes, some = self._call(picture, {key: part}, len(part))
             positions += [_read(picture, shape, hw) for shape in shapes]
             states += some

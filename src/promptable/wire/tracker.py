@@ -13,6 +13,7 @@ from promptable.errors import BadRequestError
 from promptable.wire.answers import to_json
 from promptable.wire.fields import as_list, expected, read_object
 from promptable.wire.images import EncodedImage, parse_image
+from promptable.wire.most_objects import MOST_OBJECTS
 from promptable.wire.shapes import Shape as Shape
 from promptable.wire.shapes import ShapeType as ShapeType
 from promptable.wire.shapes import lost_rectangle as lost_rectangle
@@ -21,9 +22,6 @@ from promptable.wire.shapes import shape_of_mask as shape_of_mask
 from promptable.wire.state import MemoryName as MemoryName
 from promptable.wire.state import TrackState as TrackState
 from promptable.wire.state import read_state, write_state
-
-MOST_OBJECTS = 256
-"""Objects in one request."""
 
 
 @dataclass(frozen=True)

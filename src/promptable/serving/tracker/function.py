@@ -30,6 +30,7 @@ from promptable.store.redis_store import RedisStore
 from promptable.wire import tracker as wire
 from promptable.wire.images import EncodedImage
 from promptable.wire.masks import mask_to_xyxy
+from promptable.wire.most_objects import most_objects
 from promptable.wire.tracker import Shape, ShapeType, TrackState, lost_rectangle, shape_of_mask
 
 _log = logging.getLogger(__name__)
@@ -117,6 +118,7 @@ class TrackerFunction:
         If the answer is of another type than the drawn shape, a drawn mask or polygon is converted to that type. For a
         drawn box, the model's mask of the object in the box is converted.
         """
+        self._check_count("shapes", len(request.shapes), request.image)
         features = self._encode(request.image)
         hw = features.hw
         prompts = [prompt_of(shape, hw, f"shapes[{i}].points") for i, shape in enumerate(request.shapes)]
@@ -178,6 +180,7 @@ class TrackerFunction:
         expired state, unless the settings say that its track starts again.
         """
         states = [state for state in request.states if state is not None]
+        self._check_count("states", len(states), request.image)
         pasts = self._memories.read(states)
         if None in pasts and self._settings.on_expired is OnExpired.ERROR:
             raise GoneError("states: a state has expired, start tracking again from this frame")
@@ -261,6 +264,13 @@ class TrackerFunction:
         shape = shape_of_mask(result.mask, state.shape_type, self._settings.polygon_tolerance)
         memory = result.memory
         return shape if memory.conditioning else replace(shape, score=memory.evidence.score)
+
+    def _check_count(self, field: str, count: int, image: EncodedImage) -> None:
+        """Raise BadRequestError for objects whose masks would take gigabytes, each as large as the picture."""
+        hw = image.hw(self._settings.max_megapixels)
+        if count > (most := most_objects(hw)):
+            expected = f"expected at most {most} objects at once in a {hw[1]} x {hw[0]} picture"
+            raise BadRequestError(f"{field}: {expected}, got {count}: send the others in another request")
 
     def _encode(self, image: EncodedImage) -> ImageFeatures:
         return self._features.get(image.digest, partial(encode, self._model, image, self._settings.max_megapixels))
