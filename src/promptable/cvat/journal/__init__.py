@@ -1,7 +1,8 @@
-"""What the commands did to a task: found, uploaded, failed. Written before and after every step: nothing is lost.
+"""The journal of a task: what commands found, uploaded and failed to do. It is written before and after every step.
 
-One SQLite file a task, in the user's state folder by server and task, found from any working directory. Commands that
-write hold a ``Journal``; who wants to know what was done opens a ``JournalReader``, beside a run that is at work too.
+So no result is lost when a command is interrupted. Each task has one SQLite file in the user's state folder, named by
+server and task, so that commands find it from any working directory. Commands that write use a ``Journal``. Commands
+that only read use a ``JournalReader``, even while another command is writing.
 """
 
 from promptable.cvat.journal.database import journal_path, path_of

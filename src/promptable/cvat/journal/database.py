@@ -1,4 +1,4 @@
-"""The SQLite file of a task: where it lies, and what its tables are."""
+"""The SQLite file of a task: its path and its tables."""
 
 import re
 import sqlite3
@@ -32,17 +32,23 @@ CREATE INDEX IF NOT EXISTS uploads_of_job ON uploads (job, frame);
 CREATE INDEX IF NOT EXISTS uploads_of_detection ON uploads (detection);
 CREATE TABLE IF NOT EXISTS sent_again (batch INTEGER PRIMARY KEY, at TEXT);
 """
-"""States. runs: running, finished, undone, given up. frames: waiting, asked, failed. places, which are frames in jobs:
-waiting, sent, left (to people). batches: sending, stored. uploads, which are shapes and tags: sending, stored, lost
-(not on the server when it was looked for: people took it away), removed (by us). sent_again are batches of which an
-earlier request may still arrive."""
+"""The tables, and the values of ``state``:
+
+- runs: running, finished, undone, given up;
+- frames: waiting, asked, failed;
+- places, a frame in a job: waiting, sent, left (to people);
+- batches, the uploads of one request: sending, stored;
+- uploads, one shape or tag each: sending, stored, lost (people had deleted it before its id was known), removed (by
+  us);
+- sent_again has the batches that were sent twice, while the first request may still arrive."""
 
 
 def journal_path(server: str, task: int, created: str) -> Path:
-    """The file for a task of a server (its address).
+    """The path of the journal for a task; ``server`` is the address of the server.
 
-    ``created``, in ISO 8601, tells tasks of one number apart that came later. It counts in UTC, whatever time zone the
-    server writes it in; a journal that is named by the server's own time, as they once were, is found too.
+    ``created`` is the task's creation time in ISO 8601. It tells apart tasks with the same number, such as those of a
+    server that was set up again. The path contains this time in UTC. An existing journal from an earlier version, whose
+    path contains the time in the server's own time zone, is used if there is none with UTC.
     """
     host = re.sub(r"[^a-z0-9.-]+", "-", urlsplit(server).netloc.lower())
     when = datetime.fromisoformat(created)
@@ -54,12 +60,12 @@ def journal_path(server: str, task: int, created: str) -> Path:
 
 
 def path_of(client: Any, task: Any) -> Path:
-    """The file for a task, as ``client`` has it; both are cvat-sdk's."""
+    """The path of the journal for cvat-sdk's ``task`` on the server of ``client``."""
     return journal_path(client.api_map.host, int(task.id), str(task.created_date))
 
 
 def open_to_write(path: Path) -> sqlite3.Connection:
-    """The file with its tables, made where there is none; a folder that is made for it is for this user's eyes."""
+    """Open the file to write; create it, its tables and its folder if missing. Only this user may read a new folder."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = sqlite3.connect(path, isolation_level=None)
     database.row_factory = sqlite3.Row
@@ -69,7 +75,7 @@ def open_to_write(path: Path) -> sqlite3.Connection:
 
 
 def open_to_read(path: Path) -> sqlite3.Connection:
-    """The file that there is; writing to it is an error. Raises sqlite3.OperationalError where there is none."""
+    """Open an existing file read-only. Raises sqlite3.OperationalError if there is none."""
     database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
     database.row_factory = sqlite3.Row
     return database

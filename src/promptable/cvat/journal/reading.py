@@ -1,4 +1,4 @@
-"""What is in the journal of a task, for who resumes a run, shows it, or measures what people did to it since."""
+"""Reading the journal of a task: to resume a run, to show it, or to measure what people have changed since."""
 
 import json
 import sqlite3
@@ -12,13 +12,13 @@ from promptable.cvat.server.errors import CvatError
 
 
 class JournalReader:
-    """The journal of one task, as it stands: read beside a run that is at work, and never changed.
+    """The journal of one task, read-only. Another command may write to it at the same time.
 
-    Iterators are to be read to their end before anything is written by the same journal.
+    Read an iterator to its end before you write with the same journal.
     """
 
     def __init__(self, path: Path) -> None:
-        """Raises CvatError where there is no such journal."""
+        """Raises CvatError if there is no journal at ``path``."""
         try:
             self._db = open_to_read(path)
         except sqlite3.OperationalError:
@@ -29,7 +29,7 @@ class JournalReader:
         self._db.close()
 
     def run(self, number: int) -> Run:
-        """Raises CvatError where there is no such run."""
+        """The run with this number. Raises CvatError if there is none."""
         row = self._db.execute("SELECT * FROM runs WHERE id = ?", (number,)).fetchone()
         if row is None:
             known = ", ".join(str(run.id) for run in self.runs()) or "none"
@@ -46,7 +46,7 @@ class JournalReader:
         return array("q", (row["frame"] for row in rows))
 
     def errors(self, run: int) -> dict[int, str]:
-        """Why frames failed."""
+        """The error message of each failed frame, by frame number."""
         rows = self._db.execute("SELECT frame, error FROM frames WHERE run = ? AND state = 'failed'", (run,))
         return {row["frame"]: row["error"] for row in rows}
 
@@ -56,7 +56,8 @@ class JournalReader:
         return [(row["job"], row["frame"]) for row in rows]
 
     def highest_before(self, run: int, job: int) -> dict[int, dict[str, int]]:
-        """By frame that was uploaded to a job, the highest ids of shapes and tags that the job had just before."""
+        """For each frame that was uploaded to a job: the highest ids of shapes and of tags in the job before the
+        upload."""
         rows = self._db.execute(
             "SELECT p.frame, b.after_shape AS shape, b.after_tag AS tag FROM places p JOIN batches b ON b.id = p.batch "
             "WHERE p.run = ? AND p.job = ?",
@@ -69,22 +70,22 @@ class JournalReader:
         return [row["job"] for row in self._db.execute("SELECT DISTINCT job FROM batches WHERE run = ?", (run,))]
 
     def detections(self, run: int, frame: int | None = None) -> Iterator[Found]:
-        """What was found on a frame, or on all of them in order, down to the floor of 0.1, uploaded or not."""
+        """What was found on a frame, or on all frames in order, uploaded or not; scores go down to the floor of 0.1."""
         if frame is not None:
             of_frame = "SELECT * FROM detections WHERE run = ? AND frame = ? ORDER BY id"
             return map(read_found, self._db.execute(of_frame, (run, frame)))
         return map(read_found, self._db.execute("SELECT * FROM detections WHERE run = ? ORDER BY frame, id", (run,)))
 
     def count_chosen(self, run: int) -> int:
-        """How many detections are worth uploading."""
+        """How many detections are to be uploaded (``chosen``)."""
         return int(self._db.execute("SELECT count(*) FROM detections WHERE run = ? AND chosen", (run,)).fetchone()[0])
 
     def uploads(
         self, *, job: int | None = None, frame: int | None = None, run: int | None = None, state: str = "stored"
     ) -> Iterator[SentUpload]:
-        """Shapes and tags in this state: of all jobs, frames and runs, or of those that are given.
+        """Shapes and tags in this state, of the given job, frame and run; None means all.
 
-        ``stored`` ones were on the server when it was asked last; what people did since only the server knows.
+        ``stored`` ones were on the server when it was last asked; only the server knows what people have changed since.
         """
         given = {"job": job, "frame": frame, "run": run, "state": state}
         wanted = {column: value for column, value in given.items() if value is not None}
@@ -92,14 +93,14 @@ class JournalReader:
         return map(read_upload, self._db.execute(f"SELECT * FROM uploads WHERE {where} ORDER BY id", wanted))  # noqa: S608
 
     def known_ids(self, job: int, kind: str) -> set[int]:
-        """Every id of the server that the journal has of a job, of shapes or of tags."""
+        """Every server id in the journal for one job and one kind (shape or tag)."""
         rows = self._db.execute(
             "SELECT server_id FROM uploads WHERE job = ? AND kind = ? AND server_id IS NOT NULL", (job, kind)
         )
         return {row["server_id"] for row in rows}
 
     def uploaded(self, run: int) -> int:
-        """How many shapes and tags of detections a run has stored."""
+        """How many shapes and tags of detections a run has stored on the server; marks are not counted."""
         counted = "SELECT count(*) FROM uploads WHERE run = ? AND state = 'stored' AND detection IS NOT NULL"
         return int(self._db.execute(counted, (run,)).fetchone()[0])
 
@@ -113,7 +114,10 @@ class JournalReader:
         return ((run, job, frame, count) for run, job, frame, count in rows)
 
     def histogram(self, run: int, bins: int) -> Iterator[tuple[str, bool, int, int]]:
-        """Of what was found, counted once a frame: label, whether it is uploaded, which bin of [0, 1], how many."""
+        """The histogram of the scores of a run's detections: label, whether uploaded, bin of [0, 1], count.
+
+        A detection that is uploaded to two jobs counts once.
+        """
         rows = self._db.execute(
             "SELECT label, EXISTS (SELECT 1 FROM uploads WHERE detection = detections.id AND state = 'stored') AS up, "
             "min(CAST(score * ? + 1e-6 AS INTEGER), ?) AS bin, count(*) "

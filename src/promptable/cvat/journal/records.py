@@ -1,4 +1,4 @@
-"""What the journal holds, row by row."""
+"""The records of the journal as dataclasses, and how they are read from rows."""
 
 import json
 import sqlite3
@@ -11,10 +11,10 @@ from promptable.cvat.detection import Detection
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a command. ``options`` are what a resumed run must repeat; ``model`` is what answered.
+    """One run of a command. ``options`` are the options that a resumed run must use again; ``model`` is the model used.
 
-    ``state`` is running, finished, undone or given up; ``begun`` and ``ended`` are UTC in ISO 8601, ``ended`` None
-    until it is.
+    ``state`` is running, finished, undone or given up. ``begun`` and ``ended`` are UTC in ISO 8601; ``ended`` is None
+    until the run has ended.
     """
 
     id: int
@@ -28,7 +28,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Found:
-    """What a run found on a frame, uploaded or not; ``id`` is the journal's."""
+    """A detection of a run on a frame, uploaded or not; ``id`` is its id in the journal."""
 
     id: int
     frame: int
@@ -37,7 +37,8 @@ class Found:
 
 @dataclass(frozen=True)
 class Upload:
-    """A shape or tag (``kind``) as it is sent; ``detection`` is the ``Found.id`` of what it shows, None of a mark."""
+    """A shape or tag (``kind``) as it is sent; ``detection`` is the ``Found.id`` of its detection, None for a tag that
+    marks a frame."""
 
     kind: str
     frame: int
@@ -49,7 +50,7 @@ class Upload:
 class SentUpload(Upload):
     """An upload in the journal. ``server_id`` is None until it is known.
 
-    ``state`` is sending, stored, lost (people took it away before its id was known) or removed (by us).
+    ``state`` is sending, stored, lost (people had deleted it before its id was known) or removed (by us).
     """
 
     id: int
@@ -61,7 +62,10 @@ class SentUpload(Upload):
 
 @dataclass(frozen=True)
 class Batch:
-    """Uploads of one request to a job. Of the server's shapes and tags only ids above these two can be its own."""
+    """The uploads of one request to a job.
+
+    ``after`` has the highest ids of shapes and of tags before the request: only higher ids can belong to the batch.
+    """
 
     id: int
     run: int

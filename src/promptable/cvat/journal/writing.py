@@ -1,4 +1,4 @@
-"""Noting what a run is about to do, and what it did."""
+"""Writing the journal: what a run is about to do, and what it has done."""
 
 import json
 import sqlite3
@@ -15,26 +15,27 @@ from promptable.cvat.journal.records import Batch, Run, SentUpload, Upload, read
 from promptable.cvat.server.errors import CvatError
 
 _HELD = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-"""Somebody else has the lock."""
+"""SQLite's result codes when another process holds the lock."""
 _PRIMARY = 0xFF
-"""What of SQLite's extended result codes is the result code: https://sqlite.org/rescode.html."""
+"""The bits of SQLite's extended result codes that are the primary result code: https://sqlite.org/rescode.html."""
 
 
 class Journal(JournalReader):
-    """The journal of one task, for the command that works on it.
+    """The journal of one task, for the command that works on the task.
 
-    A batch is noted before it is sent and its ids after: one that was sent and has no ids is looked for on the server.
+    A batch is written to the journal before it is sent, and its ids afterwards. After an interruption, the command
+    looks on the server for a batch that has no ids yet.
     """
 
     def __init__(self, path: Path) -> None:
-        """Begins a journal where there is none."""
+        """Opens the journal, and creates it if there is none."""
         self.path = path
         self._db = open_to_write(path)
 
     @classmethod
     @contextmanager
     def of_task(cls, client: Any, task: Any) -> Iterator[Self]:
-        """The journal of a task, with nobody else at work on it; both are cvat-sdk's. Raises CvatError."""
+        """The journal of a task, locked as by ``alone``; ``client`` and ``task`` are cvat-sdk's. Raises CvatError."""
         journal = cls(path_of(client, task))
         try:
             with journal.alone():
@@ -44,9 +45,10 @@ class Journal(JournalReader):
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Nobody else works on the task. Raises CvatError where somebody does; a process that is killed lets go.
+        """Hold the task's lock, so that no other run works on the task. Raises CvatError if another run holds it.
 
-        A disk that cannot be written, or does not lock, is sqlite3.OperationalError, as everywhere in the journal.
+        The lock of a killed process is released. Raises sqlite3.OperationalError, as all of the journal, if the disk
+        cannot be written or does not support locks.
         """
         lock = sqlite3.connect(self.path.with_suffix(".lock"), timeout=0, isolation_level=None)
         try:
@@ -68,7 +70,7 @@ class Journal(JournalReader):
         model: Mapping[str, Any],
         places: Iterable[tuple[int, int]],
     ) -> Run:
-        """A run over these places: (job, frame). A frame that two jobs share is asked about once."""
+        """Begin a run over these places: (job, frame). A frame that two jobs share is sent to the function once."""
         with self._writing():
             written = (command, "running", _now(), json.dumps(options), json.dumps(model))
             run = self._insert("runs (command, state, begun, options, model)", written)
@@ -82,7 +84,7 @@ class Journal(JournalReader):
         self._db.execute("UPDATE runs SET state = ?, ended = ? WHERE id = ?", (state, _now(), run))
 
     def wait_again_for_failed(self, run: int) -> None:
-        """Frames that failed and are not marked on the server yet are asked about again."""
+        """Set failed frames to waiting again, except those that were already sent to, or left in, some job."""
         self._db.execute(
             "UPDATE frames SET state = 'waiting', error = NULL WHERE run = ? AND state = 'failed' AND NOT EXISTS "
             "(SELECT 1 FROM places WHERE run = frames.run AND frame = frames.frame AND state <> 'waiting')",
@@ -90,7 +92,7 @@ class Journal(JournalReader):
         )
 
     def found(self, run: int, frame: int, detections: Iterable[Detection]) -> None:
-        """A frame's detections, those that are to be uploaded (``chosen``) and the others."""
+        """Write a frame's detections: those that are to be uploaded (``chosen``), and the others."""
         rows = [
             (run, frame, one.label, one.type, one.score, one.chosen, json.dumps(one.points), json.dumps(one.attributes))
             for one in detections
@@ -108,7 +110,7 @@ class Journal(JournalReader):
         self._db.execute("UPDATE frames SET state = 'failed', error = ? WHERE run = ? AND frame = ?", values)
 
     def ready(self, run: int, state: str, frames: Sequence[int] | None = None) -> dict[int, list[int]]:
-        """By job: the frames in this state that still wait to be uploaded, all or only of these few."""
+        """For each job, the frames in this state that still wait for their upload: all, or only those in ``frames``."""
         only = "" if frames is None else "AND p.frame IN (SELECT value FROM json_each(:frames)) "
         rows = self._db.execute(
             "SELECT job, p.frame FROM places p JOIN frames f ON f.run = p.run AND f.frame = p.frame "  # noqa: S608
@@ -121,7 +123,7 @@ class Journal(JournalReader):
         return ready
 
     def leave(self, run: int, job: int, frames: Iterable[int]) -> None:
-        """These frames of the job are left to people."""
+        """Leave these frames of the job to people: nothing is uploaded there."""
         rows = [(run, job, frame) for frame in frames]
         with self._writing():
             self._db.executemany("UPDATE places SET state = 'left' WHERE run = ? AND job = ? AND frame = ?", rows)
@@ -129,7 +131,10 @@ class Journal(JournalReader):
     def intend(
         self, run: int, job: int, frames: Iterable[int], after: Mapping[str, int], uploads: Sequence[Upload]
     ) -> Batch:
-        """Note what is about to be sent; it is on the disk when this returns."""
+        """Write what is about to be sent; it is safely on the disk when this returns.
+
+        ``after`` has the highest ids of shapes and of tags in the job now.
+        """
         with self._writing(durable=True):
             row = (run, job, "sending", _now(), after["shape"], after["tag"])
             batch = self._insert("batches (run, job, state, begun, after_shape, after_tag)", row)
@@ -145,19 +150,20 @@ class Journal(JournalReader):
         return self._batch(batch)
 
     def sending(self, run: int) -> list[Batch]:
-        """The batches of which it is not known whether they reached the server."""
+        """The batches for which it is not known whether they reached the server."""
         rows = self._db.execute("SELECT id FROM batches WHERE run = ? AND state = 'sending' ORDER BY id", (run,))
         return [self._batch(row["id"]) for row in rows.fetchall()]
 
     def frames_of(self, batch: Batch) -> list[int]:
-        """The frames that a batch is about, those without anything to upload too."""
+        """The frames of a batch, those without anything to upload included."""
         rows = self._db.execute(
             "SELECT frame FROM places WHERE run = ? AND job = ? AND batch = ?", (batch.run, batch.job, batch.id)
         )
         return [row["frame"] for row in rows]
 
     def stored(self, batch: Batch, ids: Mapping[int, int]) -> None:
-        """A batch is on the server; ``ids`` are the server's by the uploads' own. Those without one are lost."""
+        """Note that a batch is on the server. ``ids`` maps upload ids to server ids; uploads without one become
+        lost."""
         with self._writing():
             self._db.execute("UPDATE uploads SET state = 'lost' WHERE batch = ?", (batch.id,))
             self._db.executemany(
@@ -167,17 +173,17 @@ class Journal(JournalReader):
             self._db.execute("UPDATE batches SET state = 'stored' WHERE id = ?", (batch.id,))
 
     def sends_again(self, batch: Batch) -> None:
-        """A batch that may have been sent goes once more."""
+        """Note that a batch, which may have reached the server already, is being sent once more."""
         with self._writing():
             self._db.execute("INSERT OR REPLACE INTO sent_again VALUES (?, ?)", (batch.id, _now()))
 
     def sent_again(self) -> list[tuple[Batch, datetime]]:
-        """The batches of all runs of which an earlier request may still arrive, and when they were sent last."""
+        """The batches of all runs whose earlier request may still arrive, each with the time when it was last sent."""
         rows = self._db.execute("SELECT batch, at FROM sent_again ORDER BY batch").fetchall()
         return [(self._batch(row["batch"]), datetime.fromisoformat(row["at"])) for row in rows]
 
     def arrives_no_more(self, batch: Batch) -> None:
-        """Nothing of a batch is on its way any more."""
+        """Note that no request of a batch can still arrive."""
         self._db.execute("DELETE FROM sent_again WHERE batch = ?", (batch.id,))
 
     def removed(self, uploads: Iterable[SentUpload]) -> None:
@@ -186,7 +192,7 @@ class Journal(JournalReader):
             self._db.executemany("UPDATE uploads SET state = 'removed' WHERE id = ?", rows)
 
     def restored(self, pairs: Iterable[tuple[SentUpload, int]]) -> None:
-        """What was removed is on the server again, under these ids."""
+        """Note that removed uploads are on the server again, under these server ids."""
         with self._writing():
             rows = [(server_id, upload.id) for upload, server_id in pairs]
             self._db.executemany("UPDATE uploads SET state = 'stored', server_id = ? WHERE id = ?", rows)
@@ -203,7 +209,7 @@ class Journal(JournalReader):
 
     @contextmanager
     def _writing(self, *, durable: bool = False) -> Iterator[None]:
-        """All of it or nothing; ``durable`` waits for the disk, with all that was written before."""
+        """One transaction. ``durable`` waits until it, and everything written before, is on the disk."""
         self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
         self._db.execute("BEGIN IMMEDIATE")
         try:

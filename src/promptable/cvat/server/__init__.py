@@ -1,1 +1,1 @@
-"""One way to a CVAT server: who logs in, what it holds, and what it answers."""
+"""Access to a CVAT server for all commands: login, frames, annotations, issues, and errors as sentences."""

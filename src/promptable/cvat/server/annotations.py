@@ -9,7 +9,8 @@ from cvat_sdk.core.helpers import make_request_headers
 
 KINDS = ("shape", "tag")
 SETTLING = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
-"""Seconds between looks for what was sent without an answer and may still be on its way, a minute in all."""
+"""Pauses, in seconds, between looks at the server for a request without an answer, which may still arrive; a minute in
+all."""
 _AT_ONCE = 5000
 
 
@@ -22,30 +23,31 @@ class JobAnnotations:
         self._url = client.api_map.make_endpoint_url(f"/api/jobs/{job}/annotations")
 
     def read(self) -> Mapping[str, Any]:
-        """All of them: ``shapes``, ``tags``, ``tracks``. Raises CvatError."""
+        """All annotations of the job, under the keys ``shapes``, ``tags``, ``tracks``. Raises CvatError."""
         api = self._client.api_client
         response = api.rest_client.GET(self._url, headers=make_request_headers(api))
         annotations: Mapping[str, Any] = json.loads(response.data)
         return annotations
 
     def create(self, shapes: Sequence[Mapping[str, Any]], tags: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-        """Append in one transaction; the answer has what was given, in its order, with ids. Raises CvatError.
+        """Append shapes and tags in one transaction. Returns them in the same order, with their ids. Raises CvatError.
 
-        After an error of status 500 or more, or of none, it may have happened all the same.
+        After an error with status 500 or higher, or without a status, the server may have stored them nevertheless.
         """
         return self._patch("create", shapes, tags)
 
     def delete(self, shapes: Sequence[Mapping[str, Any]], tags: Sequence[Mapping[str, Any]]) -> None:
-        """Remove by ``id``; ids that are gone do no harm. Raises CvatError."""
+        """Delete shapes and tags by ``id``; ids that no longer exist are ignored. Raises CvatError."""
         for first in range(0, max(len(shapes), len(tags)), _AT_ONCE):
             self._patch("delete", shapes[first : first + _AT_ONCE], tags[first : first + _AT_ONCE])
 
     def change(
         self, action: str, shapes: Sequence[Mapping[str, Any]], tracks: Sequence[Mapping[str, Any]]
     ) -> Mapping[str, Any]:
-        """Create, update or delete whole shapes and tracks in one transaction, as ``create``. Raises CvatError.
+        """Create, update or delete shapes and tracks in one transaction; ``action`` is one of the three words.
 
-        An update makes again what is deleted, and a delete of what is gone does no harm.
+        An update creates again what was deleted; deleting what no longer exists is ignored. Raises CvatError, as
+        ``create``.
         """
         return self._patch(action, shapes, (), tracks)
 
@@ -76,12 +78,12 @@ def read_task(client: Any, task: int) -> Mapping[str, Any]:
 
 
 def highest_ids(annotations: Mapping[str, Any]) -> dict[str, int]:
-    """By kind, the highest id there is, 0 without any."""
+    """The highest id of each kind (shape, tag); 0 if there is none."""
     return {kind: max((one["id"] for one in annotations[f"{kind}s"]), default=0) for kind in KINDS}
 
 
 def annotated_frames(annotations: Mapping[str, Any], stop_frame: int) -> set[int]:
-    """The frames on which something is seen: a shape, a tag, or a track up to where it ends, at the latest here."""
+    """The frames with a shape, a tag or a visible track; a track without an end is visible up to ``stop_frame``."""
     frames = {one["frame"] for kind in ("shapes", "tags") for one in annotations[kind]}
     for track in annotations["tracks"]:
         frames.update(_shown(track, stop_frame))
@@ -89,7 +91,7 @@ def annotated_frames(annotations: Mapping[str, Any], stop_frame: int) -> set[int
 
 
 def _shown(track: Mapping[str, Any], stop_frame: int) -> Iterator[int]:
-    """A track is seen from each visible keyframe until the next keyframe, from the last one to the end of the job."""
+    """The frames on which a track is visible: from each visible keyframe to the next keyframe or to ``stop_frame``."""
     keyframes = sorted((shape["frame"], shape["outside"]) for shape in track["shapes"])
     for (first, outside), (end, _) in pairwise([*keyframes, (stop_frame + 1, True)]):
         if not outside:

@@ -1,6 +1,7 @@
-"""One way to a CVAT server: cvat-sdk's client, logged in once, checked before work begins.
+"""The connection to a CVAT server: cvat-sdk's client, logged in, with version and token checked before work begins.
 
-The names are those of cvat-cli, and its saved profiles serve here too. Every error is a CvatError with a sentence.
+Options and environment variables have the names of cvat-cli, and profiles saved by cvat-cli work too. Every error is a
+CvatError whose message is a sentence.
 """
 
 import getpass
@@ -21,7 +22,10 @@ from promptable.cvat.server.errors import CvatError, WebPageError
 from promptable.cvat.server.rest import PAUSES, Rest
 
 OLDEST = Version("2.56")
-"""The first CVAT with what the commands use, by its changelog: access tokens (2.47) and scores. Run against 2.73."""
+"""The first CVAT version with the features that the commands use, by its changelog: access tokens (2.47) and scores.
+
+The commands were run against 2.73.
+"""
 
 _NO_CVAT = "{} is no CVAT: expected the address that its pages begin with, such as http://localhost:8080, and no more"
 _NO_LOGIN = "say who logs in: --auth USER (CVAT_PASSWORD holds the password), CVAT_ACCESS_TOKEN, or --profile NAME"
@@ -29,9 +33,10 @@ _NO_LOGIN = "say who logs in: --auth USER (CVAT_PASSWORD holds the password), CV
 
 @dataclass(frozen=True)
 class Login:
-    """Where CVAT is and who asks; None everywhere is cvat-cli's default profile.
+    """The address of CVAT and the account. If all fields are None, cvat-cli's default profile is used.
 
-    ``url`` may lack the scheme, which is https then. ``organization`` is its short name, "" the personal workspace.
+    A ``url`` without a scheme means https. ``organization`` is the short name (slug) of an organization, or "" for the
+    personal workspace.
     """
 
     url: str | None = None
@@ -44,7 +49,7 @@ class Login:
 def connect(login: Login, *, writes: bool = False) -> Iterator[Any]:
     """A cvat-sdk Client (``cvat_sdk.Client``) that is logged in. Raises CvatError.
 
-    ``writes`` is whether the work stores something or calls a function: a token that only reads is then refused here.
+    ``writes`` says that the command stores something or calls a function: a read-only access token is then an error.
     """
     try:
         client, credentials = _client(login)
@@ -53,7 +58,7 @@ def connect(login: Login, *, writes: bool = False) -> Iterator[Any]:
     with client:
         rest = client.api_client.rest_client = Rest(client.api_client.configuration)
         _check_version(client)
-        rest.pauses = PAUSES  # it has answered once: worth waiting for
+        rest.pauses = PAUSES  # the server has answered once, so it is worth waiting for
         client.login(credentials)
         _check_token(client, writes)
         if login.organization is not None:
@@ -62,7 +67,7 @@ def connect(login: Login, *, writes: bool = False) -> Iterator[Any]:
 
 
 def _client(login: Login) -> tuple[Any, Any]:
-    """The client and what it logs in with; asks the server nothing."""
+    """The client and its credentials; sends no request to the server."""
     store, config = AuthStore(), Config()
     token = os.environ.get("CVAT_ACCESS_TOKEN")
     user = login.user or (None if token or login.profile else os.environ.get("CVAT_USERNAME")) or None
@@ -97,7 +102,7 @@ def _password(user: str, url: str) -> str:
 
 
 def _check_version(client: Any) -> None:
-    """Raise CvatError for a server that is no CVAT, or too old a one."""
+    """Raise CvatError for a server that is not CVAT, or is an older version than ``OLDEST``."""
     try:
         version = client.get_server_version()
     except (OpenApiException, WebPageError):
@@ -109,7 +114,7 @@ def _check_version(client: Any) -> None:
 
 
 def _check_token(client: Any, writes: bool) -> None:
-    """Raise CvatError for a token that is refused, or that only reads where that is not enough."""
+    """Raise CvatError for a token that the server refuses, or for a read-only token if the command writes."""
     if not client.api_client.configuration.access_token:
         return
     token, _ = client.api_client.auth_api.retrieve_access_tokens_self()

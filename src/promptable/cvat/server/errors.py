@@ -1,12 +1,12 @@
-"""What goes wrong between a command and a CVAT server or a function; no cvat-sdk is needed to know it."""
+"""Errors between a command and a CVAT server or a function. This module does not import cvat-sdk."""
 
 import re
 
 
 class CvatError(RuntimeError):
-    """CVAT or a function cannot be asked, or refuses: the message is a sentence that says what to do.
+    """CVAT or a function cannot be reached, or refuses a request. The message is a sentence that says what to do.
 
-    ``status`` is the HTTP status that was answered, None where nothing was.
+    ``status`` is the HTTP status of the answer, None if there was no answer.
     """
 
     def __init__(self, message: str, status: int | None = None) -> None:
@@ -15,11 +15,14 @@ class CvatError(RuntimeError):
 
 
 class WebPageError(CvatError):
-    """A web page came where CVAT answers: something in between answered, and what was asked may have happened."""
+    """The answer was a web page, which CVAT's API never sends: it comes from a proxy or a sign-in page in between.
+
+    CVAT may have carried out the request nevertheless.
+    """
 
 
 def reason_of(error: Exception) -> str:
-    """Why a connection failed, in words: the innermost of urllib3's errors, without its objects and numbers."""
+    """Why a connection failed, in words: the message of urllib3's innermost error, without object and error numbers."""
     inner = getattr(error, "reason", None) or (error.args[-1] if error.args else None)
     if isinstance(inner, Exception):
         return reason_of(inner)

@@ -1,6 +1,7 @@
-"""The frames of a task or job: which there are, how large CVAT says they are, and their original bytes.
+"""The frames of a task or job: their numbers, their sizes as CVAT stores them, and their original bytes.
 
-Frame numbers are the task's, in jobs too. Deleted frames and jobs that hold the ground truth are left out, unless told.
+A frame's number is its number in the task, also for the frames of a job. Deleted frames, and jobs that contain the
+ground truth, are left out unless the caller asks for them.
 """
 
 import io
@@ -21,14 +22,15 @@ from promptable.cvat.server.errors import CvatError
 _FORBIDDEN = 403
 _GROUND_TRUTH, _REPLICA = "ground_truth", "consensus_replica"
 _WORTH_A_CHUNK = 3
-"""So many frames of a chunk take longer one by one than the chunk as a whole."""
+"""From this many frames of a chunk on, downloading the whole chunk is quicker than downloading the frames one by
+one."""
 
 
 @dataclass(frozen=True)
 class Frame:
     """One frame: its number in the task, its file's name, and its height and width as CVAT stores annotations for it.
 
-    The bytes may show a pixel more of an odd-sized video: ``hw`` is what answers are clipped to.
+    A decoded frame of a video with an odd size may be one pixel larger: clip answers to ``hw``.
     """
 
     number: int
@@ -38,9 +40,9 @@ class Frame:
 
 @dataclass(frozen=True)
 class _Meta:
-    """What CVAT says of a task's data: ``names`` and ``sizes``, height and width, by frame; of a video one for all.
+    """CVAT's metadata of a task: ``names`` and ``sizes`` (height and width) by frame; for a video, one for all frames.
 
-    Frame 0 is the ``start``-th of the source, and every ``step``-th of it is a frame.
+    Frame 0 of the task is frame ``start`` of the source; from there, every ``step``-th frame of the source is a frame.
     """
 
     chunk_size: int
@@ -80,11 +82,11 @@ class Frames:
 
     @property
     def is_video(self) -> bool:
-        """Whether they are the frames of one video, not pictures."""
+        """Whether the task is one video; otherwise it is a set of pictures."""
         return bool(self.task.mode == "interpolation" or len(self._meta.names) == 1 < self.task.size)
 
     def in_source(self, number: int) -> int:
-        """The number of a frame in the video that the task was made from, which may begin later and leave out some."""
+        """The number of a frame in the source video; the task may start at a later frame of it and skip frames."""
         return self._meta.start + number * self._meta.step
 
     @property
@@ -94,7 +96,7 @@ class Frames:
 
     @cached_property
     def jobs(self) -> tuple[Any, ...]:
-        """The jobs (``cvat_sdk.core.proxies.jobs.Job``) of these frames, by first frame."""
+        """The jobs (``cvat_sdk.core.proxies.jobs.Job``) of these frames, sorted by first frame."""
         return tuple(job for job in self._all_jobs if self._with_ground_truth or not _holds_ground_truth(job))
 
     @cached_property
@@ -115,17 +117,18 @@ class Frames:
         return range(job.start_frame, job.stop_frame + 1)
 
     def is_replica(self, job: Any) -> bool:
-        """Whether a job shows another one's frames again, for consensus, and is not the one that was named."""
+        """Whether a job is a consensus replica, which shows another job's frames again. False for the job that was
+        named."""
         return self._job is None and text_of(job.type) == _REPLICA
 
     @cached_property
     def first_jobs(self) -> Mapping[int, int]:
-        """By frame, deleted ones too, the id of the first job that shows it."""
+        """The id of the first job that shows each frame, by frame number; deleted frames included."""
         return {number: job.id for job in reversed(self.jobs) for number in self.shown_in(job)}
 
     @cached_property
     def numbers(self) -> Sequence[int]:
-        """The frames' numbers, in order, without a pool that only the ground truth shows."""
+        """The numbers of the frames, in order, without frames that only a ground truth job shows."""
         numbers = sorted(self._in_jobs() - set(self.deleted))
         whole = range(numbers[0], numbers[-1] + 1) if numbers else range(0)
         return whole if len(whole) == len(numbers) else tuple(numbers)
@@ -137,12 +140,12 @@ class Frames:
 
     @cached_property
     def honeypots(self) -> frozenset[int]:
-        """Frames of annotation jobs that show a picture whose ground truth is known."""
+        """The frames in annotation jobs for whose picture CVAT has the ground truth."""
         return frozenset(self._validation.get("honeypot_frames") or ())
 
     @cached_property
     def _validation(self) -> Mapping[str, Any]:
-        """How CVAT tests annotators with the ground truth; empty without any."""
+        """CVAT's validation layout: how it tests annotators with the ground truth. Empty if the task has none."""
         try:
             layout: Mapping[str, Any] = _get_json(self._client, f"/api/tasks/{self.task.id}/validation_layout")
         except CvatError as error:
@@ -155,7 +158,7 @@ class Frames:
         return {number for job in self.jobs for number in self.shown_in(job)}
 
     def frame(self, number: int) -> Frame:
-        """What CVAT says of a frame. Raises CvatError where it is none of these."""
+        """The name and size of a frame. Raises CvatError for a number that is not in ``numbers``."""
         place = bisect_left(self.numbers, number)
         if place == len(self.numbers) or self.numbers[place] != number:
             raise CvatError(f"there is no frame {number}: {self._known()}")
@@ -163,22 +166,22 @@ class Frames:
         return Frame(number, self._meta.names[i], self._meta.sizes[i])
 
     def _known(self) -> str:
-        """Which frames there are, in words."""
+        """A description of the existing frame numbers, for an error message."""
         if not self.numbers:
             return "all frames are deleted"
         return f"expected one from {self.numbers[0]} to {self.numbers[-1]} that is not deleted"
 
     def link(self, number: int) -> str:
-        """Where CVAT's editor opens a frame, in the first job that shows it."""
+        """The address of a frame in CVAT's editor, in the first job that shows it."""
         return job_link(self._client.api_map.host, self.task.id, self.first_jobs[number], number)
 
     def data(self, number: int) -> bytes:
-        """The bytes that a function is sent for a frame: the original file's, or a PNG of a video's frame."""
+        """The bytes that CVAT sends to a function for a frame: the original file, or for a video a PNG of the frame."""
         _, response = self.task.api.retrieve_data(self.task.id, type="frame", number=number, quality="original")
         return bytes(response.data)
 
     def read(self, numbers: Iterable[int]) -> Iterator[tuple[int, bytes]]:
-        """``data`` of many frames, in their order; a chunk at a time where that is quicker."""
+        """Number and ``data`` of many frames, sorted by number; whole chunks are downloaded where that is quicker."""
         by_chunk: dict[int, list[int]] = {}
         for number in sorted(numbers):
             by_chunk.setdefault(number // self.chunk_size, []).append(number)
@@ -188,7 +191,8 @@ class Frames:
                 yield number, whole[number] if number in whole else self.data(number)
 
     def _chunk(self, chunk: int) -> Mapping[int, bytes]:
-        """The original files of a chunk, by frame number; empty where they cannot be told apart, or arrive damaged."""
+        """The original files of a chunk, by frame number; empty if the archive is damaged, or its number of files is
+        not that of the chunk's frames."""
         _, response = self.task.api.retrieve_data(self.task.id, type="chunk", number=chunk, quality="original")
         first = chunk * self.chunk_size
         count = min(self.chunk_size, int(self.task.size) - first)
@@ -201,7 +205,7 @@ class Frames:
 
 
 def _task_of(client: Any, job: Any) -> Any:
-    """A job's task, which who has only the job may not read."""
+    """The task of a job. Raises CvatError, also for an account that may read only the job and not its task."""
     try:
         return client.tasks.retrieve(job.task_id)
     except CvatError as error:
@@ -212,7 +216,7 @@ def _task_of(client: Any, job: Any) -> Any:
 
 
 def without_frames(task: Any) -> str | None:
-    """Why cvat-sdk's ``task`` has no frames, as a sentence; None where it has some.
+    """Why cvat-sdk's ``task`` has no frames that we can use, as a sentence; None if it has some.
 
     A task whose data were never uploaded has no size and no dimension at all.
     """
@@ -224,7 +228,7 @@ def without_frames(task: Any) -> str | None:
 
 
 def _enter_organization(client: Any, task: Any) -> None:
-    """Let the client speak from within a task's organization: CVAT calls functions about its frames only there."""
+    """Make the client send the task's organization: CVAT calls functions for its frames only in that organization."""
     if client.organization_slug is None and task.organization is not None:
         client.organization_slug = str(_get_json(client, f"/api/organizations/{task.organization}")["slug"])
 
@@ -234,7 +238,7 @@ def _holds_ground_truth(job: Any) -> bool:
 
 
 def _read_meta(client: Any, task: int) -> _Meta:
-    """A frame's name and size are taken when it is parsed: some 70 bytes, where cvat-sdk's models take kilobytes."""
+    """Read the metadata. Of each frame only name and size are kept: some 70 bytes; cvat-sdk's models take kilobytes."""
     names: list[str] = []
     sizes: list[tuple[int, int]] = []
     once: dict[tuple[int, int], tuple[int, int]] = {}
@@ -260,5 +264,5 @@ def _get_json(client: Any, path: str, object_hook: Callable[[dict[str, Any]], An
 
 
 def text_of(enumerated: object) -> str:
-    """The text of cvat-sdk's enumerations, which some versions hand over as texts."""
+    """The text of a value of cvat-sdk's enumerations; some versions return plain texts instead."""
     return str(getattr(enumerated, "value", enumerated))

@@ -1,4 +1,4 @@
-"""Issues in CVAT: places on frames that a reviewer is shown one after the other."""
+"""Issues in CVAT: marked places on frames, through which a reviewer can step in the editor."""
 
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from cvat_sdk.core.helpers import get_paginated_collection, make_request_headers
 
 @dataclass(frozen=True)
 class Issue:
-    """What somebody should look at on a frame of a job, and where: ``box`` x1, y1, x2, y2 in picture pixels."""
+    """A message about a place on a frame of a job; ``box`` is x1, y1, x2, y2 in picture pixels."""
 
     job: int
     frame: int
@@ -18,7 +18,10 @@ class Issue:
 
 
 def open_issues(client: Any, wanted: Sequence[Issue]) -> int:
-    """Open those that their frame has not had with the same words yet; returns how many. Raises CvatError."""
+    """Open each issue unless its frame already has an issue with the same message, open or resolved.
+
+    Returns how many were opened. Raises CvatError.
+    """
     api = client.api_client
     url = client.api_map.make_endpoint_url("/api/issues")
     headers = make_request_headers(api) | {"Content-Type": "application/json"}
@@ -34,7 +37,7 @@ def open_issues(client: Any, wanted: Sequence[Issue]) -> int:
 
 
 def _issues(client: Any, job: int, frames: Set[int]) -> set[tuple[int, str]]:
-    """Frame and first words of the issues of a job on these frames, resolved ones too: CVAT is asked once for each."""
+    """Frame and first comment of a job's issues on these frames, resolved ones too; one request for each issue."""
     issues = get_paginated_collection(
         client.api_client.issues_api.list_endpoint, return_json=True, _parse_response=False, job_id=job
     )

@@ -1,4 +1,4 @@
-"""cvat-sdk's HTTP layer with a time limit, patience where it is harmless, and sentences for what goes wrong."""
+"""cvat-sdk's HTTP layer with a time limit, repeats of requests where a repeat is safe, and errors as sentences."""
 
 import json
 import re
@@ -18,7 +18,7 @@ PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds to wait before each further try."""
 
 _TIMEOUT = (10.0, 150.0)
-"""To connect, and for CVAT to answer, which waits up to 120 s for a function itself; seconds."""
+"""Seconds to wait for a connection, and for an answer. (CVAT itself waits up to 120 s for a function.)"""
 _LONGEST_PAUSE = 60.0
 _PASSING = (429, 502, 503, 504)
 _REPEATABLE = ("GET", "HEAD", "OPTIONS", "PUT")
@@ -29,10 +29,10 @@ _SHOWN = 300
 
 
 class Rest(RESTClientObject):  # type: ignore[misc]  # cvat-sdk's is generated, without types
-    """Raises CvatError for every answer that is none, and for a server that does not answer.
+    """Raises CvatError for every error status, for a web page, and for a server that does not answer.
 
-    ``pauses`` are the seconds to wait before each further try of a request that may be repeated: one that only reads or
-    puts, calls a function, or never reached the server.
+    ``pauses`` are the seconds to wait before each repeat of a request. Only these requests are repeated: those that
+    read or PUT, those that call a function, and those that never reached the server.
     """
 
     def __init__(self, configuration: Any, pauses: Sequence[float] = ()) -> None:
@@ -41,7 +41,8 @@ class Rest(RESTClientObject):  # type: ignore[misc]  # cvat-sdk's is generated, 
         self.pauses = pauses
 
     def request(self, method: str, url: str, *arguments: Any, **options: Any) -> Any:
-        """As cvat-sdk's, whose errors become CvatError, and so does a web page, which CVAT's API never answers."""
+        """Send a request as cvat-sdk does. Raises CvatError in place of cvat-sdk's errors, and for a web page, which
+        CVAT's API never sends."""
         options["_request_timeout"] = options.get("_request_timeout") or _TIMEOUT
         for pause in self.pauses:
             try:
@@ -57,7 +58,7 @@ class Rest(RESTClientObject):  # type: ignore[misc]  # cvat-sdk's is generated, 
 
 
 def _no_page(response: Any, url: str) -> Any:
-    """The response. Raises WebPageError where it is a page, as of a proxy that asks people to sign in."""
+    """The response. Raises WebPageError if it is a web page, such as a proxy's sign-in page."""
     if not response.headers.get("Content-Type", "").lower().startswith("text/html"):
         return response
     response.close()
@@ -69,7 +70,7 @@ def _no_page(response: Any, url: str) -> Any:
 
 
 def _worth_repeating(error: Exception, method: str, url: str) -> bool:
-    """Whether a repeat may help and does no harm."""
+    """Whether a repeat of the request may help and is safe."""
     if isinstance(error, ApiException) and error.status not in _PASSING:
         return False
     repeatable = method in _REPEATABLE or (method == "POST" and _CALL.search(urlsplit(url).path))
@@ -82,13 +83,13 @@ def _never_arrived(error: Exception) -> bool:
 
 
 def _asked_pause(error: Exception) -> float:
-    """The seconds of ``Retry-After``, as far as they are bearable."""
+    """The seconds of the header ``Retry-After``, at most ``_LONGEST_PAUSE``; 0 without the header."""
     asked = str((getattr(error, "headers", None) or {}).get("Retry-After", ""))
     return min(float(asked), _LONGEST_PAUSE) if asked.isdecimal() else 0.0
 
 
 def refusal(error: Exception, url: str) -> CvatError:
-    """The sentence for what cvat-sdk or urllib3 raised at a request for ``url``."""
+    """The CvatError, with a sentence, for an error of cvat-sdk or urllib3 in a request for ``url``."""
     parts = urlsplit(url)
     server = f"{parts.scheme}://{parts.netloc}"
     if isinstance(error, ApiException) and error.status:
@@ -97,7 +98,7 @@ def refusal(error: Exception, url: str) -> CvatError:
 
 
 def _answered(error: Any, server: str, path: str) -> str:
-    """What a status means."""
+    """A sentence for an error status."""
     said = _said(error.body)
     status = int(error.status)
     match status:
