@@ -1,4 +1,4 @@
-"""AVIF (AOM, AV1 Image File Format): through libavif, which reads the header without decoding. The first picture."""
+"""AVIF (AOM, AV1 Image File Format): the first picture, read by libavif, which reads the header without decoding."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,24 +20,24 @@ class Avif:
 
     @property
     def hw(self) -> tuple[int, int]:
-        """As ``Picture`` has it."""
+        """As in ``Picture``."""
         return self.opened.height, self.opened.width
 
     def rgb(self) -> NDArray[np.uint8]:
-        """As ``Picture`` has it."""
+        """As in ``Picture``."""
         with _damage_as_value_error():
             return colours_of(self.opened)
 
 
 def read(data: bytes) -> Avif:
-    """The boxes before the coded pictures."""
+    """Read the boxes before the coded pictures."""
     with _damage_as_value_error():
         return Avif(AvifImageFile(BytesIO(data)))
 
 
 @contextmanager
 def _damage_as_value_error() -> Iterator[None]:
-    """libavif's errors come as RuntimeError."""
+    """Turn libavif's errors, which are RuntimeError, into ValueError."""
     try:
         yield
     except RuntimeError as error:

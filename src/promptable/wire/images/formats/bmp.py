@@ -1,4 +1,4 @@
-"""BMP (Microsoft, bitmap storage): through Pillow's reader, whose header is small."""
+"""BMP (Microsoft, bitmap storage): read by Pillow's Python class, since the header is small."""
 
 import struct
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from promptable.wire.images.broken import over_bound
 from promptable.wire.images.picture import coloured, colours_of
 
 MOST_RUN_LENGTH_BYTES = 8 * 2**20
-"""Bytes of a file of run lengths, which Pillow unpacks in Python."""
+"""The most bytes of a file that is compressed by run lengths, which Pillow unpacks in Python (slowly)."""
 
 _FILE_HEADER = 14
 _OLD_HEADER = 12  # OS/2's, whose palette has 3 bytes a colour
@@ -22,21 +22,21 @@ _NO_GRAY = b"\1\2\3"
 
 @dataclass(frozen=True)
 class Bmp:
-    """A picture of colours, or of indices where it has a ``palette``, uint8 [N, 3]."""
+    """A picture whose pixels are colours, or indices into ``palette``, uint8 [N, 3], if it has one."""
 
     data: bytes = field(repr=False)
     hw: tuple[int, int]
     palette: NDArray[np.uint8] | None = field(repr=False)
 
     def rgb(self) -> NDArray[np.uint8]:
-        """As ``Picture`` has it."""
+        """As in ``Picture``."""
         picture = BmpImageFile(BytesIO(self.data))
         picture.load()
         return colours_of(picture) if self.palette is None else coloured(np.asarray(picture), self.palette)
 
 
 def read(data: bytes) -> Bmp:
-    """The header, and the palette of pictures of up to 8 bits."""
+    """Read the header, and the palette of a picture of up to 8 bits per pixel."""
     header, width, height, bits, compression, colours = _header(data)
     if compression in _RUN_LENGTHS and len(data) > MOST_RUN_LENGTH_BYTES:
         raise over_bound("BMP", f"{MOST_RUN_LENGTH_BYTES} bytes in run lengths", f"{len(data)}")
@@ -48,7 +48,7 @@ def read(data: bytes) -> Bmp:
 
 
 def _header(data: bytes) -> tuple[int, int, int, int, int, int]:
-    """The header's size, width, height (downwards where negative), bits, compression and colours."""
+    """The header's size, the width, the height (without its sign), the bits, the compression and the colours."""
     (header,) = struct.unpack_from("<I", data, _FILE_HEADER)
     if header == _OLD_HEADER:
         width, height, _, bits = struct.unpack_from("<HHHH", data, _FILE_HEADER + 4)
@@ -60,7 +60,8 @@ def _header(data: bytes) -> tuple[int, int, int, int, int, int]:
 
 
 def _with_indices(data: bytes, palette: int) -> bytes:
-    """The file with a first colour that is no gray. Pillow takes pictures of gray palettes for gray ones, of other bits
-    than their indices have, and reads noise.
+    """The file with its first palette colour replaced by one that is not gray.
+
+    If all palette colours are gray, Pillow reads the indices as gray values of another bit depth, and returns noise.
     """
     return data[:palette] + _NO_GRAY + data[palette + len(_NO_GRAY) :]

@@ -10,7 +10,7 @@ from promptable.wire.images.broken import over_bound
 from promptable.wire.images.picture import coloured, decoded
 
 MOST_BLOCKS = 100_000
-"""Blocks before the first image, in all: comments, other applications' own, and how to show it."""
+"""The most blocks before the first image: comments, application data and control of the display."""
 
 _GRAYS = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, 1)
 _EXTENSION, _IMAGE, _HOW_TO_SHOW = b"!", b",", 0xF9
@@ -18,7 +18,8 @@ _EXTENSION, _IMAGE, _HOW_TO_SHOW = b"!", b",", 0xF9
 
 @dataclass(frozen=True)
 class Gif:
-    """The canvas, and the image of ``frame_hw`` that lies on it at ``left`` and ``top``; its data begin at ``at``."""
+    """A canvas of ``hw``, and on it, at ``left``, ``top``, the first image of ``frame_hw``; its data begin at
+    ``at``."""
 
     data: bytes = field(repr=False)
     hw: tuple[int, int]
@@ -31,7 +32,7 @@ class Gif:
     at: int
 
     def rgb(self) -> NDArray[np.uint8]:
-        """As ``Picture`` has it. Around the image the canvas has the transparent colour, or the palette's first."""
+        """As in ``Picture``. Around the image, the canvas has the transparent colour, or else the palette's first."""
         code_bits = self.data[self.at]
         frame = decoded("L", self.frame_hw, self.data[self.at + 1 :], "gif", code_bits, int(self.interlaced), -1)
         canvas = np.full(self.hw, self.transparent, np.uint8)
@@ -41,7 +42,7 @@ class Gif:
 
 
 def read(data: bytes) -> Gif:
-    """The blocks up to the first image."""
+    """Read the blocks up to the first image."""
     width, height, flags = struct.unpack_from("<HHB", data, 6)
     palette, at = _read_palette(data, 13, flags)
     at, transparent = _pass_extensions(data, at)
@@ -63,7 +64,7 @@ def read(data: bytes) -> Gif:
 
 
 def _read_palette(data: bytes, at: int, flags: int) -> tuple[NDArray[np.uint8] | None, int]:
-    """The palette that the flags promise, uint8 [N, 3], and what follows it."""
+    """The palette, uint8 [N, 3], or None if the flags announce none; and the position after it."""
     if not flags & 0x80:
         return None, at
     colours = 2 << (flags & 7)
@@ -71,7 +72,7 @@ def _read_palette(data: bytes, at: int, flags: int) -> tuple[NDArray[np.uint8] |
 
 
 def _pass_extensions(data: bytes, at: int) -> tuple[int, int]:
-    """Where the first image's block is, and the index that is transparent in it, 0 for none."""
+    """The position of the first image's block, and the index of its transparent colour, 0 if there is none."""
     transparent = 0
     blocks = 0
     while (kind := data[at : at + 1]) != _IMAGE:

@@ -1,6 +1,7 @@
-"""JPEG, and MPO as the JPEG that it begins with (ITU-T T.81, annex B).
+"""JPEG, and of an MPO file its first JPEG (ITU-T T.81, annex B).
 
-Progressive files are decoded scan after scan over the whole picture, so scans are bounded, alone and times the pixels.
+Each scan of a progressive file is decoded over the whole picture. So the number of scans is bounded, and also the
+number of scans times the number of pixels.
 """
 
 import re
@@ -15,10 +16,10 @@ from promptable.wire.images.picture import colours_of, decoded, gray_to_rgb
 
 MOST_SCANS = 500
 MOST_SCANNED_MEGAPIXELS = 2000
-"""Scans times megapixels: of a picture in 20 scans, 100 megapixels."""
+"""The limit of scans times megapixels: for a picture with 20 scans, 100 megapixels."""
 MOST_SEGMENTS = 10_000
 MOST_FILLING = 2**20
-"""Bytes between the segments before the first scan, which mean nothing."""
+"""The most meaningless bytes between the segments before the first scan."""
 
 _SCAN = b"\xff\xda"
 _MARKER = re.compile(rb"[^\xff]*+\xff++([^\xff])")
@@ -44,7 +45,7 @@ class Jpeg:
 
 
 def read(data: bytes) -> Jpeg:
-    """The header's frame, once the scans are counted."""
+    """Read the frame header, and check the number of scans."""
     frame, first_scan = _frame(data)
     picture = _picture(data, *frame)
     _check_scans(data.count(_SCAN, first_scan), picture.hw)
@@ -52,7 +53,7 @@ def read(data: bytes) -> Jpeg:
 
 
 def _frame(data: bytes) -> tuple[tuple[int, int], int]:
-    """The marker of the frame and where its segment begins; where the first scan's marker is."""
+    """The frame's marker and the position of its segment; and the position of the first scan's marker."""
     frame, at, filling = None, 2, 0
     for _ in range(MOST_SEGMENTS):
         marker = _MARKER.match(data, at)

@@ -1,4 +1,4 @@
-"""JPEG 2000 (ITU-T T.800): JP2 files and bare codestreams, through OpenJPEG."""
+"""JPEG 2000 (ITU-T T.800): JP2 files and bare codestreams, decoded by OpenJPEG."""
 
 import struct
 from dataclasses import dataclass, field
@@ -20,14 +20,14 @@ _START = b"\xff\x4f\xff\x51"
 
 @dataclass(frozen=True)
 class Jpeg2000:
-    """A picture of 1 to 4 components; gray of more than 8 bits is ``deep``."""
+    """A picture of 1 to 4 components; ``deep`` is whether it is gray of more than 8 bits."""
 
     data: bytes = field(repr=False)
     hw: tuple[int, int]
     deep: bool
 
     def rgb(self) -> NDArray[np.uint8]:
-        """As ``Picture`` has it."""
+        """As in ``Picture``."""
         picture = Jpeg2KImageFile(BytesIO(self.data))
         picture.load()
         if self.deep:
@@ -36,7 +36,7 @@ class Jpeg2000:
 
 
 def read(data: bytes) -> Jpeg2000:
-    """The codestream's header."""
+    """Read the header of the codestream."""
     at = 0 if data.startswith(_START) else _codestream(data)
     if data[at : at + 4] != _START:
         raise ValueError("no codestream")
@@ -52,7 +52,7 @@ def read(data: bytes) -> Jpeg2000:
 
 
 def _codestream(data: bytes) -> int:
-    """Where the codestream begins in the boxes of a JP2 file."""
+    """The position of the codestream in the boxes of a JP2 file."""
     at = 0
     for _ in range(MOST_BOXES):
         length, name = struct.unpack_from(">I4s", data, at)

@@ -1,4 +1,4 @@
-"""PBM, PGM and PPM (netpbm.sourceforge.net), as text and as bytes: the first picture of the file."""
+"""PBM, PGM and PPM (netpbm.sourceforge.net), in the text and the binary formats: the first picture of the file."""
 
 import re
 from dataclasses import dataclass, field
@@ -18,7 +18,8 @@ _BITS = re.compile(rb"[01 \t\n\v\f\r]*+")
 
 @dataclass(frozen=True)
 class Netpbm:
-    """A picture of 1 or 3 ``channels`` whose values go up to ``maxval``; they begin at ``at``, as ``text`` or bytes."""
+    """A picture of 1 or 3 ``channels`` with values up to ``maxval``, which begin at ``at`` and are ``text`` or
+    bytes."""
 
     data: bytes = field(repr=False)
     hw: tuple[int, int]
@@ -29,7 +30,8 @@ class Netpbm:
     at: int
 
     def rgb(self) -> NDArray[np.uint8]:
-        """As ``Picture`` has it: gray of more than 8 bits is stretched, all else is scaled by ``maxval``."""
+        """As in ``Picture``: gray of more than 8 bits is stretched, other values are scaled so that ``maxval`` is
+        255."""
         if self.bitmap:
             black = self._text_bits() if self.text else self._packed_bits()
             return gray_to_rgb(np.where(black, np.uint8(0), np.uint8(255)))
@@ -40,7 +42,7 @@ class Netpbm:
         return gray_to_rgb(levels[..., 0]) if self.channels == 1 else levels
 
     def _scale(self) -> NDArray[np.uint8]:
-        """The level of each value."""
+        """The level of each value from 0 to ``maxval``, uint8 [maxval + 1]."""
         levels: NDArray[np.float64] = np.arange(self.maxval + 1) * 255 / self.maxval
         return np.rint(levels).astype(np.uint8)
 
@@ -59,7 +61,7 @@ class Netpbm:
         return self._all_of(height * width * self.channels, np.fromstring(self._text(_NUMBERS), np.uint32, sep=" "))
 
     def _text_bits(self) -> NDArray[np.bool_]:
-        """Digits that need no space between them."""
+        """The bits of a text PBM, whose digits need no space between them."""
         height, width = self.hw
         marks = np.frombuffer(self._text(_BITS), np.uint8)
         bits = marks[(marks == ord("0")) | (marks == ord("1"))]
@@ -79,7 +81,7 @@ class Netpbm:
 
 
 def read(data: bytes) -> Netpbm:
-    """The header's numbers."""
+    """Read the numbers of the header."""
     number = int(data[1:2])
     bitmap, text = number in (1, 4), number <= 3
     width, at = _token(data, 2)
@@ -91,7 +93,7 @@ def read(data: bytes) -> Netpbm:
 
 
 def _token(data: bytes, at: int) -> tuple[int, int]:
-    """The next number, and what follows it."""
+    """The next number, and the position after it."""
     found = _TOKEN.match(data, at)
     if found is None:
         raise ValueError("no number where its header needs one")

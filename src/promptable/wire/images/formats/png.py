@@ -1,6 +1,6 @@
-"""PNG (W3C, Portable Network Graphics): the four chunks that make the picture; all others are passed over.
+"""PNG (W3C, Portable Network Graphics): the four kinds of chunks that make the picture; all others are skipped.
 
-Of an animation (APNG) they are the picture that readers without animation show.
+For an animation (APNG), this gives the picture that readers without animation show.
 """
 
 import struct
@@ -41,7 +41,7 @@ _MODES = {
 
 @dataclass(frozen=True)
 class Png:
-    """The header's fields, the palette uint8 [N, 3], and where the pieces of the compressed pixels lie."""
+    """The header's fields, the palette uint8 [N, 3], and the positions of the pieces of the compressed pixels."""
 
     data: bytes = field(repr=False)
     hw: tuple[int, int]
@@ -52,7 +52,7 @@ class Png:
     pieces: tuple[slice, ...] = field(repr=False)
 
     def rgb(self) -> NDArray[np.uint8]:
-        """As ``Picture`` has it."""
+        """As in ``Picture``."""
         mode, rawmode = _MODES[self.colour_type, self.bits]
         pixels = b"".join([self.data[piece] for piece in self.pieces])
         picture = decoded(mode, self.hw, pixels, "zip", rawmode, int(self.interlaced))
@@ -69,7 +69,7 @@ class Png:
 
 
 def read(data: bytes) -> Png:
-    """The chunks that make the picture."""
+    """Read the chunks that make the picture."""
     header, palette, pieces = None, b"", []
     for name, piece in _chunks(data):
         match name:
@@ -89,7 +89,7 @@ def read(data: bytes) -> Png:
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, slice]]:
-    """The name of each chunk, and where its content lies; of a truncated one, what there is."""
+    """The name of each chunk and the position of its content; of a truncated chunk, the part that exists."""
     at = 8
     for _ in range(MOST_CHUNKS):
         if at + 8 > len(data):

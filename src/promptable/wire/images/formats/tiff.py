@@ -1,7 +1,7 @@
-"""TIFF: the first page, through libtiff.
+"""TIFF: the first page, decoded by libtiff.
 
-What the tags say is looked up in a table of what is known to come out right; all else is refused by name. libtiff hands
-its values over in this machine's byte order, from strips and tiles, packed in any way that it knows.
+The combinations of tags that are known to decode correctly are listed in tables; any other combination is an error that
+names it. libtiff unpacks strips and tiles of all its compressions, and returns values in this machine's byte order.
 """
 
 import ctypes
@@ -20,7 +20,7 @@ from promptable.wire.images.levels import stretched
 from promptable.wire.images.picture import coloured, colours_of, decoded, gray_to_rgb
 
 MOST_TILE_MEGAPIXELS = 128
-"""Pixels of one tile: it is unpacked as a whole, even for a small picture."""
+"""The most megapixels of one tile, which is unpacked as a whole even for a small picture."""
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
 _ORIENTATION, _SAMPLES, _PLANAR, _COLOUR_MAP = 274, 277, 284, 320
@@ -41,11 +41,11 @@ _UNSIGNED, _SIGNED, _FLOAT = 1, 2, 3
 _PLANES = 2  # the planar configuration that has a plane for each sample
 _FORMATS = {_UNSIGNED: "unsigned", _SIGNED: "signed", _FLOAT: "floating-point", 5: "complex", 6: "complex"}
 _PLAIN, _ASSOCIATED, _SEPARATE = 0, 1, 2
-"""Extra samples: of no meaning; alpha that the colours are multiplied by; alpha."""
+"""The kinds of extra samples: without meaning; alpha that the colours are multiplied by; alpha that they are not."""
 
 
 class _Reading(NamedTuple):
-    """Pillow's mode and rawmode, and the values that they are in truth where the mode only carries their bytes."""
+    """Pillow's mode and rawmode. ``dtype`` is that of the real values, if the mode only carries their bytes."""
 
     mode: str
     rawmode: str
@@ -102,7 +102,8 @@ _COLOURED = {
 
 @dataclass(frozen=True)
 class Tiff:
-    """A page as its tags describe it; ``stored_hw`` before it is turned by ``orientation``, 1 to 8 as in EXIF."""
+    """A page as its tags describe it. ``stored_hw`` is its size before it is turned by ``orientation``, 1 to 8 as in
+    EXIF."""
 
     data: bytes = field(repr=False)
     directory: int
@@ -114,11 +115,11 @@ class Tiff:
 
     @property
     def hw(self) -> tuple[int, int]:
-        """As ``Picture`` has it. CVAT's reader turns a TIFF by its tag, so labels are of the turned picture."""
+        """As in ``Picture``. CVAT turns a TIFF by its orientation tag, so annotations belong to the turned picture."""
         return self.stored_hw[::-1] if self.orientation >= 5 else self.stored_hw
 
     def rgb(self) -> NDArray[np.uint8]:
-        """As ``Picture`` has it."""
+        """As in ``Picture``."""
         return _turned(self._stored_rgb(), self.orientation)
 
     def _stored_rgb(self) -> NDArray[np.uint8]:
@@ -137,7 +138,7 @@ class Tiff:
 
 
 def read(data: bytes) -> Tiff:
-    """The tags of the first page, and how to read what they describe."""
+    """Read the tags of the first page, and decide how to decode it."""
     tags = read_tags(data, _WANTED)
     hw = tags.one(_HEIGHT, 0), tags.one(_WIDTH, 0)
     if min(hw) < 1:
@@ -163,7 +164,7 @@ def _check_tiles(tags: TiffTags) -> None:
 
 
 def _photometric(tags: TiffTags) -> int:
-    """What the samples are; the old kind of JPEG does not always say."""
+    """The photometric interpretation; files with the old kind of JPEG do not always state it."""
     compression = tags.one(_COMPRESSION, 1)
     if compression not in _COMPRESSIONS:
         name = _NAMES.get(compression, "an unknown method")
@@ -187,7 +188,7 @@ def _reading(tags: TiffTags, photometric: int) -> _Reading:
 
 
 def _extra(tags: TiffTags, number: int) -> tuple[int, ...]:
-    """What the samples beside the colours mean; where the file is silent, nothing."""
+    """The kinds of the samples beside the colours; samples that the file does not describe have no meaning."""
     known = tags.all(_EXTRA)[: max(number, 0)]
     return known + (_PLAIN,) * (number - len(known))
 
@@ -218,13 +219,14 @@ def _unknown(tags: TiffTags, photometric: int, samples: int, planar: bool) -> Ba
 
 
 def _palette(colour_map: tuple[int, ...]) -> NDArray[np.uint8]:
-    """The colours [N, 3] of all reds, greens and blues in turn: of 16 bits, or of 8 as some writers have them."""
+    """The palette, uint8 [N, 3], of a colour map: all reds, all greens, all blues, of 16 bits or, by some writers,
+    8."""
     colours = np.array(colour_map[: len(colour_map) // 3 * 3], np.int64).reshape(3, -1).T
     return (colours if colours.max(initial=0) < 256 else colours >> 8).astype(np.uint8)
 
 
 def _levels(values: NDArray[Any], inverted: bool) -> NDArray[np.uint8]:
-    """Gray levels of values of any depth; ``inverted`` where the lowest value is white."""
+    """Gray levels, uint8, of values of any depth; ``inverted`` is whether the lowest value is white."""
     if values.dtype in (bool, np.uint8):
         levels = values * np.uint8(255) if values.dtype == bool else values
         return ~levels if inverted else levels
@@ -234,7 +236,7 @@ def _levels(values: NDArray[Any], inverted: bool) -> NDArray[np.uint8]:
 
 
 def _turned(rgb: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
-    """The picture as EXIF's orientation has it seen."""
+    """The picture turned or mirrored by ``orientation``, 1 to 8 as in EXIF."""
     if orientation >= 5:
         rgb = rgb.transpose(1, 0, 2)
     if orientation in (2, 3, 6, 7):
@@ -246,10 +248,11 @@ def _turned(rgb: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
 
 @cache
 def _silence_libtiff() -> None:
-    """Have libtiff keep its warnings and errors, of which a damaged file can have thousands, off stderr.
+    """Stop libtiff from printing its warnings and errors to stderr: a damaged file can cause thousands.
 
-    It has one handler of each for the whole process, which Pillow leaves to print. Pillow's wheels bring libtiff as a
-    shared library; where it is built in otherwise there is nothing to turn off by name.
+    libtiff has one handler for warnings and one for errors in the whole process, and Pillow leaves the printing ones in
+    place. Pillow's wheels contain libtiff as a shared library; in other builds its handlers may not be found by name,
+    and nothing is changed.
     """
     libraries = ctypes.CDLL(_imaging.__file__)
     for name in ("TIFFSetWarningHandler", "TIFFSetErrorHandler"):

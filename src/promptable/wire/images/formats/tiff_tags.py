@@ -1,4 +1,4 @@
-"""The tags of a TIFF's first page (TIFF 6.0, and BigTIFF): bare numbers, not yet what they mean."""
+"""The tags of a TIFF's first page (TIFF 6.0 and BigTIFF) as integers, without their interpretation."""
 
 import struct
 from collections.abc import Mapping
@@ -11,15 +11,15 @@ from promptable.wire.images.broken import over_bound
 
 MOST_TAGS = 4096
 MOST_VALUES = 2**20
-"""Values of one tag that is read, such as the places of the strips."""
+"""The most values of one tag, such as the positions of the strips."""
 
-# By the type's number: numpy's name of it. The types of other tags, texts and fractions, are of no use here.
+# numpy's name of each integer type, by the type's number in TIFF. Texts and fractions are not needed here.
 _INTEGERS = {1: "u1", 3: "u2", 4: "u4", 6: "i1", 8: "i2", 9: "i4", 16: "u8", 17: "i8"}
 
 
 @dataclass(frozen=True)
 class TiffTags:
-    """The integers of each tag by its number, and where in the file the page's directory begins."""
+    """The integer values of each tag, by the tag's number, and the position of the page's directory in the file."""
 
     directory: int
     values: Mapping[int, tuple[int, ...]] = field(repr=False)
@@ -33,7 +33,7 @@ class TiffTags:
 
 
 def read_tags(data: bytes, wanted: frozenset[int]) -> TiffTags:
-    """The wanted tags of the first page. Raises ValueError or struct.error where the file is broken."""
+    """Read the wanted tags of the first page. Raises ValueError or struct.error if the file is damaged."""
     order: Literal["<", ">"] = "<" if data[:2] == b"II" else ">"
     if struct.unpack_from(order + "H", data, 2)[0] == 43:
         return _read_directory(data, wanted, order, start="8xQ", count="Q", entry="HHQ8s")
@@ -55,7 +55,7 @@ def _read_directory(data: bytes, wanted: frozenset[int], order: str, start: str,
 
 
 def _integers(data: bytes, order: str, kind: int, number: int, inline: bytes) -> tuple[int, ...]:
-    """A tag's values: in the entry itself where they fit, else where it points to."""
+    """A tag's values: from the entry itself if they fit into it, else from the position that the entry contains."""
     dtype = np.dtype(order + _INTEGERS[kind])
     if number > MOST_VALUES:
         raise over_bound("TIFF", f"{MOST_VALUES} values of a tag", f"{number}")

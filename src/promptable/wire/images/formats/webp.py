@@ -1,4 +1,4 @@
-"""WebP (RFC 9649): the canvas by its first chunk, the pixels through libwebp. Of an animation the first picture."""
+"""WebP (RFC 9649): size from the first chunk, pixels decoded by libwebp; of an animation, the first picture."""
 
 import struct
 from dataclasses import dataclass, field
@@ -13,13 +13,14 @@ from promptable.wire.images.picture import colours_of
 
 @dataclass(frozen=True)
 class WebP:
-    """A lossy, lossless or extended file."""
+    """A lossy, lossless or extended WebP file."""
 
     data: bytes = field(repr=False)
     hw: tuple[int, int]
 
     def rgb(self) -> NDArray[np.uint8]:
-        """As ``Picture`` has it. The reader makes room for the canvas when it opens the file, so it is opened here."""
+        """As in ``Picture``. The reader allocates the canvas when it opens the file, so the file is opened only
+        here."""
         picture = WebPImageFile(BytesIO(self.data))
         if (picture.height, picture.width) != self.hw:
             raise ValueError("two different sizes")
@@ -28,7 +29,7 @@ class WebP:
 
 
 def read(data: bytes) -> WebP:
-    """The size in the first chunk, in the form that each of the three has it."""
+    """Read the size from the first chunk, which has another form for each of the three kinds of file."""
     match data[12:16]:
         case b"VP8X":
             width, height = (1 + int.from_bytes(data[at : at + 3], "little") for at in (24, 27))
