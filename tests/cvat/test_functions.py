@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from promptable.cvat import local_detector
+from promptable.cvat import functions, local_detector
 from promptable.cvat.functions import CvatFunction, DirectFunction, Picture, Source
 from promptable.cvat.server.annotations import JobAnnotations
 from promptable.cvat.server.client import Login, connect
@@ -33,6 +33,18 @@ def test_a_busy_function_is_asked_again(cvat: StandIn) -> None:
     cvat.failures = [(503, {})] * 2
     assert DirectFunction(cvat.url).call(PICTURE, {}) == []
     assert len(cvat.asked) == 3
+
+
+def test_who_waits_is_told_and_a_silent_function_is_asked_once(
+    cvat: StandIn, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(functions, "_TIMEOUT", (10.0, 0.5))
+    monkeypatch.setattr(functions, "_TOLD_AFTER_S", 0.01)
+    cvat.slow = [1.0]
+    with pytest.raises(CvatError, match=r"a\.png: no answer in 0\.5 s: the function hangs or"):
+        DirectFunction(cvat.url).call(PICTURE, {})
+    assert len(cvat.asked) == 1
+    assert "a.png: no answer for 0.01 s, waiting up to 0.5 s\n" in capsys.readouterr().err
 
 
 def test_an_unreachable_function_names_the_tunnel() -> None:

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-import urllib3
 
 from promptable.cvat import functions
 from promptable.cvat.annotate import detector, run
@@ -25,8 +24,8 @@ LATE = 0.9
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """A command that waits a moment for an answer, and looks for what it sent as long as a slow server needs."""
     monkeypatch.setattr(rest, "_TIMEOUT", (PATIENCE, PATIENCE))
-    monkeypatch.setattr(functions, "_TIMEOUT", urllib3.Timeout(PATIENCE))
-    monkeypatch.setattr(functions, "_RETRIES", functions._RETRIES.new(total=1, backoff_factor=0))
+    monkeypatch.setattr(functions, "_TIMEOUT", (PATIENCE, PATIENCE))
+    monkeypatch.setattr(functions, "_RETRIES", functions._RETRIES.new(total=2, backoff_factor=0))
     monkeypatch.setattr(detector, "PAUSES", (0.0,))
     monkeypatch.setattr(same, "SETTLING", (1.0,) * 8)
     monkeypatch.setattr("time.sleep", lambda seconds: threading.Event().wait(seconds / 5))
@@ -77,7 +76,7 @@ def test_a_write_that_is_stored_while_the_run_goes_on_is_there_once_at_its_end(
 ) -> None:
     monkeypatch.setattr(same, "SETTLING", ())
     monkeypatch.setattr(run, "_UPLOAD_FRAMES", 1)
-    monkeypatch.setattr(functions, "_TIMEOUT", urllib3.Timeout(20))
+    monkeypatch.setattr(functions, "_TIMEOUT", (20, 20))
     shapes = [one for one in whole if one[1:3] == ("shapes", 5)]
     cvat.slow_writes = [LATE]
 

@@ -2,23 +2,41 @@
 
 import base64
 import json
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Timer
 from typing import Any, Protocol
 from urllib.parse import quote
 
 import orjson
 import urllib3
 from cvat_sdk.core.helpers import make_request_headers
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 from urllib3.util import Retry
 
 from promptable.cvat.server.errors import CvatError, reason_of
 
 THROUGH_CVAT = "(through CVAT)"
 """How the name of such a function ends where it is shown."""
-_TIMEOUT = urllib3.Timeout(connect=10.0, read=150.0)
-_RETRIES = Retry(
+_TIMEOUT = (10.0, 150.0)
+"""To connect, and for a function to answer; seconds."""
+_TOLD_AFTER_S = 60.0
+"""Who waits for so long is told what for."""
+
+
+class _Retry(Retry):
+    """Not after silence: the function is at work on the first request still, and a second one would wait behind it."""
+
+    def increment(self, *arguments: Any, **named: Any) -> Any:
+        """As urllib3 calls it, which names the ``error``."""
+        if isinstance(error := named.get("error"), ReadTimeoutError):
+            raise error
+        return super().increment(*arguments, **named)
+
+
+_RETRIES = _Retry(
     5,
     redirect=0,
     backoff_factor=0.5,
@@ -27,6 +45,7 @@ _RETRIES = Retry(
     raise_on_status=False,
 )
 """A function only answers: asking it again is harmless."""
+_JSON = {"Content-Type": "application/json"}
 _CHECK = "is the address right?"
 
 
@@ -68,21 +87,29 @@ class DirectFunction:
 
     def __init__(self, url: str) -> None:
         self._url = url if "://" in url else f"http://{url}"
-        self._http = urllib3.PoolManager(maxsize=8, retries=_RETRIES, timeout=_TIMEOUT)
+        self._http = urllib3.PoolManager(
+            maxsize=8, retries=_RETRIES, timeout=urllib3.Timeout(connect=_TIMEOUT[0], read=_TIMEOUT[1])
+        )
 
     def __repr__(self) -> str:
         return self._url
 
     def call(self, picture: Picture, fields: Mapping[str, object]) -> Any:
         body = orjson.dumps({**fields, "image": base64.b64encode(picture.data()).decode()})
+        asked = f"{self._url}, {picture.name}"
         try:
-            response = self._http.request("POST", self._url, body=body, headers={"Content-Type": "application/json"})
+            with _told_of_waiting(asked):
+                response = self._http.request("POST", self._url, body=body, headers=_JSON)
+        except ReadTimeoutError:
+            raise CvatError(
+                f"{asked}: no answer in {_TIMEOUT[1]:g} s: the function hangs or has too much to do, its log says which"
+            ) from None
         except HTTPError as error:
             raise CvatError(
                 f"{self._url} cannot be reached ({reason_of(error)}): is the function up? Functions listen for CVAT's "
                 "machine only: from another one, ssh -L 32101:localhost:32101 HOST, then localhost:32101"
             ) from None
-        return _answer(response.status, response.data, f"{self._url}, {picture.name}")
+        return _answer(response.status, response.data, asked)
 
 
 class CvatFunction:
@@ -126,6 +153,19 @@ class CvatFunction:
             raise CvatError(f"CVAT lists no function {self._name!r}; it has {known}")
         described: Mapping[str, Any] = functions[self._name]
         return described
+
+
+@contextmanager
+def _told_of_waiting(asked: str) -> Iterator[None]:
+    """Say on standard error what is waited for, if it takes long."""
+    sentence = f"{asked}: no answer for {_TOLD_AFTER_S:g} s, waiting up to {_TIMEOUT[1]:g} s\n"
+    timer = Timer(_TOLD_AFTER_S, lambda: sys.stderr.write(sentence))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _answer(status: int, body: bytes, asked: str) -> Any:
