@@ -9,6 +9,7 @@ import yaml
 
 from tests.deploy.machine import REPOSITORY, Machine
 
+TOY = REPOSITORY / "toy"
 NAMES = ["grounding-dino", "sam-interactor", "sam2-tracker"]
 PLANS = {
     "GPU": ("--gpu",),
@@ -57,6 +58,17 @@ def test_the_device_is_the_gpu_where_there_is_one(machine: Machine) -> None:
     assert "device:      cpu" in machine.start("--dry-run", "sam2-tracker").out
 
 
+def test_the_plan_says_where_each_checkpoint_comes_from(machine: Machine) -> None:
+    def weights(*options: str) -> str:
+        out = machine.start("--dry-run", "--cpu", "grounding-dino", *options).out
+        return next(line for line in out.splitlines() if line.startswith("   weights: "))
+
+    model, masks = (("--model", str(TOY / "grounding-dino")), ("--mask-model", str(TOY / "sam")))
+    assert weights().endswith("in the images, downloaded, SHA-256 checked")
+    assert weights(*model).endswith(f"in the images, from {TOY / 'grounding-dino'}, downloaded, SHA-256 checked")
+    assert weights(*model, *masks).endswith(f"in the images, from {TOY / 'grounding-dino'}, from {TOY / 'sam'}")
+
+
 def test_rollback_and_remove_only_say_what_they_would_do(machine: Machine) -> None:
     for image in ("aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb"):
         machine.built(image)
@@ -77,7 +89,7 @@ def test_the_plan_says_what_each_function_takes_beside_what_is_free(machine: Mac
     assert rows["sam2-tracker"].split()[-2:] == rows["sam2-tracker"].split()[2:4], "a GPU holds the checkpoint at least"
     assert "base image:  some 10 GB for all functions" in out
     assert re.search(r"memory free: \d+ GB", out)
-    own = machine.start("--dry-run", "--cpu", "sam2-tracker", "--model", str(REPOSITORY / "toy" / "sam2")).out
+    own = machine.start("--dry-run", "--cpu", "sam2-tracker", "--model", str(TOY / "sam2")).out
     assert re.search(r"^sam2-tracker +sam2-[0-9a-f]{12} +0\.0\d+ GB +8 GB +-", own, re.MULTILINE)
 
 

@@ -2,7 +2,7 @@
 
 import json
 import urllib.request
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from promptable.deploy.console import Console
 from promptable.deploy.image.checkpoints import needed
@@ -17,7 +17,9 @@ COLUMNS = ("function", "models", "checkpoints", "memory at most", "GPU memory at
 _BASE_GB = {Device.GPU: 10, Device.CPU: 4}
 
 
-def lines(options: Options, site: Site, device: Device, answer_form: str, functions: Sequence[str]) -> Iterator[str]:
+def lines(
+    options: Options, site: Site, device: Device, answer_form: str, functions: Sequence[str], weights: str
+) -> Iterator[str]:
     """What will be done, a line each."""
     network = f", network {site.network}" if site.network else ""
     form = f", interactor answers as {answer_form}" if answer_form else ""
@@ -26,7 +28,7 @@ def lines(options: Options, site: Site, device: Device, answer_form: str, functi
     yield f"device:      {device}"
     yield f"Nuclio:      {site.nuclio_version or 'unknown'}; CVAT: {site.cvat_version or 'unknown'}{form}"
     yield f"labels:      {options.labels or 'those in function.yaml'}"
-    yield f"weights:     {_weights(options)}"
+    yield f"weights:     {weights}"
     yield f"images:      {_images(options)}"
     redis = f"{options.redis[0]}:{options.redis[1]}" if options.redis else "none: each function remembers alone"
     yield f"Redis:       {redis}"
@@ -45,6 +47,17 @@ def rows(rendered: Mapping[str, Rendered], device: Device, own_models: Iterable[
         size = _words([own[model] if model in own else _official_size(model) for model in file.models])
         on_gpu = size if device is Device.GPU else "-"
         yield function, " ".join(file.models), size, f"{memory_gib(file.config.type, file.models)} GB", on_gpu
+
+
+def weights(options: Options, models: Collection[str], own_models: Iterable[OwnModel]) -> str:
+    """Where the checkpoints of ``models`` come from: the admin's own as their folders are, official ones checked."""
+    if options.weights_pvc:
+        return f"on the claim {options.weights_pvc}"
+    if not options.build:
+        return "in the images"
+    folders = {model.name: f"from {model.folder}" for model in own_models}
+    official = f"{f'from {options.weights} or ' if options.weights else ''}downloaded, SHA-256 checked"
+    return ", ".join(["in the images", *folders.values(), *([] if folders.keys() >= set(models) else [official])])
 
 
 def base_image(device: Device, cached: bool) -> str:
@@ -83,14 +96,6 @@ def cvat_version(url: str, console: Console) -> str:
         console.problem(f"CVAT does not answer at {url}: {error}", "--cvat-url takes the address that you open CVAT at")
         return ""
     return version
-
-
-def _weights(options: Options) -> str:
-    if options.weights_pvc:
-        return f"on the claim {options.weights_pvc}"
-    if options.build:
-        return f"in the images, {f'from {options.weights} or ' if options.weights else ''}downloaded, SHA-256 checked"
-    return "in the images"
 
 
 def _images(options: Options) -> str:

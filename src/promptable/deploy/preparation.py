@@ -185,7 +185,9 @@ class Preparation:
 
     def _print_plan(self, found: Found, device: Device, rendered: Mapping[str, Rendered]) -> None:
         self.console.step("plan")
-        for line in plan.lines(self.options, found.site, device, found.answer_form, found.functions):
+        models = {model for file in rendered.values() for model in file.models}
+        weights = plan.weights(self.options, models, self.own_models.values())
+        for line in plan.lines(self.options, found.site, device, found.answer_form, found.functions, weights):
             self.console.say(line)
         self.console.say(plan.base_image(device, self.images.has_packages(device)))
         self.console.table("what it takes", plan.COLUMNS, list(plan.rows(rendered, device, self.own_models.values())))
