@@ -9,8 +9,8 @@ import pytest
 
 from promptable.cvat import functions
 from promptable.cvat.annotate import detector, run
-from promptable.cvat.annotate.writing import late, same
-from promptable.cvat.server import rest
+from promptable.cvat.annotate.writing import same
+from promptable.cvat.server import rest, sent
 from tests.cvat.annotating import TASK, annotate, asked_frames, detect, prepare, stored
 from toy.cvat.person import Person
 from toy.cvat.stand_in import StandIn
@@ -103,7 +103,7 @@ def test_what_was_sent_again_is_looked_for_until_nothing_can_arrive_any_more(
         return sum(one == "GET /api/jobs/2/annotations" for one in cvat.asked)
 
     before = reads()
-    monkeypatch.setattr(late, "_LATEST", timedelta())
+    monkeypatch.setattr(sent, "_LATEST", timedelta())
     assert reads() == before - 1, "not at the end any more"
     assert reads() == before - 2
 

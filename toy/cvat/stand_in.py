@@ -5,7 +5,7 @@ import json
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,9 @@ class StandIn:
     """Statuses that writes of annotations are refused with, one a request; 0 breaks the connection."""
     slow_writes: list[float] = field(default_factory=list)
     """As ``slow``, of writes of annotations."""
+    late_writes: int = 0
+    """So many writes of annotations a gateway gives up; they are stored when ``store_late`` is called."""
+    late: list[Callable[[], object]] = field(default_factory=list)
     when_stored: Callable[[], object] = lambda: None
     """Called where annotations are written, before their answer goes out."""
     lost_answers: int = 0
@@ -119,6 +122,10 @@ class StandIn:
     def patch(self, path: str, query: Mapping[str, str], given: Any) -> Answer:
         """What a PATCH is answered: annotations that are written, jobs changed, labels added."""
         match path.strip("/").split("/")[1:]:
+            case ["jobs", number, "annotations"] if self.late_writes:
+                self.late_writes -= 1
+                self.late.append(partial(self.annotations.patch, int(number), query["action"], given))
+                return 504, {}
             case ["jobs", number, "annotations"]:
                 answer = self.annotations.patch(int(number), query["action"], given)
                 self.when_stored()
@@ -134,6 +141,11 @@ class StandIn:
                 self.labels["task_id", int(number)] += [(label["name"], label["type"]) for label in given["labels"]]
                 return self.get(path, {})
         return _NOT_FOUND
+
+    def store_late(self) -> None:
+        """What gateways have given up is done now."""
+        while self.late:
+            self.late.pop(0)()
 
     def _project(self, number: int) -> dict[str, Any]:
         links = {"url": f"{self.url}/api", "count": 0}

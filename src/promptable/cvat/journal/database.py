@@ -64,6 +64,11 @@ def path_of(client: Any, task: Any) -> Path:
     return journal_path(client.api_map.host, int(task.id), str(task.created_date))
 
 
+def now() -> str:
+    """The time as it is noted."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
 def open_to_write(path: Path) -> sqlite3.Connection:
     """Open the file to write; create it, its tables and its folder if missing. Only this user may read a new folder."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

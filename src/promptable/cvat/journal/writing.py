@@ -4,12 +4,12 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
 from promptable.cvat.detection import Detection
-from promptable.cvat.journal.database import open_to_write, path_of
+from promptable.cvat.journal.database import now, open_to_write, path_of
 from promptable.cvat.journal.reading import JournalReader
 from promptable.cvat.journal.records import Batch, Run, SentUpload, Upload, read_upload
 from promptable.cvat.server.errors import CvatError
@@ -72,7 +72,7 @@ class Journal(JournalReader):
     ) -> Run:
         """Begin a run over these places: (job, frame). A frame that two jobs share is sent to the function once."""
         with self._writing():
-            written = (command, "running", _now(), json.dumps(options), json.dumps(model))
+            written = (command, "running", now(), json.dumps(options), json.dumps(model))
             run = self._insert("runs (command, state, begun, options, model)", written)
             rows = ((run, job, frame) for job, frame in places)
             self._db.executemany("INSERT INTO places VALUES (?, ?, ?, 'waiting', NULL)", rows)
@@ -81,7 +81,7 @@ class Journal(JournalReader):
         return self.run(run)
 
     def end(self, run: int, state: str) -> None:
-        self._db.execute("UPDATE runs SET state = ?, ended = ? WHERE id = ?", (state, _now(), run))
+        self._db.execute("UPDATE runs SET state = ?, ended = ? WHERE id = ?", (state, now(), run))
 
     def wait_again_for_failed(self, run: int) -> None:
         """Set failed frames to waiting again, except those that were already sent to, or left in, some job."""
@@ -136,7 +136,7 @@ class Journal(JournalReader):
         ``after`` has the highest ids of shapes and of tags in the job now.
         """
         with self._writing(durable=True):
-            row = (run, job, "sending", _now(), after["shape"], after["tag"])
+            row = (run, job, "sending", now(), after["shape"], after["tag"])
             batch = self._insert("batches (run, job, state, begun, after_shape, after_tag)", row)
             self._db.executemany(
                 "INSERT INTO uploads (run, batch, job, frame, kind, detection, payload, state) "
@@ -175,7 +175,7 @@ class Journal(JournalReader):
     def sends_again(self, batch: Batch) -> None:
         """Note that a batch, which may have reached the server already, is being sent once more."""
         with self._writing():
-            self._db.execute("INSERT OR REPLACE INTO sent_again VALUES (?, ?)", (batch.id, _now()))
+            self._db.execute("INSERT OR REPLACE INTO sent_again VALUES (?, ?)", (batch.id, now()))
 
     def sent_again(self) -> list[tuple[Batch, datetime]]:
         """The batches of all runs whose earlier request may still arrive, each with the time when it was last sent."""
@@ -218,7 +218,3 @@ class Journal(JournalReader):
             self._db.execute("ROLLBACK")
             raise
         self._db.execute("COMMIT")
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -14,6 +14,7 @@ from promptable.cvat.propagate.journal import TrackJournal
 from promptable.cvat.propagate.options import Options
 from promptable.cvat.propagate.plan import Plan
 from promptable.cvat.propagate.writing.changes import Changes
+from promptable.cvat.propagate.writing.late import remove_late
 from promptable.cvat.propagate.writing.upload import Uploader
 from promptable.cvat.server.frames import Frames
 from promptable.cvat.tracking import Tracker
@@ -62,10 +63,12 @@ def carry_out(
     left_out: Sequence[str] = ()
     if run.state == "following":
         _follow(journal, run, frames, tracker, newcomers, options)
+        remove_late(client, journal, frames.task.id)
         changes = Changes(client, frames, journal, run.id, options)
         journal.plan_writes(run.id, changes.requests())
         left_out = changes.left_out
     Uploader(client, journal).send(run.id)
+    remove_late(client, journal, frames.task.id)
     journal.end(run.id, "finished")
     return left_out
 

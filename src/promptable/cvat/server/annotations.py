@@ -36,10 +36,15 @@ class JobAnnotations:
         """
         return self._patch("create", shapes, tags)
 
-    def delete(self, shapes: Sequence[Mapping[str, Any]], tags: Sequence[Mapping[str, Any]]) -> None:
-        """Delete shapes and tags by ``id``; ids that no longer exist are ignored. Raises CvatError."""
-        for first in range(0, max(len(shapes), len(tags)), _AT_ONCE):
-            self._patch("delete", shapes[first : first + _AT_ONCE], tags[first : first + _AT_ONCE])
+    def delete(
+        self,
+        shapes: Sequence[Mapping[str, Any]],
+        tags: Sequence[Mapping[str, Any]] = (),
+        tracks: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        """Delete by ``id``; ids that no longer exist are ignored. Raises CvatError."""
+        for first in range(0, max(map(len, (shapes, tags, tracks))), _AT_ONCE):
+            self._patch("delete", *(of_kind[first : first + _AT_ONCE] for of_kind in (shapes, tags, tracks)))
 
     def change(
         self, action: str, shapes: Sequence[Mapping[str, Any]], tracks: Sequence[Mapping[str, Any]]

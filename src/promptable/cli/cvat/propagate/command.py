@@ -32,20 +32,20 @@ def _propagate(parsed: argparse.Namespace) -> int:
         frames = Frames(client, task=parsed.task, job=parsed.job)
         with TrackJournal.of_task(client, frames.task) as journal:
             if parsed.undo is not None:
-                return _undo(client, journal, run_of(client, frames, "propagate", parsed.undo))
+                return _undo(client, journal, run_of(client, frames, "propagate", parsed.undo), frames.task.id)
             if parsed.review is not None:
                 return review(parsed, client, frames, journal, _own(journal, parsed.review))
             run = _run if parsed.tagged is None else _run_tagged
             return run(parsed, client, frames, journal, cache(partial(_models, parsed, client, frames)))
 
 
-def _undo(client: Any, journal: Any, run: int | None) -> int:
+def _undo(client: Any, journal: Any, run: int | None, task: int) -> int:
     from promptable.cvat.propagate.writing.undo import undo
 
     if run is None:
         sys.stdout.write("no run is left to take back\n")
         return DONE
-    gone, left = undo(client, journal, _own(journal, run).id)
+    gone, left = undo(client, journal, _own(journal, run).id, task)
     sys.stdout.write(f"run {run}: {gone} taken back, {left} left, which people have changed or removed\n")
     return DONE
 
@@ -84,6 +84,7 @@ def _run_tagged(parsed: argparse.Namespace, client: Any, frames: Any, journal: A
 def _run(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any, models: "_Models") -> int:
     from promptable.cvat.propagate import run as runs
     from promptable.cvat.propagate.plan import make_plan
+    from promptable.cvat.propagate.writing.late import remove_late
 
     options = options_of(parsed)
     if parsed.dry_run:
@@ -94,6 +95,7 @@ def _run(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any, mod
     run = runs.unfinished(journal, options)
     tracker, newcomers = models()
     if run is None:
+        remove_late(client, journal, frames.task.id)
         plan = make_plan(client, frames, options, journal.ours(), newcomers)
         say_plan(plan, frames, options)
         run = runs.begin(journal, plan, options, {"function": repr(tracker.function)})

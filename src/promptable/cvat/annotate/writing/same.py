@@ -8,6 +8,7 @@ from typing import Any
 from promptable.cvat.annotate.task_labels import TaskLabels
 from promptable.cvat.journal import Batch, Journal, SentUpload
 from promptable.cvat.server.annotations import KINDS, SETTLING, JobAnnotations
+from promptable.cvat.server.sent import defaults_of, is_as_sent, rounded
 
 
 def look_for(client: Any, journal: Journal, batch: Batch) -> dict[int, int] | None:
@@ -54,12 +55,7 @@ def content(one: Mapping[str, Any]) -> object:
     """What tells shapes of a job apart, and tags; attributes may have been edited since."""
     if "points" not in one:
         return one["frame"], one["label_id"]
-    return one["frame"], one["label_id"], one["type"], _rounded(one["points"]), round(one["score"], 4)
-
-
-def _rounded(points: Iterable[float]) -> tuple[float, ...]:
-    """In hundredths of a pixel, as they were sent."""
-    return tuple(round(number, 2) for number in points)
+    return one["frame"], one["label_id"], one["type"], rounded(one["points"]), round(one["score"], 4)
 
 
 def unchanged(written: Iterable[SentUpload], there: Mapping[str, Any], labels: TaskLabels) -> list[SentUpload]:
@@ -74,15 +70,8 @@ def unchanged(written: Iterable[SentUpload], there: Mapping[str, Any], labels: T
 
 def is_unchanged(written: Mapping[str, Any], now: Mapping[str, Any], labels: TaskLabels) -> bool:
     """Whether nobody moved, relabelled or edited it: every field as written, attributes that came later at default."""
-    fields = [field for field in written if field not in ("attributes", "points")]
-    if any(now.get(field) != written[field] for field in fields):
-        return False
-    if "points" in written and _rounded(now["points"]) != _rounded(written["points"]):
-        return False
     label = next((label for label in labels.by_name.values() if label.id == now["label_id"]), None)
-    defaults = {spec["id"]: str(spec["default_value"]) for spec in (label.attributes if label else ())}
-    own = {one["spec_id"]: str(one["value"]) for one in written["attributes"]}
-    return all(own.get(one["spec_id"], defaults.get(one["spec_id"])) == str(one["value"]) for one in now["attributes"])
+    return is_as_sent(written, now, defaults_of(label.attributes if label else ()))
 
 
 def remove(annotations: JobAnnotations, uploads: Iterable[SentUpload], journal: Journal) -> None:

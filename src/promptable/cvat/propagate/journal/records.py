@@ -27,7 +27,7 @@ class Write:
 
     An item is ``kind`` (shape or track), ``new`` (None at delete), ``before`` (as the server had it, None at create)
     and, once the server has it, ``id``; of a track ``own`` are the frames of the keyframes that are not people's.
-    ``object`` is whose it is. ``after`` are the highest ids of the job before a create was sent.
+    ``object`` is whose it is. ``after`` are the highest ids of the job before a create was sent first.
     """
 
     id: int

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from promptable.cvat.journal import Journal, Run
+from promptable.cvat.journal.database import now
 from promptable.cvat.propagate.journal.reading import COMMAND, TrackReader
-from promptable.cvat.propagate.journal.records import Step, Write
+from promptable.cvat.propagate.journal.records import Step, Write, read_write
 from promptable.cvat.propagate.objects import Object
 
 _SCHEMA = """
@@ -16,9 +18,10 @@ CREATE TABLE IF NOT EXISTS steps (
     run INTEGER, direction INTEGER, frame INTEGER, found TEXT, states TEXT, PRIMARY KEY (run, direction, frame));
 CREATE TABLE IF NOT EXISTS writes (
     id INTEGER PRIMARY KEY, run INTEGER, job INTEGER, action TEXT, items TEXT, state TEXT, after TEXT);
+CREATE TABLE IF NOT EXISTS late_writes (write INTEGER PRIMARY KEY, at TEXT);
 """
-"""writes: one request to a job each, waiting, sending (nobody knows whether it arrived) or stored. A run is following,
-then writing."""
+"""writes: one request to a job each, waiting, sending (nobody knows whether it arrived) or stored; late_writes are
+those of which an earlier request may still arrive. A run is following, then writing."""
 
 
 class TrackJournal(TrackReader, Journal):
@@ -70,6 +73,31 @@ class TrackJournal(TrackReader, Journal):
         with self._writing(durable=True):
             row = (json.dumps(write.after), write.id)
             self._db.execute("UPDATE writes SET state = 'sending', after = ? WHERE id = ?", row)
+
+    def may_arrive_late(self, write: Write) -> None:
+        """A create that may have been sent goes once more, or is waited for no longer."""
+        with self._writing():
+            self._db.execute("INSERT OR REPLACE INTO late_writes VALUES (?, ?)", (write.id, now()))
+
+    def late_writes(self) -> list[tuple[Write, datetime]]:
+        """The creates of which an earlier request may still arrive, and when they were sent last.
+
+        Not one that a run may go on with, which takes what arrived for its own.
+        """
+        rows = self._db.execute(
+            "SELECT w.*, l.at FROM late_writes l JOIN writes w ON w.id = l.write JOIN runs r ON r.id = w.run "
+            "WHERE w.state = 'stored' OR r.state = 'undone' ORDER BY w.id"
+        ).fetchall()
+        return [(read_write(row), datetime.fromisoformat(row["at"])) for row in rows]
+
+    def write_arrives_no_more(self, write: Write) -> None:
+        """Nothing of a write is on its way any more."""
+        self._db.execute("DELETE FROM late_writes WHERE write = ?", (write.id,))
+
+    def written_ids(self, job: int) -> set[tuple[str, int]]:
+        """Kind and the server's id of all that runs have written into a job."""
+        rows = self._db.execute("SELECT items FROM writes WHERE job = ? AND action <> 'delete'", (job,))
+        return {(item["kind"], item["id"]) for row in rows for item in json.loads(row["items"]) if item.get("id")}
 
     def arrived(self, write: Write, items: Sequence[Mapping[str, Any]]) -> None:
         """A write is on the server; ``items`` as they came to be there."""

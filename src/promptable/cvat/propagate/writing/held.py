@@ -4,23 +4,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from promptable.cvat.propagate.content import SHAPE, TRACK, content, is_same, values
-from promptable.cvat.server.annotations import JobAnnotations
 
 Item = Mapping[str, Any]
 """A part of a write, as ``propagate.journal.Write`` has it."""
 
 
 class Held:
-    """The shapes and tracks of a job, read once."""
+    """The shapes and tracks of a job."""
 
-    def __init__(self, annotations: JobAnnotations) -> None:
-        """Raises CvatError."""
-        held = annotations.read()
-        self._by_id = {(kind, one["id"]): one for kind in (SHAPE, TRACK) for one in held[f"{kind}s"]}
+    def __init__(self, held: Mapping[str, Any]) -> None:
+        """``held`` as ``JobAnnotations.read`` has it."""
+        self.by_id = {(kind, one["id"]): one for kind in (SHAPE, TRACK) for one in held[f"{kind}s"]}
 
     def now(self, item: Item) -> Mapping[str, Any] | None:
         """The shape or track of an item that has an id, where it still is."""
-        return self._by_id.get((item["kind"], item["id"]))
+        return self.by_id.get((item["kind"], item["id"]))
 
     def is_as_written(self, item: Item) -> bool:
         """Whether an item is there as a run wrote it; CVAT may have added attributes."""
@@ -36,12 +34,12 @@ class Held:
 
     def highest_ids(self) -> dict[str, int]:
         """By kind, 0 without any."""
-        return {kind: max((number for of, number in self._by_id if of == kind), default=0) for kind in (SHAPE, TRACK)}
+        return {kind: max((number for of, number in self.by_id if of == kind), default=0) for kind in (SHAPE, TRACK)}
 
     def later_than(self, ids: Mapping[str, int]) -> dict[tuple[str, object], list[int]]:
         """Ids above ``ids``, by kind and content."""
         found: dict[tuple[str, object], list[int]] = {}
-        for (kind, number), one in self._by_id.items():
+        for (kind, number), one in self.by_id.items():
             if number > ids[kind]:
                 found.setdefault((kind, content(one, kind)), []).append(number)
         return found

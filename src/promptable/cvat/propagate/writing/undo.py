@@ -6,16 +6,18 @@ from typing import Any
 from promptable.cvat.propagate.content import TRACK
 from promptable.cvat.propagate.journal import TrackJournal, Write
 from promptable.cvat.propagate.writing.held import Held, Item, by_kind
+from promptable.cvat.propagate.writing.late import remove_late
 from promptable.cvat.propagate.writing.upload import Uploader
 from promptable.cvat.server.annotations import JobAnnotations
 
 
-def undo(client: Any, journal: TrackJournal, run: int) -> tuple[int, int]:
+def undo(client: Any, journal: TrackJournal, run: int, task: int) -> tuple[int, int]:
     """Take back what nobody changed since: how much of what was written is gone, and how much people have changed.
 
     ``client`` is cvat-sdk's. Raises CvatError.
     """
     Uploader(client, journal).settle(run)
+    remove_late(client, journal, task)
     writes = [write for write in journal.writes(run) if write.state == "stored"]
     jobs = dict.fromkeys(write.job for write in writes)
     counts = [_undo_job(JobAnnotations(client, job), [one for one in writes if one.job == job]) for job in jobs]
@@ -27,7 +29,7 @@ def _undo_job(annotations: JobAnnotations, writes: Sequence[Write]) -> tuple[int
     """First what was deleted or changed is as it was, then what was created goes: stopped between, it can go on.
 
     A track that another took over from stays as it is where people have changed the other."""
-    held = Held(annotations)
+    held = Held(annotations.read())
     written = [item for item in _items(writes, "create", "update") if item.get("id") is not None]
     unchanged = [item for item in written if held.is_as_written(item)]
     theirs = {item["object"] for item in written} - {item["object"] for item in unchanged}

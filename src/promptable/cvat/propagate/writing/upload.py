@@ -1,4 +1,8 @@
-"""The writes of a run are sent, each noted before and after, and recognised on the server after a kill."""
+"""The writes of a run are sent, each noted before and after, and recognised on the server after a kill.
+
+One of which nobody knows whether it arrived is looked for before it is sent again. What comes twice all the same is
+taken away at the end of the run, or by the next.
+"""
 
 import time
 from dataclasses import replace
@@ -30,8 +34,12 @@ class Uploader:
     def settle(self, run: int) -> None:
         """Note what was on its way when a run was stopped, if it arrived. Raises CvatError."""
         for write in self._journal.writes(run):
-            if write.state == "sending" and (items := self._look_for(write)) is not None:
+            if write.state != "sending":
+                continue
+            if (items := self._look_for(write)) is not None:
                 self._journal.arrived(write, items)
+            else:
+                self._journal.may_arrive_late(write)
 
     def _create(self, write: Write) -> None:
         for _ in range(_TRIES):
@@ -45,8 +53,11 @@ class Uploader:
     def _send(self, write: Write) -> tuple[Write, list[Item] | None]:
         """Items with ids, None where nobody knows whether they arrived. Raises CvatError."""
         annotations = JobAnnotations(self._client, write.job)
-        write = replace(write, state="sending", after=Held(annotations).highest_ids())
-        self._journal.about_to_send(write)
+        if write.state == "sending":
+            self._journal.may_arrive_late(write)
+        else:
+            write = replace(write, state="sending", after=Held(annotations.read()).highest_ids())
+            self._journal.about_to_send(write)
         try:
             answer = annotations.change("create", **by_kind(write.items, "new"))
         except CvatError as error:
@@ -60,7 +71,7 @@ class Uploader:
         """The items of a create with their ids, if it arrived: in one transaction, so that one means all."""
         for pause in (0.0, *SETTLING):
             time.sleep(pause)
-            new = Held(JobAnnotations(self._client, write.job)).later_than(write.after)
+            new = Held(JobAnnotations(self._client, write.job).read()).later_than(write.after)
             alike = [new.get((item["kind"], content(item["new"], item["kind"])), []) for item in write.items]
             if any(alike):
                 return [_with_id(item, ids) for item, ids in zip(write.items, alike, strict=True)]
@@ -69,7 +80,7 @@ class Uploader:
     def _update(self, write: Write) -> None:
         """What people have changed meanwhile stays theirs."""
         annotations = JobAnnotations(self._client, write.job)
-        held = Held(annotations)
+        held = Held(annotations.read())
         done = [item for item in write.items if held.is_as_written(item)]
         todo = [item for item in write.items if item not in done and held.is_as_before(item)]
         if todo:
@@ -78,7 +89,7 @@ class Uploader:
 
     def _delete(self, write: Write) -> None:
         annotations = JobAnnotations(self._client, write.job)
-        held = Held(annotations)
+        held = Held(annotations.read())
         if todo := [item for item in write.items if held.is_as_before(item)]:
             annotations.change("delete", **by_kind(todo, "before"))
         self._journal.arrived(write, write.items)

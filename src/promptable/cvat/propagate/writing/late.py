@@ -1,0 +1,60 @@
+"""What was sent again and came twice: the later one goes, before anybody takes it for a person's."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from promptable.cvat.labels import listed
+from promptable.cvat.propagate.content import SHAPE, TRACK, content
+from promptable.cvat.propagate.journal import TrackJournal, Write
+from promptable.cvat.propagate.writing.held import Held
+from promptable.cvat.server.sent import Annotations, defaults_of, delete_late, is_as_sent, values
+
+_Defaults = Mapping[int, Mapping[int, str]]
+"""The values of attributes where nobody says others, by label and spec."""
+
+
+def remove_late(client: Any, journal: TrackJournal, task: int) -> None:
+    """Take away what came twice of what any run sent again, as far as nobody has changed it. Raises CvatError.
+
+    ``client`` is cvat-sdk's. Called before jobs are looked at, and when a run ends: what comes later stays until the next.
+    """
+    sent_again = journal.late_writes()
+    if not sent_again:
+        return
+    defaults = {label["id"]: defaults_of(label["attributes"]) for label in listed(client, task)}
+
+    def late(write: Write, there: Annotations) -> Annotations:
+        return _late(write, Held(there), journal.written_ids(write.job), defaults)
+
+    for write in delete_late(client, sent_again, late):
+        journal.write_arrives_no_more(write)
+
+
+def _late(write: Write, held: Held, known: set[tuple[str, int]], defaults: _Defaults) -> Annotations:
+    """What equals an item of a create, came after it was noted, and is in no journal."""
+    sent: dict[tuple[str, object], list[Mapping[str, Any]]] = defaultdict(list)
+    for item in write.items:
+        sent[item["kind"], content(item["new"], item["kind"])].append(item["new"])
+    late: dict[str, list[Mapping[str, Any]]] = {f"{kind}s": [] for kind in (SHAPE, TRACK)}
+    for (kind, key), numbers in held.later_than(write.after).items():
+        for now in (held.by_id[kind, number] for number in numbers if (kind, number) not in known):
+            if any(_is_untouched(new, now, defaults[new["label_id"]]) for new in sent[kind, key]):
+                late[f"{kind}s"].append(now)
+    return late
+
+
+def _is_untouched(new: Mapping[str, Any], now: Mapping[str, Any], defaults: Mapping[int, str]) -> bool:
+    """Of a track with each of its keyframes, to which CVAT adds the attributes of the one before."""
+    if not is_as_sent(new, now, defaults):
+        return False
+    held = dict(defaults)
+    for sent, key in zip(*(_in_order(one) for one in (new, now)), strict=True):
+        if not is_as_sent(sent, key, held):
+            return False
+        held |= values(sent)
+    return True
+
+
+def _in_order(track: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    return sorted(track.get("shapes", ()), key=lambda key: int(key["frame"]))

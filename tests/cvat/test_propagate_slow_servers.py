@@ -1,0 +1,208 @@
+"""Servers that store what ``promptable propagate`` creates later than it looks for it: it is there once."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from promptable.cvat.propagate import run
+from promptable.cvat.propagate.writing import upload
+from promptable.cvat.server import sent
+from tests.cvat.propagating import BIKE, MUTABLE, asked, draw, draw_track, prepare, propagate, stored
+from toy.cvat.stand_in import StandIn
+
+JOBS = [(1, "annotation", 0, 5)]
+BOX = (10, 20, 30, 40)
+MASK = (1, 1, 1, 3, 10, 50, 12, 51)
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that looks once for what it sent."""
+    monkeypatch.setattr(upload, "SETTLING", ())
+
+
+@pytest.fixture
+def drawn(cvat: StandIn) -> list[Any]:
+    """What people drew: a box and a mask, of one request when they are followed, and a track beside them."""
+    prepare(cvat, jobs=JOBS)
+    draw(cvat, BOX, attributes=[{"spec_id": 7, "value": "AB 1"}, {"spec_id": 8, "value": "true"}])
+    draw(cvat, MASK, "mask")
+    draw_track(cvat, [(0, (50, 60, 70, 80), False)], label_id=BIKE)
+    return stored(cvat)
+
+
+@pytest.fixture
+def whole(cvat: StandIn, drawn: list[Any]) -> list[Any]:
+    """What a run over a server without flaws stores; the server is as it was before."""
+    assert propagate(cvat) == 0
+    followed = stored(cvat)
+    assert propagate(cvat, "--undo", "1") == 0
+    assert stored(cvat) == drawn
+    return followed
+
+
+def tracks(cvat: StandIn) -> list[dict[str, Any]]:
+    return sorted(cvat.annotations.read(1)["tracks"], key=lambda one: int(one["id"]))
+
+
+def masks(cvat: StandIn) -> list[dict[str, Any]]:
+    held = [one for one in cvat.annotations.read(1)["shapes"] if one["type"] == "mask" and one["frame"]]
+    return sorted(held, key=lambda one: int(one["id"]))
+
+
+def come_late(cvat: StandIn) -> None:
+    """A run, of whose first create the server stores a second copy after the run has ended."""
+    cvat.late_writes = 1
+    assert propagate(cvat) == 0
+    assert (len(tracks(cvat)), len(masks(cvat))) == (2, 5)
+    cvat.store_late()
+    assert (len(tracks(cvat)), len(masks(cvat))) == (3, 10)
+
+
+def test_a_create_that_is_stored_while_the_run_goes_on_is_there_once_at_its_end(
+    cvat: StandIn, whole: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete = upload.Uploader._delete
+
+    def patient(self: upload.Uploader, write: Any) -> None:
+        cvat.store_late()
+        assert (len(tracks(cvat)), len(masks(cvat))) == (3, 10)
+        delete(self, write)
+
+    monkeypatch.setattr(upload.Uploader, "_delete", patient)
+    cvat.late_writes = 1
+    assert propagate(cvat) == 0
+    assert stored(cvat) == whole
+
+
+def test_one_that_is_stored_before_it_is_sent_again_is_found_then(
+    cvat: StandIn, whole: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the last look for it and the second request."""
+    note = upload.TrackJournal.may_arrive_late
+
+    def patient(self: upload.TrackJournal, write: Any) -> None:
+        cvat.store_late()
+        note(self, write)
+
+    monkeypatch.setattr(upload.TrackJournal, "may_arrive_late", patient)
+    cvat.late_writes = 1
+    assert propagate(cvat) == 0
+    assert stored(cvat) == whole
+
+
+@pytest.mark.parametrize("then", ["run", "undo"])
+def test_one_that_is_stored_after_the_run_goes_with_the_next_command(
+    cvat: StandIn, drawn: list[Any], whole: list[Any], then: str
+) -> None:
+    come_late(cvat)
+    cvat.bodies.clear()
+    if then == "undo":
+        assert propagate(cvat, "--undo", "2") == 0
+        assert stored(cvat) == drawn
+    else:
+        assert propagate(cvat) == 0
+        assert len(tracks(cvat)) == 2
+        assert len(masks(cvat)) == 5
+        assert asked(cvat)[0] == (0, 3), "nobody takes a copy for an object"
+
+
+def _moved(track: dict[str, Any]) -> None:
+    track["shapes"][0]["points"] = [1, 2, 3, 4]
+
+
+def _occluded(track: dict[str, Any]) -> None:
+    track["shapes"][-1]["occluded"] = True
+
+
+def _named(track: dict[str, Any]) -> None:
+    track["attributes"] = [{"spec_id": 7, "value": "AB 2"}]
+
+
+def _braking(track: dict[str, Any]) -> None:
+    track["shapes"][-1]["attributes"] = [{"spec_id": 8, "value": "false"}]
+
+
+@pytest.mark.parametrize("change", [_moved, _occluded, _named, _braking])
+@pytest.mark.parametrize("then", ["run", "undo"])
+def test_a_copy_that_a_person_has_changed_stays(
+    cvat: StandIn, whole: list[Any], then: str, change: Callable[[dict[str, Any]], None]
+) -> None:
+    """In an editor that was open when it came; one mask of those that came with it too."""
+    come_late(cvat)
+    copy, mask = tracks(cvat)[-1], masks(cvat)[-1] | {"occluded": True}
+    change(copy)
+    cvat.annotations.patch(1, "update", {"tracks": [copy], "shapes": [mask]})
+    assert propagate(cvat, *(["--undo", "2"] if then == "undo" else ["--labels", "bike"])) == 0
+    assert copy in tracks(cvat)
+    assert mask in masks(cvat)
+    assert len(tracks(cvat)) == (2 if then == "undo" else 3)
+    assert len(masks(cvat)) == (1 if then == "undo" else 6)
+
+
+def test_a_copy_to_which_the_server_added_attributes_is_no_persons(cvat: StandIn, whole: list[Any]) -> None:
+    """CVAT gives a keyframe the attributes of the one before, and a track those that it lacks."""
+    come_late(cvat)
+    copy = tracks(cvat)[-1]
+    for key in copy["shapes"]:
+        key["attributes"] = [{"spec_id": 8, "value": "true"}]
+    shapes = [one | {"attributes": _defaults()} for one in masks(cvat)[5:]]
+    cvat.annotations.patch(1, "update", {"tracks": [copy], "shapes": shapes})
+    assert propagate(cvat, "--labels", "bike") == 0
+    assert (len(tracks(cvat)), len(masks(cvat))) == (2, 5)
+
+
+def _defaults() -> list[dict[str, Any]]:
+    return [{"spec_id": spec["id"], "value": spec["default_value"]} for spec in MUTABLE]
+
+
+def test_one_that_is_stored_after_its_run_was_taken_back_goes_too(
+    cvat: StandIn, drawn: list[Any], whole: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run gave up before the server had stored any."""
+    monkeypatch.setattr(upload, "_TRIES", 1)
+    cvat.late_writes = 1
+    assert propagate(cvat) == 1
+    assert propagate(cvat, "--undo", "2") == 0
+    assert stored(cvat) == drawn
+    cvat.store_late()
+    assert (len(tracks(cvat)), len(masks(cvat))) == (2, 5)
+    assert propagate(cvat, "--undo", "2") == 0
+    assert stored(cvat) == drawn
+
+
+def test_one_that_is_stored_while_a_next_run_follows_is_no_persons(
+    cvat: StandIn, whole: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    follow = run._follow
+
+    def patient(*arguments: Any) -> None:
+        follow(*arguments)
+        cvat.store_late()
+        assert len(tracks(cvat)) == 3
+
+    cvat.late_writes = 1
+    assert propagate(cvat) == 0
+    monkeypatch.setattr(run, "_follow", patient)
+    assert propagate(cvat) == 0
+    assert (len(tracks(cvat)), len(masks(cvat))) == (2, 5)
+    assert stored(cvat) == whole
+
+
+def test_what_was_sent_again_is_looked_for_until_nothing_can_arrive_any_more(
+    cvat: StandIn, whole: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cvat.refused_writes = [500]
+    assert propagate(cvat) == 0
+
+    def reads() -> int:
+        cvat.asked.clear()
+        assert propagate(cvat, "--undo", "2") == 0
+        return sum(one == "GET /api/jobs/1/annotations" for one in cvat.asked)
+
+    before = reads()
+    monkeypatch.setattr(sent, "_LATEST", timedelta())
+    assert reads() == before
+    assert reads() == before - 1
