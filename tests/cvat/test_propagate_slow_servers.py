@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from promptable.cvat.propagate import run
+from promptable.cvat.propagate.journal import TrackJournal
 from promptable.cvat.propagate.writing import upload
 from promptable.cvat.server import sent
 from tests.cvat.propagating import BIKE, MUTABLE, asked, draw, draw_track, prepare, propagate, stored
@@ -81,13 +82,13 @@ def test_one_that_is_stored_before_it_is_sent_again_is_found_then(
     cvat: StandIn, whole: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between the last look for it and the second request."""
-    note = upload.TrackJournal.may_arrive_late
+    note = TrackJournal.may_arrive_late
 
-    def patient(self: upload.TrackJournal, write: Any) -> None:
+    def patient(self: TrackJournal, write: Any) -> None:
         cvat.store_late()
         note(self, write)
 
-    monkeypatch.setattr(upload.TrackJournal, "may_arrive_late", patient)
+    monkeypatch.setattr(TrackJournal, "may_arrive_late", patient)
     cvat.late_writes = 1
     assert propagate(cvat) == 0
     assert stored(cvat) == whole

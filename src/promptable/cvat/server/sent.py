@@ -58,7 +58,7 @@ def is_as_sent(sent: Mapping[str, Any], now: Mapping[str, Any], defaults: Mappin
         return False
     if "points" in sent and rounded(now["points"]) != rounded(sent["points"]):
         return False
-    expected = defaults | values(sent)
+    expected = {**defaults, **values(sent)}
     return all(expected.get(spec) == value for spec, value in values(now).items())
 
 
