@@ -170,7 +170,8 @@ def test_one_that_is_stored_after_its_run_was_taken_back_goes_too(
     assert stored(cvat) == drawn
     cvat.store_late()
     assert (len(tracks(cvat)), len(masks(cvat))) == (2, 5)
-    assert propagate(cvat, "--undo", "2") == 0
+    assert propagate(cvat, "--labels", "bike") == 0
+    assert propagate(cvat, "--undo", "3") == 0
     assert stored(cvat) == drawn
 
 

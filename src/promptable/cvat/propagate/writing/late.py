@@ -17,7 +17,7 @@ _Defaults = Mapping[int, Mapping[int, str]]
 def remove_late(client: Any, journal: TrackJournal, task: int) -> None:
     """Take away what came twice of what any run sent again, as far as nobody has changed it. Raises CvatError.
 
-    ``client`` is cvat-sdk's. Called before jobs are looked at and when a run ends: what comes later stays till the next.
+    ``client`` is cvat-sdk's. Called before jobs are looked at, and when a run ends: later ones wait for the next.
     """
     sent_again = journal.late_writes()
     if not sent_again:
