@@ -47,7 +47,7 @@ def _count_doomed(client: Any, plan: Plan) -> int:
 def _doubled(journal: JournalReader, plan: Plan, detector: Detector) -> Mapping[int, int]:
     """By earlier run: how many objects of the labels that are looked for it has on the frames."""
     places, objects = set(plan.places), Counter[int]()
-    for run, job, frame, count in journal.objects([entry["name"] for entry in detector.described.labels]):
+    for run, job, frame, count in journal.stored_by_frame([entry["name"] for entry in detector.described.labels]):
         if (job, frame) in places:
             objects[run] += count
     return objects

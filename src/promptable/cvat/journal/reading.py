@@ -104,7 +104,7 @@ class JournalReader:
         counted = "SELECT count(*) FROM uploads WHERE run = ? AND state = 'stored' AND detection IS NOT NULL"
         return int(self._db.execute(counted, (run,)).fetchone()[0])
 
-    def objects(self, labels: Sequence[str]) -> Iterator[tuple[int, int, int, int]]:
+    def stored_by_frame(self, labels: Sequence[str]) -> Iterator[tuple[int, int, int, int]]:
         """Run, job, frame, and how many shapes and tags of detections of these labels the run has stored there."""
         rows = self._db.execute(
             "SELECT u.run, u.job, u.frame, count(*) FROM uploads u JOIN detections d ON d.id = u.detection "
