@@ -40,7 +40,7 @@ class ColourDetector:
         return PromptScores(boxes, scores, np.zeros(len(prompts), np.int64))
 
 
-def load(model: str, weights_dir: Path, device: str, precision: str) -> ColourDetector:
+def load(model: str, weights_dir: Path, device: str, precision: str, cuda_graphs: bool = False) -> ColourDetector:
     assert (model, device) == ("colours", "cpu")
     assert isinstance(weights_dir, Path)
     return ColourDetector()

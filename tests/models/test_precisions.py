@@ -75,7 +75,7 @@ def test_a_picture_too_large_for_float16_is_encoded_again(
 ) -> None:
     segmenter = load_segmenter(str(TOY / model), TOY, "cuda", "fp16", cuda_graphs)
     expected = segmenter.encode_image(SCENES[0].image)
-    assert not caplog.text
+    assert "float32" not in caplog.text
     _overflow(segmenter)
     found = segmenter.encode_image(SCENES[0].image)
     assert "computed again in float32" in caplog.text
@@ -87,7 +87,7 @@ def test_a_picture_too_large_for_float16_is_encoded_again(
 def test_a_picture_too_large_for_float16_is_looked_at_again(cuda: None, caplog: pytest.LogCaptureFixture) -> None:
     detector = load_grounding_dino(str(TOY / "grounding-dino"), TOY, "cuda", "fp16")
     expected = detector.detect(SCENES[0].image, PROMPTS)
-    assert not caplog.text
+    assert "float32" not in caplog.text
     _overflow(detector)
     found = detector.detect(SCENES[0].image, PROMPTS)
     assert "computed again in float32" in caplog.text
@@ -110,7 +110,7 @@ def test_a_frame_too_large_for_float16_is_tracked_again(cuda: None, caplog: pyte
     tracker = load_video_tracker(str(TOY / "sam2"), TOY, "cuda", "fp16")
     clip = video(3)[:3]
     expected = _followed(tracker, clip)
-    assert not caplog.text
+    assert "float32" not in caplog.text
     _overflow(tracker)
     assert _mean_iou(_followed(tracker, clip), expected) >= 0.98
     assert "computed again in float32" in caplog.text
