@@ -345,6 +345,31 @@ def test_another_function_than_a_detector_is_named(cvat: StandIn, capsys: pytest
     assert "does not answer as a detector does: is it the detector's address?" in capsys.readouterr().err
 
 
+def test_a_dry_run_through_cvat_notices_that_a_function_is_no_detector(
+    cvat: StandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepare(cvat)
+    cvat.answers |= {"sam": {}, "dino": detect}
+    cvat.kinds = {"sam": "interactor", "": "tracker"}
+    command = ["annotate", "--task", str(TASK), "--url", cvat.url, "--via-cvat", "sam", "--dry-run"]
+    assert main(command) == 1
+    expected = "sam is of kind interactor, and a detector is wanted: of these CVAT lists dino\n"
+    assert expected in capsys.readouterr().err
+
+
+def test_a_label_that_the_function_refuses_is_no_matter_of_a_picture(
+    cvat: StandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepare(cvat)
+
+    def refuse(_: Any) -> Any:
+        raise ValueError("label 'x': no word")
+
+    cvat.answers = {"": refuse}
+    assert annotate(cvat) == 1
+    assert "/, asked for its labels: the function answered 400: label 'x': no word\n" in capsys.readouterr().err
+
+
 def test_labels_of_the_function_that_the_task_lacks_are_named_and_left_out(
     cvat: StandIn, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -91,6 +91,26 @@ def test_a_function_is_called_within_the_tasks_organization(url: str, cvat: Stan
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
+        (("--via-cvat", "sam2"), "sam2 is of kind tracker, and a detector is wanted: of these CVAT lists , dino"),
+        (("--function", "{url}/"), "/ is of kind tracker, and a detector is wanted: is the address right?"),
+    ],
+)
+def test_another_kind_of_function_is_named(
+    url: str, cvat: StandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], sentence: str
+) -> None:
+    def refuse(_: object) -> None:
+        raise ValueError("shapes: expected a list, got nothing")
+
+    cvat.answers |= {"sam2": refuse, "": refuse}
+    cvat.kinds = {"sam2": "tracker"}
+    filled = [option.format(url=url) for option in options]
+    assert _preview(tmp_path, "--url", url, "--task", "12", *filled) == 1
+    assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
         (("--via-cvat", "dino", "--labels", "{labels}"), "CVAT passes no labels on"),
         (("--via-cvat", "dino", "--frames", "99,100"), "--frames 99,100: there are frames 0-8"),
         (("--via-cvat", "dino", "--frames", "all"), "--frames: expected numbers and ranges such as 0-99,120,200-"),

@@ -401,6 +401,7 @@ def test_through_cvat_no_picture_is_fetched(cvat: StandIn) -> None:
     draw(cvat, BOX)
     cvat.answers = {"sam2": lambda request: track(request | {"image": base64.b64encode(picture(request["frame"]))})}
     options = ("--task", str(TASK), "--url", cvat.url, "--via-cvat", "sam2", "--to", "3")
+    cvat.kinds = {"sam2": "tracker"}
     assert main(["propagate", *options]) == 0
     assert [(body["task"], body["frame"]) for body in cvat.bodies] == [(TASK, frame) for frame in range(4)]
     assert keyframes(_tracks(cvat, 1)[0])[1] == (3, _box(3), False)

@@ -18,6 +18,8 @@ from urllib3.util import Retry
 
 from promptable.cvat.server.errors import CvatError, reason_of
 
+_UNKNOWN = "unknown"
+"""CVAT's kind of a function that does not say."""
 THROUGH_CVAT = "(through CVAT)"
 """How the name of such a function ends where it is shown."""
 _TIMEOUT = (10.0, 150.0)
@@ -47,6 +49,8 @@ _RETRIES = _Retry(
 """A function only answers: asking it again is harmless."""
 _JSON = {"Content-Type": "application/json"}
 _CHECK = "is the address right?"
+_ASKED_FIRST = {"shapes": "tracker", "pos_points": "interactor"}
+"""The field that each kind of function misses first, and names, in a request for another one."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,9 @@ class DirectFunction:
 
     takes_labels = True
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, kind: str = "detector") -> None:
+        """``kind`` is what the function should be, as CVAT says: detector or tracker."""
+        self._kind = kind
         self._url = url if "://" in url else f"http://{url}"
         self._http = urllib3.PoolManager(
             maxsize=8, retries=_RETRIES, timeout=urllib3.Timeout(connect=_TIMEOUT[0], read=_TIMEOUT[1])
@@ -109,7 +115,17 @@ class DirectFunction:
                 f"{self._url} cannot be reached ({reason_of(error)}): is the function up? Functions listen for CVAT's "
                 "machine only: from another one, ssh -L 32101:localhost:32101 HOST, then localhost:32101"
             ) from None
-        return _answer(response.status, response.data, asked)
+        try:
+            return _answer(response.status, response.data, asked)
+        except CvatError as error:
+            self._check_kind(str(error))
+            raise
+
+    def _check_kind(self, refused: str) -> None:
+        """Raise CvatError where what is refused shows that the function is another one."""
+        for field, kind in _ASKED_FIRST.items():
+            if kind != self._kind and f" answered 400: {field}: " in refused:
+                raise CvatError(f"{self._url} is of kind {kind}, and a {self._kind} is wanted: {_CHECK}", 400)
 
 
 class CvatFunction:
@@ -117,13 +133,13 @@ class CvatFunction:
 
     takes_labels = False
 
-    def __init__(self, client: Any, name: str, source: Source) -> None:
-        """``client`` is cvat-sdk's. Raises CvatError where CVAT has no such function."""
+    def __init__(self, client: Any, name: str, source: Source, kind: str = "detector") -> None:
+        """``client`` is cvat-sdk's. Raises CvatError where CVAT has no such function, or one of another kind."""
         self._client = client
         self._url = client.api_map.make_endpoint_url("/api/lambda/functions")
         self._name = name
         self._where = {"task": source.task} if source.job is None else {"job": source.job}
-        self.described = self._described()
+        self.described = self._described(kind)
 
     def __repr__(self) -> str:
         return f"{self._name} {THROUGH_CVAT}"
@@ -138,7 +154,7 @@ class CvatFunction:
         )
         return json.loads(response.data)
 
-    def _described(self) -> Mapping[str, Any]:
+    def _described(self, kind: str) -> Mapping[str, Any]:
         """What CVAT's list says of the function: ``id``, ``kind``, ``labels_v2``."""
         api = self._client.api_client
         try:
@@ -152,6 +168,11 @@ class CvatFunction:
             known = ", ".join(sorted(functions)) or "none: is Nuclio up?"
             raise CvatError(f"CVAT lists no function {self._name!r}; it has {known}")
         described: Mapping[str, Any] = functions[self._name]
+        if described["kind"] not in (kind, _UNKNOWN):
+            there = ", ".join(sorted(name for name, one in functions.items() if one["kind"] == kind)) or "none"
+            raise CvatError(
+                f"{self._name} is of kind {described['kind']}, and a {kind} is wanted: of these CVAT lists {there}"
+            )
         return described
 
 

@@ -70,19 +70,19 @@ def function_of(
 ) -> "Function":
     """The function that the options of ``add_model_arguments`` name; ``where`` replaces its URL, name or model.
 
-    ``kind`` is what ``--local`` loads, detector or tracker. Through CVAT it is asked about frames of ``source``. Raises
+    ``kind`` is what it must be, detector or tracker. Through CVAT it is asked about frames of ``source``. Raises
     CvatError.
     """
     from promptable.cvat.functions import CvatFunction, DirectFunction
     from promptable.cvat.server.errors import CvatError
 
     if parsed.function is not None:
-        return DirectFunction(where or parsed.function)
+        return DirectFunction(where or parsed.function, kind)
     if parsed.local:
         return _local(where, kind)
     if client is None or source is None:
         raise CvatError("--via-cvat asks about frames of CVAT: expected a task or a job, not a folder of pictures")
-    return CvatFunction(client, where or parsed.via_cvat, source)
+    return CvatFunction(client, where or parsed.via_cvat, source, kind)
 
 
 def _local(model: str | None, kind: str) -> "Function":

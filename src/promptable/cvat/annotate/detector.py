@@ -44,7 +44,7 @@ def describe(function: Function, options: Options) -> Described:
         return Described(list(getattr(function, "described", {}).get("labels_v2", ())), {}, proposes=False)
     blank = io.BytesIO()
     Image.new("RGB", (64, 64), (128, 128, 128)).save(blank, "PNG")
-    answer = function.call(Picture("a gray picture", blank.getvalue), _with_labels({"floor": 1.0}, options))
+    answer = function.call(Picture("asked for its labels", blank.getvalue), _with_labels({"floor": 1.0}, options))
     match answer:
         case {"labels": list(labels), "rules": dict(rules)}:
             return Described(labels, rules, proposes=True, model=answer.get("model"))
