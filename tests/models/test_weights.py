@@ -129,6 +129,14 @@ def test_a_record_without_a_checksum_is_named_and_not_taken_for_none(tmp_path: P
             read("llmdet-tiny", tmp_path)
 
 
+@pytest.mark.parametrize("form", ["{}  llmdet_tiny.safetensors\n", "{} *llmdet_tiny.safetensors\n", "{}\n", "{}"])
+def test_a_record_of_a_checksum_is_read_with_and_without_the_files_name(tmp_path: Path, form: str) -> None:
+    checkpoint = OFFICIAL["llmdet-tiny"]
+    digest = sha256(b"weights").hexdigest()
+    (tmp_path / checkpoint.record_name).write_text(form.format(digest.upper()))
+    assert checkpoint.expected_sha256(tmp_path) == digest
+
+
 def test_a_gpu_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert (resolve("auto"), resolve("cpu")) == ("cpu", "cpu")

@@ -68,7 +68,7 @@ class Download:
         record = folder / self.record_name
         if self.sha256 is not None or not record.is_file():
             return self.sha256
-        recorded = record.read_text(errors="replace").partition(" ")[0].lower()
+        recorded = next(iter(record.read_text(errors="replace").split()), "").lower()
         if not re.fullmatch("[0-9a-f]{64}", recorded):
             raise ModelError(f"{record} holds no SHA-256: put back the one that was there, or remove it")
         return recorded
