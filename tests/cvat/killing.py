@@ -64,3 +64,23 @@ def run_until(last: int | None, command: Callable[[], int]) -> tuple[int, bool]:
             os._exit(status)
     _, status = os.waitpid(child, 0)
     return os.waitstatus_to_exitcode(status), os.WIFSIGNALED(status)
+
+
+def assert_same_wherever_killed(
+    fresh: Callable[[int], None], command: Callable[[], int], held: Callable[[], object]
+) -> int:
+    """Killed before any of its steps and run again, a command leaves what it leaves undisturbed: returns its steps.
+
+    ``fresh`` prepares the same beginning anew, under a number; ``held`` is what must be the same at the end.
+    """
+    fresh(0)
+    assert command() == 0
+    whole = held()
+    steps, killed = 0, True
+    while killed:
+        fresh(steps + 1)
+        status, killed = run_until(steps, command)
+        assert (command() if killed else status) == 0, f"killed before step {steps}"
+        assert held() == whole, f"killed before step {steps}"
+        steps += killed
+    return steps

@@ -13,7 +13,7 @@ from promptable.cvat.geometry.position import Placed, Position
 from promptable.cvat.propagate.following.matching import matched
 from promptable.cvat.propagate.writing import upload
 from promptable.errors import GoneError
-from tests.cvat.killing import run_until
+from tests.cvat.killing import assert_same_wherever_killed, run_until
 from tests.cvat.propagating import (
     CAR,
     COMES_IN,
@@ -213,18 +213,8 @@ def test_killed_at_every_point_and_run_again_it_ends_the_same(
     def run() -> int:
         return detect(cvat, "--every", "2")
 
-    fresh(0)
-    assert run() == 0
-    whole = stored(cvat)
-    assert len(whole) == 2
-    points, killed = 0, True
-    while killed:
-        fresh(points + 1)
-        _, killed = run_until(points, run)
-        assert run() == 0
-        assert stored(cvat) == whole or not killed, f"killed before step {points}"
-        points += 1
-    assert points > 10
+    assert assert_same_wherever_killed(fresh, run, lambda: stored(cvat)) > 10
+    assert len(stored(cvat)) == 2
 
 
 def test_a_tracker_that_has_forgotten_finds_the_same_objects_again(cvat: StandIn) -> None:

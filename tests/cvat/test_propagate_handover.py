@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from promptable.cvat.propagate.writing import upload
-from tests.cvat.killing import run_until
+from tests.cvat.killing import assert_same_wherever_killed
 from tests.cvat.propagating import CAR, draw_track, keyframes, prepare, propagate, stored
 from toy.cvat.stand_in import StandIn
 
@@ -133,14 +133,4 @@ def test_killed_at_every_point_it_ends_the_same(cvat: StandIn, monkeypatch: pyte
     def run() -> int:
         return propagate(cvat, "--as", "polygon", "--from", "1", "--to", "2")
 
-    fresh(0)
-    assert run() == 0
-    whole = stored(cvat)
-    points, killed = 0, True
-    while killed:
-        fresh(points + 1)
-        _, killed = run_until(points, run)
-        assert run() == 0
-        assert stored(cvat) == whole or not killed, f"killed before step {points}"
-        points += 1
-    assert points > 8
+    assert assert_same_wherever_killed(fresh, run, lambda: stored(cvat)) > 8

@@ -8,7 +8,7 @@ import pytest
 
 from promptable.cvat.propagate.writing import upload
 from promptable.errors import GoneError
-from tests.cvat.killing import run_until
+from tests.cvat.killing import assert_same_wherever_killed, run_until
 from tests.cvat.propagating import asked, draw, draw_track, prepare, propagate, stored
 from toy.cvat.stand_in import StandIn
 
@@ -40,20 +40,8 @@ def fresh(cvat: StandIn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cal
 def test_killed_at_every_point_and_run_again_the_annotations_are_the_same(
     cvat: StandIn, fresh: Callable[[int], None]
 ) -> None:
-    fresh(0)
-    assert propagate(cvat, "--to", "5") == 0
-    whole = stored(cvat)
-    points = 0
-    while True:
-        fresh(points + 1)
-        _, killed = run_until(points, lambda: propagate(cvat, "--to", "5"))
-        if not killed:
-            break
-        assert propagate(cvat, "--to", "5") == 0
-        assert stored(cvat) == whole, f"killed before step {points}"
-        points += 1
-    assert points > 20, "there are that many places to stop at"
-    assert stored(cvat) == whole
+    steps = assert_same_wherever_killed(fresh, lambda: propagate(cvat, "--to", "5"), lambda: stored(cvat))
+    assert steps > 20, "there are that many places to stop at"
 
 
 def test_an_undo_that_is_killed_ends_as_if_nothing_had_happened(cvat: StandIn, fresh: Callable[[int], None]) -> None:
