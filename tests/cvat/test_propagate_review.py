@@ -154,6 +154,18 @@ def test_the_worst_come_first_and_are_chosen_and_opened_one_by_one(tmp_path: Pat
     }
 
 
+@needs_chromium
+@pytest.mark.parametrize(("places", "sections"), [(0, 1), (3, 2)])
+def test_without_a_place_to_look_at_the_page_says_so_and_lists_none(tmp_path: Path, places: int, sections: int) -> None:
+    look = """
+      const shown = [...document.querySelectorAll("section")].filter((one) => one.checkVisibility()).length;
+      return [shown, document.querySelector("header p").textContent];
+    """
+    found, about = run_in_page(_page(_review(places), Image.new("RGB", SIZE)), look, tmp_path)
+    assert found == sections
+    assert ("nothing that should be looked at" in about) == (places == 0)
+
+
 def test_names_are_texts_without_a_browser_too() -> None:
     page = _page(_review(4, HOSTILE), Image.new("RGB", SIZE))
     assert "<script>alert" not in page

@@ -120,7 +120,9 @@ def _undo(parsed: argparse.Namespace, client: Any) -> int:
             continue
         with Journal.of_task(client, frames.task) as journal:
             removed, kept = undo(client, journal, run, frames.task.id)
-        sys.stdout.write(f"run {run}: {removed} removed, {kept} left, which people have changed or removed\n")
+        sys.stdout.write(
+            f"run {run}: {removed} shapes and tags removed, {kept} left, which people have changed or removed\n"
+        )
     return DONE
 
 

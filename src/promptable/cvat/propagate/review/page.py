@@ -44,13 +44,17 @@ def render(title: str, run: int, review: Review, pictures: Mapping[Place, Image]
         title,
         scripts=(),
         shared=("links.js",),
-        about=f"Run {run}: {counted(len(objects), 'object')}, {counted(len(places), 'place')} to look at.",
+        about=f"Run {run}: {counted(len(objects), 'object')}, {_to_look_at(len(places))}.",
         objects="\n".join(_object(one, count, review.bins) for one, count in objects[:_MOST_OBJECTS]),
         more_objects=_more(len(objects) - _MOST_OBJECTS, "objects"),
         worst="\n".join(figures.values()),
         rest="\n".join(_row(place, opens) for place in rest[:_MOST_ROWS]),
         more_places=_more(len(rest) - _MOST_ROWS, "places"),
     )
+
+
+def _to_look_at(places: int) -> str:
+    return f"{counted(places, 'place')} to look at" if places else "and nothing that should be looked at"
 
 
 def _worst_first(review: Review) -> list[Place]:
