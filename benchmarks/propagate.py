@@ -184,7 +184,7 @@ def _shapes() -> list[dict[str, Any]]:
     """Discs as masks."""
     from benchmarks.tracker_scene import discs
 
-    return [{"type": "mask", "points": list(map(int, mask_to_rle(mask)))} for mask in discs(_OBJECTS)]
+    return [{"type": "mask", "points": mask_to_rle(mask).tolist()} for mask in discs(_OBJECTS)]
 
 
 def _picture(number: int) -> bytes:

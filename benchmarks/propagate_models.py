@@ -111,8 +111,8 @@ def plain(clock: Clock) -> Answer:
                 predictor.propagate_in_video_preflight(state)
                 return {"shapes": request["shapes"], "states": [[number, 1]]}
             ((_, _, logits),) = predictor.propagate_in_video(state, start_frame_idx=frame, max_frame_num_to_track=0)
-        points = mask_to_rle((logits[0, 0] > 0).cpu().numpy())
-        return {"shapes": [{"type": "mask", "points": list(map(int, points))}], "states": [[number, frame + 1]]}
+        points = mask_to_rle((logits[0, 0] > 0).cpu().numpy()).tolist()
+        return {"shapes": [{"type": "mask", "points": points}], "states": [[number, frame + 1]]}
 
     return answer
 

@@ -27,7 +27,7 @@ def measure() -> Row:
     images = [encode_png(scene.image) for scene in (*clip, *clip[-2:0:-1])]  # to and fro
     model = load_video_tracker(str(_TOY), _TOY, "cpu")
     tracker = TrackerFunction(model, InProcessStore(_STORE_BYTES), TrackerSettings())
-    shapes = [{"type": "mask", "points": mask_to_rle(clip[0].objects[0].mask)}]
+    shapes = [{"type": "mask", "points": mask_to_rle(clip[0].objects[0].mask).tolist()}]
     states = json.loads(tracker({"image": images[0], "shapes": shapes}))["states"]
     seconds, resident = [], []
     for frame in range(1, _FRAMES + 1):

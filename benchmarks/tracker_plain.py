@@ -85,7 +85,7 @@ def _answer(model: SAM2Base, body: bytes) -> str:
     mask = (F.interpolate(output["pred_masks"], HW, mode="bilinear") > 0)[0, 0].cpu().numpy()
     recent = {**record["non_cond_frame_outputs"], _NEXT: output}
     record["non_cond_frame_outputs"] = {frame: recent[frame] for frame in list(recent)[1 - _POINTERS :]}
-    shape = {"type": "mask", "points": mask_to_rle(mask) if mask.any() else []}
+    shape = {"type": "mask", "points": mask_to_rle(mask).tolist() if mask.any() else []}
     return json.dumps({"shapes": [shape], "states": [_packed(record)]})
 
 

@@ -73,7 +73,7 @@ def _worst(clip: Sequence[Scene], number: int, steps: Sequence[_Step]) -> int | 
 
 
 def _mask(scene: Scene, number: int) -> dict[str, Any]:
-    return {"type": "mask", "points": mask_to_rle(scene.objects[number].mask)}
+    return {"type": "mask", "points": mask_to_rle(scene.objects[number].mask).tolist()}
 
 
 def _iou(scene: Scene, number: int, step: _Step) -> float:

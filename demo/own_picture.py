@@ -66,6 +66,6 @@ def _pan(client: Client, image: Image, thing: Drawing, bar: "tqdm[Any]") -> list
 def _shape_in(thing: Drawing, width: int) -> dict[str, object]:
     """The object as a tracker's shape, cut at the first window's right border."""
     if thing.mask is not None and thing.mask[:, :width].any():
-        return {"type": "mask", "points": mask_to_rle(thing.mask[:, :width])}
+        return {"type": "mask", "points": mask_to_rle(thing.mask[:, :width]).tolist()}
     left, top, right, bottom = box_of(thing).tolist()
     return {"type": "rectangle", "points": [min(left, width - 2), top, min(right, width), bottom]}

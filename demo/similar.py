@@ -30,7 +30,7 @@ def find_similar(client: Client, seed: int, result: SimilarResult) -> None:
     """Start from the largest object of a picture and go on to others, each from that first state."""
     reference = scene(seed)
     shown = max(reference.objects, key=lambda thing: int(thing.mask.sum()))
-    states = client.start_tracking(reference.image, [{"type": "mask", "points": mask_to_rle(shown.mask)}])
+    states = client.start_tracking(reference.image, [{"type": "mask", "points": mask_to_rle(shown.mask).tolist()}])
     left = overlay(reference.image, [Drawing(mask=shown.mask, text=shown.label)])
     candidates = ((other, _only(other, shown)) for other in map(scene, count(1000 * seed)))
     for other, (thing,) in islice(filter(lambda candidate: candidate[1], candidates), _OTHERS):

@@ -38,7 +38,7 @@ class TrackerResult:
 def track(client: Client, video: Sequence[Scene], result: TrackerResult) -> None:
     """Follow all objects of a clip from their masks and again from their boxes; add what came of it to ``result``."""
     first = video[0]
-    masks = [{"type": "mask", "points": mask_to_rle(thing.mask)} for thing in first.objects]
+    masks = [{"type": "mask", "points": mask_to_rle(thing.mask).tolist()} for thing in first.objects]
     boxes = [{"type": "rectangle", "points": thing.xyxy.tolist()} for thing in first.objects]
     frames = [side_by_side(truth(first), overlay(first.image, [Drawing(mask=thing.mask) for thing in first.objects]))]
     by_masks, by_boxes = followed(client, video, masks), followed(client, video, boxes)

@@ -47,7 +47,7 @@ def _iou(model: VideoTracker, clip: Sequence[Scene], restart: int | None, last: 
 def _followed(model: VideoTracker, clip: Sequence[Scene], restart: int | None) -> list[list[Any]]:
     """The answered shapes on each frame after the first; before frame ``restart`` all memory is lost."""
     function = _function(model)
-    drawn = [{"type": "mask", "points": mask_to_rle(thing.mask)} for thing in clip[0].objects]
+    drawn = [{"type": "mask", "points": mask_to_rle(thing.mask).tolist()} for thing in clip[0].objects]
     states = json.loads(function({"image": encode_png(clip[0].image), "shapes": drawn}))["states"]
     shapes = []
     for number, scene in enumerate(clip[1:], 1):

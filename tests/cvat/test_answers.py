@@ -20,8 +20,8 @@ def test_run_lengths_equal_those_of_the_functions(mask: np.ndarray) -> None:
     if not mask.any():
         assert run_lengths.encode(mask, 0, 0) == ()
         return
-    assert list(run_lengths.encode(mask, 0, 0)) == mask_to_rle(mask)
-    pixels, left, top = run_lengths.decode(mask_to_rle(mask))
+    assert list(run_lengths.encode(mask, 0, 0)) == mask_to_rle(mask).tolist()
+    pixels, left, top = run_lengths.decode(mask_to_rle(mask).tolist())
     whole = np.zeros_like(mask)
     whole[top : top + pixels.shape[0], left : left + pixels.shape[1]] = pixels
     assert (whole == mask).all()

@@ -30,7 +30,7 @@ class OneThatLoses:
         (state,) = ["corrected"] if corrections else states
         thing = self._frames[image.tobytes()].objects[0]
         is_lost = not thing.mask.any() or (state == "as begun" and self._places[image.tobytes()] >= LOST_FROM)
-        return [None if is_lost else {"type": "mask", "points": mask_to_rle(thing.mask)}], [state]
+        return [None if is_lost else {"type": "mask", "points": mask_to_rle(thing.mask).tolist()}], [state]
 
 
 def test_a_correction_gains_what_was_lost_after_the_worst_frame() -> None:

@@ -23,7 +23,7 @@ def _replica(environment: Mapping[str, str], log: Path) -> Iterator[Client]:
 
 def test_a_track_goes_from_process_to_process(client: Client, tmp_path: Path) -> None:
     clip = video(40_000_000, leaving=0.0)
-    shapes = [{"type": "mask", "points": mask_to_rle(thing.mask)} for thing in clip[0].objects]
+    shapes = [{"type": "mask", "points": mask_to_rle(thing.mask).tolist()} for thing in clip[0].objects]
     alone, states = [], client.start_tracking(clip[0].image, shapes)
     for scene in clip[1:]:
         found, states = client.track(scene.image, states)

@@ -39,7 +39,7 @@ def _points(kind: str, mask: NDArray[np.bool_], xyxy: NDArray[np.float32]) -> li
         case "rectangle":
             return xyxy.tolist()
         case "mask":
-            return mask_to_rle(mask)
+            return mask_to_rle(mask).tolist()
         case _:
             return mask_to_polygon(mask)
 

@@ -74,7 +74,7 @@ def test_a_mask_too_small_for_the_model_to_see_is_followed_from_its_box(tracker:
     row, column = (5 * int(axis[len(axis) // 2]) + 2 for axis in np.nonzero(VIDEO[0].objects[-1].mask))
     speck = np.zeros(first.shape[:2], bool)
     speck[row - 1 : row + 2, column - 1 : column + 2] = True
-    shape = {"type": "mask", "points": mask_to_rle(speck)}
+    shape = {"type": "mask", "points": mask_to_rle(speck).tolist()}
     started = tracker.answer({"image": encode_png(first), "shapes": [shape], "states": []})
     assert started["shapes"] == [shape]
     (found,) = _step(tracker, started["states"], image=second)["shapes"]

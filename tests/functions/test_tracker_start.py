@@ -39,7 +39,7 @@ def test_of_a_polygon_only_what_is_inside_comes_back(tracker: Function) -> None:
 def test_of_a_mask_only_what_is_inside_comes_back(tracker: Function) -> None:
     mask = np.zeros((300, 300), bool)
     mask[150:250, 100:280] = True
-    (shape,) = tracker.answer(starting([_shape("mask", mask_to_rle(mask))]))["shapes"]
+    (shape,) = tracker.answer(starting([_shape("mask", mask_to_rle(mask).tolist())]))["shapes"]
     np.testing.assert_array_equal(rle_to_mask(shape["points"], HW), mask[:192, :192])
 
 

@@ -190,7 +190,7 @@ def test_a_correction_is_answered_as_drawn_and_remembered(tracker: Function, lin
 
     def drawn(frame: int, *things: int) -> Answer:
         mask = np.logical_or.reduce([VIDEO[frame].objects[i].mask for i in things])
-        return {"type": "mask", "points": mask_to_rle(mask)}
+        return {"type": "mask", "points": mask_to_rle(mask).tolist()}
 
     def overlap(shapes: list[Any]) -> float:
         return mask_iou(rle_to_mask(shapes[0]["points"], HW), VIDEO[6].objects[0].mask)
@@ -210,7 +210,7 @@ def test_a_correction_is_answered_as_drawn_and_remembered(tracker: Function, lin
 def test_a_mask_corrects_a_rectangle_which_stays_one(tracker: Function) -> None:
     states = tracker.answer(starting(first_shapes("rectangle")[:1]))["states"]
     mask = VIDEO[1].objects[0].mask
-    corrections = [{"type": "mask", "points": mask_to_rle(mask)}]
+    corrections = [{"type": "mask", "points": mask_to_rle(mask).tolist()}]
     answer = tracker.answer(continuing(states, 1) | {"corrections": corrections})
     np.testing.assert_allclose(answer["shapes"][0]["points"], mask_to_xyxy(mask), atol=3)
     drawn = {"type": "rectangle", "points": [20.5, 30, 90, 100]}

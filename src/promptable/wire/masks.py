@@ -47,29 +47,30 @@ class MaskCrop:
         return np.append(self.pixels.ravel().astype(np.int32), np.array(box, np.int32))
 
 
-def mask_to_rle(mask: Mask) -> list[int]:
-    """Run lengths of the mask's tight box in row-major order, then l, t, r, b. The first run is of zeros (may be 0
-    long).
+def mask_to_rle(mask: Mask) -> NDArray[np.int64]:
+    """Run lengths of the mask's tight box in row-major order, then l, t, r, b; int64 [N]. The first run is of zeros
+    (may be 0 long).
 
     Raises ValueError when the mask is empty. CVAT: cvat-core/src/object-utils.ts, mask2Rle.
 
     >>> mask = np.zeros((4, 6), np.bool_)
     >>> mask[1, 2:5] = mask[2, 3] = True
-    >>> mask_to_rle(mask)
+    >>> mask_to_rle(mask).tolist()
     [0, 3, 1, 1, 1, 2, 1, 4, 2]
     """
     left, top, right, bottom = _tight_box(mask)
     return crop_to_rle(MaskCrop(mask[top : bottom + 1, left : right + 1], left, top))
 
 
-def crop_to_rle(crop: MaskCrop) -> list[int]:
+def crop_to_rle(crop: MaskCrop) -> NDArray[np.int64]:
     """Run lengths as from ``mask_to_rle``, for a mask that is cropped to its tight box already."""
     height, width = crop.pixels.shape
     pixels = crop.pixels.ravel()
     changes = np.flatnonzero(pixels[1:] != pixels[:-1]) + 1
-    runs = np.diff(changes, prepend=0, append=pixels.size).tolist()
     box = [crop.left, crop.top, crop.left + width - 1, crop.top + height - 1]
-    return [*([0] if pixels[0] else []), *runs, *box]
+    rle = np.append(changes, [pixels.size, *box])
+    rle[1:-4] -= changes
+    return np.insert(rle, 0, 0) if pixels[0] else rle
 
 
 def check_rle(points: ArrayLike, field: str = "points") -> NDArray[np.int64]:

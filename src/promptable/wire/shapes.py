@@ -84,7 +84,7 @@ def shape_of_mask(mask: Mask, shape_type: ShapeType, tolerance: float = 0.0) -> 
         case ShapeType.RECTANGLE:
             return Shape(shape_type, tuple(mask_to_xyxy(mask).tolist()))
         case ShapeType.MASK:
-            return Shape(shape_type, tuple(mask_to_rle(mask)))
+            return Shape(shape_type, tuple(mask_to_rle(mask).tolist()))
         case ShapeType.POLYGON:
             return Shape(shape_type, tuple(mask_to_polygon(mask, tolerance)))
 
