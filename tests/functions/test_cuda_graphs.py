@@ -18,8 +18,8 @@ from toy.scenes import scene
 SCENES = [SCENE, scene(30_000_004), scene(30_000_005)]
 PICTURES = [encode_png(each.image) for each in SCENES]
 POINTS = [deepest(thing.mask) for thing in SCENE.objects[-2:]]
-GRAPHS = {"PROMPTABLE_CUDA_GRAPHS": "true"}
 CUDA = {"PROMPTABLE_DEVICE": "cuda"}
+WITHOUT_GRAPHS = {"PROMPTABLE_CUDA_GRAPHS": "false"}
 
 Build = Callable[[Mapping[str, str]], Function]
 
@@ -32,7 +32,7 @@ def _cuda() -> Iterator[None]:
 
 def _pair(build: Build) -> tuple[Function, Function]:
     """Without and with graphs."""
-    return build(CUDA), build(CUDA | GRAPHS)
+    return build(CUDA | WITHOUT_GRAPHS), build(CUDA)
 
 
 def _graphs(function: Function) -> int:

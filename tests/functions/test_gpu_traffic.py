@@ -1,7 +1,7 @@
 """How often a request crosses between the CPU and a (simulated) GPU, and how often the CPU waits for it.
 
 Each wait costs a GPU the time in which nothing is queued, whatever its size: the counts are held, so that no loop over
-masks, and no ``.item()``, comes back.
+masks, and no ``.item()``, comes back. Kernel by kernel: capturing a graph takes waits, which ``test_cuda_graphs`` knows.
 """
 
 from collections.abc import Iterator
@@ -20,11 +20,12 @@ from toy.scenes import Scene, scene
 
 LATER: Scene = scene(30_000_004)
 LATER_PICTURE = encode_png(LATER.image)
+CUDA = {"PROMPTABLE_DEVICE": "cuda", "PROMPTABLE_CUDA_GRAPHS": "false"}
 CLICK, BESIDE = deepest(SCENE.objects[-1].mask), [2.0, 2.0]
 
 
 @pytest.fixture(autouse=True)
-def _cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _cuda() -> Iterator[None]:
     with simulated_cuda():
         yield
 
@@ -42,7 +43,7 @@ def assert_crossings(traffic: Traffic, copies: int, waits: int) -> None:
 
 @pytest.mark.parametrize("model", ["sam", "sam2"])
 def test_a_click_is_one_copy_to_the_gpu_and_one_back(model: str) -> None:
-    function = Function("sam-interactor", {"PROMPTABLE_MODEL": str(TOY / model), "PROMPTABLE_DEVICE": "cuda"})
+    function = Function("sam-interactor", {"PROMPTABLE_MODEL": str(TOY / model)} | CUDA)
     click = {"image": encode_png(SCENE.image), "pos_points": [CLICK], "neg_points": [], "obj_bbox": []}
     _, first = _traffic(function, click)
     assert_crossings(first, copies=3, waits=1)  # the picture, and then as any click
@@ -55,7 +56,7 @@ def test_a_click_is_one_copy_to_the_gpu_and_one_back(model: str) -> None:
 def test_features_that_replicas_share_cross_in_one_copy_each_way() -> None:
     click = {"image": encode_png(SCENE.image), "pos_points": [CLICK], "neg_points": [], "obj_bbox": []}
     with running_redis() as server:
-        variables = {"PROMPTABLE_MODEL": str(TOY / "sam2"), "PROMPTABLE_DEVICE": "cuda"} | server.variables
+        variables = {"PROMPTABLE_MODEL": str(TOY / "sam2")} | CUDA | server.variables
         _, encoding = _traffic(Function("sam-interactor", variables), click)
         assert_crossings(encoding, copies=4, waits=2)  # as a first click, and the features back
         _, finding = _traffic(Function("sam-interactor", variables), click)
@@ -63,7 +64,7 @@ def test_features_that_replicas_share_cross_in_one_copy_each_way() -> None:
 
 
 def test_a_picture_for_boxes_is_one_copy_to_the_gpu_and_one_back(tmp_path: Path) -> None:
-    function = new_detector(tmp_path, [{"name": "blue star", "type": "rectangle"}], PROMPTABLE_DEVICE="cuda")
+    function = new_detector(tmp_path, [{"name": "blue star", "type": "rectangle"}], **CUDA)
     function.answer({"image": encode_png(SCENE.image)})
     _, traffic = _traffic(function, {"image": LATER_PICTURE})  # of the same size
     assert_crossings(traffic, copies=2, waits=1)
@@ -71,7 +72,7 @@ def test_a_picture_for_boxes_is_one_copy_to_the_gpu_and_one_back(tmp_path: Path)
 
 @pytest.mark.parametrize("new", ["size", "labels"])
 def test_a_new_size_or_new_labels_cross_too_but_are_not_waited_for(tmp_path: Path, new: str) -> None:
-    function = new_detector(tmp_path, [{"name": "blue star", "type": "rectangle"}], PROMPTABLE_DEVICE="cuda")
+    function = new_detector(tmp_path, [{"name": "blue star", "type": "rectangle"}], **CUDA)
     function.answer({"image": encode_png(SCENE.image)})
     image = encode_png(SCENE.image[:-40]) if new == "size" else LATER_PICTURE
     labels = {} if new == "size" else {"labels": [{"name": "red circle"}, {"name": "green square"}]}
@@ -81,7 +82,7 @@ def test_a_new_size_or_new_labels_cross_too_but_are_not_waited_for(tmp_path: Pat
 
 def test_masks_of_a_picture_come_back_together(tmp_path: Path) -> None:
     labels = [{"name": thing.label, "type": "mask"} for thing in LATER.objects]
-    function = new_detector(tmp_path, labels, PROMPTABLE_DEVICE="cuda")
+    function = new_detector(tmp_path, labels, **CUDA)
     function.answer({"image": encode_png(SCENE.image)})
     answer, traffic = _traffic(function, {"image": LATER_PICTURE})
     assert len(answer) > 2
@@ -90,7 +91,7 @@ def test_masks_of_a_picture_come_back_together(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["rectangle", "mask"])
 def test_a_frame_is_a_picture_and_all_memories_to_the_gpu_and_one_copy_back(kind: str) -> None:
-    function = Function("sam2-tracker", {"PROMPTABLE_MODEL": str(TOY / "sam2"), "PROMPTABLE_DEVICE": "cuda"})
+    function = Function("sam2-tracker", {"PROMPTABLE_MODEL": str(TOY / "sam2")} | CUDA)
     frames = [encode_png(frame.image) for frame in VIDEO[:4]]
     shapes = first_shapes(kind)
     assert len(shapes) > 1

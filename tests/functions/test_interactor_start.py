@@ -34,14 +34,14 @@ def _noted(method: Callable[..., Any], note: Callable[..., None]) -> Callable[..
 
 @pytest.mark.parametrize("model", ["sam", "sam2"])
 def test_the_model_is_warm_on_a_gpu_before_the_first_click(calls: list[Any], model: str) -> None:
-    """For the lone click, which has several candidates, for the box, and for the click that refines an answer."""
+    """For the lone click, which has several candidates, for the box, and for one to six clicks that refine an answer."""
     with simulated_cuda():
         Function("sam-interactor", {"PROMPTABLE_MODEL": str(TOY / model), "PROMPTABLE_DEVICE": "cuda"})
     first, *prompts = calls
     assert first == "encoded"
     assert all(isinstance(prompt, Prompt) for prompt in prompts)
     kinds = [(prompt.is_ambiguous, prompt.box_xyxy is None, prompt.mask_input is None) for prompt in prompts]
-    assert kinds == [(True, True, True), (False, False, True), (False, True, False)]
+    assert kinds == [(True, True, True), (False, False, True), *[(False, True, False)] * 6]
 
 
 def test_a_cpu_has_nothing_to_warm(calls: list[Any]) -> None:

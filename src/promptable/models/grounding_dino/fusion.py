@@ -53,7 +53,7 @@ class TextImageFusion(nn.Module):
         logits = self._logits(pixels, tokens)
         of_tokens = self._split(logits, 1).softmax(-1).flatten(1)
         seen_by_pixels = torch.addmm(self._pixel_output_bias, of_tokens, self._messages(tokens))
-        seen_by_tokens = self._token_output(self._gathered(logits.softmax(0).T @ pixels))
+        seen_by_tokens = self._token_output(self._gathered(_over_pixels(logits) @ pixels))
         return pixels + seen_by_pixels, tokens + self._gain * seen_by_tokens
 
     def _logits(self, pixels: Tensor, tokens: Tensor) -> Tensor:
@@ -76,3 +76,11 @@ class TextImageFusion(nn.Module):
     def _split(self, joined: Tensor, axis: int) -> Tensor:
         """An axis of heads times something as two axes."""
         return torch.unflatten(joined, axis, (self._heads, -1))
+
+
+def _over_pixels(logits: Tensor) -> Tensor:
+    """Softmax of [n, H * T] over the pixels: [H * T, n].
+
+    CUDA's kernel for an axis that is not the last one runs hundreds of times as long; a CPU's does not.
+    """
+    return logits.softmax(0).T if logits.is_cpu else logits.T.contiguous().softmax(1)

@@ -1,4 +1,7 @@
-"""Linear layers for inference on a CPU. Their weights are reordered once, into the blocks that oneDNN computes with."""
+"""Linear layers for inference: their weights are brought once into the form that the device computes with.
+
+On a CPU these are oneDNN's blocks; on a GPU it is bfloat16, to which autocast would round them at every call.
+"""
 
 from typing import Literal
 
@@ -51,13 +54,16 @@ class PackedLinear(nn.Module):
 
 
 def pack_linears(model: nn.Module, device: torch.device, numbers: torch.dtype) -> None:
-    """Replace the linear layers of a model in evaluation mode by ``PackedLinear`` in the dtype ``numbers``.
+    """Prepare the linear layers of a model in evaluation mode to compute in the dtype ``numbers``.
 
-    Layers inside ``InFloat32`` stay float32. Nothing is replaced on a GPU, in a dtype that oneDNN does not support, and
-    in float16: where float16 overflows, the model runs again in float32 with the same weights.
+    On a CPU they become ``PackedLinear``, in a dtype that oneDNN supports. On a GPU in bfloat16 their weights are
+    rounded; the model then runs only under autocast to bfloat16. Layers inside ``InFloat32`` stay float32. In float16
+    nothing changes: where float16 overflows, the model runs again in float32 with the same weights.
     """
     if can_pack(device, numbers):
         _pack(model, numbers)
+    if device.type == "cuda" and numbers is torch.bfloat16:
+        _round(model)
 
 
 def can_pack(device: torch.device, numbers: torch.dtype) -> bool:
@@ -84,3 +90,11 @@ def _pack(model: nn.Module, numbers: torch.dtype) -> None:
             setattr(model, name, PackedLinear(child.linear, numbers, child.activation))
         else:
             _pack(child, torch.float32 if isinstance(child, InFloat32) else numbers)
+
+
+def _round(model: nn.Module) -> None:
+    for child in model.children():
+        if type(child) is nn.Linear:
+            child.to(torch.bfloat16)
+        elif not isinstance(child, InFloat32):
+            _round(child)

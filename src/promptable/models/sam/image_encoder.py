@@ -15,6 +15,9 @@ from promptable.models.runtime.precision import InFloat32, numbers
 # used, sixteen (64 MB in float32, 512 MB in bfloat16).
 _MOST_WEIGHTS = MappingProxyType({"cpu": 2**24, "cuda": 2**28})
 
+# Fused attention wants channels in groups: 8 on a GPU, 16 where AMX multiplies.
+_CHANNELS_TOGETHER = 16
+
 
 def fuse_encoder(encoder: ImageEncoderViT, precision: str = "fp32") -> None:
     """Give a SAM encoder in evaluation mode, on the device where it stays, faster parts of the same meaning.
@@ -22,7 +25,7 @@ def fuse_encoder(encoder: ImageEncoderViT, precision: str = "fp32") -> None:
     ``precision`` is the one it will run in (``models.runtime.precision``).
     """
     device, kind = encoder.pos_embed.device, numbers(precision)
-    folds = device.type == "cpu" and kind is torch.bfloat16
+    folds = kind is not torch.float32
     encoder.patch_embed, encoder.neck = InFloat32(Patches(encoder.patch_embed)), InFloat32(encoder.neck)
     for block in encoder.blocks:
         block.attn = FoldedAttention(block.attn) if folds else RelativeAttention(block.attn)
@@ -93,24 +96,41 @@ class RelativeAttention(nn.Module):
 
 
 class FoldedAttention(RelativeAttention):
-    """The same without a mask, which CPUs with matrix units wait for longer than for wider products.
+    """The same without a mask, which matrix units wait for longer than for wider products.
 
     A query's channels are followed by what it adds for each row and each column, a key's by a 1 for its own row and
     its own column and 0 for the others: their product is the weight with the position in it.
     """
 
+    _offsets: Tensor
     _place: Tensor
 
     def __init__(self, attention: Attention) -> None:
         super().__init__(attention)
-        side = len(self._rel_h)
-        one = torch.eye(side)
+        side, channels = len(self._rel_h), attention.rel_pos_h.shape[1]
+        one = torch.eye(side, device=attention.rel_pos_h.device)
         place = torch.cat([one[:, None].expand(side, side, side), one[None].expand(side, side, side)], -1)
-        self.register_buffer("_place", place.flatten(0, 1), persistent=False)
+        unused = -(channels + 2 * side) % _CHANNELS_TOGETHER
+        self.register_buffer("_place", F.pad(place.flatten(0, 1), (0, unused)), persistent=False)
+        offsets = torch.cat([attention.rel_pos_h.flip(0), attention.rel_pos_w.flip(0)]).detach()
+        self.register_buffer("_offsets", offsets * channels**0.5, persistent=False)  # what attention divides by
 
     def _attended(self, query: Tensor, key: Tensor, value: Tensor, hw: tuple[int, int]) -> Tensor:
-        rows, columns = (each.flatten(2, 3) for each in self._by_place(query, hw))
         channels, places = query.shape[-1], self._place.to(query.dtype).expand(*key.shape[:3], -1)
-        wide_query = torch.cat([query * channels**-0.5, rows, columns], -1)
+        rows, columns = (each.flatten(2, 3) for each in self._for_places(query, hw))
+        unused = places.shape[-1] - rows.shape[-1] - columns.shape[-1]
+        wide_query = torch.cat([query, rows, columns, query[..., :unused]], -1)
         wide_key, wide_value = torch.cat([key, places], -1), F.pad(value, (0, places.shape[-1]))
-        return F.scaled_dot_product_attention(wide_query, wide_key, wide_value, scale=1.0)[..., :channels]
+        return F.scaled_dot_product_attention(wide_query, wide_key, wide_value, scale=channels**-0.5)[..., :channels]
+
+    def _for_places(self, query: Tensor, hw: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """As ``_by_place``, from one product with what a key adds so many rows or columns before and behind a query.
+
+        A query's row decides where in this the first row's lies: seen with another stride, all first rows are one
+        column, and nothing is copied.
+        """
+        side = len(self._rel_h)
+        found = torch.unflatten(query @ self._offsets.T, 2, hw)
+        size, (batch, head, row, column, _) = (*found.shape[:4], side), found.stride()
+        rows = found.as_strided(size, (batch, head, row - 1, column, 1), side - 1)
+        return rows, found.as_strided(size, (batch, head, row, column - 1, 1), 3 * side - 2)

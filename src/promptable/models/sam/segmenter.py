@@ -3,6 +3,7 @@
 The masks are those of upstream's ``SamPredictor`` on the same weights.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from promptable.models.runtime.precision import autocast
 from promptable.models.sam.build import PRESETS, SamConfig, build
 from promptable.models.sam.image_encoder import fuse_encoder
 from promptable.models.sam.prompt_encoder import embed_points
-from promptable.models.segmentation.base import BaseSegmenter, Embeddings
+from promptable.models.segmentation.base import BaseSegmenter, Embeddings, Given
 from promptable.models.segmentation.segmenter import PictureError, Prompt
 from promptable.models.weights import load_weights, locate, read_sizes
 
@@ -62,19 +63,22 @@ class SamSegmenter(BaseSegmenter):
     def _run_encoder(self, pixels: Tensor) -> tuple[Tensor, ...]:
         return (self._sam.image_encoder(pixels),)
 
-    def _embed(self, prompt: Prompt, hw: tuple[int, int]) -> Embeddings:
+    def _given(self, prompt: Prompt, hw: tuple[int, int]) -> Given:
+        """Points [1, P, 2] with labels [1, P] and boxes [1, 4], in pixels of the resized picture."""
         box = None if prompt.box_xyxy is None else self._transform.apply_boxes(prompt.box_xyxy, hw)
-        given = *self._points(prompt, hw), box, self._mask_input(prompt)
-        points, labels, boxes, mask = self._on_device(*given)
-        sparse, dense = self._prompt_encoder(None, boxes, mask)
-        if points is None or labels is None:
-            return sparse, dense
-        return torch.cat([embed_points(self._prompt_encoder, points, labels, pad=boxes is None), sparse], 1), dense
+        points, labels = self._points(prompt, hw)
+        return {"points": points, "labels": labels, "boxes": box}
 
-    def _embed_boxes(self, boxes_xyxy: NDArray[np.float32], hw: tuple[int, int]) -> Embeddings:
-        (boxes,) = self._on_device(self._transform.apply_boxes(boxes_xyxy, hw))
-        embeddings: Embeddings = self._prompt_encoder(None, boxes, None)
-        return embeddings
+    def _given_boxes(self, boxes_xyxy: NDArray[np.float32], hw: tuple[int, int]) -> Given:
+        return {"boxes": self._transform.apply_boxes(boxes_xyxy, hw)}
+
+    def _embed(self, given: Mapping[str, Tensor]) -> Embeddings:
+        boxes = given.get("boxes")
+        sparse, dense = self._prompt_encoder(None, boxes, given.get("masks"))
+        if "points" not in given:
+            return sparse, dense
+        clicks = embed_points(self._prompt_encoder, given["points"], given["labels"], pad=boxes is None)
+        return torch.cat([clicks, sparse], 1), dense
 
     def _decode(self, sparse: Tensor, dense: Tensor, *features: Tensor, multimask: bool) -> tuple[Tensor, Tensor]:
         (embedding,) = features

@@ -3,6 +3,7 @@
 The masks are those of upstream's ``SAM2ImagePredictor`` on the same weights, at any ``image_size`` of the model.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from promptable.models.runtime.precision import autocast
 from promptable.models.runtime.transfer import to_device
 from promptable.models.sam2.build import build
 from promptable.models.sam2.image_encoder import fuse_encoder
-from promptable.models.segmentation.base import BaseSegmenter, Embeddings
+from promptable.models.segmentation.base import BaseSegmenter, Embeddings, Given
 from promptable.models.segmentation.segmenter import Prompt
 from promptable.models.weights import locate
 
@@ -62,31 +63,24 @@ class Sam2Segmenter(BaseSegmenter):
             levels[-1] = levels[-1] + self._model.no_mem_embed.reshape(1, -1, 1, 1)
         return tuple(levels)
 
-    def _embed(self, prompt: Prompt, hw: tuple[int, int]) -> Embeddings:
-        """Upstream gives a box as two points with labels of their own, before the clicks."""
+    def _given(self, prompt: Prompt, hw: tuple[int, int]) -> Given:
+        """Points [1, P, 2] in pixels of the model's square, with labels [1, P].
+
+        Upstream gives a box as two points with labels of their own, before the clicks.
+        """
         points, labels = prompt.points_xy, prompt.labels
         if prompt.box_xyxy is not None:
             points = np.concatenate([prompt.box_xyxy.reshape(2, 2), points])
             labels = np.concatenate([np.array(_BOX_LABELS, np.int32), labels])
-        if not len(points):
-            return self._embed_placed(None, None, self._mask_input(prompt))
-        return self._embed_placed(self._placed(points[None], hw), labels[None], self._mask_input(prompt))
+        return {"points": self._placed(points[None], hw), "labels": labels[None]} if len(points) else {}
 
-    def _embed_boxes(self, boxes_xyxy: NDArray[np.float32], hw: tuple[int, int]) -> Embeddings:
+    def _given_boxes(self, boxes_xyxy: NDArray[np.float32], hw: tuple[int, int]) -> Given:
         labels = np.tile(np.array(_BOX_LABELS, np.int32), (len(boxes_xyxy), 1))
-        return self._embed_placed(self._placed(boxes_xyxy.reshape(-1, 2, 2), hw), labels, None)
+        return {"points": self._placed(boxes_xyxy.reshape(-1, 2, 2), hw), "labels": labels}
 
-    def _embed_placed(
-        self,
-        points: NDArray[np.float32] | None,
-        labels: NDArray[np.int32] | None,
-        logits: NDArray[np.float32] | None,
-    ) -> Embeddings:
-        """Points [N, P, 2] in pixels of the model's square with labels [N, P], and logits [N, 1, h, w]."""
-        *placed, masks = self._on_device(points, labels, logits)
-        embeddings: Embeddings = self._prompt_encoder(
-            points=None if points is None else tuple(placed), boxes=None, masks=masks
-        )
+    def _embed(self, given: Mapping[str, Tensor]) -> Embeddings:
+        points = (given["points"], given["labels"]) if "points" in given else None
+        embeddings: Embeddings = self._prompt_encoder(points=points, boxes=None, masks=given.get("masks"))
         return embeddings
 
     def _decode(self, sparse: Tensor, dense: Tensor, *features: Tensor, multimask: bool) -> tuple[Tensor, Tensor]:

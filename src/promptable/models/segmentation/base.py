@@ -1,6 +1,7 @@
 """The steps from a picture to its masks that SAM and SAM 2 share."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from functools import partial
 from math import prod
 from typing import Any
@@ -22,6 +23,10 @@ from promptable.models.segmentation.segmenter import Prediction, Prompt
 Embeddings = tuple[Tensor, Tensor]
 """The prompt encoder's embeddings of N prompts: sparse [N, P, C] and dense [N, C, h, w]."""
 
+Given = Mapping[str, NDArray[np.generic] | None]
+"""What N prompts give the prompt encoder, by name; None for what they do not have. Labels are int32, all else becomes
+float32; ``masks`` [N, 1, h, w] are logits."""
+
 _ENCODERS, _DECODERS = 2, 12
 """How many CUDA graphs are kept: encoders, one for each precision; decoders, one for each number of points."""
 _PIXELS_AT_ONCE = 2**26
@@ -32,8 +37,8 @@ class BaseSegmenter(ABC):
     """A ``Segmenter`` over a model in evaluation mode. It stores nothing about a picture, so threads may share it.
 
     ``precision`` is that of the image encoder (``models.runtime.precision``). Prompt encoder and mask decoder are quick
-    and always float32. With ``cuda_graphs`` on a GPU, the image encoder and the decoder of a single prompt run as CUDA
-    graphs (``models.runtime.cuda_graphs``).
+    and always float32. With ``cuda_graphs`` on a GPU, the image encoder is one, and so are prompt encoder and mask
+    decoder for a single prompt (``models.runtime.cuda_graphs``).
     """
 
     def __init__(self, prompt_encoder: Any, device: torch.device, precision: str, cuda_graphs: bool) -> None:
@@ -44,7 +49,7 @@ class BaseSegmenter(ABC):
         self._precision = precision
         graphs = Graphs(device, cuda_graphs)
         self._encoder = graphs.stage("image encoder", self._run_encoder, _ENCODERS)
-        self._decoder_of_one = graphs.stage("mask decoder", self._decode, _DECODERS)
+        self._decoder_of_one = graphs.stage("mask decoder", self._run_decoder, _DECODERS)
 
     @torch.inference_mode()
     def encode_image(self, image: NDArray[np.uint8]) -> ImageFeatures:
@@ -62,8 +67,8 @@ class BaseSegmenter(ABC):
         default the one with the highest score. For any other prompt the model returns one mask. Raises
         FloatingPointError if the model's output contains NaN or Infinity.
         """
-        embeddings = self._embed(prompt, features.hw)
-        return self._answers(features, embeddings, prompt.is_ambiguous, extent)[0]
+        given = {**self._given(prompt, features.hw), "masks": self._mask_input(prompt)}
+        return self._answers(features, given, prompt.is_ambiguous, extent)[0]
 
     @torch.inference_mode()
     def predict_boxes(self, features: ImageFeatures, boxes_xyxy: NDArray[np.float32]) -> list[Prediction]:
@@ -73,7 +78,7 @@ class BaseSegmenter(ABC):
             raise ValueError(f"expected boxes of [N, 4], got {boxes_xyxy.shape}")
         if not len(boxes_xyxy):
             return []
-        return self._answers(features, self._embed_boxes(boxes_xyxy, features.hw), False, Extent.BEST)
+        return self._answers(features, self._given_boxes(boxes_xyxy, features.hw), False, Extent.BEST)
 
     def _features(self, image: NDArray[np.uint8], precision: str) -> ImageFeatures:
         """Features in float32 for every precision, since the last layers of the encoders are float32.
@@ -85,17 +90,22 @@ class BaseSegmenter(ABC):
             require(features.finite)
         return features
 
-    def _answers(
-        self, features: ImageFeatures, embeddings: Embeddings, multimask: bool, extent: Extent
-    ) -> list[Prediction]:
-        """Decode the embeddings. Masks are enlarged in small groups: many boxes on a large picture must fit in
-        memory."""
-        decode = self._decoder_of_one if len(embeddings[0]) == 1 else self._decode
-        low_res, scores = decode(*embeddings, *features.tensors, multimask=multimask)
+    def _answers(self, features: ImageFeatures, given: Given, multimask: bool, extent: Extent) -> list[Prediction]:
+        """Decode the prompts. Masks are enlarged in small groups: many boxes on a large picture must fit in memory."""
+        prompts = {name: _narrow(each) for name, each in given.items() if each is not None}
+        inputs = (*to_device(self._device, list(prompts.values())), *features.tensors)
+        decode = self._decoder_of_one if len(inputs[0]) == 1 else self._run_decoder
+        low_res, scores = decode(*inputs, given=tuple(prompts), multimask=multimask)
         finite, chosen = features.finite & all_finite(low_res, scores), choose(low_res, scores, extent)
         together = 1 if self._device.type == "cpu" else max(1, _PIXELS_AT_ONCE // prod(features.hw))
         groups = zip(*(torch.split(each, together) for each in chosen), strict=True)
         return [one for low_res, scores in groups for one in self._predictions(low_res, scores, finite, features.hw)]
+
+    def _run_decoder(self, *inputs: Tensor, given: tuple[str, ...], multimask: bool) -> tuple[Tensor, ...]:
+        """``_decode`` for prompts, of which the first inputs are what is ``given``; the others are a picture's
+        features."""
+        embeddings = self._embed(dict(zip(given, inputs, strict=False)))
+        return self._decode(*embeddings, *inputs[len(given) :], multimask=multimask)
 
     def _predictions(self, low_res: Tensor, scores: Tensor, finite: Tensor, hw: tuple[int, int]) -> list[Prediction]:
         """The predictions on a picture of ``hw``; masks, logits and scores are copied from the device together."""
@@ -115,12 +125,16 @@ class BaseSegmenter(ABC):
         """The tensors of the features of a picture [1, 3, S, S], resized and normalised as the model expects it."""
 
     @abstractmethod
-    def _embed(self, prompt: Prompt, hw: tuple[int, int]) -> Embeddings:
-        """The embeddings of one prompt on a picture of ``hw``."""
+    def _given(self, prompt: Prompt, hw: tuple[int, int]) -> Given:
+        """What one prompt on a picture of ``hw`` gives the prompt encoder, beside its mask input."""
 
     @abstractmethod
-    def _embed_boxes(self, boxes_xyxy: NDArray[np.float32], hw: tuple[int, int]) -> Embeddings:
-        """The embeddings of N prompts, one for each box [N, 4], N >= 1, on a picture of ``hw``."""
+    def _given_boxes(self, boxes_xyxy: NDArray[np.float32], hw: tuple[int, int]) -> Given:
+        """What N prompts give it, one for each box [N, 4], N >= 1, on a picture of ``hw``."""
+
+    @abstractmethod
+    def _embed(self, given: Mapping[str, Tensor]) -> Embeddings:
+        """The embeddings of N prompts, of which this is ``Given``, on the device."""
 
     @abstractmethod
     def _decode(self, sparse: Tensor, dense: Tensor, *features: Tensor, multimask: bool) -> tuple[Tensor, Tensor]:
@@ -143,8 +157,6 @@ class BaseSegmenter(ABC):
             raise ValueError(f"expected a mask input of {list(hw)}, got {list(prompt.mask_input.shape)}")
         return prompt.mask_input[None, None]
 
-    def _on_device(self, *values: NDArray[np.generic] | None) -> list[Tensor | None]:
-        """The values that are not None as float32 tensors on the device, in one copy; None for the others."""
-        there = [np.asarray(each, np.float32) for each in values if each is not None]
-        tensors = iter(to_device(self._device, there))
-        return [None if each is None else next(tensors) for each in values]
+
+def _narrow(array: NDArray[np.generic]) -> NDArray[np.generic]:
+    return array.astype(np.float32) if array.dtype.kind == "f" else array

@@ -47,7 +47,8 @@ def load_function(logger: Any) -> "InteractorFunction":
     segmenter = load_segmenter(model, settings.weights_dir, where, precision, settings.cuda_graphs)
     if redis is None and where == "cpu":  # nothing to warm there, and nobody to agree with on the features' form
         return InteractorFunction(segmenter, settings)
-    features, logits = warm_up(segmenter, _CLICKS_WITH_GRAPHS if settings.cuda_graphs else 1)
+    with_graphs = settings.cuda_graphs and where != "cpu"
+    features, logits = warm_up(segmenter, _CLICKS_WITH_GRAPHS if with_graphs else 1)
     if redis is None:
         return InteractorFunction(segmenter, settings)
     weights = fingerprint(locate(model, settings.weights_dir).weights)
