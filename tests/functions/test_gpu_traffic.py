@@ -1,7 +1,7 @@
 """How often a request crosses between the CPU and a (simulated) GPU, and how often the CPU waits for it.
 
 Each wait costs a GPU the time in which nothing is queued, whatever its size: the counts are held, so that no loop over
-masks, and no ``.item()``, comes back. Kernel by kernel: capturing a graph takes waits, which ``test_cuda_graphs`` knows.
+masks, and no ``.item()``, comes back. Without CUDA graphs: to capture one, the CPU waits (``test_cuda_graphs``).
 """
 
 from collections.abc import Iterator

@@ -34,7 +34,7 @@ def _noted(method: Callable[..., Any], note: Callable[..., None]) -> Callable[..
 
 @pytest.mark.parametrize("model", ["sam", "sam2"])
 def test_the_model_is_warm_on_a_gpu_before_the_first_click(calls: list[Any], model: str) -> None:
-    """For the lone click, which has several candidates, for the box, and for one to six clicks that refine an answer."""
+    """For the lone click, which has several candidates, for the box, and for clicks that refine, one to six of them."""
     with simulated_cuda():
         Function("sam-interactor", {"PROMPTABLE_MODEL": str(TOY / model), "PROMPTABLE_DEVICE": "cuda"})
     first, *prompts = calls

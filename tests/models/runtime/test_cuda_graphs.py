@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from promptable.models.runtime import cuda_graphs
 from promptable.models.runtime.cuda_graphs import Graphs, Stage
 from promptable.models.runtime.precision import autocast
 from tests import simulated_graphs
@@ -90,15 +91,18 @@ def test_each_form_has_a_graph_of_its_own(network: Network) -> None:
             _assert_same(staged(numbers, times=times), network(numbers, times))
 
 
-def test_the_graphs_used_last_are_kept(network: Network) -> None:
+def test_graphs_in_use_are_kept(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forms that take turns would otherwise be captured at every call."""
+    monkeypatch.setattr(cuda_graphs, "_IN_USE", 3)
     staged = _staged(network, most=2)
 
-    def captures(rows: int) -> bool:
+    def captured(rows: int) -> bool:
         before = network.runs
         staged(_numbers(rows))
-        return network.runs > before
+        return network.runs > before + 1
 
-    assert [captures(rows) for rows in (1, 2, 1, 3, 1, 2)] == [True, True, False, True, False, True]
+    assert [captured(rows) for rows in (1, 2, 3, 1, 2, 3)] == [True, True, False, False, False, False]
+    assert [captured(rows) for rows in (2, 3, 3, 1)] == [False, True, False, False]  # three takes the place of one
 
 
 def test_a_form_that_may_not_come_again_is_not_captured(network: Network) -> None:

@@ -43,7 +43,9 @@ _MIN_SIDE = 64
 _CPU = torch.device("cpu")
 _PROMPT_SETS_KEPT = 8
 _SIZES, _SIZES_AND_CAPTIONS = 4, 8
-"""CUDA graphs that are kept. Those of a size that does not come a second time would not be worth their capture."""
+"""CUDA graphs that are kept."""
+_OFTEN = 4
+"""The picture of a size, and the caption on it, from which on more are expected: a capture takes as long as twenty."""
 # In the official checkpoints, but not in the model: upstream skips all such keys, here any other is an error.
 _UNUSED_KEYS = {"label_enc.weight", "bert.embeddings.position_ids"}
 
@@ -95,8 +97,8 @@ class GroundingDINO:
         self._precision = precision
         self._device = model.feat_map.weight.device.type
         graphs = Graphs(model.feat_map.weight.device, cuda_graphs)
-        self._backbone = graphs.stage("backbone", self._run_backbone, _SIZES, captured_at=2)
-        self._transformer = graphs.stage("transformer", self._run_transformer, _SIZES_AND_CAPTIONS, captured_at=2)
+        self._backbone = graphs.stage("backbone", self._run_backbone, _SIZES, _OFTEN)
+        self._transformer = graphs.stage("transformer", self._run_transformer, _SIZES_AND_CAPTIONS, _OFTEN)
         self._encoded: LRUCache[tuple[str, ...], list[_CaptionFeatures]] = LRUCache(_PROMPT_SETS_KEPT)
         self._lock = Lock()
 

@@ -27,6 +27,9 @@ constants that are kept are computed."""
 _TOLERANCE, _HALF_TOLERANCE = 1e-3, 2e-2
 """The largest accepted ratio of the root mean square of the differences to that of the values. Results can differ by
 rounding, because libraries may choose other kernels for the graph."""
+_IN_USE = 200
+"""A graph that was used in so many last calls of its stage is kept, whatever else is called: a capture takes as long as
+tens of calls."""
 _one_capture = Lock()
 """PyTorch allows only one capture at a time in a process."""
 
@@ -41,9 +44,10 @@ class Graphs:
         """A stage that computes the same as ``run``, by a graph if there is one for inputs of this form.
 
         Call it in inference mode; threads may share it. The form of inputs is the shapes and dtypes of the tensors, all
-        other arguments, and the state of autocast. A graph is captured at call number ``captured_at`` with one form,
-        and the ``most`` graphs that were used last are kept. If a capture fails, or a graph computes something else
-        than ``run``, the stage calls only ``run`` from then on, and logs a warning that begins with ``name``.
+        other arguments, and the state of autocast. A graph is captured at call number ``captured_at`` with one form.
+        The stage keeps up to ``most`` graphs; a further form waits until one of them is out of use. If a capture fails,
+        or a graph computes something else than ``run``, the stage calls only ``run`` from then on, and logs a warning
+        that begins with ``name``.
         """
         return run if self._shared is None else _GraphedStage(name, run, self._shared, most, captured_at)
 
@@ -51,9 +55,11 @@ class Graphs:
 class _GraphedStage:
     def __init__(self, name: str, run: Stage, shared: "_Shared", most: int, captured_at: int) -> None:
         self._name, self._run, self._shared = name, run, shared
-        self._captured_at = captured_at
+        self._most, self._captured_at = most, captured_at
+        self._call = 0
         self._calls: LRUCache[Hashable, int] = LRUCache(4 * most)
-        self._graphs: LRUCache[Hashable, _Graph] = LRUCache(most)
+        self._graphs: dict[Hashable, _Graph] = {}
+        self._last_calls: dict[Hashable, int] = {}
         self._failed = False
 
     def __call__(self, *inputs: Tensor, **fixed: Hashable) -> tuple[Tensor, ...]:
@@ -66,16 +72,30 @@ class _GraphedStage:
     def _graph(self, inputs: Sequence[Tensor], fixed: Mapping[str, Hashable]) -> "_Graph | None":
         """The graph for inputs of this form, captured now if it is due; None if there is none."""
         form = _form(inputs, fixed)
-        if form not in self._graphs and self._is_due(form):
+        self._call += 1
+        if form not in self._graphs and self._is_due(form) and self._has_room():
             try:
                 self._graphs[form] = self._captured(inputs, fixed)
             except RuntimeError as error:
                 self._give_up(error)
-        return self._graphs.get(form)
+        graph = self._graphs.get(form)
+        if graph is not None:
+            self._last_calls[form] = self._call
+        return graph
 
     def _is_due(self, form: Hashable) -> bool:
         self._calls[form] = self._calls.get(form, 0) + 1
         return self._calls[form] >= self._captured_at
+
+    def _has_room(self) -> bool:
+        """Whether a graph can be added; the one out of use for longest is then dropped, if there are too many."""
+        if len(self._graphs) < self._most:
+            return True
+        oldest = min(self._graphs, key=self._last_calls.__getitem__)
+        if self._call - self._last_calls[oldest] <= _IN_USE:
+            return False
+        del self._graphs[oldest], self._last_calls[oldest]
+        return True
 
     def _captured(self, inputs: Sequence[Tensor], fixed: Mapping[str, Hashable]) -> "_Graph":
         """Capture a graph, and compare it with ``run`` on these inputs and on random ones.

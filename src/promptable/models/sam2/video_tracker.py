@@ -52,8 +52,8 @@ _OUTPUTS = ("pred_masks", "object_score_logits", "obj_ptr", "maskmem_features")
 # The most prompted frames that a step attends to as such: upstream has no limit, but a state must stay small.
 _MOST_PROMPTED = 8
 
-# CUDA graphs that are kept: of precisions, and of numbers of objects.
-_ENCODERS, _HEADS = 2, 4
+# CUDA graphs that are kept: of precisions, and of numbers of objects that came often enough.
+_ENCODERS, _HEADS, _OFTEN = 2, 4, 4
 
 # Objects in one batch; each takes about 0.2 GB at 1024 pixels.
 _BATCH_SIZE = 16
@@ -122,7 +122,7 @@ class VideoTracker:
         self._capacity = _capacity(model)
         graphs = Graphs(model.device, cuda_graphs)
         self._encoder = graphs.stage("image encoder", self._run_encoder, _ENCODERS)
-        self._heads = graphs.stage("mask decoder", self._run_heads, _HEADS, captured_at=2)
+        self._heads = graphs.stage("mask decoder", self._run_heads, _HEADS, _OFTEN)
         attention = model.memory_attention
         self._attend = attention if isinstance(attention, FrameAttention) else ObjectByObject(attention)
         grid = (model.sam_image_embedding_size,) * 2
