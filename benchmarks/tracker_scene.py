@@ -16,9 +16,11 @@ from benchmarks import machine
 from benchmarks.click_models import random_model
 from promptable.config.settings import TrackerSettings
 from promptable.models.runtime import device
+from promptable.models.sam2.memory import MemoryFeatures
 from promptable.models.sam2.memory_rules import RULES
 from promptable.models.sam2.track_memory import TrackMemory
 from promptable.models.sam2.video_tracker import MaskPrompt, VideoTracker, prepare_for_video
+from promptable.serving.tracker.entries import MemoryEntry
 from promptable.serving.tracker.function import TrackerFunction
 from promptable.serving.tracker.stored_memories import Names, StoredMemories
 from promptable.store.entry_store import InProcessStore
@@ -82,7 +84,7 @@ def function(
     built = model(name).to(device.resolve("auto"))
     prepare_for_video(built, precision)
     tracker = VideoTracker(built, "0" * 16, precision, RULES[memory], cuda_graphs)
-    store = InProcessStore(2**34)
+    store: InProcessStore[MemoryEntry] = InProcessStore(2**34)
     return Function(
         tracker, StoredMemories(tracker, store), TrackerFunction(tracker, store, TrackerSettings(feature_cache_mb=0))
     )
@@ -120,4 +122,6 @@ def sizes(function: Function) -> tuple[int, int]:
     """Bytes of one object's state, and of what one step of it adds to the store."""
     state = json.loads(continuing(function, 1))["states"][0]
     (result,) = function.model.start(function.model.encode_image(picture(jpeg(0))), [MaskPrompt(discs(1)[0])])
-    return len(json.dumps(state)), len(result.memory.pointer_bytes()) + len(result.memory.features_bytes())
+    features = result.memory.features
+    stored = len(result.memory.pointer_bytes()) + (0 if features is None else len(MemoryFeatures(features).to_bytes()))
+    return len(json.dumps(state)), stored

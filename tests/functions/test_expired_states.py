@@ -10,6 +10,7 @@ from demo.metrics import box_iou, mask_iou
 from promptable.config.settings import OnExpired, TrackerSettings
 from promptable.errors import BadRequestError, GoneError, NotReadyError
 from promptable.models.sam2.video_tracker import VideoTracker
+from promptable.serving.tracker.entries import read_entry
 from promptable.serving.tracker.function import TrackerFunction
 from promptable.store.entry_store import InProcessStore
 from promptable.store.redis_server import connect
@@ -112,13 +113,13 @@ def test_another_models_state_is_refused(tracker: Function, model: VideoTracker)
 def test_a_store_that_cannot_be_reached_is_no_reason_to_start_again(tracker: Function, model: VideoTracker) -> None:
     states = states_of(tracker, "rectangle")
     with running_redis() as server:
-        store = RedisStore(connect("127.0.0.1", server.port), InProcessStore(2**30))
+        store = RedisStore(connect("127.0.0.1", server.port), InProcessStore(2**30), read_entry)
         function = TrackerFunction(model, store, TrackerSettings(on_expired=OnExpired.RESTART))
         server.hang()
         with pytest.raises(NotReadyError):
             function(continuing(states, 2))
         server.go_on()
     with running_redis() as server:
-        store = RedisStore(connect("127.0.0.1", server.port), InProcessStore(2**30))
+        store = RedisStore(connect("127.0.0.1", server.port), InProcessStore(2**30), read_entry)
         function = TrackerFunction(model, store, TrackerSettings(on_expired=OnExpired.RESTART))
         assert answer(function, continuing(states, 2))["states"][0]["step"] == 0, "one that answers has said: not there"

@@ -1,12 +1,14 @@
 """Functions that share a Redis can take turns, and whatever happens to it, an answer is never a wrong one."""
 
+import hashlib
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
 
-from promptable.models.sam2.memory import Memory
+from promptable.models.sam2.memory import Memory, MemoryFeatures
+from promptable.serving.tracker.entries import MemoryEntry, PointerEntry
 from promptable.store import circuit_breaker
 from promptable.store.redis_server import connect
 from tests.functions.conftest import TOY, Function
@@ -15,8 +17,10 @@ from tests.redis_server import RedisServer, running_redis
 
 Answer = dict[str, Any]
 
-_OTHER_SIZES = Memory(0, True, torch.zeros(7), torch.zeros(64, 12, 13, dtype=torch.bfloat16))
-FOREIGN = {"pointer": _OTHER_SIZES.pointer_bytes(), "features": _OTHER_SIZES.features_bytes()}
+FOREIGN: dict[str, MemoryEntry] = {
+    "pointer": PointerEntry(bytes(16), Memory(0, True, torch.zeros(7), None)),
+    "features": MemoryFeatures(torch.zeros(64, 12, 13).bfloat16()),
+}
 
 
 @pytest.fixture(scope="module")
@@ -131,9 +135,42 @@ def test_forged_entries_are_refused(server: RedisServer, cold: Function, part: s
         "another part": client.get(key(state["memories"], kind="features" if part == "pointer" else "pointer")),
         "another object's": client.get(key(other["memories"])),
         "another step's": client.get(key(state["memories"], 0)),
-        "another model's": FOREIGN[part],
+        "another model's": FOREIGN[part].to_bytes(),
     }
     client.set(target, values[forged])
     response = cold.post(continuing([state], 2))
     assert response.status_code == 400
     assert "damaged" in response.body
+
+
+@pytest.mark.parametrize("part", ["pointer", "features"])
+@pytest.mark.parametrize("forged", ["garbage", "not finite", "another part", "another model's"])
+def test_forged_entries_are_refused_even_if_their_digest_fits(
+    server: RedisServer, cold: Function, part: str, forged: str
+) -> None:
+    """As one who writes to Redis could make them; they are refused again the next time, and the others are still read.
+
+    A pointer keeps the digest of the list of names, so that only what follows it is wrong.
+    """
+    states = replica(server).answer(starting(first_shapes("mask")[:2]))["states"]
+    name = f"{states[0]['model']}:{states[0]['memories'][-1][0]}"
+    client = connect("127.0.0.1", server.port).client
+    values: Any = {kind: client.get(f"promptable:memory:{name}:{kind}") for kind in FOREIGN}
+    known = values["pointer"][32:48] if part == "pointer" else b""
+    data = {
+        "garbage": known + b"garbage",
+        "not finite": values[part][32:-400] + b"\xff" * 400,
+        "another part": known + values["features" if part == "pointer" else "pointer"][32:],
+        "another model's": known + FOREIGN[part].to_bytes()[len(known) :],
+    }[forged]
+    client.set(f"promptable:memory:{name}:{part}", _signed(f"{name}:{part}", data))
+    for _ in range(2):
+        response = cold.post(continuing(states, 1))
+        assert response.status_code == 400
+        assert "a memory is damaged" in response.body
+    assert cold.answer(continuing(states[1:], 1)) is not None
+
+
+def _signed(key: str, data: bytes) -> bytes:
+    """A value as ``RedisStore`` writes it."""
+    return hashlib.sha256(key.encode() + b"\n" + data).digest() + data

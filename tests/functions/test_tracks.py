@@ -20,9 +20,10 @@ from promptable.errors import BadRequestError, GoneError
 from promptable.models.sam2.memory import Memory
 from promptable.models.sam2.video_tracker import MaskPrompt, VideoTracker
 from promptable.serving.tracker import stored_memories
+from promptable.serving.tracker.entries import MemoryEntry, read_entry
 from promptable.serving.tracker.function import TrackerFunction
 from promptable.store.entry_store import REWIND_SECONDS, InProcessStore
-from promptable.store.redis_server import connect
+from promptable.store.redis_server import RedisServer, connect
 from promptable.store.redis_store import RedisStore
 from promptable.wire.masks import mask_to_rle, mask_to_xyxy, rle_to_mask
 from tests.functions.conftest import Function
@@ -158,16 +159,23 @@ def test_states_of_the_version_before_go_on_as_they_would_have(
     model: VideoTracker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Entries and states as the last version wrote them: no evidence, digests of ids alone, states of ids alone."""
-    tracker = TrackerFunction(model, InProcessStore(2**30), TrackerSettings())
-    with monkeypatch.context() as older:
-        older.setattr(stored_memories, "_digest", lambda names, step: _older_digest([one.id for one in names], step))
-        older.setattr(Memory, "pointer_bytes", _older_pointer_bytes)
-        (*_, state), expected = _two_lines(tracker, 20)
-    named = state | {"version": 2, "memories": [name for name, *_ in state["memories"]]}
-    assert json.loads(tracker(continuing([named], 3)))["shapes"] == expected
-    crossed = named | {"memories": [named["memories"][0], *named["memories"][:0:-1]]}
-    with pytest.raises(BadRequestError, match="does not fit"):
-        tracker(continuing([crossed], 3))
+    with running_redis() as server:
+        with monkeypatch.context() as older:
+            older.setattr(
+                stored_memories, "_digest", lambda names, step: _older_digest([one.id for one in names], step)
+            )
+            older.setattr(Memory, "pointer_bytes", _older_pointer_bytes)
+            (*_, state), expected = _two_lines(_replica(model, connect("127.0.0.1", server.port)), 20)
+        tracker = _replica(model, connect("127.0.0.1", server.port))
+        named = state | {"version": 2, "memories": [name for name, *_ in state["memories"]]}
+        assert json.loads(tracker(continuing([named], 3)))["shapes"] == expected
+        crossed = named | {"memories": [named["memories"][0], *named["memories"][:0:-1]]}
+        with pytest.raises(BadRequestError, match="does not fit"):
+            tracker(continuing([crossed], 3))
+
+
+def _replica(model: VideoTracker, redis: RedisServer) -> TrackerFunction:
+    return TrackerFunction(model, RedisStore(redis, InProcessStore(2**30), read_entry), TrackerSettings())
 
 
 def _two_lines(tracker: TrackerFunction, count: int) -> tuple[list[Answer], list[Answer]]:
@@ -300,8 +308,8 @@ def test_start_and_continue_on_one_frame_encode_it_once(model: VideoTracker) -> 
 
 def test_a_long_track_needs_no_more_memory_than_a_short_one(model: VideoTracker) -> None:
     """In a store with room for what the newest state needs, 16 pointers and 7 features, and the next entries."""
-    entry_bytes = 20_000  # features of 12 x 12 x 64 in bfloat16, with their header
-    tracker = TrackerFunction(model, InProcessStore(16 * 1_000 + 8 * entry_bytes), TrackerSettings())
+    entry_bytes = 20_000  # features of 12 x 12 x 64 in bfloat16, with what comes beside their numbers
+    tracker = TrackerFunction(model, InProcessStore(16 * 2_000 + 8 * entry_bytes), TrackerSettings())
     resident, states = [], []
     for answer in _frames(tracker, 200):
         resident.append(psutil.Process().memory_info().rss)
@@ -319,7 +327,7 @@ NEEDED = 16 + 7
 def test_the_store_of_a_long_track_stops_growing(model: VideoTracker) -> None:
     """At the default size: what the newest state needs, and what was outgrown in the last minutes."""
     now = [0.0]
-    store = InProcessStore(TrackerSettings().store_mb * 2**20, lambda: now[0])
+    store: InProcessStore[MemoryEntry] = InProcessStore(TrackerSettings().store_mb * 2**20, lambda: now[0])
     counts = []
     for _ in _frames(TrackerFunction(model, store, TrackerSettings()), 300):
         counts.append(len(store))
@@ -336,7 +344,7 @@ def test_in_redis_only_what_the_newest_state_needs_is_kept_for_hours(model: Vide
     with running_redis() as server:
         redis = connect("127.0.0.1", server.port)
         client = redis.client
-        tracker = TrackerFunction(model, RedisStore(redis, InProcessStore(2**30)), TrackerSettings())
+        tracker = _replica(model, redis)
         for step, _ in enumerate(_frames(tracker, 100)):
             if step >= 20 and step % 20 == 0:
                 lives = [client.ttl(key) for key in client.keys()]  # noqa: SIM118 - not a dict

@@ -14,6 +14,7 @@ from promptable.store.redis_cache import RedisCache
 from promptable.store.redis_server import CACHE_REPLY_SECONDS, REPLY_SECONDS, connect
 from promptable.store.redis_store import RedisStore
 from tests.redis_server import free_port, recorded_waits, running_redis, tls_in_front_of
+from tests.store.words import read_word, words
 
 
 def test_a_client_reads_what_another_wrote() -> None:
@@ -79,15 +80,15 @@ def test_users_of_a_server_that_hangs_share_one_pause(
     with running_redis() as running, recorded_waits() as waits:
         server = connect("127.0.0.1", running.port)
         caches = [RedisCache(server, prefix, 100) for prefix in ("a:", "b:")]
-        store = RedisStore(server.within(0.05), InProcessStore(1000))
+        store = RedisStore(server.within(0.05), InProcessStore(1000), read_word)
         caches[0].put("key", b"value")
         running.hang()
         assert [cache.get("key") for cache in caches] == [None, None]
-        store.put({"key": b"entry"})
+        store.put(words(key=b"entry"))
         assert waits == [CACHE_REPLY_SECONDS], "one command, tried once"
         assert caplog.text.count("Redis failed") == 1
         now[0] += 31
-        store.put({"key": b"entry"})
+        store.put(words(key=b"entry"))
         assert [cache.get("key") for cache in caches] == [None, None]
         assert waits == [CACHE_REPLY_SECONDS, 0.05]
         running.go_on()

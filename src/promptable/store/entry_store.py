@@ -1,9 +1,9 @@
-"""Immutable entries of bytes, each under a key: the tracker stores SAM 2's memories here between two frames."""
+"""Immutable entries, each under a key: the tracker stores SAM 2's memories here between two frames."""
 
 from collections.abc import Callable, Collection, Mapping
 from threading import Lock
 from time import monotonic
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from cachetools import LRUCache, TTLCache
 
@@ -11,47 +11,58 @@ REWIND_SECONDS = 300
 """How long a superseded entry is kept: users who go back, and clients that repeat a request, do so soon."""
 
 
-class EntryStore(Protocol):
+class Entry(Protocol):
+    """A value that never changes, so that any number of readers may share it."""
+
+    @property
+    def nbytes(self) -> int:
+        """The memory that it takes in this process, in bytes."""
+
+    def to_bytes(self) -> bytes:
+        """The same value in a form that other processes can read."""
+
+
+E = TypeVar("E", bound=Entry)
+
+
+class EntryStore(Protocol[E]):
     """A store of entries that are written once and read many times, until they expire."""
 
-    def put(
-        self, entries: Mapping[str, bytes], renewed: Collection[str] = (), superseded: Collection[str] = ()
-    ) -> None:
+    def put(self, entries: Mapping[str, E], renewed: Collection[str] = (), superseded: Collection[str] = ()) -> None:
         """Store new entries.
 
         ``renewed`` and ``superseded`` are keys of older entries: the lifetime of renewed ones starts again, and
         superseded ones expire after ``REWIND_SECONDS``.
         """
 
-    def get(self, keys: Collection[str]) -> Mapping[str, bytes]:
+    def get(self, keys: Collection[str]) -> Mapping[str, E]:
         """Those of the entries that are still kept, by key."""
 
 
-class InProcessStore:
+class InProcessStore(Generic[E]):
     """Entries in the memory of this process, at most ``capacity_bytes``. Threads may share it.
 
-    Superseded entries are dropped first: after ``REWIND_SECONDS``, or earlier when their bytes are needed. Then the
-    least recently used entries are dropped. ``clock`` returns seconds.
+    Entries are kept as they are, so reading one costs nothing. Superseded entries are dropped first: after
+    ``REWIND_SECONDS``, or earlier when their bytes are needed. Then the least recently used entries are dropped.
+    ``clock`` returns seconds.
     """
 
     def __init__(self, capacity_bytes: int, clock: Callable[[], float] = monotonic) -> None:
-        self._needed: LRUCache[str, bytes] = LRUCache(capacity_bytes, getsizeof=len)
-        self._superseded: TTLCache[str, bytes] = TTLCache(capacity_bytes, REWIND_SECONDS, clock, getsizeof=len)
+        self._needed: LRUCache[str, E] = LRUCache(capacity_bytes, getsizeof=_size)
+        self._superseded: TTLCache[str, E] = TTLCache(capacity_bytes, REWIND_SECONDS, clock, getsizeof=_size)
         self._lock = Lock()
 
-    def put(
-        self, entries: Mapping[str, bytes], renewed: Collection[str] = (), superseded: Collection[str] = ()
-    ) -> None:
+    def put(self, entries: Mapping[str, E], renewed: Collection[str] = (), superseded: Collection[str] = ()) -> None:
         """Store new entries, except those larger than the store. ``renewed`` older entries count as just used."""
         with self._lock:
             self._superseded.update(self._taken_out(superseded))
             for key, entry in {**self._taken_out(renewed), **entries}.items():
-                if len(entry) <= self._needed.maxsize:
+                if entry.nbytes <= self._needed.maxsize:
                     self._needed[key] = entry
             while self._superseded.currsize > self._needed.maxsize - self._needed.currsize:
                 self._superseded.popitem()
 
-    def get(self, keys: Collection[str]) -> dict[str, bytes]:
+    def get(self, keys: Collection[str]) -> dict[str, E]:
         """Those of the entries that are still kept, by key."""
         with self._lock:
             return {key: entry for key in keys if (entry := self._found(key)) is not None}
@@ -61,12 +72,16 @@ class InProcessStore:
         with self._lock:
             return len(self._needed) + len(self._superseded)
 
-    def _found(self, key: str) -> bytes | None:
+    def _found(self, key: str) -> E | None:
         return self._needed.get(key, self._superseded.get(key))
 
-    def _taken_out(self, keys: Collection[str]) -> dict[str, bytes]:
+    def _taken_out(self, keys: Collection[str]) -> dict[str, E]:
         taken = {key: entry for key in keys if (entry := self._found(key)) is not None}
         for key in taken:
             self._needed.pop(key, None)
             self._superseded.pop(key, None)
         return taken
+
+
+def _size(entry: Entry) -> int:
+    return entry.nbytes

@@ -29,7 +29,7 @@ from sam2.sam2_video_predictor import SAM2VideoPredictor
 
 from promptable.errors import OutOfMemoryError
 from promptable.models.sam2.build import build_architecture, official_config
-from promptable.models.sam2.memory import Memory
+from promptable.models.sam2.memory import Memory, MemoryFeatures
 from promptable.models.sam2.video_tracker import (
     BoxPrompt,
     MaskPrompt,
@@ -243,10 +243,14 @@ def retained(tracker: VideoTracker, bank: Sequence[Memory]) -> list[int]:
 
 def kept(tracker: VideoTracker, bank: Sequence[Memory]) -> list[Memory]:
     """What the next step needs, after a trip through bytes."""
-    return [
-        Memory.from_bytes(memory.pointer_bytes(), None if memory.features is None else memory.features_bytes())
-        for memory in tracker.retain(bank)
-    ]
+    return [through_bytes(memory) for memory in tracker.retain(bank)]
+
+
+def through_bytes(memory: Memory) -> Memory:
+    pointer = Memory.from_pointer_bytes(memory.pointer_bytes())
+    if memory.features is None:
+        return pointer
+    return replace(pointer, features=MemoryFeatures.from_bytes(MemoryFeatures(memory.features).to_bytes()).values)
 
 
 def assert_same(ours: Sequence[ObjectResult], theirs: Sequence[ObjectResult]) -> None:
@@ -586,6 +590,21 @@ class TestMemory:
             assert result.memory.features is not None
             assert result.memory.features.untyped_storage().nbytes() == result.memory.features.nbytes
             assert result.memory.pointer.untyped_storage().nbytes() == result.memory.pointer.nbytes
+
+    def test_memories_lie_in_one_order_as_those_from_bytes(
+        self, tracker: VideoTracker, video: Video, features: list[ImageFeatures], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """In bfloat16 some batches lie channels last."""
+        encode = tracker._model._encode_new_memory
+
+        def channels_last(*args: Any, **kwargs: Any) -> tuple[torch.Tensor, Any]:
+            encoded, position = encode(*args, **kwargs)
+            return encoded.contiguous(memory_format=torch.channels_last), position
+
+        monkeypatch.setattr(tracker._model, "_encode_new_memory", channels_last)
+        for result in tracker.start(features[0], prompts_of(video, "mm")):
+            assert result.memory.features is not None
+            assert result.memory.features.is_contiguous()
 
 
 class TestLost:

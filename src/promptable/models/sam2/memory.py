@@ -17,6 +17,9 @@ _POINTER: _Layout = {"step": (torch.int64, 0), "conditioning": (torch.bool, 0), 
 _JUDGED: _Layout = {**_POINTER, "distractor": (torch.bool, 0), "evidence": (torch.float64, 1)}
 _FEATURES: _Layout = {"features": (torch.bfloat16, 3)}
 
+_OBJECTS_BYTES = 1_500
+"""What a stored memory takes beside its numbers: Python's objects, PyTorch's, and its place in a store."""
+
 
 @dataclass(frozen=True, eq=False)
 class Memory:
@@ -24,7 +27,7 @@ class Memory:
 
     ``step`` counts the object's frames from 0, where it was prompted; only differences of steps have a meaning.
     ``conditioning`` is True for a frame that was prompted. ``pointer`` float32 [D] is the object pointer, ``features``
-    bfloat16 [C, h, w] the spatial memory; both lie on the CPU. The features are hundreds of times larger, and needed
+    bfloat16 [C, h, w] the spatial memory; both lie contiguous on the CPU. The features are hundreds of times larger, and needed
     for fewer steps: they are None in a memory that has outlived them. By its ``evidence`` a rule decides whether a
     frame that was not prompted counts; ``distractor`` is True for one that was taken into the distractor memory.
     """
@@ -36,32 +39,56 @@ class Memory:
     evidence: Evidence = GIVEN
     distractor: bool = False
 
+    @property
+    def pointer_nbytes(self) -> int:
+        """The bytes of CPU memory that all but the features take."""
+        return _nbytes(self.pointer)
+
     def pointer_bytes(self) -> bytes:
         """All but the features in safetensors form, exact to the bit."""
         scalars = {name: torch.tensor(getattr(self, name)) for name in ("step", "conditioning", "distractor")}
         evidence = torch.tensor(astuple(self.evidence), dtype=torch.float64)
         return save({**scalars, "evidence": evidence, "pointer": self.pointer})
 
-    def features_bytes(self) -> bytes:
-        """The features in safetensors form, exact to the bit. Raises ValueError where there are none."""
-        if self.features is None:
-            raise ValueError(f"the memory of step {self.step} has outlived its features")
-        return save({"features": self.features.contiguous()})  # in bf16 some batches are laid out channels last
-
     @classmethod
-    def from_bytes(cls, pointer: bytes, features: bytes | None) -> "Memory":
-        """Read what ``pointer_bytes`` and ``features_bytes`` wrote.
+    def from_pointer_bytes(cls, data: bytes) -> "Memory":
+        """Read what ``pointer_bytes`` wrote: a memory without features.
 
         Memories that older versions wrote carry no evidence: they count. Raises ValueError for anything else, and for
         numbers that are not finite.
         """
-        tensors = _read(pointer, _JUDGED, _POINTER)
+        tensors = _read(data, _JUDGED, _POINTER)
         step = int(tensors["step"])
         if step < 0:
             raise ValueError(f"a memory's step counts from 0, got {step}")
-        spatial = None if features is None else _read(features, _FEATURES)["features"]
         judged = (_evidence(tensors["evidence"]), bool(tensors["distractor"])) if "evidence" in tensors else ()
-        return cls(step, bool(tensors["conditioning"]), tensors["pointer"], spatial, *judged)
+        return cls(step, bool(tensors["conditioning"]), tensors["pointer"], None, *judged)
+
+
+@dataclass(frozen=True, eq=False)
+class MemoryFeatures:
+    """The features of one memory alone, bfloat16 [C, h, w], as a value that can be stored."""
+
+    values: Tensor
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of CPU memory that they take."""
+        return _nbytes(self.values)
+
+    def to_bytes(self) -> bytes:
+        """In safetensors form, exact to the bit."""
+        return save({"features": self.values.contiguous()})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "MemoryFeatures":
+        """Read what ``to_bytes`` wrote. Raises ValueError for anything else, and for numbers that are not finite."""
+        return cls(_read(data, _FEATURES)["features"])
+
+
+def _nbytes(tensor: Tensor) -> int:
+    """With all that the tensor keeps alive, if it is a part of a larger one."""
+    return tensor.untyped_storage().nbytes() + _OBJECTS_BYTES
 
 
 def _evidence(values: Tensor) -> Evidence:

@@ -320,15 +320,16 @@ class VideoTracker:
         """All of it leaves the device in one copy. Raises FloatingPointError at NaN and Infinity, which would read as
         a lost object."""
         low_res, scores, pointers, features = (outputs[name] for name in _OUTPUTS)
-        finite, masks = all_finite(low_res, scores, pointers, features), (_resize(low_res, hw) > 0)[:, 0]
+        features, masks = features.bfloat16(), (_resize(low_res, hw) > 0)[:, 0]
+        finite = all_finite(low_res, scores, pointers, features, evidence)
         masks, logits, scores, pointers, features, evidence, finite = to_cpu(
-            masks, low_res[:, 0].float(), scores[:, 0], pointers.float(), features.bfloat16(), evidence, finite
+            masks, low_res[:, 0].float(), scores[:, 0], pointers.float(), features, evidence, finite
         )
         require(finite)
-        # Copies, lest the memory of one object keep the whole batch alive.
+        # Copies, lest the memory of one object keep the whole batch alive; in bf16 some batches lie channels last.
         parts = zip(steps, pointers, features, read_evidence(evidence), strict=True)
         memories = [
-            Memory(step, conditioning, pointer.clone(), feature.clone(), judged)
+            Memory(step, conditioning, pointer.clone(), feature.clone(memory_format=torch.contiguous_format), judged)
             for step, pointer, feature, judged in parts
         ]
         return [

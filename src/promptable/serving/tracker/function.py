@@ -22,6 +22,7 @@ from promptable.serving.encode import encode
 from promptable.serving.feature_cache import FeatureCache
 from promptable.serving.logs import log_to
 from promptable.serving.redis import shared_redis
+from promptable.serving.tracker.entries import MemoryEntry, read_entry
 from promptable.serving.tracker.prompts import drawn_inside, last_box, prompt_of
 from promptable.serving.tracker.stored_memories import Names, StoredMemories
 from promptable.store.entry_store import EntryStore, InProcessStore
@@ -87,16 +88,16 @@ def load(settings: TrackerSettings) -> "TrackerFunction":
     return TrackerFunction(model, _store(settings, redis), settings)
 
 
-def _store(settings: TrackerSettings, redis: RedisServer | None) -> EntryStore:
-    local = InProcessStore(settings.store_mb * 2**20)
-    return local if redis is None else RedisStore(redis, local)
+def _store(settings: TrackerSettings, redis: RedisServer | None) -> EntryStore[MemoryEntry]:
+    local: InProcessStore[MemoryEntry] = InProcessStore(settings.store_mb * 2**20)
+    return local if redis is None else RedisStore(redis, local, read_entry)
 
 
 class TrackerFunction:
     """Answers tracker requests. It stores nothing about a track itself: the track's state names entries of the
     store."""
 
-    def __init__(self, model: VideoTracker, store: EntryStore, settings: TrackerSettings) -> None:
+    def __init__(self, model: VideoTracker, store: EntryStore[MemoryEntry], settings: TrackerSettings) -> None:
         self._model = model
         self._memories = StoredMemories(model, store)
         self._settings = settings

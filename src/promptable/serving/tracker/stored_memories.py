@@ -3,16 +3,23 @@
 import hashlib
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from promptable.errors import BadRequestError, NotReadyError
-from promptable.models.sam2.memory import Memory
+from promptable.models.sam2.memory import Memory, MemoryFeatures
 from promptable.models.sam2.video_tracker import VideoTracker
+from promptable.serving.tracker.entries import (
+    DIGEST_BYTES,
+    MemoryEntry,
+    PointerEntry,
+    features_key,
+    pointer_key,
+)
 from promptable.store.entry_store import EntryStore
 from promptable.store.errors import EntryDamagedError, ServerError
 from promptable.wire.tracker import MemoryName, TrackState
 
 _ID_BYTES = 12
-_DIGEST_BYTES = 16
 
 Names = tuple[MemoryName, ...]
 """The names of the memories that an object's next step needs, oldest first."""
@@ -22,11 +29,11 @@ class StoredMemories:
     """Each memory is stored as two entries under one new id: its pointer, and its features, which fewer steps need.
 
     Keys contain the model's fingerprint, so that a model never reads another model's entries. The pointer's entry
-    begins with a digest of the step and of the only valid list of names whose last name is this memory. So a state with
-    a list that was cut, mixed, or taken from another object is detected.
+    has a digest of the step and of the only valid list of names whose last name is this memory. So a state with a list
+    that was cut, mixed, or taken from another object is detected.
     """
 
-    def __init__(self, model: VideoTracker, store: EntryStore) -> None:
+    def __init__(self, model: VideoTracker, store: EntryStore[MemoryEntry]) -> None:
         self._model = model
         self._store = store
 
@@ -68,13 +75,13 @@ class StoredMemories:
         try:
             return [self._past(state, entries) for state in states]
         except ValueError as error:
-            raise BadRequestError(f"states: a memory is damaged, start tracking again: {error}") from error
+            raise _damaged(error) from error
 
-    def _get(self, keys: set[str]) -> Mapping[str, bytes]:
+    def _get(self, keys: set[str]) -> Mapping[str, MemoryEntry]:
         try:
             return self._store.get(keys)
         except EntryDamagedError as error:
-            raise BadRequestError("states: a memory is damaged, start tracking again from this frame") from error
+            raise _damaged(error) from error
         except ServerError as error:
             raise NotReadyError(f"the tracker's memory cannot be reached, try again in a moment: {error}") from error
 
@@ -84,12 +91,10 @@ class StoredMemories:
         if state.memories and state.memories[-1].step != state.step:
             raise _misfit()
 
-    def _check_fit(self, state: TrackState, entries: Mapping[str, bytes]) -> None:
+    def _check_fit(self, state: TrackState, entries: Mapping[str, MemoryEntry]) -> None:
         newest = entries.get(self._pointer(state.memories[-1])) if state.memories else None
-        if newest is not None and newest[:_DIGEST_BYTES] not in (
-            _digest(state.memories, state.step),
-            _digest_of_ids(state),
-        ):
+        valid = _digest(state.memories, state.step), _digest_of_ids(state)
+        if isinstance(newest, PointerEntry) and newest.digest not in valid:
             raise _misfit()
 
     def _following(self, state: TrackState, remembered: Sequence[Memory], newest: Memory) -> Names:
@@ -98,23 +103,30 @@ class StoredMemories:
         kept = self._model.retain([*remembered, newest])
         return tuple(MemoryName(ids[one.step], one.step, one.features is not None) for one in kept)
 
-    def _entries(self, memories: Sequence[Memory], names: Sequence[Names]) -> dict[str, bytes]:
-        entries = {}
+    def _entries(self, memories: Sequence[Memory], names: Sequence[Names]) -> dict[str, MemoryEntry]:
+        entries: dict[str, MemoryEntry] = {}
         for memory, known in zip(memories, names, strict=True):
-            entries[self._pointer(known[-1])] = _digest(known, memory.step) + memory.pointer_bytes()
-            entries[self._features(known[-1])] = memory.features_bytes()
+            digest = _digest(known, memory.step)
+            entries[self._pointer(known[-1])] = PointerEntry(digest, replace(memory, features=None))
+            if memory.features is not None:
+                entries[self._features(known[-1])] = MemoryFeatures(memory.features)
         return entries
 
-    def _past(self, state: TrackState, entries: Mapping[str, bytes]) -> list[Memory] | None:
-        if not all(key in entries for key in self._keys(state.memories)):
-            return None
-        return [self._memory(name, entries) for name in state.memories]
+    def _past(self, state: TrackState, entries: Mapping[str, MemoryEntry]) -> list[Memory] | None:
+        """The memories that the state names; None unless all their entries are there."""
+        memories = [memory for name in state.memories if (memory := self._memory(name, entries)) is not None]
+        return memories if len(memories) == len(state.memories) else None
 
-    def _memory(self, name: MemoryName, entries: Mapping[str, bytes]) -> Memory:
-        features = entries[self._features(name)] if name.features else None
-        memory = Memory.from_bytes(entries[self._pointer(name)][_DIGEST_BYTES:], features)
-        self._model.check(memory)
-        return memory
+    def _memory(self, name: MemoryName, entries: Mapping[str, MemoryEntry]) -> Memory | None:
+        match entries.get(self._pointer(name)), entries.get(self._features(name)) if name.features else None:
+            case PointerEntry(memory=memory), MemoryFeatures(values=features):
+                whole = replace(memory, features=features)
+            case PointerEntry(memory=memory), None if not name.features:
+                whole = memory
+            case _:
+                return None
+        self._model.check(whole)
+        return whole
 
     def _keys(self, names: Names) -> Iterator[str]:
         """The keys of all entries that the step after these memories needs."""
@@ -127,10 +139,10 @@ class StoredMemories:
         return self._pointer(name), self._features(name)
 
     def _pointer(self, name: MemoryName) -> str:
-        return f"{self._model.fingerprint}:{name.id}:pointer"
+        return pointer_key(self._model.fingerprint, name.id)
 
     def _features(self, name: MemoryName) -> str:
-        return f"{self._model.fingerprint}:{name.id}:features"
+        return features_key(self._model.fingerprint, name.id)
 
 
 def _fresh() -> str:
@@ -148,7 +160,11 @@ def _digest_of_ids(state: TrackState) -> bytes:
 
 
 def _hashed(text: str) -> bytes:
-    return hashlib.sha256(text.encode()).digest()[:_DIGEST_BYTES]
+    return hashlib.sha256(text.encode()).digest()[:DIGEST_BYTES]
+
+
+def _damaged(error: ValueError) -> BadRequestError:
+    return BadRequestError(f"states: a memory is damaged, start tracking again from this frame: {error}")
 
 
 def _misfit() -> BadRequestError:
