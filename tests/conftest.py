@@ -1,4 +1,5 @@
-"""For all tests: one thread per model. Toy models gain nothing from more, and threads that wait for a core spin."""
+"""For all tests: one thread per model, on the CPU. Toy models gain nothing from more, and threads that wait for a core
+spin; and what tests claim of answers, they claim of the CPU's, but for ``tests/gpu``."""
 
 import logging
 import os
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["PROMPTABLE_DEVICE"] = "cpu"
 
 
 @pytest.fixture(autouse=True)

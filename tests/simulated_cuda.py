@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import pytest
 import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
@@ -315,8 +316,11 @@ def simulated_cuda() -> Iterator[None]:
     """Inside, there is a ``cuda`` device. Models to run on it must be made inside, too.
 
     TorchScript does not see the device, so nothing is compiled; and tensors of inference mode cannot stand for others,
-    so there is only ``no_grad``.
+    so there is only ``no_grad``. Where there is a real one, PyTorch chooses kernels that a CPU does not have: there the
+    test is skipped.
     """
+    if torch.cuda.is_available():
+        pytest.skip("a real GPU is here, which cannot be simulated: what it must do is claimed in tests/gpu")
     with ExitStack() as stack:
         for where, name, value in _REPLACED:
             stack.enter_context(mock.patch.object(where, name, value))

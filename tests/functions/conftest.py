@@ -20,8 +20,8 @@ from promptable.serving.logs import log_to
 ROOT = Path(__file__).parents[2]
 TOY = ROOT / "toy"
 _OURS = ("PROMPTABLE_", "CVAT_FUNCTIONS_")
-_ON_EVERY_MACHINE = {"PROMPTABLE_PRECISION": "fp32"}
-"""So that answers are the same with and without a matrix unit; what a test's environment says counts more."""
+_ON_EVERY_MACHINE = {"PROMPTABLE_DEVICE": "cpu", "PROMPTABLE_PRECISION": "fp32"}
+"""So that answers are the same with and without a GPU or a matrix unit; what a test's environment says counts more."""
 
 
 class Function:

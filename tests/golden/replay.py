@@ -75,6 +75,7 @@ def _environment(session: Session, folder: Path) -> dict[str, str]:
     config.write_text(yaml.safe_dump(deployed))
     mask_model = session.environment.get("PROMPTABLE_MASK_MODEL", "sam")
     return dict(session.environment) | {
+        "PROMPTABLE_DEVICE": "cpu",
         "PROMPTABLE_PRECISION": "fp32",
         "PROMPTABLE_MODEL": str(TOY / session.model),
         "PROMPTABLE_MASK_MODEL": str(TOY / mask_model),

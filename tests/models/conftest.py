@@ -1,6 +1,5 @@
 """Tiny models of the real classes with random weights, and pictures of noise."""
 
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -9,7 +8,8 @@ import torch
 from numpy.typing import NDArray
 from segment_anything.modeling import Sam
 
-from promptable.models.sam.build import SamConfig, build
+from promptable.models.sam.build import SamConfig
+from tests.models.sam import tiny
 
 NoiseImage = Callable[[int, int], NDArray[np.uint8]]
 
@@ -27,28 +27,9 @@ def noise_image() -> NoiseImage:
 
 @pytest.fixture(scope="session")
 def tiny_sam_config() -> SamConfig:
-    """A SAM of 64 px with mask prompts of 32 x 32, global attention and windows that do not fit evenly."""
-    return SamConfig(
-        encoder_embed_dim=16,
-        encoder_depth=2,
-        encoder_num_heads=2,
-        encoder_global_attn_indexes=(1,),
-        image_size=64,
-        patch_size=8,
-        window_size=3,
-        prompt_embed_dim=16,
-        decoder_num_heads=2,
-        decoder_mlp_dim=16,
-        iou_head_hidden_dim=16,
-    )
+    return tiny.CONFIG
 
 
 @pytest.fixture(scope="session")
-def tiny_sam(tiny_sam_config: SamConfig) -> Sam:
-    """Random weights, also where the usual start is zero, and large enough that other prompts give other masks."""
-    torch.manual_seed(7)
-    sam = build(tiny_sam_config)
-    with torch.no_grad():
-        for weights in (parameter for parameter in sam.parameters() if parameter.dim() > 1):
-            weights.normal_(std=3 / math.sqrt(weights[0].numel()))
-    return sam
+def tiny_sam() -> Sam:
+    return tiny.tiny_model()
