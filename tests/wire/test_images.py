@@ -130,7 +130,7 @@ def test_a_lack_of_memory_is_not_the_files_fault(monkeypatch):
     def fail(_):
         raise MemoryError
 
-    monkeypatch.setattr(png, "colours_of", fail)
+    monkeypatch.setattr(png, "first_three", fail)
     with pytest.raises(OutOfMemoryError, match="not enough memory to decode the picture"):
         decoded(LOSSLESS["png"])
 

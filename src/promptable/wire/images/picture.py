@@ -7,6 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+_PIXELS = {"L": "u1", "P": "u1", "I;16": "u2", "RGBX": "4u1", "RGBA": "4u1"}
+"""The dtype of a pixel for the modes whose pixels lie in Pillow's memory as they lie in an array."""
+
 
 class Picture(Protocol):
     """A picture file whose header is read and meets the bounds of its kind; no pixel is decoded yet."""
@@ -28,6 +31,25 @@ def decoded(mode: str, hw: tuple[int, int], data: bytes, codec: str, *args: Any)
     picture = Image.new(mode, (width, height), None)
     picture.frombytes(data, codec, *args)
     return picture
+
+
+def decoded_array(
+    mode: str, hw: tuple[int, int], data: bytes, codec: str, *args: Any, complete: bool = False
+) -> NDArray[Any]:
+    """As ``decoded``, but the decoder writes into an array, so that nothing is copied.
+
+    uint8 [H, W] for the modes L and P, uint16 [H, W] for I;16, uint8 [H, W, 4] for RGBX and RGBA. Pixels that the
+    decoder leaves out are 0; ``complete`` says that this decoder never leaves one out.
+    """
+    height, width = hw
+    pixels = (np.empty if complete else np.zeros)(hw, _PIXELS[mode])
+    Image.frombuffer(mode, (width, height), pixels, "raw", mode, 0, 1).frombytes(data, codec, *args)
+    return pixels
+
+
+def first_three(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Pixels of four channels, [H, W, 4], without the last channel."""
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGBA2RGB), np.uint8)
 
 
 def gray_to_rgb(gray: NDArray[np.uint8]) -> NDArray[np.uint8]:

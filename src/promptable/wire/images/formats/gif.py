@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promptable.wire.images.broken import over_bound
-from promptable.wire.images.picture import coloured, decoded
+from promptable.wire.images.picture import coloured, decoded_array
 
 MOST_BLOCKS = 100_000
 """The most blocks before the first image: comments, application data and control of the display."""
@@ -34,10 +34,11 @@ class Gif:
     def rgb(self) -> NDArray[np.uint8]:
         """As in ``Picture``. Around the image, the canvas has the transparent colour, or else the palette's first."""
         code_bits = self.data[self.at]
-        frame = decoded("L", self.frame_hw, self.data[self.at + 1 :], "gif", code_bits, int(self.interlaced), -1)
+        data = self.data[self.at + 1 :]
+        frame = decoded_array("L", self.frame_hw, data, "gif", code_bits, int(self.interlaced), -1)
         canvas = np.full(self.hw, self.transparent, np.uint8)
         height, width = self.frame_hw
-        canvas[self.top : self.top + height, self.left : self.left + width] = np.asarray(frame)
+        canvas[self.top : self.top + height, self.left : self.left + width] = frame
         return coloured(canvas, self.palette)
 
 

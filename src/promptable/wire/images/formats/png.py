@@ -13,26 +13,27 @@ from numpy.typing import NDArray
 
 from promptable.wire.images.broken import over_bound, unsupported
 from promptable.wire.images.levels import stretched
-from promptable.wire.images.picture import coloured, colours_of, decoded, gray_to_rgb
+from promptable.wire.images.picture import coloured, decoded_array, first_three, gray_to_rgb
 
 MOST_CHUNKS = 100_000
 
 _PALETTE = 3
-# (colour type, bits) -> mode and rawmode of Pillow's. A pixel of 16-bit gray and alpha has 4 bytes, as one of 8-bit
-# RGBA, and PNG's filters work on bytes: read as such, its first two are the gray value.
+# (colour type, bits) -> mode and rawmode of Pillow's, which make gray and alpha RGBA of three equal colours. A pixel of
+# 16-bit gray and alpha has 4 bytes, as one of 8-bit RGBA, and PNG's filters work on bytes: read as such, its first two
+# are the gray value.
 _MODES = {
-    (0, 1): ("1", "1"),
+    (0, 1): ("P", "P;1"),
     (0, 2): ("L", "L;2"),
     (0, 4): ("L", "L;4"),
     (0, 8): ("L", "L"),
     (0, 16): ("I;16", "I;16B"),
-    (2, 8): ("RGB", "RGB"),
-    (2, 16): ("RGB", "RGB;16B"),
+    (2, 8): ("RGBX", "RGB"),
+    (2, 16): ("RGBX", "RGB;16B"),
     (3, 1): ("P", "P;1"),
     (3, 2): ("P", "P;2"),
     (3, 4): ("P", "P;4"),
     (3, 8): ("P", "P"),
-    (4, 8): ("LA", "LA"),
+    (4, 8): ("RGBA", "LA"),
     (4, 16): ("RGBA", "RGBA"),
     (6, 8): ("RGBA", "RGBA"),
     (6, 16): ("RGBA", "RGBA;16B"),
@@ -54,18 +55,20 @@ class Png:
     def rgb(self) -> NDArray[np.uint8]:
         """As in ``Picture``."""
         mode, rawmode = _MODES[self.colour_type, self.bits]
-        pixels = b"".join([self.data[piece] for piece in self.pieces])
-        picture = decoded(mode, self.hw, pixels, "zip", rawmode, int(self.interlaced))
+        compressed = b"".join([self.data[piece] for piece in self.pieces])
+        pixels = decoded_array(mode, self.hw, compressed, "zip", rawmode, int(self.interlaced))
         match self.colour_type, self.bits:
+            case 0, 1:
+                return gray_to_rgb(pixels * 255)
             case 0, 16:
-                return gray_to_rgb(stretched(np.asarray(picture)))
-            case 4, 16:
-                return gray_to_rgb(stretched(np.asarray(picture).view(">u2")[..., 0]))
+                return gray_to_rgb(stretched(pixels))
+            case 0, _:
+                return gray_to_rgb(pixels)
             case 3, _:
-                return coloured(np.asarray(picture), self.palette)
-            case ((0 | 4), _):
-                return gray_to_rgb(np.asarray(picture.convert("L")))
-        return colours_of(picture)
+                return coloured(pixels, self.palette)
+            case 4, 16:
+                return gray_to_rgb(stretched(pixels.view(">u2")[..., 0]))
+        return first_three(pixels)
 
 
 def read(data: bytes) -> Png:
