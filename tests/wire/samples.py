@@ -36,3 +36,9 @@ def masks(largest=14):
     """Masks with at least one pixel, of every density."""
     sides = st.integers(1, largest)
     return hnp.arrays(np.bool_, st.tuples(sides, sides), elements=st.booleans()).filter(np.any)
+
+
+def colours(largest=40):
+    """Pictures of any colours, uint8 RGB [H, W, 3]."""
+    sides = st.integers(1, largest)
+    return hnp.arrays(np.uint8, st.tuples(sides, sides, st.just(3)))

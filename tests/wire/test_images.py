@@ -4,17 +4,20 @@ import sys
 import tracemalloc
 import warnings
 import zlib
+from io import BytesIO
 
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from PIL.ImageFile import ImageFile
 
 from promptable.errors import BadRequestError, OutOfMemoryError
 from promptable.wire.images import EncodedImage, parse_image
 from promptable.wire.images.formats import png
-from tests.wire.samples import IMAGE, PIXELS, base64_text, file_bytes
+from tests.wire.samples import IMAGE, PIXELS, base64_text, colours, file_bytes
 
 GRAY = PIXELS[..., 0]
 ALPHA = PIXELS[..., 1]
@@ -68,6 +71,29 @@ def test_jpeg_equals_the_decoder_of_opencv(mode, options):
     data = file_bytes(Image.fromarray(PIXELS).convert(mode), "JPEG", **options)
     flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
     np.testing.assert_array_equal(decoded(data), cv2.imdecode(np.frombuffer(data, np.uint8), flags))
+
+
+JPEG_OPTIONS = st.fixed_dictionaries(
+    {
+        "quality": st.integers(1, 100),
+        "subsampling": st.integers(0, 2),
+        "progressive": st.booleans(),
+        "restart_marker_blocks": st.sampled_from([0, 1, 3]),
+    }
+)
+
+
+@settings(max_examples=50)
+@given(colours(), st.sampled_from(["RGB", "L", "CMYK"]), JPEG_OPTIONS)
+def test_a_jpeg_equals_what_pillow_opens(pixels, mode, options):
+    data = file_bytes(Image.fromarray(pixels).convert(mode), "JPEG", **options)
+    np.testing.assert_array_equal(decoded(data), np.array(Image.open(BytesIO(data)).convert("RGB")))
+
+
+@given(colours(), st.sampled_from(["RGB", "RGBA", "L", "LA", "P", "1"]))
+def test_a_png_equals_what_pillow_opens(pixels, mode):
+    data = file_bytes(Image.fromarray(pixels).convert(mode), "PNG")
+    np.testing.assert_array_equal(decoded(data), np.array(Image.open(BytesIO(data)).convert("RGB")))
 
 
 def test_black_and_white_fax_tiff():
