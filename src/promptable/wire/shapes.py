@@ -31,17 +31,17 @@ class ShapeType(StrEnum):
     POLYGON = "polygon"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Shape:
-    """``points`` of a rectangle: ordered x1, y1, x2, y2; of a mask: run lengths and l, t, r, b; of a polygon: flat x, y
-    of 3 or more points.
+    """``points`` of a rectangle: ordered x1, y1, x2, y2, float64 [4]; of a mask: run lengths and l, t, r, b, int64 [N];
+    of a polygon: flat x, y of 3 or more points, float64 [N].
 
     ``outside`` means the same as in CVAT's tracks: the object is not in the picture, and the shape is the last one
     seen. ``score`` in [0, 1] is how sure the model is of a shape that it found; None for a shape that a person drew.
     """
 
     type: ShapeType
-    points: tuple[float, ...]
+    points: NDArray[np.float64] | NDArray[np.int64]
     outside: bool = False
     score: float | None = None
 
@@ -50,17 +50,19 @@ class Shape:
         """The box around the shape, in picture pixels."""
         match self.type:
             case ShapeType.RECTANGLE:
-                left, top, right, bottom = self.points
+                left, top, right, bottom = self.points.tolist()
                 return left, top, right, bottom
             case ShapeType.MASK:
-                left, top, right, bottom = self.points[-4:]
+                left, top, right, bottom = self.points[-4:].tolist()
                 return left, top, right + 1, bottom + 1
             case ShapeType.POLYGON:
-                return min(self.points[::2]), min(self.points[1::2]), max(self.points[::2]), max(self.points[1::2])
+                xy = self.points.reshape(-1, 2)
+                (left, top), (right, bottom) = xy.min(0).tolist(), xy.max(0).tolist()
+                return left, top, right, bottom
 
     def to_xyxy(self, hw: tuple[int, int]) -> NDArray[np.float32] | None:
         """A rectangle's part inside a picture of ``hw``, float32 [4]; None if the rectangle is wholly outside."""
-        return part_inside(np.array(self.points, np.float32), hw)
+        return part_inside(self.points.astype(np.float32), hw)
 
     def to_mask(self, hw: tuple[int, int], field: str = "points") -> Mask | None:
         """A mask's or polygon's pixels in a picture of ``hw``; None if it has none there.
@@ -82,11 +84,11 @@ def shape_of_mask(mask: Mask, shape_type: ShapeType, tolerance: float = 0.0) -> 
     """The mask, bool [H, W], not empty, as a shape of the type; ``tolerance`` in pixels is for polygons."""
     match shape_type:
         case ShapeType.RECTANGLE:
-            return Shape(shape_type, tuple(mask_to_xyxy(mask).tolist()))
+            return Shape(shape_type, mask_to_xyxy(mask).astype(np.float64))
         case ShapeType.MASK:
-            return Shape(shape_type, tuple(mask_to_rle(mask).tolist()))
+            return Shape(shape_type, mask_to_rle(mask))
         case ShapeType.POLYGON:
-            return Shape(shape_type, tuple(mask_to_polygon(mask, tolerance)))
+            return Shape(shape_type, np.array(mask_to_polygon(mask, tolerance)))
 
 
 def lost_rectangle(last_xyxy: tuple[float, float, float, float], hw: tuple[int, int]) -> Shape:
@@ -98,7 +100,7 @@ def lost_rectangle(last_xyxy: tuple[float, float, float, float], hw: tuple[int, 
     x1, y1, x2, y2 = last_xyxy
     left, top = min(max(x1, 0.0), width - 1.0), min(max(y1, 0.0), height - 1.0)
     right, bottom = min(max(x2, left + 1), float(width)), min(max(y2, top + 1), float(height))
-    return Shape(ShapeType.RECTANGLE, (left, top, right, bottom), outside=True)
+    return Shape(ShapeType.RECTANGLE, np.array([left, top, right, bottom]), outside=True)
 
 
 def read_shape(field: str, value: object) -> Shape:
@@ -152,16 +154,15 @@ def _check_upright(field: str, rotation: object) -> None:
 
 def _read_rectangle(field: str, value: object) -> Shape:
     xyxy = as_xyxy(field, as_numbers(field, value, most=4, least=4))
-    return Shape(ShapeType.RECTANGLE, tuple(xyxy.tolist()))
+    return Shape(ShapeType.RECTANGLE, xyxy.astype(np.float64))
 
 
 def _read_mask(field: str, value: object) -> Shape:
-    rle = check_rle(as_numbers(field, value, most=MOST_RUNS, limit=LONGEST_RUN), field)
-    return Shape(ShapeType.MASK, tuple(rle.tolist()))
+    return Shape(ShapeType.MASK, check_rle(as_numbers(field, value, most=MOST_RUNS, limit=LONGEST_RUN), field))
 
 
 def _read_polygon(field: str, value: object) -> Shape:
     points = as_numbers(field, value, most=2 * MOST_POLYGON_POINTS, least=6)
     if points.size % 2:
         raise expected(field, "an even number of coordinates", value)
-    return Shape(ShapeType.POLYGON, tuple(points.tolist()))
+    return Shape(ShapeType.POLYGON, points)

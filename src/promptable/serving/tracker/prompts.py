@@ -39,6 +39,6 @@ def drawn_inside(shape: Shape, prompt: VideoPrompt | None, hw: tuple[int, int], 
         case None:
             return lost_rectangle(shape.xyxy, hw) if shape.type is ShapeType.RECTANGLE else None
         case BoxPrompt():
-            return Shape(shape.type, tuple(prompt.xyxy.tolist()))
+            return Shape(shape.type, prompt.xyxy.astype(np.float64))
         case MaskPrompt():
             return shape if shape.lies_in(hw) else shape_of_mask(prompt.mask, shape.type, tolerance)
