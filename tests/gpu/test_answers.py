@@ -1,7 +1,7 @@
 """Models on a GPU answer what they answer on the CPU.
 
 In float32 the two differ by the order in which they add up, a few of the last of 24 bits in each layer: of logits that
-reach some tens that leaves 1e-2 with the trained weights, and 4e-2 with random ones, as between two ways on the CPU
+reach some tens that leaves 1e-2, and 4e-2 with SAM's random weights, which multiply it, as between two ways on the CPU
 (``tests/models/sam/test_segmenter.py``). What bfloat16 may cost is what ``tests/models/test_precisions.py`` says.
 """
 
@@ -14,18 +14,20 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import save_file
 
 from demo.metrics import mask_iou
 from promptable.models.detection.detector import Detector
 from promptable.models.grounding_dino.detector import GroundingDINO, use_fast_layers
 from promptable.models.load import load_detector, load_segmenter, load_video_tracker
 from promptable.models.sam.segmenter import load as load_sam
-from promptable.models.sam2.video_tracker import VideoTracker
+from promptable.models.sam2.video_tracker import MaskPrompt, VideoTracker
 from promptable.models.segmentation.segmenter import Prompt, Segmenter
 from tests.functions.conftest import TOY
 from tests.models.grounding_dino import tiny as tiny_dino
 from tests.models.sam import tiny as tiny_sam
 from tests.models.sam.test_segmenter import FASTER_TOLERANCE, prompts, write_folder
+from tests.models.sam2 import tiny as tiny_sam2
 from tests.models.toy_answers import PROMPTS, SCENES, assert_nearly_the_boxes, followed, masks, mean_iou, overflow
 from toy.scenes import video
 
@@ -82,6 +84,23 @@ def test_sam_of_random_weights(tmp_path: Path) -> None:
     for prompt in prompts(48, 96).values():
         expected, found = here.predict(features, prompt), there.predict(features_there, prompt)
         np.testing.assert_allclose(found.low_res_logits, expected.low_res_logits, atol=FASTER_TOLERANCE)
+
+
+def test_sam2_of_random_weights(tmp_path: Path) -> None:
+    """Step by step from the same memories, so that no difference grows."""
+    weights = tiny_sam2.tiny_model(tiny_sam2.tiny_config(tmp_path)).state_dict()
+    save_file(weights, tmp_path / "model.safetensors")
+    here, there = (load_video_tracker(str(tmp_path), tmp_path, device) for device in ("cpu", "cuda"))
+    first, *others = video(3)[:4]
+    results = here.start(here.encode_image(first.image), [MaskPrompt(one.mask) for one in first.objects])
+    memories = [[result.memory] for result in results]
+    for step, frame in enumerate(others, 1):
+        steps = [step] * len(memories)
+        results, found = (each.step(each.encode_image(frame.image), steps, memories) for each in (here, there))
+        for ours, wanted in zip(found, results, strict=True):
+            np.testing.assert_allclose(ours.low_res_logits, wanted.low_res_logits, atol=LOGITS)
+            assert ours.object_score == pytest.approx(wanted.object_score, abs=LOGITS)
+        memories = [here.retain([*past, one.memory]) for past, one in zip(memories, results, strict=True)]
 
 
 @pytest.mark.parametrize("contrastive_bias", [False, True])
