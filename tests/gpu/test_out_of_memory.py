@@ -4,11 +4,12 @@ The memory is a real GPU's, of which this process allows itself only a part.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from demo.client import encode_png
 from promptable.errors import OutOfMemoryError
@@ -21,20 +22,37 @@ from tests.golden.alike import assert_alike
 
 CUDA = torch.device("cuda")
 LARGE = SCENE.image.repeat(8, 0).repeat(8, 1)
-"""28 MB: more than could be left over in what PyTorch holds, which are pieces of at most 20 MB."""
+"""28 MB."""
 WITHOUT_GRAPHS = {"PROMPTABLE_DEVICE": "cuda", "PROMPTABLE_CUDA_GRAPHS": "false"}
 
 
 @contextmanager
 def _room_for(nbytes: int) -> Iterator[None]:
-    """Inside, this process gets no more of the GPU's memory than what it uses now and this."""
+    """Inside, this process gets no more of the GPU's memory than this beside what is in use."""
     torch.cuda.empty_cache()
-    total = torch.cuda.get_device_properties(CUDA).total_memory
-    torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved() + nbytes) / total)
+    _allow(0)
+    left_over = _all_that_is_free()
+    _allow(nbytes)
     try:
         yield
     finally:
+        left_over.clear()
         torch.cuda.set_per_process_memory_fraction(1.0)
+
+
+def _allow(nbytes: int) -> None:
+    total = torch.cuda.get_device_properties(CUDA).total_memory
+    torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved() + nbytes) / total)
+
+
+def _all_that_is_free() -> list[Tensor]:
+    """Of what PyTorch has taken from the GPU already, as it keeps a block of which any part is in use."""
+    taken: list[Tensor] = []
+    for size in (2**24, 2**22, 2**20):
+        with suppress(torch.OutOfMemoryError):
+            while True:
+                taken.append(torch.empty(size, dtype=torch.uint8, device=CUDA))
+    return taken
 
 
 def _times_out_of_memory() -> int:
