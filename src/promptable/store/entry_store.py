@@ -73,14 +73,14 @@ class InProcessStore(Generic[E]):
             return len(self._needed) + len(self._superseded)
 
     def _found(self, key: str) -> E | None:
-        return self._needed.get(key, self._superseded.get(key))
+        entry = self._needed.get(key)
+        return self._superseded.get(key) if entry is None else entry
 
     def _taken_out(self, keys: Collection[str]) -> dict[str, E]:
-        taken = {key: entry for key in keys if (entry := self._found(key)) is not None}
-        for key in taken:
-            self._needed.pop(key, None)
-            self._superseded.pop(key, None)
-        return taken
+        return {key: entry for key in keys if (entry := self._taken(key)) is not None}
+
+    def _taken(self, key: str) -> E | None:
+        return self._needed.pop(key, self._superseded.pop(key, None))
 
 
 def _size(entry: Entry) -> int:
