@@ -83,7 +83,9 @@ def _write(client: Redis, entries: Mapping[str, E], renewed: Sequence[str], supe
 
 
 def _digest(key: str, data: bytes) -> bytes:
-    return hashlib.sha256(key.encode() + b"\n" + data).digest()
+    digest = hashlib.sha256(key.encode() + b"\n")
+    digest.update(data)
+    return digest.digest()
 
 
 def _verified(key: str, value: bytes) -> bytes:

@@ -64,8 +64,9 @@ def test_values_that_are_not_finite_are_refused(wrong: float) -> None:
     odd = Memory(0, True, torch.tensor([wrong, 1.0]), None)
     with pytest.raises(ValueError, match="finite"):
         Memory.from_pointer_bytes(odd.pointer_bytes())
-    with pytest.raises(ValueError, match="finite"):
-        MemoryFeatures.from_bytes(MemoryFeatures(torch.tensor([[[1.0, wrong]]]).bfloat16()).to_bytes())
+    for numbers in ([1.0, wrong, 2.0], [wrong, 1.0], [1.0, wrong]):
+        with pytest.raises(ValueError, match="finite"):
+            MemoryFeatures.from_bytes(MemoryFeatures(torch.tensor([[numbers]]).bfloat16()).to_bytes())
 
 
 def test_features_of_any_layout_are_written() -> None:

@@ -107,6 +107,11 @@ def _read(data: bytes, *layouts: _Layout) -> dict[str, Tensor]:
     found = {name: (tensor.dtype, tensor.ndim) for name, tensor in tensors.items()}
     if found not in layouts:
         raise ValueError(f"a memory holds {layouts[0]} (type and rank by name), got {found}")
-    if not all(tensor.isfinite().all() for tensor in tensors.values()):
+    if not all(_finite(tensor) for tensor in tensors.values() if tensor.is_floating_point()):
         raise ValueError("a memory holds finite numbers, got NaN or Infinity")
     return tensors
+
+
+def _finite(tensor: Tensor) -> bool:
+    """By the least and the greatest number; NaN is both. In bfloat16 several times faster than to look at each."""
+    return tensor.numel() == 0 or bool(torch.stack(tensor.aminmax()).isfinite().all())
