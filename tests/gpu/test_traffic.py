@@ -16,7 +16,7 @@ from tests.functions.requests import SCENE, continuing, first_shapes, starting
 from tests.gpu.traffic import Traffic, traffic_of
 from toy.scenes import scene
 
-PICTURES = [encode_png(scene(30_000_000 + number).image) for number in range(4)]
+PICTURES = [encode_png(scene(30_000_000 + number).image) for number in range(8)]
 CLICK, BESIDE = deepest(SCENE.objects[-1].mask), [2.0, 2.0]
 
 
@@ -44,9 +44,9 @@ def test_a_click_is_one_copy_to_the_gpu_and_one_back(variables: dict[str, str], 
 
 def test_a_picture_for_boxes_is_one_copy_to_the_gpu_and_one_back(variables: dict[str, str], tmp_path: Path) -> None:
     function = new_detector(tmp_path, [{"name": "blue star", "type": "rectangle"}], **variables)
-    for picture in PICTURES[:3]:  # all of one size; by then all graphs are captured
+    for picture in PICTURES[:-1]:  # all of one size; by then all graphs are captured
         function.answer({"image": picture})
-    assert _answered(function, {"image": PICTURES[3]})[1] == Traffic(1, 1, 1)
+    assert _answered(function, {"image": PICTURES[-1]})[1] == Traffic(1, 1, 1)
 
 
 @pytest.mark.parametrize("kind", ["rectangle", "mask"])
@@ -55,9 +55,9 @@ def test_a_frame_is_a_picture_and_all_memories_to_the_gpu_and_one_copy_back(
 ) -> None:
     function = Function("sam2-tracker", variables | {"PROMPTABLE_MODEL": str(TOY / "sam2")})
     states = function.answer(starting(first_shapes(kind)))["states"]
-    for frame in range(1, 4):
+    for frame in range(1, 7):
         states = function.answer(continuing(states, frame))["states"]
-    for frame in range(4, 6):
+    for frame in range(7, 9):
         followed, traffic = _answered(function, continuing(states, frame))
         assert traffic == Traffic(2, 1, 1)
         states = followed["states"]
