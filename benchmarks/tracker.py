@@ -9,6 +9,7 @@ the GPU if there is one, upstream then in bfloat16 too.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from unittest.mock import patch
 
 import numpy as np
 
@@ -23,6 +24,8 @@ _MODEL = "sam2.1-tiny"
 """The large one is in ``benchmarks.large``."""
 _COUNTS = (1, 10)
 _REPEATS = 2
+_FRAMES = 20
+"""Of those without the model, which are quick."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ def measurements(quick: bool) -> list[Measurement]:
         Measurement(f"{_MODEL}, requests", partial(_against_requests, _MODEL, _COUNTS), rows=len(_COUNTS)),
         Measurement(f"{_MODEL}, a further object", partial(_further_object, _MODEL, _COUNTS)),
         Measurement(f"{_MODEL}, memory rules", partial(_rules, _MODEL)),
+        Measurement(f"{_MODEL}, beside the model", partial(_beside_the_model, _MODEL, _COUNTS)),
         Measurement("a long track", lambda: [in_fresh_process(tracker_long.measure)]),
     ]
 
@@ -108,6 +112,26 @@ def _one_frame(model: str, memory: TrackMemory) -> float:
     keep_freed_memory()
     function = tracker_scene.function(model, memory)
     seconds, _ = timed(partial(function.answer, tracker_scene.continuing(function, 1)), _REPEATS)
+    return seconds
+
+
+def _beside_the_model(model: str, counts: Sequence[int]) -> list[Row]:
+    """A frame without the model: what a GPU waits for. The masks are the discs, since those of random weights are
+    noise."""
+    seconds = {f"{_objects(count)} s": in_fresh_process(_frame_without_model, model, count) for count in counts}
+    return [Row(f"{model}, all but the model", seconds)]
+
+
+def _frame_without_model(model: str, count: int) -> float:
+    keep_freed_memory()
+    function = tracker_scene.function(model)
+    body = tracker_scene.continuing(function, count)
+    features, found = tracker_scene.found(function, count)
+    with (
+        patch.object(function.model, "encode_image", return_value=features),
+        patch.object(function.model, "step", return_value=found),
+    ):
+        seconds, _ = timed(partial(function.answer, body), _FRAMES)
     return seconds
 
 

@@ -19,7 +19,8 @@ from promptable.models.runtime import device
 from promptable.models.sam2.memory import MemoryFeatures
 from promptable.models.sam2.memory_rules import RULES
 from promptable.models.sam2.track_memory import TrackMemory
-from promptable.models.sam2.video_tracker import MaskPrompt, VideoTracker, prepare_for_video
+from promptable.models.sam2.video_tracker import MaskPrompt, ObjectResult, VideoTracker, prepare_for_video
+from promptable.models.segmentation.features import ImageFeatures
 from promptable.serving.tracker.entries import MemoryEntry
 from promptable.serving.tracker.function import TrackerFunction
 from promptable.serving.tracker.stored_memories import Names, StoredMemories
@@ -104,6 +105,16 @@ def continuing(function: Function, count: int) -> bytes:
         ]
     image = base64.b64encode(jpeg(1)).decode()
     return json.dumps({"image": image, "shapes": [None] * count, "states": [*map(write_state, states)]}).encode()
+
+
+def found(function: Function, count: int) -> tuple[ImageFeatures, list[ObjectResult]]:
+    """The features of the frame of ``continuing``, and results for it: the discs, as if the model had found them."""
+    masks, features = discs(count), function.model.encode_image(picture(jpeg(1)))
+    started = function.model.start(features, [MaskPrompt(mask) for mask in masks], [LATEST + 1] * count)
+    return features, [
+        replace(result, mask=mask, memory=replace(result.memory, conditioning=False))
+        for result, mask in zip(started, masks, strict=True)
+    ]
 
 
 def _state(tracker: VideoTracker, step: int, names: Names) -> TrackState:
