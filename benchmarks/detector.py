@@ -134,15 +134,15 @@ def _paired_errors(plain: PromptScores, ours: PromptScores, rows: NDArray[np.int
     return np.stack([box[places, nearest], score[places, nearest]])
 
 
-def answers(way: str, counts: Sequence[int], repeats: int) -> list[Answer]:
+def answers(way: str, counts: tuple[int, ...], repeats: int) -> list[Answer]:
     """What one way answers for these numbers of labels."""
     torch.manual_seed(0)
     with TemporaryDirectory() as folder:
         detect = _WAYS[way](Path(folder))
     image = scene(1, size=_HW[1]).image[: _HW[0]]
     detect(image, label_names(1))  # warm up
-    if way == "ours graphs":  # which are captured at the second picture
-        for count in (*counts, *counts):
+    if way == "ours graphs":  # which are captured at the fourth picture
+        for count in 4 * counts:
             detect(image, label_names(count))
     return [Answer(*timed(partial(detect, image, label_names(count)), repeats)) for count in counts]
 

@@ -112,19 +112,20 @@ def plain_clicks(model: str, size: str, precision: str = "fp32") -> Clicks:
     before: list[Logits] = []
 
     def click(text: bytes) -> Logits:
-        with autocast(device.resolve("auto"), precision):
-            before.append(_plain_click(predictor, json.loads(text), before))
+        before.append(_plain_click(predictor, json.loads(text), before, precision))
         return before[-1]
 
     return _clicked(click, size)
 
 
-def _plain_click(predictor: Any, request: dict[str, Any], before: Sequence[Logits]) -> Logits:
+def _plain_click(predictor: Any, request: dict[str, Any], before: Sequence[Logits], precision: str) -> Logits:
+    """SAM's predictor fails where its decoder answers bfloat16: the encoder alone runs under autocast."""
     image = np.array(Image.open(BytesIO(base64.b64decode(request["image"]))).convert("RGB"))
     points = np.array(request["pos_points"])
     is_first = len(points) == 1
     with torch.inference_mode():
-        predictor.set_image(image)
+        with autocast(device.resolve("auto"), precision):
+            predictor.set_image(image)
         masks, scores, logits = predictor.predict(
             points,
             np.ones(len(points)),

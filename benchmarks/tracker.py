@@ -143,13 +143,13 @@ def _agreement(theirs: Masks, ours: Masks) -> float:
     return float(np.mean([mask_iou(one, other) for one, other in zip(theirs, ours, strict=True)]))
 
 
-def predictor_frames(model: str, counts: Sequence[int], precision: str = "readme") -> Frames:
+def predictor_frames(model: str, counts: Sequence[int], precision: str = "readme", repeats: int = _REPEATS) -> Frames:
     """Upstream's video predictor."""
     seconds, masks = {}, {}
     predictor = tracker_plain.predictor(model)
     for count in counts:
         state = tracker_plain.remembering(predictor, count)
-        seconds[count], masks[count] = timed(partial(tracker_plain.next_frame, predictor, state, precision), _REPEATS)
+        seconds[count], masks[count] = timed(partial(tracker_plain.next_frame, predictor, state, precision), repeats)
     return Frames(seconds, masks)
 
 
@@ -159,15 +159,17 @@ def _requests(model: str) -> Frames:
     return Frames({1: seconds}, {1: tracker_scene.masks_of(answer)}, len(answer))
 
 
-def function_frames(model: str, counts: Sequence[int], precision: str = "", cuda_graphs: bool = False) -> Frames:
+def function_frames(
+    model: str, counts: Sequence[int], precision: str = "", cuda_graphs: bool = False, repeats: int = _REPEATS
+) -> Frames:
     """The function; ``precision`` is that of ``auto`` unless another is named."""
     keep_freed_memory()
     seconds, masks = {}, {}
     function = tracker_scene.function(model, precision=precision, cuda_graphs=cuda_graphs)
     for count in counts:
         body = tracker_scene.continuing(function, count)
-        for _ in range(2 if cuda_graphs else 0):  # captured at the second frame
+        for _ in range(4 if cuda_graphs else 0):  # captured at the fourth frame
             function.answer(body)
-        seconds[count], answer = timed(partial(function.answer, body), _REPEATS)
+        seconds[count], answer = timed(partial(function.answer, body), repeats)
         masks[count] = tracker_scene.masks_of(answer)
     return Frames(seconds, masks, *tracker_scene.sizes(function))
