@@ -36,7 +36,7 @@ from promptable.models.grounding_dino.captions import Caption, pack
 from promptable.models.grounding_dino.detector import GroundingDINO, preprocess, span_scores, use_fast_layers
 from promptable.models.grounding_dino.text_encoder import load_tokenizer, new_bert
 from promptable.models.runtime import device
-from promptable.models.runtime.cpu import keep_freed_memory
+from promptable.models.runtime.memory import keep_freed_memory
 from promptable.models.runtime.precision import autocast
 from toy.scenes import scene
 

@@ -32,7 +32,7 @@ from benchmarks.measure import Measurement, Row, beside, in_fresh_process, is_en
 from demo.metrics import mask_iou
 from promptable.config.settings import InteractorSettings
 from promptable.models.runtime import device
-from promptable.models.runtime.cpu import keep_freed_memory
+from promptable.models.runtime.memory import keep_freed_memory
 from promptable.models.runtime.precision import autocast
 from promptable.models.segmentation.extent import Extent
 from promptable.models.segmentation.features import ImageFeatures

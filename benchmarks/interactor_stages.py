@@ -25,7 +25,7 @@ from benchmarks.click_models import Model, ours, random_model, random_sam, upstr
 from benchmarks.click_requests import SIZES, body
 from benchmarks.measure import Measurement, Row, beside, in_fresh_process, timed
 from demo.metrics import mask_iou
-from promptable.models.runtime.cpu import keep_freed_memory
+from promptable.models.runtime.memory import keep_freed_memory
 from promptable.models.sam.build import PRESETS
 from promptable.models.segmentation.segmenter import Prompt
 from promptable.wire.answer_form import AnswerForm

@@ -17,7 +17,7 @@ from promptable.models.grounding_dino.detector import preprocess, span_scores
 from promptable.models.grounding_dino.text_encoder import load_tokenizer
 from promptable.models.mm_grounding_dino.detector import load
 from promptable.models.runtime import device
-from promptable.models.runtime.cpu import keep_freed_memory
+from promptable.models.runtime.memory import keep_freed_memory
 
 Detect = Callable[[NDArray[np.uint8], Sequence[str]], PromptScores]
 

@@ -20,7 +20,7 @@ import torch
 from PIL import Image
 
 from benchmarks import tracker_plain, tracker_scene
-from promptable.models.runtime.cpu import keep_freed_memory
+from promptable.models.runtime.memory import keep_freed_memory
 from promptable.models.sam2.video_tracker import ObjectResult
 from promptable.wire.masks import mask_to_rle, rle_to_mask
 

@@ -22,7 +22,7 @@ from promptable.models.catalogue import sam2_model
 from promptable.models.grounding_dino.build import SWIN_T
 from promptable.models.grounding_dino.detector import GroundingDINO, use_fast_layers
 from promptable.models.runtime import device
-from promptable.models.runtime.cpu import keep_freed_memory
+from promptable.models.runtime.memory import keep_freed_memory
 from promptable.serving.detector.function import DetectorFunction
 from promptable.serving.detector.models import Models
 from promptable.serving.interactor.function import InteractorFunction

@@ -14,6 +14,7 @@ from promptable.models.catalogue import Family, Task
 from promptable.models.checksum import read_meanwhile
 from promptable.models.detection.detector import Detector
 from promptable.models.errors import ModelError
+from promptable.models.runtime.memory import give_back_freed_memory
 from promptable.models.sam2.track_memory import TrackMemory
 from promptable.models.segmentation.segmenter import Segmenter
 from promptable.models.weights import locate
@@ -70,7 +71,10 @@ def _load(task: Task, model: str, weights_dir: Path, device: str, precision: str
     name = _adapter(task, model, weights_dir)
     with _left_out(*_DRAWINGS), read_meanwhile(locate(model, weights_dir).weights):
         adapter = import_module(name)
-    return adapter.load(model, weights_dir, device, precision, **options)
+    loaded = adapter.load(model, weights_dir, device, precision, **options)
+    if device != "cpu":
+        give_back_freed_memory()
+    return loaded
 
 
 @contextmanager

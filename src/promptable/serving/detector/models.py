@@ -9,8 +9,9 @@ from promptable.config.settings import DetectorSettings
 from promptable.models.detection.detector import Detector
 from promptable.models.load import default_threshold, load_detector, load_segmenter
 from promptable.models.runtime import device
-from promptable.models.runtime.cpu import prepare
+from promptable.models.runtime.memory import keep_freed_memory
 from promptable.models.runtime.precision import decide
+from promptable.models.runtime.threads import choose_threads
 from promptable.models.segmentation.segmenter import Segmenter
 from promptable.models.weights import fingerprint, locate
 
@@ -37,11 +38,12 @@ class Models:
 
 def load_models(settings: DetectorSettings, labels: Sequence[Label]) -> Models:
     """The models on the device of the settings, with a ``fallback`` to the CPU if the settings allow it."""
+    keep_freed_memory()
     where = device.resolve(settings.device)
     needs_masks = any(label.type in MASKED for label in labels)
     if where == "cpu":
         names = [settings.model, *([settings.mask_model] if needs_masks else [])]
-        prepare([locate(name, settings.weights_dir).weights for name in names])
+        choose_threads([locate(name, settings.weights_dir).weights for name in names])
     cpu = cache(partial(_load_on, settings, "cpu")) if settings.cpu_fallback and where != "cpu" else None
     models = replace(_load_on(settings, where), fallback=cpu)
     if needs_masks:

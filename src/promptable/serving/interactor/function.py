@@ -8,9 +8,10 @@ from promptable.config.settings import InteractorSettings, read
 from promptable.models.catalogue import AUTO, sam2_model
 from promptable.models.load import load_segmenter
 from promptable.models.runtime import device
-from promptable.models.runtime.cpu import prepare
+from promptable.models.runtime.memory import keep_freed_memory
 from promptable.models.runtime.out_of_memory import naming_out_of_memory
 from promptable.models.runtime.precision import decide
+from promptable.models.runtime.threads import choose_threads
 from promptable.models.segmentation.extent import Extent
 from promptable.models.segmentation.features import ImageFeatures
 from promptable.models.segmentation.segmenter import Prediction, Prompt, Segmenter
@@ -38,10 +39,11 @@ def load_function(logger: Any) -> "InteractorFunction":
     """Load the function with the settings of the environment; ``logger`` is nuclio-sdk's."""
     log_to(logger)
     settings = read(InteractorSettings)
+    keep_freed_memory()
     where = device.resolve(settings.device)
     model = sam2_model(where) if settings.model == AUTO else settings.model
     if where == "cpu":
-        prepare([locate(model, settings.weights_dir).weights])
+        choose_threads([locate(model, settings.weights_dir).weights])
     redis = shared_redis()
     precision = decide(settings.precision, where, shared=redis is not None)
     segmenter = load_segmenter(model, settings.weights_dir, where, precision, settings.cuda_graphs)

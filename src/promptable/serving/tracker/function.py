@@ -12,8 +12,9 @@ from promptable.config.settings import OnExpired, TrackerSettings, read
 from promptable.errors import BadRequestError, GoneError
 from promptable.models.load import load_video_tracker
 from promptable.models.runtime import device
-from promptable.models.runtime.cpu import prepare
+from promptable.models.runtime.memory import keep_freed_memory
 from promptable.models.runtime.precision import decide
+from promptable.models.runtime.threads import choose_threads
 from promptable.models.sam2.memory import Memory
 from promptable.models.sam2.video_tracker import BoxPrompt, MaskPrompt, ObjectResult, VideoPrompt, VideoTracker
 from promptable.models.segmentation.features import ImageFeatures
@@ -76,9 +77,10 @@ def load_function(logger: Any) -> "TrackerFunction":
 
 def load(settings: TrackerSettings) -> "TrackerFunction":
     """Load the function and its model with these settings."""
+    keep_freed_memory()
     where = device.resolve(settings.device)
     if where == "cpu":
-        prepare([locate(settings.model, settings.weights_dir).weights])
+        choose_threads([locate(settings.model, settings.weights_dir).weights])
     redis = shared_redis()
     precision = decide(settings.precision, where, shared=redis is not None)
     source = settings.model, settings.weights_dir, where, precision
