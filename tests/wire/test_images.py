@@ -1,3 +1,5 @@
+import base64
+import re
 import struct
 import subprocess
 import sys
@@ -322,6 +324,19 @@ def test_good_pictures_leave_no_trace_on_the_streams(tmp_path):
 def test_the_field_must_be_base64(value, message):
     with pytest.raises(BadRequestError, match=f"^{message}"):
         parse_image({"image": value})
+
+
+@given(st.binary(min_size=1), st.text("A=+ \n-", max_size=3), st.integers(0))
+def test_base64_is_what_the_standard_library_takes_for_it(data, change, at):
+    text = base64_text(data)
+    text = text[: at % (len(text) + 1)] + change + text[at % (len(text) + 1) :]
+    try:
+        expected = base64.b64decode(text, validate=True)
+    except ValueError as error:
+        with pytest.raises(BadRequestError, match=re.escape(str(error))):
+            parse_image({"image": text})
+    else:
+        assert parse_image({"image": text}).data == expected
 
 
 def test_a_missing_field_is_named():

@@ -1,12 +1,14 @@
 """The field ``image`` of a request."""
 
 import base64
-import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+import pybase64
+from blake3 import blake3
 from numpy.typing import NDArray
 
 from promptable.errors import BadRequestError
@@ -24,8 +26,8 @@ class EncodedImage:
 
     @cached_property
     def digest(self) -> str:
-        """A BLAKE2b digest of the bytes, 32 hexadecimal digits: equal files have equal digests."""
-        return hashlib.blake2b(self.data, digest_size=16).hexdigest()
+        """A BLAKE3 digest of the bytes, 32 hexadecimal digits: equal files have equal digests."""
+        return blake3(self.data).hexdigest(length=16)
 
     def hw(self, max_megapixels: float) -> tuple[int, int]:
         """Height and width of the decoded picture, read from the file's header. Raises BadRequestError as
@@ -64,9 +66,19 @@ def parse_image(body: Mapping[str, object]) -> EncodedImage:
     if text.startswith("data:"):
         raise expected("image", "plain base64 without a 'data:...;base64,' prefix", text)
     try:
-        data = base64.b64decode(text, validate=True)
+        data = _bytes_of(text)
     except ValueError as error:
         raise BadRequestError(f"{expected('image', 'base64', text)}: {error}") from error
     if not data:
         raise expected("image", "the base64 of a picture file", text)
     return EncodedImage(data)
+
+
+def _bytes_of(text: str) -> bytes:
+    """The bytes of strict base64. Raises ValueError, with the reason, for anything else.
+
+    pybase64 is some 25 times as fast as the standard library, but its errors give no reason.
+    """
+    with suppress(ValueError):
+        return pybase64.b64decode(text, validate=True)
+    return base64.b64decode(text, validate=True)
