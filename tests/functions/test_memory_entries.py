@@ -6,13 +6,7 @@ import torch
 
 from promptable.models.sam2.evidence import Evidence
 from promptable.models.sam2.memory import Memory, MemoryFeatures
-from promptable.serving.tracker.entries import (
-    MemoryEntry,
-    PointerEntry,
-    features_key,
-    pointer_key,
-    read_entry,
-)
+from promptable.serving.tracker.entries import MemoryEntry, PointerEntry, features_key, pointer_key, read_entry
 from promptable.store.entry_store import InProcessStore
 
 FEATURES = torch.arange(24.0).reshape(2, 3, 4).bfloat16()

@@ -17,7 +17,7 @@ from demo.client import encode_png
 from demo.metrics import mask_iou
 from promptable.config.settings import TrackerSettings
 from promptable.errors import BadRequestError, GoneError
-from promptable.models.sam2.memory import Memory
+from promptable.models.sam2.memory import Memory, MemoryFeatures
 from promptable.models.sam2.video_tracker import MaskPrompt, VideoTracker
 from promptable.serving.tracker import stored_memories
 from promptable.serving.tracker.entries import MemoryEntry, read_entry
@@ -317,6 +317,17 @@ def test_a_long_track_needs_no_more_memory_than_a_short_one(model: VideoTracker)
     assert states[-1]["step"] == 199
     assert len(json.dumps(states[-1])) < 800
     assert max(resident[100:]) - max(resident[50:100]) < 20 * 2**20
+
+
+def test_without_redis_no_memory_is_turned_into_bytes(model: VideoTracker) -> None:
+    """At every frame that would take longer than all else that is not the model."""
+    refused = AssertionError("there is nobody to read them")
+    with (
+        patch.object(Memory, "pointer_bytes", side_effect=refused),
+        patch.object(MemoryFeatures, "to_bytes", side_effect=refused),
+    ):
+        (*_, last) = _frames(TrackerFunction(model, InProcessStore(2**30), TrackerSettings()), 4)
+    assert last["states"][0]["step"] == 3
 
 
 SECONDS_PER_FRAME = 10

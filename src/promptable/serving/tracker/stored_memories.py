@@ -8,13 +8,7 @@ from dataclasses import replace
 from promptable.errors import BadRequestError, NotReadyError
 from promptable.models.sam2.memory import Memory, MemoryFeatures
 from promptable.models.sam2.video_tracker import VideoTracker
-from promptable.serving.tracker.entries import (
-    DIGEST_BYTES,
-    MemoryEntry,
-    PointerEntry,
-    features_key,
-    pointer_key,
-)
+from promptable.serving.tracker.entries import DIGEST_BYTES, MemoryEntry, PointerEntry, features_key, pointer_key
 from promptable.store.entry_store import EntryStore
 from promptable.store.errors import EntryDamagedError, ServerError
 from promptable.wire.tracker import MemoryName, TrackState
