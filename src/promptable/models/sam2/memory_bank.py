@@ -4,7 +4,7 @@
 remember as many steps. Here each object has tokens of its own, so that objects of any age can share a batch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -33,24 +33,42 @@ def memory_tokens(model: SAM2Base, position: Tensor, banks: Sequence[Sequence[At
 
     ``position`` [1, C, h, w] is that of the features. Upstream's order: the features of prompted frames, then of the
     last steps; the pointers of prompted frames, then of the last steps from the newest back. All banks get to the
-    model's device in one copy.
+    model's device in one copy. Objects that remember alike, as those do that were prompted together, share positions.
     """
     features = [_features(bank) for bank in banks]
     parts = [part for bank, maps in zip(banks, features, strict=True) for part in (*maps, *_pointers(bank))]
     placed = iter(to_device(model.device, parts))
     each = [(torch.stack([next(placed) for _ in maps]), next(placed), next(placed)) for maps in features]
-    return [_tokens(model, position, bank, *one) for bank, one in zip(banks, each, strict=True)]
+    positions: dict[Hashable, Tensor] = {}
+    for bank, (_, _, ages) in zip(banks, each, strict=True):
+        if _ages(bank) not in positions:
+            positions[_ages(bank)] = _positions(model, position, bank, ages)
+    return [
+        _tokens(model, maps, pointers, positions[_ages(bank)])
+        for bank, (maps, pointers, _) in zip(banks, each, strict=True)
+    ]
 
 
-def _tokens(
-    model: SAM2Base, position: Tensor, bank: Sequence[Attended], features: Tensor, pointers: Tensor, ages: Tensor
-) -> MemoryTokens:
-    """One object's, of ``features`` [F, C, h, w], ``pointers`` [P, D] and their ``ages`` in steps, float32 [P]."""
-    values, places = features.flatten(2).transpose(1, 2).flatten(0, 1), _feature_positions(model, position, bank)
+def _ages(bank: Sequence[Attended]) -> Hashable:
+    """All of a bank that positions depend on."""
+    return tuple((one.ageless, one.steps_ago, one.memory.features is None) for one in bank)
+
+
+def _tokens(model: SAM2Base, features: Tensor, pointers: Tensor, positions: Tensor) -> MemoryTokens:
+    """One object's, of ``features`` [F, C, h, w] and ``pointers`` [P, D]."""
+    values = features.flatten(2).transpose(1, 2).flatten(0, 1)
     if not model.use_obj_ptrs_in_encoder:
-        return MemoryTokens(values, places, 0)
-    pointed, moments = pointers.view(-1, model.mem_dim), _pointer_positions(model, ages)
-    return MemoryTokens(torch.cat([values, pointed]), torch.cat([places, moments]), len(pointed))
+        return MemoryTokens(values, positions, 0)
+    pointed = pointers.view(-1, model.mem_dim)
+    return MemoryTokens(torch.cat([values, pointed]), positions, len(pointed))
+
+
+def _positions(model: SAM2Base, position: Tensor, bank: Sequence[Attended], ages: Tensor) -> Tensor:
+    """Those of one object's tokens, [N, C]; ``ages`` are those of its pointers in steps, float32 [P]."""
+    of_features = _feature_positions(model, position, bank)
+    if not model.use_obj_ptrs_in_encoder:
+        return of_features
+    return torch.cat([of_features, _pointer_positions(model, ages)])
 
 
 def _features(bank: Sequence[Attended]) -> list[Tensor]:
