@@ -2,8 +2,12 @@
 
 Each stage four times: upstream in float32, upstream under autocast to bfloat16, the function without CUDA graphs, and
 the function with its default settings; and what share of the device's own rate of bfloat16 matrix products that
-reaches, by the arithmetic of upstream's networks. Where the time is over, the rest is left out and said so. It runs
-without a GPU too, on the CPU, to show that it does; there are no graphs there, and the figures say nothing of a GPU.
+reaches, by the arithmetic of upstream's networks. Beside it the mean IoU of our masks and those of upstream in float32.
+The detector has none: what it finds with random weights hangs on less than bfloat16 resolves, in upstream too;
+``tests/gpu`` hold its boxes to a pixel on weights that know something.
+
+Where the time is over, the rest is left out and said so. It runs without a GPU too, on the CPU, to show that it does;
+there are no graphs there, and the figures say nothing of a GPU.
 """
 
 import time
@@ -18,6 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import click_models, detector, interactor, tracker
 from benchmarks.measure import in_fresh_process, save
+from benchmarks.tracker import Frames
 from promptable.models.runtime import device
 from toy.scenes import scene
 
@@ -31,13 +36,15 @@ _WAYS = ("fp32", "bf16")
 
 @dataclass(frozen=True)
 class Stage:
-    """Seconds of the four ways, and the share of the measured peak that ours reaches; None: not counted."""
+    """Seconds of the four ways, the IoU of ours with the first, and what share of the measured peak ours reaches; None:
+    not counted."""
 
     what: str
     upstream_fp32: float
     upstream_bf16: float
     without_graphs: float
     ours: float
+    mask_iou: float | None = None
     peak_share: float | None = None
 
 
@@ -45,7 +52,7 @@ def run(quick: bool) -> None:
     """Measure the large models; ``quick``: the smallest, and one object."""
     peak = in_fresh_process(_peak)
     print(f"\ngpu, bfloat16 matrix products at {peak / 1e12:.1f} TFLOP/s")
-    print(f"{'':36}{'fp32 s':>9}{'bf16 s':>9}{'eager s':>9}{'ours s':>9}{'ratios':>20}{'of peak':>9}")
+    print(f"{'':36}{'fp32 s':>9}{'bf16 s':>9}{'eager s':>9}{'ours s':>9}{'ratios':>21}{'IoU':>8}{'of peak':>9}")
     stages: list[Stage] = []
     ends = time.perf_counter() + _SECONDS
     for name, measure in _measurements(quick, peak):
@@ -61,9 +68,10 @@ def run(quick: bool) -> None:
 def _line(stage: Stage) -> str:
     others = stage.upstream_fp32, stage.upstream_bf16, stage.without_graphs
     seconds = "".join(f"{each:9.4f}" for each in (*others, stage.ours))
-    ratios = "".join(f"{each / stage.ours:6.1f}x" for each in others)
+    ratios = "".join(f"{each / stage.ours:6.2f}x" for each in others)
+    iou = f"{'':8}" if stage.mask_iou is None else f"{stage.mask_iou:8.4f}"
     share = "" if stage.peak_share is None else f"{stage.peak_share:9.0%}"
-    return f"{stage.what:36}{seconds}{ratios}{share}"
+    return f"{stage.what:36}{seconds}{ratios}{iou}{share}"
 
 
 def _measurements(quick: bool, peak: float) -> Iterator[tuple[str, Callable[[], Sequence[Stage]]]]:
@@ -80,7 +88,12 @@ def _clicks(model: str, peak: float) -> list[Stage]:
     share = in_fresh_process(_click_flops, model) / ours.first_seconds / peak
     first = fp32.first_seconds, bf16.first_seconds, eager.first_seconds, ours.first_seconds
     later = fp32.later_seconds, bf16.later_seconds, eager.later_seconds, ours.later_seconds
-    return [Stage(f"{model}, first click", *first, share), Stage(f"{model}, later clicks", *later)]
+    first_iou = interactor.agreement(fp32.first_logits, ours.first_logits)["mask IoU"]
+    later_iou = interactor.agreement(fp32.later_logits, ours.later_logits)["mask IoU"]
+    return [
+        Stage(f"{model}, first click", *first, first_iou, share),
+        Stage(f"{model}, later clicks", *later, later_iou),
+    ]
 
 
 def _detector(labels: int, peak: float) -> list[Stage]:
@@ -89,7 +102,7 @@ def _detector(labels: int, peak: float) -> list[Stage]:
         for way in ("plain", "plain bf16", "ours", "ours graphs")
     )
     share = in_fresh_process(_detector_flops, labels) / ours / peak
-    return [Stage(f"Swin-T, {labels} labels", fp32, bf16, eager, ours, share)]
+    return [Stage(f"Swin-T, {labels} labels", fp32, bf16, eager, ours, peak_share=share)]
 
 
 def _tracker(model: str, counts: Sequence[int]) -> list[Stage]:
@@ -97,8 +110,12 @@ def _tracker(model: str, counts: Sequence[int]) -> list[Stage]:
     eager, ours = (
         in_fresh_process(tracker.function_frames, model, counts, "", graphs, _REPEATS) for graphs in (False, True)
     )
-    ways = fp32, bf16, eager, ours
-    return [Stage(f"{model}, {count} objects", *(way.seconds[count] for way in ways)) for count in counts]
+    return [_of_objects(model, count, fp32, bf16, eager, ours) for count in counts]
+
+
+def _of_objects(model: str, count: int, fp32: Frames, bf16: Frames, eager: Frames, ours: Frames) -> Stage:
+    seconds = fp32.seconds[count], bf16.seconds[count], eager.seconds[count], ours.seconds[count]
+    return Stage(f"{model}, {count} objects", *seconds, tracker.agreement(fp32.masks[count], ours.masks[count]))
 
 
 def _peak() -> float:

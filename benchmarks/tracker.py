@@ -70,7 +70,7 @@ def _against_predictor(model: str, counts: Sequence[int], precision: str) -> lis
             f"{model}, {_objects(count)}, {precision}, predictor",
             plain.seconds[count],
             ours.seconds[count],
-            {"mask IoU": _agreement(plain.masks[count], ours.masks[count])},
+            {"mask IoU": agreement(plain.masks[count], ours.masks[count])},
         )
         for count in counts
     ]
@@ -83,7 +83,7 @@ def _against_requests(model: str, counts: Sequence[int]) -> list[Row]:
             f"{model}, {_objects(count)}, requests",
             count * plain.seconds[1],
             ours.seconds[count],
-            {"mask IoU": _agreement(plain.masks[1], ours.masks[count][:1])},
+            {"mask IoU": agreement(plain.masks[1], ours.masks[count][:1])},
         )
         for count in counts
     ]
@@ -139,7 +139,8 @@ def _objects(count: int) -> str:
     return "1 object" if count == 1 else f"{count} objects"
 
 
-def _agreement(theirs: Masks, ours: Masks) -> float:
+def agreement(theirs: Masks, ours: Masks) -> float:
+    """Mean IoU of the masks of the same objects."""
     return float(np.mean([mask_iou(one, other) for one, other in zip(theirs, ours, strict=True)]))
 
 
@@ -162,7 +163,7 @@ def _requests(model: str) -> Frames:
 def function_frames(
     model: str, counts: Sequence[int], precision: str = "", cuda_graphs: bool = False, repeats: int = _REPEATS
 ) -> Frames:
-    """The function; ``precision`` is that of ``auto`` unless another is named."""
+    """The function; ``precision`` is that of ``auto`` unless another is named. While it is timed it finds discs."""
     keep_freed_memory()
     seconds, masks = {}, {}
     function = tracker_scene.function(model, precision=precision, cuda_graphs=cuda_graphs)
@@ -170,6 +171,7 @@ def function_frames(
         body = tracker_scene.continuing(function, count)
         for _ in range(4 if cuda_graphs else 0):  # captured at the fourth frame
             function.answer(body)
-        seconds[count], answer = timed(partial(function.answer, body), repeats)
-        masks[count] = tracker_scene.masks_of(answer)
+        with tracker_scene.finding_discs(function.model, count):
+            seconds[count], _ = timed(partial(function.answer, body), repeats)
+        masks[count] = tracker_scene.masks_of(function.answer(body))
     return Frames(seconds, masks, *tracker_scene.sizes(function))
