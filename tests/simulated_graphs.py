@@ -29,6 +29,8 @@ _GARBAGE = 255
 class Stream:
     """``capture`` is the graph that is being captured on it."""
 
+    device_index = 0
+
     def __init__(self, device: object = None, priority: int = 0) -> None:
         self.device = _DEVICE
         self.capture: Graph | None = None
@@ -73,10 +75,18 @@ def capturing() -> "Graph | None":
 
 
 class Pool:
-    """Memory that graphs share."""
+    """Memory that graphs share. After an error in a capture, the allocator takes it to go on, and must be told."""
 
     def __init__(self) -> None:
         self.graphs: WeakSet[Graph] = WeakSet()
+        self.is_recorded_to = False
+
+
+def end_allocate_to_pool(device: int, pool: Pool) -> None:
+    """Stands in for ``torch._C._cuda_endAllocateToPool``."""
+    if not pool.is_recorded_to:
+        raise RuntimeError("endAllocatePool: not currently recording to mempool_id")
+    pool.is_recorded_to = False
 
 
 @dataclass(frozen=True)
@@ -128,6 +138,9 @@ class Graph:
             raise RuntimeError("CUDA graphs must be captured on a non-default stream")
         assert capture_error_mode in ("global", "thread_local", "relaxed")
         self.shares = pool or Pool()
+        if self.shares.is_recorded_to:
+            raise RuntimeError("beginAllocateToPool: already recording to mempool_id")
+        self.shares.is_recorded_to = True
         self.shares.graphs.add(self)
         where.capture = self
 
@@ -141,6 +154,7 @@ class Graph:
         self._spoil()
         if self._lost:
             raise RuntimeError(f"operation failed due to a previous error during capture: {self._lost}")
+        self.shares.is_recorded_to = False
 
     def replay(self) -> None:
         """As all that runs."""
@@ -211,6 +225,7 @@ def _key(tensor: Tensor) -> int:
 
 
 REPLACED: tuple[tuple[Any, str, Any], ...] = (
+    (torch._C, "_cuda_endAllocateToPool", end_allocate_to_pool),
     (torch.cuda, "Stream", Stream),
     (torch.cuda, "stream", StreamContext),
     (torch.cuda, "current_stream", current_stream),

@@ -146,6 +146,7 @@ def test_a_stage_that_cannot_be_captured_goes_on_without(run: Stage, caplog: pyt
         for more in range(2):
             _assert_same(stage(_numbers(3) + more), _doubles(_numbers(3) + more))
     assert re.findall("(.*): a CUDA graph for", caplog.text)[-1].endswith("later")
+    torch.cuda.empty_cache()  # which fails where the allocator takes a capture to go on
     assert torch.rand(2, device=CUDA).isfinite().all()
 
 

@@ -37,6 +37,7 @@ def _answered(function: Function, body: object) -> tuple[Any, Traffic]:
 def test_a_click_is_one_copy_to_the_gpu_and_one_back(variables: dict[str, str], model: str) -> None:
     function = Function("sam-interactor", variables | {"PROMPTABLE_MODEL": str(TOY / model)})
     function.answer(_click(PICTURES[0]))
+    function.answer(_click(PICTURES[0], obj_bbox=[[60, 60], [130, 130]]))  # now its graph is captured
     assert _answered(function, _click(PICTURES[1]))[1] == Traffic(2, 1, 1), "the picture, and then as any click"
     assert _answered(function, _click(PICTURES[1], neg_points=[BESIDE]))[1] == Traffic(1, 1, 1)
     assert _answered(function, _click(PICTURES[1], obj_bbox=[[60, 60], [130, 130]]))[1] == Traffic(1, 1, 1)

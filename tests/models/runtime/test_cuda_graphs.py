@@ -183,10 +183,12 @@ def _is_warming_up() -> bool:
 def test_a_stage_that_cannot_be_captured_goes_on_without(
     run: Stage, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    staged = _staged(run)
+    graphs = Graphs(CUDA, wanted=True)
+    staged, later = (graphs.stage(name, each, 4) for name, each in (("the stage", run), ("a later one", Network())))
     for rows in (3, 3, 4):
         _assert_same(staged(_numbers(rows)), run(_numbers(rows)))
     assert torch.cuda.current_stream() is DEFAULT_STREAM
+    later(_numbers(3))  # in the same memory
     (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert warning.startswith("the stage: no CUDA graphs, it goes on kernel by kernel:")
     assert reason in warning

@@ -7,7 +7,8 @@ form, and only on the GPU: its Python code must not depend on the values in tens
 """
 
 import logging
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from threading import Lock
@@ -140,10 +141,24 @@ class _Shared:
                 run(*held)
             graph = torch.cuda.CUDAGraph()
             # Other threads may allocate and copy meanwhile.
-            with torch.cuda.graph(graph, self._pool, self._stream, capture_error_mode="thread_local"):
+            with (
+                self._given_back_after_an_error(),
+                torch.cuda.graph(graph, self._pool, self._stream, capture_error_mode="thread_local"),
+            ):
                 results = run(*held)
         here.wait_stream(self._stream)
         return _Graph(graph, held, results)
+
+    @contextmanager
+    def _given_back_after_an_error(self) -> Iterator[None]:
+        """After an error in a capture, PyTorch's allocator takes it to go on: the pool takes no further graph, and no
+        cached memory is freed any more. So tell the allocator."""
+        try:
+            yield
+        except RuntimeError:
+            with suppress(RuntimeError):  # some errors come before, or after it was told
+                torch._C._cuda_endAllocateToPool(self._stream.device_index, self._pool)
+            raise
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,8 +198,11 @@ def _form(inputs: Sequence[Tensor], fixed: Mapping[str, Hashable]) -> Hashable:
 
 
 def _another(given: Tensor) -> Tensor:
-    """Random numbers of the same shape for a floating-point tensor; indices and masks unchanged."""
-    return torch.randn_like(given) if given.is_floating_point() else given
+    """Random numbers of the same shape for a floating-point tensor; indices and masks unchanged.
+
+    The CPU draws them: after an error in a capture, a GPU's own generator refuses to.
+    """
+    return torch.randn(given.shape).to(given) if given.is_floating_point() else given
 
 
 def _alike(found: Tensor, expected: Tensor) -> bool:
