@@ -100,18 +100,19 @@ def test_prompts_beyond_one_caption_are_read_in_several(
 def test_a_picture_is_encoded_once_and_prompts_once_for_all_pictures(
     detector: GroundingDINO, noise_image: NoiseImage
 ) -> None:
-    calls = {"backbone": 0, "bert": 0}
+    calls = {"backbone.0": 0, "backbone.1": 0, "bert": 0}
 
     def count(name: str) -> None:
         calls[name] += 1
 
     network = detector._model
-    hooks = [getattr(network, name).register_forward_hook(lambda *_, name=name: count(name)) for name in calls]
-    for side in (64, 70, 80):
+    hooks = [network.get_submodule(name).register_forward_hook(lambda *_, name=name: count(name)) for name in calls]
+    for side in (64, 70, 80):  # which are all resized to one size
         detector.detect(noise_image(side, side), ["red circle", "dog"] * 60)
     for hook in hooks:
         hook.remove()
-    assert calls == {"backbone": 3, "bert": 2}
+    levels = detector._config.num_feature_levels
+    assert calls == {"backbone.0": 3, "backbone.1": levels, "bert": 2}
 
 
 @pytest.mark.parametrize("hw", [(1, 1), (2, 3000), (3000, 2), (40, 700)])

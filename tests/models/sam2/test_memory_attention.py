@@ -126,3 +126,19 @@ def test_attention_of_another_kind_is_left_alone(tmp_path: Path, change: str) ->
     model = build_architecture(tmp_path / "config.yaml")
     use_frame_attention(model)
     assert isinstance(model.memory_attention, MemoryAttention)
+
+
+@torch.inference_mode()
+def test_values_mapped_after_they_are_weighted_are_the_same(
+    model: SAM2Base, quick: FrameAttention, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Hopper, in bfloat16: as near to upstream's float32 as when they are mapped before, but for rounding."""
+    torch.manual_seed(5)
+    seen, objects = frame(), [thing(7, 32), thing(2, 4)]
+    expected = upstream(model, seen, objects)
+    with torch.autocast("cpu", torch.bfloat16):
+        before = quick(*seen, objects)
+        monkeypatch.setattr(memory_attention, "_takes_narrow_values", lambda _: True)
+        after = quick(*seen, objects)
+    assert (before != after).any()
+    assert (after - expected).norm() < 1.2 * (before - expected).norm()

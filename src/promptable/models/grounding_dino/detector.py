@@ -28,7 +28,7 @@ from promptable.models.grounding_dino.deformable_attention import Shapes
 from promptable.models.grounding_dino.spelling import spell
 from promptable.models.grounding_dino.swin_attention import fuse_swin
 from promptable.models.grounding_dino.text_encoder import load_tokenizer, new_bert
-from promptable.models.grounding_dino.transformer import FastTransformer, PixelFeatures, TextFeatures
+from promptable.models.grounding_dino.transformer import FastTransformer, Layout, TextFeatures, as_pixels
 from promptable.models.pixels.normalise import normalise_
 from promptable.models.pixels.resize import resize_as_pytorch
 from promptable.models.runtime import initialisation
@@ -43,7 +43,7 @@ _MIN_SIDE = 64
 _CPU = torch.device("cpu")
 _PROMPT_SETS_KEPT = 8
 _SIZES, _SIZES_AND_CAPTIONS = 4, 8
-"""CUDA graphs that are kept."""
+"""Layouts and CUDA graphs that are kept."""
 _OFTEN = 4
 """The picture of a size, and the caption on it, from which on more are expected: a capture takes as long as twenty."""
 # In the official checkpoints, but not in the model: upstream skips all such keys, here any other is an error.
@@ -99,6 +99,7 @@ class GroundingDINO:
         graphs = Graphs(model.feat_map.weight.device, cuda_graphs)
         self._backbone = graphs.stage("backbone", self._run_backbone, _SIZES, _OFTEN)
         self._transformer = graphs.stage("transformer", self._run_transformer, _SIZES_AND_CAPTIONS, _OFTEN)
+        self._layouts: LRUCache[Shapes, Layout] = LRUCache(_SIZES)
         self._encoded: LRUCache[tuple[str, ...], list[_CaptionFeatures]] = LRUCache(_PROMPT_SETS_KEPT)
         self._lock = Lock()
 
@@ -147,7 +148,7 @@ class GroundingDINO:
     ) -> PromptScores:
         with naming_out_of_memory(), autocast(self._device, precision):
             encoded = self._encode_image(image, scale)
-            boxes, scores = zip(*(self._decode(encoded, caption, prompts) for caption in captions), strict=True)
+            boxes, scores = zip(*(self._decode(*encoded, caption, prompts) for caption in captions), strict=True)
         height, width = image.shape[:2]
         corners, found_scores = to_cpu(box_convert(torch.cat(boxes).float(), "cxcywh", "xyxy"), torch.cat(scores))
         corners = corners * torch.tensor([width, height, width, height])
@@ -156,49 +157,59 @@ class GroundingDINO:
         _check_finite(found, precision)
         return found
 
-    def _encode_image(self, image: NDArray[np.uint8], scale: float) -> PixelFeatures:
-        """The middle of upstream's forward, which no caption changes."""
-        model = self._model
+    def _encode_image(self, image: NDArray[np.uint8], scale: float) -> tuple[Tensor, Layout]:
+        """The middle of upstream's forward, which no caption changes: features of all pixels, and where they are."""
+        device = self._model.feat_map.weight.device
         sides = round(scale * self._config.short_side), round(scale * self._config.long_side)
-        maps = self._backbone(preprocess(image, *sides, model.feat_map.weight.device))
-        pixel_features: PixelFeatures = model.transformer.lay_out(maps[0::2], maps[1::2])
-        return pixel_features
+        levels = self._backbone(preprocess(image, *sides, device))
+        return as_pixels(levels), self._layout(tuple((level.shape[2], level.shape[3]) for level in levels))
 
     def _run_backbone(self, pixels: Tensor) -> tuple[Tensor, ...]:
-        """Of a picture [3, h, w] its feature levels [1, C, h, w], each followed by its positional encoding."""
+        """The feature levels [1, C, h, w] of a picture [3, h, w], finest first."""
         model = self._model
-        features, positions = model.backbone(nested_tensor_from_tensor_list([pixels]))
-        levels = [project(feature.tensors) for project, feature in zip(model.input_proj, features, strict=False)]
-        source = features[-1].tensors
-        for project in model.input_proj[len(features) :]:
-            source = project(source)
-            unpadded = torch.zeros_like(source[:, 0], dtype=torch.bool)
-            positions.append(model.backbone[1](NestedTensor(source, unpadded)))
-            levels.append(source)
-        return tuple(each for pair in zip(levels, positions, strict=True) for each in pair)
+        maps = [each.tensors for each in model.backbone[0](nested_tensor_from_tensor_list([pixels])).values()]
+        levels = [project(each) for project, each in zip(model.input_proj, maps, strict=False)]
+        coarsest = maps[-1]
+        for project in model.input_proj[len(maps) :]:
+            coarsest = project(coarsest)
+            levels.append(coarsest)
+        return tuple(levels)
 
-    def _decode(self, image: PixelFeatures, encoded: _CaptionFeatures, prompts: int) -> tuple[Tensor, Tensor]:
+    def _layout(self, shapes: Shapes) -> Layout:
+        with self._lock:
+            if shapes not in self._layouts:
+                self._layouts[shapes] = self._new_layout(shapes)
+            return self._layouts[shapes]
+
+    def _new_layout(self, shapes: Shapes) -> Layout:
+        model = self._model
+        unpadded = [torch.zeros(1, *shape, dtype=torch.bool, device=model.feat_map.weight.device) for shape in shapes]
+        positions = [model.backbone[1](NestedTensor(each, each)) for each in unpadded]
+        layout: Layout = model.transformer.lay_out(positions)
+        return layout
+
+    def _decode(self, pixels: Tensor, layout: Layout, encoded: _CaptionFeatures, prompts: int) -> tuple[Tensor, Tensor]:
         """The last part of upstream's forward: boxes cxcywh in 0..1 [Q, 4] and scores [Q, ``prompts``]."""
         text = encoded.text
-        pixels = image.features, image.positions, image.centres, image.anchors
+        image = pixels, layout.positions, layout.centres, layout.anchors
         tokens = text.features, text.position_ids, text.visible
-        boxes, logits = self._transformer(*pixels, *tokens, shapes=image.shapes)
+        boxes, logits = self._transformer(*image, *tokens, shapes=layout.shapes)
         scores = logits.new_zeros(len(boxes), prompts, dtype=torch.float32)
         scores[:, encoded.prompt_indices] = span_scores(logits.float(), encoded.caption.spans)
         return boxes, scores
 
     def _run_transformer(
         self,
-        features: Tensor,
+        pixels: Tensor,
         positions: Tensor,
         centres: Tensor,
         anchors: Tensor,
         *text: Tensor,
         shapes: Shapes,
     ) -> tuple[Tensor, ...]:
-        """Boxes and token logits, from the tensors of ``PixelFeatures`` and of ``TextFeatures``."""
-        pixels = PixelFeatures(features, positions, shapes, centres, anchors)
-        boxes, logits = self._model.transformer(pixels, TextFeatures(*text))
+        """Boxes and token logits, from the features of pixels and the tensors of ``Layout`` and of ``TextFeatures``."""
+        layout = Layout(positions, shapes, centres, anchors)
+        boxes, logits = self._model.transformer(pixels, layout, TextFeatures(*text))
         return boxes, logits
 
 

@@ -1,9 +1,9 @@
 """Grounding DINO's transformer with upstream's weights, for one picture and one caption, neither of them padded.
 
 The numbers are those of upstream's ``Transformer.forward`` but for the order of float32 sums. What makes it faster:
-attention as in ``deformable_attention`` and ``fusion``; what no caption changes is computed once per
-picture; what pixels do on their own is done in groups that fit into the cache; and nothing is computed that only
-training needs.
+attention as in ``deformable_attention`` and ``fusion``; what no caption changes is computed once per picture, and what
+no picture changes once per size; what pixels do on their own is done in groups that fit into the cache; and nothing is
+computed that only training needs.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,15 +31,14 @@ _ANCHOR_SIDE = 0.05
 
 
 @dataclass(frozen=True)
-class PixelFeatures:
-    """A picture's pixels on all feature levels, finest first, n in all; nothing here depends on a caption.
+class Layout:
+    """Where the pixels of all feature levels are, finest level first, n in all; the same for all pictures of a size.
 
-    ``features`` and ``positions`` [n, C]; ``shapes`` height and width of each level; ``centres`` [n, L, 2], where each
+    ``positions`` [n, C], their encodings; ``shapes`` height and width of each level; ``centres`` [n, L, 2], where each
     pixel stands on each level, x and y in its pixels; ``anchors`` [n, 4], first boxes cxcywh as logits, infinite where
     upstream counts them as invalid, too near to the picture's edge.
     """
 
-    features: Tensor
     positions: Tensor
     shapes: Shapes
     centres: Tensor
@@ -67,29 +66,27 @@ class FastTransformer(nn.Module):
         self._encoder = nn.ModuleList(EncoderLayer(layer) for layer in encoder.layers)
         self._decoder = InFloat32(Decoder(transformer))
 
-    def lay_out(self, levels: Sequence[Tensor], positions: Sequence[Tensor]) -> PixelFeatures:
-        """Lay out feature levels [1, C, h, w] and their positional encodings, shaped alike."""
-        shapes = tuple((level.shape[-2], level.shape[-1]) for level in levels)
+    def lay_out(self, positions: Sequence[Tensor]) -> Layout:
+        """Lay out feature levels whose positional encodings are these [1, C, h, w]."""
+        shapes = tuple((each.shape[-2], each.shape[-1]) for each in positions)
         placed = [one + level[:, None, None] for one, level in zip(positions, self._level_embed, strict=True)]
-        middles = _middles(shapes, levels[0].device)
-        return PixelFeatures(
-            _pixels(levels), _pixels(placed), shapes, _in_pixels(middles, shapes), _anchors(middles, shapes)
-        )
+        middles = _middles(shapes, self._level_embed.device)
+        return Layout(as_pixels(placed), shapes, _in_pixels(middles, shapes), _anchors(middles, shapes))
 
-    def forward(self, image: PixelFeatures, text: TextFeatures) -> tuple[Tensor, Tensor]:
-        """Boxes cxcywh in 0..1 [Q, 4] and token logits [Q, T]."""
-        pixels, tokens = self._encode(image, text)
-        boxes, logits = self._decoder(pixels, tokens, image.anchors, image.shapes)
+    def forward(self, pixels: Tensor, layout: Layout, text: TextFeatures) -> tuple[Tensor, Tensor]:
+        """Boxes cxcywh in 0..1 [Q, 4] and token logits [Q, T], from the features of all pixels [n, C]."""
+        pixels, tokens = self._encode(pixels, layout, text)
+        boxes, logits = self._decoder(pixels, tokens, layout.anchors, layout.shapes)
         return boxes, logits
 
-    def _encode(self, image: PixelFeatures, text: TextFeatures) -> tuple[Tensor, Tensor]:
+    def _encode(self, pixels: Tensor, layout: Layout, text: TextFeatures) -> tuple[Tensor, Tensor]:
         """Pixels [n, C] and tokens [T, C] that have attended to one another."""
-        pixels, tokens = image.features, text.features
+        tokens = text.features
         places = get_sine_pos_embed(text.position_ids[:, None, None], num_pos_feats=tokens.shape[1], exchange_xy=False)
         for fusion, read, layer in zip(self._fusions, self._text_layers, self._encoder, strict=True):
             pixels, tokens = fusion(pixels, tokens)
             tokens = read(src=tokens[:, None], src_mask=~text.visible[None], pos=places)[:, 0]
-            pixels = layer(pixels, image)
+            pixels = layer(pixels, layout)
         return pixels, tokens
 
 
@@ -102,13 +99,13 @@ class EncoderLayer(nn.Module):
         self._norm = layer.norm1
         self._feed_forward = FeedForward(layer.linear1, layer.linear2, layer.norm2)
 
-    def forward(self, pixels: Tensor, image: PixelFeatures) -> Tensor:
+    def forward(self, pixels: Tensor, layout: Layout) -> Tensor:
         """[n, C] -> [n, C]."""
-        maps = self._attention.value_maps(pixels, image.shapes)
-        return torch.cat([self._attend(pixels[part], image, part, maps) for part in _parts(pixels)])
+        maps = self._attention.value_maps(pixels, layout.shapes)
+        return torch.cat([self._attend(pixels[part], layout, part, maps) for part in _parts(pixels)])
 
-    def _attend(self, pixels: Tensor, image: PixelFeatures, part: slice, maps: ValueMaps) -> Tensor:
-        seen = self._attention(pixels + image.positions[part], maps, image.centres[part], None)
+    def _attend(self, pixels: Tensor, layout: Layout, part: slice, maps: ValueMaps) -> Tensor:
+        seen = self._attention(pixels + layout.positions[part], maps, layout.centres[part], None)
         attended: Tensor = self._feed_forward(self._norm(pixels + seen))
         return attended
 
@@ -217,8 +214,8 @@ def _parts(pixels: Tensor) -> Iterator[slice]:
     return (slice(start, start + step) for start in range(0, len(pixels), step))
 
 
-def _pixels(levels: Sequence[Tensor]) -> Tensor:
-    """[n, C] of maps [1, C, h, w]."""
+def as_pixels(levels: Sequence[Tensor]) -> Tensor:
+    """Maps [1, C, h, w], finest first, as [n, C]."""
     return torch.cat([level[0].flatten(1).T for level in levels])
 
 

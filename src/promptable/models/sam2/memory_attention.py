@@ -4,7 +4,8 @@ Nearly all of a tracker's time for an object is the attention of the frame's 409
 ones, in each of 4 layers. What is saved:
 
 - The values are a linear map of memories that have a quarter of its channels, and the weights add up to 1. So on a CPU
-  the memories themselves are weighted, and mapped afterwards: the second matrix product is a quarter as large.
+  and on Hopper the memories themselves are weighted, and mapped afterwards: the second matrix product is a quarter as
+  large.
 - The first layer's self-attention sees the frame alone: once for all objects.
 - Copies of large tensors: of the keys for their rotary position encoding, and in the feed-forward part.
 """
@@ -22,6 +23,8 @@ from torch import Tensor, nn
 from promptable.models.runtime.packed_linear import ActivatedLinear, pack_linears
 from promptable.models.runtime.precision import InFloat32, numbers
 from promptable.models.sam2.memory_bank import MemoryTokens
+
+_HOPPER = (9, 0)
 
 # Keys whose weights are computed at a time: few enough for the cache, enough for the matrix product to be quick.
 _BLOCK = 1024
@@ -136,7 +139,16 @@ def _looked_up(attention: RoPEAttention, query: Tensor, group: _Group) -> Tensor
     if query.is_cpu and not torch.is_autocast_enabled("cpu"):
         weighted = torch.stack([_weighted(*each) for each in zip(query, key, group.values, strict=True)])
         return torch.as_tensor(attention.v_proj(weighted))
+    if _takes_narrow_values(query.device):
+        half = torch.get_autocast_dtype(query.device.type)
+        return torch.as_tensor(attention.v_proj(_found(query, key, group.values.to(half))))
     return _found(query, key, attention.v_proj(group.values))
+
+
+def _takes_narrow_values(device: torch.device) -> bool:
+    """Whether fused attention is quick where values have fewer channels than keys: cuDNN's is, which is made for these
+    many channels on Hopper."""
+    return torch.is_autocast_enabled("cuda") and torch.cuda.get_device_capability(device) == _HOPPER
 
 
 def _found(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
