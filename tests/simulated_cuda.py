@@ -327,7 +327,7 @@ def simulated_cuda() -> Iterator[None]:
         for switch, before in _SWITCHES:
             stack.callback(switch, before)
             switch(not before)
-        for left_over in (_unfinished, _unread):
+        for left_over in (_unfinished, _unread, simulated_graphs.Pool.unfinished):
             stack.callback(left_over.clear)
         torch._C._ensureCUDADeviceGuardSet()
         stack.enter_context(_Device())

@@ -12,7 +12,7 @@ held, those that were made in it hold NaN. ``replay`` runs the operations again 
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 from weakref import WeakSet
 
 import torch
@@ -75,7 +75,14 @@ def capturing() -> "Graph | None":
 
 
 class Pool:
-    """Memory that graphs share. After an error in a capture, the allocator takes it to go on, and must be told."""
+    """Memory that graphs share.
+
+    After an error in a capture, the allocators take it to go on: that of the device until it is told, that of pinned
+    memory for good.
+    """
+
+    unfinished: ClassVar[set["Pool"]] = set()
+    """Those of which the device's allocator takes a capture to go on."""
 
     def __init__(self) -> None:
         self.graphs: WeakSet[Graph] = WeakSet()
@@ -84,9 +91,15 @@ class Pool:
 
 def end_allocate_to_pool(device: int, pool: Pool) -> None:
     """Stands in for ``torch._C._cuda_endAllocateToPool``."""
-    if not pool.is_recorded_to:
+    if pool not in Pool.unfinished:
         raise RuntimeError("endAllocatePool: not currently recording to mempool_id")
-    pool.is_recorded_to = False
+    Pool.unfinished.discard(pool)
+
+
+def empty_cache() -> None:
+    """Stands in for ``torch.cuda.empty_cache``."""
+    if Pool.unfinished:
+        raise RuntimeError("captures_underway.empty() INTERNAL ASSERT FAILED")
 
 
 @dataclass(frozen=True)
@@ -141,6 +154,7 @@ class Graph:
         if self.shares.is_recorded_to:
             raise RuntimeError("beginAllocateToPool: already recording to mempool_id")
         self.shares.is_recorded_to = True
+        Pool.unfinished.add(self.shares)
         self.shares.graphs.add(self)
         where.capture = self
 
@@ -154,6 +168,7 @@ class Graph:
         self._spoil()
         if self._lost:
             raise RuntimeError(f"operation failed due to a previous error during capture: {self._lost}")
+        end_allocate_to_pool(0, self.shares)
         self.shares.is_recorded_to = False
 
     def replay(self) -> None:
@@ -226,6 +241,7 @@ def _key(tensor: Tensor) -> int:
 
 REPLACED: tuple[tuple[Any, str, Any], ...] = (
     (torch._C, "_cuda_endAllocateToPool", end_allocate_to_pool),
+    (torch.cuda, "empty_cache", empty_cache),
     (torch.cuda, "Stream", Stream),
     (torch.cuda, "stream", StreamContext),
     (torch.cuda, "current_stream", current_stream),

@@ -23,6 +23,8 @@ from tests.golden.alike import assert_alike
 CUDA = torch.device("cuda")
 LARGE = SCENE.image.repeat(8, 0).repeat(8, 1)
 """28 MB."""
+_SEGMENT = 20 * 2**20
+"""What PyTorch takes from the GPU at a time, for anything of 1 to 10 MB."""
 WITHOUT_GRAPHS = {"PROMPTABLE_DEVICE": "cuda", "PROMPTABLE_CUDA_GRAPHS": "false"}
 
 
@@ -96,9 +98,10 @@ def test_many_objects_are_tracked_in_smaller_batches() -> None:
 
     started(1)  # what libraries keep from then on
     (expected, for_all), (_, for_two) = started(16), started(2)
-    assert for_all > 4 * for_two, "or this shows nothing"
+    room = 2 * for_two + _SEGMENT
+    assert for_all > room, "or this shows nothing"
     before = _times_out_of_memory()
-    with _room_for(2 * for_two):
+    with _room_for(room):
         found = tracker.start(features, prompts)
     assert _times_out_of_memory() > before
     for ours, wanted in zip(found, expected, strict=True):

@@ -142,7 +142,7 @@ class _Shared:
             graph = torch.cuda.CUDAGraph()
             # Other threads may allocate and copy meanwhile.
             with (
-                self._given_back_after_an_error(),
+                self._ended_after_an_error(),
                 torch.cuda.graph(graph, self._pool, self._stream, capture_error_mode="thread_local"),
             ):
                 results = run(*held)
@@ -150,14 +150,15 @@ class _Shared:
         return _Graph(graph, held, results)
 
     @contextmanager
-    def _given_back_after_an_error(self) -> Iterator[None]:
-        """After an error in a capture, PyTorch's allocator takes it to go on: the pool takes no further graph, and no
-        cached memory is freed any more. So tell the allocator."""
+    def _ended_after_an_error(self) -> Iterator[None]:
+        """After an error in a capture, PyTorch's allocators take it to go on, and the one of GPU memory frees no cached
+        memory any more. That one can be told; the one of pinned memory cannot, so the next graph gets another pool."""
         try:
             yield
         except RuntimeError:
-            with suppress(RuntimeError):  # some errors come before, or after it was told
+            with suppress(RuntimeError):  # some errors come before the capture, or after its end
                 torch._C._cuda_endAllocateToPool(self._stream.device_index, self._pool)
+            self._pool = torch.cuda.graph_pool_handle()
             raise
 
 
