@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from PIL.ImageFile import ImageFile
 
-from promptable.errors import BadRequestError, OutOfMemoryError
+from promptable.errors import BadRequestError
 from promptable.wire.images import EncodedImage, parse_image
-from promptable.wire.images.formats import png
 from tests.wire.samples import IMAGE, PIXELS, base64_text, colours, file_bytes
 
 GRAY = PIXELS[..., 0]
@@ -154,13 +153,34 @@ def test_deep_gray_is_stretched_in_little_memory(kind):
     assert peak < 10 * values.size, "a pixel has 4 bytes of value, once more while its range is sought, and 4 of levels"
 
 
-def test_a_lack_of_memory_is_not_the_files_fault(monkeypatch):
-    def fail(_):
-        raise MemoryError
+WITH_EVER_MORE_MEMORY = """
+import resource, sys
+from promptable.wire.images import EncodedImage
 
-    monkeypatch.setattr(png, "first_three", fail)
-    with pytest.raises(OutOfMemoryError, match="not enough memory to decode the picture"):
-        decoded(LOSSLESS["png"])
+image = EncodedImage(sys.stdin.buffer.read())
+image.hw(5)
+with open("/proc/self/statm") as statm:
+    taken = int(statm.read().split()[0]) * resource.getpagesize()
+for more in range(0, 80, 4):
+    resource.setrlimit(resource.RLIMIT_AS, (taken + more * 2**20, resource.RLIM_INFINITY))
+    try:
+        image.decode(5)
+    except Exception as error:
+        print(type(error).__name__, error, sep=": ")
+    else:
+        print("decoded")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a process's memory can be limited, and read, on Linux")
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_a_lack_of_memory_is_not_the_files_fault(mode):
+    """Wherever it runs out: before the pixels are decoded, or before they are RGB."""
+    file = BytesIO()
+    Image.new(mode, (2000, 2000)).save(file, "JPEG")
+    command = [sys.executable, "-c", WITH_EVER_MORE_MEMORY]
+    said = subprocess.run(command, input=file.getvalue(), capture_output=True, check=True).stdout.decode().splitlines()
+    assert set(said) == {"OutOfMemoryError: not enough memory to decode the picture", "decoded"}
 
 
 @pytest.mark.parametrize("name", LOSSLESS)

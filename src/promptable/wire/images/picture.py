@@ -49,12 +49,12 @@ def decoded_array(
 
 def first_three(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Pixels of four channels, [H, W, 4], without the last channel."""
-    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGBA2RGB), np.uint8)
+    return _converted(pixels, cv2.COLOR_RGBA2RGB)
 
 
 def gray_to_rgb(gray: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Three equal channels [H, W, 3] of gray [H, W]."""
-    return np.asarray(cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB), np.uint8)
+    return _converted(gray, cv2.COLOR_GRAY2RGB)
 
 
 def coloured(indices: NDArray[np.uint8], palette_rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -68,3 +68,10 @@ def colours_of(picture: Image.Image) -> NDArray[np.uint8]:
     """A decoded colour picture as uint8 RGB [H, W, 3], without its alpha; CMYK is converted without a colour
     profile."""
     return np.array(picture if picture.mode == "RGB" else picture.convert("RGB"))
+
+
+def _converted(pixels: NDArray[np.uint8], how: int) -> NDArray[np.uint8]:
+    """RGB [H, W, 3] by OpenCV's conversion ``how``. The array is numpy's, whose lack of memory is a MemoryError."""
+    rgb = np.empty((*pixels.shape[:2], 3), np.uint8)
+    cv2.cvtColor(pixels, how, rgb)
+    return rgb
