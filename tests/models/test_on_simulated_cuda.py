@@ -65,6 +65,22 @@ def test_grounding_dino(
     np.testing.assert_allclose(found.boxes_xyxy, expected.boxes_xyxy, atol=1e-3)
 
 
+def test_a_graph_of_grounding_dino_outlives_pictures_of_many_other_sizes(
+    cuda: torch.device, tokenizer: BertTokenizerFast, noise_image: NoiseImage
+) -> None:
+    """All that it reads is its own: what is kept for the last sizes alone may be gone."""
+    network, image = use_fast_layers(tiny_model(tokenizer).to(cuda)), noise_image(64, 64)
+    expected = GroundingDINO(network, CONFIG).detect(image, PROMPTS)
+    graphed = GroundingDINO(network, CONFIG, cuda_graphs=True)
+    for _ in range(5):
+        graphed.detect(image, PROMPTS)
+    for width in range(1, 100):
+        position = torch.zeros(1, network.feat_map.out_features, 1, width, device=cuda)
+        network.transformer.lay_out([position] * CONFIG.num_feature_levels)
+    found = graphed.detect(image, PROMPTS)
+    np.testing.assert_allclose(found.boxes_xyxy, expected.boxes_xyxy, atol=1e-3)
+
+
 @pytest.mark.parametrize("part", ["bert", "backbone", "transformer"])
 def test_a_part_of_grounding_dino_left_behind(
     cuda: torch.device, tokenizer: BertTokenizerFast, noise_image: NoiseImage, part: str

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass, field
 from threading import Barrier, BrokenBarrierError
 
 import pytest
@@ -89,6 +90,21 @@ def test_each_form_has_a_graph_of_its_own(network: Network) -> None:
     for _ in range(2):
         for numbers, times in forms:
             _assert_same(staged(numbers, times=times), network(numbers, times))
+
+
+@dataclass(frozen=True)
+class Factor:
+    """Equal to all of the same name."""
+
+    name: str
+    value: Tensor = field(compare=False)
+
+
+def test_what_an_argument_holds_lives_as_long_as_the_graph(network: Network) -> None:
+    staged = _staged(lambda numbers, factor: (numbers * factor.value,))
+    for _ in range(3):
+        (found,) = staged(_numbers(3), factor=Factor("three", torch.full((1,), 3.0).to(CUDA)))
+        torch.testing.assert_close(found.cpu(), 3 * _numbers(3).cpu())
 
 
 def test_graphs_in_use_are_kept(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,8 +6,7 @@ computes, in one pass and without a copy of what was read. Upstream's version fo
 each map and stores every value that it reads; the numbers are the same but for the order of float32 sums.
 """
 
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
 
 import torch
 from groundingdino.models.GroundingDINO.ms_deform_attn import MultiScaleDeformableAttention
@@ -21,6 +20,15 @@ Shapes = tuple[tuple[int, int], ...]
 
 _BORDER = 3
 """A map gets one row and column of zeros before it and two behind, as what lies outside of it counts as zero."""
+
+
+@dataclass(frozen=True)
+class Levels:
+    """The ``shapes`` of feature maps, and their ``sizes`` on the model's device, width and height of each, float32
+    [L, 2]. Levels of the same shapes are equal."""
+
+    shapes: Shapes
+    sizes: Tensor = field(compare=False)
 
 
 @dataclass(frozen=True)
@@ -51,14 +59,14 @@ class DeformableAttention(nn.Module):
         self.output_proj = attention.output_proj
         self.where_and_how_much = _joined(attention.sampling_offsets, attention.attention_weights)
 
-    def value_maps(self, values: Tensor, shapes: Shapes) -> ValueMaps:
-        """The maps that queries read: pixels [n, C] of all maps of these heights and widths, one after the other."""
+    def value_maps(self, values: Tensor, levels: Levels) -> ValueMaps:
+        """The maps that queries read: the pixels [n, C] of all levels, one after the other."""
         pixels = self.value_proj(values)
         maps = [
             functional.pad(one.unflatten(0, shape), (0, 0, 1, 2, 1, 2)).flatten(0, 1)
-            for one, shape in zip(pixels.split([h * w for h, w in shapes]), shapes, strict=True)
+            for one, shape in zip(pixels.split([h * w for h, w in levels.shapes]), levels.shapes, strict=True)
         ]
-        width, height = level_sizes(shapes, values.device).unbind(1)
+        width, height = levels.sizes.unbind(1)
         rows = (height + _BORDER) * (width + _BORDER)
         table = torch.cat(maps).reshape(-1, pixels.shape[-1] // self.heads)
         of_levels = (rows.cumsum(0) - rows, width + _BORDER, width, height)
@@ -107,11 +115,10 @@ class DeformableAttention(nn.Module):
         return torch.cat([first, first + self.heads, below, below + self.heads], -1), weights
 
 
-@lru_cache(maxsize=64)
-def level_sizes(shapes: Shapes, device: torch.device) -> Tensor:
-    """Width and height of each feature map, float32 [L, 2], copied to a device once for all pictures of a size."""
+def levels_of(shapes: Shapes, device: torch.device) -> Levels:
+    """Levels of these heights and widths; their sizes are copied to the device."""
     (sizes,) = to_device(device, [torch.tensor([(width, height) for height, width in shapes], dtype=torch.float32)])
-    return sizes
+    return Levels(shapes, sizes)
 
 
 def _to_places(of_levels: Tensor, points: int) -> Tensor:

@@ -24,7 +24,7 @@ from promptable.models.catalogue import BERT_VOCABULARY
 from promptable.models.detection.detector import PromptScores
 from promptable.models.grounding_dino.build import PRESETS, GroundingDinoConfig, build
 from promptable.models.grounding_dino.captions import Caption, pack
-from promptable.models.grounding_dino.deformable_attention import Shapes
+from promptable.models.grounding_dino.deformable_attention import Levels, Shapes
 from promptable.models.grounding_dino.spelling import spell
 from promptable.models.grounding_dino.swin_attention import fuse_swin
 from promptable.models.grounding_dino.text_encoder import load_tokenizer, new_bert
@@ -193,7 +193,7 @@ class GroundingDINO:
         text = encoded.text
         image = pixels, layout.positions, layout.centres, layout.anchors
         tokens = text.features, text.position_ids, text.visible
-        boxes, logits = self._transformer(*image, *tokens, shapes=layout.shapes)
+        boxes, logits = self._transformer(*image, *tokens, levels=layout.levels)
         scores = logits.new_zeros(len(boxes), prompts, dtype=torch.float32)
         scores[:, encoded.prompt_indices] = span_scores(logits.float(), encoded.caption.spans)
         return boxes, scores
@@ -205,10 +205,10 @@ class GroundingDINO:
         centres: Tensor,
         anchors: Tensor,
         *text: Tensor,
-        shapes: Shapes,
+        levels: Levels,
     ) -> tuple[Tensor, ...]:
         """Boxes and token logits, from the features of pixels and the tensors of ``Layout`` and of ``TextFeatures``."""
-        layout = Layout(positions, shapes, centres, anchors)
+        layout = Layout(positions, levels, centres, anchors)
         boxes, logits = self._model.transformer(pixels, layout, TextFeatures(*text))
         return boxes, logits
 

@@ -19,7 +19,13 @@ from groundingdino.models.GroundingDINO.utils import gen_sineembed_for_position,
 from groundingdino.util.misc import inverse_sigmoid
 from torch import Tensor, nn
 
-from promptable.models.grounding_dino.deformable_attention import DeformableAttention, Shapes, ValueMaps, level_sizes
+from promptable.models.grounding_dino.deformable_attention import (
+    DeformableAttention,
+    Levels,
+    Shapes,
+    ValueMaps,
+    levels_of,
+)
 from promptable.models.grounding_dino.fusion import TextImageFusion
 from promptable.models.runtime.packed_linear import ActivatedLinear
 from promptable.models.runtime.precision import InFloat32
@@ -34,13 +40,13 @@ _ANCHOR_SIDE = 0.05
 class Layout:
     """Where the pixels of all feature levels are, finest level first, n in all; the same for all pictures of a size.
 
-    ``positions`` [n, C], their encodings; ``shapes`` height and width of each level; ``centres`` [n, L, 2], where each
-    pixel stands on each level, x and y in its pixels; ``anchors`` [n, 4], first boxes cxcywh as logits, infinite where
-    upstream counts them as invalid, too near to the picture's edge.
+    ``positions`` [n, C], their encodings; ``centres`` [n, L, 2], where each pixel stands on each of the ``levels``, x
+    and y in its pixels; ``anchors`` [n, 4], first boxes cxcywh as logits, infinite where upstream counts them as
+    invalid, too near to the picture's edge.
     """
 
     positions: Tensor
-    shapes: Shapes
+    levels: Levels
     centres: Tensor
     anchors: Tensor
 
@@ -68,15 +74,16 @@ class FastTransformer(nn.Module):
 
     def lay_out(self, positions: Sequence[Tensor]) -> Layout:
         """Lay out feature levels whose positional encodings are these [1, C, h, w]."""
-        shapes = tuple((each.shape[-2], each.shape[-1]) for each in positions)
+        device = self._level_embed.device
+        levels = levels_of(tuple((each.shape[-2], each.shape[-1]) for each in positions), device)
         placed = [one + level[:, None, None] for one, level in zip(positions, self._level_embed, strict=True)]
-        middles = _middles(shapes, self._level_embed.device)
-        return Layout(as_pixels(placed), shapes, _in_pixels(middles, shapes), _anchors(middles, shapes))
+        middles = _middles(levels.shapes, device)
+        return Layout(as_pixels(placed), levels, _in_pixels(middles, levels), _anchors(middles, levels.shapes))
 
     def forward(self, pixels: Tensor, layout: Layout, text: TextFeatures) -> tuple[Tensor, Tensor]:
         """Boxes cxcywh in 0..1 [Q, 4] and token logits [Q, T], from the features of all pixels [n, C]."""
         pixels, tokens = self._encode(pixels, layout, text)
-        boxes, logits = self._decoder(pixels, tokens, layout.anchors, layout.shapes)
+        boxes, logits = self._decoder(pixels, tokens, layout.anchors, layout.levels)
         return boxes, logits
 
     def _encode(self, pixels: Tensor, layout: Layout, text: TextFeatures) -> tuple[Tensor, Tensor]:
@@ -101,7 +108,7 @@ class EncoderLayer(nn.Module):
 
     def forward(self, pixels: Tensor, layout: Layout) -> Tensor:
         """[n, C] -> [n, C]."""
-        maps = self._attention.value_maps(pixels, layout.shapes)
+        maps = self._attention.value_maps(pixels, layout.levels)
         return torch.cat([self._attend(pixels[part], layout, part, maps) for part in _parts(pixels)])
 
     def _attend(self, pixels: Tensor, layout: Layout, part: slice, maps: ValueMaps) -> Tensor:
@@ -127,13 +134,13 @@ class Decoder(nn.Module):
         self._fit = decoder.class_embed[-1]
         self._norm = decoder.norm
 
-    def forward(self, pixels: Tensor, tokens: Tensor, anchors: Tensor, shapes: Shapes) -> tuple[Tensor, Tensor]:
+    def forward(self, pixels: Tensor, tokens: Tensor, anchors: Tensor, levels: Levels) -> tuple[Tensor, Tensor]:
         """Boxes cxcywh in 0..1 [Q, 4] and token logits [Q, T], from pixels [n, C], tokens [T, C] and anchors [n, 4]."""
         states, boxes = self._choice(pixels, tokens, anchors)
         for layer, refine in zip(self._layers, self._boxes, strict=True):
             start = inverse_sigmoid(boxes)
             places = self._query_position(gen_sineembed_for_position(boxes[:, None])[:, 0])
-            states = layer(states, places, tokens, pixels, boxes, shapes)
+            states = layer(states, places, tokens, pixels, boxes, levels)
             boxes = (refine(states) + start).sigmoid()
         states = self._norm(states)
         return (refine(states) + start).sigmoid(), self._logits(states, tokens)
@@ -181,16 +188,16 @@ class DecoderLayer(nn.Module):
         tokens: Tensor,
         pixels: Tensor,
         boxes: Tensor,
-        shapes: Shapes,
+        levels: Levels,
     ) -> Tensor:
         """States [Q, C] of queries with the positional encoding ``places`` [Q, C] and boxes cxcywh in 0..1 [Q, 4]."""
         placed = states + places
         states = self._norm_self(states + self._self_attention(placed, placed, states, need_weights=False)[0])
         read, _ = self._text_attention(states + places, tokens, tokens, need_weights=False)
         states = self._norm_text(states + read)
-        maps = self._attention.value_maps(pixels, shapes)
-        unit = boxes[:, None, 2:] * level_sizes(shapes, boxes.device) * (0.5 / self._attention.points)
-        seen = self._attention(states + places, maps, _in_pixels(boxes[:, :2], shapes), unit)
+        maps = self._attention.value_maps(pixels, levels)
+        unit = boxes[:, None, 2:] * levels.sizes * (0.5 / self._attention.points)
+        seen = self._attention(states + places, maps, _in_pixels(boxes[:, :2], levels), unit)
         attended: Tensor = self._feed_forward(self._norm(states + seen))
         return attended
 
@@ -229,9 +236,9 @@ def _middles(shapes: Shapes, device: torch.device) -> Tensor:
     return torch.cat(places)
 
 
-def _in_pixels(places: Tensor, shapes: Shapes) -> Tensor:
+def _in_pixels(places: Tensor, levels: Levels) -> Tensor:
     """Places [q, 2] as shares of the picture, in pixels of each level: [q, L, 2]."""
-    return places[:, None] * level_sizes(shapes, places.device) - 0.5
+    return places[:, None] * levels.sizes - 0.5
 
 
 def _anchors(middles: Tensor, shapes: Shapes) -> Tensor:

@@ -20,7 +20,8 @@ from torch import Tensor
 _log = logging.getLogger(__name__)
 
 Stage = Callable[..., tuple[Tensor, ...]]
-"""A function of tensors on one GPU, and of hashable keyword arguments, that returns tensors on the same GPU."""
+"""A function of tensors on one GPU, and of hashable keyword arguments, that returns tensors on the same GPU. Equal
+arguments hold equal tensors, if any. What else it reads must live as long as the stage: a graph reads where it was."""
 
 _WARM_UPS = 3
 """Runs before a capture, as in PyTorch's notes on CUDA graphs: in these runs libraries choose their kernels, and
@@ -103,10 +104,10 @@ class _GraphedStage:
 
         Raises RuntimeError if the capture fails or the results differ.
         """
-        run = partial(_without_kept_casts, self._run, **fixed)
-        graph = self._shared.capture(run, inputs)
+        run = partial(_without_kept_casts, self._run)
+        graph = self._shared.capture(run, inputs, fixed)
         for given in (inputs, [_another(each) for each in inputs]):
-            if not all(map(_alike, graph.replay(given), run(*given))):
+            if not all(map(_alike, graph.replay(given), run(*given, **fixed))):
                 raise RuntimeError("its graph computes something else than the stage itself")
         _log.info("%s: a CUDA graph for %s", self._name, [list(each.shape) for each in inputs])
         return graph
@@ -131,23 +132,23 @@ class _Shared:
         self._pool = torch.cuda.graph_pool_handle()
         self._stream: torch.cuda.Stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
-    def capture(self, run: Stage, inputs: Sequence[Tensor]) -> "_Graph":
+    def capture(self, run: Stage, inputs: Sequence[Tensor], fixed: Mapping[str, Hashable]) -> "_Graph":
         """Capture ``run`` as a graph. Raises RuntimeError if ``run`` cannot be captured, or if memory runs out."""
         held, here = [each.clone() for each in inputs], torch.cuda.current_stream(self._stream.device)
         self._stream.wait_stream(here)
         # After a failed capture the stream of torch.cuda.graph stays the current one; the outer context restores ours.
         with _one_capture, torch.cuda.stream(self._stream):
             for _ in range(_WARM_UPS):
-                run(*held)
+                run(*held, **fixed)
             graph = torch.cuda.CUDAGraph()
             # Other threads may allocate and copy meanwhile.
             with (
                 self._ended_after_an_error(),
                 torch.cuda.graph(graph, self._pool, self._stream, capture_error_mode="thread_local"),
             ):
-                results = run(*held)
+                results = run(*held, **fixed)
         here.wait_stream(self._stream)
-        return _Graph(graph, held, results)
+        return _Graph(graph, held, fixed, results)
 
     @contextmanager
     def _ended_after_an_error(self) -> Iterator[None]:
@@ -164,10 +165,12 @@ class _Shared:
 
 @dataclass(frozen=True, eq=False)
 class _Graph:
-    """A captured graph, which reads its inputs from ``held`` and writes its results to ``results``."""
+    """A captured graph, which reads its inputs from ``held`` and writes its results to ``results``. It also reads the
+    tensors in ``fixed``, its keyword arguments."""
 
     graph: torch.cuda.CUDAGraph
     held: Sequence[Tensor]
+    fixed: Mapping[str, Hashable]
     results: Sequence[Tensor]
 
     def replay(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
