@@ -6,6 +6,7 @@ from torch import nn
 
 from promptable.models.runtime.packed_linear import ActivatedLinear, Activation, PackedLinear, can_pack, pack_linears
 from promptable.models.runtime.precision import InFloat32
+from tests.simulated_cuda import simulated_cuda
 
 CPU = torch.device("cpu")
 NUMBERS = [
@@ -76,3 +77,15 @@ def test_only_layers_of_the_cpu_in_numbers_that_need_no_second_try_are_packed() 
     assert can_pack(CPU, torch.float32)
     assert not can_pack(CPU, torch.float16)
     assert not can_pack(torch.device("cuda"), torch.float32)
+
+
+@pytest.mark.parametrize(("numbers", "kept"), [(torch.bfloat16, 2), (torch.float16, 3), (torch.float32, 3)])
+def test_on_a_gpu_weights_are_rounded_for_bfloat16_alone(numbers: torch.dtype, kept: int) -> None:
+    """Not those of layers in float32, nor those that a layer of another kind reads itself."""
+    with simulated_cuda():
+        cuda = torch.device("cuda")
+        other = nn.Sequential(InFloat32(nn.Sequential(nn.Linear(8, 8))), nn.Conv1d(8, 8, 1))
+        model = nn.ModuleList([other, ActivatedLinear(nn.Linear(8, 8), "gelu")]).to(cuda)
+        pack_linears(model, cuda, numbers)
+        weights = [each.dtype for name, each in model.named_parameters() if name.endswith("weight")]
+        assert weights == [torch.float32] * kept + [numbers] * (3 - kept)
