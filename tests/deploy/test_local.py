@@ -593,6 +593,13 @@ def test_a_redis_that_answers_is_in_the_table(machine: Machine) -> None:
     assert "--network cvat_cvat --env CVAT_FUNCTIONS_REDIS_HOST=redis --env CVAT_FUNCTIONS_REDIS_PORT=6379" in asked
 
 
+def test_the_table_after_a_rollback_has_the_redis_of_what_runs(machine: Machine) -> None:
+    machine.deploy("sam2-tracker", "--cpu", "--redis", "redis:6379")
+    machine.deploy("sam2-tracker", "--cpu")
+    for expected in ("redis", "-"):
+        assert machine.start("rollback", "sam2-tracker").out.splitlines()[-1].split()[4] == expected
+
+
 def test_what_the_build_needs_of_the_network_is_in_no_layer(
     machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

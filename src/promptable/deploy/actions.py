@@ -206,7 +206,7 @@ class Run:
     def _conclude(self, outcomes: Mapping[str, Outcome], redis: Mapping[str, str]) -> None:
         """The table, CVAT's own view, and what failed. Raises StoppedError if something did."""
         columns = ("function", "model", "device", "port", "Redis", "ready", "first ms", "second ms")
-        rows = [_row(function, outcome, redis.get(function, "-")) for function, outcome in outcomes.items()]
+        rows = [_row(function, outcome, redis.get(function, "")) for function, outcome in outcomes.items()]
         self.console.table("deployed", columns, rows)
         self.platform.verify({name: each.runs for name, each in outcomes.items() if each.runs is not None})
         failed = {function: outcome.failure for function, outcome in outcomes.items() if outcome.failure}
@@ -252,13 +252,15 @@ class Run:
             raise StoppedError from None
 
 
-def _row(function: str, outcome: Outcome, redis: str) -> Sequence[str]:
+def _row(function: str, outcome: Outcome, redis_said: str) -> Sequence[str]:
+    """``redis_said`` is empty if the Redis of what runs was not asked: then the table has its host."""
     runs, timing = outcome.runs, outcome.timing
     times = (f"{timing.first:.0f}", f"{timing.second:.0f}") if timing else ("-", "-")
     if runs is None:
         return function, "-", "-", "-", "-", outcome.how, *times
     model = next(iter(runs.models), "-")
-    return function, model, runs.device, str(runs.port or "-"), redis or "-", outcome.how, *times
+    redis = (redis_said or runs.redis_host) if runs.redis_host else "-"
+    return function, model, runs.device, str(runs.port or "-"), redis, outcome.how, *times
 
 
 def _follow(followed: Mapping[str, Sequence[str]]) -> None:

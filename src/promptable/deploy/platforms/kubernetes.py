@@ -105,7 +105,7 @@ class Kubernetes:
 
     def verify(self, deployed: Mapping[str, Rendered]) -> None:
         for function, rendered in deployed.items():
-            if "CVAT_FUNCTIONS_REDIS_HOST" in rendered.config.env:
+            if rendered.redis_host:
                 self._verify_redis(function)
 
     def drops_images(self) -> bool:

@@ -51,6 +51,11 @@ class Rendered:
         return tuple(dict.fromkeys(PurePosixPath(value).name for value in values if value))
 
     @property
+    def redis_host(self) -> str:
+        """The host of the Redis that it uses; empty: it uses none."""
+        return self.config.env.get("CVAT_FUNCTIONS_REDIS_HOST", "")
+
+    @property
     def claim(self) -> str:
         """The PersistentVolumeClaim with its checkpoints; empty: they are in the image."""
         claims = (entry.volume.get("persistentVolumeClaim", {}) for entry in self.config.spec.volumes)
