@@ -30,8 +30,8 @@ _TOLERANCE, _HALF_TOLERANCE = 1e-3, 2e-2
 """The largest accepted ratio of the root mean square of the differences to that of the values. Results can differ by
 rounding, because libraries may choose other kernels for the graph."""
 _IN_USE = 200
-"""A graph that was used in so many last calls of its stage is kept, whatever else is called: a capture takes as long as
-tens of calls."""
+"""A graph that was used in the last so many calls of its stage is kept, whatever else is called: a capture takes as
+long as tens of calls."""
 _one_capture = Lock()
 """PyTorch allows only one capture at a time in a process."""
 

@@ -25,6 +25,7 @@ class PointerEntry:
 
 
 MemoryEntry = PointerEntry | MemoryFeatures
+"""What one key of the store has; threads and steps share it."""
 
 
 def pointer_key(model: str, name: str) -> str:
