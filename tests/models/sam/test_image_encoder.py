@@ -5,6 +5,7 @@ from copy import deepcopy
 import pytest
 import torch
 from segment_anything.modeling import Sam
+from segment_anything.modeling.image_encoder import Attention
 from torch import nn
 
 from promptable.models.runtime.precision import autocast
@@ -28,6 +29,19 @@ def test_positions_folded_into_queries_and_keys_are_the_same(tiny_sam: Sam) -> N
     torch.manual_seed(3)
     tokens = torch.randn(2, 8, 8, 16)
     attention = tiny_sam.image_encoder.blocks[1].attn
+    folded = sam_encoder.FoldedAttention(deepcopy(attention))
+    torch.testing.assert_close(folded(tokens), attention(tokens), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("channels", "side"), [(4, 3), (8, 14), (64, 5)])
+@torch.inference_mode()
+def test_positions_are_folded_into_heads_of_any_width(channels: int, side: int) -> None:
+    """Those that are filled up to a group of channels, too, by more than they have."""
+    torch.manual_seed(3)
+    attention = Attention(2 * channels, 2, use_rel_pos=True, input_size=(side, side)).eval()
+    for table in (attention.rel_pos_h, attention.rel_pos_w):
+        nn.init.normal_(table)
+    tokens = torch.randn(2, side, side, 2 * channels)
     folded = sam_encoder.FoldedAttention(deepcopy(attention))
     torch.testing.assert_close(folded(tokens), attention(tokens), atol=1e-5, rtol=1e-5)
 

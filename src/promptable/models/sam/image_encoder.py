@@ -118,8 +118,7 @@ class FoldedAttention(RelativeAttention):
     def _attended(self, query: Tensor, key: Tensor, value: Tensor, hw: tuple[int, int]) -> Tensor:
         channels, places = query.shape[-1], self._place.to(query.dtype).expand(*key.shape[:3], -1)
         rows, columns = (each.flatten(2, 3) for each in self._for_places(query, hw))
-        unused = places.shape[-1] - rows.shape[-1] - columns.shape[-1]
-        wide_query = torch.cat([query, rows, columns, query[..., :unused]], -1)
+        wide_query = torch.cat([query, rows, columns, places[..., 2 * len(self._rel_h) :]], -1)
         wide_key, wide_value = torch.cat([key, places], -1), F.pad(value, (0, places.shape[-1]))
         return F.scaled_dot_product_attention(wide_query, wide_key, wide_value, scale=channels**-0.5)[..., :channels]
 
