@@ -78,6 +78,13 @@ def test_a_bmp_of_run_lengths_is_bounded():
         EncodedImage(bytes(data) + bytes(2**23)).hw(100)
 
 
+def test_a_jpeg_2000_takes_no_memory_for_a_size_that_only_its_boxes_say():
+    data = bytearray(file_bytes(PIXELS, "JPEG2000"))
+    struct.pack_into(">II", data, data.find(b"ihdr") + 4, 2**15, 2**15)
+    with pytest.raises(BadRequestError, match="a broken JPEG 2000: its boxes say 32768 x 32768 pixels"):
+        EncodedImage(bytes(data)).decode(1)
+
+
 def test_an_8k_progressive_jpeg_of_20_scans_is_within():
     assert EncodedImage(with_scans(20, (4320, 7680))).hw(100) == (4320, 7680)
 

@@ -27,8 +27,10 @@ class Jpeg2000:
     deep: bool
 
     def rgb(self) -> NDArray[np.uint8]:
-        """As in ``Picture``."""
+        """As in ``Picture``. The size in the file's boxes, for which Pillow takes memory, must be the codestream's."""
         picture = Jpeg2KImageFile(BytesIO(self.data))
+        if picture.size != self.hw[::-1]:
+            raise ValueError(f"its boxes say {picture.width} x {picture.height} pixels, its codestream another size")
         picture.load()
         if self.deep:
             return gray_to_rgb(stretched(np.asarray(picture)))
