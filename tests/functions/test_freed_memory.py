@@ -18,10 +18,11 @@ def glibc(monkeypatch: pytest.MonkeyPatch) -> Mock:
 
 
 def _load(name: str, device: str, folder: Path) -> None:
+    variables = {"PROMPTABLE_DEVICE": device, "PROMPTABLE_CUDA_GRAPHS": "false"}
     if name == "grounding-dino":
-        new_detector(folder, [{"name": "red disc", "type": "mask"}], PROMPTABLE_DEVICE=device)
+        new_detector(folder, [{"name": "red disc", "type": "mask"}], **variables)
     else:
-        Function(name, {"PROMPTABLE_MODEL": str(TOY / "sam2"), "PROMPTABLE_DEVICE": device})
+        Function(name, variables | {"PROMPTABLE_MODEL": str(TOY / "sam2")})
 
 
 @pytest.mark.parametrize("name", ["grounding-dino", "sam-interactor", "sam2-tracker"])

@@ -1,6 +1,7 @@
 """The interactor's process does not grow with the requests that it has answered."""
 
 import base64
+from dataclasses import replace
 from io import BytesIO
 from random import Random
 
@@ -10,27 +11,17 @@ from PIL import Image
 
 from benchmarks.measure import in_fresh_process
 from promptable.config.settings import InteractorSettings
-from promptable.models.sam.build import SamConfig, build
+from promptable.models.sam.build import build
 from promptable.models.sam.segmenter import SamSegmenter
 from promptable.serving.interactor import click_history
 from promptable.serving.interactor.function import InteractorFunction
+from tests.models.sam.tiny import CONFIG
 
 REQUESTS = 1000
 WARM = 400
 MOST_GROWTH_MB = 0.2
 CLICKS_A_PICTURE = 20
-TINY = SamConfig(
-    encoder_embed_dim=16,
-    encoder_depth=1,
-    encoder_num_heads=2,
-    encoder_global_attn_indexes=(0,),
-    image_size=128,
-    patch_size=4,
-    prompt_embed_dim=16,
-    decoder_num_heads=2,
-    decoder_mlp_dim=16,
-    iou_head_hidden_dim=16,
-)
+TINY = replace(CONFIG, encoder_depth=1, encoder_global_attn_indexes=(0,), image_size=128, patch_size=4)
 """Its features are 64 KB a picture."""
 
 

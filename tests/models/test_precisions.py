@@ -9,7 +9,12 @@ import torch
 from promptable.models.grounding_dino.detector import load as load_grounding_dino
 from promptable.models.load import load_segmenter, load_video_tracker
 from tests.functions.conftest import TOY
-from tests.models.toy_answers import PROMPTS, SCENES, assert_nearly_the_boxes, followed, masks, mean_iou, overflow
+from tests.models.overflows import (
+    assert_a_frame_is_tracked_again,
+    assert_a_picture_is_encoded_again,
+    assert_a_picture_is_looked_at_again,
+)
+from tests.models.toy_answers import PROMPTS, SCENES, assert_nearly_the_boxes, followed, masks, mean_iou
 from tests.simulated_cuda import simulated_cuda
 from toy.scenes import video
 
@@ -34,35 +39,15 @@ def cuda() -> Iterator[None]:
 def test_a_picture_too_large_for_float16_is_encoded_again(
     cuda: None, model: str, cuda_graphs: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    segmenter = load_segmenter(str(TOY / model), TOY, "cuda", "fp16", cuda_graphs)
-    expected = segmenter.encode_image(SCENES[0].image)
-    assert "float32" not in caplog.text
-    overflow(segmenter)
-    found = segmenter.encode_image(SCENES[0].image)
-    assert "computed again in float32" in caplog.text
-    assert {tensor.dtype for tensor in found.tensors} == {torch.float32}
-    for ours, before in zip(found.tensors, expected.tensors, strict=True):
-        torch.testing.assert_close(ours.cpu(), before.cpu(), atol=0.05, rtol=0.05)
+    assert_a_picture_is_encoded_again(model, cuda_graphs, caplog)
 
 
 def test_a_picture_too_large_for_float16_is_looked_at_again(cuda: None, caplog: pytest.LogCaptureFixture) -> None:
-    detector = load_grounding_dino(str(TOY / "grounding-dino"), TOY, "cuda", "fp16")
-    expected = detector.detect(SCENES[0].image, PROMPTS)
-    assert "float32" not in caplog.text
-    overflow(detector)
-    found = detector.detect(SCENES[0].image, PROMPTS)
-    assert "computed again in float32" in caplog.text
-    np.testing.assert_allclose(found.scores.max(0), expected.scores.max(0), atol=0.02)
+    assert_a_picture_is_looked_at_again(caplog)
 
 
 def test_a_frame_too_large_for_float16_is_tracked_again(cuda: None, caplog: pytest.LogCaptureFixture) -> None:
-    tracker = load_video_tracker(str(TOY / "sam2"), TOY, "cuda", "fp16")
-    clip = video(3)[:3]
-    expected = followed(tracker, clip)
-    assert "float32" not in caplog.text
-    overflow(tracker)
-    assert mean_iou(followed(tracker, clip), expected) >= 0.98
-    assert "computed again in float32" in caplog.text
+    assert_a_frame_is_tracked_again(caplog)
 
 
 def test_tracks_of_bfloat16_are_as_good_over_60_frames() -> None:
