@@ -85,19 +85,16 @@ def _memory_row(frames: int) -> list[Row]:
 
 def _toy_seconds() -> float:
     """What the toy model takes for a picture, over HTTP."""
-    from demo.pictures import png
     from promptable.local.options import Options
     from promptable.local.server import serve
+    from toy.png import png_base64
     from toy.scenes import scene
 
     options = Options(dashboard_port=0, port_base=0, models=_ROOT / "toy", labels=_ROOT / "toy" / "labels.yaml")
     with serve(_ROOT / "functions", ("grounding-dino",), options) as running:
         running.require_ready()
         url = running.url("grounding-dino")
-        bodies = [
-            json.dumps({"image": base64.b64encode(png(scene(seed).image)).decode(), "floor": 0.1})
-            for seed in range(_TOY_CALLS)
-        ]
+        bodies = [json.dumps({"image": png_base64(scene(seed).image), "floor": 0.1}) for seed in range(_TOY_CALLS)]
         return median(timed_each(lambda body: urllib3.request("POST", url, body=body), bodies)[0])
 
 

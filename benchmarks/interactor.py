@@ -29,7 +29,6 @@ from benchmarks import machine
 from benchmarks.click_models import ours, random_model, upstream
 from benchmarks.click_requests import body
 from benchmarks.measure import Measurement, Row, beside, in_fresh_process, is_enough, peak_megabytes, timed_each
-from demo.metrics import mask_iou
 from promptable.config.settings import InteractorSettings
 from promptable.models.runtime import device
 from promptable.models.runtime.memory import keep_freed_memory
@@ -39,6 +38,7 @@ from promptable.models.segmentation.features import ImageFeatures
 from promptable.models.segmentation.segmenter import Prediction, Prompt, Segmenter
 from promptable.serving.interactor.function import InteractorFunction
 from promptable.serving.interactor.warm_up import warm_up
+from toy.metrics import mask_iou
 
 _QUICK = (("sam2.1-tiny", "1080p"),)
 _ALL = (*_QUICK, ("vit_b", "1080p"), ("sam2.1-tiny", "4K"), ("vit_b", "4K"))

@@ -24,7 +24,6 @@ from torch import nn
 from benchmarks.click_models import Model, ours, random_model, random_sam, upstream
 from benchmarks.click_requests import SIZES, body
 from benchmarks.measure import Measurement, Row, beside, in_fresh_process, timed
-from demo.metrics import mask_iou
 from promptable.models.runtime.memory import keep_freed_memory
 from promptable.models.sam.build import PRESETS
 from promptable.models.segmentation.segmenter import Prompt
@@ -33,6 +32,7 @@ from promptable.wire.fields import read_object
 from promptable.wire.images import parse_image
 from promptable.wire.interactor import ScoredMask, encode
 from promptable.wire.masks import rle_to_mask
+from toy.metrics import mask_iou
 
 _REPEATS = 9
 _CLICK_AT = (0.5, 0.5)

@@ -1,14 +1,13 @@
 """What annotators and a whole-task run ask for, again and again, with the answers that they must get each time."""
 
-import base64
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 
+from toy.png import png_base64
 from toy.scenes import scene, video
 
 PICTURES = 8
@@ -30,7 +29,7 @@ class Session:
 
 def clicks() -> list[Session]:
     """Several annotators on each picture, each at an object or a place of their own."""
-    images = [_png(scene(40_000_000 + picture).image) for picture in range(PICTURES)]
+    images = [png_base64(scene(40_000_000 + picture).image) for picture in range(PICTURES)]
     return [
         Session(f"clicks {picture}.{place}", _clicks(images[picture], seed=_PER_PICTURE * picture + place))
         for picture in range(PICTURES)
@@ -45,7 +44,7 @@ def tracks() -> list[Session]:
 
 def frames() -> list[Session]:
     """The frames of a task, one by one."""
-    return [Session(f"frame {n}", _frame(_png(scene(60_000_000 + n).image))) for n in range(PICTURES)]
+    return [Session(f"frame {n}", _frame(png_base64(scene(60_000_000 + n).image))) for n in range(PICTURES)]
 
 
 def _clicks(image: str, seed: int) -> Callable[[Post], Awaitable[Sequence[object]]]:
@@ -60,7 +59,7 @@ def _clicks(image: str, seed: int) -> Callable[[Post], Awaitable[Sequence[object
 
 
 def _track(seed: int) -> Callable[[Post], Awaitable[Sequence[object]]]:
-    images = [_png(frame.image) for frame in video(seed)[:_FRAMES]]
+    images = [png_base64(frame.image) for frame in video(seed)[:_FRAMES]]
     start = {"image": images[0], "shapes": [{"type": "rectangle", "points": [60, 60, 130, 130]}], "states": []}
 
     async def ask(post: Post) -> Sequence[object]:
@@ -80,10 +79,6 @@ def _frame(image: str) -> Callable[[Post], Awaitable[Sequence[object]]]:
         return [await post("grounding-dino", _body({"image": image}))]
 
     return ask
-
-
-def _png(image: np.ndarray[Any, Any]) -> str:
-    return base64.b64encode(cv2.imencode(".png", image[..., ::-1])[1].tobytes()).decode()
 
 
 def _body(fields: Mapping[str, object]) -> bytes:

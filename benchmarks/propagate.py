@@ -28,10 +28,10 @@ from PIL import Image
 
 from benchmarks.cvat_server import served
 from benchmarks.measure import Measurement, Row, beside, in_fresh_process, peak_megabytes
-from demo.metrics import mask_iou
 from promptable.cli.main import main
 from promptable.wire.masks import mask_to_rle, rle_to_mask
 from toy.cvat.stand_in import TOKEN, StandIn, Task
+from toy.metrics import mask_iou
 
 _TASK, _JOB = 3, 1
 _HW = (1080, 1920)

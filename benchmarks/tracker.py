@@ -16,9 +16,9 @@ import numpy as np
 from benchmarks import machine, tracker_long, tracker_plain, tracker_scene
 from benchmarks.measure import Measurement, Row, beside, in_fresh_process, timed
 from benchmarks.tracker_scene import Masks
-from demo.metrics import mask_iou
 from promptable.models.runtime.memory import keep_freed_memory
 from promptable.models.sam2.track_memory import TrackMemory
+from toy.metrics import mask_iou
 
 _MODEL = "sam2.1-tiny"
 """The large one is in ``benchmarks.large``."""

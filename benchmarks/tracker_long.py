@@ -8,12 +8,12 @@ from time import perf_counter
 import psutil
 
 from benchmarks.measure import Row
-from demo.client import encode_png
 from promptable.config.settings import TrackerSettings
 from promptable.models.load import load_video_tracker
 from promptable.serving.tracker.function import TrackerFunction
 from promptable.store.entry_store import InProcessStore
 from promptable.wire.masks import mask_to_rle
+from toy.png import png_base64
 from toy.scenes import video
 
 _TOY = Path(__file__).parents[1] / "toy" / "sam2"
@@ -24,7 +24,7 @@ _STORE_BYTES = 2**20
 def measure() -> Row:
     """An early hundred frames and the last: seconds a frame, megabytes that the process grew, bytes of the state."""
     clip = video(7, leaving=0.0)
-    images = [encode_png(scene.image) for scene in (*clip, *clip[-2:0:-1])]  # to and fro
+    images = [png_base64(scene.image) for scene in (*clip, *clip[-2:0:-1])]  # to and fro
     model = load_video_tracker(str(_TOY), _TOY, "cpu")
     tracker = TrackerFunction(model, InProcessStore(_STORE_BYTES), TrackerSettings())
     shapes = [{"type": "mask", "points": mask_to_rle(clip[0].objects[0].mask).tolist()}]

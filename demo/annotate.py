@@ -14,10 +14,11 @@ import yaml
 
 from demo.answers import drawing_of
 from demo.page import Section
-from demo.pictures import overlay, png, save
+from demo.pictures import overlay, save
 from promptable.config.labels import ATTRIBUTES
 from toy.cvat.http import serve
 from toy.cvat.stand_in import TOKEN, StandIn, Task
+from toy.png import png
 from toy.scenes import SIZE, Scene, scene
 
 _FIRST_SEED = 22_000_000

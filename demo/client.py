@@ -1,16 +1,15 @@
 """What CVAT sends to the functions and reads from them, over HTTP in its direct mode."""
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import httpx
 import numpy as np
 from numpy.typing import NDArray
 
 from promptable.wire.masks import rle_to_mask
+from toy.png import png_base64
 
 Image = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -27,7 +26,7 @@ class Client:
     def detect(self, image: Image, threshold: float | None = None) -> list[dict[str, Any]]:
         """Detections on a picture, uint8 RGB [H, W, 3], as the function answers them."""
         extra = {} if threshold is None else {"threshold": threshold}
-        items: list[dict[str, Any]] = self._call("grounding-dino", {"image": encode_png(image)} | extra)
+        items: list[dict[str, Any]] = self._call("grounding-dino", {"image": png_base64(image)} | extra)
         return items
 
     def interact(
@@ -39,7 +38,7 @@ class Client:
     ) -> Mask:
         """The mask, bool [H, W], of the object clicked on or boxed; empty if the function finds none."""
         body = {
-            "image": encode_png(image),
+            "image": png_base64(image),
             "pos_points": list(positive),
             "neg_points": list(negative),
             "obj_bbox": [] if box is None else [box[:2], box[2:]],
@@ -49,7 +48,7 @@ class Client:
 
     def start_tracking(self, image: Image, shapes: Sequence[Mapping[str, Any]]) -> list[Any]:
         """States of the shapes drawn on the first frame."""
-        body = {"image": encode_png(image), "shapes": list(shapes), "states": []}
+        body = {"image": png_base64(image), "shapes": list(shapes), "states": []}
         states: list[Any] = self._call("sam2-tracker", body)["states"]
         return states
 
@@ -61,7 +60,7 @@ class Client:
         ``corrections`` is empty, or has for each state None or the shape that the object has on this frame.
         """
         body = {
-            "image": encode_png(image),
+            "image": png_base64(image),
             "shapes": [None] * len(states),
             "states": list(states),
             "corrections": list(corrections),
@@ -72,9 +71,3 @@ class Client:
     def _call(self, function: str, body: Mapping[str, Any]) -> Any:
         response = httpx.post(self.urls[function], json=body, timeout=_TIMEOUT_SECONDS)
         return response.raise_for_status().json()
-
-
-def encode_png(image: Image) -> str:
-    """A picture, uint8 RGB [H, W, 3], as the base64 text of a PNG, which is how CVAT sends video frames."""
-    _, data = cv2.imencode(".png", image[..., ::-1])
-    return base64.b64encode(data.tobytes()).decode()

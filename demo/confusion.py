@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from demo.metrics import Box, match
+from toy.metrics import Box, match
 
 MISSED, NOTHING = "missed", "nothing there"
 

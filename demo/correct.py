@@ -6,10 +6,10 @@ from typing import Any
 
 from demo.answers import drawing_of
 from demo.client import Client
-from demo.metrics import mean
 from demo.pictures import Image, overlay, side_by_side
 from demo.track import SEEN, overlap
 from promptable.wire.masks import mask_to_rle
+from toy.metrics import mean
 from toy.scenes import Scene
 
 _REST = 4

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from demo.answers import box_of, drawing_of, truth
 from demo.client import Client
 from demo.confusion import Confusion
-from demo.metrics import box_iou, f1, mask_iou, match, mean
 from demo.pictures import Image, overlay, side_by_side
+from toy.metrics import box_iou, f1, mask_iou, match, mean
 from toy.scenes import Scene
 
 

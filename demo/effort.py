@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from demo.cvat import run, served
-from demo.pictures import png
 from promptable.cvat.effort.judging.matching import LEAST_IOU, one_to_one
 from promptable.cvat.effort.judging.verdicts import MINOR_IOU
 from promptable.cvat.geometry import run_lengths
@@ -15,6 +14,7 @@ from promptable.cvat.geometry.overlap import iou
 from promptable.cvat.geometry.position import MASK, RECTANGLE, Position, position_of
 from toy.cvat.person import Person
 from toy.cvat.stand_in import StandIn, Task
+from toy.png import png
 from toy.scenes import COLOURS, SHAPES, SIZE, SceneObject, scene
 
 _PILOT, _OTHERS = range(22_000_000, 22_000_096), range(22_500_000, 22_500_064)

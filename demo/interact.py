@@ -8,8 +8,8 @@ import numpy as np
 
 from demo.answers import truth
 from demo.client import Client
-from demo.metrics import mask_iou, mean
 from demo.pictures import Click, Drawing, Image, Mask, overlay, side_by_side
+from toy.metrics import mask_iou, mean
 from toy.scenes import Scene
 
 _CORRECTIONS = 2

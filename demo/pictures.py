@@ -1,6 +1,5 @@
 """Overlays that show an answer on its picture."""
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,13 +76,6 @@ def side_by_side(*images: Image) -> Image:
     gap = np.full((images[0].shape[0], 8, 3), 255, np.uint8)
     pieces = [piece for image in images for piece in (gap, image)][1:]
     return np.concatenate(pieces, axis=1)
-
-
-def png(image: Image) -> bytes:
-    """A picture, uint8 RGB [H, W, 3], as the bytes of a PNG file."""
-    packed = io.BytesIO()
-    PillowImage.fromarray(image).save(packed, "PNG")
-    return packed.getvalue()
 
 
 def save(image: Image, path: Path) -> None:

@@ -9,13 +9,14 @@ import numpy as np
 from demo.answers import truth
 from demo.client import Client
 from demo.cvat import run, served
-from demo.metrics import box_iou, mask_iou, mean
 from demo.page import Section
-from demo.pictures import Drawing, Image, Mask, overlay, png, save_animation, side_by_side
+from demo.pictures import Drawing, Image, Mask, overlay, save_animation, side_by_side
 from demo.track import SEEN
 from promptable.cvat.geometry.position import Position, position_at
 from promptable.wire.masks import rle_to_mask
 from toy.cvat.stand_in import StandIn, Task
+from toy.metrics import box_iou, mask_iou, mean
+from toy.png import png
 from toy.scenes import LABELS, SIZE, Scene, video
 
 FRAMES = 30

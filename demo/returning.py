@@ -9,10 +9,10 @@ import numpy as np
 
 from demo.answers import drawing_of, truth
 from demo.client import Client
-from demo.metrics import mask_iou, mean
 from demo.pictures import Image, overlay, side_by_side
 from demo.track import SEEN, drawings_of, followed, overlap
 from promptable.wire.masks import mask_to_polygon
+from toy.metrics import mask_iou, mean
 from toy.scenes import Scene, video
 
 _OBJECTS = 3

@@ -5,9 +5,9 @@ from itertools import count, islice
 
 from demo.answers import drawing_of
 from demo.client import Client
-from demo.metrics import mask_iou, mean
 from demo.pictures import Drawing, Image, overlay, side_by_side
 from promptable.wire.masks import mask_to_rle
+from toy.metrics import mask_iou, mean
 from toy.scenes import Scene, SceneObject, scene
 
 _OTHERS = 3

@@ -8,9 +8,9 @@ import numpy as np
 
 from demo.answers import drawing_of, truth
 from demo.client import Client
-from demo.metrics import box_iou, mask_iou, mean
 from demo.pictures import Drawing, Image, overlay, side_by_side
 from promptable.wire.masks import mask_to_rle
+from toy.metrics import box_iou, mask_iou, mean
 from toy.scenes import Scene, SceneObject
 
 SEEN = 0.01

@@ -7,11 +7,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from demo.metrics import match
 from promptable.models.detection.proposals import Proposals
 from promptable.models.detection.selection import LabelRule, Suppression, select
 from promptable.models.detection.tiling import Tiling, propose
 from promptable.models.grounding_dino.detector import GroundingDINO
+from toy.metrics import match
 from toy.scenes import COLOURS, LABELS, SHAPES, Sprite, outline_of, texture
 
 SMALL = (24.0, 40.0)

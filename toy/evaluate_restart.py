@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from demo.client import encode_png
-from demo.metrics import mask_iou
 from promptable.config.settings import OnExpired, TrackerSettings
 from promptable.models.load import load_video_tracker
 from promptable.models.sam2.video_tracker import VideoTracker
 from promptable.serving.tracker.function import TrackerFunction
 from promptable.store.entry_store import InProcessStore
 from promptable.wire.masks import mask_to_rle, rle_to_mask
+from toy.metrics import mask_iou
+from toy.png import png_base64
 from toy.scenes import SIZE, Scene, video
 
 FOLDER = Path(__file__).parent / "sam2"
@@ -48,11 +48,11 @@ def _followed(model: VideoTracker, clip: Sequence[Scene], restart: int | None) -
     """The answered shapes on each frame after the first; before frame ``restart`` all memory is lost."""
     function = _function(model)
     drawn = [{"type": "mask", "points": mask_to_rle(thing.mask).tolist()} for thing in clip[0].objects]
-    states = json.loads(function({"image": encode_png(clip[0].image), "shapes": drawn}))["states"]
+    states = json.loads(function({"image": png_base64(clip[0].image), "shapes": drawn}))["states"]
     shapes = []
     for number, scene in enumerate(clip[1:], 1):
         function = _function(model) if number == restart else function
-        answer = json.loads(function({"image": encode_png(scene.image), "states": states}))
+        answer = json.loads(function({"image": png_base64(scene.image), "states": states}))
         states = answer["states"]
         shapes.append(answer["shapes"])
     return shapes

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from promptable.models.load import load_segmenter
 from promptable.models.segmentation.features import ImageFeatures
 from promptable.models.segmentation.segmenter import Prediction, Prompt, Segmenter
+from toy.metrics import mask_iou
 from toy.scenes import scenes
 
 FIRST_SEED = 10_000_000
@@ -53,12 +54,8 @@ def _measured(segmenter: Segmenter, first_seed: int, count: int) -> Iterator[tup
             prompt = Prompt(_inner_point(target.mask, rng)[None], np.ones(1, np.int32))
             click = segmenter.predict(features, prompt)
             refined = _refine(segmenter, features, prompt, click, target.mask)
-            click_iou = iou(click.mask, target.mask)
-            yield click_iou, iou(box.mask, target.mask), iou(refined.mask, target.mask), abs(click.score - click_iou)
-
-
-def iou(found: Mask, truth: Mask) -> float:
-    return float((found & truth).sum() / (found | truth).sum())
+            click_iou, box_iou, refined_iou = (mask_iou(each.mask, target.mask) for each in (click, box, refined))
+            yield click_iou, box_iou, refined_iou, abs(click.score - click_iou)
 
 
 def _inner_point(mask: Mask, rng: np.random.Generator) -> NDArray[np.float32]:

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor
 
 from promptable.models.sam2.segmenter import Sam2Segmenter
 from promptable.models.segmentation.segmenter import Prompt
+from toy.metrics import mask_iou
 from toy.sam2_clips import VIDEO_FRAMES, Clips, first_prompt, make_clips, no_outputs, track
 from toy.scenes import scenes, video
 
@@ -65,10 +65,6 @@ def evaluate_stills(model: SAM2Base, pictures: int, first_seed: int = HELD_OUT) 
         for shape in picture.objects:
             click = rng.permutation(np.argwhere(shape.mask))[:1, ::-1].astype(np.float32) + 0.5
             answer = segmenter.predict(features, Prompt(click, np.ones(1, np.int32)))
-            by_click.append(_iou(answer.mask, shape.mask))
-            by_box.append(_iou(segmenter.predict(features, Prompt(box_xyxy=shape.xyxy)).mask, shape.mask))
+            by_click.append(mask_iou(answer.mask, shape.mask))
+            by_box.append(mask_iou(segmenter.predict(features, Prompt(box_xyxy=shape.xyxy)).mask, shape.mask))
     return {"click": _mean(by_click), "box": _mean(by_box)}
-
-
-def _iou(mask: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
-    return float((mask & truth).sum() / (mask | truth).sum())

@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from demo.metrics import box_iou, mask_iou
 from promptable.models.detection.selection import LabelRule, Suppression, select
 from promptable.models.detection.tiling import Tiling, propose
 from promptable.models.grounding_dino.detector import GroundingDINO, load
 from promptable.models.load import load_segmenter
 from promptable.models.segmentation.segmenter import Segmenter
 from promptable.wire.clean import within_box
+from toy.metrics import box_iou, mask_iou
 from toy.scenes import LABELS, Scene, scenes
 
 TOY = Path(__file__).parent

@@ -1,12 +1,11 @@
 """How suggested thresholds do on frames that they were not chosen on: ``python -m toy.evaluate_suggestions``."""
 
-import io
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from promptable.cvat.annotate.candidates import read_candidates
 from promptable.cvat.detection import RECTANGLE, Detection
@@ -18,6 +17,7 @@ from promptable.cvat.geometry.position import Position
 from promptable.cvat.journal import Found, Run
 from promptable.local.options import Options
 from promptable.local.server import serve
+from toy.png import png
 from toy.scenes import COLOURS, SHAPES, SIZE, Scene, scenes
 
 SEED, PICTURES, DRAWS = 75_000_000, 400, 10
@@ -58,9 +58,7 @@ def _frames() -> list[Frame]:
 
 
 def _found(function: DirectFunction, one: Scene) -> list[Detection]:
-    packed = io.BytesIO()
-    Image.fromarray(one.image).save(packed, "PNG")
-    answer = function.call(Picture("a scene", packed.getvalue), {"floor": _FLOOR, "labels": LABELS})
+    answer = function.call(Picture("a scene", partial(png, one.image)), {"floor": _FLOOR, "labels": LABELS})
     return read_candidates(answer, dict.fromkeys(SHAPES, _FLOOR), (SIZE, SIZE), polygons=False)
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from demo.client import encode_png
 from promptable.config.labels import parse
 from promptable.cvat.preview.page import PageFrame, PageVariant, render
 from promptable.models.detection.proposals import Proposals
@@ -24,6 +23,7 @@ from promptable.wire.masks import MaskCrop, rle_to_mask
 from tests.cvat.chromium import needs_chromium, run_in_page
 from tests.functions.conftest import new_detector
 from tests.functions.requests import SCENE, file_bytes
+from toy.png import png_base64
 
 HW = (300, 400)
 REVIEW = 0.5
@@ -177,7 +177,7 @@ def test_page_and_the_toy_detector_agree_masks_and_all(tmp_path: Path) -> None:
     entries = [{"name": name, "type": kinds[i % 4]} for i, name in enumerate(names)]
     for tiles in ({}, {"PROMPTABLE_TILE_SIZE": "96"}):
         function = new_detector(tmp_path, [{"name": "red circle"}], **tiles)
-        image = {"image": encode_png(SCENE.image)}
+        image = {"image": png_base64(SCENE.image)}
         answer = function.answer(image | {"labels": entries, "floor": 0.02})
         rng = np.random.default_rng(3)
         cases = [[0, rng.uniform(0.02, 0.7, len(names)).round(2).tolist()] for _ in range(4)]

@@ -7,9 +7,9 @@ import pytest
 
 from demo.client import Client
 from demo.correct import CorrectionResult, correct
-from demo.metrics import mask_iou
 from promptable.wire.masks import mask_to_rle
 from toy.memory_clips import KINDS, memory_clip
+from toy.metrics import mask_iou
 from toy.scenes import Scene
 
 CLIP = memory_clip("return", 1).frames

@@ -11,15 +11,16 @@ from typing import Any
 import httpx
 
 from demo.answers import drawing_of
-from demo.client import Client, encode_png
+from demo.client import Client
 from demo.detect import DetectorResult, detect
 from demo.interact import InteractorResult, deepest, interact
-from demo.metrics import mask_iou
 from demo.returning import ReturnResult, follow, there_and_back
 from demo.similar import SimilarResult, find_similar
 from demo.track import TrackerResult, track
 from promptable.local.server import Running
 from promptable.wire.masks import polygon_to_mask
+from toy.metrics import mask_iou
+from toy.png import png_base64
 from toy.scenes import scene, video
 
 SEED = 40_000_000
@@ -114,7 +115,7 @@ def test_eight_clients_at_once_get_the_answers_that_each_would_get_alone(client:
 
 def test_the_dashboard_gives_the_same_answer_as_the_functions_own_port(client: Client, running: Running) -> None:
     image = scene(SEED).image
-    body = {"image": encode_png(image)}
+    body = {"image": png_base64(image)}
     headers = {"x-nuclio-function-name": "grounding-dino", "x-nuclio-path": "/"}
     url = f"{running.dashboard_url}/api/function_invocations"
     assert httpx.post(url, json=body, headers=headers, timeout=60).json() == client.detect(image)

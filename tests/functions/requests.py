@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from demo.client import encode_png
 from demo.interact import deepest
 from promptable.wire.masks import mask_to_polygon, mask_to_rle
+from toy.png import png_base64
 from toy.scenes import Scene, scene, video
 
 SCENE: Scene = scene(30_000_000)
@@ -19,7 +19,7 @@ VIDEO: list[Scene] = video(30_000_012, leaving=0.0)
 
 def good_request(function: str, image: NDArray[np.uint8] = SCENE.image) -> dict[str, Any]:
     """A request that the function of this kind answers."""
-    return {"image": encode_png(image)} | dict(_REST[function])
+    return {"image": png_base64(image)} | dict(_REST[function])
 
 
 _REST: Mapping[str, Mapping[str, Any]] = {
@@ -53,9 +53,9 @@ def file_bytes(image: NDArray[np.unsignedinteger[Any]], kind: str) -> bytes:
 
 def starting(shapes: Sequence[Any], frame: int = 0) -> dict[str, Any]:
     """The tracker's request for new objects on a frame of the video."""
-    return {"image": encode_png(VIDEO[frame].image), "shapes": list(shapes), "states": []}
+    return {"image": png_base64(VIDEO[frame].image), "shapes": list(shapes), "states": []}
 
 
 def continuing(states: Sequence[Any], frame: int) -> dict[str, Any]:
     """The tracker's request for the next frame."""
-    return {"image": encode_png(VIDEO[frame].image), "shapes": [None] * len(states), "states": list(states)}
+    return {"image": png_base64(VIDEO[frame].image), "shapes": [None] * len(states), "states": list(states)}

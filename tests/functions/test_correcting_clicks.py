@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from sam2.sam2_image_predictor import SAM2ImagePredictor
 from segment_anything import SamPredictor
 
-from demo.client import encode_png
 from demo.interact import deepest
-from demo.metrics import mask_iou
 from promptable.models.sam.build import SamConfig, build
 from promptable.models.sam2.build import build as build_sam2
 from promptable.models.weights import load_state_dict, locate, read_sizes
 from promptable.wire.masks import rle_to_mask
 from tests.functions.conftest import TOY, Function
+from toy.metrics import mask_iou
+from toy.png import png_base64
 from toy.scenes import Scene, scenes
 
 Mask = NDArray[np.bool_]
@@ -50,7 +50,7 @@ def _corrected(answer: Answer, scene: Scene, truth: Mask) -> Iterator[float]:
 
 def function_answer(function: Function) -> Answer:
     def answer(scene: Scene, clicks: Clicks) -> Mask:
-        body: dict[str, Any] = {"image": encode_png(scene.image), "obj_bbox": None}
+        body: dict[str, Any] = {"image": png_base64(scene.image), "obj_bbox": None}
         for field, wanted in (("pos_points", 1), ("neg_points", 0)):
             body[field] = [[x, y] for x, y, label in clicks if label == wanted]
         shapes = function.answer(body)["shapes"]

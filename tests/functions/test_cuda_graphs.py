@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from demo.client import encode_png
 from demo.interact import deepest
 from tests.functions.conftest import TOY, Function, new_detector
 from tests.functions.requests import SCENE, VIDEO, first_shapes
 from tests.simulated_cuda import Traffic, counted, simulated_cuda
+from toy.png import png_base64
 from toy.scenes import scene
 
 SCENES = [SCENE, *map(scene, range(30_000_004, 30_000_008))]
-PICTURES = [encode_png(each.image) for each in SCENES]
+PICTURES = [png_base64(each.image) for each in SCENES]
 POINTS = [deepest(thing.mask) for thing in SCENE.objects[-2:]]
 CUDA = {"PROMPTABLE_DEVICE": "cuda"}
 WITHOUT_GRAPHS = {"PROMPTABLE_CUDA_GRAPHS": "false"}
@@ -87,12 +87,12 @@ def test_a_detector_is_captured_at_the_fourth_picture_of_a_size(tmp_path: Path) 
 def test_a_tracker_is_captured_before_its_first_frame_and_at_its_fifth() -> None:
     functions = _pair(lambda env: Function("sam2-tracker", {"PROMPTABLE_MODEL": str(TOY / "sam2")} | dict(env)))
     shapes = first_shapes("mask")
-    captured, bodies = [], [{"image": encode_png(VIDEO[0].image), "shapes": shapes, "states": []}] * 2
+    captured, bodies = [], [{"image": png_base64(VIDEO[0].image), "shapes": shapes, "states": []}] * 2
     for frame in VIDEO[1:7]:
         plain, graphed, *traffic = _answered(functions, bodies)
         assert graphed["shapes"] == plain["shapes"]
         captured.append(_graphs(functions[1]))
-        more = {"image": encode_png(frame.image), "shapes": [None] * len(shapes)}
+        more = {"image": png_base64(frame.image), "shapes": [None] * len(shapes)}
         bodies = [more | {"states": answer["states"]} for answer in (plain, graphed)]
     assert captured == [1, 1, 1, 1, 2, 2]
     assert _crossings(traffic[1]) == _crossings(traffic[0])

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from demo.answers import drawing_of
-from demo.client import encode_png
-from demo.metrics import box_iou, mask_iou
 from promptable.config.labels import LabelError
 from promptable.config.settings import SettingsError
 from promptable.models.sam.segmenter import SamSegmenter
 from tests.functions.conftest import TOY, new_detector
 from tests.functions.requests import SCENE
+from toy.metrics import box_iou, mask_iou
+from toy.png import png_base64
 
-BODY = {"image": encode_png(SCENE.image)}
+BODY = {"image": png_base64(SCENE.image)}
 NAMES = ["white triangle", "ivory wedge"]
 """Two names of the scene's one object that the toy detector was trained on."""
 
@@ -138,7 +138,7 @@ def test_a_second_label_for_an_object_can_be_suppressed(tmp_path: Path) -> None:
 def test_a_large_picture_is_looked_at_in_tiles(tmp_path: Path) -> None:
     image = np.tile(SCENE.image, (2, 2, 1))
     tiles = {"PROMPTABLE_TILE_SIZE": "192", "PROMPTABLE_TILE_OVERLAP": "0.5"}
-    items = new_detector(tmp_path, _entries("rectangle"), **tiles).answer({"image": encode_png(image)})
+    items = new_detector(tmp_path, _entries("rectangle"), **tiles).answer({"image": png_base64(image)})
     for thing in SCENE.objects:
         wanted = [thing.xyxy + np.array([x, y, x, y], np.float32) for x in (0, 192) for y in (0, 192)]
         found = [np.array(item["points"], np.float32) for item in items if item["label"] == thing.label]

@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from segment_anything.modeling import MaskDecoder
 
-from demo.client import encode_png
 from promptable.models.grounding_dino import detector as grounding_dino
 from promptable.models.grounding_dino.detector import GroundingDINO
 from promptable.models.runtime import device
@@ -20,16 +19,17 @@ from promptable.models.segmentation.segmenter import Prediction
 from promptable.serving.detector import models as detector_models
 from tests.functions.conftest import Function, new_detector
 from tests.functions.requests import SCENE
+from toy.png import png_base64
 
 FAILED = {"name": "failed", "marks": "failure"}
 THING = SCENE.objects[-1].label
-BODY = {"image": encode_png(np.tile(SCENE.image, (2, 2, 1))), "threshold": 0.05}
+BODY = {"image": png_base64(np.tile(SCENE.image, (2, 2, 1))), "threshold": 0.05}
 OUT_OF_MEMORY = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
 TILES = {"PROMPTABLE_TILE_SIZE": "192"}
 
 
 def truncated() -> dict[str, Any]:
-    body = {"image": encode_png(SCENE.image)}
+    body = {"image": png_base64(SCENE.image)}
     return body | {"image": body["image"][: len(body["image"]) // 8 * 4]}
 
 
@@ -161,7 +161,7 @@ def test_where_sam_gives_nothing_the_box_is_answered_filled_and_to_be_reviewed(
 
 @pytest.mark.parametrize("hw", [(1, 5000), (5000, 1)])
 def test_a_picture_that_sam_cannot_take_is_answered_in_boxes(tmp_path: Path, hw: tuple[int, int]) -> None:
-    body = {"image": encode_png(np.full((*hw, 3), 128, np.uint8)), "threshold": 0.0001}
+    body = {"image": png_base64(np.full((*hw, 3), 128, np.uint8)), "threshold": 0.0001}
     boxes = new_detector(tmp_path, [{"name": THING}], PROMPTABLE_MAX_BOX_AREA="1").answer(body)
     function = new_detector(tmp_path, [{"name": THING, "type": "mask"}], PROMPTABLE_MAX_BOX_AREA="1")
     items = function.answer(body)

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from demo.metrics import box_iou, mask_iou
 from promptable.config.settings import OnExpired, TrackerSettings
 from promptable.errors import BadRequestError, GoneError, NotReadyError
 from promptable.models.sam2.video_tracker import VideoTracker
@@ -20,6 +19,7 @@ from tests.functions.conftest import Function
 from tests.functions.requests import VIDEO, continuing, first_shapes, starting
 from tests.functions.test_tracks import GONE
 from tests.redis_server import running_redis
+from toy.metrics import box_iou, mask_iou
 
 HW = (192, 192)
 

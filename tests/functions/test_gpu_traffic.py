@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from demo.client import encode_png
 from demo.interact import deepest
 from tests.functions.conftest import TOY, Function, new_detector
 from tests.functions.requests import SCENE, VIDEO, first_shapes
 from tests.redis_server import running_redis
 from tests.simulated_cuda import Traffic, counted, simulated_cuda
+from toy.png import png_base64
 from toy.scenes import Scene, scene
 
 LATER: Scene = scene(30_000_004)
-LATER_PICTURE = encode_png(LATER.image)
+LATER_PICTURE = png_base64(LATER.image)
 CUDA = {"PROMPTABLE_DEVICE": "cuda", "PROMPTABLE_CUDA_GRAPHS": "false"}
 CLICK, BESIDE = deepest(SCENE.objects[-1].mask), [2.0, 2.0]
 
@@ -44,7 +44,7 @@ def assert_crossings(traffic: Traffic, copies: int, waits: int) -> None:
 @pytest.mark.parametrize("model", ["sam", "sam2"])
 def test_a_click_is_one_copy_to_the_gpu_and_one_back(model: str) -> None:
     function = Function("sam-interactor", {"PROMPTABLE_MODEL": str(TOY / model)} | CUDA)
-    click = {"image": encode_png(SCENE.image), "pos_points": [CLICK], "neg_points": [], "obj_bbox": []}
+    click = {"image": png_base64(SCENE.image), "pos_points": [CLICK], "neg_points": [], "obj_bbox": []}
     _, first = _traffic(function, click)
     assert_crossings(first, copies=3, waits=1)  # the picture, and then as any click
     _, later = _traffic(function, click | {"neg_points": [BESIDE]})  # with the logits of the first
@@ -54,7 +54,7 @@ def test_a_click_is_one_copy_to_the_gpu_and_one_back(model: str) -> None:
 
 
 def test_features_that_replicas_share_cross_in_one_copy_each_way() -> None:
-    click = {"image": encode_png(SCENE.image), "pos_points": [CLICK], "neg_points": [], "obj_bbox": []}
+    click = {"image": png_base64(SCENE.image), "pos_points": [CLICK], "neg_points": [], "obj_bbox": []}
     with running_redis() as server:
         variables = {"PROMPTABLE_MODEL": str(TOY / "sam2")} | CUDA | server.variables
         _, encoding = _traffic(Function("sam-interactor", variables), click)
@@ -65,7 +65,7 @@ def test_features_that_replicas_share_cross_in_one_copy_each_way() -> None:
 
 def test_a_picture_for_boxes_is_one_copy_to_the_gpu_and_one_back(tmp_path: Path) -> None:
     function = new_detector(tmp_path, [{"name": "blue star", "type": "rectangle"}], **CUDA)
-    function.answer({"image": encode_png(SCENE.image)})
+    function.answer({"image": png_base64(SCENE.image)})
     _, traffic = _traffic(function, {"image": LATER_PICTURE})  # of the same size
     assert_crossings(traffic, copies=2, waits=1)
 
@@ -73,8 +73,8 @@ def test_a_picture_for_boxes_is_one_copy_to_the_gpu_and_one_back(tmp_path: Path)
 @pytest.mark.parametrize("new", ["size", "labels"])
 def test_a_new_size_or_new_labels_cross_too_but_are_not_waited_for(tmp_path: Path, new: str) -> None:
     function = new_detector(tmp_path, [{"name": "blue star", "type": "rectangle"}], **CUDA)
-    function.answer({"image": encode_png(SCENE.image)})
-    image = encode_png(SCENE.image[:-40]) if new == "size" else LATER_PICTURE
+    function.answer({"image": png_base64(SCENE.image)})
+    image = png_base64(SCENE.image[:-40]) if new == "size" else LATER_PICTURE
     labels = {} if new == "size" else {"labels": [{"name": "red circle"}, {"name": "green square"}]}
     _, traffic = _traffic(function, {"image": image} | labels)
     assert_crossings(traffic, copies=3, waits=1)
@@ -83,7 +83,7 @@ def test_a_new_size_or_new_labels_cross_too_but_are_not_waited_for(tmp_path: Pat
 def test_masks_of_a_picture_come_back_together(tmp_path: Path) -> None:
     labels = [{"name": thing.label, "type": "mask"} for thing in LATER.objects]
     function = new_detector(tmp_path, labels, **CUDA)
-    function.answer({"image": encode_png(SCENE.image)})
+    function.answer({"image": png_base64(SCENE.image)})
     answer, traffic = _traffic(function, {"image": LATER_PICTURE})
     assert len(answer) > 2
     assert_crossings(traffic, copies=5, waits=2)  # the picture to each model, boxes back and there, masks
@@ -92,7 +92,7 @@ def test_masks_of_a_picture_come_back_together(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["rectangle", "mask"])
 def test_a_frame_is_a_picture_and_all_memories_to_the_gpu_and_one_copy_back(kind: str) -> None:
     function = Function("sam2-tracker", {"PROMPTABLE_MODEL": str(TOY / "sam2")} | CUDA)
-    frames = [encode_png(frame.image) for frame in VIDEO[:4]]
+    frames = [png_base64(frame.image) for frame in VIDEO[:4]]
     shapes = first_shapes(kind)
     assert len(shapes) > 1
     function.answer({"image": LATER_PICTURE, "shapes": shapes[:1], "states": []})

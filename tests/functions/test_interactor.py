@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 import torch
 
-from demo.client import encode_png
 from demo.interact import deepest
-from demo.metrics import mask_iou
 from promptable.models.sam.segmenter import SamSegmenter
 from promptable.models.segmentation.segmenter import Prediction
 from promptable.wire.clean import Cleaning
 from promptable.wire.masks import polygon_to_mask, rle_to_mask
 from tests.functions.conftest import TOY, Function
 from tests.functions.requests import SCENE, file_bytes
+from toy.metrics import mask_iou
+from toy.png import png_base64
 
 HW = (192, 192)
-IMAGE = encode_png(SCENE.image)
+IMAGE = png_base64(SCENE.image)
 FRONT = SCENE.objects[-1]
 
 

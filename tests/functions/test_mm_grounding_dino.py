@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demo.client import encode_png
 from promptable.cli.main import main
 from promptable.models.grounding_dino.detector import GroundingDINO
 from promptable.models.load import default_threshold, load_detector
 from tests.functions.conftest import TOY, new_detector
 from tests.models.mm_grounding_dino.toy import write_toy
+from toy.png import png_base64
 from toy.scenes import LABELS, scene
 
 PICTURE = scene(30_000_003, size=256).image
 ENTRIES: list[dict[str, Any]] = [{"name": label} for label in LABELS]
-BODY = {"image": encode_png(PICTURE)}
+BODY = {"image": png_base64(PICTURE)}
 PIXELS, CONFIDENCE = 0.02, 0.001
 """An answer's numbers are rounded, and sums of floats are in another order."""
 

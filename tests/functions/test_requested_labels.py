@@ -8,11 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from demo.client import encode_png
 from tests.functions.conftest import Function, new_detector
 from tests.functions.requests import SCENE
+from toy.png import png_base64
 
-BODY = {"image": encode_png(SCENE.image)}
+BODY = {"image": png_base64(SCENE.image)}
 FOUND = SCENE.objects[-1].label
 KEYS = ["name", "type", "prompts", "threshold", "marks", "id", "attributes", "other"]
 JSON = st.recursive(

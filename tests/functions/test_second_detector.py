@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from demo.client import encode_png
 from promptable.config.labels import LabelError
 from promptable.models import catalogue
 from tests.functions import colours
 from tests.functions.conftest import Function, new_detector
+from toy.png import png_base64
 
 PICTURE = np.full((120, 200, 3), 30, np.uint8)
 PICTURE[20:60, 30:90] = (205, 40, 45)
@@ -39,7 +39,7 @@ def _started(folder: Path, entries: list[Mapping[str, object]], **environment: s
 
 
 def _answer(function: Function, image: Any = PICTURE) -> list[dict[str, Any]]:
-    answer: list[dict[str, Any]] = function.answer({"image": encode_png(image)})
+    answer: list[dict[str, Any]] = function.answer({"image": png_base64(image)})
     return answer
 
 
@@ -69,7 +69,7 @@ def test_tags_and_a_requests_threshold(tmp_path: Path) -> None:
     leaves[:10] = (45, 150, 60)
     leaves[5, 20] = 0
     assert [item["label"] for item in _answer(function, leaves)][-1] == "leaf"
-    strict = function.answer({"image": encode_png(leaves), "threshold": 1.0})
+    strict = function.answer({"image": png_base64(leaves), "threshold": 1.0})
     assert {item["label"] for item in strict} == {"warm", "cold"}
 
 

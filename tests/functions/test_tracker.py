@@ -6,24 +6,24 @@ from typing import Any
 import numpy as np
 import pytest
 
-from demo.client import encode_png
-from demo.metrics import mask_iou
 from promptable.wire import most_objects
 from promptable.wire.masks import mask_to_rle, polygon_to_mask, rle_to_mask
 from tests.functions.conftest import Function
 from tests.functions.requests import VIDEO, first_shapes
+from toy.metrics import mask_iou
+from toy.png import png_base64
 
 HW = (192, 192)
 
 
 def _start(tracker: Function, shapes: list[Any]) -> dict[str, Any]:
-    answer: dict[str, Any] = tracker.answer({"image": encode_png(VIDEO[0].image), "shapes": shapes, "states": []})
+    answer: dict[str, Any] = tracker.answer({"image": png_base64(VIDEO[0].image), "shapes": shapes, "states": []})
     return answer
 
 
 def _step(tracker: Function, states: list[Any], frame: int = 1, image: Any = None) -> dict[str, Any]:
     picture = VIDEO[frame].image if image is None else image
-    body = {"image": encode_png(picture), "shapes": [None] * len(states), "states": states}
+    body = {"image": png_base64(picture), "shapes": [None] * len(states), "states": states}
     answer: dict[str, Any] = tracker.answer(body)
     return answer
 
@@ -75,7 +75,7 @@ def test_a_mask_too_small_for_the_model_to_see_is_followed_from_its_box(tracker:
     speck = np.zeros(first.shape[:2], bool)
     speck[row - 1 : row + 2, column - 1 : column + 2] = True
     shape = {"type": "mask", "points": mask_to_rle(speck).tolist()}
-    started = tracker.answer({"image": encode_png(first), "shapes": [shape], "states": []})
+    started = tracker.answer({"image": png_base64(first), "shapes": [shape], "states": []})
     assert started["shapes"] == [shape]
     (found,) = _step(tracker, started["states"], image=second)["shapes"]
     assert found is not None
@@ -97,7 +97,7 @@ def test_only_null_states_are_answered_null(tracker: Function) -> None:
 
 def test_shapes_that_an_old_ui_sends_beside_states_are_ignored(tracker: Function) -> None:
     states = _start(tracker, first_shapes("rectangle"))["states"]
-    body = {"image": encode_png(VIDEO[1].image), "shapes": first_shapes("mask"), "states": states}
+    body = {"image": png_base64(VIDEO[1].image), "shapes": first_shapes("mask"), "states": states}
     assert tracker.answer(body)["shapes"] == _step(tracker, states)["shapes"]
 
 
@@ -116,7 +116,7 @@ def test_a_step_can_be_repeated_rewound_and_branched_to_the_pixel(tracker: Funct
 
 def test_objects_of_different_ages_may_come_together(tracker: Function) -> None:
     old = _step(tracker, _start(tracker, first_shapes("mask"))["states"])["states"]
-    body = {"image": encode_png(VIDEO[1].image), "shapes": first_shapes("rectangle"), "states": []}
+    body = {"image": png_base64(VIDEO[1].image), "shapes": first_shapes("rectangle"), "states": []}
     new = tracker.answer(body)["states"]
     together = _step(tracker, [*new, *old], 2)["shapes"]
     apart = [*_step(tracker, new, 2)["shapes"], *_step(tracker, old, 2)["shapes"]]
@@ -139,7 +139,7 @@ def test_more_masks_than_memory_should_take_are_refused_before_anything_is_decod
     assert len(shapes) > 1
     monkeypatch.setattr(most_objects, "_MOST_MASK_BYTES", HW[0] * HW[1])
     for field, body in (("shapes", {"shapes": shapes}), ("states", {"shapes": [], "states": states})):
-        refused = tracker.post({"image": encode_png(VIDEO[1].image), **body})
+        refused = tracker.post({"image": png_base64(VIDEO[1].image), **body})
         said = f"{field}: expected at most 1 objects at once in a 192 x 192 picture, got {len(shapes)}: send the others"
         assert (refused.status_code, said in str(refused.body)) == (400, True)
     assert len(_step(tracker, states[:1])["shapes"]) == 1

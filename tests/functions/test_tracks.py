@@ -13,8 +13,6 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from demo.client import encode_png
-from demo.metrics import mask_iou
 from promptable.config.settings import TrackerSettings
 from promptable.errors import BadRequestError, GoneError
 from promptable.models.sam2.memory import Memory, MemoryFeatures
@@ -29,10 +27,12 @@ from promptable.wire.masks import mask_to_rle, mask_to_xyxy, rle_to_mask
 from tests.functions.conftest import Function
 from tests.functions.requests import VIDEO, continuing, first_shapes, starting
 from tests.redis_server import running_redis
+from toy.metrics import mask_iou
+from toy.png import png_base64
 from toy.scenes import scene
 
 HW = (192, 192)
-GONE = {"image": encode_png(np.full((*HW, 3), 110, np.uint8))}
+GONE = {"image": png_base64(np.full((*HW, 3), 110, np.uint8))}
 Answer = dict[str, Any]
 
 
@@ -279,7 +279,7 @@ def test_a_rectangle_is_outside_only_while_its_object_is_lost(tracker: Function)
 def test_a_lost_rectangle_is_clipped_to_the_picture_at_hand(tracker: Function) -> None:
     box = {"type": "rectangle", "points": [60, 60, 130, 130]}
     states = tracker.answer(starting([box]))["states"]
-    smaller = encode_png(np.full((100, 110, 3), 110, np.uint8))
+    smaller = png_base64(np.full((100, 110, 3), 110, np.uint8))
     lost = tracker.answer({"image": smaller, "shapes": [None], "states": states})
     assert lost["shapes"] == [{"type": "rectangle", "points": [60, 60, 110, 100], "outside": True}]
 
@@ -288,7 +288,7 @@ def test_pictures_need_not_be_of_one_video(tracker: Function) -> None:
     """A mask on one picture and the next picture of another scene and size: answers on that picture's grid."""
     states = tracker.answer(starting(first_shapes("polygon")))["states"]
     other = scene(30_000_001).image[:150]
-    answer = tracker.answer(continuing(states, 1) | {"image": encode_png(other)})
+    answer = tracker.answer(continuing(states, 1) | {"image": png_base64(other)})
     found = [np.reshape(shape["points"], (-1, 2)) for shape in answer["shapes"] if shape is not None]
     assert found
     assert all(points.max(0)[1] <= 150 for points in found)

@@ -16,7 +16,6 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 
-from demo.metrics import mask_iou
 from promptable.models.detection.detector import Detector
 from promptable.models.grounding_dino.detector import GroundingDINO, use_fast_layers
 from promptable.models.load import load_detector, load_segmenter, load_video_tracker
@@ -34,6 +33,7 @@ from tests.models.sam import tiny as tiny_sam
 from tests.models.sam.test_segmenter import FASTER_TOLERANCE, prompts, write_folder
 from tests.models.sam2 import tiny as tiny_sam2
 from tests.models.toy_answers import PROMPTS, SCENES, assert_nearly_the_boxes, followed, masks, mean_iou
+from toy.metrics import mask_iou
 from toy.scenes import video
 
 LOGITS = 1e-2

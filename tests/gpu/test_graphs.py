@@ -11,17 +11,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from demo.client import encode_png
 from demo.interact import deepest
 from promptable.models.runtime.cuda_graphs import Graphs, Stage
 from tests.functions.conftest import TOY, Function, new_detector
 from tests.functions.requests import continuing, first_shapes, starting
 from tests.golden.alike import assert_alike
+from toy.png import png_base64
 from toy.scenes import scene
 
 CUDA = torch.device("cuda")
 SCENES = [scene(30_000_000 + number) for number in range(8)]
-PICTURES = [encode_png(each.image) for each in SCENES]
+PICTURES = [png_base64(each.image) for each in SCENES]
 POINTS = [deepest(thing.mask) for thing in SCENES[0].objects[-2:]]
 
 Build = Callable[[Mapping[str, str]], Function]

@@ -11,7 +11,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from demo.client import encode_png
 from promptable.errors import OutOfMemoryError
 from promptable.models.load import load_video_tracker
 from promptable.models.runtime.out_of_memory import in_batches
@@ -19,6 +18,7 @@ from promptable.models.sam2.video_tracker import MaskPrompt, ObjectResult
 from tests.functions.conftest import TOY, Function, new_detector
 from tests.functions.requests import SCENE, good_request
 from tests.golden.alike import assert_alike
+from toy.png import png_base64
 
 CUDA = torch.device("cuda")
 LARGE = SCENE.image.repeat(8, 0).repeat(8, 1)
@@ -114,18 +114,18 @@ def test_a_picture_that_does_not_fit_is_a_507_and_the_next_one_is_answered(funct
     body = good_request(function.partition("-")[2])
     expected = loaded.answer(body)
     with _room_for(0):
-        refused = loaded.post(body | {"image": encode_png(LARGE)})
+        refused = loaded.post(body | {"image": png_base64(LARGE)})
     assert refused.status_code == 507
     assert "memory" in refused.body
     again = loaded.answer(body)
     assert_alike(again["shapes"], expected["shapes"])
-    assert loaded.answer(body | {"image": encode_png(LARGE)}), "as soon as there is room"
+    assert loaded.answer(body | {"image": png_base64(LARGE)}), "as soon as there is room"
 
 
 def test_a_picture_for_boxes_goes_to_the_cpu(tmp_path: Path) -> None:
     labels = [{"name": SCENE.objects[-1].label, "type": "mask"}]
     function = new_detector(tmp_path, labels, **WITHOUT_GRAPHS, PROMPTABLE_CPU_FALLBACK="true")
-    body = {"image": encode_png(LARGE), "threshold": 0.05}
+    body = {"image": png_base64(LARGE), "threshold": 0.05}
     with _room_for(0):
         slowly = function.answer(body)
     assert "not enough memory for" in function.log.getvalue()

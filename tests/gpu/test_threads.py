@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from demo.client import encode_png
 from promptable.models.load import load_segmenter
 from promptable.models.segmentation.segmenter import Prompt
 from tests.functions.conftest import TOY, Function
 from tests.functions.requests import SCENE
 from tests.golden.alike import assert_alike
+from toy.png import png_base64
 
 LONG = 200_000_000
 """Cycles of the GPU, some 0.1 s."""
@@ -42,7 +42,7 @@ def test_clicks_of_many_threads_on_one_picture(cuda_graphs: str) -> None:
     function = Function("sam-interactor", variables | {"PROMPTABLE_CUDA_GRAPHS": cuda_graphs})
     bodies: list[dict[str, Any]] = [
         {
-            "image": encode_png(SCENE.image),
+            "image": png_base64(SCENE.image),
             "pos_points": [],
             "neg_points": [],
             "obj_bbox": thing.xyxy.reshape(2, 2).tolist(),

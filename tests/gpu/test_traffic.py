@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 import torch
 
-from demo.client import encode_png
 from demo.interact import deepest
 from tests.functions.conftest import TOY, Function, new_detector
 from tests.functions.requests import SCENE, continuing, first_shapes, starting
 from tests.gpu.traffic import Traffic, traffic_of
+from toy.png import png_base64
 from toy.scenes import scene
 
-PICTURES = [encode_png(scene(30_000_000 + number).image) for number in range(8)]
+PICTURES = [png_base64(scene(30_000_000 + number).image) for number in range(8)]
 CLICK, BESIDE = deepest(SCENE.objects[-1].mask), [2.0, 2.0]
 
 

@@ -13,10 +13,10 @@ from segment_anything import SamPredictor
 from segment_anything.modeling import Sam
 
 from benchmarks.click_models import ours, random_model, random_sam
-from demo.metrics import mask_iou
 from promptable.models.sam.build import PRESETS
 from promptable.models.sam.segmenter import SamSegmenter
 from promptable.models.segmentation.segmenter import Prompt, Segmenter
+from toy.metrics import mask_iou
 
 MEDIA = Path(__file__).parents[3] / "shared" / "media"
 PHOTOS = ("truck.jpg", "cat_dog.jpeg", "groceries.jpg")

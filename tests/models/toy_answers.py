@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from demo.metrics import mask_iou
 from promptable.models.detection.detector import PromptScores
 from promptable.models.sam2.video_tracker import MaskPrompt, VideoTracker
 from promptable.models.segmentation.segmenter import Prompt, Segmenter
+from toy.metrics import mask_iou
 from toy.scenes import Scene, scene
 
 Masks = list[NDArray[np.bool_]]

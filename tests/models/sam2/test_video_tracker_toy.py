@@ -12,7 +12,6 @@ from safetensors.torch import load_file
 from sam2.build_sam import build_sam2_video_predictor
 from sam2.sam2_video_predictor import SAM2VideoPredictor
 
-from demo.metrics import mask_iou
 from promptable.models.sam2.video_tracker import ObjectResult, VideoTracker, load
 from promptable.models.segmentation.features import ImageFeatures
 from tests.models.sam2.test_video_tracker import (
@@ -25,6 +24,7 @@ from tests.models.sam2.test_video_tracker import (
     written,
 )
 from toy import scenes
+from toy.metrics import mask_iou
 
 TOY = Path(__file__).parents[3] / "toy" / "sam2"
 FRAMES = 40

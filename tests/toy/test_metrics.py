@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from demo.metrics import box_iou, f1, mask_iou, match, mean
+from toy.metrics import box_iou, f1, mask_iou, match, mean
 
 
 def _box(*xyxy: float) -> np.ndarray:
