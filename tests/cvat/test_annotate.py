@@ -125,6 +125,21 @@ def test_jobs_that_were_handed_in_are_left_alone_unless_told(cvat: StandIn, caps
     assert {shape["frame"] for shape in _shapes(cvat)} == {1, 2, 3, 5, 6, 7, 9}
 
 
+@pytest.mark.parametrize("kind", ["consensus_replica", "replica"])
+def test_a_replica_is_left_alone_unless_named(
+    cvat: StandIn, capsys: pytest.CaptureFixture[str], tmp_path: Path, kind: str
+) -> None:
+    """CVAT 2.80 has another name for it."""
+    prepare(cvat)
+    cvat.tasks[TASK].jobs = [*cvat.tasks[TASK].jobs, (3, kind, 0, 3)]
+    assert annotate(cvat) == 3
+    assert "job 3 is a replica of another job: --job 3 annotates it" in capsys.readouterr().out
+    assert not cvat.annotations.read(3)["shapes"]
+    where = ["--job", "3", "--url", cvat.url, "--function", f"{cvat.url}/", "--queue", str(tmp_path / "review.html")]
+    assert main(["annotate", *where]) == 0
+    assert {shape["frame"] for shape in cvat.annotations.read(3)["shapes"]} == {1, 2, 3}
+
+
 @pytest.mark.parametrize(
     ("told", "frames"),
     [

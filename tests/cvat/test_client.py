@@ -12,14 +12,14 @@ from cvat_sdk.core.auth import AuthStore, ProfileEntry
 from promptable.cvat.server.client import Login, connect
 from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.rest import refusal
-from toy.cvat.stand_in import PASSWORD, TOKEN, StandIn
+from toy.cvat.stand_in import PASSWORD, TOKEN, StandIn, Task
 
 TASK = {("task_id", 7): [("rust", "mask")]}
 
 
-def _retrieve(login: Login, task: int = 7, *, writes: bool = False) -> None:
+def _retrieve(login: Login, task: int = 7, *, job: int | None = None, writes: bool = False) -> None:
     with connect(login, writes=writes) as client:
-        client.tasks.retrieve(task)
+        client.tasks.retrieve(task) if job is None else client.jobs.retrieve(job)
 
 
 def test_a_password_logs_in_once(cvat: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,9 +51,16 @@ def test_a_token_that_only_reads_is_noticed_before_work_begins(cvat: StandIn) ->
 
 
 def test_an_old_cvat_is_refused_with_the_oldest_that_works(cvat: StandIn) -> None:
-    cvat.version = "2.55.0"
-    with pytest.raises(CvatError, match=r"runs CVAT 2\.55\.0: the commands need 2\.56 or later"):
+    cvat.version = "2.56.0"
+    with pytest.raises(CvatError, match=r"runs CVAT 2\.56\.0: the commands need 2\.56\.1 or later"):
         _retrieve(Login(cvat.url))
+
+
+def test_an_answer_of_an_unknown_form_names_the_version(cvat: StandIn) -> None:
+    cvat.version = "3.1.0"
+    cvat.tasks = {7: Task([b""], (40, 60), [(1, "annotation", 0, 0)], fields={1: {"start_frame": "first"}})}
+    with pytest.raises(CvatError, match=r"CVAT 3\.1\.0\) answers in a form that is not known here: .*start_frame"):
+        _retrieve(Login(cvat.url), job=1)
 
 
 def test_an_address_that_is_no_cvats_is_said(cvat: StandIn) -> None:

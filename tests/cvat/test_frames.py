@@ -104,3 +104,10 @@ def test_what_is_not_there_is_said(cvat: StandIn) -> None:
         for sentence, task, job in (("has no task 4", 4, None), ("has no job 4", None, 4), ("no data", 3, None)):
             with pytest.raises(CvatError, match=sentence):
                 Frames(client, task=task, job=job)
+
+
+@pytest.mark.parametrize(("dimension", "held"), [("1d", "audio"), ("3d", "point clouds"), ("4d", "4d")])
+def test_a_task_without_pictures_is_said(cvat: StandIn, dimension: str, held: str) -> None:
+    cvat.tasks = {3: Task(PICTURES, (40, 60), JOBS, dimension=dimension)}
+    with connect(Login(cvat.url)) as client, pytest.raises(CvatError, match=f"task 3 holds {held}: expected pictures"):
+        Frames(client, task=3)

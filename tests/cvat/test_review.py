@@ -157,10 +157,12 @@ def test_a_frame_whose_worst_is_dealt_with_moves_back() -> None:
     assert [one.frame for one in choose(frames, 2, still=without_first).frames] == [9, 0]
 
 
+@pytest.mark.parametrize("kind", ["consensus_replica", "replica"])
 def test_a_replica_is_not_shown_in_place_of_its_job(
-    person: Person, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    person: Person, capsys: pytest.CaptureFixture[str], tmp_path: Path, kind: str
 ) -> None:
-    person.cvat.tasks[TASK].jobs = [*JOBS, (3, "consensus_replica", 0, 49)]
+    """CVAT 2.80 has another name for it."""
+    person.cvat.tasks[TASK].jobs = [*JOBS, (3, kind, 0, 49)]
     run(person.cvat, {10: [seen(0.34)], 60: [seen(0.34)]})
     person.complete(1)
     assert [(job, frame) for job, frame, _ in review(person.cvat, capsys, tmp_path)] == [(2, 60)]

@@ -33,6 +33,7 @@ class Task:
     jobs: Sequence[tuple[int, str, int, int]]
     deleted: Sequence[int] = ()
     video: bool = False
+    dimension: str = "2d"
     states: Mapping[int, str] = field(default_factory=dict)
     """By job, other than new."""
     honeypots: Sequence[int] = ()
@@ -205,7 +206,7 @@ class StandIn:
         if not task.pictures:
             return _recorded("task_without_data") | own
         mode = "interpolation" if task.video else "annotation"
-        return _recorded("task") | own | {"size": len(task.pictures), "mode": mode}
+        return _recorded("task") | own | {"size": len(task.pictures), "mode": mode, "dimension": task.dimension}
 
     def _jobs(self, task: int) -> Iterator[dict[str, Any]]:
         for number, kind, first, last in self.tasks[task].jobs:

@@ -9,7 +9,7 @@ from promptable.cvat.annotate.task_labels import TaskLabels
 from promptable.cvat.plural import counted
 from promptable.cvat.server.annotations import JobAnnotations, annotated_frames
 from promptable.cvat.server.errors import CvatError
-from promptable.cvat.server.frames import Frames, text_of
+from promptable.cvat.server.frames import Frames, is_replica, text_of
 
 OPEN = ("new", "in progress")
 """States of jobs that people have not handed in."""
@@ -53,9 +53,9 @@ def make_plan(client: Any, frames: Frames, labels: TaskLabels, options: Options)
 
 def not_open(job: Any, options: Options) -> str | None:
     """Why a job is left alone, None where it is not."""
-    state, kind = text_of(job.state), text_of(job.type)
-    if kind == "consensus_replica" and options.job is None:
-        return f"job {job.id} is a consensus replica: --job {job.id} annotates it"
+    state = text_of(job.state)
+    if is_replica(job) and options.job is None:
+        return f"job {job.id} is a replica of another job: --job {job.id} annotates it"
     if state in OPEN or Include.COMPLETED in options.include:
         return None
     return f"job {job.id} is {state}: {_told(Include.COMPLETED)}"

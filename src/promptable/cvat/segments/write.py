@@ -53,7 +53,7 @@ class Writer:
         known = {name: self._labels.by_name[name].id for name in labels if name in self._labels.by_name}
         for job in self._frames.jobs:
             if self._frames.is_replica(job):
-                left.append(f"job {job.id} is a consensus replica")
+                left.append(f"job {job.id} is a replica of another job")
             elif text_of(job.state) not in OPEN:
                 left.append(f"job {job.id} is {text_of(job.state)}")
             else:

@@ -21,10 +21,10 @@ from packaging.version import Version
 from promptable.cvat.server.errors import CvatError, WebPageError
 from promptable.cvat.server.rest import PAUSES, Rest
 
-OLDEST = Version("2.56")
-"""The first CVAT version with the features that the commands use, by its changelog: access tokens (2.47) and scores.
+OLDEST = Version("2.56.1")
+"""The first CVAT version that stores the score of a shape, by the schema in its cvat-sdk; access tokens came before.
 
-The commands were run against 2.73.
+The commands were run against 2.73. docs/workflow.md says what is known of later ones.
 """
 
 _NO_CVAT = "{} is no CVAT: expected the address that its pages begin with, such as http://localhost:8080, and no more"
@@ -63,7 +63,18 @@ def connect(login: Login, *, writes: bool = False) -> Iterator[Any]:
         _check_token(client, writes)
         if login.organization is not None:
             client.organization_slug = login.organization
-        yield client
+        with _answers_understood(client):
+            yield client
+
+
+@contextmanager
+def _answers_understood(client: Any) -> Iterator[None]:
+    """Turn cvat-sdk's error for an answer in another form than its schema's into a CvatError."""
+    try:
+        yield
+    except OpenApiException as error:
+        host, version = client.api_map.host, client.get_server_version()
+        raise CvatError(f"{host} (CVAT {version}) answers in a form that is not known here: {error}") from error
 
 
 def _client(login: Login) -> tuple[Any, Any]:

@@ -20,7 +20,11 @@ from promptable.cvat.server.editor import job_link
 from promptable.cvat.server.errors import CvatError
 
 _FORBIDDEN = 403
-_GROUND_TRUTH, _REPLICA = "ground_truth", "consensus_replica"
+_GROUND_TRUTH = "ground_truth"
+_REPLICA = ("consensus_replica", "replica")
+"""The type of a job that shows another job's frames again: CVAT's name for it, and its name from CVAT 2.80 on."""
+_NO_PICTURES = {"1d": "audio", "3d": "point clouds"}
+"""What a task holds, by CVAT's dimension."""
 _WORTH_A_CHUNK = 3
 """From this many frames of a chunk on, downloading the whole chunk is quicker than downloading the frames one by
 one."""
@@ -117,9 +121,8 @@ class Frames:
         return range(job.start_frame, job.stop_frame + 1)
 
     def is_replica(self, job: Any) -> bool:
-        """Whether a job is a consensus replica, which shows another job's frames again. False for the job that was
-        named."""
-        return self._job is None and text_of(job.type) == _REPLICA
+        """Whether a job shows another job's frames again, for another annotator. False for the job that was named."""
+        return self._job is None and is_replica(job)
 
     @cached_property
     def first_jobs(self) -> Mapping[int, int]:
@@ -222,9 +225,15 @@ def without_frames(task: Any) -> str | None:
     """
     if not getattr(task, "size", 0):
         return f"task {task.id} has no data yet"
-    if text_of(task.dimension) != "2d":
-        return f"task {task.id} holds point clouds: expected pictures or a video"
+    dimension = text_of(task.dimension)
+    if dimension != "2d":
+        return f"task {task.id} holds {_NO_PICTURES.get(dimension, dimension)}: expected pictures or a video"
     return None
+
+
+def is_replica(job: Any) -> bool:
+    """Whether cvat-sdk's ``job`` shows another job's frames again, for another annotator."""
+    return text_of(job.type) in _REPLICA
 
 
 def _enter_organization(client: Any, task: Any) -> None:

@@ -45,7 +45,7 @@ def add_task(figures: Figures, client: Any, frames: Frames, bar: Bar, *, since: 
 def _left_out(frames: Frames, job: Any, since: datetime | None) -> str | None:
     """Why a job does not count, None where it does."""
     if frames.is_replica(job):
-        return f"job {job.id} is a consensus replica"
+        return f"job {job.id} is a replica of another job"
     if since is not None and job.updated_date < since:
         return f"job {job.id} was last changed on {job.updated_date.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     return None
