@@ -600,6 +600,14 @@ def test_the_table_after_a_rollback_has_the_redis_of_what_runs(machine: Machine)
         assert machine.start("rollback", "sam2-tracker").out.splitlines()[-1].split()[4] == expected
 
 
+def test_the_table_after_a_failed_deployment_has_the_redis_of_what_runs(machine: Machine) -> None:
+    machine.deploy("sam2-tracker", "--cpu", "--redis", "before:6379")
+    machine.built("bad0bad0bad0bad0")
+    machine.answer("nuctl deploy .*cpu-bad0bad0bad0", status=1)
+    row = machine.deploy("sam2-tracker", "--cpu", "--redis", "asked:6379").out.splitlines()[-1]
+    assert row.split()[4:6] == ["before", "restored"]
+
+
 def test_what_the_build_needs_of_the_network_is_in_no_layer(
     machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

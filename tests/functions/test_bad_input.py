@@ -116,7 +116,7 @@ def test_bad_shapes_are_refused(tracker: Function, shapes: object, field: str) -
 
 
 BAD_STATES: dict[str, dict[str, Any]] = {
-    "of another model": {"model": "0123456789abcdef"},
+    "of no model": {"model": "the same"},
     "of another version": {"version": 99},
     "with unknown memory": {"memories": [["AAAAAAAAAAAAAAAA", 0, True]]},
     "with a path for an id": {"memories": [["../../../etc/passwd", 0, True]]},

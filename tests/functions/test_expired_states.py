@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from promptable.config.settings import OnExpired, TrackerSettings
-from promptable.errors import BadRequestError, GoneError, NotReadyError
+from promptable.errors import GoneError, NotReadyError
 from promptable.models.sam2.video_tracker import VideoTracker
 from promptable.serving.tracker.entries import read_entry
 from promptable.serving.tracker.function import TrackerFunction
@@ -104,10 +104,14 @@ def test_a_mask_whose_state_has_no_box_yet_is_lost(tracker: Function, model: Vid
     assert answer(restarted(model), continuing([older], 2)) == {"shapes": [None], "states": [None]}
 
 
-def test_another_models_state_is_refused(tracker: Function, model: VideoTracker) -> None:
+@pytest.mark.parametrize("on_expired", OnExpired)
+def test_another_models_state_is_gone_and_no_reason_to_start_again(
+    tracker: Function, model: VideoTracker, on_expired: OnExpired
+) -> None:
+    """The tracker was deployed anew with another model or precision: people and scripts begin the track again."""
     state = states_of(tracker, "rectangle")[0] | {"model": "another"}
-    with pytest.raises(BadRequestError, match="of another model"):
-        restarted(model)(continuing([state], 2))
+    with pytest.raises(GoneError, match="of another model or precision, start tracking again"):
+        restarted(model, on_expired)(continuing([state], 2))
 
 
 def test_a_store_that_cannot_be_reached_is_no_reason_to_start_again(tracker: Function, model: VideoTracker) -> None:

@@ -1,5 +1,7 @@
 """Entries come back by their keys until they are too old to keep."""
 
+from itertools import count
+
 from promptable.store.entry_store import REWIND_SECONDS, InProcessStore
 from tests.store.words import Word, words
 
@@ -62,3 +64,14 @@ def test_superseded_entries_are_found_for_a_while() -> None:
     assert store.get(["a", "b", "c"]) == {"a": b"one", "c": b"three"}
     assert len(store) == 2
     assert store.get(["b"]) == {}
+
+
+def test_a_superseded_entry_that_expires_while_its_place_is_needed_is_no_error() -> None:
+    """Whichever look at the clock it is that finds it expired."""
+    for expired_at in range(1, 30):
+        looks = count()
+        store = InProcessStore[Word](10, lambda looks=looks, at=expired_at: REWIND_SECONDS * (next(looks) >= at))
+        store.put(words(old=b"11111"))
+        store.put(words(new=b"22222"), superseded=["old"])
+        store.put(words(newest=b"33333"))
+        assert store.get(["new", "newest"]) == {"new": b"22222", "newest": b"33333"}

@@ -253,13 +253,16 @@ class Run:
 
 
 def _row(function: str, outcome: Outcome, redis_said: str) -> Sequence[str]:
-    """``redis_said`` is empty if the Redis of what runs was not asked: then the table has its host."""
+    """``redis_said`` is what the Redis that was asked for said. If that is empty, or what runs is another version, the
+    table has the host of the Redis that it uses."""
     runs, timing = outcome.runs, outcome.timing
     times = (f"{timing.first:.0f}", f"{timing.second:.0f}") if timing else ("-", "-")
     if runs is None:
         return function, "-", "-", "-", "-", outcome.how, *times
     model = next(iter(runs.models), "-")
-    redis = (redis_said or runs.redis_host) if runs.redis_host else "-"
+    redis = runs.redis_host or "-"
+    if redis_said and runs.redis_host and not outcome.failure:
+        redis = redis_said
     return function, model, runs.device, str(runs.port or "-"), redis, outcome.how, *times
 
 

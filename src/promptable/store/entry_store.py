@@ -1,6 +1,7 @@
 """Immutable entries, each under a key: the tracker stores SAM 2's memories here between two frames."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from threading import Lock
 from time import monotonic
 from typing import Generic, Protocol, TypeVar
@@ -48,13 +49,17 @@ class InProcessStore(Generic[E]):
     """
 
     def __init__(self, capacity_bytes: int, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._now = clock()
         self._needed: LRUCache[str, E] = LRUCache(capacity_bytes, getsizeof=_size)
-        self._superseded: TTLCache[str, E] = TTLCache(capacity_bytes, REWIND_SECONDS, clock, getsizeof=_size)
+        self._superseded: TTLCache[str, E] = TTLCache(
+            capacity_bytes, REWIND_SECONDS, timer=lambda: self._now, getsizeof=_size
+        )
         self._lock = Lock()
 
     def put(self, entries: Mapping[str, E], renewed: Collection[str] = (), superseded: Collection[str] = ()) -> None:
         """Store new entries, except those larger than the store. ``renewed`` older entries count as just used."""
-        with self._lock:
+        with self._at_one_time():
             self._superseded.update(self._taken_out(superseded))
             for key, entry in {**self._taken_out(renewed), **entries}.items():
                 if entry.nbytes <= self._needed.maxsize:
@@ -64,13 +69,20 @@ class InProcessStore(Generic[E]):
 
     def get(self, keys: Collection[str]) -> dict[str, E]:
         """Those of the entries that are still kept, by key."""
-        with self._lock:
+        with self._at_one_time():
             return {key: entry for key in keys if (entry := self._found(key)) is not None}
 
     def __len__(self) -> int:
         """The number of stored entries, superseded ones included."""
-        with self._lock:
+        with self._at_one_time():
             return len(self._needed) + len(self._superseded)
+
+    @contextmanager
+    def _at_one_time(self) -> Iterator[None]:
+        """Hold the lock; for the code inside time stands still, so that no entry expires between two looks at it."""
+        with self._lock:
+            self._now = self._clock()
+            yield
 
     def _found(self, key: str) -> E | None:
         entry = self._needed.get(key)

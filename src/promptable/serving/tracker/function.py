@@ -108,8 +108,8 @@ class TrackerFunction:
     def __call__(self, body: object) -> str:
         """From the request body to the answer as JSON text.
 
-        Raises BadRequestError; GoneError for an expired state; NotReadyError if the store cannot be reached;
-        OutOfMemoryError.
+        Raises BadRequestError; GoneError for a state that has expired or is of another model; NotReadyError if the
+        store cannot be reached; OutOfMemoryError.
         """
         request = wire.parse(body)
         with self._features.only_finite(request.image.digest):

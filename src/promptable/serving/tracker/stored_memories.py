@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from promptable.errors import BadRequestError, NotReadyError
+from promptable.errors import BadRequestError, GoneError, NotReadyError
 from promptable.models.sam2.memory import Memory, MemoryFeatures
 from promptable.models.sam2.video_tracker import VideoTracker
 from promptable.serving.tracker.entries import DIGEST_BYTES, MemoryEntry, PointerEntry, features_key, pointer_key
@@ -58,8 +58,8 @@ class StoredMemories:
     def read(self, states: Sequence[TrackState]) -> list[list[Memory] | None]:
         """The memories that each state names, oldest first; an empty list if it names none; None if they have expired.
 
-        Raises BadRequestError for a state of another model, or one that does not fit its memories, and NotReadyError if
-        the store cannot be reached.
+        Raises GoneError for a state of another model, BadRequestError for one that does not fit its memories, and
+        NotReadyError if the store cannot be reached.
         """
         for state in states:
             self._check(state)
@@ -81,7 +81,7 @@ class StoredMemories:
 
     def _check(self, state: TrackState) -> None:
         if state.model != self._model.fingerprint:
-            raise BadRequestError("states: a state is of another model, start tracking again from this frame")
+            raise GoneError("states: a state is of another model or precision, start tracking again from this frame")
         if state.memories and state.memories[-1].step != state.step:
             raise _misfit()
 
