@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from demo.answers import drawing_of
 from demo.client import Client
-from demo.pictures import Image, overlay, side_by_side
+from demo.page import Section
+from demo.pictures import Image, overlay, save_animations, side_by_side
 from demo.track import SEEN, overlap
 from promptable.wire.masks import mask_to_rle
 from toy.metrics import mean
@@ -28,6 +30,17 @@ class CorrectionResult:
         """Mean IoU over the rest of each clip, without and with the correction, and what it gained."""
         without, corrected = mean(self.uncorrected_ious), mean(self.corrected_ious)
         return {"j_rest": without, "j_rest_corrected": corrected, "gain": corrected - without}
+
+    def section(self, folder: Path) -> Section:
+        """What the page says of it; the pictures go into ``folder``."""
+        return Section(
+            "One frame is drawn anew, and the rest follows",
+            f"{len(self.animations)} clips in which an object is hidden while another of its colour or shape comes "
+            "near. From its worst frame on: left as it was followed, right with that one frame corrected. j_rest and "
+            "j_rest_corrected: mean IoU over the frames after it.",
+            self.summary(),
+            save_animations(self.animations, "corrected", folder),
+        )
 
 
 @dataclass(frozen=True)

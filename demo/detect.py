@@ -1,13 +1,15 @@
 """Words -> rectangles, polygons and masks."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from demo.answers import box_of, drawing_of, truth
 from demo.client import Client
-from demo.confusion import Confusion
-from demo.pictures import Image, overlay, side_by_side
+from demo.confusion import MISSED, Confusion
+from demo.page import Section, Table
+from demo.pictures import Image, overlay, save_first, side_by_side
 from toy.metrics import box_iou, f1, mask_iou, match, mean
-from toy.scenes import Scene
+from toy.scenes import LABELS, Scene
 
 
 @dataclass
@@ -30,6 +32,22 @@ class DetectorResult:
             "mask_iou": mean(self.mask_ious),
             "right_label": self.confusion.right,
         }
+
+    def section(self, folder: Path) -> Section:
+        """What the page says of it; the pictures go into ``folder``."""
+        return Section(
+            "Words become boxes and masks",
+            f"{len(self.pictures)} pictures, {len(LABELS)} labels with a synonym each asked for at once. Circles are "
+            "answered as rectangles, squares as polygons, triangles and stars as masks. Left the truth, right the "
+            "answer.",
+            self.summary(),
+            save_first(self.pictures, "detector", folder),
+            Table(
+                "What each object (rows) was answered as (columns), wherever boxes overlap by an IoU of at least 0.5.",
+                (*LABELS, MISSED),
+                self.confusion.rows(LABELS),
+            ),
+        )
 
 
 def detect(client: Client, scene: Scene, result: DetectorResult) -> None:

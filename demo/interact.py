@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import cv2
 import numpy as np
 
 from demo.answers import truth
 from demo.client import Client
-from demo.pictures import Click, Drawing, Image, Mask, overlay, side_by_side
+from demo.page import Section
+from demo.pictures import Click, Drawing, Image, Mask, overlay, save_first, side_by_side
 from toy.metrics import mask_iou, mean
 from toy.scenes import Scene
 
@@ -31,6 +33,16 @@ class InteractorResult:
             "box_iou": mean(self.box_ious),
             "refined_iou": mean(self.refined_ious),
         }
+
+    def section(self, folder: Path) -> Section:
+        """What the page says of it; the pictures go into ``folder``."""
+        return Section(
+            "A click becomes a mask",
+            f"{len(self.click_ious)} objects: one click in the middle, then up to two correcting clicks (green on the "
+            "object, red beside it). Also one box each, not drawn. Left the truth, right the corrected masks.",
+            self.summary(),
+            save_first(self.pictures, "interactor", folder),
+        )
 
 
 def interact(client: Client, scene: Scene, result: InteractorResult) -> None:

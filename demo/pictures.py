@@ -16,6 +16,7 @@ Mask = NDArray[np.bool_]
 PALETTE = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167))
 _SHORT_SIDE = 384
 _FRAME_MILLISECONDS = 180
+_SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,22 @@ def side_by_side(*images: Image) -> Image:
 def save(image: Image, path: Path) -> None:
     """Write a picture, uint8 RGB [H, W, 3]; the name's ending tells the format."""
     PillowImage.fromarray(image).save(path)
+
+
+def save_first(images: Sequence[Image], name: str, folder: Path) -> list[str]:
+    """Write the first pictures as ``NAME-0.png`` and so on; returns the files' names."""
+    files = [f"{name}-{number}.png" for number in range(min(len(images), _SHOWN))]
+    for file, image in zip(files, images, strict=False):
+        save(image, folder / file)
+    return files
+
+
+def save_animations(clips: Sequence[Sequence[Image]], name: str, folder: Path) -> list[str]:
+    """Write each clip as ``NAME-0.webp`` and so on; returns the files' names."""
+    files = [f"{name}-{number}.webp" for number in range(len(clips))]
+    for file, frames in zip(files, clips, strict=True):
+        save_animation(frames, folder / file)
+    return files
 
 
 def save_animation(frames: Sequence[Image], path: Path) -> None:

@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, count
+from pathlib import Path
 
 import cv2
 import numpy as np
 
 from demo.answers import drawing_of, truth
 from demo.client import Client
-from demo.pictures import Image, overlay, side_by_side
+from demo.page import Section
+from demo.pictures import Image, overlay, save_animations, side_by_side
 from demo.track import SEEN, drawings_of, followed, overlap
 from promptable.wire.masks import mask_to_polygon
 from toy.metrics import mask_iou, mean
@@ -38,6 +40,17 @@ class ReturnResult:
             "found_again": mean(self.found_again),
             "kept_apart": mean(self.kept_apart),
         }
+
+    def section(self, folder: Path) -> Section:
+        """What the page says of it; the pictures go into ``folder``."""
+        return Section(
+            "What leaves and comes back is found again",
+            f"{len(self.animations)} clips of 27 frames, several objects as polygons, played to and further back: what "
+            "leaves and crosses does so again, and ends elsewhere than it began. found_again and kept_apart: share of "
+            "the objects that were gone, and of those that crossed, with the right polygon in the last frame.",
+            self.summary(),
+            save_animations(self.animations, "returning", folder),
+        )
 
 
 def there_and_back(seed: int) -> list[Scene]:

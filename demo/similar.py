@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass, field
 from itertools import count, islice
+from pathlib import Path
 
 from demo.answers import drawing_of
 from demo.client import Client
-from demo.pictures import Drawing, Image, overlay, side_by_side
+from demo.page import Section
+from demo.pictures import Drawing, Image, overlay, save_first, side_by_side
 from promptable.wire.masks import mask_to_rle
 from toy.metrics import mask_iou, mean
 from toy.scenes import Scene, SceneObject, scene
@@ -24,6 +26,16 @@ class SimilarResult:
     def summary(self) -> dict[str, float]:
         """Mean IoU on the other pictures."""
         return {"similar_iou": mean(self.ious)}
+
+    def section(self, folder: Path) -> Section:
+        """What the page says of it; the pictures go into ``folder``."""
+        return Section(
+            "One reference, other pictures",
+            "Beyond video: the same calls, from a mask on one picture (left) to the object of equal colour and shape "
+            "on unrelated ones (right), which this small model was never trained for.",
+            self.summary(),
+            save_first(self.pictures, "similar", folder),
+        )
 
 
 def find_similar(client: Client, seed: int, result: SimilarResult) -> None:

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from demo.answers import drawing_of, truth
 from demo.client import Client
-from demo.pictures import Drawing, Image, overlay, side_by_side
+from demo.page import Section
+from demo.pictures import Drawing, Image, overlay, save_animations, side_by_side
 from promptable.wire.masks import mask_to_rle
 from toy.metrics import box_iou, mask_iou, mean
 from toy.scenes import Scene, SceneObject
@@ -33,6 +35,16 @@ class TrackerResult:
             "j_box": mean(self.box_ious),
             "lost_reported": mean(self.gone_reported),
         }
+
+    def section(self, folder: Path) -> Section:
+        """What the page says of it; the pictures go into ``folder``."""
+        return Section(
+            "Masks and boxes are followed through a video",
+            f"{len(self.animations)} clips of 16 frames in which shapes cross, turn, scale and leave. j_mask: from "
+            "masks; j_box: boxes from boxes; lost_reported: share of gone objects that are answered as lost.",
+            self.summary(),
+            save_animations(self.animations, "tracker", folder),
+        )
 
 
 def track(client: Client, video: Sequence[Scene], result: TrackerResult) -> None:
