@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.machine import Machine
+from tests.deploy.machine import Machine, write_healthy
 
 FUNCTIONS = ("grounding-dino", "sam-interactor", "sam2-tracker")
 _BOX = {"type": "rectangle", "points": [16, 16, 48, 48]}
@@ -73,12 +73,20 @@ def _bound() -> tuple[Answering, ...]:
             return tuple(servers)
 
 
+@pytest.fixture(scope="session")
+def healthy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a machine answers on which everything is in order."""
+    folder = tmp_path_factory.mktemp("healthy")
+    write_healthy(folder)
+    return folder
+
+
 @pytest.fixture
-def machine(tmp_path: Path, answering: tuple[Answering, ...]) -> Machine:
+def machine(tmp_path: Path, answering: tuple[Answering, ...], healthy: Path) -> Machine:
     """A machine on which everything is in order and whose functions' ports are their own containers'."""
     first = answering[0].server_port
     ports = range(first, first + len(answering))
-    machine = Machine(tmp_path, ports)
+    machine = Machine(tmp_path, ports, healthy)
     for port, function in zip(ports, FUNCTIONS, strict=True):
         machine.answer(f"docker ps .*publish={port}", f"nuclio-nuclio-{function}")
     return machine

@@ -56,6 +56,32 @@ HEALTHY = {
 """What a machine answers on which everything is in order. Later rules win over earlier ones."""
 
 
+def write_healthy(folder: Path) -> None:
+    """Write the rules of ``HEALTHY``."""
+    for number, (pattern, answer) in enumerate(HEALTHY.items()):
+        write_rule(folder, number, pattern, answer)
+
+
+def write_rule(
+    folder: Path,
+    number: int,
+    pattern: str,
+    out: str = "",
+    *,
+    err: str = "",
+    status: int = 0,
+    seconds: float = 0,
+    container: str = RUNNING,
+    state: str = "",
+) -> None:
+    """A rule of ``stand_in.sh``; of a folder's rules the one with the highest number comes first."""
+    rule = folder / f"{9999 - number}"
+    rule.mkdir()
+    texts = {"pattern": f"^{pattern}", "stdout": out + "\n" * bool(out), "stderr": err, "container": container}
+    for name, value in {**texts, "status": status, "seconds": seconds, "state": state}.items():
+        (rule / name).write_text(str(value) if name.startswith("std") else f"{value}\n")
+
+
 @dataclass(frozen=True)
 class Outcome:
     """How a run of deploy.sh ended."""
@@ -66,9 +92,12 @@ class Outcome:
 
 
 class Machine:
-    """Stand-ins under ``folder``, and the command run with nothing else: no tool of the real machine is reached."""
+    """Stand-ins under ``folder``, and the command run with nothing else: no tool of the real machine is reached.
 
-    def __init__(self, folder: Path, ports: range) -> None:
+    ``healthy`` is a folder with the rules of ``HEALTHY``; the machine's own win over them.
+    """
+
+    def __init__(self, folder: Path, ports: range, healthy: Path) -> None:
         self.folder = folder
         self.ports = ports
         self.rules = 0
@@ -79,28 +108,13 @@ class Machine:
         for tool in ("bash", "env"):
             (folder / "bin" / tool).symlink_to(Path("/usr/bin") / tool)
         (folder / "bin" / "python3").symlink_to(sys.executable)
-        for pattern, answer in HEALTHY.items():
-            self.answer(pattern, answer)
+        (folder / "healthy").symlink_to(healthy)
         self.built("0123456789abcdef")
 
-    def answer(
-        self,
-        pattern: str,
-        out: str = "",
-        *,
-        err: str = "",
-        status: int = 0,
-        seconds: float = 0,
-        container: str = RUNNING,
-        state: str = "",
-    ) -> None:
-        """From now on a command line that starts as this pattern says is answered so."""
-        rule = self.folder / "rules" / f"{9999 - self.rules}"  # the newest comes first
-        rule.mkdir()
+    def answer(self, pattern: str, out: str = "", **more: Any) -> None:
+        """From now on a command line that starts as this pattern says is answered so; ``more`` as ``write_rule``."""
+        write_rule(self.folder / "rules", self.rules, pattern, out, **more)
         self.rules += 1
-        texts = {"pattern": f"^{pattern}", "stdout": out + "\n" * bool(out), "stderr": err, "container": container}
-        for name, value in {**texts, "status": status, "seconds": seconds, "state": state}.items():
-            (rule / name).write_text(str(value) if name.startswith("std") else f"{value}\n")
 
     def lacks(self, tool: str) -> None:
         """The machine does not have this tool."""

@@ -7,7 +7,8 @@ tool=${0##*/}
 line="$tool $*"
 echo "$line" >> "$STAND_INS/calls"
 
-for rule in "$STAND_INS"/rules/*; do
+shopt -s nullglob
+for rule in "$STAND_INS"/{rules,healthy}/*; do
     read -r pattern < "$rule/pattern"
     [[ $line =~ $pattern ]] && break
     rule=
@@ -17,7 +18,7 @@ done
 read -r seconds < "$rule/seconds"
 read -r status < "$rule/status"
 read -r state < "$rule/state"
-function=$(sed -nE 's/^nuctl (deploy|get function|delete function) ([^ ]+) .*/\2/p' <<< "$line")
+[[ $line =~ ^nuctl\ (deploy|get\ function|delete\ function)\ ([^ ]+)\  ]] && function=${BASH_REMATCH[2]}
 
 # What a deployment leaves behind: the container, and what Nuclio has stored, with the port that CVAT reads there.
 if [[ $line == "nuctl deploy "* ]]; then
