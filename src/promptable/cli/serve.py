@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from promptable.local.options import Options
     from promptable.local.server import Running
 
 
@@ -43,22 +44,13 @@ def _serve(parsed: argparse.Namespace) -> int:
     from promptable.config.labels import LabelError
     from promptable.config.nuclio import FunctionType
     from promptable.config.settings import SettingsError, check
-    from promptable.local.options import Options
     from promptable.local.server import ServeError, serve
 
-    options = Options(
-        host=parsed.host,
-        dashboard_port=parsed.dashboard_port,
-        port_base=parsed.port_base,
-        env=dict(parsed.env),
-        models=parsed.models,
-        labels=parsed.labels,
-    )
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S", level=logging.INFO)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         check(dict(parsed.env), *FunctionType)
-        with serve(parsed.functions, parsed.names, options) as running:
+        with serve(parsed.functions, parsed.names, _options(parsed)) as running:
             sys.stdout.write(_report(running))
             sys.stdout.flush()
             threading.Event().wait()
@@ -68,6 +60,19 @@ def _serve(parsed: argparse.Namespace) -> int:
         sys.stderr.write(f"promptable serve: {error}\n")
         return 1
     return 0
+
+
+def _options(parsed: argparse.Namespace) -> "Options":
+    from promptable.local.options import Options
+
+    return Options(
+        host=parsed.host,
+        dashboard_port=parsed.dashboard_port,
+        port_base=parsed.port_base,
+        env=dict(parsed.env),
+        models=parsed.models,
+        labels=parsed.labels,
+    )
 
 
 def _report(running: "Running") -> str:

@@ -14,8 +14,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from promptable.config.function_yaml import to_document
-from promptable.local.function import Function, error_message
-from promptable.local.messages import Message
+from promptable.local.function import Function
+from promptable.local.messages import Message, error_message
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 

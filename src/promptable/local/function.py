@@ -1,12 +1,11 @@
 """A function: its worker processes and the requests that wait for one, as Nuclio's processor handles them."""
 
 import asyncio
-import json
 import logging
 from enum import StrEnum
 
 from promptable.config.nuclio import FunctionConfig
-from promptable.local.messages import Message
+from promptable.local.messages import Message, error_message
 from promptable.local.worker import (
     GOODBYE_SECONDS,
     Surroundings,
@@ -123,9 +122,3 @@ class Function:
     def _error(self, status: int, reason: str) -> Message:
         _log.error("%s: answered %d: %s", self.config.name, status, reason)
         return error_message(status, f"{self.config.name}: {reason}")
-
-
-def error_message(status: int, sentence: str) -> Message:
-    """A reply that carries ``{"error": sentence}``."""
-    header = {"status": status, "content_type": "application/json", "headers": {}}
-    return Message(header, json.dumps({"error": sentence}).encode())

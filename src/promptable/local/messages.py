@@ -23,6 +23,12 @@ class Message:
     body: bytes | bytearray = b""
 
 
+def error_message(status: int, sentence: str) -> Message:
+    """A reply of a function that carries ``{"error": sentence}``."""
+    header = {"status": status, "content_type": "application/json", "headers": {}}
+    return Message(header, json.dumps({"error": sentence}).encode())
+
+
 def send(link: socket.socket, message: Message) -> None:
     """Send, blocking. Raises OSError when the other end is gone."""
     link.sendall(_opening(message))

@@ -23,7 +23,7 @@ import nuclio_sdk.json_encoder
 from promptable.config.labels import LabelError
 from promptable.config.settings import SettingsError
 from promptable.local.logs import function_logger, log_failure
-from promptable.local.messages import Message, receive, send
+from promptable.local.messages import Message, error_message, receive, send
 from promptable.models.errors import ModelError
 
 Handler = Callable[[Any, Any], Any]
@@ -105,9 +105,7 @@ def _answer(context: Any, handler: Handler, request: Message) -> Message:
         return _response(context, handler(context, event))
     except BaseException as error:  # noqa: BLE001 - the function's own code may raise anything
         log_failure(context.logger, "the handler failed", error)
-        sentence = f"the handler failed ({type(error).__name__}): see the function's log"
-        header = {"status": 500, "content_type": "application/json", "headers": {}}
-        return Message(header, json.dumps({"error": sentence}).encode())
+        return error_message(500, f"the handler failed ({type(error).__name__}): see the function's log")
 
 
 def _response(context: Any, output: Any) -> Message:
