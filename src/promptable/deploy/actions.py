@@ -27,8 +27,6 @@ from promptable.deploy.rendering.target import PlatformName
 from promptable.deploy.rollout import Outcome, Rollout
 from promptable.deploy.state import LockedError, State, state_of
 
-_WITH_REDIS = ("sam-interactor", "sam2-tracker")
-
 
 @dataclass(frozen=True)
 class Run:
@@ -175,10 +173,8 @@ class Run:
         redis = shared_redis(self.options)
         if redis is None or self.options.dry_run:
             return {}
-        said = {}
-        for function, file in rendered.items():
-            if function in _WITH_REDIS:
-                said[function] = self.platform.ask_redis(file.image, redis)
+        told = {function: file for function, file in rendered.items() if file.redis_host}
+        said = {function: self.platform.ask_redis(file.image, redis) for function, file in told.items()}
         for answer in sorted(set(said.values()) - {"ok", ""}):
             self.console.problem(
                 f"Redis at {redis.host}:{redis.port} does not answer on CVAT's network: {answer}",

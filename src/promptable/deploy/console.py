@@ -3,7 +3,7 @@
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console as RichConsole
@@ -59,7 +59,7 @@ class Console:
         self._err.print(f"   remedy:  {remedy}")
         self._problems += 1
 
-    def problems(self, found: Iterator[Problem]) -> None:
+    def problems(self, found: Iterable[Problem]) -> None:
         for each in found:
             self.problem(each.what, each.remedy)
 

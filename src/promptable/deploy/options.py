@@ -1,15 +1,12 @@
-"""The command line of ``promptable deploy``: declared, read into a frozen value, and checked for what needs no tool."""
+"""What one run of ``promptable deploy`` shall do, and what is wrong with it as far as no tool is needed to see it."""
 
-import argparse
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
 from promptable.deploy.rendering.target import Device, PlatformName, Toleration
 
-NAMESPACES = {PlatformName.LOCAL: "nuclio", PlatformName.KUBE: "cvat"}
 _LOCAL_ONLY = ("port_base", "redis_password_file")
 _KUBE_ONLY = ("registry", "pull_secret", "weights_pvc", "node_selector", "replicas", "tolerations", "redis_secret")
 _CONTAINER_USER = 1000
@@ -70,166 +67,6 @@ class Options:
 def all_functions(repository: Path) -> tuple[str, ...]:
     """The folders of functions/, in alphabetical order."""
     return tuple(sorted(path.parent.name for path in (repository / "functions").glob("*/function.yaml")))
-
-
-def add_arguments(parser: argparse.ArgumentParser, functions: Sequence[str]) -> None:
-    """Declare the options; ``functions`` are the names that can be deployed."""
-    parser.add_argument(
-        "functions",
-        nargs="*",
-        metavar="FUNCTION",
-        help=f"a folder of functions/: {', '.join(functions)}; none means all of them",
-    )
-    _add_what(parser.add_argument_group("What to run"))
-    _add_redis(parser.add_argument_group("A Redis that tracker and interactor share"))
-    _add_where(parser.add_argument_group("Where"))
-    _add_building(parser.add_argument_group("Building the images"))
-    _add_kubernetes(parser.add_argument_group("Kubernetes only"))
-    parser.add_argument(
-        "--dry-run",
-        action="store_true",
-        help="print problems, plan, commands and the rendered function.yaml; change nothing",
-    )
-
-
-def _add_what(group: argparse._ArgumentGroup) -> None:
-    add = group.add_argument
-    device = group.add_mutually_exclusive_group()
-    for name in Device:
-        device.add_argument(
-            f"--{name}",
-            dest="device",
-            action="store_const",
-            const=name,
-            help="where the models run; default: the GPU if this machine has one (kube: GPU; --no-build: the image's)"
-            if name is Device.GPU
-            else argparse.SUPPRESS,
-        )
-    add(
-        "--model",
-        type=_text,
-        metavar="MODEL",
-        help="official model, or the folder of a model of your own, for the one FUNCTION named; default: its"
-        " function.yaml's (the interactor's: sam2.1-large with --gpu, sam2.1-tiny with --cpu)",
-    )
-    add("--mask-model", type=_text, metavar="MODEL", help="the same for the detector's masks")
-    add("--labels", type=_path, metavar="FILE", help="labels.yaml for the detector; default: those in function.yaml")
-    add(
-        "--weights",
-        type=_path,
-        metavar="DIR",
-        help="folder with checkpoints; what is missing there is downloaded. SHA-256 is always checked.",
-    )
-    add(
-        "--no-build",
-        dest="build",
-        action="store_false",
-        help="use the image that is deployed (or was built last): new labels or settings in seconds",
-    )
-    add(
-        "--port-base",
-        type=int,
-        metavar="PORT",
-        help="local: ports PORT, PORT+1, PORT+2 in alphabetical order; default: those in function.yaml",
-    )
-
-
-def _add_redis(group: argparse._ArgumentGroup) -> None:
-    add = group.add_argument
-    add("--redis", type=_host_and_port, metavar="HOST:PORT", help="CVAT's own: cvat_redis_ondisk:6666")
-    add("--redis-tls", action="store_true", help="speak TLS to it")
-    add(
-        "--redis-password-file",
-        type=_path,
-        metavar="FILE",
-        help="local: its password, in a file that the containers' user 1000 can read",
-    )
-
-
-def _add_where(group: argparse._ArgumentGroup) -> None:
-    add = group.add_argument
-    add(
-        "--platform",
-        choices=[str(name) for name in PlatformName],
-        default=str(PlatformName.LOCAL),
-        help="Docker on this machine (local, the default), or the cluster of kubectl's current context (kube)",
-    )
-    add("--namespace", type=_text, metavar="NAME", help="Nuclio's namespace; default: nuclio (local), cvat (kube)")
-    add(
-        "--cvat-url",
-        type=_text,
-        metavar="URL",
-        help="CVAT's address; its version decides the form of the interactor's answers",
-    )
-
-
-def _add_building(group: argparse._ArgumentGroup) -> None:
-    add = group.add_argument
-    add("--ca", type=_path, metavar="FILE", help="certificates that pip and the downloads trust; in no image")
-    add(
-        "--pip-config",
-        type=_path,
-        metavar="FILE",
-        help="pip.conf that names the package indexes, for --cpu also one with PyTorch's CPU builds; in no image."
-        " HTTP_PROXY, HTTPS_PROXY and NO_PROXY are passed on from the environment.",
-    )
-    add(
-        "--wheels",
-        type=_path,
-        metavar="DIR",
-        help="deploy.sh's own packages (requirements/deploy.txt) as wheels, for a machine without internet",
-    )
-
-
-def _add_kubernetes(group: argparse._ArgumentGroup) -> None:
-    add = group.add_argument
-    add("--registry", type=_text, metavar="HOST/PATH", help="where images are pushed and pulled")
-    add("--pull-secret", type=_text, metavar="NAME", help="secret with the registry's password")
-    add(
-        "--weights-pvc",
-        type=_text,
-        metavar="NAME",
-        help="PersistentVolumeClaim with the checkpoints; the images then hold none",
-    )
-    add("--node-selector", type=_pairs, metavar="K=V[,K=V]", help="nodes that the pods run on")
-    add(
-        "--toleration",
-        dest="tolerations",
-        type=_toleration,
-        action="append",
-        default=[],
-        metavar="KEY[=VALUE][:EFFECT]",
-        help="may be given several times",
-    )
-    add(
-        "--redis-secret",
-        type=_text,
-        metavar="NAME",
-        help='secret that keeps Redis\'s password under the key "password"',
-    )
-    add(
-        "--replicas",
-        type=_replicas,
-        metavar="MIN[:MAX]",
-        help="default 1; the tracker has one unless there is --redis",
-    )
-
-
-def read(parsed: argparse.Namespace) -> Options:
-    """The options in what the parser read. The first word may be an action; a FUNCTION what the shell completes to."""
-    values = {each.name: getattr(parsed, each.name, None) for each in fields(Options)}
-    given = {name: value for name, value in values.items() if value is not None}
-    words = list(parsed.functions)
-    action = Action(words.pop(0)) if words and words[0] in list(Action) else Action.DEPLOY
-    platform = PlatformName(parsed.platform)
-    given |= {
-        "action": action,
-        "platform": platform,
-        "functions": tuple(word.strip("/").removeprefix("functions/") for word in words),
-        "namespace": parsed.namespace or NAMESPACES[platform],
-        "tolerations": tuple(parsed.tolerations),
-    }
-    return Options(**given)
 
 
 def problems(options: Options, functions: Sequence[str]) -> Iterator[Problem]:
@@ -307,53 +144,3 @@ def _readable_in_container(file: Path) -> bool:
 
 def _flag(name: str) -> str:
     return f"--{'toleration' if name == 'tolerations' else name.replace('_', '-')}"
-
-
-def _text(text: str) -> str:
-    if not text:
-        raise argparse.ArgumentTypeError("needs a value")
-    return text
-
-
-def _path(text: str) -> Path:
-    return Path(_text(text)).expanduser().absolute()
-
-
-def _host_and_port(text: str) -> tuple[str, int]:
-    """``host:port``"""
-    if not re.fullmatch(r"[A-Za-z0-9._-]+:[0-9]{1,5}", text):
-        raise argparse.ArgumentTypeError(
-            "expected HOST:PORT without user or password: a password on a command line can be read by everyone on the"
-            " machine; use --redis-password-file (local) or --redis-secret (kube)"
-        )
-    host, _, port = text.rpartition(":")
-    return host, int(port)
-
-
-def _pairs(text: str) -> dict[str, str]:
-    """``key=value,key=value``"""
-    pairs = [pair.partition("=") for pair in text.split(",")]
-    if not all(key and equals for key, equals, _ in pairs):
-        raise argparse.ArgumentTypeError(f"expected key=value[,key=value], got {text!r}")
-    return {key: value for key, _, value in pairs}
-
-
-def _toleration(text: str) -> Toleration:
-    """``key[=value][:effect]``"""
-    rest, _, effect = text.partition(":")
-    key, _, value = rest.partition("=")
-    if not key:
-        raise argparse.ArgumentTypeError(f"expected key[=value][:effect], got {text!r}")
-    return Toleration(key, value, effect)
-
-
-def _replicas(text: str) -> tuple[int, int]:
-    """``n`` or ``min:max``, from 1 on"""
-    least, _, most = text.partition(":")
-    try:
-        replicas = int(least), int(most or least)
-    except ValueError:
-        replicas = (0, 0)
-    if not 1 <= replicas[0] <= replicas[1]:
-        raise argparse.ArgumentTypeError(f"expected a number from 1 on, or min:max, got {text!r}")
-    return replicas

@@ -1,0 +1,58 @@
+"""What the command does: a run whose options are right, to its end or to where it is stopped."""
+
+import argparse
+import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from promptable.cli.deploy.arguments import options_of
+from promptable.deploy.options import Options, all_functions, problems
+
+if TYPE_CHECKING:
+    from promptable.deploy.console import Console
+
+REPOSITORY = Path(__file__).parents[4]
+_WRONG, _INTERRUPTED = 1, 130
+
+
+def deploy(parsed: argparse.Namespace) -> int:
+    """The exit status: 0 when all is done, 1 for what is wrong, 130 after Ctrl-C or SIGTERM."""
+    from promptable.deploy.console import Console
+
+    options = options_of(parsed)
+    console = Console(options.dry_run)
+    wrong = list(problems(options, all_functions(REPOSITORY)))
+    console.problems(wrong)
+    return _WRONG if wrong else _run(options, console)
+
+
+def _run(options: Options, console: "Console") -> int:
+    from promptable.deploy.actions import Run
+    from promptable.deploy.console import StoppedError
+
+    try:
+        with _ended_as_by_ctrl_c(), tempfile.TemporaryDirectory(prefix="promptable-deploy-") as work:
+            Run(options, console, REPOSITORY, Path(work))()
+    except StoppedError:
+        return _WRONG
+    except OSError as error:
+        where = "" if error.filename is None else f"{error.filename}: "
+        console.problem(f"{where}{error.strerror or error}", "is there room, and may this user write there?")
+        return _WRONG
+    except KeyboardInterrupt:
+        console.warn("interrupted: run the same command again; a function that is half deployed is cleared then")
+        return _INTERRUPTED
+    return 0
+
+
+@contextmanager
+def _ended_as_by_ctrl_c() -> Iterator[None]:
+    """Inside, SIGTERM is what Ctrl-C is."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
