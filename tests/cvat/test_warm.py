@@ -24,7 +24,7 @@ def test_the_next_frames_are_clicked_into_through_cvat(cvat: StandIn, capsys: py
     cvat.answers = {"sam-interactor": click}
     assert _warm(cvat, "--next", "3", "--from", "6", "--yes") == 3
     said = capsys.readouterr()
-    assert "3 frames take 12 MB with SAM, 51 MB with SAM 2.1" in said.out
+    assert "3 frames: 12 MB with SAM, 51 MB with SAM 2.1" in said.out
     assert "2 frames encoded" in said.out
     assert "frame 8 failed" in said.err
     assert sorted(body["frame"] for body in cvat.bodies) == [6, 6, 7, 8]

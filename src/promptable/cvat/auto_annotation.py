@@ -19,12 +19,12 @@ from promptable.cvat.annotate.task_labels import TaskLabels
 from promptable.cvat.detection import TAG, Detection
 from promptable.cvat.functions import DirectFunction, Function, Picture
 from promptable.cvat.labels import MARKS
-from promptable.cvat.preview.variants import own_keys, read_labels
+from promptable.cvat.preview.variants import read_labels
 
 
 def create(url: str, labels: str | None = None) -> "DetectorFunction":
     """The deployed function at ``url``, asked for a labels.yaml or for its own labels. Raises CvatError."""
-    entries = None if labels is None else [own_keys(entry) for entry in read_labels(Path(labels))]
+    entries = None if labels is None else read_labels(Path(labels))
     return DetectorFunction(DirectFunction(url), Options(function=url, labels=entries))
 
 

@@ -1,14 +1,13 @@
 """``promptable effort``: what people corrected of what automatic runs wrote, and which settings had been better."""
 
 import argparse
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptable.cli.cvat.files import write_text
 from promptable.cli.cvat.options import add_server_arguments, connected
-from promptable.cli.cvat.terminal import DONE, show, told
+from promptable.cli.cvat.terminal import DONE, say, show, told
 from promptable.cli.values import number, unit_number
 
 if TYPE_CHECKING:
@@ -72,10 +71,21 @@ def _seconds(text: str) -> float:
 
 
 def _effort(parsed: argparse.Namespace) -> int:
+    _check(parsed)
     with connected(parsed) as client:
         report, pictures = _report(parsed, client)
         _write(parsed, client.api_map.host, report, pictures)
     return DONE
+
+
+def _check(parsed: argparse.Namespace) -> None:
+    """Raise CvatError for options that do not go together."""
+    from promptable.cvat.server.errors import CvatError
+
+    if parsed.output is not None and parsed.output.suffix == ".json":
+        raise CvatError(f"--output names the page, and its JSON lies beside it: {parsed.output.with_suffix('.html')}")
+    if parsed.seconds_per_edit is not None and parsed.seconds_per_box is None:
+        raise CvatError("--seconds-per-edit: say with --seconds-per-box what drawing takes")
 
 
 def _report(parsed: argparse.Namespace, client: Any) -> tuple["Report", "Pictures"]:
@@ -86,12 +96,7 @@ def _report(parsed: argparse.Namespace, client: Any) -> tuple["Report", "Picture
     from promptable.cvat.effort.reviewed import Reviewed
     from promptable.cvat.effort.run import add_task
     from promptable.cvat.effort.suggest.evidence import EvidenceByModel
-    from promptable.cvat.server.errors import CvatError
 
-    if parsed.output is not None and parsed.output.suffix == ".json":
-        raise CvatError(f"--output names the page, and its JSON lies beside it: {parsed.output.with_suffix('.html')}")
-    if parsed.seconds_per_edit is not None and parsed.seconds_per_box is None:
-        raise CvatError("--seconds-per-edit: say with --seconds-per-box what drawing takes")
     reviewed = Reviewed.parse(parsed.reviewed)
     tasks, title = _tasks(parsed, client)
     report = Report(title, str(reviewed))
@@ -108,13 +113,13 @@ def _report(parsed: argparse.Namespace, client: Any) -> tuple["Report", "Picture
 def _advice(parsed: argparse.Namespace, evidence: "EvidenceByModel") -> "Advice":
     from promptable.cvat.effort.suggest.advice import advise
     from promptable.cvat.effort.suggest.thresholds import Goal
-    from promptable.cvat.preview.variants import own_keys, read_labels
+    from promptable.cvat.preview.variants import read_labels
     from promptable.cvat.server.errors import CvatError
 
     latest = evidence.latest()
     if latest is None:
         raise CvatError("--suggest: no reviewed frame that a run in the journal has looked at")
-    labels = None if parsed.labels is None else [own_keys(entry) for entry in read_labels(parsed.labels)]
+    labels = None if parsed.labels is None else read_labels(parsed.labels)
     return advise(latest, labels, Goal(parsed.precision), parsed.catch)
 
 
@@ -140,8 +145,8 @@ def _write(parsed: argparse.Namespace, server: str, report: "Report", pictures: 
     _show(report)
     if report.advice is not None:
         write_text(parsed.suggest, report.advice.to_yaml())
-        sys.stdout.write(f"{parsed.suggest}\n")
-    sys.stdout.write(f"{page}\n{page.with_suffix('.json')}\n")
+        say(parsed.suggest)
+    say(f"{page}\n{page.with_suffix('.json')}")
 
 
 def _default_page(parsed: argparse.Namespace) -> Path:
@@ -163,4 +168,4 @@ def _show(report: "Report") -> None:
     ]
     show(("label", "automatic", *Verdict), rows)
     for sentence in report.sentences():
-        sys.stdout.write(f"{sentence}\n")
+        say(sentence)

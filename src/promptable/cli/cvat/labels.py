@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from promptable.cli.cvat.options import add_server_arguments, connected
-from promptable.cli.cvat.terminal import DONE, told
+from promptable.cli.cvat.terminal import DONE, say, told
 from promptable.cli.weights import add_folder
 
 
@@ -35,7 +35,7 @@ def _render_labels(parsed: argparse.Namespace) -> int:
     except LabelError as error:
         sys.stderr.write(f"promptable labels: {error}\n")
         return 1
-    sys.stdout.write(spec + "\n")
+    say(spec)
     return 0
 
 
@@ -73,5 +73,5 @@ def _fetch_labels(parsed: argparse.Namespace) -> int:
         file.write(labels.to_yaml())
     for name in labels.left_out:
         sys.stderr.write(f"left out: {name!r} takes a shape that the detector does not answer\n")
-    sys.stdout.write(f"{parsed.output}\n")
+    say(parsed.output)
     return DONE

@@ -80,6 +80,8 @@ def function_of(
         return DirectFunction(where or parsed.function, kind)
     if parsed.local:
         return _local(where, kind)
+    if parsed.via_cvat is None:
+        raise CvatError("expected a model: --function URL, --via-cvat NAME or --local")
     if client is None or source is None:
         raise CvatError("--via-cvat asks about frames of CVAT: expected a task or a job, not a folder of pictures")
     return CvatFunction(client, where or parsed.via_cvat, source, kind)

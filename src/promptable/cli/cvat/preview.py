@@ -1,19 +1,18 @@
 """``promptable preview``: words on a few frames, as a page with sliders."""
 
 import argparse
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptable.cli.cvat.files import write_text
 from promptable.cli.cvat.options import add_model_arguments, add_server_arguments, connected, function_of
-from promptable.cli.cvat.terminal import DONE, told
+from promptable.cli.cvat.terminal import DONE, say, told
 from promptable.cli.values import unit_number
 
 if TYPE_CHECKING:
-    from promptable.cvat.functions import Source
+    from promptable.cvat.functions import Function, Source
     from promptable.cvat.preview.page import PageFrame
     from promptable.cvat.preview.variants import Variant, VariantSpec
 
@@ -61,7 +60,7 @@ def _preview(parsed: argparse.Namespace) -> int:
     page, data = _made(parsed)
     write_text(parsed.output, page)
     write_text(parsed.output.with_suffix(".json"), data)
-    sys.stdout.write(f"{parsed.output}\n{parsed.output.with_suffix('.json')}\n")
+    say(f"{parsed.output}\n{parsed.output.with_suffix('.json')}")
     return DONE
 
 
@@ -109,22 +108,38 @@ def _count(text: str) -> int | None:
 
 def _variants(parsed: argparse.Namespace, client: Any, source: "Source | None") -> "Sequence[Variant]":
     from promptable.cvat.labels import listed
-    from promptable.cvat.preview.variants import Variant, VariantSpec, read_labels
-    from promptable.cvat.server.errors import CvatError
+    from promptable.cvat.preview.variants import Variant
 
-    specs = list(parsed.variant)
-    if parsed.labels is not None or not specs:
-        specs.insert(0, VariantSpec(parsed.labels.stem if parsed.labels else "deployed", parsed.labels))
+    specs = _specs(parsed)
     functions = {where: function_of(parsed, client, source, where) for where in {spec.where for spec in specs}}
     task_labels = listed(client, source.task) if parsed.via_cvat and source else []
-    variants = []
-    for spec in specs:
+
+    def variant(spec: "VariantSpec") -> Variant:
         function = functions[spec.where]
-        if spec.labels is not None and not function.takes_labels:
-            raise CvatError(
-                f"variant {spec.name!r}: CVAT passes no labels on to {function}, it answers for those it is deployed "
-                "with: use --function URL or --local to try others"
-            )
-        labels = None if spec.labels is None else read_labels(spec.labels)
-        variants.append(Variant(spec.name, function, labels, parsed.threshold, task_labels))
-    return variants
+        return Variant(spec.name, function, _labels(spec, function), parsed.threshold, task_labels)
+
+    return [variant(spec) for spec in specs]
+
+
+def _specs(parsed: argparse.Namespace) -> "list[VariantSpec]":
+    """Those of --variant, after that of --labels; without either, what the function is deployed with."""
+    from promptable.cvat.preview.variants import VariantSpec
+
+    if parsed.labels is not None:
+        return [VariantSpec(parsed.labels.stem, parsed.labels), *parsed.variant]
+    return parsed.variant or [VariantSpec("deployed")]
+
+
+def _labels(spec: "VariantSpec", function: "Function") -> "Sequence[Mapping[str, Any]] | None":
+    """The label list of a variant, None for the function's own. Raises CvatError where CVAT would not pass it on."""
+    from promptable.cvat.preview.variants import read_labels
+    from promptable.cvat.server.errors import CvatError
+
+    if spec.labels is None:
+        return None
+    if not function.takes_labels:
+        raise CvatError(
+            f"variant {spec.name!r}: CVAT passes no labels on to {function}, it answers for those it is deployed "
+            "with: use --function URL or --local to try others"
+        )
+    return read_labels(spec.labels)

@@ -1,7 +1,6 @@
 """``promptable review``: the frames that people should look at first, of any task at any time."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from promptable.cli.cvat.files import write_text
 from promptable.cli.cvat.options import add_server_arguments, connected
 from promptable.cli.cvat.source import add_source_arguments, source_name, sources
-from promptable.cli.cvat.terminal import DONE, show, told
+from promptable.cli.cvat.terminal import DONE, left_alone, say, show, told
 from promptable.cli.values import count, unit_number
 from promptable.cvat.plural import counted
 
@@ -49,7 +48,7 @@ def _review(parsed: argparse.Namespace) -> int:
         about += [f"task {task}: {note}" for task, review in reviews.items() for note in review.notes]
         _report(parsed, client.api_map.host, reviews, queue, about)
         if parsed.issues:
-            sys.stdout.write(f"{counted(_open_issues(client, tasks, queue), 'issue')} opened\n")
+            say(f"{counted(_open_issues(client, tasks, queue), 'issue')} opened")
         if user is not None:
             _assign(client, tasks, queue, user, parsed.assign)
     return DONE
@@ -72,7 +71,7 @@ def _report(
     from promptable.cvat.review.page import link, more, render
 
     for sentence in about:
-        sys.stdout.write(f"{sentence}\n")
+        say(sentence)
     rows = [[one.doubts[0].label, one.doubts[0].what, len(one.doubts), link(host, one)] for one in queue.frames]
     show(("label", "least sure", "doubts", "frame"), rows)
     what, number = source_name(parsed)
@@ -81,7 +80,7 @@ def _report(
     html = render(f"Review of {what} {number}", about, queue, labels, parsed.review_below, host)
     write_text(page, html)
     left = more(queue)
-    sys.stdout.write(f"{len(queue.frames)} frames to look at{f'; {left}' if left else ''}\n{page}\n")
+    say(f"{counted(len(queue.frames), 'frame')} to look at{f'; {left}' if left else ''}\n{page}")
 
 
 def _open_issues(client: Any, tasks: "dict[int, Frames]", queue: "Queue") -> int:
@@ -103,5 +102,5 @@ def _assign(client: Any, tasks: "dict[int, Frames]", queue: "Queue", user: int, 
     jobs = [job for frames in tasks.values() for job in frames.jobs if job.id in wanted]
     given, left = give_for_review(client, jobs, user)
     for sentence in left:
-        sys.stdout.write(f"left alone: {sentence}\n")
-    sys.stdout.write(f"{counted(len(given), 'job')} for {name} to review\n")
+        left_alone(sentence)
+    say(f"{counted(len(given), 'job')} for {name} to review")

@@ -1,21 +1,21 @@
 """``promptable segments``: what tags say frame by frame becomes ranges of frames, with times."""
 
 import argparse
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptable.cli.cvat.options import add_server_arguments, connected
 from promptable.cli.cvat.source import add_source_arguments, sources
-from promptable.cli.cvat.terminal import DONE, show, told
+from promptable.cli.cvat.terminal import DONE, left_alone, say, show, told
 from promptable.cli.cvat.undo import METAVAR, check_meant, run_of, which_run
 from promptable.cli.values import count, number
 from promptable.cvat.plural import counted
 
 if TYPE_CHECKING:
     from promptable.cvat.journal import Journal
+    from promptable.cvat.segments.scores import TagScores
     from promptable.cvat.segments.segments import TaskSegments
     from promptable.cvat.segments.write import Writer
     from promptable.cvat.server.frames import Frames
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--min-length", type=count, default=10, metavar="N", help="no range is of fewer frames (default: 10)")
     add("--min-gap", type=count, default=5, metavar="N", help="nor a gap between two of these (default: 5)")
     add("--fps", type=_fps, metavar="F", help="frames a second of the video, for times: CVAT does not know it")
-    add("--output", type=Path, metavar="FILE", help="where the ranges go (default: segments.csv)")
+    add("--output", type=Path, default=Path("segments.csv"), metavar="FILE", help="the ranges (default: segments.csv)")
     write = parser.add_mutually_exclusive_group()
     write.add_argument("--write", action="store_true", help="make the frames' tags in CVAT those of the ranges")
     write.add_argument(
@@ -58,25 +58,15 @@ def _segments(parsed: argparse.Namespace) -> int:
 
 def _found(parsed: argparse.Namespace, client: Any) -> "list[TaskSegments]":
     """The ranges of each task. Raises CvatError where no run has looked for tags."""
-    from promptable.cvat.journal import JournalReader, path_of
-    from promptable.cvat.segments.scores import tag_scores
     from promptable.cvat.segments.segments import TaskSegments, segments
     from promptable.cvat.segments.viterbi import Smoothing
     from promptable.cvat.server.errors import CvatError
 
-    found = []
-    for frames in sources(parsed, client, _say_left_alone):
-        path = path_of(client, frames.task)
-        if parsed.project is not None and not path.exists():
-            _say_left_alone(f"task {frames.task.id} has no journal here")
-            continue
-        with closing(JournalReader(path)) as journal:
-            tags = tag_scores(journal)
-        if tags:
-            ranges = segments(tags, frames.numbers, Smoothing(parsed.min_length, parsed.min_gap))
-            found.append(TaskSegments(frames, [tag.label for tag in tags], ranges))
-        elif parsed.project is not None:
-            _say_left_alone(f"in task {frames.task.id} no run has looked for a label of type tag")
+    smoothing = Smoothing(parsed.min_length, parsed.min_gap)
+    found = [
+        TaskSegments(frames, [tag.label for tag in tags], segments(tags, frames.numbers, smoothing))
+        for frames, tags in _tagged(parsed, client)
+    ]
     if not found:
         raise CvatError(
             "no run of promptable annotate has looked for a label of type tag here, as far as the journal on this "
@@ -85,12 +75,29 @@ def _found(parsed: argparse.Namespace, client: Any) -> "list[TaskSegments]":
     return found
 
 
+def _tagged(parsed: argparse.Namespace, client: Any) -> "Iterator[tuple[Frames, list[TagScores]]]":
+    """The tasks in which a run has looked for tags, and their scores; of a project's others is said why not."""
+    from promptable.cvat.journal import JournalReader, path_of
+    from promptable.cvat.segments.scores import tag_scores
+
+    for frames in sources(parsed, client, left_alone):
+        path = path_of(client, frames.task)
+        if parsed.project is not None and not path.exists():
+            left_alone(f"task {frames.task.id} has no journal here")
+            continue
+        with closing(JournalReader(path)) as journal:
+            tags = tag_scores(journal)
+        if tags:
+            yield frames, tags
+        elif parsed.project is not None:
+            left_alone(f"in task {frames.task.id} no run has looked for a label of type tag")
+
+
 def _report(parsed: argparse.Namespace, found: "Sequence[TaskSegments]") -> None:
     """The ranges in their file, and shown."""
     from promptable.cvat.segments.segments import write_csv
 
-    path = parsed.output or Path("segments.csv")
-    write_csv(path, found, parsed.fps)
+    write_csv(parsed.output, found, parsed.fps)
     rows = [
         [*_task(parsed, task), one.label, one.frames[0], one.frames[-1], len(one.frames), f"{one.mean_score:.2f}"]
         for task in found
@@ -101,19 +108,15 @@ def _report(parsed: argparse.Namespace, found: "Sequence[TaskSegments]") -> None
     for task in found:
         if task.nowhere:
             where = "".join(f"task {number}: " for number in _task(parsed, task))
-            sys.stdout.write(f"{where}nowhere: {', '.join(task.nowhere)}\n")
+            say(f"{where}nowhere: {', '.join(task.nowhere)}")
     if parsed.fps is None:
-        sys.stdout.write("CVAT does not know how many frames a second the video has: --fps adds times\n")
-    sys.stdout.write(f"{len(rows)} ranges\n{path}\n")
+        say("CVAT does not know how many frames a second the video has: --fps adds times")
+    say(f"{counted(len(rows), 'range')}\n{parsed.output}")
 
 
 def _task(parsed: argparse.Namespace, one: "TaskSegments") -> list[int]:
     """The number of the task where there are several."""
     return [] if parsed.project is None else [int(one.frames.task.id)]
-
-
-def _say_left_alone(sentence: str) -> None:
-    sys.stdout.write(f"left alone: {sentence}\n")
 
 
 def _write(parsed: argparse.Namespace, client: Any, one: "TaskSegments") -> None:
@@ -124,15 +127,15 @@ def _write(parsed: argparse.Namespace, client: Any, one: "TaskSegments") -> None
         writer = _writer(client, journal, one.frames)
         changes, left = writer.plan(one.segments, one.labels)
         for sentence in left:
-            _say_left_alone(sentence)
+            left_alone(sentence)
         if theirs := sum(change.theirs for change in changes):
-            _say_left_alone(f"{counted(theirs, 'frame')} whose tag people have taken away")
+            left_alone(f"{counted(theirs, 'frame')} whose tag people have taken away")
         run = writer.write(changes)
     if run is None:
-        sys.stdout.write("the tags in CVAT are those of the ranges\n")
+        say("the tags in CVAT are those of the ranges")
         return
     added, removed = (sum(len(getattr(change, name)) for change in changes) for name in ("adds", "removes"))
-    sys.stdout.write(f"run {run}: {added} tags added, {removed} taken away\n")
+    say(f"run {run}: {counted(added, 'tag')} added, {removed} taken away")
 
 
 def _undo(parsed: argparse.Namespace, client: Any) -> None:
@@ -140,20 +143,20 @@ def _undo(parsed: argparse.Namespace, client: Any) -> None:
     from promptable.cvat.journal import Journal
 
     check_meant(parsed, client, sources(parsed, client, lambda _: None), "segments")
-    for frames in sources(parsed, client, _say_left_alone):
+    for frames in sources(parsed, client, left_alone):
         _say_task(parsed, frames)
         run = run_of(client, frames, "segments", parsed.undo)
         if run is None:
-            sys.stdout.write("no run is left to take back\n")
+            say("no run is left to take back")
             continue
         with Journal.of_task(client, frames.task) as journal:
             gone, back = _writer(client, journal, frames).undo(run)
-        sys.stdout.write(f"run {run}: {gone} tags taken away, {back} put back\n")
+        say(f"run {run}: {counted(gone, 'tag')} taken away, {back} put back")
 
 
 def _say_task(parsed: argparse.Namespace, frames: "Frames") -> None:
     if parsed.project is not None:
-        sys.stdout.write(f"task {frames.task.id}, {frames.task.name}\n")
+        say(f"task {frames.task.id}, {frames.task.name}")
 
 
 def _writer(client: Any, journal: "Journal", frames: "Frames") -> "Writer":

@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from promptable.cli.cvat.files import write_text
 from promptable.cli.cvat.options import add_server_arguments, connected
 from promptable.cli.cvat.source import add_source_arguments, source_name, sources
-from promptable.cli.cvat.terminal import DONE, FOUND, show, told
+from promptable.cli.cvat.terminal import DONE, FOUND, say, show, told
 from promptable.cvat.stats.faults import Kind
 
 if TYPE_CHECKING:
@@ -102,19 +103,20 @@ def _write(parsed: argparse.Namespace, figures: "Figures", host: str) -> None:
     since = None if parsed.since is None else f"jobs changed since {parsed.since:%Y-%m-%d %H:%M} UTC"
     html = render(f"Statistics of {what} {number}", since, figures, host, by_annotator=parsed.by_annotator)
     write_text(page, html)
+    say(page)
     if parsed.json is not None:
         content = figures.as_json(host, by_annotator=parsed.by_annotator)
         write_text(parsed.json, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-    sys.stdout.write("".join(f"{path}\n" for path in (page, parsed.json) if path is not None))
+        say(parsed.json)
 
 
 def _show(figures: "Figures", host: str, *, by_annotator: bool) -> None:
     for sentence in figures.left_out:
-        sys.stdout.write(f"left out: {sentence}\n")
+        say(f"left out: {sentence}")
     totals = figures.totals()
-    sys.stdout.write(
+    say(
         f"{totals['objects']} objects on {totals['annotated_frames']} of {totals['frames']} frames: "
-        f"{totals['shapes']} shapes, {totals['tracks']} tracks; {totals['tags']} tags\n"
+        f"{totals['shapes']} shapes, {totals['tracks']} tracks; {totals['tags']} tags"
     )
     _show_labels(figures)
     _show_jobs(figures)
@@ -135,7 +137,7 @@ def _show_labels(figures: "Figures") -> None:
     show(("label", "objects", "shapes", "tracks", "tags", "frames", "median size", "automatic"), rows)
 
 
-def _automatic(sources: Any) -> str:
+def _automatic(sources: Counter[str]) -> str:
     """The share that no person has touched since it was made."""
     return f"{sources['auto'] / sources.total():.0%}" if sources.total() else ""
 
@@ -145,7 +147,7 @@ def _show_jobs(figures: "Figures") -> None:
     rows = [_job(job, figures.faults.of_jobs([job.job])) for job in jobs]
     show(("job", "state", "frames", "empty", "objects", "tags", "to look at"), rows)
     if len(jobs) < len(figures.jobs):
-        sys.stdout.write(f"and {len(figures.jobs) - len(jobs)} more jobs, which the page has\n")
+        say(f"and {len(figures.jobs) - len(jobs)} more jobs, which the page has")
 
 
 def _job(job: "JobFigures", faults: int) -> list[object]:

@@ -3,7 +3,7 @@
 import signal
 import sqlite3
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 DONE, WRONG, FOUND, INTERRUPTED = 0, 1, 3, 130
 """Exit statuses; ``FOUND`` is of work that is done and has something to tell, such as frames that failed."""
@@ -39,6 +39,23 @@ def told_and_resumable(command: str, work: Callable[[], int]) -> int:
 
 def _complain(command: str, sentence: str) -> None:
     sys.stderr.write(f"promptable {command}: {sentence}\n")
+
+
+def say(what: object) -> None:
+    """Print a sentence, or the path of what was written, as a line."""
+    sys.stdout.write(f"{what}\n")
+
+
+def left_alone(sentence: str) -> None:
+    """Print what the command does not touch, and why."""
+    say(f"left alone: {sentence}")
+
+
+def failures(errors: Mapping[int, str]) -> int:
+    """List the frames that failed, and why; returns the exit status."""
+    for frame, error in sorted(errors.items()):
+        sys.stderr.write(f"frame {frame} failed: {error}\n")
+    return FOUND if errors else DONE
 
 
 def show(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -2,10 +2,17 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from promptable.cli.cvat.options import add_server_arguments, connected
-from promptable.cli.cvat.terminal import DONE, FOUND, told
+from promptable.cli.cvat.terminal import failures, say, told
 from promptable.cli.values import count
+from promptable.cvat.plural import counted
+
+if TYPE_CHECKING:
+    from promptable.cvat.server.frames import Frames
+    from promptable.cvat.warm import Warmed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,43 +30,53 @@ def _warm(parsed: argparse.Namespace) -> int:
     from rich.progress import Progress
 
     from promptable.cvat.functions import CvatFunction, Source
-    from promptable.cvat.server.errors import CvatError
     from promptable.cvat.server.frames import Frames
     from promptable.cvat.warm import warm
 
     with connected(parsed, writes=True) as client:
         frames = Frames(client, job=parsed.job)
-        numbers = [number for number in frames.numbers if parsed.first is None or number >= parsed.first]
-        if not numbers[: parsed.next]:
-            last = f": its last is {frames.numbers[-1]}" if frames.numbers else ""
-            raise CvatError(f"job {parsed.job} has no frame from {parsed.first or 0} on{last}")
+        numbers = _numbers(parsed, frames)
         function = CvatFunction(client, parsed.via_cvat, Source(frames.task.id, parsed.job))
-        _ask(len(numbers[: parsed.next]), yes=parsed.yes)
+        _ask(len(numbers), yes=parsed.yes)
         with Progress(transient=True, disable=not sys.stderr.isatty()) as progress:
-            bar = progress.add_task("encoding", total=len(numbers[: parsed.next]))
-            warmed = warm(function, frames, numbers[: parsed.next], lambda: progress.advance(bar))
-    sys.stdout.write(f"{warmed.frames} frames encoded; a click took {warmed.first_seconds:.2f} s at first, ")
-    sys.stdout.write(f"another one then {warmed.again_seconds:.2f} s\n")
+            bar = progress.add_task("encoding", total=len(numbers))
+            warmed = warm(function, frames, numbers, lambda: progress.advance(bar))
+    return _report(warmed)
+
+
+def _numbers(parsed: argparse.Namespace, frames: "Frames") -> "Sequence[int]":
+    """The frames that come next. Raises CvatError where there are none."""
+    from promptable.cvat.server.errors import CvatError
+
+    following = [number for number in frames.numbers if parsed.first is None or number >= parsed.first]
+    if not following:
+        last = f": its last is {frames.numbers[-1]}" if frames.numbers else ""
+        raise CvatError(f"job {parsed.job} has no frame from {parsed.first or 0} on{last}")
+    return following[: parsed.next]
+
+
+def _report(warmed: "Warmed") -> int:
+    """Say what it took and whether it lasts; returns the exit status."""
+    clicks = f"a click took {warmed.first_seconds:.2f} s at first, another one then {warmed.again_seconds:.2f} s"
+    say(f"{counted(warmed.frames, 'frame')} encoded; {clicks}")
     if not warmed.is_kept:
-        sys.stdout.write(
+        say(
             "That is not much quicker: the model is fast beside CVAT's own work, or had the picture before, or keeps "
-            "nothing: is there room, and with several workers a Redis that they share?\n"
+            "nothing: is there room, and with several workers a Redis that they share?"
         )
-    for number, error in sorted(warmed.errors.items()):
-        sys.stderr.write(f"frame {number} failed: {error}\n")
-    return FOUND if warmed.errors else DONE
+    return failures(warmed.errors)
 
 
-def _ask(count: int, *, yes: bool) -> None:
+def _ask(frames: int, *, yes: bool) -> None:
     """Say what it takes and where it goes, and go on only if told. Raises CvatError."""
     from promptable.cvat.server.errors import CvatError
     from promptable.cvat.warm import LIFETIME, MEGABYTES
 
-    sam, sam2 = (count * each for each in MEGABYTES)
-    sys.stdout.write(
-        f"{count} frames take {sam} MB with SAM, {sam2} MB with SAM 2.1, until {LIFETIME}: in the interactor's memory "
-        "(PROMPTABLE_FEATURE_CACHE_MB, the oldest go first), and in the Redis of CVAT_FUNCTIONS_REDIS_HOST, where it "
-        "has one. If that is CVAT's own, it takes the room of CVAT's pictures.\n"
+    sam, sam2 = (frames * each for each in MEGABYTES)
+    say(
+        f"{counted(frames, 'frame')}: {sam} MB with SAM, {sam2} MB with SAM 2.1, kept until {LIFETIME}, in the "
+        "interactor's memory (PROMPTABLE_FEATURE_CACHE_MB, the oldest go first), and in the Redis of "
+        "CVAT_FUNCTIONS_REDIS_HOST, where it has one. If that is CVAT's own, it takes the room of CVAT's pictures."
     )
     if not (yes or (sys.stdin.isatty() and input("Type yes to go on: ").strip() == "yes")):
         raise CvatError("nothing was encoded: --yes says that there is room")

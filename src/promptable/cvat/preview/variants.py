@@ -52,7 +52,7 @@ class Variant:
             return {"items": _items_of_cvat(self.function.call(picture, asked), self.task_labels)}
         fields: dict[str, object] = {"floor": self._floor()}
         if self.labels is not None:
-            fields["labels"] = [own_keys(entry) for entry in self.labels]
+            fields["labels"] = self.labels
         if self.threshold is not None:
             fields["threshold"] = self.threshold
         answer: Mapping[str, Any] = self.function.call(picture, fields)
@@ -66,12 +66,11 @@ class Variant:
 
 
 def read_labels(path: Path) -> Sequence[Mapping[str, Any]]:
-    """The entries of a ``labels.yaml``, checked. Raises CvatError."""
+    """The entries of a ``labels.yaml``, checked, each a mapping. Raises CvatError."""
     try:
-        entries: Sequence[Mapping[str, Any]] = json.loads(labelling.render(path))
+        return [own_keys(entry) for entry in json.loads(labelling.render(path))]
     except LabelError as error:
         raise CvatError(str(error)) from None
-    return entries
 
 
 def own_keys(entry: Mapping[str, Any]) -> Mapping[str, Any]:

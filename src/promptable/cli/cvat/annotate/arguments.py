@@ -78,14 +78,14 @@ def _include(text: str) -> "list[Include]":
 
 def options_of(parsed: argparse.Namespace) -> "Options":
     from promptable.cvat.annotate.options import Mode, Options
-    from promptable.cvat.preview.variants import own_keys, read_labels
+    from promptable.cvat.preview.variants import read_labels
 
     given = [mode for mode in Mode if getattr(parsed, mode.replace("-", "_"))]
     return Options(
         function=parsed.function or parsed.via_cvat or "local",
         job=parsed.job,
         mode=given[0] if given else Mode.SKIP_ANNOTATED,
-        labels=None if parsed.labels is None else [own_keys(entry) for entry in read_labels(parsed.labels)],
+        labels=None if parsed.labels is None else read_labels(parsed.labels),
         frames=parsed.frames,
         limit=parsed.limit,
         min_confidence=parsed.min_confidence,

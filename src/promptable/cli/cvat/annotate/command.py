@@ -7,18 +7,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from promptable.cli.cvat.annotate.arguments import options_of
-from promptable.cli.cvat.annotate.output import failures, report, say_plan
+from promptable.cli.cvat.annotate.output import report, say_plan
 from promptable.cli.cvat.options import connected, function_of
 from promptable.cli.cvat.source import sources
-from promptable.cli.cvat.terminal import DONE, told_and_resumable
+from promptable.cli.cvat.terminal import DONE, failures, left_alone, say, told_and_resumable
 from promptable.cli.cvat.undo import check_meant, run_of
+from promptable.cvat.plural import counted
 
 if TYPE_CHECKING:
     from promptable.cvat.annotate.caution import Caution
     from promptable.cvat.annotate.detector import Described, Detector
     from promptable.cvat.annotate.run import Annotator
     from promptable.cvat.annotate.task_labels import TaskLabels
-    from promptable.cvat.functions import Function, Source
     from promptable.cvat.journal import Journal, Run
     from promptable.cvat.server.frames import Frames
 
@@ -56,7 +56,7 @@ def _folder(parsed: argparse.Namespace) -> int:
         raise CvatError(f"--images: a folder has no use for --{told[0].replace('_', '-')}: leave it out")
     if parsed.output is None:
         raise CvatError("--images: say where the result goes with --output DIR")
-    function = _function(parsed, None, None)
+    function = function_of(parsed)
     options = replace(options_of(parsed), pictures=digest_of(pictures_of(parsed.images)))
     detector = Detector(function, describe(function, options), options, TaskLabels({}))
     with Progress() as progress:
@@ -64,7 +64,7 @@ def _folder(parsed: argparse.Namespace) -> int:
             parsed.images, parsed.output, detector, parsed.concurrency, progress, new_run=parsed.new_run
         )
     errors = journal.errors(run.id)
-    sys.stdout.write(f"run {run.id}: {journal.count_chosen(run.id)} objects\n{path}\n")
+    say(f"run {run.id}: {counted(journal.count_chosen(run.id), 'object')}\n{path}")
     journal.close()
     return failures(errors)
 
@@ -85,9 +85,9 @@ def _sources(parsed: argparse.Namespace, client: Any) -> "Iterator[Frames]":
         "with_ground_truth": Include.GROUND_TRUTH in parsed.include,
         "with_deleted": Include.DELETED in parsed.include,
     }
-    for frames in sources(parsed, client, lambda sentence: sys.stdout.write(f"left alone: {sentence}\n"), **told):
+    for frames in sources(parsed, client, left_alone, **told):
         if parsed.project is not None:
-            sys.stdout.write(f"task {frames.task.id}, {frames.task.name}\n")
+            say(f"task {frames.task.id}, {frames.task.name}")
         yield frames
 
 
@@ -116,13 +116,11 @@ def _undo(parsed: argparse.Namespace, client: Any) -> int:
     for frames in _sources(parsed, client):
         run = run_of(client, frames, COMMAND, parsed.undo)
         if run is None:
-            sys.stdout.write("no run is left to take back\n")
+            say("no run is left to take back")
             continue
         with Journal.of_task(client, frames.task) as journal:
             removed, kept = undo(client, journal, run, frames.task.id)
-        sys.stdout.write(
-            f"run {run}: {removed} shapes and tags removed, {kept} left, which people have changed or removed\n"
-        )
+        say(f"run {run}: {removed} shapes and tags removed, {kept} left, which people have changed or removed")
     return DONE
 
 
@@ -132,15 +130,15 @@ def _detector(parsed: argparse.Namespace, client: Any, frames: "Frames") -> "Det
     from promptable.cvat.annotate.task_labels import check_labels, listed
     from promptable.cvat.functions import Source
 
-    function, options = _function(parsed, client, Source(frames.task.id, parsed.job)), options_of(parsed)
+    function, options = function_of(parsed, client, Source(frames.task.id, parsed.job)), options_of(parsed)
     if frames.is_video:
-        sys.stdout.write("a video: each frame for itself; promptable propagate --detect makes tracks of words\n")
+        say("a video: each frame for itself; promptable propagate --detect makes tracks of words")
     described = describe(function, options)
     labels = _task_labels(parsed, client, frames, described, options.labels or ())
     check_labels(labels, described.labels, polygons=options.polygons, all_of_them=options.labels is not None)
     lacking = labels.lacking(entry["name"] for entry in described.labels if entry["name"] not in labels.marks)
     if lacking:
-        sys.stdout.write(f"left out, since the task lacks them: the function's labels {listed(lacking)}\n")
+        say(f"left out, since the task lacks them: the function's labels {listed(lacking)}")
     return Detector(function, described, options, labels)
 
 
@@ -162,7 +160,7 @@ def _task_labels(
     if not new:
         return labels
     names = ", ".join(repr(entry["name"]) for entry in new)
-    sys.stdout.write(f"labels {'that would be added' if parsed.dry_run else 'added'}: {names}\n")
+    say(f"labels {'that would be added' if parsed.dry_run else 'added'}: {names}")
     if parsed.dry_run:
         return labels.imagined(new)
     as_given = {entry["name"]: entry for entry in given}
@@ -179,7 +177,7 @@ def _carried_out(parsed: argparse.Namespace, annotator: "Annotator", journal: "J
         give_up(journal)
     run = unfinished(journal, detector)
     if run is not None:
-        sys.stdout.write(f"going on with run {run.id}\n")
+        say(f"going on with run {run.id}")
     else:
         run = _begun(parsed, annotator, journal, detector)
     with Progress() as progress:
@@ -204,7 +202,7 @@ def _say_dry(annotator: "Annotator") -> None:
     plan = annotator.plan()
     say_plan(plan, "would be asked about")
     if (caution := annotator.caution(plan)) is not None:
-        sys.stdout.write(f"{caution.what}: {caution.remedy}\n")
+        say(f"{caution.what}: {caution.remedy}")
 
 
 def _check_agreed(caution: "Caution", *, yes: bool) -> None:
@@ -214,11 +212,3 @@ def _check_agreed(caution: "Caution", *, yes: bool) -> None:
     question = f"{caution.what}. Type yes to go on: "
     if not yes and not (sys.stdin.isatty() and input(question).strip() == "yes"):
         raise CvatError(f"{caution.what}: {caution.remedy}")
-
-
-def _function(parsed: argparse.Namespace, client: Any, source: "Source | None") -> "Function":
-    from promptable.cvat.server.errors import CvatError
-
-    if parsed.function is None and parsed.via_cvat is None and not parsed.local:
-        raise CvatError("expected a model: --function URL, --via-cvat NAME or --local")
-    return function_of(parsed, client, source)

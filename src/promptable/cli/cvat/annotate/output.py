@@ -1,13 +1,12 @@
 """What people are told: the plan, what was found, what failed, what to look at."""
 
 import argparse
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptable.cli.cvat.files import write_text
-from promptable.cli.cvat.terminal import DONE, FOUND, show
+from promptable.cli.cvat.terminal import failures, left_alone, say, show
 from promptable.cvat.plural import counted
 
 if TYPE_CHECKING:
@@ -20,8 +19,8 @@ if TYPE_CHECKING:
 def say_plan(plan: "Plan", what: str) -> None:
     """What is asked about, and what is left alone."""
     for sentence in plan.left_out:
-        sys.stdout.write(f"left alone: {sentence}\n")
-    sys.stdout.write(f"{counted(plan.frames, 'frame')} {what}\n")
+        left_alone(sentence)
+    say(f"{counted(plan.frames, 'frame')} {what}")
 
 
 def report(parsed: argparse.Namespace, client: Any, frames: "Frames", journal: "JournalReader", run: "Run") -> int:
@@ -31,25 +30,18 @@ def report(parsed: argparse.Namespace, client: Any, frames: "Frames", journal: "
     from promptable.cvat.review.run import run_queue
 
     if left := journal.places(run.id, "left"):
-        sys.stdout.write(f"left alone: {counted(len(left), 'frame')} annotated or closed by people while it ran\n")
+        left_alone(f"{counted(len(left), 'frame')} annotated or closed by people while it ran")
     below, stored, task = parsed.review_below, counted(journal.uploaded(run.id), "object"), frames.task
     queue, labels = run_queue(journal, run, frames, below), labels_found(journal, [run.id], below)
     _show_table(labels, below)
-    sys.stdout.write(f"run {run.id}: {stored} stored\n")
+    say(f"run {run.id}: {stored} stored")
     if queue.frames or any(label.found for label in labels):  # else a page would show nothing
         page = parsed.queue or Path(f"review-task-{task.id}-run-{run.id}.html")
         about = [f"Run {run.id}: {stored} stored; below {below:g} is to review."]
         html = render(f"Review of task {task.id}, {task.name}", about, queue, labels, below, client.api_map.host)
         write_text(page, html)
-        sys.stdout.write(f"{page}\n")
+        say(page)
     return failures(journal.errors(run.id))
-
-
-def failures(errors: Mapping[int, str]) -> int:
-    """List what failed; returns the exit status."""
-    for frame, error in sorted(errors.items()):
-        sys.stderr.write(f"frame {frame} failed: {error}\n")
-    return FOUND if errors else DONE
 
 
 def _show_table(labels: "Sequence[LabelFound]", review_below: float) -> None:

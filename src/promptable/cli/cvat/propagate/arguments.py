@@ -100,6 +100,7 @@ def _share(text: str) -> float:
 
 def options_of(parsed: argparse.Namespace) -> "Options":
     """Raises CvatError for what does not go together."""
+    from promptable.cvat.preview.variants import read_labels
     from promptable.cvat.propagate.options import Direction, Options
     from promptable.cvat.server.errors import CvatError
 
@@ -119,13 +120,6 @@ def options_of(parsed: argparse.Namespace) -> "Options":
         restart_at_keyframes=parsed.restart_at_keyframes,
         include=parsed.include,
         detect=parsed.detect,
-        words=_words(parsed.labels) if detects and parsed.labels is not None else None,
+        words=read_labels(Path(parsed.labels)) if detects and parsed.labels is not None else None,
         every=(parsed.every or 30) if detects else None,
     )
-
-
-def _words(path: str) -> list[Any]:
-    """The entries of a labels.yaml. Raises CvatError."""
-    from promptable.cvat.preview.variants import own_keys, read_labels
-
-    return [own_keys(entry) for entry in read_labels(Path(path))]

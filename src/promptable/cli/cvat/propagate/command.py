@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Any
 from promptable.cli.cvat.options import connected, function_of
 from promptable.cli.cvat.propagate.arguments import options_of
 from promptable.cli.cvat.propagate.output import report, review, say_plan
-from promptable.cli.cvat.terminal import DONE, WRONG, told_and_resumable
+from promptable.cli.cvat.terminal import DONE, WRONG, left_alone, say, told_and_resumable
 from promptable.cli.cvat.undo import run_of
 
 if TYPE_CHECKING:
+    from promptable.cvat.journal import Run
     from promptable.cvat.propagate.following.words import Newcomers
+    from promptable.cvat.propagate.journal import TrackJournal
+    from promptable.cvat.propagate.options import Options
+    from promptable.cvat.server.frames import Frames
     from promptable.cvat.tracking import Tracker
 
     _Models = Callable[[], tuple[Tracker, Newcomers | None]]
@@ -39,18 +43,18 @@ def _propagate(parsed: argparse.Namespace) -> int:
             return run(parsed, client, frames, journal, cache(partial(_models, parsed, client, frames)))
 
 
-def _undo(client: Any, journal: Any, run: int | None, task: int) -> int:
+def _undo(client: Any, journal: "TrackJournal", run: int | None, task: int) -> int:
     from promptable.cvat.propagate.writing.undo import undo
 
     if run is None:
-        sys.stdout.write("no run is left to take back\n")
+        say("no run is left to take back")
         return DONE
     gone, left = undo(client, journal, _own(journal, run).id, task)
-    sys.stdout.write(f"run {run}: {gone} taken back, {left} left, which people have changed or removed\n")
+    say(f"run {run}: {gone} taken back, {left} left, which people have changed or removed")
     return DONE
 
 
-def _own(journal: Any, number: int) -> Any:
+def _own(journal: "TrackJournal", number: int) -> "Run":
     """A run of this command."""
     from promptable.cvat.propagate.journal import COMMAND
     from promptable.cvat.server.errors import CvatError
@@ -61,14 +65,17 @@ def _own(journal: Any, number: int) -> Any:
     return run
 
 
-def _run_tagged(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any, models: "_Models") -> int:
+def _run_tagged(
+    parsed: argparse.Namespace, client: Any, frames: "Frames", journal: "TrackJournal", models: "_Models"
+) -> int:
     """A run from each frame that is tagged so, which then loses the tag."""
     from promptable.cvat.propagate.plan import NothingToFollowError
     from promptable.cvat.propagate.tagged import tagged_frames, untag
 
     status, stopped = DONE, journal.unfinished()
-    for frame in tagged_frames(client, frames, parsed.tagged, stopped and stopped.options["asked"]["first"]):
-        sys.stdout.write(f"from frame {frame}\n")
+    began = None if stopped is None else stopped.options["asked"]["first"]
+    for frame in tagged_frames(client, frames, parsed.tagged, began):
+        say(f"from frame {frame}")
         parsed.first = frame
         try:
             _run(parsed, client, frames, journal, models)
@@ -81,10 +88,9 @@ def _run_tagged(parsed: argparse.Namespace, client: Any, frames: Any, journal: A
     return status
 
 
-def _run(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any, models: "_Models") -> int:
+def _run(parsed: argparse.Namespace, client: Any, frames: "Frames", journal: "TrackJournal", models: "_Models") -> int:
     from promptable.cvat.propagate import run as runs
     from promptable.cvat.propagate.plan import make_plan
-    from promptable.cvat.propagate.writing.late import remove_late
 
     options = options_of(parsed)
     if parsed.dry_run:
@@ -95,29 +101,44 @@ def _run(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any, mod
     run = runs.unfinished(journal, options)
     tracker, newcomers = models()
     if run is None:
-        remove_late(client, journal, frames.task.id)
-        plan = make_plan(client, frames, options, journal.ours(), newcomers)
-        say_plan(plan, frames, options)
-        run = runs.begin(journal, plan, options, {"function": repr(tracker.function)})
-        sys.stdout.write(f"run {run.id}\n")
+        run = _begun(client, frames, journal, options, tracker, newcomers)
     else:
-        sys.stdout.write(f"going on with run {run.id}\n")
+        say(f"going on with run {run.id}")
     sys.stdout.flush()
     for sentence in runs.carry_out(client, journal, run, frames, tracker, newcomers, options):
-        sys.stdout.write(f"left alone: {sentence}\n")
+        left_alone(sentence)
     report(journal, run.id)
     return review(parsed, client, frames, journal, run)
 
 
-def _models(parsed: argparse.Namespace, client: Any, frames: Any) -> "tuple[Tracker, Newcomers | None]":
+def _begun(
+    client: Any,
+    frames: "Frames",
+    journal: "TrackJournal",
+    options: "Options",
+    tracker: "Tracker",
+    newcomers: "Newcomers | None",
+) -> "Run":
+    """A new run, whose plan is in the journal."""
+    from promptable.cvat.propagate.plan import make_plan
+    from promptable.cvat.propagate.run import begin
+    from promptable.cvat.propagate.writing.late import remove_late
+
+    remove_late(client, journal, frames.task.id)
+    plan = make_plan(client, frames, options, journal.ours(), newcomers)
+    say_plan(plan, frames, options)
+    run = begin(journal, plan, options, {"function": repr(tracker.function)})
+    say(f"run {run.id}")
+    return run
+
+
+def _models(parsed: argparse.Namespace, client: Any, frames: "Frames") -> "tuple[Tracker, Newcomers | None]":
     """The tracker, and what looks for new objects if that is wanted. Raises CvatError."""
     from promptable.cvat.functions import Source
     from promptable.cvat.propagate.following.words import Newcomers
     from promptable.cvat.server.errors import CvatError
     from promptable.cvat.tracking import Tracker
 
-    if parsed.function is None and parsed.via_cvat is None and not parsed.local:
-        raise CvatError("expected a model: --function URL, --via-cvat NAME or --local")
     if parsed.detect == "" and not parsed.local:
         raise CvatError("--detect: expected the detector's URL beside --function, or its name beside --via-cvat")
     source = Source(frames.task.id, parsed.job)

@@ -1,42 +1,44 @@
 """What people are told: the plan, what was written, what to look at."""
 
 import argparse
-import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptable.cli.cvat.files import write_text
-from promptable.cli.cvat.terminal import DONE, show
+from promptable.cli.cvat.terminal import DONE, left_alone, say, show
 from promptable.cvat.plural import counted
 
 if TYPE_CHECKING:
+    from promptable.cvat.journal import Run
+    from promptable.cvat.propagate.journal import TrackReader
     from promptable.cvat.propagate.options import Options
     from promptable.cvat.propagate.plan import Plan
     from promptable.cvat.propagate.review.places import Review
+    from promptable.cvat.server.frames import Frames
 
 _MOST_OBJECTS = 20
 """In a table; the page has more."""
 
 
-def say_plan(plan: "Plan", frames: Any, options: "Options") -> None:
+def say_plan(plan: "Plan", frames: "Frames", options: "Options") -> None:
     """What will be followed, and what is left alone."""
     for sentence in plan.left_out:
-        sys.stdout.write(f"left alone: {sentence}\n")
+        left_alone(sentence)
     if frames.deleted:
-        sys.stdout.write(f"left alone: {counted(len(frames.deleted), 'deleted frame')}\n")
+        left_alone(f"{counted(len(frames.deleted), 'deleted frame')}")
     forms = [one.form for one in plan.objects]
     by_form = ", ".join(counted(forms.count(form), form) for form in dict.fromkeys(forms)) or "none yet"
-    sys.stdout.write(f"{counted(len(forms), 'object')} ({by_form}) to follow through {counted(plan.frames, 'frame')}\n")
+    say(f"{counted(len(forms), 'object')} ({by_form}) to follow through {counted(plan.frames, 'frame')}")
     if plan.met and not options.restart_at_keyframes:
         where = f"where people have them, the first on frame {plan.met[0]}"
-        sys.stdout.write(f"{len(plan.met)} of them end {where}: --restart-at-keyframes goes on from there\n")
+        say(f"{len(plan.met)} of them end {where}: --restart-at-keyframes goes on from there")
     if options.every is not None:
         looked = f"new ones are looked for on the first frame and then on one in {options.every}"
-        sys.stdout.write(f"{looked}, and followed back to where they came in\n")
+        say(f"{looked}, and followed back to where they came in")
 
 
-def review(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any, run: Any) -> int:
+def review(parsed: argparse.Namespace, client: Any, frames: "Frames", journal: "TrackReader", run: "Run") -> int:
     """What is worth a person's look: as a table, as a page, and as issues if wanted."""
     from promptable.cvat.propagate.review.page import pictured, render
     from promptable.cvat.propagate.review.pictures import pictures
@@ -50,10 +52,10 @@ def review(parsed: argparse.Namespace, client: Any, frames: Any, journal: Any, r
     shown = pictures(journal, run, frames, pictured(found))
     opens = partial(job_link, client.api_map.host, task.id)
     write_text(page, render(f"Followed in task {task.id}, {task.name}", run.id, found, shown, opens))
-    sys.stdout.write(f"{counted(len(found.places), 'place')} to look at: {page}\n")
+    say(f"{counted(len(found.places), 'place')} to look at: {page}")
     if parsed.issues:
         issues = [Issue(one.job, one.frame, one.box, f"{one.label}: {one.what}") for one in found.places]
-        sys.stdout.write(f"{counted(open_issues(client, issues), 'issue')} opened\n")
+        say(f"{counted(open_issues(client, issues), 'issue')} opened")
     return DONE
 
 
@@ -65,7 +67,7 @@ def _show_table(found: "Review") -> None:
     show(("object", "frames", "found", "least sure", "to look at"), rows)
 
 
-def report(journal: Any, run: int) -> None:
+def report(journal: "TrackReader", run: int) -> None:
     """What is in CVAT now."""
     tracks = keyframes = masks = 0
     for write in journal.writes(run):
@@ -74,6 +76,4 @@ def report(journal: Any, run: int) -> None:
                 continue
             count = len(item["new"].get("shapes", ()))
             tracks, keyframes, masks = tracks + bool(count), keyframes + count, masks + (not count)
-    sys.stdout.write(
-        f"run {run}: {counted(tracks, 'track')} of {counted(keyframes, 'keyframe')}, {counted(masks, 'mask')}\n"
-    )
+    say(f"run {run}: {counted(tracks, 'track')} of {counted(keyframes, 'keyframe')}, {counted(masks, 'mask')}")
