@@ -9,6 +9,7 @@ import pytest
 from cvat_sdk.api_client.exceptions import ApiException
 from cvat_sdk.core.auth import AuthStore, ProfileEntry
 
+from promptable.cvat.server.annotations import JobAnnotations
 from promptable.cvat.server.client import Login, connect
 from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.rest import refusal
@@ -54,6 +55,17 @@ def test_an_old_cvat_is_refused_with_the_oldest_that_works(cvat: StandIn) -> Non
     cvat.version = "2.56.0"
     with pytest.raises(CvatError, match=r"runs CVAT 2\.56\.0: the commands need 2\.56\.1 or later"):
         _retrieve(Login(cvat.url))
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_no_token_and_no_annotation_goes_where_a_server_sends_on_to(cvat: StandIn, status: int) -> None:
+    elsewhere = cvat.url.replace("127.0.0.1", "localhost")
+    with connect(Login(cvat.url)) as client:
+        cvat.asked.clear()
+        cvat.failures = [(status, {"Location": f"{elsewhere}/api/jobs/1/annotations"})]
+        with pytest.raises(CvatError, match=f"{cvat.url} sends on to {elsewhere}: give that address, if you trust it"):
+            JobAnnotations(client, 1).create([], [])
+    assert len(cvat.asked) == 1
 
 
 def test_an_answer_of_an_unknown_form_names_the_version(cvat: StandIn) -> None:

@@ -20,6 +20,7 @@ PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 _TIMEOUT = (10.0, 150.0)
 """Seconds to wait for a connection, and for an answer. (CVAT itself waits up to 120 s for a function.)"""
 _LONGEST_PAUSE = 60.0
+_ELSEWHERE = (301, 302, 303, 307, 308)
 _PASSING = (429, 502, 503, 504)
 _REPEATABLE = ("GET", "HEAD", "OPTIONS", "PUT")
 _CALL = re.compile(r"/api/lambda/functions/[^/]+$")
@@ -36,7 +37,7 @@ class Rest(RESTClientObject):  # type: ignore[misc]  # cvat-sdk's is generated, 
     """
 
     def __init__(self, configuration: Any, pauses: Sequence[float] = ()) -> None:
-        configuration.retries = Retry(0, redirect=3)
+        configuration.retries = Retry(0, raise_on_redirect=False)  # no login and no annotation goes elsewhere
         super().__init__(configuration)
         self.pauses = pauses
 
@@ -93,8 +94,15 @@ def refusal(error: Exception, url: str) -> CvatError:
     parts = urlsplit(url)
     server = f"{parts.scheme}://{parts.netloc}"
     if isinstance(error, ApiException) and error.status:
-        return CvatError(_answered(error, server, parts.path), error.status)
+        said = _sent_on if error.status in _ELSEWHERE else _answered
+        return CvatError(said(error, server, parts.path), error.status)
     return CvatError(_unreachable(error, server))
+
+
+def _sent_on(error: Any, server: str, _path: str) -> str:
+    """A sentence for a redirect, which is never followed."""
+    where = urlsplit((error.headers or {}).get("Location", ""))
+    return f"{server} sends on to {where.scheme}://{where.netloc}: give that address, if you trust it"
 
 
 def _answered(error: Any, server: str, path: str) -> str:
