@@ -128,6 +128,22 @@ def test_the_dashboard_lists_what_cvat_reads(tmp_path: Path, serve_all: Serve, c
     assert unknown.status_code == 404
 
 
+@pytest.mark.parametrize("origin", ["https://page.example", "null", "http://localhost:8080"])
+def test_a_web_page_keeps_no_function_busy(tmp_path: Path, serve_all: Serve, client: httpx.Client, origin: str) -> None:
+    """Browsers send any page's POST of a text to this machine, and name the page."""
+    write_function(tmp_path, "cats")
+    client.headers["Origin"] = origin
+    with serve_all() as running:
+        direct = client.post(running.url("cats"), content="{}", headers={"Content-Type": "text/plain"})
+        dashboard = call_dashboard(client, running, "cats", json={})
+        del client.headers["Origin"]
+        assert client.post(running.url("cats"), json={}).json()["answered"] == 1
+    for refused in (direct, dashboard):
+        assert refused.status_code == 403
+        assert refused.json()["error"].startswith("a web page asks")
+        assert "access-control-allow-origin" not in refused.headers
+
+
 def test_an_invocation_without_a_known_function_is_refused(
     tmp_path: Path, serve_all: Serve, client: httpx.Client
 ) -> None:

@@ -17,6 +17,7 @@ from promptable.config.function_yaml import to_document
 from promptable.local.function import Function
 from promptable.local.messages import Message, error_message
 
+_OF_A_PAGE = "a web page asks: functions answer programs such as CVAT's server, which send no header Origin"
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
@@ -73,6 +74,8 @@ def _unknown(name: str) -> Response:
 
 
 async def _invoke(function: Function, request: Request, path: str) -> Response:
+    if "origin" in request.headers:  # any page that is open in a browser of this machine could keep the models busy
+        return _http(error_message(403, _OF_A_PAGE))
     limit = function.config.trigger.max_body_bytes
     try:
         body = await _body(request, limit)
