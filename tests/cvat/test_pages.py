@@ -1,0 +1,41 @@
+"""What a browser lets a page do, in a real one."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from promptable.cvat.preview.page import PageFrame, PageVariant, render
+from promptable.cvat.review import page as review_page
+from promptable.cvat.review.queue import Queue
+from tests.cvat.chromium import needs_chromium, opened
+from tests.functions.requests import SCENE, file_bytes
+
+ATTACK = (
+    "<script>document.body.dataset.run = 1</script>"
+    '<img src="data:," onerror="document.body.dataset.run = 2">'
+    '<a href="javascript:document.body.dataset.run = 3" id="link">link</a>'
+    '<iframe srcdoc="<script>parent.document.body.dataset.run = 4</script>"></iframe>'
+)
+"""As if a name had been written into a page unescaped."""
+
+
+def _preview() -> str:
+    item = {"label": "rust", "type": "rectangle", "score": 0.5, "review": True, "box": [1, 1, 20, 20]}
+    variant = PageVariant("words", "", False, 0.1, [{"name": "rust", "threshold": 0.3}], [{"items": [item]}])
+    frame = PageFrame("1.png", 1, file_bytes(SCENE.image, "PNG"), url="http://cvat/")
+    return render("Preview", "about", [frame], [variant])[0]
+
+
+def _review() -> str:
+    return review_page.render("Review", ["About."], Queue([], 0), [], 0.5, "http://cvat")
+
+
+@needs_chromium
+@pytest.mark.parametrize("page", [_preview, _review])
+def test_a_page_runs_its_own_script_and_no_other(page: Callable[[], str], tmp_path: Path) -> None:
+    dumped = opened(page().replace("<header>", f"<header>{ATTACK}"), tmp_path)
+    body = re.search("<body[^>]*>", dumped)
+    assert body is not None
+    assert body[0] == '<body data-ready="yes">'
