@@ -15,11 +15,11 @@ from torch.testing import assert_close
 from promptable.models.grounding_dino.deformable_attention import DeformableAttention, levels_of
 from promptable.models.grounding_dino.fusion import TextImageFusion
 from promptable.models.grounding_dino.swin_attention import FusedWindowAttention
-from promptable.models.grounding_dino.transformer import _anchors, _in_pixels, _middles
+from promptable.models.grounding_dino.transformer import _anchors, _middles
 
 SHAPES = ((7, 9), (4, 5), (1, 2))
 PIXELS = sum(height * width for height, width in SHAPES)
-LEVELS = levels_of(SHAPES, torch.device("cpu"))
+LEVELS = levels_of(SHAPES, 4, 2, torch.device("cpu"))
 TOLERANCE: dict[str, Any] = {"atol": 5e-5, "rtol": 1e-5}
 
 
@@ -53,15 +53,15 @@ def test_pixels_read_between_the_pixels_of_all_levels_and_zeros_outside(attentio
     values, query = torch.randn(PIXELS, 16), torch.randn(PIXELS, 16)
     middles = _middles(SHAPES, torch.device("cpu"))
     ours = DeformableAttention(attention)
-    found = ours(query, ours.value_maps(values, LEVELS), _in_pixels(middles, LEVELS), None)
+    found = ours(query, ours.table(values, LEVELS), LEVELS, LEVELS.located(middles), None)
     assert_close(found, expected(attention, query, values, middles[:, None].expand(-1, 3, -1)), **TOLERANCE)
 
 
 def test_the_offsets_of_boxes_are_shares_of_their_sides(attention: Any) -> None:
     values, query, boxes = torch.randn(PIXELS, 16), torch.randn(30, 16), torch.rand(30, 4) * 1.2
     ours = DeformableAttention(attention)
-    unit = boxes[:, None, 2:] * LEVELS.sizes * (0.5 / ours.points)
-    found = ours(query, ours.value_maps(values, LEVELS), _in_pixels(boxes[:, :2], LEVELS), unit)
+    unit = boxes[:, 2:, None, None] * LEVELS.sizes * (0.5 / LEVELS.points)
+    found = ours(query, ours.table(values, LEVELS), LEVELS, LEVELS.located(boxes[:, :2]), unit)
     assert_close(found, expected(attention, query, values, boxes[:, None].expand(-1, 3, -1)), **TOLERANCE)
 
 

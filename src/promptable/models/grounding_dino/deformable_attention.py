@@ -7,12 +7,14 @@ each map and stores every value that it reads; the numbers are the same but for 
 """
 
 from dataclasses import dataclass, field
+from itertools import product
 
 import torch
 from groundingdino.models.GroundingDINO.ms_deform_attn import MultiScaleDeformableAttention
 from torch import Tensor, nn
 from torch.nn import functional
 
+from promptable.models.runtime.packed_linear import linear_of
 from promptable.models.runtime.transfer import to_device
 
 Shapes = tuple[tuple[int, int], ...]
@@ -24,27 +26,40 @@ _BORDER = 3
 
 @dataclass(frozen=True)
 class Levels:
-    """The ``shapes`` of feature maps, and their ``sizes`` on the model's device, width and height of each, float32
-    [L, 2]. Levels of the same shapes are equal."""
+    """Feature maps of these ``shapes`` in one table, and the places that a query reads there.
 
-    shapes: Shapes
-    sizes: Tensor = field(compare=False)
+    In the table each map has a border of zeros around it, and each pixel a row for every head. Each of the H heads
+    reads P places of each of the L maps, those of one map after those of another. What is constant of all this lies on
+    the model's device: ``pixel_indices`` int64 [n], where the maps' pixels are among those with borders; ``sizes``
+    float32 [2, 1, L * P], width and height of the map that a place is on, and ``edges``, the least and the greatest x
+    and y there, shaped alike; ``first_rows`` float32 [H, L * P], where that map begins; ``strides`` float32 [L * P],
+    how many rows further its next line does; ``corners`` int32 [4, L * P], how many rows it is from a pixel to itself,
+    the one right of it, below it, and right of that.
 
-
-@dataclass(frozen=True)
-class ValueMaps:
-    """Feature maps of one picture as a table [rows * heads, channels of a head], with a border of zeros around each.
-
-    Tensors of a number for each place that a head reads, float32 [L * P], those of one map after those of another:
-    ``first_row`` of its map, ``stride`` (rows from one line of the map to the next), ``width`` and ``height`` without
-    the border.
+    Levels of the same shapes, read by as many heads at as many points, are equal.
     """
 
-    table: Tensor
-    first_row: Tensor
-    stride: Tensor
-    width: Tensor
-    height: Tensor
+    shapes: Shapes
+    heads: int
+    points: int
+    pixel_indices: Tensor = field(compare=False)
+    sizes: Tensor = field(compare=False)
+    edges: tuple[Tensor, Tensor] = field(compare=False)
+    first_rows: Tensor = field(compare=False)
+    strides: Tensor = field(compare=False)
+    corners: Tensor = field(compare=False)
+
+    @property
+    def pixels(self) -> int:
+        """How many there are with the borders."""
+        return sum((height + _BORDER) * (width + _BORDER) for height, width in self.shapes)
+
+    def located(self, points: Tensor) -> Tensor:
+        """Points [q, 2], x and y as shares of the picture, in pixels of the map of each place: [q, 2, 1, L * P].
+
+        The border's pixels count: the middle of a map's first one is at 1.
+        """
+        return points[:, :, None, None] * self.sizes + 0.5
 
 
 class DeformableAttention(nn.Module):
@@ -53,83 +68,69 @@ class DeformableAttention(nn.Module):
     def __init__(self, attention: MultiScaleDeformableAttention) -> None:
         super().__init__()
         self.heads: int = attention.num_heads
-        self.levels: int = attention.num_levels
-        self.points: int = attention.num_points
         self.value_proj = attention.value_proj
         self.output_proj = attention.output_proj
         self.where_and_how_much = _joined(attention.sampling_offsets, attention.attention_weights)
 
-    def value_maps(self, values: Tensor, levels: Levels) -> ValueMaps:
-        """The maps that queries read: the pixels [n, C] of all levels, one after the other."""
+    def table(self, values: Tensor, levels: Levels) -> Tensor:
+        """What queries read [rows, channels of a head], from the pixels [n, C] of all levels, one after the other."""
         pixels = self.value_proj(values)
-        maps = [
-            functional.pad(one.unflatten(0, shape), (0, 0, 1, 2, 1, 2)).flatten(0, 1)
-            for one, shape in zip(pixels.split([h * w for h, w in levels.shapes]), levels.shapes, strict=True)
-        ]
-        width, height = levels.sizes.unbind(1)
-        rows = (height + _BORDER) * (width + _BORDER)
-        table = torch.cat(maps).reshape(-1, pixels.shape[-1] // self.heads)
-        of_levels = (rows.cumsum(0) - rows, width + _BORDER, width, height)
-        return ValueMaps(table, *(_to_places(numbers, self.points) for numbers in of_levels))
+        bordered = pixels.new_zeros(levels.pixels, pixels.shape[1]).index_copy_(0, levels.pixel_indices, pixels)
+        return bordered.view(-1, pixels.shape[1] // self.heads)
 
-    def forward(self, query: Tensor, maps: ValueMaps, centre: Tensor, unit: Tensor | None) -> Tensor:
-        """Attend from queries [q, C] to the maps; returns [q, C].
+    def forward(self, query: Tensor, table: Tensor, levels: Levels, centre: Tensor, unit: Tensor | None) -> Tensor:
+        """Attend from queries [q, C] to the table; returns [q, C].
 
-        ``centre`` [q, L, 2] is where each query stands on each map, x and y in its pixels, 0 in the middle of the
-        first one; ``unit`` [q, L, 2] is how many pixels an offset of one means, None for one pixel.
+        ``centre`` [q, 2, 1, L * P] is where each query is ``located``; ``unit``, shaped alike, is how many pixels an
+        offset of one means, None for one pixel.
         """
-        x, y, share = self.where_and_how_much(query).float().view(len(query), 3, self.heads, -1).unbind(1)
-        outside = maps.width.new_full((), -1.0)
-        column = self._pixel(x, centre, unit, 0).clamp(outside, maps.width).add_(1)
-        row = self._pixel(y, centre, unit, 1).clamp(outside, maps.height).add_(1)
-        rows, weights = self._corners(column, row, share.softmax(-1), maps)
+        joined = self.where_and_how_much(query).view(len(query), 3, self.heads, -1)
+        offsets, shares = joined[:, :2], joined[:, 2].softmax(-1, dtype=torch.float32)
+        places = centre + offsets if unit is None else torch.addcmul(centre, offsets, unit)
+        rows, weights = self._corners(places.clamp_(*levels.edges), shares, levels, table.dtype)
         bags = len(query) * self.heads
         read = functional.embedding_bag(
-            rows.view(bags, -1), maps.table, per_sample_weights=weights.view(bags, -1).to(maps.table.dtype), mode="sum"
+            rows.view(bags, -1), table, per_sample_weights=weights.view(bags, -1), mode="sum"
         )
         attended: Tensor = self.output_proj(read.view(len(query), -1))
         return attended
 
-    def _pixel(self, offset: Tensor, centre: Tensor, unit: Tensor | None, axis: int) -> Tensor:
-        """Places on the maps, [q, H, L * P], from offsets shaped alike."""
-        start = _to_places(centre[:, None, :, axis], self.points)
-        if unit is None:
-            return start + offset
-        return torch.addcmul(start, offset, _to_places(unit[:, None, :, axis], self.points))
-
-    def _corners(self, column: Tensor, row: Tensor, share: Tensor, maps: ValueMaps) -> tuple[Tensor, Tensor]:
-        """Rows of the table, int32, and weights, float32, of the pixels around each place: [q, H, 4 * L * P].
-
-        One corner of all places after the other: whole rows of numbers are added up many times as fast as single ones.
-        """
-        left, top = column.floor(), row.floor()
-        right_share, bottom_share = column.sub_(left), row.sub_(top)
-        heads = torch.arange(self.heads, device=share.device)[:, None]
-        first = left.addcmul_(top, maps.stride).add_(maps.first_row).mul_(self.heads).add_(heads).int()
-        first.clamp_(min=0)  # what NaN becomes, on some machines, is no row
-        below = first + (maps.stride * self.heads).int()
-        lower = share * bottom_share
-        upper = share - lower
-        upper_right, lower_right = upper * right_share, lower * right_share
-        weights = torch.cat([upper.sub_(upper_right), upper_right, lower.sub_(lower_right), lower_right], -1)
-        return torch.cat([first, first + self.heads, below, below + self.heads], -1), weights
+    def _corners(self, places: Tensor, shares: Tensor, levels: Levels, numbers: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Rows of the table, int32, and weights of the four pixels around each place: [q, H, 4, L * P]."""
+        first = places.floor()
+        (left, top), (right, below) = first.unbind(1), places.sub_(first).unbind(1)
+        row = torch.addcmul(levels.first_rows, top, levels.strides).add_(left, alpha=self.heads).int()
+        row.clamp_(min=0)  # what NaN becomes, on some machines, is no row
+        lower = shares * below
+        weights = shares.new_empty(len(shares), self.heads, 4, shares.shape[-1], dtype=numbers)
+        for corner, parts in zip(weights.unbind(2), product((shares - lower, lower), (1 - right, right)), strict=True):
+            torch.mul(*parts, out=corner)
+        return row[:, :, None] + levels.corners, weights
 
 
-def levels_of(shapes: Shapes, device: torch.device) -> Levels:
-    """Levels of these heights and widths; their sizes are copied to the device."""
-    (sizes,) = to_device(device, [torch.tensor([(width, height) for height, width in shapes], dtype=torch.float32)])
-    return Levels(shapes, sizes)
-
-
-def _to_places(of_levels: Tensor, points: int) -> Tensor:
-    """Numbers of each level [..., L] for each of its places [..., L * P]."""
-    return of_levels[..., None].expand(*of_levels.shape, points).flatten(-2)
+def levels_of(shapes: Shapes, heads: int, points: int, device: torch.device) -> Levels:
+    """Levels of these heights and widths, for heads that read so many points of each."""
+    height, width = torch.tensor(shapes).T
+    stride = width + _BORDER
+    start = (stride * (height + _BORDER)).cumsum(0) - stride * (height + _BORDER)
+    indices = [
+        (first + torch.cartesian_prod(torch.arange(1, h + 1) * step, torch.arange(1, w + 1)).sum(1))
+        for (h, w), first, step in zip(shapes, start, stride, strict=True)
+    ]
+    sizes = torch.stack([width, height])[:, None].float()
+    row = torch.arange(heads)[:, None] + start * heads
+    below = stride * heads
+    corners = torch.stack([torch.zeros_like(below), torch.full_like(below, heads), below, below + heads])
+    of_levels = sizes, torch.zeros_like(sizes), sizes + 1, row.float(), below.float(), corners.int()
+    of_places = [each.repeat_interleave(points, -1) for each in of_levels]
+    pixel_indices, sizes, least, greatest, *rows = to_device(device, [torch.cat(indices), *of_places])
+    return Levels(shapes, heads, points, pixel_indices, sizes, (least, greatest), *rows)
 
 
 def _joined(offsets: nn.Linear, shares: nn.Linear) -> nn.Linear:
     """One linear layer whose outputs are all x offsets, all y offsets, all shares."""
-    joined = nn.Linear(offsets.in_features, offsets.out_features + shares.out_features)
-    with torch.no_grad():
-        joined.weight.copy_(torch.cat([offsets.weight[0::2], offsets.weight[1::2], shares.weight]))
-        joined.bias.copy_(torch.cat([offsets.bias[0::2], offsets.bias[1::2], shares.bias]))
-    return joined.to(offsets.weight)
+    weight, bias = (
+        torch.cat([getattr(offsets, name)[0::2], getattr(offsets, name)[1::2], getattr(shares, name)])
+        for name in ("weight", "bias")
+    )
+    return linear_of(weight, bias)

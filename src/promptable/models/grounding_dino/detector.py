@@ -24,7 +24,7 @@ from promptable.models.catalogue import BERT_VOCABULARY
 from promptable.models.detection.detector import PromptScores
 from promptable.models.grounding_dino.build import PRESETS, GroundingDinoConfig, build
 from promptable.models.grounding_dino.captions import Caption, pack
-from promptable.models.grounding_dino.deformable_attention import Levels, Shapes
+from promptable.models.grounding_dino.deformable_attention import Shapes
 from promptable.models.grounding_dino.spelling import spell
 from promptable.models.grounding_dino.swin_attention import fuse_swin
 from promptable.models.grounding_dino.text_encoder import load_tokenizer, new_bert
@@ -191,24 +191,13 @@ class GroundingDINO:
     def _decode(self, pixels: Tensor, layout: Layout, encoded: _CaptionFeatures, prompts: int) -> tuple[Tensor, Tensor]:
         """The last part of upstream's forward: boxes cxcywh in 0..1 [Q, 4] and scores [Q, ``prompts``]."""
         text = encoded.text
-        image = pixels, layout.positions, layout.centres, layout.anchors
-        tokens = text.features, text.position_ids, text.visible
-        boxes, logits = self._transformer(*image, *tokens, levels=layout.levels)
+        boxes, logits = self._transformer(pixels, text.features, text.position_ids, text.visible, layout=layout)
         scores = logits.new_zeros(len(boxes), prompts, dtype=torch.float32)
         scores[:, encoded.prompt_indices] = span_scores(logits.float(), encoded.caption.spans)
         return boxes, scores
 
-    def _run_transformer(
-        self,
-        pixels: Tensor,
-        positions: Tensor,
-        centres: Tensor,
-        anchors: Tensor,
-        *text: Tensor,
-        levels: Levels,
-    ) -> tuple[Tensor, ...]:
-        """Boxes and token logits, from the features of pixels and the tensors of ``Layout`` and of ``TextFeatures``."""
-        layout = Layout(positions, levels, centres, anchors)
+    def _run_transformer(self, pixels: Tensor, *text: Tensor, layout: Layout) -> tuple[Tensor, ...]:
+        """Boxes and token logits, from the features of pixels and the tensors of ``TextFeatures``."""
         boxes, logits = self._model.transformer(pixels, layout, TextFeatures(*text))
         return boxes, logits
 

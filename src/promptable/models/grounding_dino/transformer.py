@@ -7,7 +7,7 @@ computed that only training needs.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from groundingdino.models.GroundingDINO.transformer import (
@@ -19,13 +19,7 @@ from groundingdino.models.GroundingDINO.utils import gen_sineembed_for_position,
 from groundingdino.util.misc import inverse_sigmoid
 from torch import Tensor, nn
 
-from promptable.models.grounding_dino.deformable_attention import (
-    DeformableAttention,
-    Levels,
-    Shapes,
-    ValueMaps,
-    levels_of,
-)
+from promptable.models.grounding_dino.deformable_attention import DeformableAttention, Levels, Shapes, levels_of
 from promptable.models.grounding_dino.fusion import TextImageFusion
 from promptable.models.runtime.packed_linear import ActivatedLinear
 from promptable.models.runtime.precision import InFloat32
@@ -40,15 +34,18 @@ _ANCHOR_SIDE = 0.05
 class Layout:
     """Where the pixels of all feature levels are, finest level first, n in all; the same for all pictures of a size.
 
-    ``positions`` [n, C], their encodings; ``centres`` [n, L, 2], where each pixel stands on each of the ``levels``, x
-    and y in its pixels; ``anchors`` [n, 4], first boxes cxcywh as logits, infinite where upstream counts them as
-    invalid, too near to the picture's edge.
+    ``positions`` [n, C], their encodings; ``pixel_levels`` and ``query_levels``, the levels as pixels and as queries
+    read them; ``centres`` [n, 2, 1, L * P], where the pixels are located on them; ``anchors`` [n, 4], first boxes
+    cxcywh as logits, infinite where upstream counts them as invalid, too near to the picture's edge; ``valid``
+    [n, 1], 0 there, else 1. Layouts of the same levels are equal.
     """
 
-    positions: Tensor
-    levels: Levels
-    centres: Tensor
-    anchors: Tensor
+    pixel_levels: Levels
+    query_levels: Levels
+    positions: Tensor = field(compare=False)
+    centres: Tensor = field(compare=False)
+    anchors: Tensor = field(compare=False)
+    valid: Tensor = field(compare=False)
 
 
 @dataclass(frozen=True)
@@ -67,6 +64,8 @@ class FastTransformer(nn.Module):
         super().__init__()
         encoder = transformer.encoder
         self._level_embed = transformer.level_embed
+        attentions = encoder.layers[0].self_attn, transformer.decoder.layers[0].cross_attn
+        self._heads_and_points = [(each.num_heads, each.num_points) for each in attentions]
         self._fusions = nn.ModuleList(TextImageFusion(block) for block in encoder.fusion_layers)
         self._text_layers = encoder.text_layers
         self._encoder = nn.ModuleList(EncoderLayer(layer) for layer in encoder.layers)
@@ -75,15 +74,18 @@ class FastTransformer(nn.Module):
     def lay_out(self, positions: Sequence[Tensor]) -> Layout:
         """Lay out feature levels whose positional encodings are these [1, C, h, w]."""
         device = self._level_embed.device
-        levels = levels_of(tuple((each.shape[-2], each.shape[-1]) for each in positions), device)
+        shapes = tuple((each.shape[-2], each.shape[-1]) for each in positions)
+        of_pixels, of_queries = (levels_of(shapes, *each, device) for each in self._heads_and_points)
         placed = [one + level[:, None, None] for one, level in zip(positions, self._level_embed, strict=True)]
-        middles = _middles(levels.shapes, device)
-        return Layout(as_pixels(placed), levels, _in_pixels(middles, levels), _anchors(middles, levels.shapes))
+        middles = _middles(shapes, device)
+        anchors = _anchors(middles, shapes)
+        valid = anchors.isfinite().all(1, keepdim=True).float()
+        return Layout(of_pixels, of_queries, as_pixels(placed), of_pixels.located(middles), anchors, valid)
 
     def forward(self, pixels: Tensor, layout: Layout, text: TextFeatures) -> tuple[Tensor, Tensor]:
         """Boxes cxcywh in 0..1 [Q, 4] and token logits [Q, T], from the features of all pixels [n, C]."""
         pixels, tokens = self._encode(pixels, layout, text)
-        boxes, logits = self._decoder(pixels, tokens, layout.anchors, layout.levels)
+        boxes, logits = self._decoder(pixels, tokens, layout)
         return boxes, logits
 
     def _encode(self, pixels: Tensor, layout: Layout, text: TextFeatures) -> tuple[Tensor, Tensor]:
@@ -108,11 +110,13 @@ class EncoderLayer(nn.Module):
 
     def forward(self, pixels: Tensor, layout: Layout) -> Tensor:
         """[n, C] -> [n, C]."""
-        maps = self._attention.value_maps(pixels, layout.levels)
-        return torch.cat([self._attend(pixels[part], layout, part, maps) for part in _parts(pixels)])
+        table = self._attention.table(pixels, layout.pixel_levels)
+        parts = [self._attend(pixels[part], layout, part, table) for part in _parts(pixels)]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
-    def _attend(self, pixels: Tensor, layout: Layout, part: slice, maps: ValueMaps) -> Tensor:
-        seen = self._attention(pixels + layout.positions[part], maps, layout.centres[part], None)
+    def _attend(self, pixels: Tensor, layout: Layout, part: slice, table: Tensor) -> Tensor:
+        placed = pixels + layout.positions[part]
+        seen = self._attention(placed, table, layout.pixel_levels, layout.centres[part], None)
         attended: Tensor = self._feed_forward(self._norm(pixels + seen))
         return attended
 
@@ -134,13 +138,13 @@ class Decoder(nn.Module):
         self._fit = decoder.class_embed[-1]
         self._norm = decoder.norm
 
-    def forward(self, pixels: Tensor, tokens: Tensor, anchors: Tensor, levels: Levels) -> tuple[Tensor, Tensor]:
-        """Boxes cxcywh in 0..1 [Q, 4] and token logits [Q, T], from pixels [n, C], tokens [T, C] and anchors [n, 4]."""
-        states, boxes = self._choice(pixels, tokens, anchors)
+    def forward(self, pixels: Tensor, tokens: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
+        """Boxes cxcywh in 0..1 [Q, 4] and token logits [Q, T], from pixels [n, C] and tokens [T, C]."""
+        states, boxes = self._choice(pixels, tokens, layout)
         for layer, refine in zip(self._layers, self._boxes, strict=True):
             start = inverse_sigmoid(boxes)
             places = self._query_position(gen_sineembed_for_position(boxes[:, None])[:, 0])
-            states = layer(states, places, tokens, pixels, boxes, levels)
+            states = layer(states, places, tokens, pixels, boxes, layout.query_levels)
             boxes = (refine(states) + start).sigmoid()
         states = self._norm(states)
         return (refine(states) + start).sigmoid(), self._logits(states, tokens)
@@ -162,13 +166,13 @@ class QueryChoice(nn.Module):
         self._output, self._norm = transformer.enc_output, transformer.enc_output_norm
         self._box = transformer.enc_out_bbox_embed
 
-    def forward(self, pixels: Tensor, tokens: Tensor, anchors: Tensor) -> tuple[Tensor, Tensor]:
-        """States [Q, C] and boxes cxcywh in 0..1 [Q, 4] from pixels [n, C], tokens [T, C] and anchors [n, 4]."""
-        valid = anchors.isfinite().all(1, keepdim=True)
-        candidates = self._norm(self._output(pixels * valid))
+    def forward(self, pixels: Tensor, tokens: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
+        """States [Q, C] and boxes cxcywh in 0..1 [Q, 4] from pixels [n, C] and tokens [T, C]."""
+        candidates = self._norm(self._output(pixels * layout.valid))
         chosen = (candidates @ tokens.T).amax(1).topk(self._count).indices
-        boxes = (self._box(candidates[chosen]) + anchors[chosen]).sigmoid()
-        return candidates[chosen] if self._states is None else self._states.weight, boxes
+        states = candidates[chosen]
+        boxes = (self._box(states) + layout.anchors[chosen]).sigmoid()
+        return states if self._states is None else self._states.weight, boxes
 
 
 class DecoderLayer(nn.Module):
@@ -195,9 +199,9 @@ class DecoderLayer(nn.Module):
         states = self._norm_self(states + self._self_attention(placed, placed, states, need_weights=False)[0])
         read, _ = self._text_attention(states + places, tokens, tokens, need_weights=False)
         states = self._norm_text(states + read)
-        maps = self._attention.value_maps(pixels, levels)
-        unit = boxes[:, None, 2:] * levels.sizes * (0.5 / self._attention.points)
-        seen = self._attention(states + places, maps, _in_pixels(boxes[:, :2], levels), unit)
+        table = self._attention.table(pixels, levels)
+        unit = boxes[:, 2:, None, None] * levels.sizes * (0.5 / levels.points)
+        seen = self._attention(states + places, table, levels, levels.located(boxes[:, :2]), unit)
         attended: Tensor = self._feed_forward(self._norm(states + seen))
         return attended
 
@@ -234,11 +238,6 @@ def _middles(shapes: Shapes, device: torch.device) -> Tensor:
         x = (torch.arange(width, device=device) + 0.5) / width
         places.append(torch.cartesian_prod(y, x).flip(1))
     return torch.cat(places)
-
-
-def _in_pixels(places: Tensor, levels: Levels) -> Tensor:
-    """Places [q, 2] as shares of the picture, in pixels of each level: [q, L, 2]."""
-    return places[:, None] * levels.sizes - 0.5
 
 
 def _anchors(middles: Tensor, shapes: Shapes) -> Tensor:
