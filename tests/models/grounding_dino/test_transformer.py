@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from groundingdino.models.GroundingDINO.backbone.swin_transformer import WindowAttention
+from groundingdino.models.GroundingDINO.backbone.swin_transformer import SwinTransformer
 from groundingdino.models.GroundingDINO.fuse_modules import BiAttentionBlock
 from groundingdino.models.GroundingDINO.ms_deform_attn import MultiScaleDeformableAttention
 from groundingdino.models.GroundingDINO.utils import gen_encoder_output_proposals
@@ -14,7 +14,7 @@ from torch.testing import assert_close
 
 from promptable.models.grounding_dino.deformable_attention import DeformableAttention, levels_of
 from promptable.models.grounding_dino.fusion import TextImageFusion
-from promptable.models.grounding_dino.swin_attention import FusedWindowAttention
+from promptable.models.grounding_dino.swin import FastSwin
 from promptable.models.grounding_dino.transformer import _anchors, _middles
 
 SHAPES = ((7, 9), (4, 5), (1, 2))
@@ -84,9 +84,14 @@ def test_text_and_picture_look_at_one_another_as_in_upstream(tokens: int) -> Non
         assert_close(found, wanted[0], **TOLERANCE)
 
 
-@pytest.mark.parametrize("shifted", [False, True])
-def test_attention_within_windows_is_upstreams(shifted: bool) -> None:
-    attention = random(WindowAttention(12, (3, 3), 2), 0.7)
-    windows = torch.randn(5, 9, 12)
-    mask = torch.where(torch.rand(5, 9, 9) < 0.3, -100.0, 0.0) if shifted else None
-    assert_close(FusedWindowAttention(attention)(windows, mask), attention(windows, mask), **TOLERANCE)
+@pytest.mark.parametrize("hw", [(32, 32), (30, 53), (9, 70)])
+def test_swin_is_upstreams(hw: tuple[int, int]) -> None:
+    """Sides that are multiples of a window's and those that are not; maps smaller than a window."""
+    swin = SwinTransformer(embed_dim=8, depths=[2, 2, 3], num_heads=[1, 2, 4], window_size=4, out_indices=(0, 2))
+    random(swin, 0.4)
+    picture = torch.randn(3, *hw)
+    expected = swin.forward_raw(picture[None])
+    ours = FastSwin(swin)
+    found = ours(picture, ours.stages(*hw, picture.device))
+    for one, other in zip(found, expected, strict=True):
+        assert_close(one, other, **TOLERANCE)

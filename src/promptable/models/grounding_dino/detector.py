@@ -14,7 +14,8 @@ import torch
 from cachetools import LRUCache
 from groundingdino.models.GroundingDINO import groundingdino as upstream
 from groundingdino.models.GroundingDINO.bertwarper import generate_masks_with_special_tokens_and_transfer_map
-from groundingdino.util.misc import NestedTensor, nested_tensor_from_tensor_list
+from groundingdino.models.GroundingDINO.utils import get_sine_pos_embed
+from groundingdino.util.misc import NestedTensor
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchvision.ops import box_convert
@@ -26,9 +27,10 @@ from promptable.models.grounding_dino.build import PRESETS, GroundingDinoConfig,
 from promptable.models.grounding_dino.captions import Caption, pack
 from promptable.models.grounding_dino.deformable_attention import Shapes
 from promptable.models.grounding_dino.spelling import spell
-from promptable.models.grounding_dino.swin_attention import fuse_swin
+from promptable.models.grounding_dino.swin import FastSwin
 from promptable.models.grounding_dino.text_encoder import load_tokenizer, new_bert
 from promptable.models.grounding_dino.transformer import FastTransformer, Layout, TextFeatures, as_pixels
+from promptable.models.grounding_dino.windows import Stages
 from promptable.models.pixels.normalise import normalise_
 from promptable.models.pixels.resize import resize_as_pytorch
 from promptable.models.runtime import initialisation
@@ -99,6 +101,7 @@ class GroundingDINO:
         graphs = Graphs(model.feat_map.weight.device, cuda_graphs)
         self._backbone = graphs.stage("backbone", self._run_backbone, _SIZES, _OFTEN)
         self._transformer = graphs.stage("transformer", self._run_transformer, _SIZES_AND_CAPTIONS, _OFTEN)
+        self._cut: LRUCache[tuple[int, int], Stages] = LRUCache(_SIZES)
         self._layouts: LRUCache[Shapes, Layout] = LRUCache(_SIZES)
         self._encoded: LRUCache[tuple[str, ...], list[_CaptionFeatures]] = LRUCache(_PROMPT_SETS_KEPT)
         self._lock = Lock()
@@ -140,7 +143,9 @@ class GroundingDINO:
         given = [ids, visible, positions, torch.tensor(caption.prompt_indices)]
         ids, visible, positions, indices = to_device(model.feat_map.weight.device, given)
         hidden = model.bert(ids, torch.zeros_like(ids), visible, positions)["last_hidden_state"]
-        text = TextFeatures(model.feat_map(hidden)[0], positions[0], visible[0])
+        features = model.feat_map(hidden)[0]
+        sines = get_sine_pos_embed(positions[0, :, None, None], num_pos_feats=features.shape[1], exchange_xy=False)
+        text = TextFeatures(features, sines[:, 0], visible[0])
         return _CaptionFeatures(caption, text, indices)
 
     def _detect(
@@ -161,19 +166,27 @@ class GroundingDINO:
         """The middle of upstream's forward, which no caption changes: features of all pixels, and where they are."""
         device = self._model.feat_map.weight.device
         sides = round(scale * self._config.short_side), round(scale * self._config.long_side)
-        levels = self._backbone(preprocess(image, *sides, device))
+        pixels = preprocess(image, *sides, device)
+        levels = self._backbone(pixels, stages=self._stages(pixels.shape[1], pixels.shape[2]))
         return as_pixels(levels), self._layout(tuple((level.shape[2], level.shape[3]) for level in levels))
 
-    def _run_backbone(self, pixels: Tensor) -> tuple[Tensor, ...]:
+    def _run_backbone(self, pixels: Tensor, stages: Stages) -> tuple[Tensor, ...]:
         """The feature levels [1, C, h, w] of a picture [3, h, w], finest first."""
         model = self._model
-        maps = [each.tensors for each in model.backbone[0](nested_tensor_from_tensor_list([pixels])).values()]
+        maps = model.backbone[0](pixels, stages)
         levels = [project(each) for project, each in zip(model.input_proj, maps, strict=False)]
         coarsest = maps[-1]
         for project in model.input_proj[len(maps) :]:
             coarsest = project(coarsest)
             levels.append(coarsest)
         return tuple(levels)
+
+    def _stages(self, height: int, width: int) -> Stages:
+        with self._lock:
+            if (height, width) not in self._cut:
+                device = self._model.feat_map.weight.device
+                self._cut[height, width] = self._model.backbone[0].stages(height, width, device)
+            return self._cut[height, width]
 
     def _layout(self, shapes: Shapes) -> Layout:
         with self._lock:
@@ -191,7 +204,7 @@ class GroundingDINO:
     def _decode(self, pixels: Tensor, layout: Layout, encoded: _CaptionFeatures, prompts: int) -> tuple[Tensor, Tensor]:
         """The last part of upstream's forward: boxes cxcywh in 0..1 [Q, 4] and scores [Q, ``prompts``]."""
         text = encoded.text
-        boxes, logits = self._transformer(pixels, text.features, text.position_ids, text.visible, layout=layout)
+        boxes, logits = self._transformer(pixels, text.features, text.positions, text.visible, layout=layout)
         scores = logits.new_zeros(len(boxes), prompts, dtype=torch.float32)
         scores[:, encoded.prompt_indices] = span_scores(logits.float(), encoded.caption.spans)
         return boxes, scores
@@ -215,7 +228,7 @@ def use_fast_layers(model: upstream.GroundingDINO, precision: str = "fp32") -> u
 
     ``precision`` is the one it will run in (``models.runtime.precision``).
     """
-    fuse_swin(model.backbone[0])
+    model.backbone[0] = FastSwin(model.backbone[0])
     model.input_proj = nn.ModuleList(InFloat32(projection) for projection in model.input_proj)
     model.transformer = FastTransformer(model.transformer)
     for part in (model.backbone, model.transformer):

@@ -15,17 +15,21 @@ from groundingdino.models.GroundingDINO.transformer import (
     DeformableTransformerEncoderLayer,
     Transformer,
 )
-from groundingdino.models.GroundingDINO.utils import gen_sineembed_for_position, get_sine_pos_embed
+from groundingdino.models.GroundingDINO.transformer_vanilla import TransformerEncoderLayer
+from groundingdino.models.GroundingDINO.utils import MLP
 from groundingdino.util.misc import inverse_sigmoid
 from torch import Tensor, nn
 
+from promptable.models.grounding_dino.attention import Attention
 from promptable.models.grounding_dino.deformable_attention import DeformableAttention, Levels, Shapes, levels_of
 from promptable.models.grounding_dino.fusion import TextImageFusion
-from promptable.models.runtime.packed_linear import ActivatedLinear
+from promptable.models.runtime.packed_linear import ActivatedLinear, linear_of
 from promptable.models.runtime.precision import InFloat32
 
 _PIXELS_AT_ONCE = 1024
 """On a CPU: 8 MB of the feed-forward layers' hidden numbers, about what a core's caches hold."""
+_SINE_CHANNELS = 128
+"""Of a positional encoding, for each side of a box."""
 _ANCHOR_SIDE = 0.05
 """Upstream's first guess of a box on the finest level, as a share of the picture; each coarser level doubles it."""
 
@@ -50,10 +54,11 @@ class Layout:
 
 @dataclass(frozen=True)
 class TextFeatures:
-    """A caption's tokens: ``features`` [T, C], ``position_ids`` [T], ``visible`` bool [T, T], who attends to whom."""
+    """A caption's tokens: ``features`` and their ``positions``, [T, C] each, ``visible`` bool [T, T], who attends to
+    whom."""
 
     features: Tensor
-    position_ids: Tensor
+    positions: Tensor
     visible: Tensor
 
 
@@ -67,7 +72,7 @@ class FastTransformer(nn.Module):
         attentions = encoder.layers[0].self_attn, transformer.decoder.layers[0].cross_attn
         self._heads_and_points = [(each.num_heads, each.num_points) for each in attentions]
         self._fusions = nn.ModuleList(TextImageFusion(block) for block in encoder.fusion_layers)
-        self._text_layers = encoder.text_layers
+        self._text_layers = nn.ModuleList(TextLayer(layer) for layer in encoder.text_layers)
         self._encoder = nn.ModuleList(EncoderLayer(layer) for layer in encoder.layers)
         self._decoder = InFloat32(Decoder(transformer))
 
@@ -91,12 +96,28 @@ class FastTransformer(nn.Module):
     def _encode(self, pixels: Tensor, layout: Layout, text: TextFeatures) -> tuple[Tensor, Tensor]:
         """Pixels [n, C] and tokens [T, C] that have attended to one another."""
         tokens = text.features
-        places = get_sine_pos_embed(text.position_ids[:, None, None], num_pos_feats=tokens.shape[1], exchange_xy=False)
+        hidden = torch.zeros_like(text.visible, dtype=torch.float32).masked_fill_(~text.visible, -torch.inf)
         for fusion, read, layer in zip(self._fusions, self._text_layers, self._encoder, strict=True):
             pixels, tokens = fusion(pixels, tokens)
-            tokens = read(src=tokens[:, None], src_mask=~text.visible[None], pos=places)[:, 0]
+            tokens = read(tokens, text.positions, hidden)
             pixels = layer(pixels, layout)
         return pixels, tokens
+
+
+class TextLayer(nn.Module):
+    """Tokens attend to tokens."""
+
+    def __init__(self, layer: TransformerEncoderLayer) -> None:
+        super().__init__()
+        self._attention, self._norm = Attention(layer.self_attn), layer.norm1
+        self._feed_forward = FeedForward(layer.linear1, layer.linear2, layer.norm2)
+
+    def forward(self, tokens: Tensor, positions: Tensor, hidden: Tensor) -> Tensor:
+        """Tokens [T, C] with ``positions`` [T, C]; ``hidden`` [T, T] is minus infinity where one does not see another,
+        else 0."""
+        placed = tokens + positions
+        attended: Tensor = self._feed_forward(self._norm(tokens + self._attention(placed, placed, tokens, hidden)))
+        return attended
 
 
 class EncoderLayer(nn.Module):
@@ -132,7 +153,7 @@ class Decoder(nn.Module):
         super().__init__()
         decoder = transformer.decoder
         self._choice = QueryChoice(transformer)
-        self._query_position = decoder.ref_point_head
+        self._query_position = QueryPosition(decoder.ref_point_head)
         self._layers = nn.ModuleList(DecoderLayer(layer) for layer in decoder.layers)
         self._boxes = decoder.bbox_embed
         self._fit = decoder.class_embed[-1]
@@ -141,19 +162,41 @@ class Decoder(nn.Module):
     def forward(self, pixels: Tensor, tokens: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
         """Boxes cxcywh in 0..1 [Q, 4] and token logits [Q, T], from pixels [n, C] and tokens [T, C]."""
         states, boxes = self._choice(pixels, tokens, layout)
-        for layer, refine in zip(self._layers, self._boxes, strict=True):
-            start = inverse_sigmoid(boxes)
-            places = self._query_position(gen_sineembed_for_position(boxes[:, None])[:, 0])
-            states = layer(states, places, tokens, pixels, boxes, layout.query_levels)
-            boxes = (refine(states) + start).sigmoid()
+        for index, layer in enumerate(self._layers):
+            if index > 0:
+                boxes = _refined(self._boxes[index - 1], states, boxes)
+            states = layer(states, self._query_position(boxes), tokens, pixels, boxes, layout.query_levels)
         states = self._norm(states)
-        return (refine(states) + start).sigmoid(), self._logits(states, tokens)
+        return _refined(self._boxes[-1], states, boxes), self._logits(states, tokens)
 
     def _logits(self, states: Tensor, tokens: Tensor) -> Tensor:
         """[Q, T], by upstream's head, which pads them."""
         present = torch.ones(1, len(tokens), dtype=torch.bool, device=tokens.device)
         padded: Tensor = self._fit(states[None], {"encoded_text": tokens[None], "text_token_mask": present})
         return padded[0, :, : len(tokens)]
+
+
+class QueryPosition(nn.Module):
+    """Upstream's ``gen_sineembed_for_position`` and the two layers behind it: boxes become positional encodings."""
+
+    _frequencies: Tensor
+    _phases: Tensor
+
+    def __init__(self, head: MLP) -> None:
+        super().__init__()
+        first, self._second = head.layers
+        channels = torch.arange(_SINE_CHANNELS, dtype=torch.float32, device=first.weight.device)
+        frequencies = 2 * torch.pi / 10000 ** (2 * (channels // 2) / _SINE_CHANNELS)
+        self.register_buffer("_frequencies", frequencies, persistent=False)
+        self.register_buffer("_phases", channels % 2 * (torch.pi / 2), persistent=False)  # a cosine is a shifted sine
+        by_side = torch.unflatten(first.weight, 1, (4, -1))[:, [1, 0, 2, 3]]  # upstream's are those of y, x, w, h
+        self._first = ActivatedLinear(linear_of(by_side.flatten(1), first.bias), "relu")
+
+    def forward(self, boxes: Tensor) -> Tensor:
+        """Of boxes cxcywh in 0..1 [Q, 4], [Q, C]."""
+        waves = torch.addcmul(self._phases, boxes[:, :, None], self._frequencies).sin_()
+        position: Tensor = self._second(self._first(waves.flatten(1)))
+        return position
 
 
 class QueryChoice(nn.Module):
@@ -180,8 +223,8 @@ class DecoderLayer(nn.Module):
 
     def __init__(self, layer: DeformableTransformerDecoderLayer) -> None:
         super().__init__()
-        self._self_attention, self._norm_self = layer.self_attn, layer.norm2
-        self._text_attention, self._norm_text = layer.ca_text, layer.catext_norm
+        self._self_attention, self._norm_self = Attention(layer.self_attn), layer.norm2
+        self._text_attention, self._norm_text = Attention(layer.ca_text), layer.catext_norm
         self._attention, self._norm = DeformableAttention(layer.cross_attn), layer.norm1
         self._feed_forward = FeedForward(layer.linear1, layer.linear2, layer.norm3)
 
@@ -196,9 +239,8 @@ class DecoderLayer(nn.Module):
     ) -> Tensor:
         """States [Q, C] of queries with the positional encoding ``places`` [Q, C] and boxes cxcywh in 0..1 [Q, 4]."""
         placed = states + places
-        states = self._norm_self(states + self._self_attention(placed, placed, states, need_weights=False)[0])
-        read, _ = self._text_attention(states + places, tokens, tokens, need_weights=False)
-        states = self._norm_text(states + read)
+        states = self._norm_self(states + self._self_attention(placed, placed, states))
+        states = self._norm_text(states + self._text_attention(states + places, tokens, tokens))
         table = self._attention.table(pixels, levels)
         unit = boxes[:, 2:, None, None] * levels.sizes * (0.5 / levels.points)
         seen = self._attention(states + places, table, levels, levels.located(boxes[:, :2]), unit)
@@ -217,6 +259,12 @@ class FeedForward(nn.Module):
         """[..., C] -> [..., C]."""
         normed: Tensor = self._norm(features + self._narrow(self._widen(features)))
         return normed
+
+
+def _refined(head: nn.Module, states: Tensor, boxes: Tensor) -> Tensor:
+    """Boxes cxcywh in 0..1 [Q, 4], moved by what a head says of the queries' states [Q, C]."""
+    moved: Tensor = (head(states) + inverse_sigmoid(boxes)).sigmoid()
+    return moved
 
 
 def _parts(pixels: Tensor) -> Iterator[slice]:

@@ -50,6 +50,12 @@ def autocast(device: str, precision: str) -> torch.autocast:
     return torch.autocast(kind, wanted if half else torch.bfloat16, enabled=half)
 
 
+def as_multiplied(features: Tensor) -> Tensor:
+    """The features in the dtype to which autocast, if it is on, converts them for each product that they go into."""
+    kind = features.device.type
+    return features.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else features
+
+
 class InFloat32(nn.Module):
     """A layer that computes in float32 even inside autocast.
 
