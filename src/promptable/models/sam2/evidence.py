@@ -35,8 +35,7 @@ def evidence_of(chosen: Tensor, object_scores: Tensor, candidates: Tensor, ious:
     """
     best = ious.float().amax(1)
     scores = (2 * object_scores[:, 0].float().sigmoid() - 1).clamp(min=0) * best
-    rivals = [_has_rival(*each) for each in zip(chosen > 0, candidates > 0, strict=True)]
-    return torch.stack([scores, best, _areas(chosen), torch.stack(rivals)], 1)
+    return torch.stack([scores, best, _areas(chosen), _have_rivals(chosen > 0, candidates > 0)], 1)
 
 
 def evidence_of_given(chosen: Tensor) -> Tensor:
@@ -54,31 +53,31 @@ def _areas(chosen: Tensor) -> Tensor:
     return (chosen > 0).sum((1, 2, 3)).float()
 
 
-def _has_rival(chosen: Tensor, candidates: Tensor) -> Tensor:
-    """Of ``chosen`` bool [1, h, w] among ``candidates`` bool [M, h, w], bool []; empty masks are of nothing."""
+def _have_rivals(chosen: Tensor, candidates: Tensor) -> Tensor:
+    """Of ``chosen`` bool [N, 1, h, w] among ``candidates`` bool [N, M, h, w], bool [N]; empty masks are of nothing."""
     elsewhere = _iou(_boxes(chosen), _boxes(candidates)) <= _RIVAL_BOX_IOU
-    rivals: Tensor = elsewhere & candidates.any(2).any(1) & chosen.any()
-    return rivals.any()
+    rivals: Tensor = elsewhere & candidates.any(3).any(2) & chosen.any(3).any(2)
+    return rivals.any(1)
 
 
-def _iou(box: Tensor, others: Tensor) -> Tensor:
-    """Of boxes xyxy [1, 4] and [N, 4], [N]. As torchvision's, which takes a second to import."""
-    sides = torch.minimum(box, others)[:, 2:] - torch.maximum(box, others)[:, :2]
-    shared = sides.clamp(min=0).prod(1)
-    return shared / (_area(box) + _area(others) - shared)
+def _iou(boxes: Tensor, others: Tensor) -> Tensor:
+    """Of boxes xyxy [N, 1, 4] and [N, M, 4], [N, M]. As torchvision's, which takes a second to import."""
+    sides = torch.minimum(boxes, others)[..., 2:] - torch.maximum(boxes, others)[..., :2]
+    shared = sides.clamp(min=0).prod(-1)
+    return shared / (_area(boxes) + _area(others) - shared)
 
 
 def _area(boxes: Tensor) -> Tensor:
-    return (boxes[:, 2:] - boxes[:, :2]).prod(1)
+    return (boxes[..., 2:] - boxes[..., :2]).prod(-1)
 
 
 def _boxes(masks: Tensor) -> Tensor:
-    """Boxes xyxy float32 [N, 4] of masks bool [N, h, w]; of an empty one that of the whole picture."""
-    columns, rows = masks.any(1), masks.any(2)
-    right, bottom = masks.shape[2] - _first(columns.flip(1)), masks.shape[1] - _first(rows.flip(1))
-    return torch.stack([_first(columns), _first(rows), right, bottom], 1).float()
+    """Boxes xyxy float32 [N, M, 4] of masks bool [N, M, h, w]; of an empty one that of the whole picture."""
+    columns, rows = masks.any(2), masks.any(3)
+    right, bottom = masks.shape[3] - _first(columns.flip(2)), masks.shape[2] - _first(rows.flip(2))
+    return torch.stack([_first(columns), _first(rows), right, bottom], 2).float()
 
 
 def _first(lines: Tensor) -> Tensor:
-    """Where the first True is in each row of bool [N, L]."""
-    return lines.byte().argmax(1)
+    """Where the first True is in each row of bool [..., L]."""
+    return lines.byte().argmax(-1)
