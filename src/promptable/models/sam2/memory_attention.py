@@ -21,7 +21,7 @@ from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor, nn
 
 from promptable.models.runtime.packed_linear import ActivatedLinear, pack_linears
-from promptable.models.runtime.precision import InFloat32, numbers
+from promptable.models.runtime.precision import InFloat32, as_multiplied, numbers
 from promptable.models.sam2.memory_bank import MemoryTokens
 
 _HOPPER = (9, 0)
@@ -86,13 +86,16 @@ class FrameAttention(nn.Module):
             tokens = _attend_to_memory(layer, tokens, groups)
             tokens = tokens + layer.linear2(layer.linear1(layer.norm3(tokens)))
         normed: Tensor = self._norm(tokens)
+        if len(groups) == 1:
+            return normed
         order = [member for group in groups for member in group.members]
         return torch.stack([normed[order.index(i)] for i in range(len(order))])
 
 
 @dataclass(frozen=True, eq=False)
 class _Group:
-    """Objects, by their numbers, that remember as much: ``keys`` and ``values`` [members, N, C], pointers last."""
+    """Objects, by their numbers, that remember as much: ``keys`` and ``values`` [members, N, C], pointers last. The
+    values are converted for their product once for all layers."""
 
     members: tuple[int, ...]
     keys: Tensor
@@ -109,7 +112,7 @@ def _groups(objects: Sequence[MemoryTokens]) -> list[_Group]:
 def _group(objects: Sequence[MemoryTokens], members: Sequence[int]) -> _Group:
     values = torch.stack([objects[i].values for i in members])
     positions = torch.stack([objects[i].positions for i in members])
-    return _Group(tuple(members), values + positions, values, objects[members[0]].pointers)
+    return _Group(tuple(members), values + positions, as_multiplied(values), objects[members[0]].pointers)
 
 
 def _attend_to_frame(layer: MemoryAttentionLayer, tokens: Tensor) -> Tensor:
@@ -140,8 +143,7 @@ def _looked_up(attention: RoPEAttention, query: Tensor, group: _Group) -> Tensor
         weighted = torch.stack([_weighted(*each) for each in zip(query, key, group.values, strict=True)])
         return torch.as_tensor(attention.v_proj(weighted))
     if _takes_narrow_values(query.device):
-        half = torch.get_autocast_dtype(query.device.type)
-        return torch.as_tensor(attention.v_proj(_found(query, key, group.values.to(half))))
+        return torch.as_tensor(attention.v_proj(_found(query, key, group.values)))
     return _found(query, key, attention.v_proj(group.values))
 
 
