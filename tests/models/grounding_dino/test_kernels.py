@@ -12,9 +12,11 @@ from unittest import mock
 import numpy as np
 import torch
 from groundingdino.models.GroundingDINO.groundingdino import GroundingDINO as Upstream
-from torch import nn
+from numpy.typing import NDArray
+from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from promptable.models.grounding_dino.detector import GroundingDINO, use_fast_layers
 from promptable.models.runtime.precision import autocast
@@ -22,7 +24,12 @@ from tests.models.grounding_dino.tiny import CONFIG, tiny_model, word_tokenizer
 from tests.simulated_cuda import simulated_cuda
 
 DEPTHS = replace(
-    CONFIG, swin_depths=(2, 2, 6, 2), swin_num_heads=(1, 2, 4, 8), return_interm_indices=(1, 2, 3), enc_layers=6, dec_layers=6
+    CONFIG,
+    swin_depths=(2, 2, 6, 2),
+    swin_num_heads=(1, 2, 4, 8),
+    return_interm_indices=(1, 2, 3),
+    enc_layers=6,
+    dec_layers=6,
 )
 """Swin-T's: how many kernels there are hangs neither on the layers' width nor on the picture's size."""
 REST = "the rest"
@@ -48,9 +55,12 @@ class Kernels(TorchDispatchMode):
 
     def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = operation(*args, **(kwargs or {}))
-        is_view = any(each.alias_info is not None and not each.alias_info.is_write for each in operation._schema.returns)
-        is_there = getattr(result, "is_cuda", False)
-        if is_there and not is_view and operation._schema.name.removeprefix("aten::") not in NO_KERNEL:
+        name, aliases = (
+            operation._schema.name.removeprefix("aten::"),
+            [one.alias_info for one in operation._schema.returns],
+        )
+        is_view = any(alias is not None and not alias.is_write for alias in aliases)
+        if _is_there(result) and not is_view and name not in NO_KERNEL:
             self._count()
         return result
 
@@ -75,7 +85,11 @@ class Kernels(TorchDispatchMode):
             self.started[self._running[-1]] += 1
 
 
-def _of_upstream(network: Upstream, image: torch.Tensor, caption: str) -> Counter[str]:
+def _is_there(result: Any) -> bool:
+    return any(isinstance(each, Tensor) and each.is_cuda for each in tree_leaves(result))
+
+
+def _of_upstream(network: Upstream, image: Tensor, caption: str) -> Counter[str]:
     encoder = network.transformer.encoder
     kernels = Kernels(
         {
@@ -92,7 +106,7 @@ def _of_upstream(network: Upstream, image: torch.Tensor, caption: str) -> Counte
     return kernels.started
 
 
-def _of_ours(network: Any, image: np.ndarray[Any, np.dtype[np.uint8]], prompts: list[str]) -> Counter[str]:
+def _of_ours(network: Any, image: NDArray[np.uint8], prompts: list[str]) -> Counter[str]:
     """Of a second picture, as most are: what a size and a caption need is there."""
     transformer = network.transformer
     kernels = Kernels(
