@@ -15,6 +15,10 @@ from promptable.config.function_yaml import dump, load
 from promptable.config.labels import Label, LabelError, LabelType, Mark
 
 ROOT = Path(__file__).parents[2]
+BOMB = "- &a [x]\n" + "".join(
+    f"- &{'abcdefghij'[i]} [{', '.join(9 * ['*' + 'abcdefghij'[i - 1]])}]\n" for i in range(1, 10)
+)
+"""Some 400 bytes that stand for 400 million values."""
 
 
 def _load(*entries: object) -> tuple[Label, ...]:
@@ -191,6 +195,9 @@ def test_rendering_keeps_the_attributes_of_a_label_and_adds_ours(tmp_path: Path)
         ("- [", "YAML: while parsing"),
         ("- caf\N{LATIN SMALL LETTER E WITH ACUTE}".encode("latin-1"), "not UTF-8"),
         ("- {name: car, threshold: 0.3, threshold: 0.4}", "the key 'threshold' comes twice"),
+        (BOMB, "over 100000 values, with aliases written out"),
+        ("- &a [*a]", "over 100000 values"),
+        ("[" * 1000, "nested too deep"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named(

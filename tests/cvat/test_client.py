@@ -75,6 +75,13 @@ def test_an_answer_of_an_unknown_form_names_the_version(cvat: StandIn) -> None:
         _retrieve(Login(cvat.url), job=1)
 
 
+def test_a_password_in_the_address_is_refused_and_not_repeated(cvat: StandIn) -> None:
+    with pytest.raises(CvatError, match="CVAT's address holds a login: leave it out") as caught:
+        _retrieve(Login(cvat.url.replace("://", f"://ann:{PASSWORD}@")))
+    assert PASSWORD not in str(caught.value)
+    assert not cvat.asked
+
+
 def test_an_address_that_is_no_cvats_is_said(cvat: StandIn) -> None:
     cvat.labels = dict(TASK)
     cvat.failures = [(404, {})]

@@ -6,9 +6,19 @@ from typing import Any
 
 import yaml
 
+_MOST_VALUES = 100_000
+"""In a file, with its aliases written out: a few hundred bytes of aliases to aliases can stand for billions."""
+
 
 class _StrictLoader(yaml.SafeLoader):
-    """Refuses a key that comes twice in a mapping, of which YAML readers otherwise keep the last in silence."""
+    """Refuses a key that comes twice in a mapping, of which YAML readers otherwise keep the last in silence, and too
+    many values."""
+
+    def construct_document(self, node: yaml.Node) -> Any:
+        if _written_out(node, {}) > _MOST_VALUES:
+            problem = f"over {_MOST_VALUES} values, with aliases written out"
+            raise yaml.constructor.ConstructorError(problem=problem, problem_mark=node.start_mark)
+        return super().construct_document(node)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
@@ -16,6 +26,16 @@ class _StrictLoader(yaml.SafeLoader):
             problem = f"the key {repeated[0]!r} comes twice in one mapping"
             raise yaml.constructor.ConstructorError(problem=problem, problem_mark=node.start_mark)
         return super().construct_mapping(node, deep)
+
+
+def _written_out(node: yaml.Node, known: dict[yaml.Node, int]) -> int:
+    """How many values a node is with its aliases written out; over ``_MOST_VALUES`` for one that contains itself."""
+    if node not in known:
+        known[node] = _MOST_VALUES + 1
+        parts = [] if isinstance(node, yaml.ScalarNode) else node.value
+        inner = [part for pair in parts for part in pair] if isinstance(node, yaml.MappingNode) else parts
+        known[node] = 1 + sum(_written_out(part, known) for part in inner)
+    return known[node]
 
 
 def read_yaml(path: Path) -> Any:
@@ -26,3 +46,5 @@ def read_yaml(path: Path) -> Any:
         raise ValueError(f"not UTF-8: {error}") from None
     except yaml.YAMLError as error:
         raise ValueError(f"not YAML: {error}") from None
+    except RecursionError:
+        raise ValueError("not YAML as people write it: nested too deep") from None

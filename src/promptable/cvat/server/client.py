@@ -28,6 +28,7 @@ The commands were run against 2.73. docs/workflow.md says what is known of later
 """
 
 _NO_CVAT = "{} is no CVAT: expected the address that its pages begin with, such as http://localhost:8080, and no more"
+_LOGIN_IN_ADDRESS = "CVAT's address holds a login: leave it out, and say who logs in with --auth USER and CVAT_PASSWORD"
 _NO_LOGIN = "say who logs in: --auth USER (CVAT_PASSWORD holds the password), CVAT_ACCESS_TOKEN, or --profile NAME"
 
 
@@ -90,6 +91,8 @@ def _client(login: Login) -> tuple[Any, Any]:
         profile = default[1]
     else:
         url = login.url or store.get_default_server() or DEFAULT_SERVER
+        if "@" in url:  # it would be told on pages, in journals' names and to every user of this machine
+            raise CvatError(_LOGIN_IN_ADDRESS)
         credentials = _credentials(user, token, url)
         return Client(url, config=config, check_server_version=False), credentials
     return make_client_from_profile(profile, config=config), AccessTokenCredentials(profile.token)
