@@ -36,8 +36,7 @@ _WAYS = ("fp32", "bf16")
 
 @dataclass(frozen=True)
 class Stage:
-    """Seconds of the four ways, the IoU of ours with the first, and what share of the measured peak ours reaches; None:
-    not counted."""
+    """Seconds of the four ways, the IoU of ours with the first, the share of the peak that ours reaches; None: unknown."""
 
     what: str
     upstream_fp32: float

@@ -2,10 +2,9 @@
 
 SAM 2.1 tiny of the real size with random weights follows five masks through a few frames of 1080p (PNG, as CVAT gives
 the frames of a video). A frame of five objects is five requests to the other tracker, of which the first object's is
-measured. *Beyond the model* is the share of a frame's time in which no image is encoded and no object
-followed: fetching, decoding, what is remembered, run lengths, the journal; there discs are answered in place of what
-random weights find, which is noise. *Memory* is the most that the command's
-process held, with a tracker that costs nothing.
+measured. *Beyond the model* is the share of a frame's time in which no image is encoded and no object followed:
+fetching, decoding, what is remembered, run lengths, the journal; there discs are answered in place of what random
+weights find, which is noise. *Memory* is the most that the command's process held, with a tracker that costs nothing.
 """
 
 import base64
@@ -78,8 +77,10 @@ def _memory_row(frames: int) -> list[Row]:
 
 
 def _propagate(frames: int, which: str) -> tuple[float, list[list[Mask]], Mapping[str, float]]:
-    """Seconds a frame; the masks that CVAT holds then, by frame behind the first and object; what is beyond the model,
-    and how much of that is in the function."""
+    """Seconds a frame; the masks that CVAT holds then, by frame behind the first and object; shares of the time.
+
+    The shares are what is beyond the model, and how much of that is in the function.
+    """
     with served(partial(_real, frames, which)) as url:
         _command(url)
         clock = _asked(url, "clock")

@@ -116,8 +116,7 @@ def _one_frame(model: str, memory: TrackMemory) -> float:
 
 
 def _beside_the_model(model: str, counts: Sequence[int]) -> list[Row]:
-    """A frame without the model: what a GPU waits for. The masks are the discs, since those of random weights are
-    noise."""
+    """A frame without the model: what a GPU waits for. The masks are the discs: those of random weights are noise."""
     seconds = {f"{_objects(count)} s": in_fresh_process(_frame_without_model, model, count) for count in counts}
     return [Row(f"{model}, all but the model", seconds)]
 

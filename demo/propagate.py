@@ -35,8 +35,10 @@ Found = Sequence[Mapping[int, Mask]]
 
 @dataclass
 class _Result:
-    """Of all clips so far, in frames behind the first: overlap of each visible object with its masks and boxes in CVAT,
-    how often another group took an object over, and how many of the boxes became keyframes."""
+    """Of all clips so far, in frames behind the first: overlap of each visible object with its masks and boxes in CVAT.
+
+    Also how often another group took an object over, and how many of the boxes became keyframes.
+    """
 
     mask_ious: list[float] = field(default_factory=list)
     box_ious: list[float] = field(default_factory=list)

@@ -33,8 +33,10 @@ class ReturnResult:
     animations: list[list[Image]] = field(default_factory=list)
 
     def summary(self) -> dict[str, float]:
-        """Mean IoU of polygons started from polygons; of the objects that left and came back, and of those that
-        crossed another, the share that are found on the right object in the last frame."""
+        """Mean IoU of polygons started from polygons, and the shares that are on the right object in the last frame.
+
+        They are shares of the objects that left and came back, and of those that crossed another.
+        """
         return {
             "j_polygon": mean(self.polygon_ious),
             "found_again": mean(self.found_again),

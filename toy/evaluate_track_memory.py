@@ -59,9 +59,11 @@ class Figures:
             self.found_again.append(iou(masks[-1], clip.frames[-1].objects[number].mask) > _FOUND)
 
     def summary(self) -> dict[str, float]:
-        """Mean IoU where an object is visible; the same once it was gone; the share of those that were gone and are
-        found in the last frame; how often an answer moved onto another object; the shares of frames without the
-        object, and with it, in which it was answered as lost."""
+        """Mean IoU where an object is visible, and once it was gone; the share of the gone that the last frame finds.
+
+        Then how often an answer moved onto another object, and the shares of frames without the object, and with it,
+        in which it was answered as lost.
+        """
         return {
             "J": float(np.mean(self.ious)),
             "J after return": float(np.mean(self.ious_after)),

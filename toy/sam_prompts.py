@@ -123,8 +123,10 @@ def _perhaps_shifted(answer: NDArray[np.float32], rng: Generator) -> NDArray[np.
 
 
 def _wrong_pixels(found: NDArray[np.bool_], truth: NDArray[np.bool_], count: int, rng: Generator) -> Tensor:
-    """Where a person would click to correct each mask, int64 [N, count, 2] row and column: first the middle of what is
-    wrong, then random wrong pixels; random pixels of the object where nothing is wrong."""
+    """Where a person would click to correct each mask, int64 [N, count, 2] row and column.
+
+    First the middle of what is wrong, then random wrong pixels; random pixels of the object where nothing is wrong.
+    """
     pixels = np.empty((len(found), count, 2), np.int64)
     for index, wrong in enumerate(found ^ truth):
         candidates = np.argwhere(wrong if wrong.any() else truth[index])

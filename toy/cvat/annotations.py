@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 KINDS = ("shapes", "tags", "tracks")
-
-
 _SOURCES = ("auto", "semi-auto", "manual", "file", "consensus")
 
 

@@ -242,8 +242,7 @@ def _confidence(label: int) -> Sequence[Mapping[str, Any]]:
 
 
 def _called(answer: Any, given: Any) -> Answer:
-    """A function's answer; a ConnectionError is one that is gone, a ValueError what it refuses, a GoneError
-    what it has forgotten."""
+    """A function's answer. ConnectionError is one that is gone, ValueError what it refuses, GoneError what it forgot."""
     if not callable(answer):
         return 200, answer
     try:

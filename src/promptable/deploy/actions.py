@@ -249,8 +249,10 @@ class Run:
 
 
 def _row(function: str, outcome: Outcome, redis_said: str) -> Sequence[str]:
-    """``redis_said`` is what the Redis that was asked for said. If that is empty, or what runs is another version, the
-    table has the host of the Redis that it uses."""
+    """``redis_said`` is what the Redis that was asked for said.
+
+    Where that is empty, or what runs is another version, the table has the host of the Redis that it uses.
+    """
     runs, timing = outcome.runs, outcome.timing
     times = (f"{timing.first:.0f}", f"{timing.second:.0f}") if timing else ("-", "-")
     if runs is None:

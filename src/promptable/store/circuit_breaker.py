@@ -8,8 +8,7 @@ PAUSE_SECONDS = 30.0
 
 
 class CircuitBreaker:
-    """Open for ``PAUSE_SECONDS`` after ``trip``: do not call the server, which cannot be reached. Threads may share
-    it."""
+    """Open for ``PAUSE_SECONDS`` after ``trip``: the server cannot be reached, do not call it. Threads may share it."""
 
     def __init__(self) -> None:
         self._closes_at = float("-inf")

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from promptable.wire.masks import Mask, mask_to_xyxy
 
 BOX_MARGIN = 0.1
-"""The share of its sides by which a box is enlarged: mask pixels outside the enlarged box do not belong to the
-object."""
+"""The share of its sides by which a box is enlarged: mask pixels outside of that do not belong to the object."""
 
 _SMOOTHED_MARGIN = 4  # in deviations: pixels further from an edge do not move it
 
@@ -51,8 +50,7 @@ class Cleaning:
 
 
 def within_box(mask: Mask, xyxy: NDArray[np.float32], margin: float = BOX_MARGIN) -> Mask:
-    """The mask, bool [H, W], without its pixels outside a box, float32 [4], enlarged on each side by ``margin`` of its
-    width or height."""
+    """The mask, bool [H, W], inside a box, float32 [4], grown on each side by ``margin`` of its width or height."""
     x1, y1, x2, y2 = xyxy.tolist()
     dx, dy = margin * (x2 - x1), margin * (y2 - y1)
     rows = slice(max(0, floor(y1 - dy)), max(0, ceil(y2 + dy)))
@@ -63,8 +61,7 @@ def within_box(mask: Mask, xyxy: NDArray[np.float32], margin: float = BOX_MARGIN
 
 
 def _around(mask: Mask) -> tuple[slice, slice]:
-    """The rows and columns of the mask's box with a margin of a pixel or two: cleaning needs to look at no other
-    pixels.
+    """The rows and columns of the mask's box with a margin of a pixel or two: no other pixels matter for cleaning.
 
     Cleaning never adds a pixel outside the box: more than half of what the blur sees there is background. The pixel of
     background around the box connects everything outside the mask, so that none of it counts as a hole. The top left

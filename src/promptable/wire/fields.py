@@ -40,8 +40,7 @@ def describe(value: object) -> str:
 
 
 def read_object(body: object) -> dict[str, object]:
-    """The request as a dict. Nuclio passes bytes or text when the content type is not exactly JSON; parse these
-    here."""
+    """The request as a dict. Where its content type is not exactly JSON, Nuclio passes bytes or text, parsed here."""
     if isinstance(body, bytes | bytearray | str):
         try:
             parsed: object = orjson.loads(body)

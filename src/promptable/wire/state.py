@@ -1,5 +1,4 @@
-"""The state of one tracked object, which travels through CVAT and the browser: small, and checked as untrusted
-input."""
+"""The state of one tracked object, which travels through CVAT and the browser: small, and checked like any input."""
 
 import re
 from dataclasses import dataclass
@@ -21,8 +20,10 @@ _MEMORY_ID = re.compile(r"[0-9A-Za-z_-]{16,22}", re.ASCII)
 
 @dataclass(frozen=True)
 class MemoryName:
-    """The name of one stored memory: ``id``, 16 to 22 url-safe characters; ``step``; and ``features``, whether the next
-    step uses its features and its pointer, or only its pointer."""
+    """The name of one stored memory; ``id`` has 16 to 22 url-safe characters.
+
+    ``features``: whether the next step uses its features and its pointer, or only its pointer.
+    """
 
     id: str
     step: int

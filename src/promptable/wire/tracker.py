@@ -26,8 +26,10 @@ from promptable.wire.state import read_state, write_state
 
 @dataclass(frozen=True)
 class StartRequest:
-    """At least one new object, with the shape type of the answers for each; ``bare`` if CVAT sent bare rectangles and
-    expects bare rectangles in the answer."""
+    """At least one new object, with the shape type of the answers for each.
+
+    ``bare``: CVAT sent bare rectangles, and expects bare rectangles in the answer.
+    """
 
     image: EncodedImage
     shapes: tuple[Shape, ...]

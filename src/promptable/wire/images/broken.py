@@ -36,8 +36,7 @@ def over_bound(kind: str, most: str, got: str) -> BadRequestError:
 
 @contextmanager
 def refusing_broken_files(kind: str) -> Iterator[None]:
-    """Turn errors of the code inside into BadRequestError, since the file caused them; MemoryError into
-    OutOfMemoryError."""
+    """Turn errors inside, which the file caused, into BadRequestError, and MemoryError into OutOfMemoryError."""
     try:
         yield
     except BadRequestError:

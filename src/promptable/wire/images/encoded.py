@@ -30,8 +30,7 @@ class EncodedImage:
         return blake3(self.data).hexdigest(length=16)
 
     def hw(self, max_megapixels: float) -> tuple[int, int]:
-        """Height and width of the decoded picture, read from the file's header. Raises BadRequestError as
-        ``decode``."""
+        """Height and width of the decoded picture, from the file's header. Raises BadRequestError as ``decode``."""
         height, width = self._picture.hw
         if height * width > max_megapixels * 1e6:
             size = f"{width} x {height}"

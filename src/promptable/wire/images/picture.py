@@ -65,8 +65,7 @@ def coloured(indices: NDArray[np.uint8], palette_rgb: NDArray[np.uint8]) -> NDAr
 
 
 def colours_of(picture: Image.Image) -> NDArray[np.uint8]:
-    """A decoded colour picture as uint8 RGB [H, W, 3], without its alpha; CMYK is converted without a colour
-    profile."""
+    """A decoded colour picture as uint8 RGB [H, W, 3], without alpha; CMYK is converted without a colour profile."""
     return np.array(picture if picture.mode == "RGB" else picture.convert("RGB"))
 
 

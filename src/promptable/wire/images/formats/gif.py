@@ -18,8 +18,7 @@ _EXTENSION, _IMAGE, _HOW_TO_SHOW = b"!", b",", 0xF9
 
 @dataclass(frozen=True)
 class Gif:
-    """A canvas of ``hw``, and on it, at ``left``, ``top``, the first image of ``frame_hw``; its data begin at
-    ``at``."""
+    """A canvas of ``hw``, and at ``left``, ``top`` on it the first image, ``frame_hw``, whose data begin at ``at``."""
 
     data: bytes = field(repr=False)
     hw: tuple[int, int]

@@ -18,8 +18,7 @@ _BITS = re.compile(rb"[01 \t\n\v\f\r]*+")
 
 @dataclass(frozen=True)
 class Netpbm:
-    """A picture of 1 or 3 ``channels`` with values up to ``maxval``, which begin at ``at`` and are ``text`` or
-    bytes."""
+    """A picture of 1 or 3 ``channels``. Values up to ``maxval``, as ``text`` or bytes, begin at ``at``."""
 
     data: bytes = field(repr=False)
     hw: tuple[int, int]
@@ -30,8 +29,7 @@ class Netpbm:
     at: int
 
     def rgb(self) -> NDArray[np.uint8]:
-        """As in ``Picture``: gray of more than 8 bits is stretched, other values are scaled so that ``maxval`` is
-        255."""
+        """As in ``Picture``. Gray of more than 8 bits is stretched; else values are scaled: ``maxval`` becomes 255."""
         if self.bitmap:
             black = self._text_bits() if self.text else self._packed_bits()
             return gray_to_rgb(np.where(black, np.uint8(0), np.uint8(255)))

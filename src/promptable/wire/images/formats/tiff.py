@@ -102,8 +102,7 @@ _COLOURED = {
 
 @dataclass(frozen=True)
 class Tiff:
-    """A page as its tags describe it. ``stored_hw`` is its size before it is turned by ``orientation``, 1 to 8 as in
-    EXIF."""
+    """A page as its tags say. ``stored_hw`` is its size before it is turned by ``orientation``, 1 to 8 as in EXIF."""
 
     data: bytes = field(repr=False)
     directory: int
@@ -219,8 +218,7 @@ def _unknown(tags: TiffTags, photometric: int, samples: int, planar: bool) -> Ba
 
 
 def _palette(colour_map: tuple[int, ...]) -> NDArray[np.uint8]:
-    """The palette, uint8 [N, 3], of a colour map: all reds, all greens, all blues, of 16 bits or, by some writers,
-    8."""
+    """The palette, uint8 [N, 3], of a colour map: all reds, all greens, all blues, of 16 bits (some writers: 8)."""
     colours = np.array(colour_map[: len(colour_map) // 3 * 3], np.int64).reshape(3, -1).T
     return (colours if colours.max(initial=0) < 256 else colours >> 8).astype(np.uint8)
 

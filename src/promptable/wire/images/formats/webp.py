@@ -19,8 +19,7 @@ class WebP:
     hw: tuple[int, int]
 
     def rgb(self) -> NDArray[np.uint8]:
-        """As in ``Picture``. The reader allocates the canvas when it opens the file, so the file is opened only
-        here."""
+        """As in ``Picture``. The file is opened only here, since its reader then allocates the canvas."""
         picture = WebPImageFile(BytesIO(self.data))
         if (picture.height, picture.width) != self.hw:
             raise ValueError("two different sizes")
