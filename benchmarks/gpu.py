@@ -36,7 +36,7 @@ _WAYS = ("fp32", "bf16")
 
 @dataclass(frozen=True)
 class Stage:
-    """Seconds of the four ways, the IoU of ours with the first, the share of the peak that ours reaches; None: unknown."""
+    """Seconds of the four ways, the IoU of ours with the first, the share of the peak that ours has; None: unknown."""
 
     what: str
     upstream_fp32: float

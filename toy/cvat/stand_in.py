@@ -242,7 +242,7 @@ def _confidence(label: int) -> Sequence[Mapping[str, Any]]:
 
 
 def _called(answer: Any, given: Any) -> Answer:
-    """A function's answer. ConnectionError is one that is gone, ValueError what it refuses, GoneError what it forgot."""
+    """A function's answer; ConnectionError: it is gone, ValueError: what it refuses, GoneError: what it forgot."""
     if not callable(answer):
         return 200, answer
     try:
