@@ -18,8 +18,7 @@ from promptable.cvat.annotate.options import Options
 from promptable.cvat.annotate.task_labels import TaskLabels
 from promptable.cvat.detection import TAG, Detection
 from promptable.cvat.functions import DirectFunction, Function, Picture
-from promptable.cvat.labels import MARKS
-from promptable.cvat.preview.variants import read_labels
+from promptable.cvat.labels import MARKS, read_labels
 
 
 def create(url: str, labels: str | None = None) -> "DetectorFunction":

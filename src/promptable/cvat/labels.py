@@ -1,12 +1,14 @@
-"""The labels of a CVAT task or project, as entries of a ``labels.yaml``."""
+"""Entries of a ``labels.yaml``: those that a file has, and those that the labels of a CVAT task or project make."""
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
 
-from promptable.config.labels import LabelType, Mark
+from promptable.config.labels import CONFIDENCE, REVIEW, LabelError, LabelType, Mark, render
 from promptable.cvat.server.errors import CvatError
 
 _ANY = "any"  # CVAT's word for a label that takes every shape
@@ -54,6 +56,21 @@ def labels_of(labels: Iterable[Mapping[str, Any]]) -> CvatLabels:
         entries=tuple(_entry(name, shape) for name, shape in answered),
         left_out=tuple(name for name, shape in pairs if (name, shape) not in answered),
     )
+
+
+def read_labels(path: Path) -> Sequence[Mapping[str, Any]]:
+    """The entries of a ``labels.yaml``, checked, each a mapping. Raises CvatError."""
+    try:
+        return [own_keys(entry) for entry in json.loads(render(path))]
+    except LabelError as error:
+        raise CvatError(str(error)) from None
+
+
+def own_keys(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An entry of the rendered spec as people write it: without the numbers and attributes that are ours."""
+    attributes = [one for one in entry.get("attributes", ()) if one["name"] not in (CONFIDENCE, REVIEW)]
+    kept = {key: value for key, value in entry.items() if key not in ("id", "attributes")}
+    return kept | ({"attributes": attributes} if attributes else {})
 
 
 def _entry(name: str, shape: str) -> str | Mapping[str, str]:

@@ -132,7 +132,7 @@ def _specs(parsed: argparse.Namespace) -> "list[VariantSpec]":
 
 def _labels(spec: "VariantSpec", function: "Function") -> "Sequence[Mapping[str, Any]] | None":
     """The label list of a variant, None for the function's own. Raises CvatError where CVAT would not pass it on."""
-    from promptable.cvat.preview.variants import read_labels
+    from promptable.cvat.labels import read_labels
     from promptable.cvat.server.errors import CvatError
 
     if spec.labels is None:

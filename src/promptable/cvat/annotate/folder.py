@@ -1,35 +1,21 @@
 """Pictures of a folder instead of a task's: the same run and the same journal, and COCO at the end."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from promptable.cvat.annotate.coco import write_coco
 from promptable.cvat.annotate.detector import Detector
+from promptable.cvat.annotate.picture_files import pictures_of
 from promptable.cvat.annotate.pipeline import Fetched, Result, ask_all
 from promptable.cvat.annotate.run import begin, give_up, noted, unfinished
 from promptable.cvat.functions import Picture
 from promptable.cvat.journal import Journal, Run
 from promptable.cvat.pages.pictures import shown_hw
-from promptable.cvat.preview.run import PICTURES
 from promptable.cvat.progress import Progress
 from promptable.cvat.server.errors import CvatError
 
 _NOWHERE = 0
 """The job of pictures that are in none."""
-
-
-def pictures_of(folder: Path) -> list[Path]:
-    """The pictures in a folder and below, in order. Raises CvatError where there are none."""
-    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in PICTURES)
-    if not files:
-        raise CvatError(f"{folder} holds no pictures ({', '.join(PICTURES)})")
-    return files
-
-
-def digest_of(files: Sequence[Path]) -> str:
-    """Tells lists of pictures apart: a resumed run is over the same ones."""
-    return hashlib.sha256("\n".join(str(file.resolve()) for file in files).encode()).hexdigest()[:16]
 
 
 def annotate_folder(

@@ -10,14 +10,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
+from promptable.cvat.annotate.picture_files import pictures_of
 from promptable.cvat.functions import Picture
+from promptable.cvat.labels import own_keys
 from promptable.cvat.preview.page import PageFrame, PageVariant, render
-from promptable.cvat.preview.variants import Variant, own_keys
+from promptable.cvat.preview.variants import Variant
 from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.frames import Frames
 
 _AT_ONCE = 3
-PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
 
 def spread(numbers: Sequence[int], count: int, seed: int) -> list[int]:
@@ -41,9 +42,7 @@ def frames_of_cvat(frames: Frames, wanted: Sequence[int]) -> list[PageFrame]:
 
 def frames_of_folder(folder: Path, count: int, seed: int) -> list[PageFrame]:
     """Pictures of a folder and of those in it. Raises CvatError where there are none."""
-    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in PICTURES)
-    if not files:
-        raise CvatError(f"{folder} holds no pictures ({', '.join(PICTURES)})")
+    files = pictures_of(folder)
     chosen = [files[i] for i in spread(range(len(files)), count, seed)]
     return [PageFrame(str(file.relative_to(folder)), None, file.read_bytes()) for file in chosen]
 

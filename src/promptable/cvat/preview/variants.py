@@ -1,13 +1,11 @@
 """What is compared: label lists, thresholds and models, each asked about the same pictures."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from promptable.config import labels as labelling
-from promptable.config.labels import CONFIDENCE, REVIEW, LabelError
+from promptable.config.labels import CONFIDENCE
 from promptable.cvat.detection import MASK, TAG
 from promptable.cvat.functions import Function, Picture
 from promptable.cvat.server.errors import CvatError
@@ -63,21 +61,6 @@ class Variant:
     def _floor(self) -> float:
         given: list[float] = [entry["threshold"] for entry in self.labels or () if entry.get("threshold") is not None]
         return min([_FLOOR, *given, *([] if self.threshold is None else [self.threshold])])
-
-
-def read_labels(path: Path) -> Sequence[Mapping[str, Any]]:
-    """The entries of a ``labels.yaml``, checked, each a mapping. Raises CvatError."""
-    try:
-        return [own_keys(entry) for entry in json.loads(labelling.render(path))]
-    except LabelError as error:
-        raise CvatError(str(error)) from None
-
-
-def own_keys(entry: Mapping[str, Any]) -> Mapping[str, Any]:
-    """An entry of the rendered spec as people write it: without the numbers and attributes that are ours."""
-    attributes = [one for one in entry.get("attributes", ()) if one["name"] not in (CONFIDENCE, REVIEW)]
-    kept = {key: value for key, value in entry.items() if key not in ("id", "attributes")}
-    return kept | ({"attributes": attributes} if attributes else {})
 
 
 def _items_of_cvat(answer: Any, task_labels: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

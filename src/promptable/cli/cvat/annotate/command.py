@@ -47,7 +47,8 @@ def _annotate(parsed: argparse.Namespace) -> int:
 def _folder(parsed: argparse.Namespace) -> int:
     """Pictures of a folder to COCO."""
     from promptable.cvat.annotate.detector import Detector, describe
-    from promptable.cvat.annotate.folder import annotate_folder, digest_of, pictures_of
+    from promptable.cvat.annotate.folder import annotate_folder
+    from promptable.cvat.annotate.picture_files import digest_of, pictures_of
     from promptable.cvat.annotate.task_labels import TaskLabels
     from promptable.cvat.progress import Progress
     from promptable.cvat.server.errors import CvatError
