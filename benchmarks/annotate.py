@@ -57,17 +57,17 @@ def measurements(quick: bool) -> list[Measurement]:
 
 def _compared_busy() -> Iterator[Row]:
     """The real model's share of time with work, under CVAT's own loop and under the command."""
-    for what, way in (("CVAT's own loop", _loop), ("annotate", _annotate)):
+    for what, way in (("CVAT's own loop", _loop), ("annotate", _annotate_all)):
         pace, share = in_fresh_process(_busy, way)
         yield Row(f"Swin-T, {what}", {"frames/s": pace, "busy %": 100 * share})
 
 
-def _busy(way: Callable[[str, int, int], None]) -> tuple[float, float]:
+def _busy(way: Callable[[str, int], None]) -> tuple[float, float]:
     """Frames a second, and the share of the run in which the model had work."""
     pictures = [_picture(seed) for seed in range(_PICTURES_1080P)]
     with _served(pictures, _real_model) as url:
         started = time.perf_counter()
-        way(url, len(pictures), 2)
+        way(url, len(pictures))
         whole = time.perf_counter() - started
         return len(pictures) / whole, float(_clock(url, "busy")) / whole
 
@@ -101,20 +101,24 @@ def _toy_seconds() -> float:
 def _frames_per_second(workers: int, seconds: float) -> float:
     """Of the command while it asks: from the first answer to the last."""
     with _served([_small_picture()] * _REPLICA_FRAMES, partial(_replicas, workers, seconds)) as url:
-        _annotate(url, _REPLICA_FRAMES, 2 * workers)
+        _annotate(url, 2 * workers)
         first, last = _clock(url, "answered")
         return (_REPLICA_FRAMES - 1) / float(last - first)
 
 
 def _memory(frames: int) -> float:
     with _served([_small_picture()] * frames, _instant) as url:
-        _annotate(url, frames, 2)
+        _annotate(url, 2)
         return peak_megabytes()
 
 
-def _annotate(url: str, frames: int, concurrency: int) -> None:
+def _annotate_all(url: str, _frames: int) -> None:
+    """The command, which knows how many frames there are."""
+    _annotate(url, 2)
+
+
+def _annotate(url: str, concurrency: int) -> None:
     """The command, in this process, to its end."""
-    del frames
     with TemporaryDirectory() as state, redirect_stdout(sys.stderr):
         os.environ |= {"XDG_STATE_HOME": state, "CVAT_ACCESS_TOKEN": TOKEN}
         where = ["--task", str(_TASK), "--url", url, "--function", f"{url}/", "--queue", f"{state}/queue.html"]
@@ -123,9 +127,8 @@ def _annotate(url: str, frames: int, concurrency: int) -> None:
         raise RuntimeError(f"annotate ended with {status}")
 
 
-def _loop(url: str, frames: int, concurrency: int) -> None:
+def _loop(url: str, frames: int) -> None:
     """As CVAT's worker runs a whole task: strictly frame after frame."""
-    del concurrency
     http, header = urllib3.PoolManager(), {"Authorization": f"Bearer {TOKEN}"}
     for frame in range(frames):
         where = f"{url}/api/tasks/{_TASK}/data?type=frame&number={frame}&quality=original"

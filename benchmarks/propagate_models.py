@@ -8,7 +8,6 @@ import base64
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,11 +20,12 @@ from PIL import Image
 
 from benchmarks import tracker_plain, tracker_scene
 from promptable.models.runtime.memory import keep_freed_memory
-from promptable.models.sam2.video_tracker import ObjectResult
 from promptable.wire.masks import mask_to_rle, rle_to_mask
 
 NAME = "sam2.1-tiny"
 _MEAN, _STD = np.array([0.485, 0.456, 0.406], np.float32), np.array([0.229, 0.224, 0.225], np.float32)
+_OBJECTS = 5
+"""As many as ``benchmarks.propagate`` draws."""
 _LONG = 1000
 """Frames of upstream's video: a longer one has no other numbers."""
 
@@ -66,28 +66,28 @@ class Clock:
 
 def ours(clock: Clock) -> Answer:
     """The function as it is deployed, but for its weights."""
-    keep_freed_memory()
-    function = tracker_scene.function(NAME)
-    for name in ("encode_image", "start", "step"):
-        setattr(function.model, name, partial(clock.time_model, getattr(function.model, name)))
+    function = _clocked(clock)
     return lambda request: json.loads(function.answer(request))
 
 
 def ours_of_discs(clock: Clock) -> Answer:
     """The same, but for what is found: random weights answer noise, whose run lengths no real mask has."""
+    function = _clocked(clock)
+
+    def answer(request: Mapping[str, Any]) -> Any:
+        with tracker_scene.finding_discs(function.model, _OBJECTS):
+            return json.loads(function.answer(request))
+
+    return answer
+
+
+def _clocked(clock: Clock) -> tracker_scene.Function:
+    """The function, whose model's calls are timed."""
     keep_freed_memory()
     function = tracker_scene.function(NAME)
-    masks = tracker_scene.discs(5)
-
-    def step(*arguments: Any) -> list[ObjectResult]:
-        results = clock.time_model(found, *arguments)
-        return [replace(result, mask=mask) for result, mask in zip(results, masks, strict=True)]
-
-    found = function.model.step
-    for name in ("encode_image", "start"):
+    for name in ("encode_image", "start", "step"):
         setattr(function.model, name, partial(clock.time_model, getattr(function.model, name)))
-    function.model.step = step  # type: ignore[assignment, method-assign]
-    return lambda request: json.loads(function.answer(request))
+    return function
 
 
 def plain(clock: Clock) -> Answer:

@@ -7,7 +7,9 @@ prompted; clicks that correct the last answer on stills.
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -370,22 +372,41 @@ def upsampled(logits: Tensor) -> Tensor:
     return interpolate(logits.float(), scale_factor=2, mode="bilinear", align_corners=False)
 
 
+ALONE = (
+    ("sam2", first_loss, FIRST),
+    ("sam2-second", second_loss, SECOND),
+    ("sam2-third", third_loss, THIRD),
+)
+"""The stages that train the model itself: the name of the file to resume from, the loss at a step, the schedule."""
+WITH_HINTS = (
+    ("sam2-fourth", fourth_loss, FOURTH),
+    ("sam2-fifth", fifth_loss, FIFTH),
+    ("sam2-sixth", sixth_loss, SIXTH),
+)
+"""Those that train it as a ``Student``."""
+
+
 def main() -> None:
     torch.set_num_threads(1)
-    model, folder = fresh_model(), Path("out/train")
-    seconds = train(model, lambda step: first_loss(model, step), FIRST, folder / "sam2.pt")
-    seconds += train(model, lambda step: second_loss(model, step), SECOND, folder / "sam2-second.pt")
-    seconds += train(model, lambda step: third_loss(model, step), THIRD, folder / "sam2-third.pt")
+    model = fresh_model()
+    seconds = sum(_trained(model, *stage) for stage in ALONE)
     student = Student(model)
-    seconds += train(student, lambda step: fourth_loss(student, step), FOURTH, folder / "sam2-fourth.pt")
-    seconds += train(student, lambda step: fifth_loss(student, step), FIFTH, folder / "sam2-fifth.pt")
-    seconds += train(student, lambda step: sixth_loss(student, step), SIXTH, folder / "sam2-sixth.pt")
+    seconds += sum(_trained(student, *stage) for stage in WITH_HINTS)
     model.half().float()
     save_file({name: tensor.half() for name, tensor in model.state_dict().items()}, FOLDER / "model.safetensors")
+    _report(model, seconds)
+
+
+def _trained(model: nn.Module, name: str, loss: Callable[[Any, int], Tensor], schedule: Schedule) -> float:
+    """One stage; the seconds that it took."""
+    return train(model, partial(loss, model), schedule, Path("out/train") / f"{name}.pt")
+
+
+def _report(model: SAM2Base, seconds: float) -> None:
     report = {
         "command": "python -m toy.train_sam2",
         "seed": SEED,
-        "steps": sum(stage.steps for stage in (FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH)),
+        "steps": sum(schedule.steps for _, _, schedule in (*ALONE, *WITH_HINTS)),
         "minutes": round(seconds / 60),
         "held_out": {
             f"{VIDEOS} videos from a mask": evaluate_videos(model, "mask", VIDEOS),

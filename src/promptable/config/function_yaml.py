@@ -77,7 +77,7 @@ def find(functions_dir: Path, names: Sequence[str] = ()) -> Mapping[Path, Functi
     configs = {folder.resolve(): load(folder / "function.yaml") for folder in folders}
     function_names = [config.name for config in configs.values()]
     if repeated := sorted({name for name in function_names if function_names.count(name) > 1}):
-        raise FunctionConfigError(f"two functions of {functions_dir} have the name {repeated[0]!r}")
+        raise FunctionConfigError(f"two functions of {functions_dir} have the name {repeated[0]!r}: rename one")
     return configs
 
 

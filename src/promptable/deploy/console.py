@@ -66,10 +66,11 @@ class Console:
     def stop_on_problems(self) -> None:
         """Raises StoppedError if there are any; a dry run goes on."""
         count, self._problems = self._problems, 0
+        problems = "1 problem" if count == 1 else f"{count} problems"
         if count and self.dry_run:
-            self.say(f"{count} problem(s): without --dry-run nothing below would happen")
+            self.say(f"{problems}: without --dry-run nothing below would happen")
         elif count:
-            self.problem(f"{count} problem(s) found, nothing was changed", "see above, then run the same command again")
+            self.problem(f"{problems} found, nothing was changed", "see above, then run the same command again")
             raise StoppedError
 
     def command(self, command: Sequence[str]) -> None:
