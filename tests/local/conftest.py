@@ -14,6 +14,9 @@ import yaml
 from promptable.local.options import Options
 from promptable.local.server import Running, serve
 
+_BUSY = 120
+"""Seconds that a process may take on a machine that is busy with others."""
+
 HEALTHY = """
 import json, os
 
@@ -43,7 +46,9 @@ def write_function(
         "spec": {
             "description": f"The function {name}",
             "handler": "main:handler",
-            "triggers": {"web": {"kind": "http", **(trigger or {})}},
+            "triggers": {
+                "web": {"kind": "http", "workerAvailabilityTimeoutMilliseconds": 1000 * _BUSY} | (trigger or {})
+            },
             **spec,
         },
     }
@@ -61,7 +66,7 @@ def serve_all(tmp_path: Path) -> Serve:
 
     @contextmanager
     def serve_all(*names: str, **options: Any) -> Iterator[Running]:
-        with serve(tmp_path, names, Options(**{"dashboard_port": 0, "ready_seconds": 20, **options})) as running:
+        with serve(tmp_path, names, Options(**{"dashboard_port": 0, "ready_seconds": _BUSY, **options})) as running:
             yield running
 
     return serve_all
@@ -70,7 +75,7 @@ def serve_all(tmp_path: Path) -> Serve:
 @pytest.fixture
 def client() -> Iterator[httpx.Client]:
     """An HTTP client that does not wait for ever."""
-    with httpx.Client(timeout=20) as client:
+    with httpx.Client(timeout=_BUSY) as client:
         yield client
 
 
@@ -81,7 +86,7 @@ def runs(pid: int) -> bool:
     return bool(state.strip()) and not state.startswith("Z")
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = _BUSY) -> None:
     """Wait for something another process does. Fails if it takes too long."""
     deadline = time.monotonic() + seconds
     while not condition():
