@@ -4,7 +4,7 @@ import importlib.util
 import io
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,6 +16,7 @@ import pytest
 from promptable.config import labels
 from promptable.config.function_yaml import dump, load
 from promptable.serving.logs import log_to
+from tests.redis_server import RedisServer, running_redis
 
 ROOT = Path(__file__).parents[2]
 TOY = ROOT / "toy"
@@ -102,6 +103,13 @@ def interactor() -> Function:
 @pytest.fixture(scope="session")
 def tracker() -> Function:
     return Function("sam2-tracker", {"PROMPTABLE_MODEL": str(TOY / "sam2"), "PROMPTABLE_MAX_MEGAPIXELS": "1"})
+
+
+@pytest.fixture
+def server() -> Iterator[RedisServer]:
+    """An empty Redis of the test's own, which replicas can share."""
+    with running_redis() as running:
+        yield running
 
 
 @pytest.fixture(params=["detector", "interactor", "tracker"])

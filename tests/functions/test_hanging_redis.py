@@ -1,20 +1,12 @@
 """A Redis that accepts connections and never replies, costs a click or a start one short wait."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from promptable.store import circuit_breaker
 from promptable.store.redis_server import CACHE_REPLY_SECONDS, REPLY_SECONDS
 from tests.functions.conftest import TOY, Function
 from tests.functions.requests import VIDEO, continuing, first_shapes, good_request, starting
-from tests.redis_server import RedisServer, recorded_waits, running_redis
-
-
-@pytest.fixture
-def server() -> Iterator[RedisServer]:
-    with running_redis() as running:
-        yield running
+from tests.redis_server import RedisServer, recorded_waits
 
 
 def test_a_click_waits_once_for_what_is_only_a_cache(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
 """Replicas of the interactor encode a picture once between them, and a restart forgets nothing."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from promptable.models.sam2.segmenter import Sam2Segmenter
 from promptable.store.redis_server import connect
 from tests.functions.conftest import TOY, Function
 from tests.functions.requests import SCENE, good_request
-from tests.redis_server import RedisServer, running_redis
+from tests.redis_server import RedisServer
 
 BODY = good_request("interactor")
 FEATURES = b"promptable:features:2:"
@@ -33,12 +33,6 @@ def _counted(encode: Callable[..., Any], pictures: list[int]) -> Callable[..., A
         return encode(segmenter, image)
 
     return counted
-
-
-@pytest.fixture
-def server() -> Iterator[RedisServer]:
-    with running_redis() as running:
-        yield running
 
 
 @pytest.fixture(params=["sam", "sam2"])

@@ -1,7 +1,5 @@
 """Clicks may land on any replica: each goes on from what another has answered, and never from what is forged."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 from safetensors.numpy import save
@@ -10,18 +8,12 @@ from promptable.models.segmentation.segmenter import Prompt
 from promptable.serving.interactor.click_history import ClickHistory, SharedHistory
 from promptable.store.redis_cache import RedisCache
 from promptable.store.redis_server import connect
-from tests.redis_server import RedisServer, running_redis
+from tests.redis_server import RedisServer
 
 LOGITS = np.full((4, 5), 1.5, np.float32)
 FIRST = Prompt(np.ones((1, 2), np.float32), np.ones(1, np.int32))
 SECOND = Prompt(np.array([[1, 1], [2, 2]], np.float32), np.array([1, 0], np.int32))
 THIRD = Prompt(np.array([[1, 1], [3, 3], [2, 2]], np.float32), np.array([1, 1, 0], np.int32))
-
-
-@pytest.fixture
-def server() -> Iterator[RedisServer]:
-    with running_redis() as running:
-        yield running
 
 
 def _replica(server: RedisServer) -> ClickHistory:

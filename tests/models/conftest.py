@@ -1,6 +1,7 @@
 """Tiny models of the real classes with random weights, and pictures of noise."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -10,6 +11,10 @@ from segment_anything.modeling import Sam
 
 from promptable.models.sam.build import SamConfig
 from tests.models.sam import tiny
+from tests.simulated_cuda import simulated_cuda
+
+if TYPE_CHECKING:
+    from transformers import BertTokenizerFast
 
 NoiseImage = Callable[[int, int], NDArray[np.uint8]]
 
@@ -33,3 +38,18 @@ def tiny_sam_config() -> SamConfig:
 @pytest.fixture(scope="session")
 def tiny_sam() -> Sam:
     return tiny.tiny_model()
+
+
+@pytest.fixture(scope="session")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> "BertTokenizerFast":
+    """Of a few words, each a token."""
+    from tests.models.grounding_dino.tiny import word_tokenizer  # slow to import, and few need it
+
+    return word_tokenizer(tmp_path_factory.mktemp("words"))
+
+
+@pytest.fixture
+def cuda() -> Iterator[torch.device]:
+    """A simulated CUDA device."""
+    with simulated_cuda():
+        yield torch.device("cuda")

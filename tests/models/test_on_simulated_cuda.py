@@ -1,6 +1,6 @@
 """Models on a (simulated) GPU answer what they answer on the CPU, and no part of them may be left behind."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
 
@@ -13,23 +13,11 @@ from transformers import BertTokenizerFast
 
 from promptable.models.grounding_dino.detector import GroundingDINO, use_fast_layers
 from promptable.models.sam.segmenter import SamSegmenter
-from tests.models.grounding_dino.tiny import CONFIG, tiny_model, word_tokenizer
+from tests.models.grounding_dino.tiny import CONFIG, tiny_model
 from tests.models.sam.test_segmenter import prompts
-from tests.simulated_cuda import simulated_cuda
 
 NoiseImage = Callable[[int, int], NDArray[np.uint8]]
 PROMPTS = ["red circle", "blue circle", "cargo"]
-
-
-@pytest.fixture
-def cuda() -> Iterator[torch.device]:
-    with simulated_cuda():
-        yield torch.device("cuda")
-
-
-@pytest.fixture(scope="module")
-def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> BertTokenizerFast:
-    return word_tokenizer(tmp_path_factory.mktemp("words"))
 
 
 def test_sam(cuda: torch.device, tiny_sam: Sam, noise_image: NoiseImage) -> None:

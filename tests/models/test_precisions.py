@@ -1,7 +1,5 @@
 """bfloat16 and float16 give nearly the answers of float32, on trained weights; what is too large for float16 too."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
@@ -15,7 +13,6 @@ from tests.models.overflows import (
     assert_a_picture_is_looked_at_again,
 )
 from tests.models.toy_answers import PROMPTS, SCENES, assert_nearly_the_boxes, followed, masks, mean_iou
-from tests.simulated_cuda import simulated_cuda
 from toy.scenes import video
 
 
@@ -28,25 +25,21 @@ def test_masks_of_half_the_bits(model: str, precision: str) -> None:
     assert mean_iou(masks(rounded, SCENES), masks(exact, SCENES)) >= 0.995
 
 
-@pytest.fixture
-def cuda() -> Iterator[None]:
-    with simulated_cuda():
-        yield
-
-
 @pytest.mark.parametrize("cuda_graphs", [False, True])
 @pytest.mark.parametrize("model", ["sam", "sam2"])
 def test_a_picture_too_large_for_float16_is_encoded_again(
-    cuda: None, model: str, cuda_graphs: bool, caplog: pytest.LogCaptureFixture
+    cuda: torch.device, model: str, cuda_graphs: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert_a_picture_is_encoded_again(model, cuda_graphs, caplog)
 
 
-def test_a_picture_too_large_for_float16_is_looked_at_again(cuda: None, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_picture_too_large_for_float16_is_looked_at_again(
+    cuda: torch.device, caplog: pytest.LogCaptureFixture
+) -> None:
     assert_a_picture_is_looked_at_again(caplog)
 
 
-def test_a_frame_too_large_for_float16_is_tracked_again(cuda: None, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_frame_too_large_for_float16_is_tracked_again(cuda: torch.device, caplog: pytest.LogCaptureFixture) -> None:
     assert_a_frame_is_tracked_again(caplog)
 
 

@@ -37,11 +37,6 @@ PROMPTS = ["red circle", "blue circle", "cargo", "the red stars"]
 
 
 @pytest.fixture(scope="module")
-def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> BertTokenizerFast:
-    return word_tokenizer(tmp_path_factory.mktemp("words"))
-
-
-@pytest.fixture(scope="module")
 def network(tokenizer: BertTokenizerFast) -> nn.Module:
     return tiny_model(tokenizer)
 

@@ -31,11 +31,6 @@ PROMPTS = ["red circle", "blue circle", "cargo", "the red stars"]
 
 
 @pytest.fixture(scope="module")
-def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> BertTokenizerFast:
-    return word_tokenizer(tmp_path_factory.mktemp("words"))
-
-
-@pytest.fixture(scope="module")
 def model() -> MMGroundingDinoForObjectDetection:
     return random_mm(**SIZES)
 

@@ -1,7 +1,5 @@
 """A GPU's pixels are Pillow's to the byte, so that what models see does not depend on the device."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
@@ -12,7 +10,6 @@ from PIL.Image import Resampling
 
 from promptable.models.grounding_dino.detector import resized
 from promptable.models.pixels.resize import resize
-from tests.simulated_cuda import simulated_cuda
 
 HW = {
     "smaller": ((90, 160), (36, 64)),
@@ -30,12 +27,6 @@ HW = {
     "a thousand to one": ((3, 3000), (1, 3)),
     "a single pixel": ((1, 1), (5, 7)),
 }
-
-
-@pytest.fixture
-def cuda() -> Iterator[torch.device]:
-    with simulated_cuda():
-        yield torch.device("cuda")
 
 
 def picture(hw: tuple[int, int]) -> NDArray[np.uint8]:

@@ -1,6 +1,5 @@
 """What crosses in one block arrives as it left."""
 
-from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
@@ -11,7 +10,7 @@ from torch import Tensor
 
 from promptable.models.runtime import transfer
 from promptable.models.runtime.transfer import to_cpu, to_device
-from tests.simulated_cuda import Traffic, counted, simulated_cuda
+from tests.simulated_cuda import Traffic, counted
 
 VALUES = [
     torch.tensor([True, False, True]),
@@ -22,12 +21,6 @@ VALUES = [
     torch.arange(24, dtype=torch.uint8).view(2, 3, 4).permute(2, 0, 1),
     torch.tensor([2**40]),
 ]
-
-
-@pytest.fixture
-def cuda() -> Iterator[torch.device]:
-    with simulated_cuda():
-        yield torch.device("cuda")
 
 
 def there_and_back(device: torch.device) -> Traffic:
