@@ -219,6 +219,15 @@ def test_an_image_that_a_container_uses_stays(machine: Machine) -> None:
     assert _dropped(machine) == []
 
 
+def test_an_image_that_somebody_removed_already_is_no_news(machine: Machine) -> None:
+    machine.answer("docker image inspect promptable-sam2-tracker:cpu-aaaaaaaaaaaa", status=1)
+    for digit in "abc":
+        machine.built(digit * 16)
+        outcome = machine.deploy("sam2-tracker", "--cpu")
+    assert _dropped(machine) == []
+    assert "warning" not in outcome.err
+
+
 def test_a_function_stuck_in_building_is_cleared(machine: Machine) -> None:
     machine.answer("nuctl deploy", state="building")
     machine.deploy("sam2-tracker", "--cpu")

@@ -92,7 +92,7 @@ class Images:
     def drop(self, image: str, kept: Sequence[str]) -> None:
         """Remove an image of gigabytes; what is kept or a container uses stays, whoever's it is."""
         used = commands.ask("docker", "ps", "--all", "--format", "{{.Image}}").out.splitlines()
-        if not image or image in kept or image in used:
+        if not image or image in kept or image in used or not commands.ask("docker", "image", "inspect", image).ok:
             return
         try:
             self._change("docker", "rmi", image)
