@@ -10,6 +10,7 @@ REPOSITORY = Path(__file__).parents[2]
 PIP = """#!/bin/sh
 echo "pip $*" >> "$RECORD"
 echo "$PIP_CONFIG_FILE $PIP_CERT" >> "$SECRETS/environment"
+[ "$1" = install ] || exit 0
 for list; do :; done
 grep -v '^[# ]' "$list" | sed 's/ .*//' >> "$RECORD"
 """
@@ -29,6 +30,10 @@ def _installed(folder: Path, device: str) -> list[str]:
 
 def _pins(device_lines: list[str]) -> list[str]:
     return sorted(line for line in device_lines if line and not line.startswith("pip "))
+
+
+def _installs(lines: list[str]) -> list[str]:
+    return [line for line in lines if line.startswith("pip install ")]
 
 
 def _required(*names: str) -> list[str]:
@@ -53,7 +58,7 @@ def test_the_cpu_image_has_the_same_without_cuda(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("device", "unchecked"), [("gpu", 0), ("cpu", 1)])
 def test_every_file_is_checked_but_pytorchs_cpu_build(tmp_path: Path, device: str, unchecked: int) -> None:
-    calls = [line for line in _installed(tmp_path, device) if line.startswith("pip ")]
+    calls = _installs(_installed(tmp_path, device))
     without = [call for call in calls if "--require-hashes" not in call]
     assert len(without) == unchecked
     assert all("download.pytorch.org" in call for call in without)
@@ -70,7 +75,7 @@ def test_every_pinned_package_has_a_sha256(name: str) -> None:
 
 @pytest.mark.parametrize("device", ["gpu", "cpu"])
 def test_no_package_is_compiled_with_cuda(tmp_path: Path, device: str) -> None:
-    last = [line for line in _installed(tmp_path, device) if line.startswith("pip ")][-1]
+    last = _installs(_installed(tmp_path, device))[-1]
     assert "--require-hashes --no-deps --no-build-isolation" in last
     assert last.endswith("models.txt")
 
@@ -78,7 +83,7 @@ def test_no_package_is_compiled_with_cuda(tmp_path: Path, device: str) -> None:
 def test_the_admins_pip_config_names_every_index(tmp_path: Path) -> None:
     (tmp_path / "pip-config").write_text("")
     (tmp_path / "ca").write_text("")
-    calls = [line for line in _installed(tmp_path, "cpu") if line.startswith("pip ")]
+    calls = _installs(_installed(tmp_path, "cpu"))
     assert not any("--index-url" in call for call in calls)
     environment = (tmp_path / "environment").read_text().splitlines()
     assert set(environment) == {f"{tmp_path}/pip-config {tmp_path}/ca"}
