@@ -184,26 +184,36 @@ def test_every_problem_is_named_in_one_run(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("free", "cached", "what"),
+    ("free", "cached", "model", "what"),
     [
-        (2, False, "has 2 GB free, and building the images needs 12"),
-        (5, True, ""),
-        (2, True, "has 2 GB free, and building the images needs 4"),
-        (0, True, "/tmp has 0 GB free, and nuctl needs 1"),  # noqa: S108
+        (7, False, "sam2.1-tiny", "has 7 GB free, and building the images needs 8"),
+        (2, True, "sam2.1-tiny", ""),
+        (2, True, "sam2.1-large", "has 2 GB free, and building the images needs 6"),
+        (0, True, "sam2.1-tiny", "/tmp has 0 GB free, and nuctl needs 1"),  # noqa: S108
     ],
 )
 def test_too_little_disk_space(
-    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, cached: bool, what: str
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, cached: bool, model: str, what: str
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free << 30))
     machine.answer(r"docker info .*\{json", json.dumps({"DockerRootDir": str(tmp_path)}))
     if cached:
         machine.answer("docker image inspect .*promptable.packages", packages_digest(REPOSITORY))
-    outcome = machine.deploy("sam2-tracker", "--cpu")
+    outcome = machine.deploy("sam2-tracker", "--cpu", "--model", model)
     assert (outcome.status == 1) is bool(what)
     assert what in outcome.err
     assert ("docker builder prune" in outcome.err) is bool(what)
     assert "building" not in machine.deploy("sam2-tracker", "--cpu", "--no-build").err
+
+
+def test_checkpoints_that_are_in_an_image_already_take_no_disk_again(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=2 << 30))
+    machine.answer(r"docker info .*\{json", json.dumps({"DockerRootDir": str(tmp_path)}))
+    machine.answer("docker image inspect .*promptable.packages", packages_digest(REPOSITORY))
+    machine.answer("docker images .*promptable-sam2-tracker", "promptable-sam2-tracker:cpu-aaaaaaaaaaaa")
+    assert machine.deploy("sam2-tracker", "--cpu", "--model", "sam2.1-large").status == 0
 
 
 @pytest.mark.parametrize(

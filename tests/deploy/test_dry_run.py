@@ -87,7 +87,7 @@ def test_the_plan_says_what_each_function_takes_beside_what_is_free(machine: Mac
     assert rows["grounding-dino"].split(None, 3)[1:3] == ["swin-t", "vit_b"]
     assert "1.1 GB" in rows["grounding-dino"]
     assert rows["sam2-tracker"].split()[-2:] == rows["sam2-tracker"].split()[2:4], "a GPU holds the checkpoint at least"
-    assert "base image:  some 10 GB for all functions" in out
+    assert "base image:  some 9 GB for all functions" in out
     assert re.search(r"memory free: \d+ GB", out)
     own = machine.start("--dry-run", "--cpu", "sam2-tracker", "--model", str(TOY / "sam2")).out
     assert re.search(r"^sam2-tracker +sam2-[0-9a-f]{12} +0\.0\d+ GB +8 GB +-", own, re.MULTILINE)

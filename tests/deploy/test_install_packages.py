@@ -80,6 +80,14 @@ def test_no_package_is_compiled_with_cuda(tmp_path: Path, device: str) -> None:
     assert last.endswith("models.txt")
 
 
+@pytest.mark.parametrize(("device", "left"), [("gpu", ["pip uninstall --yes triton"]), ("cpu", [])])
+def test_what_nothing_uses_leaves_the_gpu_image_after_all_is_installed(
+    tmp_path: Path, device: str, left: list[str]
+) -> None:
+    calls = [line for line in _installed(tmp_path, device) if line.startswith("pip ")]
+    assert calls == _installs(calls) + left
+
+
 def test_the_admins_pip_config_names_every_index(tmp_path: Path) -> None:
     (tmp_path / "pip-config").write_text("")
     (tmp_path / "ca").write_text("")

@@ -1,6 +1,7 @@
 """What a deployment will do and take, beside what is free."""
 
 import json
+import math
 import urllib.request
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
@@ -14,7 +15,11 @@ from promptable.deploy.rendering.rendered import Rendered
 from promptable.deploy.rendering.target import Device
 
 COLUMNS = ("function", "models", "checkpoints", "memory at most", "GPU memory at least")
-_BASE_GB = {Device.GPU: 10, Device.CPU: 4}
+_BASE_GB = {Device.GPU: 9, Device.CPU: 4}
+_BASE_BUILD_GB = {Device.GPU: 16, Device.CPU: 6}
+"""containerd's image store keeps each layer packed and unpacked, the builder once more; pip keeps what it fetched."""
+_CHECKPOINT_COPIES = 5
+"""The same of a checkpoint, in two of the builder's stages, beside the download."""
 
 
 def lines(
@@ -37,14 +42,13 @@ def lines(
         yield f"replicas:    {least} to {most}{'' if options.redis else '; the tracker: 1'}"
 
 
-def rows(rendered: Mapping[str, Rendered], device: Device, own_models: Iterable[OwnModel]) -> Iterator[Sequence[str]]:
+def rows(rendered: Mapping[str, Rendered], device: Device, own_models: Collection[OwnModel]) -> Iterator[Sequence[str]]:
     """What each function will take: of its image's own layers, of memory with full caches, and of the GPU's.
 
     A GPU holds the weights, and what CUDA and the activations take on top is not known beforehand.
     """
-    own = {model.name: model.size for model in own_models}
     for function, file in rendered.items():
-        size = _words([own[model] if model in own else _official_size(model) for model in file.models])
+        size = _words([checkpoint_size(model, own_models) for model in file.models])
         on_gpu = size if device is Device.GPU else "-"
         yield function, " ".join(file.models), size, f"{memory_gib(file.config.type, file.models)} GB", on_gpu
 
@@ -63,6 +67,18 @@ def weights(options: Options, models: Collection[str], own_models: Iterable[OwnM
 def base_image(device: Device, cached: bool) -> str:
     """What the functions share."""
     return f"base image:  some {_BASE_GB[device]} GB for all functions{', here already' if cached else ''}"
+
+
+def build_gb(device: Device, cached: bool, checkpoints: Iterable[int | None]) -> int:
+    """Disk that the builds take: the base image unless it is cached, and checkpoints of so many bytes."""
+    copies = _CHECKPOINT_COPIES * sum(filter(None, checkpoints)) / 1e9
+    return (0 if cached else _BASE_BUILD_GB[device]) + math.ceil(1 + copies)
+
+
+def checkpoint_size(model: str, own_models: Iterable[OwnModel]) -> int | None:
+    """Bytes of a model's files; None where nobody knows."""
+    own = {each.name: each.size for each in own_models}
+    return own[model] if model in own else _official_size(model)
 
 
 def _official_size(model: str) -> int | None:

@@ -14,6 +14,7 @@ from promptable.deploy.image import build as images
 from promptable.deploy.image.build import Images
 from promptable.deploy.image.own_model import OwnModel, own_model
 from promptable.deploy.options import Options, all_functions
+from promptable.deploy.platforms import host
 from promptable.deploy.platforms.base import Platform, Site
 from promptable.deploy.rendering.render import DeployError, render
 from promptable.deploy.rendering.rendered import Rendered, image_device
@@ -193,6 +194,20 @@ class Preparation:
         self.console.table("what it takes", plan.COLUMNS, list(plan.rows(rendered, device, self.own_models.values())))
         for line in plan.free(found.site):
             self.console.say(line)
+        if self.options.build:
+            self._check_disk(device, rendered)
+
+    def _check_disk(self, device: Device, rendered: Mapping[str, Rendered]) -> None:
+        """Is there room for the builds? Checkpoints that the function's newest image holds take none again."""
+        new = {
+            tuple(file.models)
+            for function, file in rendered.items()
+            if not self.images.held_models(self.images.newest(function, device)) >= set(file.models)
+        }
+        own = self.own_models.values()
+        sizes = [plan.checkpoint_size(model, own) for models in new for model in models]
+        needs = plan.build_gb(device, self.images.has_packages(device), () if self.options.weights_pvc else sizes)
+        host.check_disk(self.console, host.image_folder(), needs, "building the images")
 
     def _build(self, rendered: Mapping[str, Rendered], device: Device, nuclio_version: str) -> Mapping[str, str]:
         """Build each function's image; nothing of Nuclio's is touched."""

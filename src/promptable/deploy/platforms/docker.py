@@ -16,9 +16,6 @@ from promptable.deploy.rendering.render import redis_variables
 from promptable.deploy.rendering.rendered import Rendered
 from promptable.deploy.rendering.target import REDIS_PASSWORD_FILE, Device, SharedRedis
 
-_BASE_GIB = {Device.GPU: 30, Device.CPU: 12}
-_FUNCTIONS_GIB = 4
-"""Disk that a build needs for the base image, and without it."""
 _LOG_LINES = "50"
 _HERE = Path(__file__).parent
 
@@ -47,7 +44,7 @@ class Docker:
             return Site()
         if building:
             tools.check_builder(self._console)
-        self._check_disks(device, building)
+        host.check_disk(self._console, Path("/tmp"), 1, "nuctl")  # noqa: S108 - nuctl's own choice
         if self._cvat.found():
             self._cvat.check()
         if device is Device.GPU:
@@ -128,13 +125,6 @@ class Docker:
                 f"port {port}, for {function}, is taken by {owner or 'another program'}",
                 f"stop it (sudo ss -ltnp 'sport = :{port}' names it), or use --port-base",
             )
-
-    def _check_disks(self, device: Device | None, building: bool) -> None:
-        host.check_disk(self._console, Path("/tmp"), 1, "nuctl")  # noqa: S108 - nuctl's own choice
-        if building:
-            cached = device is None or self._images.has_packages(device)
-            needs = _FUNCTIONS_GIB if cached or device is None else _BASE_GIB[device]
-            host.check_disk(self._console, host.image_folder(), needs, "building the images")
 
 
 def container_of(function: str, namespace: str) -> str:
