@@ -1,5 +1,6 @@
 """What commands over a CVAT server say where something is in their way, in place of a traceback."""
 
+import base64
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,29 @@ def test_a_journal_that_is_none_is_a_sentence(command: str, cvat: StandIn, capsy
     assert main([command, "--task", str(annotating.TASK), "--url", cvat.url, *model]) == 1
     said = capsys.readouterr().err
     assert said.startswith(f"promptable {command}: the journal of this task cannot be used (file is not a database)")
+
+
+def test_names_of_others_do_nothing_to_a_terminal(
+    cvat: StandIn, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A label's name and a function's error come from whoever may write them."""
+    attack = "\x1b]52;c;ZXZpbA==\x07\x1b[2J\x9b2J"
+
+    def detect(request: dict[str, object]) -> object:
+        if request["image"] == base64.b64encode(annotating.picture(7)).decode():
+            raise ValueError(attack)
+        return annotating.detect(request)
+
+    annotating.prepare(cvat)
+    cvat.labels["task_id", annotating.TASK].append((attack, "any"))
+    cvat.answers = {"": detect}
+    assert annotating.annotate(cvat, "--frames=6-7") == 3
+    assert main(["stats", "--task", str(annotating.TASK), "--url", cvat.url, "--page", str(tmp_path / "s.html")]) == 0
+    assert main(["stats", "--task", "99", "--url", f"{cvat.url}/{attack}"]) == 1
+    said = capsys.readouterr()
+    assert "]52;c;ZXZpbA==" in said.out
+    assert "frame 7 failed" in said.err
+    assert not set("\x1b\x07\x9b") & set(said.out + said.err)
 
 
 @pytest.mark.parametrize("option", ["--undo", "--review"])

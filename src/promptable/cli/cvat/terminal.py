@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 DONE, WRONG, FOUND, INTERRUPTED = 0, 1, 3, 130
 """Exit statuses; ``FOUND`` is of work that is done and has something to tell, such as frames that failed."""
+_CONTROLS = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 _WIDE = 200
 """Columns where the output is no terminal: links stay whole."""
 
@@ -38,12 +39,17 @@ def told_and_resumable(command: str, work: Callable[[], int]) -> int:
 
 
 def _complain(command: str, sentence: str) -> None:
-    sys.stderr.write(f"promptable {command}: {sentence}\n")
+    sys.stderr.write(_harmless(f"promptable {command}: {sentence}\n"))
+
+
+def _harmless(text: str) -> str:
+    """Without control characters: in a label's name, say, they could clear a terminal or write to its clipboard."""
+    return text.translate(_CONTROLS)
 
 
 def say(what: object) -> None:
     """Print a sentence, or the path of what was written, as a line."""
-    sys.stdout.write(f"{what}\n")
+    sys.stdout.write(_harmless(f"{what}\n"))
 
 
 def left_alone(sentence: str) -> None:
@@ -54,7 +60,7 @@ def left_alone(sentence: str) -> None:
 def failures(errors: Mapping[int, str]) -> int:
     """List the frames that failed, and why; returns the exit status."""
     for frame, error in sorted(errors.items()):
-        sys.stderr.write(f"frame {frame} failed: {error}\n")
+        sys.stderr.write(_harmless(f"frame {frame} failed: {error}\n"))
     return FOUND if errors else DONE
 
 
@@ -73,5 +79,5 @@ def show(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     for heading, cell in zip(headings, rows[0], strict=True):
         table.add_column(heading, justify="right" if isinstance(cell, int) else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
+        table.add_row(*(Text(_harmless(str(cell))) for cell in row))
     Console(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDE).print(table)
