@@ -56,9 +56,10 @@ def chunk(name, content):
     return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(content, zlib.crc32(name)))
 
 
-def png(hw, bits, colour_type, rows, *between):
-    """A PNG of rows of bytes, unfiltered; ``between`` are chunks before the pixels."""
-    header = struct.pack(">IIBBBBB", hw[1], hw[0], bits, colour_type, 0, 0, 0)
+def png(hw, bits, colour_type, rows, *between, interlaced=False):
+    """A PNG of rows of bytes, unfiltered, if ``interlaced`` pass after pass; ``between`` are chunks before the
+    pixels."""
+    header = struct.pack(">IIBBBBB", hw[1], hw[0], bits, colour_type, 0, 0, interlaced)
     pixels = zlib.compress(b"".join(b"\0" + row for row in rows))
     return b"".join(
         [b"\x89PNG\r\n\x1a\n", chunk(b"IHDR", header), *between, chunk(b"IDAT", pixels), chunk(b"IEND", b"")]

@@ -9,6 +9,7 @@ from PIL import Image
 
 _PIXELS = {"L": "u1", "P": "u1", "I;16": "u2", "RGBX": "4u1", "RGBA": "4u1"}
 """The dtype of a pixel for the modes whose pixels lie in Pillow's memory as they lie in an array."""
+_MARKS = 165, 90
 
 
 class Picture(Protocol):
@@ -33,18 +34,36 @@ def decoded(mode: str, hw: tuple[int, int], data: bytes, codec: str, *args: Any)
     return picture
 
 
-def decoded_array(
-    mode: str, hw: tuple[int, int], data: bytes, codec: str, *args: Any, complete: bool = False
-) -> NDArray[Any]:
+def decoded_array(mode: str, hw: tuple[int, int], data: bytes, codec: str, *args: Any) -> NDArray[Any]:
     """As ``decoded``, but the decoder writes into an array, so that nothing is copied.
 
-    uint8 [H, W] for the modes L and P, uint16 [H, W] for I;16, uint8 [H, W, 4] for RGBX and RGBA. Pixels that the
-    decoder leaves out are 0; ``complete`` says that this decoder never leaves one out.
+    uint8 [H, W] for the modes L and P, uint16 [H, W] for I;16, uint8 [H, W, 4] for RGBX and RGBA.
     """
-    height, width = hw
-    pixels = (np.empty if complete else np.zeros)(hw, _PIXELS[mode])
-    Image.frombuffer(mode, (width, height), pixels, "raw", mode, 0, 1).frombytes(data, codec, *args)
+    pixels = np.empty(hw, _PIXELS[mode])
+    _decode_into(pixels, mode, data, codec, *args)
     return pixels
+
+
+def decoded_up_to(
+    last: tuple[int, int], mode: str, hw: tuple[int, int], data: bytes, codec: str, *args: Any
+) -> NDArray[Any]:
+    """As ``decoded_array``, for a decoder that does not report missing rows. Raises ValueError for them.
+
+    ``last`` is the row and column of the pixel that the decoder writes last: it is missing if it keeps the value that
+    it had before, whatever that is. So only a pixel that happens to have the first such value is decoded twice.
+    """
+    for mark in _MARKS:
+        pixels = np.empty(hw, _PIXELS[mode])
+        pixels[last] = mark
+        _decode_into(pixels, mode, data, codec, *args)
+        if (pixels[last] != mark).any():
+            return pixels
+    raise ValueError("not enough image data")
+
+
+def _decode_into(pixels: NDArray[Any], mode: str, data: bytes, codec: str, *args: Any) -> None:
+    height, width = pixels.shape[:2]
+    Image.frombuffer(mode, (width, height), pixels, "raw", mode, 0, 1).frombytes(data, codec, *args)
 
 
 def first_three(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

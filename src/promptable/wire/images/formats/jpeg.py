@@ -45,7 +45,7 @@ class Jpeg:
         source = mode, self.hw, self.data, "jpeg", rawmode, ""
         if mode == _INKS:
             return colours_of(decoded(*source))
-        pixels = decoded_array(*source, complete=True)
+        pixels = decoded_array(*source)
         return gray_to_rgb(pixels) if mode == "L" else first_three(pixels)
 
 

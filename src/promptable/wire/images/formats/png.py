@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from promptable.wire.images.broken import over_bound, unsupported
 from promptable.wire.images.levels import stretched
-from promptable.wire.images.picture import coloured, decoded_array, first_three, gray_to_rgb
+from promptable.wire.images.picture import coloured, decoded_up_to, first_three, gray_to_rgb
 
 MOST_CHUNKS = 100_000
 
@@ -56,7 +56,8 @@ class Png:
         """As in ``Picture``."""
         mode, rawmode = _MODES[self.colour_type, self.bits]
         compressed = b"".join([self.data[piece] for piece in self.pieces])
-        pixels = decoded_array(mode, self.hw, compressed, "zip", rawmode, int(self.interlaced))
+        last = _last_of_passes(self.hw) if self.interlaced else (-1, -1)
+        pixels = decoded_up_to(last, mode, self.hw, compressed, "zip", rawmode, int(self.interlaced))
         match self.colour_type, self.bits:
             case 0, 1:
                 return gray_to_rgb(pixels * 255)
@@ -89,6 +90,15 @@ def read(data: bytes) -> Png:
     if header is None or not pieces:
         raise ValueError("no header, or no pixels")
     return _picture(data, header, palette, pieces)
+
+
+def _last_of_passes(hw: tuple[int, int]) -> tuple[int, int]:
+    """Row and column of the last pixel of an interlaced picture (Adam7): on the last odd row, which is of the seventh
+    pass; in a picture of one row in the last odd column, of the sixth."""
+    height, width = hw
+    if height > 1:
+        return height // 2 * 2 - 1, width - 1
+    return 0, max(width // 2 * 2 - 1, 0)
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, slice]]:
