@@ -1,9 +1,8 @@
 """Files whose data end in good order, but too early: the decoders alone would fill up the picture."""
 
-import struct
-
 import numpy as np
 import pytest
+from PIL import Image
 
 from promptable.errors import BadRequestError
 from promptable.wire.images import EncodedImage
@@ -49,3 +48,46 @@ def test_a_png_of_any_one_gray_is_whole():
     """Whatever lay in the memory before."""
     for level in range(256):
         assert (decoded(png((2, 3), 8, 0, [bytes([level] * 3)] * 2)) == level).all()
+
+
+SMOOTH = np.add.outer(np.arange(64), np.arange(50))[..., None].astype(np.uint8) + np.uint8([0, 20, 40])
+JPEGS = {
+    "colours": file_bytes(SMOOTH, "JPEG"),
+    "gray": file_bytes(SMOOTH[..., 0], "JPEG"),
+    "inks": file_bytes(Image.fromarray(SMOOTH).convert("CMYK"), "JPEG"),
+    "with restarts": file_bytes(SMOOTH, "JPEG", restart_marker_rows=1),
+    "progressive": file_bytes(SMOOTH, "JPEG", progressive=True),
+}
+
+
+@pytest.mark.parametrize("name", JPEGS)
+def test_a_jpeg_of_too_few_rows_is_refused(name):
+    """Cut in its first scan, but not in its last block, and its last marker set after that: libjpeg fills the rest with
+    gray."""
+    whole = JPEGS[name]
+    assert decoded(whole).shape == SMOOTH.shape
+    first = whole.index(b"\xff\xda") + 14
+    end = min(at for at in (whole.find(b"\xff\xd9", first), whole.find(b"\xff\xc4", first)) if at > 0)
+    for at in range(first, end - 24):
+        if whole[at - 1] != 0xFF:
+            refused(whole[:at] + b"\xff\xd9")
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}], ids=str)
+def test_a_whole_jpeg_may_end_in_gray(options):
+    pixels = SMOOTH.copy()
+    pixels[32:] = 128
+    data = file_bytes(pixels, "JPEG", **options)
+    for more in (b"", data, bytes(9)):
+        assert (decoded(data + more)[-8:] == 128).all()
+
+
+def test_a_jpeg_2000_without_one_of_its_tiles_is_refused():
+    whole = file_bytes(PIXELS, "JPEG2000", no_jp2=True, tile_size=(8, 8))
+    parts = [at for at in range(len(whole)) if whole.startswith(b"\xff\x90\0\x0a", at)]
+    assert len(parts) == 4
+    np.testing.assert_array_equal(decoded(whole), PIXELS)
+    for start, end in zip(parts, [*parts[1:], len(whole) - 2], strict=True):
+        refused(whole[:start] + whole[end:])
+    length_left_out = whole[: parts[3] + 6] + bytes(4) + whole[parts[3] + 10 :]
+    np.testing.assert_array_equal(decoded(length_left_out), PIXELS)

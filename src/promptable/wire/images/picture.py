@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-_PIXELS = {"L": "u1", "P": "u1", "I;16": "u2", "RGBX": "4u1", "RGBA": "4u1"}
+_PIXELS = {"L": "u1", "P": "u1", "I;16": "u2", "RGBX": "4u1", "RGBA": "4u1", "CMYK": "4u1"}
 """The dtype of a pixel for the modes whose pixels lie in Pillow's memory as they lie in an array."""
 _MARKS = 165, 90
 
@@ -37,7 +37,7 @@ def decoded(mode: str, hw: tuple[int, int], data: bytes, codec: str, *args: Any)
 def decoded_array(mode: str, hw: tuple[int, int], data: bytes, codec: str, *args: Any) -> NDArray[Any]:
     """As ``decoded``, but the decoder writes into an array, so that nothing is copied.
 
-    uint8 [H, W] for the modes L and P, uint16 [H, W] for I;16, uint8 [H, W, 4] for RGBX and RGBA.
+    uint8 [H, W] for the modes L and P, uint16 [H, W] for I;16, uint8 [H, W, 4] for RGBX, RGBA and CMYK.
     """
     pixels = np.empty(hw, _PIXELS[mode])
     _decode_into(pixels, mode, data, codec, *args)

@@ -3,6 +3,7 @@
 import struct
 from dataclasses import dataclass, field
 from io import BytesIO
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +14,11 @@ from promptable.wire.images.levels import stretched
 from promptable.wire.images.picture import colours_of, gray_to_rgb
 
 MOST_BOXES = 1000
+MOST_TILE_PARTS = 100_000
 
 _CODESTREAM, _HEADER = b"jp2c", b"jp2h"
 _START = b"\xff\x4f\xff\x51"
+_TILE_PART = b"\xff\x90"
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,32 @@ def read(data: bytes) -> Jpeg2000:
         raise unsupported(f"a JPEG 2000 of {components} components of {depths} bits")
     if x2 <= x1 or y2 <= y1:
         raise ValueError("no height or width")
+    _check_tiles(data, at, (x2, y2))
     return Jpeg2000(data, (y2 - y1, x2 - x1), components == 1 and max(bits) > 8)
+
+
+def _check_tiles(data: bytes, at: int, end_xy: tuple[int, int]) -> None:
+    """Raise ValueError if a tile has no data: OpenJPEG leaves it black."""
+    size_and_start = struct.unpack_from(">24xIIII", data, at)
+    sides = zip(end_xy, size_and_start[:2], size_and_start[2:], strict=True)
+    expected = prod(-(-(end - start) // size) for end, size, start in sides)
+    if (found := len(_tiles(data, at))) < expected:
+        raise ValueError(f"it has {found} of its {expected} tiles")
+
+
+def _tiles(data: bytes, at: int) -> set[int]:
+    """The numbers of the tiles that have data, from the codestream at ``at``."""
+    at += len(_START) - 2
+    while data[at : at + 2] != _TILE_PART:
+        at += 2 + struct.unpack_from(">2xH", data, at)[0]
+    found = set()
+    for _ in range(MOST_TILE_PARTS):
+        if data[at : at + 2] != _TILE_PART:
+            return found
+        tile, length = struct.unpack_from(">4xHI", data, at)
+        found.add(tile)
+        at += length or len(data)  # without a length it is the last
+    raise over_bound("JPEG 2000", f"{MOST_TILE_PARTS} parts of tiles", "more")
 
 
 def _codestream(data: bytes) -> int:
