@@ -7,10 +7,13 @@ masks, and no ``.item()``, comes back. Without CUDA graphs: to capture one, the 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
 from demo.interact import deepest
+from promptable.models.pixels import resize
+from promptable.wire.images import EncodedImage
 from tests.functions.conftest import TOY, Function, new_detector
 from tests.functions.requests import SCENE, VIDEO, first_shapes
 from tests.redis_server import running_redis
@@ -26,6 +29,7 @@ CLICK, BESIDE = deepest(SCENE.objects[-1].mask), [2.0, 2.0]
 
 @pytest.fixture(autouse=True)
 def _cuda() -> Iterator[None]:
+    resize._known.clear()
     with simulated_cuda():
         yield
 
@@ -70,23 +74,34 @@ def test_a_picture_for_boxes_is_one_copy_to_the_gpu_and_one_back(tmp_path: Path)
     assert_crossings(traffic, copies=2, waits=1)
 
 
-@pytest.mark.parametrize("new", ["size", "labels"])
-def test_a_new_size_or_new_labels_cross_too_but_are_not_waited_for(tmp_path: Path, new: str) -> None:
+@pytest.mark.parametrize(("new", "copies"), [("size", 4), ("labels", 3)])
+def test_a_new_size_or_new_labels_cross_too_but_are_not_waited_for(tmp_path: Path, new: str, copies: int) -> None:
     function = new_detector(tmp_path, [{"name": "blue star", "type": "rectangle"}], **CUDA)
     function.answer({"image": png_base64(SCENE.image)})
     image = png_base64(SCENE.image[:-40]) if new == "size" else LATER_PICTURE
     labels = {} if new == "size" else {"labels": [{"name": "red circle"}, {"name": "green square"}]}
     _, traffic = _traffic(function, {"image": image} | labels)
-    assert_crossings(traffic, copies=3, waits=1)
+    assert_crossings(traffic, copies=copies, waits=1)  # of a size: how to resize it, and where its features lie
 
 
 def test_masks_of_a_picture_come_back_together(tmp_path: Path) -> None:
     labels = [{"name": thing.label, "type": "mask"} for thing in LATER.objects]
     function = new_detector(tmp_path, labels, **CUDA)
-    function.answer({"image": png_base64(SCENE.image)})
-    answer, traffic = _traffic(function, {"image": LATER_PICTURE})
+    assert function.answer({"image": png_base64(SCENE.image)})
+    with patch.object(EncodedImage, "decode", autospec=True, side_effect=EncodedImage.decode) as decode:
+        answer, traffic = _traffic(function, {"image": LATER_PICTURE})
     assert len(answer) > 2
-    assert_crossings(traffic, copies=5, waits=2)  # the picture to each model, boxes back and there, masks
+    assert_crossings(traffic, copies=4, waits=2)  # the picture to both models, boxes back and there, masks
+    assert decode.call_count == 1
+
+
+def test_a_picture_for_tiles_is_one_copy_to_the_gpu(tmp_path: Path) -> None:
+    labels = [{"name": "blue star", "type": "rectangle"}]
+    function = new_detector(tmp_path, labels, **CUDA, PROMPTABLE_TILE_SIZE="128")
+    function.answer({"image": png_base64(SCENE.image)})
+    _, traffic = _traffic(function, {"image": LATER_PICTURE})
+    _, *answers = traffic.copies
+    assert len(answers) == len(traffic.waits) > 1
 
 
 @pytest.mark.parametrize("kind", ["rectangle", "mask"])

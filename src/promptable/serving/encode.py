@@ -2,10 +2,8 @@
 
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from promptable.errors import BadRequestError
+from promptable.models.pixels.picture import Picture
 from promptable.models.runtime.out_of_memory import naming_out_of_memory
 from promptable.models.segmentation.features import ImageFeatures
 from promptable.models.segmentation.segmenter import PictureError
@@ -15,7 +13,7 @@ from promptable.wire.images import EncodedImage
 class ImageEncoder(Protocol):
     """A model that encodes pictures: a segmenter or a video tracker."""
 
-    def encode_image(self, image: NDArray[np.uint8]) -> ImageFeatures: ...
+    def encode_image(self, image: Picture) -> ImageFeatures: ...
 
 
 def encode(model: ImageEncoder, image: EncodedImage, max_megapixels: float) -> ImageFeatures:
@@ -23,7 +21,11 @@ def encode(model: ImageEncoder, image: EncodedImage, max_megapixels: float) -> I
 
     Raises BadRequestError for a picture that is damaged, too large or not supported by the model; OutOfMemoryError.
     """
-    pixels = image.decode(max_megapixels)
+    return encode_pixels(model, image.decode(max_megapixels))
+
+
+def encode_pixels(model: ImageEncoder, pixels: Picture) -> ImageFeatures:
+    """As ``encode``, of a decoded picture."""
     try:
         with naming_out_of_memory():
             return model.encode_image(pixels)

@@ -7,6 +7,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from promptable.models.pixels.picture import Picture
+
 
 @dataclass(frozen=True)
 class PromptScores:
@@ -36,7 +38,7 @@ class Detector(Protocol):
         """Encode prompts before the first picture, so that ``detect`` finds them encoded. Raises ValueError as
         ``spell``."""
 
-    def detect(self, image: NDArray[np.uint8], prompts: Sequence[str], scale: float = 1.0) -> PromptScores:
+    def detect(self, image: Picture, prompts: Sequence[str], scale: float = 1.0) -> PromptScores:
         """All boxes that the model proposes for a picture, uint8 RGB [H, W, 3], with a score for each prompt.
 
         ``scale`` below 1 shrinks the picture for the model, which then needs less memory. Raises ValueError as

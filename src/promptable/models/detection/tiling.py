@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from promptable.models.detection.detector import Detector
 from promptable.models.detection.proposals import Proposals, best_prompts, concatenate
+from promptable.models.pixels.picture import Picture
 
 Boxes = NDArray[np.floating[Any]]
 
@@ -90,7 +91,7 @@ def enlarged(hw: tuple[int, int], tiling: Tiling, most: int) -> Tiling:
 
 
 def propose(
-    detector: Detector, image: NDArray[np.uint8], prompts: tuple[str, ...], tiling: Tiling, scale: float = 1.0
+    detector: Detector, image: Picture, prompts: tuple[str, ...], tiling: Tiling, scale: float = 1.0
 ) -> Proposals:
     """The detector's proposals for a picture, uint8 RGB [H, W, 3], from the views that ``tiling`` describes.
 
@@ -155,7 +156,7 @@ def _starts(length: int, tiling: Tiling) -> list[int]:
 
 def _tile(
     detector: Detector,
-    image: NDArray[np.uint8],
+    image: Picture,
     view: View,
     prompts: tuple[str, ...],
     scale: float,

@@ -32,6 +32,7 @@ from promptable.models.grounding_dino.text_encoder import load_tokenizer, new_be
 from promptable.models.grounding_dino.transformer import FastTransformer, Layout, TextFeatures, as_pixels
 from promptable.models.grounding_dino.windows import Stages
 from promptable.models.pixels.normalise import normalise_
+from promptable.models.pixels.picture import Picture
 from promptable.models.pixels.resize import resize_as_pytorch
 from promptable.models.runtime import initialisation
 from promptable.models.runtime.cuda_graphs import Graphs
@@ -107,7 +108,7 @@ class GroundingDINO:
         self._lock = Lock()
 
     @torch.inference_mode()
-    def detect(self, image: NDArray[np.uint8], prompts: Sequence[str], scale: float = 1.0) -> PromptScores:
+    def detect(self, image: Picture, prompts: Sequence[str], scale: float = 1.0) -> PromptScores:
         """Look for all prompts in a picture, uint8 RGB [H, W, 3], shown to the model at ``scale`` of its usual size.
 
         A prompt's score for a box is ``span_scores``. Raises ValueError for prompts as ``pack`` does, OutOfMemoryError,
@@ -149,7 +150,7 @@ class GroundingDINO:
         return _CaptionFeatures(caption, text, indices)
 
     def _detect(
-        self, image: NDArray[np.uint8], captions: Sequence[_CaptionFeatures], prompts: int, scale: float, precision: str
+        self, image: Picture, captions: Sequence[_CaptionFeatures], prompts: int, scale: float, precision: str
     ) -> PromptScores:
         with naming_out_of_memory(), autocast(self._device, precision):
             encoded = self._encode_image(image, scale)
@@ -162,7 +163,7 @@ class GroundingDINO:
         _check_finite(found, precision)
         return found
 
-    def _encode_image(self, image: NDArray[np.uint8], scale: float) -> tuple[Tensor, Layout]:
+    def _encode_image(self, image: Picture, scale: float) -> tuple[Tensor, Layout]:
         """The middle of upstream's forward, which no caption changes: features of all pixels, and where they are."""
         device = self._model.feat_map.weight.device
         sides = round(scale * self._config.short_side), round(scale * self._config.long_side)
@@ -247,12 +248,12 @@ def span_scores(logits: Tensor, spans: Sequence[tuple[int, int]]) -> Tensor:
     return torch.stack([logits[:, start:stop].sigmoid().mean(1) for start, stop in spans], 1)
 
 
-def preprocess(image: NDArray[np.uint8], short_side: int, long_side: int, device: torch.device = _CPU) -> Tensor:
+def preprocess(image: Picture, short_side: int, long_side: int, device: torch.device = _CPU) -> Tensor:
     """Resize and normalise as upstream's ``load_image`` does: RGB uint8 [H, W, 3] to float32 [3, h, w] on a device."""
     return normalise_(resized(image, short_side, long_side, device).float().div_(255))
 
 
-def resized(image: NDArray[np.uint8], short_side: int, long_side: int, device: torch.device = _CPU) -> Tensor:
+def resized(image: Picture, short_side: int, long_side: int, device: torch.device = _CPU) -> Tensor:
     """RGB uint8 [H, W, 3] to uint8 [3, h, w] on a device, by torchvision: quicker than upstream's Pillow, with coarser
     weights, so that some bytes are one more or less. A GPU makes the same bytes as a CPU.
     """

@@ -6,67 +6,85 @@ bytes of its line, each times its share, which is a whole number of 2**-n (Pillo
 UpSampleKernel.cpp). Sums of whole numbers are the same in any order and on any device.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from threading import Lock
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import torch
+from cachetools import LRUCache
 from numpy.typing import NDArray
 from PIL import Image
 from PIL.Image import Resampling
 from torch import Tensor
 
+from promptable.models.pixels.picture import Picture
 from promptable.models.runtime.transfer import to_device
 
 _BITS = 22
 """Of shares in Pillow; PyTorch has fewer, where the largest share takes more than the 15 of its numbers."""
 
+_SIZES_KEPT = 16
+
 Floats = NDArray[np.floating[Any]]
 
 
-def resize(image: NDArray[np.uint8], hw: tuple[int, int], kernel: Resampling, device: torch.device) -> Tensor:
+def resize(image: Picture, hw: tuple[int, int], kernel: Resampling, device: torch.device) -> Tensor:
     """A picture, uint8 RGB [H, W, 3], at height and width ``hw`` on a device: uint8 [h, w, 3].
 
     ``kernel`` is BILINEAR or BICUBIC. On a CPU it is Pillow that resizes. A GPU gets the picture as it is, and in the
-    same copy what the pixels of each axis are made of.
+    same copy what the pixels of each axis are made of, unless it has that from an earlier picture.
     """
     if device.type == "cpu":
-        return torch.from_numpy(np.array(Image.fromarray(image).resize(hw[::-1], kernel)))
-    lines = [_line(image.shape[axis], hw[axis], kernel) for axis in (0, 1)]
-    return _on_gpu(image, [replace(line, bits=_BITS) for line in lines], _pillow_order(image.shape[:2], hw), device)
+        return torch.from_numpy(np.array(Image.fromarray(np.asarray(image)).resize(hw[::-1], kernel)))
+    return _on_gpu(image, hw, kernel, device, _BITS, _pillow_order(image.shape[:2], hw))
 
 
-def resize_as_pytorch(image: NDArray[np.uint8], hw: tuple[int, int], device: torch.device) -> Tensor:
+def resize_as_pytorch(image: Picture, hw: tuple[int, int], device: torch.device) -> Tensor:
     """As ``resize``, on a GPU alone and bilinear: to the bytes of PyTorch's ``interpolate`` of bytes on a CPU."""
-    return _on_gpu(image, [_line(image.shape[axis], hw[axis], Resampling.BILINEAR) for axis in (0, 1)], (1, 0), device)
+    return _on_gpu(image, hw, Resampling.BILINEAR, device, None, (1, 0))
 
 
 @dataclass(frozen=True)
 class _Line:
     """How a line of pixels becomes one of n.
 
-    ``places`` int32 [K, n], from which old pixels each new one is made, with their ``weights`` float64 [K, n]; beyond
-    the line's end these are 0. ``bits`` is as fine as shares are rounded, by default as PyTorch does.
+    ``places`` int32 [K, n], from which old pixels each new one is made, with their ``shares`` int32 [K, n] in whole
+    2**-``bits``; beyond the line's end these are 0.
     """
 
-    places: NDArray[np.int32]
-    weights: Floats
+    places: NDArray[np.int32] | Tensor
+    shares: NDArray[np.int32] | Tensor
     bits: int
 
-    @property
-    def shares(self) -> NDArray[np.int32]:
-        """The weights in whole 2**-``bits``, int32 [K, n]."""
-        exact = self.weights * (1 << self.bits)
-        return np.trunc(exact + np.copysign(0.5, exact)).astype(np.int32)
+
+_known: LRUCache[Hashable, Sequence[_Line]] = LRUCache(_SIZES_KEPT)
+"""The lines of the latest changes of size, on their device: the pictures of a task are of one size."""
+_lock = Lock()
 
 
-def _on_gpu(image: NDArray[np.uint8], lines: Sequence[_Line], order: Sequence[int], device: torch.device) -> Tensor:
-    """The picture along both axes, in this order; there is a line for each."""
+def _on_gpu(
+    image: Picture,
+    hw: tuple[int, int],
+    kernel: Resampling,
+    device: torch.device,
+    bits: int | None,
+    order: Sequence[int],
+) -> Tensor:
+    """The picture along both axes, in this order; ``bits`` as of ``_line``."""
+    key = (*image.shape[:2], *hw, kernel, device, bits)
+    with _lock:
+        known = _known.get(key)
+    lines = known or [_line(image.shape[axis], hw[axis], kernel, bits) for axis in (0, 1)]
     pixels, *there = to_device(device, [image, *(each for line in lines for each in (line.places, line.shares))])
+    if known is None:
+        copies = [each.clone() for each in there]  # not views, which would keep the picture in memory
+        with _lock:
+            _known[key] = [replace(lines[i], places=copies[2 * i], shares=copies[2 * i + 1]) for i in (0, 1)]
     for axis in order:
-        if pixels.shape[axis] != lines[axis].places.shape[1]:
+        if pixels.shape[axis] != hw[axis]:
             pixels = _along(pixels, axis, there[2 * axis], there[2 * axis + 1], lines[axis].bits)
     return pixels
 
@@ -87,7 +105,8 @@ def _pillow_order(before: tuple[int, ...], after: tuple[int, int]) -> tuple[int,
     return (0, 1) if lost_height > max(0, 2 * lost_width) else (1, 0)
 
 
-def _line(before: int, after: int, kernel: Resampling) -> _Line:
+def _line(before: int, after: int, kernel: Resampling, bits: int | None) -> _Line:
+    """The line of ``after`` pixels from one of ``before``; shares of ``bits``, or None: as many as PyTorch has."""
     weigh, reach = _KERNELS[kernel]
     scale = before / after
     wide = max(scale, 1.0)
@@ -97,8 +116,10 @@ def _line(before: int, after: int, kernel: Resampling) -> _Line:
     places = first + np.arange((end - first).max(), dtype=np.int32)[:, None]
     weights = np.where(places < end, weigh(np.abs((places - centre + 0.5) * (1.0 / wide))), 0.0)
     weights /= weights.cumsum(0)[-1]
-    bits = max(bits for bits in range(1, _BITS + 1) if int(weights.max() * (1 << bits) + 0.5) < 1 << 15)
-    return _Line(np.minimum(places, before - 1), weights, bits)
+    if bits is None:
+        bits = max(bits for bits in range(1, _BITS + 1) if int(weights.max() * (1 << bits) + 0.5) < 1 << 15)
+    exact = weights * (1 << bits)
+    return _Line(np.minimum(places, before - 1), np.trunc(exact + np.copysign(0.5, exact)).astype(np.int32), bits)
 
 
 def _triangle(distance: Floats) -> Floats:

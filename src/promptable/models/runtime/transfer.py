@@ -23,12 +23,15 @@ system."""
 
 
 def to_device(device: torch.device, arrays: Sequence[NDArray[np.generic] | Tensor]) -> list[Tensor]:
-    """Copy arrays to a device in one copy; the tensors are views of one block. On the CPU nothing is copied."""
+    """Copy arrays to a device in one copy; the tensors are views of one block. Tensors that are there already, as all
+    are on the CPU, are returned as they are."""
     tensors = [each if isinstance(each, Tensor) else torch.from_numpy(np.ascontiguousarray(each)) for each in arrays]
-    if device.type == "cpu" or not tensors:
+    away = [each for each in tensors if each.device.type != device.type]
+    if not away:
         return tensors
-    block = torch.cat(_parts(tensors), out=_block(sum(tensor.nbytes for tensor in tensors)))
-    return _unpacked(block.to(device, non_blocking=True), tensors)
+    block = torch.cat(_parts(away), out=_block(sum(tensor.nbytes for tensor in away)))
+    copies = iter(_unpacked(block.to(device, non_blocking=True), away))
+    return [each if each.device.type == device.type else next(copies) for each in tensors]
 
 
 def to_cpu(*tensors: Tensor) -> list[Tensor]:

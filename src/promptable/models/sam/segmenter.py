@@ -15,6 +15,7 @@ from segment_anything.modeling import Sam
 from segment_anything.utils.transforms import ResizeLongestSide
 from torch import Tensor
 
+from promptable.models.pixels.picture import Picture
 from promptable.models.pixels.resize import resize
 from promptable.models.runtime import initialisation
 from promptable.models.runtime.precision import autocast
@@ -50,7 +51,7 @@ class SamSegmenter(BaseSegmenter):
         self._sam = sam
         self._transform = ResizeLongestSide(sam.image_encoder.img_size)
 
-    def _encode(self, image: NDArray[np.uint8], precision: str) -> tuple[Tensor, ...]:
+    def _encode(self, image: Picture, precision: str) -> tuple[Tensor, ...]:
         """The picture is resized as ``SamPredictor.set_image`` does; one that would vanish raises PictureError."""
         hw = (image.shape[0], image.shape[1])
         if 0 in self._input_hw(hw):

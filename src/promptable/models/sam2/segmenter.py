@@ -13,6 +13,7 @@ from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor
 
 from promptable.models.pixels.normalise import normalise_
+from promptable.models.pixels.picture import Picture
 from promptable.models.runtime.precision import autocast
 from promptable.models.runtime.transfer import to_device
 from promptable.models.sam2.build import build
@@ -48,7 +49,7 @@ class Sam2Segmenter(BaseSegmenter):
         super().__init__(model.sam_prompt_encoder, model.device, precision, cuda_graphs)
         self._model = model
 
-    def _encode(self, image: NDArray[np.uint8], precision: str) -> tuple[Tensor, ...]:
+    def _encode(self, image: Picture, precision: str) -> tuple[Tensor, ...]:
         """The picture is resized to the model's square as ``SAM2ImagePredictor.set_image`` does."""
         (pixels,) = to_device(self._device, [image])
         size = (self._model.image_size, self._model.image_size)

@@ -26,6 +26,7 @@ from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor
 
 from promptable.models.pixels.normalise import normalise_
+from promptable.models.pixels.picture import Picture
 from promptable.models.pixels.resize import resize
 from promptable.models.runtime.cuda_graphs import Graphs
 from promptable.models.runtime.finite import all_finite, require
@@ -131,7 +132,7 @@ class VideoTracker:
         self._memory_position = _position(model.memory_encoder, self._features_shape, model.device)
 
     @torch.inference_mode()
-    def encode_image(self, image: NDArray[np.uint8]) -> ImageFeatures:
+    def encode_image(self, image: Picture) -> ImageFeatures:
         """Encode a frame, uint8 RGB [H, W, 3], resized and normalised as ``sam2.utils.misc.load_video_frames`` does.
 
         The features are maps [1, C, h, w], finest first.

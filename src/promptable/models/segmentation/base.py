@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from promptable.models.pixels.picture import Picture
 from promptable.models.runtime.cuda_graphs import Graphs
 from promptable.models.runtime.finite import all_finite, require
 from promptable.models.runtime.precision import guarded
@@ -52,7 +53,7 @@ class BaseSegmenter(ABC):
         self._decoder_of_one = graphs.stage("mask decoder", self._run_decoder, _DECODERS)
 
     @torch.inference_mode()
-    def encode_image(self, image: NDArray[np.uint8]) -> ImageFeatures:
+    def encode_image(self, image: Picture) -> ImageFeatures:
         """Encode a picture, uint8 RGB [H, W, 3].
 
         ``predict``, and not this method, raises FloatingPointError for features that are not finite.
@@ -80,7 +81,7 @@ class BaseSegmenter(ABC):
             return []
         return self._answers(features, self._given_boxes(boxes_xyxy, features.hw), False, Extent.BEST)
 
-    def _features(self, image: NDArray[np.uint8], precision: str) -> ImageFeatures:
+    def _features(self, image: Picture, precision: str) -> ImageFeatures:
         """Features in float32 for every precision, since the last layers of the encoders are float32.
 
         In ``fp16`` this waits for the GPU, and raises FloatingPointError if float16 overflows on this picture.
@@ -117,7 +118,7 @@ class BaseSegmenter(ABC):
         return [Prediction(*each) for each in zip(masks.numpy(), scores.tolist(), logits, strict=True)]
 
     @abstractmethod
-    def _encode(self, image: NDArray[np.uint8], precision: str) -> tuple[Tensor, ...]:
+    def _encode(self, image: Picture, precision: str) -> tuple[Tensor, ...]:
         """The tensors of the features of a picture, uint8 RGB [H, W, 3]."""
 
     @abstractmethod

@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from promptable.models.pixels.picture import Picture
 from promptable.models.segmentation.extent import Extent
 from promptable.models.segmentation.features import ImageFeatures
 
@@ -80,7 +81,7 @@ class PictureError(ValueError):
 class Segmenter(Protocol):
     """A promptable image segmentation model: it encodes a picture once and then answers any number of prompts on it."""
 
-    def encode_image(self, image: NDArray[np.uint8]) -> ImageFeatures:
+    def encode_image(self, image: Picture) -> ImageFeatures:
         """Encode a picture, uint8 RGB [H, W, 3]. Raises PictureError."""
 
     def predict(self, features: ImageFeatures, prompt: Prompt, extent: Extent = Extent.BEST) -> Prediction:

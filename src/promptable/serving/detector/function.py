@@ -19,11 +19,11 @@ from promptable.serving.detector.items import ItemRules
 from promptable.serving.detector.label_set import LabelSet, RequestedLabels
 from promptable.serving.detector.masks import BoxMask, Masker
 from promptable.serving.detector.models import MASKED, Models, load_models
+from promptable.serving.detector.picture import RequestPicture
 from promptable.serving.feature_cache import FeatureCache
 from promptable.serving.logs import log_to
 from promptable.wire import detector as wire
 from promptable.wire.candidates import encode
-from promptable.wire.images import EncodedImage
 
 _log = logging.getLogger(__name__)
 
@@ -92,18 +92,19 @@ class DetectorFunction:
 
     def _answer(self, request: wire.DetectorRequest, labels: LabelSet) -> str:
         settings = self._settings
-        scored = self._score(request.image, labels)
+        picture = RequestPicture(request.image, settings.max_megapixels)
+        scored = self._score(picture, labels)
         rules = [self._rule(label, request.threshold) for label in labels.labels]
         suppression = Suppression(settings.nms_iou, settings.cross_label_nms_iou, settings.max_detections)
         chosen_by = rules, scored.hw, suppression
         if request.floor is not None:
-            masks = partial(self._masker.masks, request.image)
+            masks = partial(self._masker.masks, picture)
             review = settings.review_threshold
             name = self._models.name
             return encode(candidates(scored.proposals, labels, *chosen_by, request.floor, review, masks, name))
         detections = select(scored.proposals, labels.label_of_prompt, *chosen_by)
         items = ItemRules(labels.labels, settings.review_threshold)
-        return wire.encode(items.items(detections, self._masks(request.image, labels, detections)))
+        return wire.encode(items.items(detections, self._masks(picture, labels, detections)))
 
     def _rule(self, label: Label, requested: float | None) -> LabelRule:
         """The rule with the request's threshold, else the label's own, else the default.
@@ -116,43 +117,44 @@ class DetectorFunction:
             return LabelRule(threshold, shape=False)
         return LabelRule(threshold, self._settings.max_box_area)
 
-    def _score(self, image: EncodedImage, labels: LabelSet) -> ScoredImage:
+    def _score(self, picture: RequestPicture, labels: LabelSet) -> ScoredImage:
         """The proposals for a picture, with less detail if memory runs out.
 
         Only results at full detail are cached: a later request, with more free memory, may find more.
         """
-        full = "full detail", lambda: self._full_detail(image, labels)
-        return first_that_fits([full, *self._less_detail(image, labels)])
+        full = "full detail", lambda: self._full_detail(picture, labels)
+        return first_that_fits([full, *self._less_detail(picture, labels)])
 
-    def _full_detail(self, image: EncodedImage, labels: LabelSet) -> ScoredImage:
+    def _full_detail(self, picture: RequestPicture, labels: LabelSet) -> ScoredImage:
         settings = self._settings
         tiling = Tiling(settings.tile_size, settings.tile_overlap, settings.tile_whole)
-        name = f"{image.digest} {labels.key}"
-        return self._scored.get(name, lambda: self._propose(self._models, image, labels, tiling))
+        name = f"{picture.digest} {labels.key}"
+        return self._scored.get(name, lambda: self._propose(self._models, picture, labels, tiling))
 
-    def _less_detail(self, image: EncodedImage, labels: LabelSet) -> Iterator[tuple[str, Callable[[], ScoredImage]]]:
+    def _less_detail(
+        self, picture: RequestPicture, labels: LabelSet
+    ) -> Iterator[tuple[str, Callable[[], ScoredImage]]]:
         """Ways to detect with less and less memory."""
         models, whole = self._models, Tiling()
         if self._settings.tile_size:
-            yield "whole picture", lambda: self._propose(models, image, labels, whole)
-        yield "lower resolution", lambda: self._propose(models, image, labels, whole, _REDUCED)
+            yield "whole picture", lambda: self._propose(models, picture, labels, whole)
+        yield "lower resolution", lambda: self._propose(models, picture, labels, whole, _REDUCED)
         if (fallback := models.fallback) is not None:
-            yield "CPU", lambda: self._propose(fallback(), image, labels, whole)
+            yield "CPU", lambda: self._propose(fallback(), picture, labels, whole)
 
     def _propose(
-        self, models: Models, image: EncodedImage, labels: LabelSet, tiling: Tiling, scale: float = 1.0
+        self, models: Models, picture: RequestPicture, labels: LabelSet, tiling: Tiling, scale: float = 1.0
     ) -> ScoredImage:
-        pixels = image.decode(self._settings.max_megapixels)
-        hw = pixels.shape[:2]
+        hw = picture.pixels.shape[:2]
         fitting = enlarged(hw, tiling, self._settings.max_tiles)
         if fitting != tiling:
-            _log.warning("tiles of picture %s enlarged from %d to %d pixels", image.digest, tiling.size, fitting.size)
-        return ScoredImage(hw, propose(models.detector, pixels, labels.prompts, fitting, scale))
+            _log.warning("tiles of picture %s enlarged from %d to %d pixels", picture.digest, tiling.size, fitting.size)
+        return ScoredImage(hw, propose(models.detector, picture.on(models.device), labels.prompts, fitting, scale))
 
-    def _masks(self, image: EncodedImage, labels: LabelSet, detections: Detections) -> dict[int, BoxMask]:
+    def _masks(self, picture: RequestPicture, labels: LabelSet, detections: Detections) -> dict[int, BoxMask]:
         """Masks of the detections that need one."""
         wanted = [i for i, number in enumerate(detections.labels) if labels.labels[number].type in MASKED]
-        masks = self._masker.masks(image, detections.boxes_xyxy[wanted]) if wanted else []
+        masks = self._masker.masks(picture, detections.boxes_xyxy[wanted]) if wanted else []
         return dict(zip(wanted, masks, strict=True))
 
 

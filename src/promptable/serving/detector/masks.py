@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +14,10 @@ from promptable.models.segmentation.features import ImageFeatures
 from promptable.models.segmentation.segmenter import Prediction
 from promptable.serving.cleaning import cleaning
 from promptable.serving.detector.models import Models
-from promptable.serving.encode import encode
+from promptable.serving.detector.picture import RequestPicture
+from promptable.serving.encode import encode_pixels
 from promptable.serving.feature_cache import FeatureCache
 from promptable.wire.clean import within_box
-from promptable.wire.images import EncodedImage
 from promptable.wire.masks import MaskCrop, mask_to_crop, mask_to_polygon
 
 _log = logging.getLogger(__name__)
@@ -51,36 +50,38 @@ class Masker:
         self._cleaning = cleaning(settings)
         self._features: FeatureCache[ImageFeatures] = FeatureCache(capacity_bytes)
 
-    def masks(self, image: EncodedImage, boxes_xyxy: NDArray[np.float32]) -> list[BoxMask]:
+    def masks(self, picture: RequestPicture, boxes_xyxy: NDArray[np.float32]) -> list[BoxMask]:
         """A mask for each box, float32 [N, 4] inside the picture. Raises OutOfMemoryError, FloatingPointError.
 
         No box is lost: if the model's mask is empty, or the model cannot take the picture, the mask is the filled box.
         """
         try:
-            found = first_that_fits(self._attempts(image, boxes_xyxy))
+            found = first_that_fits(self._attempts(picture, boxes_xyxy))
         except BadRequestError as error:
-            _log.warning("no masks on picture %s, boxes answered filled: %s", image.digest, error)
+            _log.warning("no masks on picture %s, boxes answered filled: %s", picture.digest, error)
             return [_filled(box) for box in boxes_xyxy]
         if empty := sum(mask.filled for mask in found):
-            _log.warning("%d empty masks on picture %s, their boxes answered filled", empty, image.digest)
+            _log.warning("%d empty masks on picture %s, their boxes answered filled", empty, picture.digest)
         return found
 
     def _attempts(
-        self, image: EncodedImage, boxes: NDArray[np.float32]
+        self, picture: RequestPicture, boxes: NDArray[np.float32]
     ) -> Iterator[tuple[str, Callable[[], list[BoxMask]]]]:
         """Ways to compute the masks, each with less memory than the one before."""
         models = self._models
-        yield "masks in batches", lambda: self._segment(models, image, boxes, _TOGETHER)
-        yield "masks one by one", lambda: self._segment(models, image, boxes, 1)
+        yield "masks in batches", lambda: self._segment(models, picture, boxes, _TOGETHER)
+        yield "masks one by one", lambda: self._segment(models, picture, boxes, 1)
         if (fallback := models.fallback) is not None:
-            yield "masks on the CPU", lambda: self._segment(fallback(), image, boxes, 1)
+            yield "masks on the CPU", lambda: self._segment(fallback(), picture, boxes, 1)
 
-    def _segment(self, models: Models, image: EncodedImage, boxes: NDArray[np.float32], together: int) -> list[BoxMask]:
+    def _segment(
+        self, models: Models, picture: RequestPicture, boxes: NDArray[np.float32], together: int
+    ) -> list[BoxMask]:
         """The masks of all boxes, decoded ``together`` at a time. Raises OutOfMemoryError."""
         segmenter = models.segmenter()
-        name = image.digest if models is self._models else f"{image.digest} fallback"
+        name = picture.digest if models is self._models else f"{picture.digest} fallback"
         with naming_out_of_memory(), self._features.only_finite(name):
-            features = self._features.get(name, partial(encode, segmenter, image, self._settings.max_megapixels))
+            features = self._features.get(name, lambda: encode_pixels(segmenter, picture.on(models.device)))
             parts = [boxes[start : start + together] for start in range(0, len(boxes), together)]
             return [
                 self._box_mask(box, prediction)

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 
+import torch
+
 from promptable.config.labels import Label, LabelType
 from promptable.config.settings import DetectorSettings
 from promptable.models.detection.detector import Detector
@@ -21,7 +23,7 @@ MASKED = (LabelType.MASK, LabelType.POLYGON)
 
 @dataclass(frozen=True)
 class Models:
-    """The models on one device.
+    """The models on one ``device``.
 
     ``segmenter`` returns the segmenter, which is loaded at the first call: only labels of type mask or polygon need it.
     ``threshold`` is the detector's default threshold. ``fallback`` returns the same models on the CPU, for a picture
@@ -31,6 +33,7 @@ class Models:
 
     detector: Detector
     segmenter: Callable[[], Segmenter]
+    device: torch.device
     threshold: float
     fallback: "Callable[[], Models] | None" = None
     name: str = ""
@@ -57,4 +60,4 @@ def _load_on(settings: DetectorSettings, where: str) -> Models:
     segmenter = cache(partial(load_segmenter, settings.mask_model, *source))
     threshold = default_threshold(settings.model, settings.weights_dir)
     weights = locate(settings.model, settings.weights_dir).weights
-    return Models(detector, segmenter, threshold, name=f"{settings.model} {fingerprint(weights)}")
+    return Models(detector, segmenter, torch.device(where), threshold, name=f"{settings.model} {fingerprint(weights)}")
