@@ -17,6 +17,8 @@ import torch
 from cachetools import LRUCache
 from torch import Tensor
 
+from promptable.models.runtime.out_of_memory import means_out_of_memory
+
 _log = logging.getLogger(__name__)
 
 Stage = Callable[..., tuple[Tensor, ...]]
@@ -32,6 +34,9 @@ rounding, because libraries may choose other kernels for the graph."""
 _IN_USE = 200
 """A graph that was used in the last so many calls of its stage is kept, whatever else is called: a capture takes as
 long as tens of calls."""
+_PAUSE = 200
+"""For so many calls a stage captures nothing after memory ran out in a capture, and twice as many after each further
+time: so all the captures that fail take little of its time, and one succeeds some time after memory is free again."""
 _one_capture = Lock()
 """PyTorch allows only one capture at a time in a process."""
 
@@ -47,9 +52,10 @@ class Graphs:
 
         Call it in inference mode; threads may share it. The form of inputs is the shapes and dtypes of the tensors, all
         other arguments, and the state of autocast. A graph is captured at call number ``captured_at`` with one form.
-        The stage keeps up to ``most`` graphs; a further form waits until one of them is out of use. If a capture fails,
-        or a graph computes something else than ``run``, the stage calls only ``run`` from then on, and logs a warning
-        that begins with ``name``.
+        The stage keeps up to ``most`` graphs; a further form waits until one of them is out of use. If memory runs out
+        in a capture, the stage captures nothing for a while. If a capture fails otherwise, or a graph computes
+        something else than ``run``, the stage calls only ``run`` from then on. Either logs a warning that begins with
+        ``name``.
         """
         return run if self._shared is None else _GraphedStage(name, run, self._shared, most, captured_at)
 
@@ -63,6 +69,7 @@ class _GraphedStage:
         self._graphs: dict[Hashable, _Graph] = {}
         self._last_calls: dict[Hashable, int] = {}
         self._failed = False
+        self._pause, self._paused_until = _PAUSE, 0
 
     def __call__(self, *inputs: Tensor, **fixed: Hashable) -> tuple[Tensor, ...]:
         with self._shared.turn:
@@ -79,7 +86,7 @@ class _GraphedStage:
             try:
                 self._graphs[form] = self._captured(inputs, fixed)
             except RuntimeError as error:
-                self._give_up(error)
+                self._put_off(error) if means_out_of_memory(_first(error)) else self._give_up(error)
         graph = self._graphs.get(form)
         if graph is not None:
             self._last_calls[form] = self._call
@@ -87,7 +94,7 @@ class _GraphedStage:
 
     def _is_due(self, form: Hashable) -> bool:
         self._calls[form] = self._calls.get(form, 0) + 1
-        return self._calls[form] >= self._captured_at
+        return self._calls[form] >= self._captured_at and self._call > self._paused_until
 
     def _has_room(self) -> bool:
         """Whether a graph can be added; the one out of use for longest is then dropped, if there are too many."""
@@ -111,6 +118,12 @@ class _GraphedStage:
                 raise RuntimeError("its graph computes something else than the stage itself")
         _log.info("%s: a CUDA graph for %s", self._name, [list(each.shape) for each in inputs])
         return graph
+
+    def _put_off(self, error: RuntimeError) -> None:
+        """Capture nothing for a while."""
+        pause, self._paused_until, self._pause = self._pause, self._call + self._pause, 2 * self._pause
+        reason = str(_first(error)).partition("\n")[0]
+        _log.warning("%s: no memory for another CUDA graph, the next try is in %d calls: %s", self._name, pause, reason)
 
     def _give_up(self, error: RuntimeError) -> None:
         """Use no graphs in this stage any more, and free the memory of those that it has."""

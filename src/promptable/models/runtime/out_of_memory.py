@@ -22,6 +22,11 @@ _MESSAGES = (
 )
 
 
+def means_out_of_memory(error: BaseException) -> bool:
+    """Whether an error, of Python or PyTorch, means a lack of memory."""
+    return isinstance(error, MemoryError) or any(text in str(error) for text in _MESSAGES)
+
+
 @contextmanager
 def naming_out_of_memory() -> Iterator[None]:
     """Turn errors of the code inside that mean a lack of memory into OutOfMemoryError; first free the GPU's cache."""
@@ -30,7 +35,7 @@ def naming_out_of_memory() -> Iterator[None]:
     except OutOfMemoryError:
         raise
     except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and not any(text in str(error) for text in _MESSAGES):
+        if not means_out_of_memory(error):
             raise
         message = str(error)
     else:
