@@ -87,7 +87,7 @@ def test_a_new_size_or_new_labels_cross_too_but_are_not_waited_for(tmp_path: Pat
 def test_masks_of_a_picture_come_back_together(tmp_path: Path) -> None:
     labels = [{"name": thing.label, "type": "mask"} for thing in LATER.objects]
     function = new_detector(tmp_path, labels, **CUDA)
-    assert function.answer({"image": png_base64(SCENE.image)})
+    assert function.answer({"image": png_base64(LATER.image[:, ::-1])})  # of the same size
     with patch.object(EncodedImage, "decode", autospec=True, side_effect=EncodedImage.decode) as decode:
         answer, traffic = _traffic(function, {"image": LATER_PICTURE})
     assert len(answer) > 2
