@@ -105,7 +105,7 @@ def init_context(context: Any) -> None:
 
     torch.set_num_threads(1)
     settings = read(DetectorSettings)
-    models = Models(StandIn(), _no_segmenter, threshold=0.99)
+    models = Models(StandIn(), _no_segmenter, torch.device("cpu"), threshold=0.99)
     deployed = [label for label in labels.deployed(settings.function_config) if label.type == "rectangle"]
     context.user_data.answer = DetectorFunction(models, deployed, settings)
 

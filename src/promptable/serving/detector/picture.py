@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from promptable.models.pixels.picture import Picture
 from promptable.models.runtime.out_of_memory import naming_out_of_memory
 from promptable.models.runtime.transfer import to_device
 from promptable.wire.images import EncodedImage
@@ -27,8 +28,10 @@ class RequestPicture:
         """uint8 RGB [H, W, 3]. Raises BadRequestError and OutOfMemoryError as ``EncodedImage.decode``."""
         return self._image.decode(self._max_megapixels)
 
-    def on(self, device: torch.device) -> Tensor:
-        """``pixels`` on a device. Raises the same errors."""
+    def on(self, device: torch.device) -> Picture:
+        """``pixels`` for a model on this device. Raises the same errors."""
+        if device.type == "cpu":
+            return self.pixels
         if device not in self._there:
             with naming_out_of_memory():
                 (self._there[device],) = to_device(device, [self.pixels])
