@@ -250,7 +250,7 @@ def _real_model() -> Callable[[Mapping[str, Any]], Any]:
         upstream = detector.random_model(Path(folder)).to(device.resolve("auto"))
     precision = machine.precision()
     ours = GroundingDINO(use_fast_layers(upstream, precision), SWIN_T, precision)
-    models = Models(ours, _no_segmenter, upstream.feat_map.weight.device, 0.35)
+    models = Models(ours, _no_segmenter, device.resolve("auto"), 0.35)
     function = DetectorFunction(models, (_label(),), DetectorSettings())
     lock = Lock()
 

@@ -73,7 +73,7 @@ def _detect(kind: LabelType) -> float:
     models = Models(
         GroundingDINO(use_fast_layers(upstream, machine.precision()), SWIN_T, machine.precision()),
         cache(lambda: click_models.ours(click_models.random_model("vit_b").to(where), machine.precision())),
-        torch.device(where),
+        where,
         threshold=0.0,
     )
     labels = [Label(name, kind, (name,)) for name in detector.label_names(_LABELS)]

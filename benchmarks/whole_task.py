@@ -22,13 +22,13 @@ from typing import Any
 
 import httpx
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.click_requests import jpeg
 from benchmarks.measure import Measurement, Row
 from promptable.local.options import Options
 from promptable.local.server import Running, serve
 from promptable.models.detection.detector import PromptScores
+from promptable.models.pixels.picture import Picture
 
 _ROOT = Path(__file__).parents[1]
 _DEVICE_SECONDS = (0.02, 0.05, 0.2)
@@ -105,7 +105,7 @@ def init_context(context: Any) -> None:
 
     torch.set_num_threads(1)
     settings = read(DetectorSettings)
-    models = Models(StandIn(), _no_segmenter, torch.device("cpu"), threshold=0.99)
+    models = Models(StandIn(), _no_segmenter, "cpu", threshold=0.99)
     deployed = [label for label in labels.deployed(settings.function_config) if label.type == "rectangle"]
     context.user_data.answer = DetectorFunction(models, deployed, settings)
 
@@ -134,7 +134,7 @@ class StandIn:
     def prepare(self, prompts: Sequence[str]) -> None:
         """Nothing is encoded."""
 
-    def detect(self, image: NDArray[np.uint8], prompts: Sequence[str], scale: float = 1.0) -> PromptScores:
+    def detect(self, image: Picture, prompts: Sequence[str], scale: float = 1.0) -> PromptScores:
         """As many boxes as Grounding DINO's, none of them good enough."""
         from promptable.models.grounding_dino.detector import resized
 

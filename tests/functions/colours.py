@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from promptable.models.catalogue import Checkpoint, Family, Task
 from promptable.models.detection.detector import PromptScores
+from promptable.models.pixels.picture import Picture
 from toy.scenes import COLOURS
 
 ROW = Checkpoint(
@@ -32,9 +33,9 @@ class ColourDetector:
         for prompt in prompts:
             self.spell(prompt)
 
-    def detect(self, image: NDArray[np.uint8], prompts: Sequence[str], scale: float = 1.0) -> PromptScores:
+    def detect(self, image: Picture, prompts: Sequence[str], scale: float = 1.0) -> PromptScores:
         assert 0 < scale <= 1
-        found = [_around(_has_colour(image, prompt)) for prompt in prompts]
+        found = [_around(_has_colour(np.asarray(image), prompt)) for prompt in prompts]
         boxes = np.array([box for box, _ in found], np.float32)
         scores = np.diag([score for _, score in found]).astype(np.float32)
         return PromptScores(boxes, scores, np.zeros(len(prompts), np.int64))

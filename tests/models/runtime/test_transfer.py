@@ -65,6 +65,15 @@ def test_a_huge_picture_pins_nothing(cuda: torch.device, monkeypatch: pytest.Mon
     assert (len(traffic.copies), len(traffic.pageable), traffic.waits) == (2, 1, [])
 
 
+def test_what_is_there_already_is_not_copied_again(cuda: torch.device) -> None:
+    (first,) = to_device(cuda, [np.arange(3)])
+    with counted() as traffic:
+        new, found, narrow = to_device(cuda, [np.ones(5, np.float32), first, np.uint8([7])])
+        assert found is first
+    assert len(traffic.copies) == 1
+    assert (new.cpu().tolist(), narrow.cpu().tolist()) == ([1.0] * 5, [7])
+
+
 def test_on_the_cpu_nothing_is_copied() -> None:
     array = np.ones((2, 2), np.float32)
     (tensor,) = to_device(torch.device("cpu"), [array])

@@ -22,9 +22,10 @@ _MOST_PINNED = 2**26
 system."""
 
 
-def to_device(device: torch.device, arrays: Sequence[NDArray[np.generic] | Tensor]) -> list[Tensor]:
+def to_device(device: torch.device | str, arrays: Sequence[NDArray[np.generic] | Tensor]) -> list[Tensor]:
     """Copy arrays to a device in one copy; the tensors are views of one block. Tensors that are there already, as all
     are on the CPU, are returned as they are."""
+    device = torch.device(device)
     tensors = [each if isinstance(each, Tensor) else torch.from_numpy(np.ascontiguousarray(each)) for each in arrays]
     away = [each for each in tensors if each.device.type != device.type]
     if not away:

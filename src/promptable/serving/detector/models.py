@@ -4,8 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 
-import torch
-
 from promptable.config.labels import Label, LabelType
 from promptable.config.settings import DetectorSettings
 from promptable.models.detection.detector import Detector
@@ -33,7 +31,7 @@ class Models:
 
     detector: Detector
     segmenter: Callable[[], Segmenter]
-    device: torch.device
+    device: str
     threshold: float
     fallback: "Callable[[], Models] | None" = None
     name: str = ""
@@ -60,4 +58,4 @@ def _load_on(settings: DetectorSettings, where: str) -> Models:
     segmenter = cache(partial(load_segmenter, settings.mask_model, *source))
     threshold = default_threshold(settings.model, settings.weights_dir)
     weights = locate(settings.model, settings.weights_dir).weights
-    return Models(detector, segmenter, torch.device(where), threshold, name=f"{settings.model} {fingerprint(weights)}")
+    return Models(detector, segmenter, where, threshold, name=f"{settings.model} {fingerprint(weights)}")

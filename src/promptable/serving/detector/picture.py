@@ -3,9 +3,7 @@
 from functools import cached_property
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from promptable.models.pixels.picture import Picture
 from promptable.models.runtime.out_of_memory import naming_out_of_memory
@@ -14,23 +12,23 @@ from promptable.wire.images import EncodedImage
 
 
 class RequestPicture:
-    """A picture that is decoded when it is first needed, and copied to a device when it is first needed there; each
-    only once. For one thread."""
+    """A picture that is decoded when it is first needed, and copied to a GPU when it is first needed there; each only
+    once. For one thread."""
 
     def __init__(self, image: EncodedImage, max_megapixels: float) -> None:
         self.digest = image.digest
         self._image = image
         self._max_megapixels = max_megapixels
-        self._there: dict[torch.device, Tensor] = {}
+        self._there: dict[str, Picture] = {}
 
     @cached_property
     def pixels(self) -> NDArray[np.uint8]:
         """uint8 RGB [H, W, 3]. Raises BadRequestError and OutOfMemoryError as ``EncodedImage.decode``."""
         return self._image.decode(self._max_megapixels)
 
-    def on(self, device: torch.device) -> Picture:
+    def on(self, device: str) -> Picture:
         """``pixels`` for a model on this device. Raises the same errors."""
-        if device.type == "cpu":
+        if device == "cpu":
             return self.pixels
         if device not in self._there:
             with naming_out_of_memory():
