@@ -37,6 +37,12 @@ def with_comments(count):
     return whole[:screen] + b"!\xfe" + b"\1a" * count + b"\0" + whole[screen:]
 
 
+def with_segments(count):
+    whole = file_bytes(PIXELS, "JPEG2000", no_jp2=True)
+    after_size = 4 + int.from_bytes(whole[4:6], "big")
+    return whole[:after_size] + b"\xff\x64\0\4\0\1" * count + whole[after_size:]
+
+
 WITHIN = {
     "500 scans": with_scans(500),
     "filling": with_filling(10_000),
@@ -58,6 +64,7 @@ OVER = {
     "chunks": (with_chunks(100_001), "a PNG of at most 100000 chunks"),
     "comments": (with_comments(100_001), "a GIF of at most 100000 blocks before its first image"),
     "boxes": (b"\0\0\0\x0cjP  \r\n\x87\n" + b"\0\0\0\x08free" * 1001, "a JPEG 2000 of at most 1000 boxes"),
+    "segments of a codestream": (with_segments(100_000), "a JPEG 2000 of at most 100000 segments"),
     "tags": (tiff(U8, more={tag: (SHORT, [1]) for tag in range(60_000, 64_100)}), "a TIFF of at most 4096 tags"),
     "a tile": (tiff(U8, more={322: (LONG, [2**16]), 323: (LONG, [2**16])}), "at most 128 megapixels in a tile"),
     "values": (tiff(U8, more={258: (SHORT, [8] * (2**20 + 1))}), "a TIFF of at most 1048576 values of a tag"),

@@ -165,7 +165,7 @@ def _tile(
     """The proposals of one tile, with boxes in pixels of the whole picture."""
     found = best_prompts(detector.detect(image[view.top : view.bottom, view.left : view.right], prompts, scale))
     boxes = found.boxes_xyxy + np.array([view.left, view.top, view.left, view.top], np.float32)
-    cut = _reaches(boxes, view) & _inner_edges(view, image.shape[:2])
+    cut = _reaches(boxes, view) & _inner_edges(view, (image.shape[0], image.shape[1]))
     return replace(found, boxes_xyxy=boxes, cut=cut, beyond_overlap=_larger_than(boxes, overlap))
 
 

@@ -86,7 +86,10 @@ class _GraphedStage:
             try:
                 self._graphs[form] = self._captured(inputs, fixed)
             except RuntimeError as error:
-                self._put_off(error) if means_out_of_memory(_first(error)) else self._give_up(error)
+                if means_out_of_memory(_first(error)):
+                    self._put_off(error)
+                else:
+                    self._give_up(error)
         graph = self._graphs.get(form)
         if graph is not None:
             self._last_calls[form] = self._call

@@ -14,7 +14,8 @@ from promptable.wire.images.levels import stretched
 from promptable.wire.images.picture import colours_of, gray_to_rgb
 
 MOST_BOXES = 1000
-MOST_TILE_PARTS = 100_000
+MOST_SEGMENTS = 100_000
+"""The most segments before the first tile and parts of tiles, together."""
 
 _CODESTREAM, _HEADER = b"jp2c", b"jp2h"
 _START = b"\xff\x4f\xff\x51"
@@ -67,18 +68,19 @@ def _check_tiles(data: bytes, at: int, end_xy: tuple[int, int]) -> None:
 
 
 def _tiles(data: bytes, at: int) -> set[int]:
-    """The numbers of the tiles that have data, from the codestream at ``at``."""
-    at += len(_START) - 2
-    while data[at : at + 2] != _TILE_PART:
-        at += 2 + struct.unpack_from(">2xH", data, at)[0]
-    found = set()
-    for _ in range(MOST_TILE_PARTS):
-        if data[at : at + 2] != _TILE_PART:
+    """The numbers of the tiles that have data, from the segments of the codestream at ``at``."""
+    found: set[int] = set()
+    at += len(_START) // 2
+    for _ in range(MOST_SEGMENTS):
+        if data[at : at + 2] == _TILE_PART:
+            tile, length = struct.unpack_from(">4xHI", data, at)
+            found.add(tile)
+            at += length or len(data)  # without a length it is the last
+        elif found:
             return found
-        tile, length = struct.unpack_from(">4xHI", data, at)
-        found.add(tile)
-        at += length or len(data)  # without a length it is the last
-    raise over_bound("JPEG 2000", f"{MOST_TILE_PARTS} parts of tiles", "more")
+        else:
+            at += 2 + struct.unpack_from(">2xH", data, at)[0]
+    raise over_bound("JPEG 2000", f"{MOST_SEGMENTS} segments", "more")
 
 
 def _codestream(data: bytes) -> int:
