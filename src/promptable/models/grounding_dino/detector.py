@@ -16,7 +16,6 @@ from groundingdino.models.GroundingDINO import groundingdino as upstream
 from groundingdino.models.GroundingDINO.bertwarper import generate_masks_with_special_tokens_and_transfer_map
 from groundingdino.models.GroundingDINO.utils import get_sine_pos_embed
 from groundingdino.util.misc import NestedTensor
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchvision.ops import box_convert
 from torchvision.transforms.v2 import functional as transforms
