@@ -12,6 +12,8 @@ from promptable.models.runtime.transfer import to_device
 ALIGNMENT = 8
 """CUDA's fused attention wants masks whose rows begin at multiples of so many numbers; it copies all others."""
 
+_PARTS = 6
+
 
 @dataclass(frozen=True)
 class Windows:
@@ -52,26 +54,32 @@ def stages_of(hw: tuple[int, int], count: int, side: int, device: torch.device) 
     for _ in range(count - 1):
         height, width = sizes[-1]
         sizes.append(((height + 1) // 2, (width + 1) // 2))
-    return Stages(hw, [_stage(each, side, device) for each in sizes])
+    parts = [part for each in sizes for part in _parts(each, side)]
+    there = to_device(device, parts)
+    return Stages(hw, [_stage(each, there[_PARTS * i : _PARTS * (i + 1)]) for i, each in enumerate(sizes)])
 
 
-def _stage(hw: tuple[int, int], side: int, device: torch.device) -> Stage:
+def _stage(hw: tuple[int, int], parts: Sequence[Tensor]) -> Stage:
+    """The stage of a map of ``hw`` from ``_parts`` on its device."""
+    return Stage(hw, Windows(parts[0], parts[1], None), Windows(parts[2], parts[3], parts[4]), parts[5])
+
+
+def _parts(hw: tuple[int, int], side: int) -> list[Tensor]:
+    """All tensors of a stage: two of its windows, three of those that are shifted, and ``merged``."""
     pixels = torch.arange(hw[0] * hw[1]).view(hw)
-    even = _filled(pixels, 2)
+    even, filled, shift = _filled(pixels, 2), _filled(pixels, side), side // 2
     quarters = [even[row::2, column::2].flatten() for column in (0, 1) for row in (0, 1)]
-    (merged,) = to_device(device, [torch.stack(quarters, 1).flatten()])
-    return Stage(hw, _windows(pixels, side, 0, device), _windows(pixels, side, side // 2, device), merged)
+    merged = torch.stack(quarters, 1).flatten()
+    straight, shifted = (_windows(filled, pixels.numel(), side, by) for by in (0, shift))
+    return [*straight, *shifted, _apart(filled, side, shift), merged]
 
 
-def _windows(pixels: Tensor, side: int, shift: int, device: torch.device) -> Windows:
-    """The windows of a map of these pixels [h, w], moved up and to the left by ``shift``."""
-    count, filled = pixels.numel(), _filled(pixels, side)
+def _windows(filled: Tensor, count: int, side: int, shift: int) -> tuple[Tensor, Tensor]:
+    """``pixels`` and ``places`` of the windows of a filled map of ``count`` pixels, moved up and left by ``shift``."""
     indices = _partitioned(filled.roll((-shift, -shift), (0, 1)), side)
     places = torch.empty(count + 1, dtype=torch.int64)
     places[indices] = torch.arange(indices.numel()).view_as(indices)
-    parts = [indices.flatten(), places[:count], *([_apart(filled, side, shift)] if shift else [])]
-    on_device = to_device(device, parts)
-    return Windows(on_device[0], on_device[1], on_device[2] if shift else None)
+    return indices.flatten(), places[:count]
 
 
 def _apart(filled: Tensor, side: int, shift: int) -> Tensor:
