@@ -20,6 +20,12 @@ read -r status < "$rule/status"
 read -r state < "$rule/state"
 [[ $line =~ ^nuctl\ (deploy|get\ function|delete\ function)\ ([^ ]+)\  ]] && function=${BASH_REMATCH[2]}
 
+# As nuctl, whose default builder is Docker: in a cluster too it asks for its version first.
+if [[ $line == "nuctl deploy "*" --platform kube "* && ${NUCLIO_CONTAINER_BUILDER_KIND:-docker} == docker && ! -x ${0%/*}/docker ]]; then
+    printf '\nError - exit status 127\n    .../cmdrunner/shellrunner.go:114\n/bin/sh: 1: docker: not found\n' >&2
+    exit 1
+fi
+
 # What a deployment leaves behind: the container, and what Nuclio has stored, with the port that CVAT reads there.
 if [[ $line == "nuctl deploy "* ]]; then
     file=${line#* --file } file=${file%% --run-image *}

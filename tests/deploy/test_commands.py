@@ -1,4 +1,4 @@
-"""The line that says why a tool failed, in what docker and nuctl really print."""
+"""The line that says why a tool failed, in what docker, nuctl and kubectl really print."""
 
 import sys
 
@@ -38,6 +38,21 @@ Call stack:
 Failed to get functions
     /nuclio/pkg/nuctl/command/get.go:90
 """
+NO_CLUSTER = """E1126 18:19:40.634016    3111 memcache.go:265] "Unhandled Error" err="couldn't get current server API \
+group list: Get \\"https://127.0.0.1:1/api?timeout=32s\\": dial tcp 127.0.0.1:1: connect: connection refused"
+The connection to the server 127.0.0.1:1 was refused - did you specify the right host or port?
+"""
+UNHEALTHY = """26.11.26 18:17:27.855 \x1b[33m(W)\x1b[0m nuctl Function deployment failed, setting state to unhealthy.
+
+Error - NuclioFunction in unhealthy state:
+
+Error - context deadline exceeded
+    .../platform/kube/controller/nucliofunction.go:282
+
+Call stack:
+Failed to wait for function resources to be available
+    .../platform/kube/controller/nucliofunction.go:282
+"""
 BUILD = """#12 [packages 2/2] RUN sh /install-packages.sh
 #12 1.204 ERROR: Could not find a version that satisfies the requirement torch
 #12 ERROR: process "/bin/sh -c sh /install-packages.sh" did not complete successfully: exit code: 1
@@ -63,6 +78,8 @@ ERROR: failed to build: failed to solve: process "/bin/sh -c sh" did not complet
             'docker: Error response from daemon: Get "https://registry-1.docker.io/v2/": dial tcp: no such host',
         ),
         (NOT_REACHED, "Error - Failed to get functions"),
+        (NO_CLUSTER, "The connection to the server 127.0.0.1:1 was refused - did you specify the right host or port?"),
+        (UNHEALTHY, "Error - context deadline exceeded"),
         (BUILD, "ERROR: No matching distribution found for torch==2.11.0+cpu"),
         ("something\nstrange\n", "strange"),
         ("", "it said nothing"),

@@ -185,7 +185,6 @@ def test_a_failure_prints_the_pods_log_and_brings_the_one_before_back(cluster: M
             "no Nuclio dashboard runs in namespace cvat",
             "nuclio.enabled",
         ),
-        ("kubectl get nodes", "no node offers nvidia.com/gpu", "device plugin"),
         ("kubectl .*get pvc", "has no pvc weights (--weights-pvc)", "get pvc"),
         ("kubectl .*get secret", "has no secret regcred (--pull-secret)", "get secret"),
     ],
@@ -198,6 +197,41 @@ def test_a_problem_of_the_cluster(cluster: Machine, pattern: str, what: str, rem
     (problem,) = [number for number, line in enumerate(lines) if what in line]
     assert remedy in lines[problem + 1]
     assert cluster.changes() == []
+
+
+def test_a_cluster_without_a_gpu(cluster: Machine) -> None:
+    cluster.answer("kubectl get nodes", "\n")
+    outcome = cluster.start(*KUBE)
+    assert outcome.status == 1
+    assert "PROBLEM: no node offers nvidia.com/gpu" in outcome.err
+    assert cluster.changes() == []
+
+
+def test_who_may_not_list_the_nodes_is_not_told_that_no_gpu_is_there(cluster: Machine) -> None:
+    forbidden = 'Error from server (Forbidden): nodes is forbidden: User "annotator" cannot list resource "nodes"'
+    cluster.answer("kubectl get nodes", err=forbidden, status=1)
+    outcome = cluster.start("sam2-tracker", *KUBE)
+    assert outcome.status == 0, outcome.err
+    assert f"warning: whether a node offers nvidia.com/gpu is not known: {forbidden}" in outcome.err
+
+
+def test_a_plan_names_no_docker_network(cluster: Machine) -> None:
+    assert "platform:    kube, namespace cvat\n" in cluster.start("sam2-tracker", *KUBE, "--dry-run").out
+
+
+def test_what_keeps_a_pod_from_starting_is_said_while_nuctl_waits_for_it(cluster: Machine) -> None:
+    why = 'ImagePullBackOff Back-off pulling image "registry.example.com/cvat/x": ErrImagePull: 401 Unauthorized'
+    cluster.answer("kubectl .*get pods -l nuclio.io/function-name=sam2-tracker --sort-by", f"\nnew-pod\t{why}")
+    cluster.answer("nuctl deploy", seconds=1.5)
+    assert f"warning: new-pod: {why}" in cluster.start("sam2-tracker", *KUBE).err
+
+
+def test_what_kept_a_pod_from_starting_is_the_reason_where_nuctl_gives_up(cluster: Machine) -> None:
+    unhealthy = "\nError - NuclioFunction in unhealthy state:\n\nError - context deadline exceeded\n"
+    why = "0/1 nodes are available: 1 Insufficient cpu."
+    cluster.answer("kubectl .*get pods -l nuclio.io/function-name=sam2-tracker --sort-by", f"\nnew-pod\t{why} ")
+    cluster.answer("nuctl deploy", err=unhealthy, status=1)
+    assert f"not deployed: sam2-tracker: new-pod: {why}" in cluster.start("sam2-tracker", *KUBE).err
 
 
 def test_a_registry_is_needed(cluster: Machine) -> None:

@@ -12,10 +12,11 @@ from threading import Thread
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _NOISE = re.compile(
-    r"\s*$|Run '.* --help'|See '.* --help'|std(out|err):|Call stack:|Error - exit status \d+$|\s*\S+\.go:\d+$"
-    r"|\d\d\.\d\d\.\d\d \d\d:\d\d:\d\d.* \([DIW]\)|Unable to find image .* locally$|-+$"
+    r"\s*$|Run '.* --help'|See '.* --help'|std(out|err):|Call stack:|\s*\S+\.go:\d+$|-+$"
+    r"|Error - (exit status \d+|NuclioFunction in \w+ state:)$|Unable to find image .* locally$"
+    r"|\d\d\.\d\d\.\d\d \d\d:\d\d:\d\d.* \([DIW]\)|[EIW]\d{4} \d\d:\d\d:\d\d\."
 )
-"""Lines of docker and nuctl that do not say why something failed."""
+"""Lines of docker, nuctl and kubectl that do not say why something failed."""
 _BUILD_TIME = re.compile(r"^\d+\.\d+ ")
 _KEPT_LINES = 400
 

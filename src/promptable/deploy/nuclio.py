@@ -1,5 +1,6 @@
 """Nuclio, through nuctl."""
 
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from promptable.deploy.rendering.rendered import Rendered
 from promptable.deploy.rendering.reported import Reported
 from promptable.deploy.rendering.target import PlatformName
 
+_BUILDS_NOTHING = {"NUCLIO_CONTAINER_BUILDER_KIND": "kaniko"}
+"""Else nuctl asks Docker for its version before it deploys to a cluster, and gives up where there is none."""
 _PROJECT = "cvat"
 _LABEL = re.compile(r"Label: ([^,]*),")
 
@@ -62,7 +65,8 @@ class Nuclio:
         file = work / f"{function}.yaml"
         file.write_text(rendered.text, encoding="utf-8")
         command = self.deploy_command(function, file, rendered.image)
-        with commands.started(command, folder=str(work)) as process:  # nuctl writes a temporary file where it runs
+        environment = os.environ | _BUILDS_NOTHING
+        with commands.started(command, environment, folder=str(work)) as process:  # it writes a temporary file where it runs
             yield process
 
 

@@ -21,7 +21,8 @@ from promptable.deploy.rendering.rendered import Rendered, image_device
 from promptable.deploy.rendering.target import Device, PlatformName, Scheduling, SharedRedis, Target
 from promptable.deploy.versions import numbers
 
-_UNKNOWN_SITE = Site(nuclio_version="1.15.9", network="cvat_cvat")
+_UNKNOWN_VERSION = "1.15.9"
+_UNKNOWN_NETWORKS = {PlatformName.LOCAL: "cvat_cvat", PlatformName.KUBE: ""}
 """What a dry run goes on with where only a running CVAT could tell."""
 _SHAPES_SINCE = (2, 62)
 """The CVAT from which on the interactor answers shapes."""
@@ -57,7 +58,7 @@ class Preparation:
         site = self.platform.check(device, self.options.build, ports)
         answer_form = self._answer_form(site)
         self.console.stop_on_problems()
-        return Found(functions, _known(site) if self.options.dry_run else site, device, answer_form)
+        return Found(functions, self._known(site) if self.options.dry_run else site, device, answer_form)
 
     def prepare(self, found: Found, before: Mapping[str, Rendered | None]) -> Mapping[str, Rendered]:
         """The function.yaml files to deploy, with their images, which are built unless there is --no-build.
@@ -231,14 +232,13 @@ class Preparation:
             self.console.text(complete.text)
         return complete
 
+    def _known(self, site: Site) -> Site:
+        version = site.nuclio_version or _UNKNOWN_VERSION
+        network = site.network or _UNKNOWN_NETWORKS[self.options.platform]
+        return Site(version, site.cvat_version, network, site.free)
+
     def _function_yaml(self, function: str) -> Path:
         return self.repository / "functions" / function / "function.yaml"
-
-
-def _known(site: Site) -> Site:
-    version = site.nuclio_version or _UNKNOWN_SITE.nuclio_version
-    network = site.network or _UNKNOWN_SITE.network
-    return Site(version, site.cvat_version, network, site.free)
 
 
 def _device(image: str) -> Device:

@@ -101,14 +101,17 @@ class Rollout:
             self.console.progress(f"{function}: waiting until it is ready"),
             self.nuclio.deploying(function, rendered, self.work) as nuctl,
         ):
-            said = commands.Collected(nuctl)
+            said, hindered = commands.Collected(nuctl), ""
             while not said.ended(_LOOK_SECONDS):
                 now = self.platform.instance(function)
                 if now.crashed and now.identity != identity:
                     nuctl.terminate()
                     raise commands.CommandError("its container has crashed")
+                if now.hindered and now.hindered != hindered:
+                    self.console.warn(now.hindered)
+                hindered = now.hindered
         if nuctl.returncode:
-            raise commands.CommandError(commands.reason(said.text))
+            raise commands.CommandError(self.platform.instance(function).hindered or commands.reason(said.text))
         if not self.platform.ready(function):
             raise commands.CommandError("nuctl is done, and the container is not healthy")
 

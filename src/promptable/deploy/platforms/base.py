@@ -29,6 +29,8 @@ class Instance:
     """Another one after each deployment; empty if there is none."""
     crashed: bool = False
     """Has it ended, or been started again?"""
+    hindered: str = ""
+    """What keeps it from starting, as the platform says it; empty if nothing does, or nothing says it."""
 
 
 class OpenError(RuntimeError):
@@ -61,7 +63,7 @@ class Platform(Protocol):
         """Would a function see a GPU that PyTorch can use?"""
 
     def instance(self, function: str) -> Instance:
-        """The function's container, looked at while nuctl waits; an empty one where nuctl itself notices a crash."""
+        """The function's newest container, looked at while nuctl waits. Where nuctl notices a crash, none has crashed."""
 
     def ready(self, function: str) -> bool:
         """Is it up? The function is asked itself: what Nuclio has stored is wrong after a crash."""

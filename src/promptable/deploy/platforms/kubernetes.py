@@ -18,6 +18,14 @@ from promptable.deploy.rendering.target import Device, SharedRedis
 from promptable.deploy.versions import tag_version
 
 _FORWARDING = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+) ")
+_BY_AGE = ("--sort-by", ".metadata.creationTimestamp")
+_HINDERED = (
+    r'jsonpath={range .items[*]}{"\n"}{.metadata.name}{"\t"}'
+    '{.status.conditions[?(@.reason=="Unschedulable")].message}'
+    '{range .status.containerStatuses[*]}{.state.waiting.reason} {.state.waiting.message}{end}{end}'
+)
+"""A line for each pod: its name, and why it cannot be scheduled or what its container waits for."""
+_STARTING = ("", "ContainerCreating", "PodInitializing")
 _LOG_LINES = "50"
 _ROLLOUT_SECONDS = 60
 _HERE = Path(__file__).parent
@@ -58,15 +66,20 @@ class Kubernetes:
 
     def check_gpu(self) -> None:
         template = r'jsonpath={range .items[*]}{.status.allocatable.nvidia\.com/gpu}{"\n"}{end}'
-        if not re.search("[1-9]", ask("kubectl", "get", "nodes", "-o", template).out):
+        said = ask("kubectl", "get", "nodes", "-o", template)
+        if not said.ok:
+            self._console.warn(f"whether a node offers nvidia.com/gpu is not known: {said.why}")
+        elif not re.search("[1-9]", said.out):
             self._console.problem(
                 "no node offers nvidia.com/gpu",
                 "install NVIDIA's device plugin or GPU operator (docs/kubernetes.md), or use --cpu",
             )
 
     def instance(self, function: str) -> Instance:
-        """nuctl itself gives up on pods that crash, cannot be scheduled or cannot pull their image."""
-        return Instance()
+        """nuctl itself gives up on pods that crash or cannot be scheduled, and waits for those that cannot pull."""
+        newest = self._kube("get", "pods", "-l", _pods_of(function), *_BY_AGE, "-o", _HINDERED).out.rpartition("\n")[2]
+        name, _, why = newest.partition("\t")
+        return Instance(name, hindered="" if why.strip() in _STARTING else f"{name}: {why.strip()}")
 
     def ready(self, function: str) -> bool:
         command = ("rollout", "status", f"deployment/{deployment_of(function)}", f"--timeout={_ROLLOUT_SECONDS}s")
