@@ -47,6 +47,8 @@ fi
 [[ $seconds == 0 ]] || exec sleep "$seconds"
 mapfile out < "$rule/stdout"
 mapfile err < "$rule/stderr"
+deployed=("$STAND_INS"/deployed.*)
+out=("${out[@]//LATEST/${deployed[-1]##*/}}") # in a pod's name: each deployment has a pod of its own
 
 # As Docker: there is no log without a container.
 if [[ $line == "docker logs "* && ! -s $STAND_INS/container.${line##*nuclio-nuclio-} ]]; then

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +168,10 @@ def test_a_failure_prints_the_pods_log_and_brings_the_one_before_back(cluster: M
     cluster.start("sam2-tracker", *KUBE)
     cluster.built("bad0bad0bad0bad0")
     cluster.answer("nuctl deploy .*gpu-bad0bad0bad0", err="pod is crash looping", status=1)
+    pods = "\nnuclio-sam2-tracker-old-1\t \nnuclio-sam2-tracker-new-1\tCrashLoopBackOff back-off 10s"
+    cluster.answer("kubectl .*get pods -l nuclio.io/function-name=sam2-tracker --sort-by", pods)
+    cluster.answer("kubectl .*logs", "of the version before, which still answers")
+    cluster.answer("kubectl --namespace cvat logs nuclio-sam2-tracker-new-1 ", "the pod's own log")
     outcome = cluster.start("sam2-tracker", *KUBE)
     assert outcome.status == 1
     assert "the pod's own log" in outcome.out
@@ -221,17 +226,18 @@ def test_a_plan_names_no_docker_network(cluster: Machine) -> None:
 
 def test_what_keeps_a_pod_from_starting_is_said_while_nuctl_waits_for_it(cluster: Machine) -> None:
     why = 'ImagePullBackOff Back-off pulling image "registry.example.com/cvat/x": ErrImagePull: 401 Unauthorized'
-    cluster.answer("kubectl .*get pods -l nuclio.io/function-name=sam2-tracker --sort-by", f"\nnew-pod\t{why}")
+    cluster.answer("kubectl .*get pods -l nuclio.io/function-name=sam2-tracker --sort-by", f"\nLATEST\t{why}")
     cluster.answer("nuctl deploy", seconds=1.5)
-    assert f"warning: new-pod: {why}" in cluster.start("sam2-tracker", *KUBE).err
+    assert f".yaml: {why}" in cluster.start("sam2-tracker", *KUBE).err
 
 
 def test_what_kept_a_pod_from_starting_is_the_reason_where_nuctl_gives_up(cluster: Machine) -> None:
     unhealthy = "\nError - NuclioFunction in unhealthy state:\n\nError - context deadline exceeded\n"
     why = "0/1 nodes are available: 1 Insufficient cpu."
-    cluster.answer("kubectl .*get pods -l nuclio.io/function-name=sam2-tracker --sort-by", f"\nnew-pod\t{why} ")
+    cluster.answer("kubectl .*get pods -l nuclio.io/function-name=sam2-tracker --sort-by", f"\nLATEST\t{why} ")
     cluster.answer("nuctl deploy", err=unhealthy, status=1)
-    assert f"not deployed: sam2-tracker: new-pod: {why}" in cluster.start("sam2-tracker", *KUBE).err
+    err = cluster.start("sam2-tracker", *KUBE).err
+    assert re.search(rf"not deployed: sam2-tracker: deployed\.\d+\.yaml: {re.escape(why)}", err)
 
 
 def test_a_registry_is_needed(cluster: Machine) -> None:

@@ -66,7 +66,9 @@ class Nuclio:
         file.write_text(rendered.text, encoding="utf-8")
         command = self.deploy_command(function, file, rendered.image)
         environment = os.environ | _BUILDS_NOTHING
-        with commands.started(command, environment, folder=str(work)) as process:  # it writes a temporary file where it runs
+        with commands.started(
+            command, environment, folder=str(work)
+        ) as process:  # it writes a temporary file where it runs
             yield process
 
 

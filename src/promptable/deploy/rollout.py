@@ -8,7 +8,7 @@ from promptable.deploy import commands, smoke
 from promptable.deploy.console import Console
 from promptable.deploy.image.build import Images
 from promptable.deploy.nuclio import Nuclio
-from promptable.deploy.platforms.base import OpenError, Platform
+from promptable.deploy.platforms.base import Instance, OpenError, Platform
 from promptable.deploy.rendering.render import DeployError
 from promptable.deploy.rendering.rendered import Rendered
 from promptable.deploy.rendering.reported import Reported
@@ -103,17 +103,23 @@ class Rollout:
         ):
             said, hindered = commands.Collected(nuctl), ""
             while not said.ended(_LOOK_SECONDS):
-                now = self.platform.instance(function)
-                if now.crashed and now.identity != identity:
+                now = self._new_instance(function, identity)
+                if now.crashed:
                     nuctl.terminate()
                     raise commands.CommandError("its container has crashed")
                 if now.hindered and now.hindered != hindered:
                     self.console.warn(now.hindered)
                 hindered = now.hindered
         if nuctl.returncode:
-            raise commands.CommandError(self.platform.instance(function).hindered or commands.reason(said.text))
+            now = self._new_instance(function, identity)
+            raise commands.CommandError(now.hindered or commands.reason(said.text))
         if not self.platform.ready(function):
             raise commands.CommandError("nuctl is done, and the container is not healthy")
+
+    def _new_instance(self, function: str, before: str) -> Instance:
+        """As it is now; an empty one as long as it is the one from before."""
+        now = self.platform.instance(function)
+        return Instance() if now.identity == before else now
 
     def _smoke(self, function: str, rendered: Rendered) -> Timing:
         """Two real requests."""

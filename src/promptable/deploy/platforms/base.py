@@ -63,7 +63,7 @@ class Platform(Protocol):
         """Would a function see a GPU that PyTorch can use?"""
 
     def instance(self, function: str) -> Instance:
-        """The function's newest container, looked at while nuctl waits. Where nuctl notices a crash, none has crashed."""
+        """The newest container, looked at while nuctl waits; none is ``crashed`` where nuctl notices that itself."""
 
     def ready(self, function: str) -> bool:
         """Is it up? The function is asked itself: what Nuclio has stored is wrong after a crash."""

@@ -18,11 +18,11 @@ from promptable.deploy.rendering.target import Device, SharedRedis
 from promptable.deploy.versions import tag_version
 
 _FORWARDING = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+) ")
-_BY_AGE = ("--sort-by", ".metadata.creationTimestamp")
+_AGE = ".metadata.creationTimestamp"
 _HINDERED = (
     r'jsonpath={range .items[*]}{"\n"}{.metadata.name}{"\t"}'
     '{.status.conditions[?(@.reason=="Unschedulable")].message}'
-    '{range .status.containerStatuses[*]}{.state.waiting.reason} {.state.waiting.message}{end}{end}'
+    "{range .status.containerStatuses[*]}{.state.waiting.reason} {.state.waiting.message}{end}{end}"
 )
 """A line for each pod: its name, and why it cannot be scheduled or what its container waits for."""
 _STARTING = ("", "ContainerCreating", "PodInitializing")
@@ -77,8 +77,8 @@ class Kubernetes:
 
     def instance(self, function: str) -> Instance:
         """nuctl itself gives up on pods that crash or cannot be scheduled, and waits for those that cannot pull."""
-        newest = self._kube("get", "pods", "-l", _pods_of(function), *_BY_AGE, "-o", _HINDERED).out.rpartition("\n")[2]
-        name, _, why = newest.partition("\t")
+        pods = self._kube("get", "pods", "-l", _pods_of(function), "--sort-by", _AGE, "-o", _HINDERED).out
+        name, _, why = pods.rpartition("\n")[2].partition("\t")
         return Instance(name, hindered="" if why.strip() in _STARTING else f"{name}: {why.strip()}")
 
     def ready(self, function: str) -> bool:
@@ -86,7 +86,9 @@ class Kubernetes:
         return self._kube(*command, seconds=QUESTION_SECONDS + _ROLLOUT_SECONDS).ok
 
     def log(self, function: str) -> str:
-        return self._kube("logs", "-l", _pods_of(function), "--tail", _LOG_LINES).out
+        """The newest pod's: others may be of the version before, which still answers."""
+        newest = self.instance(function).identity
+        return self._kube("logs", newest, "--tail", _LOG_LINES).out if newest else ""
 
     def follow_command(self, function: str) -> Sequence[str]:
         if not self._kube("get", "pods", "-l", _pods_of(function), "--no-headers").out:
