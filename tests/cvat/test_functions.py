@@ -28,6 +28,13 @@ def test_a_functions_own_sentence_is_shown(cvat: StandIn) -> None:
         DirectFunction(cvat.url).call(PICTURE, {})
 
 
+def test_what_a_function_sends_is_not_unpacked(cvat: StandIn) -> None:
+    """Functions pack nothing, and a thousandth of what a packed answer takes would do to fill the memory here."""
+    cvat.failures = [(400, {"Content-Encoding": "gzip"})]  # which it is not: unpacking fails
+    with pytest.raises(CvatError, match="the function answered 400"):
+        DirectFunction(cvat.url).call(PICTURE, {})
+
+
 def test_a_busy_function_is_asked_again(cvat: StandIn) -> None:
     cvat.answers = {"": []}
     cvat.failures = [(503, {})] * 2

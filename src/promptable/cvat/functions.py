@@ -105,7 +105,7 @@ class DirectFunction:
         asked = f"{self._url}, {picture.name}"
         try:
             with _told_of_waiting(asked):
-                response = self._http.request("POST", self._url, body=body, headers=_JSON)
+                response = self._http.request("POST", self._url, body=body, headers=_JSON, decode_content=False)
         except ReadTimeoutError:
             raise CvatError(
                 f"{asked}: no answer in {_TIMEOUT[1]:g} s: the function hangs or has too much to do, its log says which"
