@@ -116,7 +116,7 @@ def test_masks_stay_masks_in_one_group_and_the_seam_is_written_once(
     first, second = (cvat.annotations.read(job) for job in (1, 2))
     assert [shape["frame"] for shape in first["shapes"]] == list(range(12))
     assert [shape["frame"] for shape in second["shapes"]] == [12, 13, 14], "CVAT joins tracks at the seam, not masks"
-    assert "left alone: frames 7 to 11 of job 2: their masks are in the job before it" in capsys.readouterr().out
+    assert "left alone: masks on frames 7-11 of job 2, since the job beside it has them" in capsys.readouterr().out
     assert {shape["group"] for shape in first["shapes"] + second["shapes"]} == {6}, "a new one"
     assert first["shapes"][0]["id"] == drawn
     assert first["shapes"][4]["points"] == [1, 1, 1, 3, 18, 20, 20, 21]

@@ -6,7 +6,8 @@ from typing import Any
 
 from promptable.cvat.annotate.options import Include, Mode, Options, parse_frames
 from promptable.cvat.annotate.task_labels import TaskLabels
-from promptable.cvat.plural import counted
+from promptable.cvat.plural import counted, ranges
+from promptable.cvat.seams import Seams, told_elsewhere
 from promptable.cvat.server.annotations import JobAnnotations, annotated_frames
 from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.frames import Frames, is_replica, text_of
@@ -38,16 +39,20 @@ def make_plan(client: Any, frames: Frames, labels: TaskLabels, options: Options)
     named = frozenset(frames.numbers) if options.frames is None else named_frames(frames, options.frames)
     left_out = list(_left_out(frames, named, options))
     wanted = named if Include.HONEYPOTS in options.include else named - frames.honeypots
-    frames_of = {}
+    seams, frames_of = Seams(client, frames), {}
+    open_jobs = [job.id for job in frames.jobs if not_open(job, options) is None]
     for job in frames.jobs:
         if (why := not_open(job, options)) is not None:
             left_out.append(why)
             continue
         own = wanted.intersection(frames.shown_in(job))
-        taken = _taken(client, job, labels, options) & own
-        if taken:
+        if taken := _taken(client, job, labels, options) & own:
             left_out.append(f"job {job.id}: {counted(len(taken), 'frame')} with annotations ({ranges(sorted(taken))})")
-        frames_of[job.id] = sorted(own - taken)
+        own -= taken
+        skips = options.mode is Mode.SKIP_ANNOTATED
+        if beside := seams.beside(job.id, unless=() if skips else open_jobs) & own:
+            left_out.append(told_elsewhere((job.id, beside)))
+        frames_of[job.id] = sorted(own - beside if skips else own)
     return Plan(_limited(frames_of, options.limit), left_out)
 
 
@@ -66,18 +71,6 @@ def annotated(annotations: Mapping[str, Any], labels: TaskLabels, stop_frame: in
     marks = {label.id for name in labels.marks if (label := labels.get(name)) is not None}
     tags = [tag for tag in annotations["tags"] if tag["label_id"] not in marks]
     return annotated_frames({**annotations, "tags": tags}, stop_frame)
-
-
-def ranges(numbers: Sequence[int]) -> str:
-    """Sorted numbers as people write them: 0-3, 7, 9-12; the first few."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][1] + 1:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    shown = [str(first) if first == last else f"{first}-{last}" for first, last in runs[:8]]
-    return ", ".join(shown) + (" ..." if len(runs) > len(shown) else "")
 
 
 def named_frames(frames: Frames, text: str) -> frozenset[int]:

@@ -52,7 +52,7 @@ class Annotator:
 
         Stopped at any point, it can be called again and the outcome is the same.
         """
-        uploader = Uploader(self._client, self._journal, run, self._detector.labels, self._options)
+        uploader = Uploader(self._client, self._journal, run, self._detector.labels, self._options, self._frames)
         uploader.settle()
         self._journal.wait_again_for_failed(run.id)
         uploader.flush("asked")

@@ -55,6 +55,25 @@ class JournalReader:
         rows = self._db.execute("SELECT job, frame FROM places WHERE run = ? AND state = ?", (run, state))
         return [(row["job"], row["frame"]) for row in rows]
 
+    def jobs_of_frame(self, run: int, frame: int) -> set[int]:
+        """The jobs in which a run is about a frame."""
+        rows = self._db.execute("SELECT job FROM places WHERE run = ? AND frame = ?", (run, frame))
+        return {row["job"] for row in rows}
+
+    def sent_elsewhere(self, run: int, kind: str) -> dict[int, list[int]]:
+        """By job, the frames of which a run has sent detections of a type (``kind``) to another job alone."""
+        rows = self._db.execute(
+            "SELECT DISTINCT p.job, p.frame FROM places p JOIN detections d ON d.run = p.run AND d.frame = p.frame "
+            "WHERE p.run = ? AND p.state = 'sent' AND d.chosen AND d.type = ? "
+            "AND EXISTS (SELECT 1 FROM uploads WHERE detection = d.id) "
+            "AND NOT EXISTS (SELECT 1 FROM uploads WHERE detection = d.id AND job = p.job) ORDER BY p.job, p.frame",
+            (run, kind),
+        )
+        elsewhere: dict[int, list[int]] = {}
+        for row in rows:
+            elsewhere.setdefault(row["job"], []).append(row["frame"])
+        return elsewhere
+
     def highest_before(self, run: int, job: int) -> dict[int, dict[str, int]]:
         """For each frame that was uploaded to a job: the highest ids of shapes and of tags in the job before the
         upload."""

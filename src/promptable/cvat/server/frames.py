@@ -12,6 +12,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 from cvat_sdk.core.helpers import make_request_headers
@@ -20,7 +21,7 @@ from promptable.cvat.server.editor import job_link
 from promptable.cvat.server.errors import CvatError
 
 _FORBIDDEN = 403
-_GROUND_TRUTH = "ground_truth"
+_ANNOTATION, _GROUND_TRUTH = "annotation", "ground_truth"
 _REPLICA = ("consensus_replica", "replica")
 """The type of a job that shows another job's frames again: CVAT's name for it, and its name from CVAT 2.80 on."""
 _NO_PICTURES = {"1d": "audio", "3d": "point clouds"}
@@ -112,7 +113,7 @@ class Frames:
     def _all_jobs(self) -> tuple[Any, ...]:
         if self._job is not None:
             return (self._job,)
-        return tuple(sorted(self.task.get_jobs(), key=lambda job: (job.start_frame, job.id)))
+        return _in_order(self.task.get_jobs())
 
     def shown_in(self, job: Any) -> Collection[int]:
         """The numbers of the frames that a job shows, deleted ones too."""
@@ -128,6 +129,18 @@ class Frames:
     def first_jobs(self) -> Mapping[int, int]:
         """The id of the first job that shows each frame, by frame number; deleted frames included."""
         return {number: job.id for job in reversed(self.jobs) for number in self.shown_in(job)}
+
+    @cached_property
+    def seams(self) -> Mapping[int, Sequence[int]]:
+        """By number, each frame that two jobs of annotation show, with the ids of the two in order; those of a job that
+        was named are among them."""
+        jobs = self._all_jobs if self._job is None else _in_order(self.task.get_jobs())
+        ordered = [job for job in jobs if text_of(job.type) == _ANNOTATION]
+        return {
+            number: (job.id, following.id)
+            for job, following in pairwise(ordered)
+            for number in range(following.start_frame, job.stop_frame + 1)
+        }
 
     @cached_property
     def numbers(self) -> Sequence[int]:
@@ -205,6 +218,10 @@ class Frames:
                 return {first + i: archive.read(name) for i, name in enumerate(names)} if len(names) == count else {}
         except zipfile.BadZipFile:
             return {}
+
+
+def _in_order(jobs: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(sorted(jobs, key=lambda job: (job.start_frame, job.id)))
 
 
 def _task_of(client: Any, job: Any) -> Any:

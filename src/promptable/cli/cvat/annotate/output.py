@@ -25,12 +25,16 @@ def say_plan(plan: "Plan", what: str) -> None:
 
 def report(parsed: argparse.Namespace, client: Any, frames: "Frames", journal: "JournalReader", run: "Run") -> int:
     """What was found and what people should look at, as a table and as a page; what failed. Returns the exit status."""
+    from promptable.cvat.detection import MASK
     from promptable.cvat.review.found import labels_found
     from promptable.cvat.review.page import render
     from promptable.cvat.review.run import run_queue
+    from promptable.cvat.seams import told_elsewhere
 
     if left := journal.places(run.id, "left"):
         left_alone(f"{counted(len(left), 'frame')} annotated or closed by people while it ran")
+    for of_job in journal.sent_elsewhere(run.id, MASK).items():
+        left_alone(told_elsewhere(of_job))
     below, stored, task = parsed.review_below, counted(journal.uploaded(run.id), "object"), frames.task
     queue, labels = run_queue(journal, run, frames, below), labels_found(journal, [run.id], below)
     _show_table(labels, below)

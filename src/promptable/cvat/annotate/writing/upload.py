@@ -14,10 +14,13 @@ from promptable.cvat.annotate.plan import annotated, not_open
 from promptable.cvat.annotate.task_labels import TaskLabels
 from promptable.cvat.annotate.writing.late import remove_late
 from promptable.cvat.annotate.writing.same import look_for, unchanged
-from promptable.cvat.detection import TAG
+from promptable.cvat.detection import MASK, TAG
+from promptable.cvat.geometry.position import position_of
 from promptable.cvat.journal import Batch, Journal, Run, SentUpload, Upload
+from promptable.cvat.seams import Seams
 from promptable.cvat.server.annotations import KINDS, JobAnnotations, highest_ids
 from promptable.cvat.server.errors import CvatError
+from promptable.cvat.server.frames import Frames
 
 _TRIES = 3
 _MOST_NUMBERS = 1_000_000
@@ -28,13 +31,16 @@ _MOST_FRAMES = 200
 class Uploader:
     """Uploads what a run has found."""
 
-    def __init__(self, client: Any, journal: Journal, run: Run, labels: TaskLabels, options: Options) -> None:
+    def __init__(
+        self, client: Any, journal: Journal, run: Run, labels: TaskLabels, options: Options, frames: Frames
+    ) -> None:
         """``client`` is cvat-sdk's."""
         self._client = client
         self._journal = journal
         self._run = run
         self._labels = labels
         self._options = options
+        self._seams = Seams(client, frames)
 
     def settle(self) -> None:
         """Find out about batches that were on their way when a run ended. Raises CvatError."""
@@ -91,10 +97,21 @@ class Uploader:
         taken = [frame for frame in frames if frame not in left]
         going = {tag["id"] for tag in self._going(job, taken, there)["tag"]}
         marked = {(tag["frame"], tag["label_id"]) for tag in there["tags"] if tag["id"] not in going}
-        wanted = [one for one in uploads if one.frame not in left and not _is_there(one, marked)]
+        wanted = [
+            one
+            for one in uploads
+            if one.frame not in left and not _is_there(one, marked) and not self._is_elsewhere(job, one)
+        ]
         batch = self._journal.intend(self._run.id, job, taken, highest_ids(there), wanted)
         if not self._send(batch, there):
             self._look_or_send(batch)
+
+    def _is_elsewhere(self, job: int, upload: Upload) -> bool:
+        """Whether it is a mask that another job is to have, or has."""
+        if upload.payload.get("type") != MASK:
+            return False
+        written, mask = self._journal.jobs_of_frame(self._run.id, upload.frame), position_of(upload.payload)
+        return self._seams.is_elsewhere(job, upload.frame, upload.payload["label_id"], mask, written)
 
     def _left(self, job: int, frames: Sequence[int], there: Mapping[str, Any]) -> set[int]:
         """Frames that became people's since the run began."""

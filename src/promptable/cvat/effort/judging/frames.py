@@ -10,7 +10,7 @@ from promptable.cvat.annotate.task_labels import TaskLabel, TaskLabels
 from promptable.cvat.effort.judging.matching import matched
 from promptable.cvat.effort.judging.verdicts import Judged, Verdict, compared, place_of
 from promptable.cvat.effort.judging.written import Asked, Written
-from promptable.cvat.geometry.position import FORMS, Position, position_at
+from promptable.cvat.geometry.position import FORMS, MASK, Position, position_at
 from promptable.cvat.journal import Found
 from promptable.cvat.propagate.objects import held_values
 from promptable.cvat.server.annotations import KINDS
@@ -39,13 +39,17 @@ class JudgedFrame:
 
 @dataclass(frozen=True)
 class JobNow:
-    """What a job holds now, by CVAT, and whose it is. ``known`` are ids by kind that any run has had there."""
+    """What a job holds now, by CVAT, and whose it is. ``known`` are ids by kind that any run has had there.
+
+    ``seam`` are frames that the job before it shows too, and of which that one has the masks.
+    """
 
     task: int
     job: int
     annotations: Mapping[str, Any]
     labels: TaskLabels
     known: Mapping[str, Set[int]]
+    seam: Set[int] = frozenset()
 
     def label(self, number: int) -> TaskLabel | None:
         """The label of this number, None where it is gone from the task."""
@@ -54,6 +58,10 @@ class JobNow:
     def labelled(self, one: Mapping[str, Any]) -> TaskLabel:
         """The label of what has one: what lost its label was left out."""
         return self._labels[one["label_id"]]
+
+    def has(self, frame: int, form: str) -> bool:
+        """Whether shapes of this form on a frame are this job's, and not in the job before it."""
+        return form != MASK or frame not in self.seam
 
     def shown(self, frame: int, kind: str) -> list[Mapping[str, Any]]:
         """What is seen on a frame, tracks as shapes too, without what marks frames and what a label lacks."""
@@ -92,9 +100,10 @@ def judged_frame(now: JobNow, frame: int, asked: Asked, looked_for: Set[str]) ->
             elif there is not None and _is_added(now, kind, there, asked.before[kind], looked_for):
                 judged.append(_added(now, kind, frame, there))
     placed = [(now.labelled(one).name, place_of(one)) for one in now.shown(frame, "shape")]
-    places = [(name, place) for name, place in placed if place is not None]
+    places = [(name, place) for name, place in placed if place is not None and now.has(frame, place.form)]
+    found = [one for one in asked.found if now.has(frame, one.detection.type)]
     tags = {now.labelled(one).name for one in now.shown(frame, "tag")}
-    return JudgedFrame(now.task, now.job, frame, judged, asked.run, asked.found, places, tags)
+    return JudgedFrame(now.task, now.job, frame, judged, asked.run, found, places, tags)
 
 
 def judged_masks(now: JobNow, frame: int, masks: Sequence[Written]) -> JudgedFrame:
@@ -133,5 +142,7 @@ def _is_added(now: JobNow, kind: str, there: Mapping[str, Any], before: int, loo
     """
     number = there["id"]
     if not isinstance(number, int) or number <= before or number in now.known[kind]:
+        return False
+    if kind == "shape" and not now.has(there["frame"], there["type"]):
         return False
     return there["source"] != AUTO and now.labelled(there).name in looked_for

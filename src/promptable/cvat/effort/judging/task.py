@@ -95,4 +95,5 @@ class JobJudge:
     def _now(self) -> JobNow:
         known = {kind: self._task.reader.known_ids(self._job, kind) | self._followed.ids(kind) for kind in KINDS}
         held = JobAnnotations(self._task.client, self._job).read()
-        return JobNow(self._task.frames.task.id, self._job, held, self._task.labels, known)
+        seam = {number for number, jobs in self._task.frames.seams.items() if jobs[-1] == self._job}
+        return JobNow(self._task.frames.task.id, self._job, held, self._task.labels, known, seam)

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from promptable.cvat.annotate.plan import OPEN
-from promptable.cvat.geometry.position import MASK, Placed, Position
+from promptable.cvat.geometry.position import MASK, Placed, Position, position_of
 from promptable.cvat.labels import listed
 from promptable.cvat.propagate.content import SHAPE, TRACK, is_same
 from promptable.cvat.propagate.journal import TrackJournal
@@ -16,6 +16,7 @@ from promptable.cvat.propagate.options import Options
 from promptable.cvat.propagate.people import people_around
 from promptable.cvat.propagate.writing.handover import rest_of
 from promptable.cvat.propagate.writing.tracks import Part, kept_keyframes, mask_shapes, own_frames, track_of
+from promptable.cvat.seams import Seams, told_elsewhere
 from promptable.cvat.server.annotations import JobAnnotations, read_task
 from promptable.cvat.server.frames import Frames, text_of
 
@@ -40,7 +41,8 @@ class Changes:
         self._jobs = {job.id: job for job in self._open_jobs()}
         self._held = {number: JobAnnotations(client, number).read() for number in self._jobs}
         self.left_out: list[str] = []
-        self._only_first: dict[int, set[int]] = defaultdict(set)  # by job, frames whose masks an earlier one has
+        self._seams = Seams(client, frames)
+        self._elsewhere: dict[int, set[int]] = defaultdict(set)  # by job, frames whose masks another one has
 
     def requests(self) -> Iterator[tuple[int, str, Sequence[Item]]]:
         """Job, action and items of each request, in order. Raises CvatError."""
@@ -51,9 +53,7 @@ class Changes:
         for one in objects:
             for job, action, item in self._changes(one, groups[one.number], self._found(one, around)):
                 changes[action, job].append(json.dumps(item))
-        for job, frames in self._only_first.items():
-            where = f"frames {min(frames)} to {max(frames)} of job {job}"
-            self.left_out.append(f"{where}: their masks are in the job before it, since CVAT would count those of both")
+        self.left_out += map(told_elsewhere, self._elsewhere.items())
         for action in _ACTIONS:
             for job in self._jobs:
                 yield from ((job, action, list(map(json.loads, items))) for items in _packed(changes[action, job]))
@@ -129,29 +129,27 @@ class Changes:
         self, one: Object, group: int, found: Mapping[int, Position | None]
     ) -> Iterator[tuple[int, str, Item]]:
         """Job, action and item of all that becomes of an object."""
-        seam: set[int] = set()  # masks of frames that two jobs share are written once: CVAT would show them twice
         for number, job in self._jobs.items():
             frames = range(job.start_frame, job.stop_frame + 1)
-            changes = self._job_changes(self._part(one, group, number, frames, found), number, seam)
+            changes = self._job_changes(self._part(one, group, number, frames, found), number)
             yield from ((number, action, item) for action, item in changes)
-            seam |= set(frames)
 
-    def _job_changes(self, part: Part, job: int, seam: set[int]) -> Iterator[tuple[str, Item]]:
+    def _job_changes(self, part: Part, job: int) -> Iterator[tuple[str, Item]]:
         one, copy = part.one, part.one.copy_in(job)
         if one.changes_form and copy is not None and part.found:
-            yield from self._handed_over(part, copy, seam)
+            yield from self._handed_over(part, copy)
         elif one.form == MASK:
-            yield from self._mask_changes(part, copy, seam, job)
+            yield from self._mask_changes(part, copy, job)
         elif part.is_seen or (copy is not None and one.is_track):
             yield from self._track_changes(part, copy)
 
-    def _handed_over(self, part: Part, copy: Copy, seam: set[int]) -> Iterator[tuple[str, Item]]:
+    def _handed_over(self, part: Part, copy: Copy) -> Iterator[tuple[str, Item]]:
         """A track that goes on in another form: as itself if nothing else is left of it, else as something new."""
         written = self._ours.keyframes(copy.item["id"])
         rest = rest_of(copy, part, written, stays_open=self._only_backward)
         is_itself = rest is None and part.is_seen and part.one.form != MASK
         if part.one.form == MASK:
-            yield from self._mask_changes(part, None, seam, copy.job)
+            yield from self._mask_changes(part, None, copy.job)
         elif part.is_seen:
             yield from self._track_changes(part, copy if is_itself else None)
         gone = _gone(copy.item, part.one.number, TRACK)
@@ -201,12 +199,12 @@ class Changes:
         if copy is not None and copy.kind == SHAPE:
             yield "delete", _gone(copy.item, part.one.number)
 
-    def _mask_changes(self, part: Part, copy: Copy | None, seam: set[int], job: int) -> Iterator[tuple[str, Item]]:
+    def _mask_changes(self, part: Part, copy: Copy | None, job: int) -> Iterator[tuple[str, Item]]:
         """The drawn one stays, in the group, as a mask; earlier runs' masks of it go where there are new ones."""
         one, frames = part.one, set()
         for shape in mask_shapes(part):
-            if shape["frame"] in seam:
-                self._only_first[job].add(shape["frame"])
+            if self._seams.is_elsewhere(job, shape["frame"], one.label_id, position_of(shape), self._jobs):
+                self._elsewhere[job].add(shape["frame"])
             else:
                 frames.add(shape["frame"])
                 yield "create", {"kind": SHAPE, "object": one.number, "new": shape, "before": None}
