@@ -10,7 +10,7 @@ import pytest
 
 from promptable.cli.main import main
 from promptable.cvat.annotate import detector
-from promptable.cvat.annotate.writing import same
+from promptable.cvat.server import sent
 from tests.cvat.annotating import BAD, TASK, annotate, asked_frames, detect, detect_without_floor, prepare, stored
 from toy.cvat.stand_in import StandIn, Task
 
@@ -20,7 +20,7 @@ RUST, REVIEW, FAILED = 0, 1, 2
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """No waiting."""
-    monkeypatch.setattr(same, "SETTLING", ())
+    monkeypatch.setattr(sent, "SETTLING", ())
     monkeypatch.setattr(detector, "PAUSES", (0.0,))
 
 

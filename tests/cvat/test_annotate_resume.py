@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from promptable.cvat.annotate import detector, run
-from promptable.cvat.annotate.writing import same, upload
+from promptable.cvat.annotate.writing import upload
 from promptable.cvat.journal import Journal
+from promptable.cvat.server import sent
 from tests.cvat.annotating import annotate, asked_frames, detect, prepare, stored
 from tests.cvat.killing import run_until
 from toy.cvat.stand_in import StandIn
@@ -18,7 +19,7 @@ LABEL = 0
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """No waiting, and batches of four frames."""
-    monkeypatch.setattr(same, "SETTLING", ())
+    monkeypatch.setattr(sent, "SETTLING", ())
     monkeypatch.setattr(detector, "PAUSES", (0.0,))
     monkeypatch.setattr(run, "_UPLOAD_FRAMES", 4)
 

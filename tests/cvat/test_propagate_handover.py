@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from promptable.cvat.propagate.writing import upload
+from promptable.cvat.server import sent
 from tests.cvat.killing import assert_same_wherever_killed
 from tests.cvat.propagating import CAR, draw_track, keyframes, prepare, propagate, stored
 from toy.cvat.stand_in import StandIn
@@ -18,7 +18,7 @@ BOX = (10, 20, 30, 40)
 def patience(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No waiting, and a journal of the test's own."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr(upload, "SETTLING", ())
+    monkeypatch.setattr(sent, "SETTLING", ())
 
 
 def _box(frame: int) -> tuple[float, ...]:

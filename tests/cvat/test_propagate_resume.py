@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from promptable.cvat.propagate.writing import upload
+from promptable.cvat.server import sent
 from promptable.errors import GoneError
 from tests.cvat.killing import assert_same_wherever_killed, run_until
 from tests.cvat.propagating import asked, draw, draw_track, prepare, propagate, stored
@@ -18,7 +18,7 @@ JOBS = [(1, "annotation", 0, 3), (2, "annotation", 2, 5)]
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No waiting."""
-    monkeypatch.setattr(upload, "SETTLING", ())
+    monkeypatch.setattr(sent, "SETTLING", ())
 
 
 @pytest.fixture

@@ -102,6 +102,16 @@ def test_yellow_is_where_it_is_and_dashed_where_it_was(form: str) -> None:
     assert thumbnail(frame, None, now).size == SIZE
 
 
+@pytest.mark.parametrize("size", [(60, 800), (800, 60), (20, 20)])
+def test_what_lies_outside_a_narrow_or_small_frame_is_not_shown(size: tuple[int, int]) -> None:
+    red = (200, 10, 10)
+    image = thumbnail(Image.new("RGB", size, red), None, Position("rectangle", (5, 5, 15, 55)))
+    width, height = image.size
+    assert max(width / SIZE[0], height / SIZE[1]) == 1
+    assert {image.getpixel((x, y)) for x in (0, width - 1) for y in (0, height - 1)} == {red}
+
+
+
 def _review(count: int, label: str = "car", objects: int = 2) -> Review:
     kinds = ("lost", "back", "jumped", "unsure")
     places = [

@@ -21,7 +21,7 @@ MASK = (1, 1, 1, 3, 10, 50, 12, 51)
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """A command that looks once for what it sent."""
-    monkeypatch.setattr(upload, "SETTLING", ())
+    monkeypatch.setattr(sent, "SETTLING", ())
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from promptable.cvat import functions
 from promptable.cvat.annotate import detector, run
-from promptable.cvat.annotate.writing import same
+from promptable.cvat.annotate.writing import upload
 from promptable.cvat.server import rest, sent
 from tests.cvat.annotating import TASK, annotate, asked_frames, detect, prepare, stored
 from toy.cvat.person import Person
@@ -27,7 +27,7 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(functions, "_TIMEOUT", (PATIENCE, PATIENCE))
     monkeypatch.setattr(functions, "_RETRIES", functions._RETRIES.new(total=2, backoff_factor=0))
     monkeypatch.setattr(detector, "PAUSES", (0.0,))
-    monkeypatch.setattr(same, "SETTLING", (1.0,) * 8)
+    monkeypatch.setattr(sent, "SETTLING", (1.0,) * 8)
     monkeypatch.setattr("time.sleep", lambda seconds: threading.Event().wait(seconds / 5))
 
 
@@ -58,7 +58,7 @@ def test_a_write_that_is_stored_after_it_was_sent_again_goes_with_the_next_comma
     cvat: StandIn, whole: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch, then: str
 ) -> None:
     """A server that is at a request for longer than anybody looks for what it stored."""
-    monkeypatch.setattr(same, "SETTLING", ())
+    monkeypatch.setattr(sent, "SETTLING", ())
     cvat.slow_writes = [LATE]
     assert annotate(cvat, "--frames", "5-7") == 0
     assert stored(cvat) == whole
@@ -74,7 +74,7 @@ def test_a_write_that_is_stored_after_it_was_sent_again_goes_with_the_next_comma
 def test_a_write_that_is_stored_while_the_run_goes_on_is_there_once_at_its_end(
     cvat: StandIn, whole: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(same, "SETTLING", ())
+    monkeypatch.setattr(sent, "SETTLING", ())
     monkeypatch.setattr(run, "_UPLOAD_FRAMES", 1)
     monkeypatch.setattr(functions, "_TIMEOUT", (20, 20))
     shapes = [one for one in whole if one[1:3] == ("shapes", 5)]
@@ -93,7 +93,7 @@ def test_a_write_that_is_stored_while_the_run_goes_on_is_there_once_at_its_end(
 def test_what_was_sent_again_is_looked_for_until_nothing_can_arrive_any_more(
     cvat: StandIn, whole: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(same, "SETTLING", ())
+    monkeypatch.setattr(sent, "SETTLING", ())
     cvat.refused_writes = [500]
     assert annotate(cvat, "--frames", "5-7") == 0
 
@@ -149,3 +149,28 @@ def test_a_function_that_is_late_or_breaks_is_asked_again(
     assert annotate(cvat, "--frames", "5-7") == 0
     assert stored(cvat) == whole
     assert len(asked_frames(cvat)) == 4, "one of the three frames twice"
+
+
+def test_one_that_is_stored_after_its_run_was_taken_back_goes_too(
+    cvat: StandIn, whole: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The run gave up before the server had stored any."""
+    monkeypatch.setattr(sent, "SETTLING", ())
+    monkeypatch.setattr(upload, "_TRIES", 0)
+    cvat.late_writes = 1
+    assert annotate(cvat, "--frames", "5-7") == 1
+    assert annotate(cvat, "--undo", "2") == 0
+    assert "the next annotate on this task takes that away, --undo 2 among them" in capsys.readouterr().out
+    cvat.store_late()
+    assert stored(cvat) == whole
+    assert annotate(cvat, "--undo", "2") == 0
+    assert not stored(cvat)
+
+
+def test_while_it_looks_for_a_lost_write_it_says_so(
+    cvat: StandIn, whole: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    cvat.slow_writes = [LATE]
+    assert annotate(cvat, "--frames", "5-7") == 0
+    said = "CVAT gave no answer to a write into job 2, and it is not there yet: looking again in 1 s, giving it up in 8 s"
+    assert capsys.readouterr().err.count(said) == 1

@@ -1,10 +1,24 @@
 """How far a command is: frames per second, time left, and a few counts."""
 
+import sys
+from collections.abc import Iterable
 from types import TracebackType
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
+from rich.text import Text
+
+
+class _Bars(Bars):
+    """Bars, and below them what is waited for."""
+
+    waited_for = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield from super().get_renderables()
+        if self.waited_for:
+            yield Text(self.waited_for, "yellow")
 
 
 class Progress:
@@ -12,7 +26,7 @@ class Progress:
 
     def __init__(self) -> None:
         console = Console(stderr=True)
-        self._bars = Bars(
+        self._bars = _Bars(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
@@ -36,6 +50,13 @@ class Progress:
     def begin(self, what: str, frames: int, *, done: int = 0) -> "Bar":
         """A bar of so many frames, some of which were done before."""
         return Bar(self._bars, self._bars.add_task(what, total=frames, completed=done, pace="", counts=""))
+
+    def waits_for(self, sentence: str) -> None:
+        """Say what is waited for, until there is an empty sentence; without bars in a line, and only the first."""
+        if self._bars.disable and sentence and not self._bars.waited_for:
+            sys.stderr.write(f"{sentence}\n")
+        self._bars.waited_for = sentence
+        self._bars.refresh()
 
 
 class Bar:

@@ -1,6 +1,7 @@
 """``--undo``: which run of a task is taken back. Runs are numbered task by task."""
 
 import argparse
+import sys
 from collections.abc import Iterable
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Literal
@@ -46,6 +47,14 @@ def check_meant(parsed: argparse.Namespace, client: Any, tasks: "Iterable[Frames
     raise CvatError(
         f"run {parsed.undo} is another one in each task of the project: --undo {_LAST} takes back the last one of "
         f"each, --task N --undo {parsed.undo} that of a task"
+    )
+
+
+def say_may_arrive(command: str, run: int) -> None:
+    """That CVAT may store more of a run that was taken back, and what takes it away."""
+    sys.stdout.write(
+        f"CVAT gave no answer to one of its writes and may store it yet: the next {command} on this task takes that "
+        f"away, --undo {run} among them\n"
     )
 
 

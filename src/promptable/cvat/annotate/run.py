@@ -52,7 +52,8 @@ class Annotator:
 
         Stopped at any point, it can be called again and the outcome is the same.
         """
-        uploader = Uploader(self._client, self._journal, run, self._detector.labels, self._options, self._frames)
+        labels, options = self._detector.labels, self._options
+        uploader = Uploader(self._client, self._journal, run, labels, options, self._frames, progress.waits_for)
         uploader.settle()
         self._journal.wait_again_for_failed(run.id)
         uploader.flush("asked")

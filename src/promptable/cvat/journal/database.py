@@ -40,7 +40,8 @@ CREATE TABLE IF NOT EXISTS sent_again (batch INTEGER PRIMARY KEY, at TEXT);
 - batches, the uploads of one request: sending, stored;
 - uploads, one shape or tag each: sending, stored, lost (people had deleted it before its id was known), removed (by
   us);
-- sent_again has the batches that were sent twice, while the first request may still arrive."""
+- sent_again has the batches that were sent twice, or waited for no longer, while a request of theirs may still
+  arrive."""
 
 
 def journal_path(server: str, task: int, created: str) -> Path:

@@ -172,13 +172,13 @@ class Journal(JournalReader):
             )
             self._db.execute("UPDATE batches SET state = 'stored' WHERE id = ?", (batch.id,))
 
-    def sends_again(self, batch: Batch) -> None:
-        """Note that a batch, which may have reached the server already, is being sent once more."""
+    def may_arrive_late(self, batch: Batch) -> None:
+        """Note that a batch, which may have reached the server, is sent once more or waited for no longer."""
         with self._writing():
             self._db.execute("INSERT OR REPLACE INTO sent_again VALUES (?, ?)", (batch.id, now()))
 
     def sent_again(self) -> list[tuple[Batch, datetime]]:
-        """The batches of all runs whose earlier request may still arrive, each with the time when it was last sent."""
+        """The batches of all runs of which a request may still arrive, each with the time when that was noted."""
         rows = self._db.execute("SELECT batch, at FROM sent_again ORDER BY batch").fetchall()
         return [(self._batch(row["batch"]), datetime.fromisoformat(row["at"])) for row in rows]
 

@@ -56,15 +56,12 @@ def shown(data: bytes, longest: int, hw: tuple[int, int] | None = None) -> tuple
 
 
 def around(boxes: NDArray[np.float64], size: tuple[int, int], proportion: float) -> Window:
-    """Around boxes [N, 4], ``proportion`` times as high as wide, inside a frame of ``size`` (width, height) if it fits.
-
-    No larger than covers the frame.
-    """
+    """Around boxes [N, 4], ``proportion`` times as high as wide, or less of a frame of ``size`` (width, height) that is
+    smaller than that: nothing lies outside the frame, so that no page has black bars."""
     low, high = boxes[:, :2].min(0), boxes[:, 2:].max(0)
     width = max(_AROUND * (high[0] - low[0]), _AROUND * (high[1] - low[1]) / proportion, _LEAST)
-    width = min(width, max(size[0], size[1] / proportion))
-    extent = np.array([width, width * proportion])
-    corner = np.clip((low + high - extent) / 2, 0, np.maximum(0, np.array(size) - extent))
+    extent = np.minimum([width, width * proportion], size)
+    corner = np.clip((low + high - extent) / 2, 0, np.array(size) - extent)
     left, top, right, bottom = (float(side) for side in (*corner, *(corner + extent)))
     return left, top, right, bottom
 

@@ -67,7 +67,8 @@ def carry_out(
         changes = Changes(client, frames, journal, run.id, options)
         journal.plan_writes(run.id, changes.requests())
         left_out = changes.left_out
-    Uploader(client, journal).send(run.id)
+    with Progress() as progress:
+        Uploader(client, journal, progress.waits_for).send(run.id)
     remove_late(client, journal, frames.task.id)
     journal.end(run.id, "finished")
     return left_out

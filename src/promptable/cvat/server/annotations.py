@@ -8,9 +8,6 @@ from typing import Any
 from cvat_sdk.core.helpers import make_request_headers
 
 KINDS = ("shape", "tag")
-SETTLING = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
-"""Pauses, in seconds, between looks at the server for a request without an answer, which may still arrive; a minute in
-all."""
 _AT_ONCE = 5000
 
 

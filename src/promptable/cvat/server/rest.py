@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -20,6 +21,8 @@ PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 _TIMEOUT = (10.0, 150.0)
 """Seconds to wait for a connection, and for an answer. (CVAT itself waits up to 120 s for a function.)"""
 _LONGEST_PAUSE = 60.0
+_TOLD_FROM_S = 2.0
+"""Shorter pauses nobody notices."""
 _ELSEWHERE = (301, 302, 303, 307, 308)
 _PASSING = (429, 502, 503, 504)
 _REPEATABLE = ("GET", "HEAD", "OPTIONS", "PUT")
@@ -51,7 +54,10 @@ class Rest(RESTClientObject):  # type: ignore[misc]  # cvat-sdk's is generated, 
             except (ApiException, HTTPError) as error:
                 if not _worth_repeating(error, method, url):
                     raise refusal(error, url) from None
-                time.sleep(max(pause, _asked_pause(error)))
+                pause = max(pause, _asked_pause(error))
+                if pause >= _TOLD_FROM_S:
+                    sys.stderr.write(f"{refusal(error, url)}; trying again in {pause:g} s\n")
+                time.sleep(pause)
         try:
             return _no_page(super().request(method, url, *arguments, **options), url)
         except (ApiException, HTTPError) as error:

@@ -3,13 +3,17 @@
 What was given up and sent again may be stored all the same, later than anybody looks.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 from promptable.cvat.server.annotations import JobAnnotations
 from promptable.cvat.server.errors import CvatError
 
+SETTLING = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+"""Pauses, in seconds, between looks at the server for a request without an answer, which may still arrive; a minute in
+all."""
 _LATEST = timedelta(hours=1)
 """No server is at a request for so long."""
 
@@ -20,8 +24,23 @@ class _Request(Protocol):
 
 
 Request = TypeVar("Request", bound=_Request)
+Tell = Callable[[str], object]
+"""Says what a command waits for; an empty text: for nothing any more."""
 Annotations = Mapping[str, Sequence[Mapping[str, Any]]]
 """``shapes``, ``tags``, ``tracks``: what a job holds, or some of it."""
+
+
+def looks(job: int, tell: Tell) -> Iterator[None]:
+    """Now, and after each pause, it is time to look whether a request was stored; ``tell`` says what is waited for."""
+    try:
+        yield
+        for i, pause in enumerate(SETTLING):
+            again = f"looking again in {pause:g} s, giving it up in {sum(SETTLING[i:]):g} s"
+            tell(f"CVAT gave no answer to a write into job {job}, and it is not there yet: {again}")
+            time.sleep(pause)
+            yield
+    finally:
+        tell("")
 
 
 def delete_late(

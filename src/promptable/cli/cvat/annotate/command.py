@@ -11,7 +11,7 @@ from promptable.cli.cvat.annotate.output import report, say_plan
 from promptable.cli.cvat.options import connected, function_of
 from promptable.cli.cvat.source import sources
 from promptable.cli.cvat.terminal import DONE, failures, left_alone, say, told_and_resumable
-from promptable.cli.cvat.undo import check_meant, run_of
+from promptable.cli.cvat.undo import check_meant, run_of, say_may_arrive
 from promptable.cvat.plural import counted
 
 if TYPE_CHECKING:
@@ -112,6 +112,7 @@ def _undo(parsed: argparse.Namespace, client: Any) -> int:
     from promptable.cvat.annotate.options import COMMAND
     from promptable.cvat.annotate.writing.undo import undo
     from promptable.cvat.journal import Journal
+    from promptable.cvat.progress import Progress
 
     check_meant(parsed, client, sources(parsed, client, lambda _: None), COMMAND)
     for frames in _sources(parsed, client):
@@ -119,9 +120,12 @@ def _undo(parsed: argparse.Namespace, client: Any) -> int:
         if run is None:
             say("no run is left to take back")
             continue
-        with Journal.of_task(client, frames.task) as journal:
-            removed, kept = undo(client, journal, run, frames.task.id)
+        with Journal.of_task(client, frames.task) as journal, Progress() as progress:
+            removed, kept = undo(client, journal, run, frames.task.id, progress.waits_for)
+            late = any(batch.run == run for batch, _ in journal.sent_again())
         say(f"run {run}: {removed} shapes and tags removed, {kept} left, which people have changed or removed")
+        if late:
+            say_may_arrive(COMMAND, run)
     return DONE
 
 

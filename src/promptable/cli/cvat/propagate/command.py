@@ -10,7 +10,7 @@ from promptable.cli.cvat.options import connected, function_of
 from promptable.cli.cvat.propagate.arguments import options_of
 from promptable.cli.cvat.propagate.output import report, review, say_plan
 from promptable.cli.cvat.terminal import DONE, WRONG, left_alone, say, told_and_resumable
-from promptable.cli.cvat.undo import run_of
+from promptable.cli.cvat.undo import run_of, say_may_arrive
 
 if TYPE_CHECKING:
     from promptable.cvat.journal import Run
@@ -44,13 +44,17 @@ def _propagate(parsed: argparse.Namespace) -> int:
 
 
 def _undo(client: Any, journal: "TrackJournal", run: int | None, task: int) -> int:
+    from promptable.cvat.progress import Progress
     from promptable.cvat.propagate.writing.undo import undo
 
     if run is None:
         say("no run is left to take back")
         return DONE
-    gone, left = undo(client, journal, _own(journal, run).id, task)
+    with Progress() as progress:
+        gone, left = undo(client, journal, _own(journal, run).id, task, progress.waits_for)
     say(f"run {run}: {gone} taken back, {left} left, which people have changed or removed")
+    if any(write.run == run for write, _ in journal.late_writes()):
+        say_may_arrive("propagate", run)
     return DONE
 
 

@@ -1,25 +1,23 @@
 """What was sent and what the server holds: whether one is the other, and whether people have changed it since."""
 
-import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from promptable.cvat.annotate.task_labels import TaskLabels
 from promptable.cvat.journal import Batch, Journal, SentUpload
-from promptable.cvat.server.annotations import KINDS, SETTLING, JobAnnotations
-from promptable.cvat.server.sent import defaults_of, is_as_sent, rounded
+from promptable.cvat.server.annotations import KINDS, JobAnnotations
+from promptable.cvat.server.sent import Tell, defaults_of, is_as_sent, looks, rounded
 
 
-def look_for(client: Any, journal: Journal, batch: Batch) -> dict[int, int] | None:
+def look_for(client: Any, journal: Journal, batch: Batch, tell: Tell) -> dict[int, int] | None:
     """The server's ids of a batch's uploads by their own, None where the batch did not arrive. Raises CvatError.
 
     Looks for a while, since a server may still be at a request whose sender is gone.
     """
     if not batch.uploads:
         return None
-    for pause in (0.0, *SETTLING):
-        time.sleep(pause)
+    for _ in looks(batch.job, tell):
         ids = _matched(batch, JobAnnotations(client, batch.job).read(), journal)
         if ids:
             return ids

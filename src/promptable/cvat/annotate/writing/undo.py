@@ -9,9 +9,10 @@ from promptable.cvat.annotate.writing.same import look_for, remove, unchanged
 from promptable.cvat.journal import Journal
 from promptable.cvat.server.annotations import JobAnnotations
 from promptable.cvat.server.errors import CvatError
+from promptable.cvat.server.sent import Tell
 
 
-def undo(client: Any, journal: Journal, run: int, task: int) -> tuple[int, int]:
+def undo(client: Any, journal: Journal, run: int, task: int, tell: Tell) -> tuple[int, int]:
     """Remove what the run wrote; returns how many shapes and tags went, and how many people have changed or removed.
 
     ``client`` is cvat-sdk's. Raises CvatError.
@@ -19,7 +20,9 @@ def undo(client: Any, journal: Journal, run: int, task: int) -> tuple[int, int]:
     if (command := journal.run(run).command) != COMMAND:
         raise CvatError(f"run {run} is one of promptable {command}, which takes it back")
     for batch in journal.sending(run):
-        journal.stored(batch, look_for(client, journal, batch) or {})
+        if (ids := look_for(client, journal, batch, tell)) is None:
+            journal.may_arrive_late(batch)
+        journal.stored(batch, ids or {})
     labels = task_labels(client, task)
     remove_late(client, journal, labels)
     removed, kept = 0, 0

@@ -21,6 +21,7 @@ from promptable.cvat.seams import Seams
 from promptable.cvat.server.annotations import KINDS, JobAnnotations, highest_ids
 from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.frames import Frames
+from promptable.cvat.server.sent import Tell
 
 _TRIES = 3
 _MOST_NUMBERS = 1_000_000
@@ -32,7 +33,7 @@ class Uploader:
     """Uploads what a run has found."""
 
     def __init__(
-        self, client: Any, journal: Journal, run: Run, labels: TaskLabels, options: Options, frames: Frames
+        self, client: Any, journal: Journal, run: Run, labels: TaskLabels, options: Options, frames: Frames, tell: Tell
     ) -> None:
         """``client`` is cvat-sdk's."""
         self._client = client
@@ -40,6 +41,7 @@ class Uploader:
         self._run = run
         self._labels = labels
         self._options = options
+        self._tell = tell
         self._seams = Seams(client, frames)
 
     def settle(self) -> None:
@@ -145,9 +147,9 @@ class Uploader:
     def _look_or_send(self, batch: Batch) -> None:
         """Note the ids of a batch that arrived, send one that did not. Raises CvatError."""
         for _ in range(_TRIES):
-            if (ids := look_for(self._client, self._journal, batch)) is not None:
+            if (ids := look_for(self._client, self._journal, batch, self._tell)) is not None:
                 return self._journal.stored(batch, ids)
-            self._journal.sends_again(batch)
+            self._journal.may_arrive_late(batch)
             if self._send(batch, JobAnnotations(self._client, batch.job).read()):
                 return None
         raise CvatError(f"CVAT takes no annotations for job {batch.job} now: run the same command again later")

@@ -10,6 +10,7 @@ from promptable.cvat.geometry.position import MASK, Position
 from promptable.cvat.pages.pictures import Window, around
 
 SIZE = (240, 180)
+"""At most; less of a frame that is narrower or flatter than that."""
 _DASH = 5
 _NOW, _BEFORE, _UNDER = (255, 212, 0), (255, 255, 255), (0, 0, 0)
 
@@ -32,13 +33,22 @@ def thumbnail(frame: Image.Image, now: Position | None, before: Position | None)
 
 def _cut(image: Image.Image, window: Window) -> Image.Image:
     left, top, right, bottom = map(round, window)
-    return image.crop((left, top, right, bottom)).resize(SIZE, Image.Resampling.BILINEAR)
+    return image.crop((left, top, right, bottom)).resize(_size(window), Image.Resampling.BILINEAR)
+
+
+def _size(window: Window) -> tuple[int, int]:
+    """Width and height of the thumbnail, in ``SIZE``."""
+    width, height = window[2] - window[0], window[3] - window[1]
+    return max(1, round(width * _scale(window))), max(1, round(height * _scale(window)))
+
+
+def _scale(window: Window) -> float:
+    return min(SIZE[0] / (window[2] - window[0]), SIZE[1] / (window[3] - window[1]))
 
 
 def _in_window(outline: NDArray[np.float64], window: Window) -> list[tuple[float, float]]:
     """Points [N, 2] of the frame as points of the thumbnail."""
-    scale = SIZE[0] / (window[2] - window[0])
-    return [(float(x), float(y)) for x, y in (outline - window[:2]) * scale]
+    return [(float(x), float(y)) for x, y in (outline - window[:2]) * _scale(window)]
 
 
 def _dashed(image: Image.Image, position: Position, window: Window) -> None:
@@ -59,5 +69,5 @@ def _tinted(image: Image.Image, position: Position, window: Window) -> None:
     begin, end = (window[0] - left, window[1] - top), (window[2] - left, window[3] - top)
     mask = _cut(Image.fromarray(pixels.astype(np.uint8) * 255), (*begin, *end))
     rim = ImageChops.subtract(mask.filter(ImageFilter.MaxFilter(5)), mask)
-    image.paste(Image.blend(image, Image.new("RGB", SIZE, _NOW), 0.4), mask=mask)
+    image.paste(Image.blend(image, Image.new("RGB", image.size, _NOW), 0.4), mask=mask)
     image.paste(_NOW, mask=rim)

@@ -9,14 +9,15 @@ from promptable.cvat.propagate.writing.held import Held, Item, by_kind
 from promptable.cvat.propagate.writing.late import remove_late
 from promptable.cvat.propagate.writing.upload import Uploader
 from promptable.cvat.server.annotations import JobAnnotations
+from promptable.cvat.server.sent import Tell
 
 
-def undo(client: Any, journal: TrackJournal, run: int, task: int) -> tuple[int, int]:
+def undo(client: Any, journal: TrackJournal, run: int, task: int, tell: Tell) -> tuple[int, int]:
     """Take back what nobody changed since: how much of what was written is gone, and how much people have changed.
 
     ``client`` is cvat-sdk's. Raises CvatError.
     """
-    Uploader(client, journal).settle(run)
+    Uploader(client, journal, tell).settle(run)
     remove_late(client, journal, task)
     writes = [write for write in journal.writes(run) if write.state == "stored"]
     jobs = dict.fromkeys(write.job for write in writes)

@@ -4,15 +4,15 @@ One of which nobody knows whether it arrived is looked for before it is sent aga
 taken away at the end of the run, or by the next.
 """
 
-import time
 from dataclasses import replace
 from typing import Any
 
 from promptable.cvat.propagate.content import SHAPE, TRACK, content
 from promptable.cvat.propagate.journal import TrackJournal, Write
 from promptable.cvat.propagate.writing.held import Held, Item, by_kind
-from promptable.cvat.server.annotations import SETTLING, JobAnnotations
+from promptable.cvat.server.annotations import JobAnnotations
 from promptable.cvat.server.errors import CvatError
+from promptable.cvat.server.sent import Tell, looks
 
 _TRIES = 3
 
@@ -20,8 +20,9 @@ _TRIES = 3
 class Uploader:
     """Sends what a run has planned."""
 
-    def __init__(self, client: Any, journal: TrackJournal) -> None:
+    def __init__(self, client: Any, journal: TrackJournal, tell: Tell) -> None:
         """``client`` is cvat-sdk's."""
+        self._tell = tell
         self._client = client
         self._journal = journal
 
@@ -69,8 +70,7 @@ class Uploader:
 
     def _look_for(self, write: Write) -> list[Item] | None:
         """The items of a create with their ids, if it arrived: in one transaction, so that one means all."""
-        for pause in (0.0, *SETTLING):
-            time.sleep(pause)
+        for _ in looks(write.job, self._tell):
             new = Held(JobAnnotations(self._client, write.job).read()).later_than(write.after)
             alike = [new.get((item["kind"], content(item["new"], item["kind"])), []) for item in write.items]
             if any(alike):
