@@ -323,6 +323,21 @@ def test_append_adds_without_a_question_what_no_run_has_added(cvat: StandIn, tmp
     assert len(_shapes(cvat)) == 4
 
 
+def test_what_another_machine_has_stored_is_not_added_again(
+    cvat: StandIn, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Its journal is another one. What people have made of an automatic shape is theirs, and no twin."""
+    prepare(cvat)
+    annotate(cvat, "--frames", "5-7")
+    held = cvat.annotations.job(2).by_kind["shapes"]
+    held[min(held)] |= {"source": "semi-auto"}
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another"))
+    assert annotate(cvat, "--frames", "5-7", "--append") == 0
+    assert [shape["frame"] for shape in _shapes(cvat)] == [5, 6, 6, 7, 7, 5]
+    said = "job 2: 4 objects not added, since a run of another machine has stored the same\n"
+    assert said in capsys.readouterr().err
+
+
 def test_undo_removes_what_a_run_wrote_and_nobody_changed(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
     prepare(cvat)
     annotate(cvat)

@@ -111,7 +111,6 @@ def test_what_lies_outside_a_narrow_or_small_frame_is_not_shown(size: tuple[int,
     assert {image.getpixel((x, y)) for x in (0, width - 1) for y in (0, height - 1)} == {red}
 
 
-
 def _review(count: int, label: str = "car", objects: int = 2) -> Review:
     kinds = ("lost", "back", "jumped", "unsure")
     places = [

@@ -175,6 +175,38 @@ def test_one_that_is_stored_after_its_run_was_taken_back_goes_too(
     assert stored(cvat) == drawn
 
 
+@pytest.fixture
+def only_track(cvat: StandIn) -> list[Any]:
+    """A track alone, whose first write is an update."""
+    prepare(cvat, jobs=JOBS)
+    draw_track(cvat, [(0, (10, 20, 30, 40), False)], label_id=BIKE)
+    return stored(cvat)
+
+
+def test_an_update_that_was_stored_without_an_answer_is_taken_back(cvat: StandIn, only_track: list[Any]) -> None:
+    cvat.lost_answers = 1
+    assert propagate(cvat) == 1
+    assert stored(cvat) != only_track
+    assert propagate(cvat, "--undo", "1") == 0
+    assert stored(cvat) == only_track
+
+
+@pytest.mark.parametrize("then", [("--undo", "1"), ("--labels", "bike", "--to", "2")])
+def test_an_update_that_is_stored_after_its_run_was_taken_back_is_taken_back_too(
+    cvat: StandIn, only_track: list[Any], then: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    cvat.late_writes = 1
+    assert propagate(cvat) == 1
+    assert propagate(cvat, "--undo", "1") == 0
+    assert "the next propagate on this task takes that away" in capsys.readouterr().out
+    cvat.store_late()
+    assert stored(cvat) != only_track
+    assert propagate(cvat, *then) == 0
+    if then[0] != "--undo":
+        assert propagate(cvat, "--undo", "last") == 0
+    assert stored(cvat) == only_track
+
+
 def test_one_that_is_stored_while_a_next_run_follows_is_no_persons(
     cvat: StandIn, whole: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

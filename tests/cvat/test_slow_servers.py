@@ -172,5 +172,7 @@ def test_while_it_looks_for_a_lost_write_it_says_so(
 ) -> None:
     cvat.slow_writes = [LATE]
     assert annotate(cvat, "--frames", "5-7") == 0
-    said = "CVAT gave no answer to a write into job 2, and it is not there yet: looking again in 1 s, giving it up in 8 s"
+    said = (
+        "CVAT gave no answer to a write into job 2, and it is not there yet: looking again in 1 s, giving it up in 8 s"
+    )
     assert capsys.readouterr().err.count(said) == 1

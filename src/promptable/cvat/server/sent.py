@@ -54,9 +54,14 @@ def delete_late(
     for request, sent in sent_again:
         annotations = JobAnnotations(client, request.job)
         annotations.delete(**late(request, _read(annotations)))
-        if datetime.now(UTC) - sent > _LATEST:
+        if arrives_no_more(sent):
             done.append(request)
     return done
+
+
+def arrives_no_more(sent: datetime) -> bool:
+    """Whether a request of that time is surely done or lost."""
+    return datetime.now(UTC) - sent > _LATEST
 
 
 def _read(annotations: JobAnnotations) -> Annotations:

@@ -5,6 +5,7 @@ request in one transaction, so that one shape of it found means that all of it w
 twice all the same, since the server took longer than anybody looks, is taken away at the end, or by the next run.
 """
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,10 +14,11 @@ from promptable.cvat.annotate.options import Mode, Options
 from promptable.cvat.annotate.plan import annotated, not_open
 from promptable.cvat.annotate.task_labels import TaskLabels
 from promptable.cvat.annotate.writing.late import remove_late
-from promptable.cvat.annotate.writing.same import look_for, unchanged
+from promptable.cvat.annotate.writing.same import content, look_for, unchanged
 from promptable.cvat.detection import MASK, TAG
 from promptable.cvat.geometry.position import position_of
 from promptable.cvat.journal import Batch, Journal, Run, SentUpload, Upload
+from promptable.cvat.plural import counted
 from promptable.cvat.seams import Seams
 from promptable.cvat.server.annotations import KINDS, JobAnnotations, highest_ids
 from promptable.cvat.server.errors import CvatError
@@ -104,9 +106,21 @@ class Uploader:
             for one in uploads
             if one.frame not in left and not _is_there(one, marked) and not self._is_elsewhere(job, one)
         ]
+        wanted = self._without_twins(job, wanted, there)
         batch = self._journal.intend(self._run.id, job, taken, highest_ids(there), wanted)
         if not self._send(batch, there):
             self._look_or_send(batch)
+
+    def _without_twins(self, job: int, uploads: Sequence[Upload], there: Mapping[str, Any]) -> Sequence[Upload]:
+        """Without shapes that the job has already as automatic ones which no run here has stored: another machine has
+        its own journal, and nothing keeps the two from one task at a time."""
+        known = self._journal.known_ids(job, "shape")
+        twins = {content(one) for one in there["shapes"] if one["source"] == "auto" and one["id"] not in known}
+        new = [one for one in uploads if one.kind != "shape" or content(one.payload) not in twins]
+        if len(new) < len(uploads):
+            objects = counted(len(uploads) - len(new), "object")
+            sys.stderr.write(f"job {job}: {objects} not added, since a run of another machine has stored the same\n")
+        return new
 
     def _is_elsewhere(self, job: int, upload: Upload) -> bool:
         """Whether it is a mask that another job is to have, or has."""

@@ -69,18 +69,18 @@ class TrackJournal(TrackReader, Journal):
             self._db.execute("UPDATE runs SET state = 'writing' WHERE id = ?", (run,))
 
     def about_to_send(self, write: Write) -> None:
-        """A create is about to be sent; it is on the disk when this returns."""
+        """A write is about to be sent; it is on the disk when this returns."""
         with self._writing(durable=True):
             row = (json.dumps(write.after), write.id)
             self._db.execute("UPDATE writes SET state = 'sending', after = ? WHERE id = ?", row)
 
     def may_arrive_late(self, write: Write) -> None:
-        """A create that may have been sent goes once more, or is waited for no longer."""
+        """A write that may have been sent goes once more, or is waited for no longer."""
         with self._writing():
             self._db.execute("INSERT OR REPLACE INTO late_writes VALUES (?, ?)", (write.id, now()))
 
     def late_writes(self) -> list[tuple[Write, datetime]]:
-        """The creates of which an earlier request may still arrive, and when they were sent last.
+        """The writes of which an earlier request may still arrive, and when they were sent last.
 
         Not one that a run may go on with, which takes what arrived for its own.
         """
@@ -93,6 +93,12 @@ class TrackJournal(TrackReader, Journal):
     def write_arrives_no_more(self, write: Write) -> None:
         """Nothing of a write is on its way any more."""
         self._db.execute("DELETE FROM late_writes WHERE write = ?", (write.id,))
+
+    def changed_since(self, write: Write) -> set[tuple[str, int]]:
+        """Kind and the server's id of all that later writes into the job of one have changed."""
+        query = "SELECT items FROM writes WHERE job = ? AND id > ? AND state <> 'waiting'"
+        rows = self._db.execute(query, (write.job, write.id))
+        return {(item["kind"], item["id"]) for row in rows for item in json.loads(row["items"]) if item.get("id")}
 
     def written_ids(self, job: int) -> set[tuple[str, int]]:
         """Kind and the server's id of all that runs have written into a job."""

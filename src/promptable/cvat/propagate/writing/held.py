@@ -21,8 +21,10 @@ class Held:
         return self.by_id.get((item["kind"], item["id"]))
 
     def is_as_written(self, item: Item) -> bool:
-        """Whether an item is there as a run wrote it; CVAT may have added attributes."""
+        """Whether an item is there as a run wrote it, or gone as it was to be; CVAT may have added attributes."""
         now, new = self.now(item), item["new"]
+        if new is None:
+            return now is None
         if now is None or now["group"] != new["group"] or not values(new) <= values(now):
             return False
         return content(now, item["kind"]) == content(new, item["kind"])

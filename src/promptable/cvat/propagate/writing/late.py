@@ -1,14 +1,17 @@
-"""What was sent again and came twice: the later one goes, before anybody takes it for a person's."""
+"""What comes later than anybody looks: a second copy goes before anybody takes it for a person's, and what was taken
+back is taken back again."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from promptable.cvat.labels import listed
 from promptable.cvat.propagate.content import SHAPE, TRACK, content
 from promptable.cvat.propagate.journal import TrackJournal, Write
-from promptable.cvat.propagate.writing.held import Held
-from promptable.cvat.server.sent import Annotations, defaults_of, delete_late, is_as_sent, values
+from promptable.cvat.propagate.writing.held import Held, by_kind
+from promptable.cvat.server.annotations import JobAnnotations
+from promptable.cvat.server.sent import Annotations, arrives_no_more, defaults_of, delete_late, is_as_sent, values
 
 _Defaults = Mapping[int, Mapping[int, str]]
 """The values of attributes where nobody says others, by label and spec."""
@@ -19,7 +22,12 @@ def remove_late(client: Any, journal: TrackJournal, task: int) -> None:
 
     ``client`` is cvat-sdk's. Called before jobs are looked at, and when a run ends: later ones wait for the next.
     """
-    sent_again = journal.late_writes()
+    sent_again = []
+    for write, sent in journal.late_writes():
+        if write.action == "create":
+            sent_again.append((write, sent))
+        else:
+            _put_back(client, journal, write, sent)
     if not sent_again:
         return
     defaults = {label["id"]: defaults_of(label["attributes"]) for label in listed(client, task)}
@@ -28,6 +36,17 @@ def remove_late(client: Any, journal: TrackJournal, task: int) -> None:
         return _late(write, Held(there), journal.written_ids(write.job), defaults)
 
     for write in delete_late(client, sent_again, late):
+        journal.write_arrives_no_more(write)
+
+
+def _put_back(client: Any, journal: TrackJournal, write: Write, sent: datetime) -> None:
+    """What an update or delete of a run that was taken back has changed since is once more as it was."""
+    annotations, later = JobAnnotations(client, write.job), journal.changed_since(write)
+    held = Held(annotations.read())
+    back = [item for item in write.items if held.is_as_written(item) and (item["kind"], item["id"]) not in later]
+    if back:
+        annotations.change("update", **by_kind(back, "before"))
+    if back or arrives_no_more(sent):
         journal.write_arrives_no_more(write)
 
 

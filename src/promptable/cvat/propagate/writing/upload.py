@@ -4,6 +4,7 @@ One of which nobody knows whether it arrived is looked for before it is sent aga
 taken away at the end of the run, or by the next.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -37,7 +38,8 @@ class Uploader:
         for write in self._journal.writes(run):
             if write.state != "sending":
                 continue
-            if (items := self._look_for(write)) is not None:
+            look = self._look_for if write.action == "create" else self._look_for_change
+            if (items := look(write)) is not None:
                 self._journal.arrived(write, items)
             else:
                 self._journal.may_arrive_late(write)
@@ -77,6 +79,14 @@ class Uploader:
                 return [_with_id(item, ids) for item, ids in zip(write.items, alike, strict=True)]
         return None
 
+    def _look_for_change(self, write: Write) -> Sequence[Item] | None:
+        """The items of an update or a delete, if it arrived."""
+        for _ in looks(write.job, self._tell):
+            held = Held(JobAnnotations(self._client, write.job).read())
+            if not any(held.is_as_before(item) and not held.is_as_written(item) for item in write.items):
+                return write.items
+        return None
+
     def _update(self, write: Write) -> None:
         """What people have changed meanwhile stays theirs."""
         annotations = JobAnnotations(self._client, write.job)
@@ -84,6 +94,7 @@ class Uploader:
         done = [item for item in write.items if held.is_as_written(item)]
         todo = [item for item in write.items if item not in done and held.is_as_before(item)]
         if todo:
+            self._journal.about_to_send(write)
             annotations.change("update", **by_kind(todo, "new"))
         self._journal.arrived(write, [*done, *todo])
 
@@ -91,6 +102,7 @@ class Uploader:
         annotations = JobAnnotations(self._client, write.job)
         held = Held(annotations.read())
         if todo := [item for item in write.items if held.is_as_before(item)]:
+            self._journal.about_to_send(write)
             annotations.change("delete", **by_kind(todo, "before"))
         self._journal.arrived(write, write.items)
 
