@@ -172,7 +172,7 @@ class Journal(JournalReader):
             )
             self._db.execute("UPDATE batches SET state = 'stored' WHERE id = ?", (batch.id,))
 
-    def may_arrive_late(self, batch: Batch) -> None:
+    def batch_may_arrive_late(self, batch: Batch) -> None:
         """Note that a batch, which may have reached the server, is sent once more or waited for no longer."""
         with self._writing():
             self._db.execute("INSERT OR REPLACE INTO sent_again VALUES (?, ?)", (batch.id, now()))

@@ -10,6 +10,7 @@ from promptable.cvat.annotate.task_labels import TaskLabels
 from promptable.cvat.annotate.writing.same import look_for, remove, unchanged
 from promptable.cvat.detection import TAG, Detection
 from promptable.cvat.journal import Journal, SentUpload, Upload
+from promptable.cvat.progress import Progress
 from promptable.cvat.segments.segments import Segment
 from promptable.cvat.server.annotations import JobAnnotations, highest_ids
 from promptable.cvat.server.errors import CvatError
@@ -43,8 +44,10 @@ class Writer:
         """Find out about what was on its way when a run was stopped, and end that run. Raises CvatError."""
         for run in self._journal.runs():
             if run.command == COMMAND and run.state == "running":
-                for batch in self._journal.sending(run.id):
-                    self._journal.stored(batch, look_for(self._client, self._journal, batch) or {})
+                with Progress() as progress:
+                    for batch in self._journal.sending(run.id):
+                        ids = look_for(self._client, self._journal, batch, progress.waits_for)
+                        self._journal.stored(batch, ids or {})
                 self._journal.end(run.id, "finished")
 
     def plan(self, found: Sequence[Segment], labels: Iterable[str]) -> tuple[list[Change], list[str]]:

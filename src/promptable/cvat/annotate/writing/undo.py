@@ -21,7 +21,7 @@ def undo(client: Any, journal: Journal, run: int, task: int, tell: Tell) -> tupl
         raise CvatError(f"run {run} is one of promptable {command}, which takes it back")
     for batch in journal.sending(run):
         if (ids := look_for(client, journal, batch, tell)) is None:
-            journal.may_arrive_late(batch)
+            journal.batch_may_arrive_late(batch)
         journal.stored(batch, ids or {})
     labels = task_labels(client, task)
     remove_late(client, journal, labels)

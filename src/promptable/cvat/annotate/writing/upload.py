@@ -111,7 +111,7 @@ class Uploader:
         if not self._send(batch, there):
             self._look_or_send(batch)
 
-    def _without_twins(self, job: int, uploads: Sequence[Upload], there: Mapping[str, Any]) -> Sequence[Upload]:
+    def _without_twins(self, job: int, uploads: list[Upload], there: Mapping[str, Any]) -> list[Upload]:
         """Without shapes that the job has already as automatic ones which no run here has stored: another machine has
         its own journal, and nothing keeps the two from one task at a time."""
         known = self._journal.known_ids(job, "shape")
@@ -163,7 +163,7 @@ class Uploader:
         for _ in range(_TRIES):
             if (ids := look_for(self._client, self._journal, batch, self._tell)) is not None:
                 return self._journal.stored(batch, ids)
-            self._journal.may_arrive_late(batch)
+            self._journal.batch_may_arrive_late(batch)
             if self._send(batch, JobAnnotations(self._client, batch.job).read()):
                 return None
         raise CvatError(f"CVAT takes no annotations for job {batch.job} now: run the same command again later")
