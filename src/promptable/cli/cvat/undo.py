@@ -1,12 +1,11 @@
 """``--undo``: which run of a task is taken back. Runs are numbered task by task."""
 
 import argparse
-import sys
 from collections.abc import Iterable
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Literal
 
-from promptable.cli.cvat.terminal import show
+from promptable.cli.cvat.terminal import say, show
 
 if TYPE_CHECKING:
     from promptable.cvat.journal import Run
@@ -52,9 +51,9 @@ def check_meant(parsed: argparse.Namespace, client: Any, tasks: "Iterable[Frames
 
 def say_may_arrive(command: str, run: int) -> None:
     """That CVAT may store more of a run that was taken back, and what takes it away."""
-    sys.stdout.write(
+    say(
         f"CVAT gave no answer to one of its writes and may store it yet: the next {command} on this task takes that "
-        f"away, --undo {run} among them\n"
+        f"away, --undo {run} among them"
     )
 
 
