@@ -56,7 +56,7 @@ class Rest(RESTClientObject):  # type: ignore[misc]  # cvat-sdk's is generated, 
                     raise refusal(error, url) from None
                 pause = max(pause, _asked_pause(error))
                 if pause >= _TOLD_FROM_S:
-                    sys.stderr.write(f"{refusal(error, url)}; trying again in {pause:g} s\n")
+                    sys.stderr.write(f"{urlsplit(url).netloc} did not answer: trying again in {pause:g} s\n")
                 time.sleep(pause)
         try:
             return _no_page(super().request(method, url, *arguments, **options), url)
