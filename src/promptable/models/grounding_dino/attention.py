@@ -19,8 +19,8 @@ class Attention(nn.Module):
     def forward(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> Tensor:
         """[q, C] from queries [q, C], keys and values [k, C]; ``mask`` float [q, k] is added to the logits."""
         passed = self._query(query), self._key(key), self._value(value)
-        heads = [each.unflatten(1, (self._heads, -1)).transpose(0, 1)[None] for each in passed]
-        added = None if mask is None else mask.to(heads[0].dtype)
-        found = functional.scaled_dot_product_attention(*heads, added)
+        queries, keys, values = (each.unflatten(1, (self._heads, -1)).transpose(0, 1)[None] for each in passed)
+        added = None if mask is None else mask.to(queries.dtype)
+        found = functional.scaled_dot_product_attention(queries, keys, values, added)
         attended: Tensor = self._output(found[0].transpose(0, 1).flatten(1))
         return attended

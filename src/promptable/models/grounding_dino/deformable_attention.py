@@ -74,7 +74,7 @@ class DeformableAttention(nn.Module):
 
     def table(self, values: Tensor, levels: Levels) -> Tensor:
         """What queries read [rows, channels of a head], from the pixels [n, C] of all levels, one after the other."""
-        pixels = self.value_proj(values)
+        pixels: Tensor = self.value_proj(values)
         bordered = pixels.new_zeros(levels.pixels, pixels.shape[1]).index_copy_(0, levels.pixel_indices, pixels)
         return bordered.view(-1, pixels.shape[1] // self.heads)
 

@@ -46,7 +46,7 @@ class FastSwin(nn.Module):
         pixels = self._patch_embed(picture[None])[0].flatten(1).T.contiguous()
         maps = []
         for index, (blocks, stage) in enumerate(zip(self._blocks, stages.maps, strict=True)):
-            for block in blocks:
+            for block in blocks.children():
                 pixels = block(pixels, stage)
             if str(index) in self._norms:
                 maps.append(self._norms[str(index)](pixels).view(1, *stage.hw, -1).permute(0, 3, 1, 2))
@@ -68,7 +68,8 @@ class SwinBlock(nn.Module):
     def forward(self, pixels: Tensor, stage: Stage) -> Tensor:
         """[n, C] -> [n, C]."""
         pixels = pixels + self._attention(self._norm(pixels), stage.shifted if self._is_shifted else stage.straight)
-        return pixels + self._narrow(self._widen(self._norm_wide(pixels)))
+        fed: Tensor = pixels + self._narrow(self._widen(self._norm_wide(pixels)))
+        return fed
 
 
 class WindowAttention(nn.Module):
