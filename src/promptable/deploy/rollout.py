@@ -101,15 +101,15 @@ class Rollout:
             self.console.progress(f"{function}: waiting until it is ready"),
             self.nuclio.deploying(function, rendered, self.work) as nuctl,
         ):
-            said, hindered = commands.Collected(nuctl), ""
+            said, told = commands.Collected(nuctl), {""}
             while not said.ended(_LOOK_SECONDS):
                 now = self._new_instance(function, identity)
                 if now.crashed:
                     nuctl.terminate()
                     raise commands.CommandError("its container has crashed")
-                if now.hindered and now.hindered != hindered:
+                if now.hindered not in told:
                     self.console.warn(now.hindered)
-                hindered = now.hindered
+                told.add(now.hindered)
         if nuctl.returncode:
             now = self._new_instance(function, identity)
             raise commands.CommandError(now.hindered or commands.reason(said.text))
