@@ -47,7 +47,7 @@ def write_function(
             "description": f"The function {name}",
             "handler": "main:handler",
             "triggers": {
-                "web": {"kind": "http", "workerAvailabilityTimeoutMilliseconds": 1000 * _BUSY} | (trigger or {})
+                "web": {"kind": "http", "workerAvailabilityTimeoutMilliseconds": 1000 * _BUSY, **(trigger or {})}
             },
             **spec,
         },

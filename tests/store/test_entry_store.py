@@ -1,6 +1,6 @@
 """Entries come back by their keys until they are too old to keep."""
 
-from itertools import count
+from itertools import chain, repeat
 
 from promptable.store.entry_store import REWIND_SECONDS, InProcessStore
 from tests.store.words import Word, words
@@ -69,8 +69,8 @@ def test_superseded_entries_are_found_for_a_while() -> None:
 def test_a_superseded_entry_that_expires_while_its_place_is_needed_is_no_error() -> None:
     """Whichever look at the clock it is that finds it expired."""
     for expired_at in range(1, 30):
-        looks = count()
-        store = InProcessStore[Word](10, lambda looks=looks, at=expired_at: REWIND_SECONDS * (next(looks) >= at))
+        seconds = chain([0] * expired_at, repeat(REWIND_SECONDS))
+        store = InProcessStore[Word](10, seconds.__next__)
         store.put(words(old=b"11111"))
         store.put(words(new=b"22222"), superseded=["old"])
         store.put(words(newest=b"33333"))

@@ -50,7 +50,7 @@ def test_a_png_of_any_one_gray_is_whole():
         assert (decoded(png((2, 3), 8, 0, [bytes([level] * 3)] * 2)) == level).all()
 
 
-SMOOTH = np.add.outer(np.arange(64), np.arange(50))[..., None].astype(np.uint8) + np.uint8([0, 20, 40])
+SMOOTH = np.add.outer(np.arange(64), np.arange(50))[..., None].astype(np.uint8) + np.array([0, 20, 40], np.uint8)
 JPEGS = {
     "colours": file_bytes(SMOOTH, "JPEG"),
     "gray": file_bytes(SMOOTH[..., 0], "JPEG"),

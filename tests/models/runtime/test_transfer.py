@@ -68,7 +68,7 @@ def test_a_huge_picture_pins_nothing(cuda: torch.device, monkeypatch: pytest.Mon
 def test_what_is_there_already_is_not_copied_again(cuda: torch.device) -> None:
     (first,) = to_device(cuda, [np.arange(3)])
     with counted() as traffic:
-        new, found, narrow = to_device(cuda, [np.ones(5, np.float32), first, np.uint8([7])])
+        new, found, narrow = to_device(cuda, [np.ones(5, np.float32), first, np.array([7], np.uint8)])
         assert found is first
     assert len(traffic.copies) == 1
     assert (new.cpu().tolist(), narrow.cpu().tolist()) == ([1.0] * 5, [7])
