@@ -90,6 +90,15 @@ def test_pycocotools_reads_boxes_masks_and_polygons_with_scores(cvat: StandIn, f
     assert mask["area"] == PIXELS.sum() == coco_mask.area(coco.annToRLE(mask))
 
 
+@pytest.mark.parametrize("ending", ["avif", "bmp", "gif", "JPG", "jp2", "pgm", "png", "tiff", "webp"])
+def test_a_picture_of_every_kind_that_the_functions_read_is_asked_about(
+    cvat: StandIn, folder: Path, ending: str
+) -> None:
+    Image.new("L", (HW[1], HW[0])).save(folder / f"d.{ending}")
+    assert _annotate(cvat, folder) == 0
+    assert len(json.loads(_written(folder).read_text())["images"]) == 3
+
+
 def test_a_picture_that_fails_is_listed_and_a_resumed_run_asks_the_rest_only(
     cvat: StandIn, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -68,7 +68,7 @@ def serve(functions_dir: Path, names: Sequence[str] = (), options: Options | Non
     configs = [with_labels(config, options) for config in found.values()]
     with ExitStack() as stack:
         ports = [options.port(config, number) for number, config in enumerate(configs)]
-        listeners = [stack.enter_context(_listen(options.host, port)) for port in (*ports, options.dashboard_port)]
+        listeners = [stack.enter_context(listen(options.host, port)) for port in (*ports, options.dashboard_port)]
         log_fd = stack.enter_context(options.log.open("ab")).fileno() if options.log else _STDERR
         config_dir = Path(stack.enter_context(TemporaryDirectory(prefix="promptable-")))
         functions = [
@@ -139,7 +139,8 @@ def _http_server(app: Starlette) -> uvicorn.Server:
     )
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there, 0 for any free port. Raises ServeError."""
     try:
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:

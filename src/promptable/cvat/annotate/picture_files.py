@@ -6,7 +6,11 @@ from pathlib import Path
 
 from promptable.cvat.server.errors import CvatError
 
-_ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+_ENDINGS = (
+    *(".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"),
+    *(".j2k", ".jp2"),
+    *(".pbm", ".pgm", ".pnm", ".ppm"),
+)
 
 
 def pictures_of(folder: Path) -> list[Path]:
