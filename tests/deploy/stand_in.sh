@@ -47,7 +47,7 @@ fi
 [[ $seconds == 0 ]] || exec sleep "$seconds"
 mapfile out < "$rule/stdout"
 mapfile err < "$rule/stderr"
-deployed=("$STAND_INS"/deployed.*)
+deployed=("" "$STAND_INS"/deployed.*)
 out=("${out[@]//LATEST/${deployed[-1]##*/}}") # in a pod's name: each deployment has a pod of its own
 
 # As Docker: there is no log without a container.
