@@ -11,7 +11,7 @@ from promptable.cvat.annotate.candidates import read_candidates
 from promptable.cvat.detection import RECTANGLE, Detection
 from promptable.cvat.effort.judging.frames import JudgedFrame
 from promptable.cvat.effort.suggest.evidence import Evidence, LabelOnFrame
-from promptable.cvat.effort.suggest.thresholds import Goal, counted, suggested
+from promptable.cvat.effort.suggest.thresholds import Goal, counts_of, suggested
 from promptable.cvat.functions import DirectFunction, Picture
 from promptable.cvat.geometry.position import Position
 from promptable.cvat.journal import Found, Run
@@ -90,7 +90,7 @@ def _pair(frames: Sequence[Frame], order: NDArray[np.int64], pilot: int, start: 
 def _f1(frames: Sequence[Frame], thresholds: Mapping[str, float]) -> float:
     right = wrong = objects = 0.0
     for shape, threshold in thresholds.items():
-        counts = counted([frame[shape] for frame in frames], np.array([threshold]))
+        counts = counts_of([frame[shape] for frame in frames], np.array([threshold]))
         right, wrong = right + counts.right.sum(), wrong + counts.wrong.sum()
         objects += counts.objects.sum()
     return 2 * right / (right + wrong + objects)

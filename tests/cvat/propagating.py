@@ -63,9 +63,15 @@ def formed(shape: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": form, "points": points[form]}
 
 
+def frame_of(request: Mapping[str, Any]) -> int:
+    """The frame that a request is about; -1 for a blank picture, which only asks what a function is."""
+    word, _, number = base64.b64decode(request["image"]).partition(b" ")
+    return int(number) if word == b"picture" else -1
+
+
 def track(request: Mapping[str, Any]) -> dict[str, Any]:
     """Objects move to the right; drawn at y = 60 they are away for a while, and rectangles then keep their last box."""
-    frame = int(base64.b64decode(request["image"]).split()[1])
+    frame = frame_of(request)
     if "states" not in request:
         begun = [formed(shape) for shape in request["shapes"]]
         return {"shapes": begun, "states": [{"start": one, "at": frame, "last": one["points"]} for one in begun]}
@@ -172,7 +178,5 @@ def stored(cvat: StandIn) -> list[Any]:
 
 def asked(cvat: StandIn) -> list[tuple[int, int]]:
     """Frame and number of objects of each request to the tracker."""
-    bodies = [body for body in cvat.bodies if isinstance(body, dict) and "image" in body]
-    return [
-        (int(base64.b64decode(body["image"]).split()[1]), len(body.get("states") or body["shapes"])) for body in bodies
-    ]
+    bodies = [body for body in cvat.bodies if isinstance(body, dict) and "image" in body and frame_of(body) >= 0]
+    return [(frame_of(body), len(body.get("states") or body["shapes"])) for body in bodies]

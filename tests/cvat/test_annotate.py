@@ -334,7 +334,7 @@ def test_what_another_machine_has_stored_is_not_added_again(
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another"))
     assert annotate(cvat, "--frames", "5-7", "--append") == 0
     assert [shape["frame"] for shape in _shapes(cvat)] == [5, 6, 6, 7, 7, 5]
-    said = "job 2: 4 objects not added, since a run of another machine has stored the same\n"
+    said = "job 2: 4 objects not added, since another run has stored the same\n"
     assert said in capsys.readouterr().err
 
 
@@ -383,7 +383,7 @@ def test_a_dry_run_through_cvat_notices_that_a_function_is_no_detector(
     cvat.kinds = {"sam": "interactor", "": "tracker"}
     command = ["annotate", "--task", str(TASK), "--url", cvat.url, "--via-cvat", "sam", "--dry-run"]
     assert main(command) == 1
-    expected = "sam is of kind interactor, and a detector is wanted: of these CVAT lists dino\n"
+    expected = "sam is of kind interactor, not the detector that is wanted: of these CVAT lists dino\n"
     assert expected in capsys.readouterr().err
 
 
@@ -452,6 +452,17 @@ def test_through_cvat_answers_name_labels_by_number(cvat: StandIn, tmp_path: Pat
     assert [(shape["label_id"], shape["score"], shape["frame"]) for shape in _shapes(cvat)] == [(RUST, 0.62, 6)]
     assert cvat.bodies[0] == {"threshold": 0.5, "task": TASK, "frame": 6}
     assert not any("data?" in asked for asked in cvat.asked), "CVAT has the pictures"
+
+
+def test_words_that_cvat_would_not_pass_on_are_refused(
+    cvat: StandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepare(cvat)
+    cvat.answers = {"detector": {"shapes": [], "tags": []}}
+    (tmp_path / "words.yaml").write_text("- rust\n")
+    where = ["annotate", "--task", str(TASK), "--url", cvat.url, "--via-cvat", "detector"]
+    assert main([*where, "--labels", str(tmp_path / "words.yaml"), "--dry-run"]) == 1
+    assert "--labels: CVAT passes no labels on to detector (through CVAT), it answers for" in capsys.readouterr().err
 
 
 def test_at_the_end_a_table_and_a_page_say_what_to_look_at(

@@ -59,11 +59,15 @@ def test_an_unreachable_function_names_the_tunnel() -> None:
         DirectFunction("127.0.0.1:1").call(PICTURE, {})
 
 
-def test_an_address_without_a_function_is_told_from_a_function_that_refuses(cvat: StandIn) -> None:
-    cvat.answers = {"": []}
-    cvat.failures = [(404, {})]
-    with pytest.raises(CvatError, match=r"answered 404, as no function does: is the address right\?"):
+@pytest.mark.parametrize(("status", "headers"), [(404, {}), (301, {"Location": "/login"})])
+def test_an_address_without_a_function_is_told_from_a_function_that_refuses(
+    cvat: StandIn, status: int, headers: dict[str, str]
+) -> None:
+    cvat.answers = {"": [], "login": []}
+    cvat.failures = [(status, headers)]
+    with pytest.raises(CvatError, match=rf"answered {status}, as no function does: is the address right\?"):
         DirectFunction(cvat.url).call(PICTURE, {})
+    assert len(cvat.asked) == 1
 
 
 def test_a_proxys_page_is_said_and_is_no_answer(cvat: StandIn) -> None:

@@ -91,8 +91,11 @@ def test_a_function_is_called_within_the_tasks_organization(url: str, cvat: Stan
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (("--via-cvat", "sam2"), "sam2 is of kind tracker, and a detector is wanted: of these CVAT lists , dino"),
-        (("--function", "{url}/"), "/ is of kind tracker, and a detector is wanted: is the address right?"),
+        (
+            ("--via-cvat", "sam2"),
+            "sam2 is of kind tracker, not the detector that is wanted: of these CVAT lists , dino",
+        ),
+        (("--function", "{url}/"), "/ is of kind tracker, not the detector that is wanted: is the address right?"),
     ],
 )
 def test_another_kind_of_function_is_named(

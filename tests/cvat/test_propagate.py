@@ -294,7 +294,7 @@ def test_jobs_that_are_closed_are_taken_where_people_say_so(cvat: StandIn) -> No
     assert _tracks(cvat, 2)
 
 
-def test_a_dry_run_asks_nothing_and_writes_nothing(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_asks_about_no_frame_and_writes_nothing(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
     prepare(cvat)
     draw(cvat, BOX)
     draw(cvat, MASK, "mask", label_id=1)
@@ -305,6 +305,20 @@ def test_a_dry_run_asks_nothing_and_writes_nothing(cvat: StandIn, capsys: pytest
     assert not asked(cvat)
     assert propagate(cvat, "--dry-run", "--labels", "person") == 0
     assert "1 object (1 mask)" in capsys.readouterr().out
+
+
+def test_a_dry_run_names_a_function_that_is_no_tracker(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    def interact(_: object) -> None:
+        raise ValueError("pos_points: expected at least one point")
+
+    prepare(cvat)
+    draw(cvat, BOX)
+    cvat.answers = {"": []}
+    assert propagate(cvat, "--dry-run") == 1
+    assert "did not answer as a tracker: is it sam2-tracker?" in capsys.readouterr().err
+    cvat.answers = {"": interact}
+    assert propagate(cvat, "--dry-run") == 1
+    assert "is of kind interactor, not the tracker that is wanted" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -325,11 +325,15 @@ def test_other_words_do_not_go_on_with_a_run(cvat: StandIn, capsys: pytest.Captu
     assert "begun with --labels not given, now of 1 labels, car" in capsys.readouterr().err
 
 
-def test_a_dry_run_asks_no_detector(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_asks_the_detector_about_no_frame(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
     prepare(cvat)
+    cvat.answers["detector"] = detector(two_cars)
     assert detect(cvat, "--dry-run") == 0
     assert "0 objects (none yet) to follow through 19 frames" in capsys.readouterr().out
     assert not looked_at(cvat)
+    cvat.answers["detector"] = {"shapes": [], "states": []}
+    assert detect(cvat, "--dry-run") == 1
+    assert "does not answer as a detector does: is it the detector's address?" in capsys.readouterr().err
 
 
 def _placed(label: int, *boxes: Sequence[float]) -> list[Placed]:

@@ -62,7 +62,7 @@ def test_every_count_by_hand(person: Person, tmp_path: Path) -> None:
     person.cvat.annotations.patch(2, "create", {"shapes": [shared]})
     draw_track(person.cvat, 2, (5, [0, 0, 10, 10], False), (7, [0, 0, 20, 10], True))  # on 5 and 6: 10 and 15 wide
     person.tag(2, SCENE)
-    person.tag(4, REVIEW)  # says nothing about the frame
+    person.tag(4, REVIEW)  # says nothing about the frame, which stays empty
     person.add(9, CAR, [0, 0, 20, 20])  # the frame is deleted
     figures = stats(person.cvat, tmp_path)
     assert figures["totals"] == {
@@ -72,10 +72,10 @@ def test_every_count_by_hand(person: Person, tmp_path: Path) -> None:
         "annotated_frames": 6,  # 0, 1, 2 by its tag, 3, 5, 6
         "shapes": 5,
         "tracks": 1,
-        "tags": 1,
+        "tags": 2,
         "objects": 7,
     }
-    car, evil, scene, _ = figures["labels"]
+    car, evil, scene, review = figures["labels"]
     assert (car["objects"], car["shapes"], car["tracks"], car["frames"]) == (5, 3, 1, 4)
     assert car["sources"] == {"auto": 2, "manual": 2}
     assert car["width"] == {"min": 10, "median": 20, "max": 80}  # 10, 15, 20, 40, 80
@@ -84,6 +84,7 @@ def test_every_count_by_hand(person: Person, tmp_path: Path) -> None:
     assert (evil["name"], evil["objects"], evil["frames"]) == (NAMES[EVIL], 2, 1)
     assert evil["area"] == {"min": 2, "median": 26, "max": 50}
     assert (scene["tags"], scene["frames"], scene["objects"], scene["width"]) == (1, 1, 0, None)
+    assert (review["tags"], review["frames"], review["sources"]) == (1, 1, {"manual": 1})
     assert figures["objects_per_frame"] == {"0": 4, "1": 3, "2": 2}
     assert [(job["job"], job["frames"], job["annotated_frames"], job["objects"]) for job in figures["jobs"]] == [
         (1, 5, 4, 5),

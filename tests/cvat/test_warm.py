@@ -21,7 +21,7 @@ def test_the_next_frames_are_clicked_into_through_cvat(cvat: StandIn, capsys: py
             raise ValueError("no picture")
         return {"shapes": []}
 
-    cvat.answers = {"sam-interactor": click}
+    cvat.answers, cvat.kinds = {"sam-interactor": click}, {"sam-interactor": "interactor"}
     assert _warm(cvat, "--next", "3", "--from", "6", "--yes") == 3
     said = capsys.readouterr()
     assert "3 frames: 12 MB with SAM, 51 MB with SAM 2.1" in said.out
@@ -41,7 +41,16 @@ def test_frames_that_are_not_there_are_said(cvat: StandIn, capsys: pytest.Captur
 
 def test_it_takes_no_room_unasked(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
     prepare(cvat)
-    cvat.answers = {"sam-interactor": {"shapes": []}}
+    cvat.answers, cvat.kinds = {"sam-interactor": {"shapes": []}}, {"sam-interactor": "interactor"}
     assert _warm(cvat) == 1
     assert "nothing was encoded: --yes says that there is room" in capsys.readouterr().err
     assert not cvat.bodies
+
+
+def test_a_function_that_takes_no_clicks_is_named(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    prepare(cvat)
+    cvat.answers = {"sam-interactor": {"shapes": []}, "dino": []}
+    cvat.kinds = {"sam-interactor": "interactor"}
+    assert _warm(cvat, "--via-cvat", "dino", "--yes") == 1
+    expected = "dino is of kind detector, not the interactor that is wanted: of these CVAT lists sam-interactor"
+    assert expected in capsys.readouterr().err

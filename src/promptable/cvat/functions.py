@@ -1,6 +1,7 @@
 """One way to a model: a deployed function asked directly, through CVAT, or the same code in this process."""
 
 import base64
+import io
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +14,7 @@ from urllib.parse import quote
 import orjson
 import urllib3
 from cvat_sdk.core.helpers import make_request_headers
+from PIL import Image
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 from urllib3.util import Retry
 
@@ -40,7 +42,6 @@ class _Retry(Retry):
 
 _RETRIES = _Retry(
     5,
-    redirect=0,
     backoff_factor=0.5,
     status_forcelist=(429, 502, 503, 504),
     allowed_methods=None,
@@ -48,6 +49,7 @@ _RETRIES = _Retry(
 )
 """A function only answers: asking it again is harmless."""
 _JSON = {"Content-Type": "application/json"}
+BLANK_HW = (64, 64)
 _CHECK = "is the address right?"
 _ASKED_FIRST = {"shapes": "tracker", "pos_points": "interactor"}
 """The field that each kind of function misses first, and names, in a request for another one."""
@@ -70,6 +72,13 @@ class Picture:
     frame: int | None = None
 
 
+def blank(name: str) -> Picture:
+    """A grey picture of ``BLANK_HW``, for what is asked of a function and not of a picture; ``name`` is for errors."""
+    data = io.BytesIO()
+    Image.new("RGB", BLANK_HW[::-1], (128, 128, 128)).save(data, "PNG")
+    return Picture(name, data.getvalue)
+
+
 class Function(Protocol):
     """A deployed function, wherever it runs."""
 
@@ -90,7 +99,7 @@ class DirectFunction:
     takes_labels = True
 
     def __init__(self, url: str, kind: str = "detector") -> None:
-        """``kind`` is what the function should be, as CVAT says: detector or tracker."""
+        """``kind`` is what the function should be, as CVAT says: detector, interactor or tracker."""
         self._kind = kind
         self._url = url if "://" in url else f"http://{url}"
         self._http = urllib3.PoolManager(
@@ -105,7 +114,9 @@ class DirectFunction:
         asked = f"{self._url}, {picture.name}"
         try:
             with _told_of_waiting(asked):
-                response = self._http.request("POST", self._url, body=body, headers=_JSON, decode_content=False)
+                response = self._http.request(
+                    "POST", self._url, body=body, headers=_JSON, decode_content=False, redirect=False
+                )
         except ReadTimeoutError:
             raise CvatError(
                 f"{asked}: no answer in {_TIMEOUT[1]:g} s: the function hangs or has too much to do, its log says which"
@@ -125,7 +136,7 @@ class DirectFunction:
         """Raise CvatError where what is refused shows that the function is another one."""
         for field, kind in _ASKED_FIRST.items():
             if kind != self._kind and f" answered 400: {field}: " in refused:
-                raise CvatError(f"{self._url} is of kind {kind}, and a {self._kind} is wanted: {_CHECK}", 400)
+                raise CvatError(f"{self._url} is of kind {kind}, not the {self._kind} that is wanted: {_CHECK}", 400)
 
 
 class CvatFunction:
@@ -171,7 +182,8 @@ class CvatFunction:
         if described["kind"] not in (kind, _UNKNOWN):
             there = ", ".join(sorted(name for name, one in functions.items() if one["kind"] == kind)) or "none"
             raise CvatError(
-                f"{self._name} is of kind {described['kind']}, and a {kind} is wanted: of these CVAT lists {there}"
+                f"{self._name} is of kind {described['kind']}, not the {kind} that is wanted: of these CVAT lists "
+                f"{there}"
             )
         return described
 
@@ -200,6 +212,6 @@ def _answer(status: int, body: bytes, asked: str) -> Any:
     if status == 200:
         return answer
     sentence = answer.get("error") if isinstance(answer, dict) else None
-    if status in (404, 405):
+    if 300 <= status < 400 or status in (404, 405):
         raise CvatError(f"{asked}: answered {status}, as no function does: {_CHECK}", status)
     raise CvatError(f"{asked}: the function answered {status}: {sentence or 'without a word'}", status)

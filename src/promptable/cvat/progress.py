@@ -67,8 +67,8 @@ class Bar:
         self._number = number
 
     def advance(self, frames: int = 1, **counts: int) -> None:
-        """So many frames more, and what there is by now, such as ``failed=3``."""
+        """So many frames more, and what there is by now, such as ``failed=3`` or ``objects=1``."""
         speed = self._bars.tasks[self._number].speed
         pace = "" if speed is None else f"{speed:.1f} frames/s"
-        shown = ", ".join(f"{count} {name}" for name, count in counts.items())
+        shown = ", ".join(f"{count} {name.removesuffix('s') if count == 1 else name}" for name, count in counts.items())
         self._bars.update(self._number, advance=frames, pace=pace, counts=shown)

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from promptable.cvat.functions import Function, Picture
+from promptable.cvat.detection import RECTANGLE
+from promptable.cvat.functions import BLANK_HW, Function, Picture, blank
 from promptable.cvat.geometry.position import Position, read_answer
 from promptable.cvat.server.errors import CvatError
 from promptable.wire.most_objects import most_objects
@@ -32,6 +33,12 @@ class Tracker:
 
     def __init__(self, function: Function) -> None:
         self.function = function
+
+    def check(self) -> None:
+        """Start an object on a blank picture; through CVAT its list has told the kind. Raises CvatError."""
+        if self.function.takes_labels:
+            somewhere = Prompt(Position(RECTANGLE, (16.0, 16.0, 48.0, 48.0)), RECTANGLE)
+            self.start(blank("asked whether it tracks"), [somewhere], BLANK_HW)
 
     def start(self, picture: Picture, prompts: Sequence[Prompt], hw: tuple[int, int]) -> Answers:
         """Objects on the picture on which they are shown, of CVAT's size ``hw``. Raises CvatError."""

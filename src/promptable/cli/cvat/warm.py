@@ -36,7 +36,7 @@ def _warm(parsed: argparse.Namespace) -> int:
     with connected(parsed, writes=True) as client:
         frames = Frames(client, job=parsed.job)
         numbers = _numbers(parsed, frames)
-        function = CvatFunction(client, parsed.via_cvat, Source(frames.task.id, parsed.job))
+        function = CvatFunction(client, parsed.via_cvat, Source(frames.task.id, parsed.job), kind="interactor")
         _ask(len(numbers), yes=parsed.yes)
         with Progress(transient=True, disable=not sys.stderr.isatty()) as progress:
             bar = progress.add_task("encoding", total=len(numbers))

@@ -1,20 +1,17 @@
 """What a run asks of each picture: one function, one label list, and what of the answer is worth uploading."""
 
-import io
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from PIL import Image
-
 from promptable.cvat.annotate.candidates import read_candidates
 from promptable.cvat.annotate.options import FLOOR, Options
 from promptable.cvat.annotate.task_labels import TaskLabels
 from promptable.cvat.answers import named, read_answer
 from promptable.cvat.detection import Detection
-from promptable.cvat.functions import Function, Picture
+from promptable.cvat.functions import Function, Picture, blank
 from promptable.cvat.server.errors import CvatError
 
 PAUSES = (0.5, 2.0)
@@ -41,10 +38,13 @@ class Described:
 def describe(function: Function, options: Options) -> Described:
     """Ask a function what it looks for with these options. Raises CvatError."""
     if not function.takes_labels:
+        if options.labels is not None:
+            raise CvatError(
+                f"--labels: CVAT passes no labels on to {function!r}, it answers for those it is deployed with: leave "
+                "--labels out, or use --function URL or --local to try others"
+            )
         return Described(list(getattr(function, "described", {}).get("labels_v2", ())), {}, proposes=False)
-    blank = io.BytesIO()
-    Image.new("RGB", (64, 64), (128, 128, 128)).save(blank, "PNG")
-    answer = function.call(Picture("asked for its labels", blank.getvalue), _with_labels({"floor": 1.0}, options))
+    answer = function.call(blank("asked for its labels"), _with_labels({"floor": 1.0}, options))
     match answer:
         case {"labels": list(labels), "rules": dict(rules)}:
             return Described(labels, rules, proposes=True, model=answer.get("model"))

@@ -25,7 +25,7 @@ _BLOCK = 256
 class JobView:
     """A job, and which of its ``frames`` [N] count, in order; ``hw`` [N, 2] are their heights and widths.
 
-    ``names`` are the labels' by CVAT's ids; tags of those that ``marks`` names are no annotations.
+    ``names`` are the labels' by CVAT's ids; a frame with nothing but tags of those that ``marks`` names is empty.
     """
 
     task: int
@@ -71,7 +71,8 @@ class JobLook:
         for name in sorted({*objects.labels, *self._tagged}):
             self._label(self._figures.labels[name], objects)
         self._figures.per_frame.update(self._objects.tolist())
-        empty = (self._objects == 0) & ~np.any([self._nowhere(), *self._tagged.values()], 0)
+        tagged = [frames for name, frames in self._tagged.items() if name not in self._view.marks]
+        empty = (self._objects == 0) & ~np.any([self._nowhere(), *tagged], 0)
         for frame in self._view.frames[empty].tolist():
             self._figures.faults.add(Fault(Kind.EMPTY, self._view.task, self._view.job, frame))
         return {
@@ -127,12 +128,12 @@ class JobLook:
         return any(box_iou(box, track.box) >= _SAME_TRACK for box in own)
 
     def _tags(self, tags: Iterable[Mapping[str, Any]]) -> int:
-        """Count tags that are annotations; returns how many."""
+        """Count tags; returns how many."""
         places = {frame: index for index, frame in enumerate(self._view.frames.tolist())}
         counted = 0
         for tag in tags:
             name, index = self._view.names.get(tag["label_id"]), places.get(tag["frame"])
-            if name is None or index is None or name in self._view.marks:
+            if name is None or index is None:
                 continue
             self._figures.labels[name].tags += 1
             self._add_sources(self._figures.labels[name], [tag])

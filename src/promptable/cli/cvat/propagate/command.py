@@ -98,6 +98,8 @@ def _run(parsed: argparse.Namespace, client: Any, frames: "Frames", journal: "Tr
 
     options = options_of(parsed)
     if parsed.dry_run:
+        if parsed.function is not None or parsed.via_cvat is not None:
+            models()[0].check()
         say_plan(make_plan(client, frames, options, journal.ours()), frames, options)
         return DONE
     if parsed.new_run:

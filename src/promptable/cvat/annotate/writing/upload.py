@@ -119,7 +119,7 @@ class Uploader:
         new = [one for one in uploads if one.kind != "shape" or content(one.payload) not in twins]
         if len(new) < len(uploads):
             objects = counted(len(uploads) - len(new), "object")
-            sys.stderr.write(f"job {job}: {objects} not added, since a run of another machine has stored the same\n")
+            sys.stderr.write(f"job {job}: {objects} not added, since another run has stored the same\n")
         return new
 
     def _is_elsewhere(self, job: int, upload: Upload) -> bool:

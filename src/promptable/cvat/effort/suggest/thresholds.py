@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from promptable.cvat.effort.intervals import wilson
 from promptable.cvat.effort.suggest.evidence import Evidence, LabelOnFrame
+from promptable.cvat.plural import counted
 
 LEAST_OBJECTS = 30
 """So many reviewed objects of a label say something."""
@@ -93,7 +94,8 @@ class Suggestion:
         low, high = wilson(self.right, self.answered)
         drawn = "" if self.interval is None else f"; resampled: {self.interval[0]:.2f} to {self.interval[1]:.2f}"
         return (
-            f"{change}{drawn}. {self.objects} reviewed objects: F1 now {self.f1_now:.2f}, then {self.f1_chosen:.2f}; "
+            f"{change}{drawn}. {counted(self.objects, 'reviewed object')}: "
+            f"F1 now {self.f1_now:.2f}, then {self.f1_chosen:.2f}; "
             f"{self.right} of {self.answered} answers right at {self.threshold:g} ({low:.0%} to {high:.0%})."
         )
 
@@ -102,10 +104,10 @@ def suggested(evidence: Evidence, label: str, goal: Goal) -> Suggestion:
     """What the evidence says of a label."""
     now, objects = evidence.threshold(label), evidence.reviewed[label]
     if objects < LEAST_OBJECTS:
-        why = f"{objects} reviewed objects, and {LEAST_OBJECTS} are needed to say something"
+        why = f"{counted(objects, 'reviewed object')}, and {LEAST_OBJECTS} are needed to say something"
         return Suggestion(label, now, now, objects, why)
     grid = thresholds(evidence.floor(label), now)
-    counts = counted([frame[label] for frame in evidence.frames], grid)
+    counts = counts_of([frame[label] for frame in evidence.frames], grid)
     at_now = int(np.searchsorted(grid, now - 1e-9))
     if not goal.best(counts, np.ones((1, len(counts.objects))), at_now):
         return Suggestion(label, now, now, objects, f"no threshold has a precision of {goal.precision:g} here")
@@ -133,7 +135,7 @@ def thresholds(floor: float, now: float) -> NDArray[np.float64]:
     return np.unique(np.round([*np.arange(ceil(floor * 100 - 1e-6), 100) / 100, now], 4))
 
 
-def counted(frames: Sequence[LabelOnFrame], grid: NDArray[np.float64]) -> Counts:
+def counts_of(frames: Sequence[LabelOnFrame], grid: NDArray[np.float64]) -> Counts:
     """What each threshold of the grid [T] would have answered on each frame."""
     right = [(one.scores[one.right][:, None] >= grid).sum(0) for one in frames]
     wrong = [(one.scores[~one.right][:, None] >= grid).sum(0) for one in frames]
