@@ -168,10 +168,10 @@ def test_a_failure_prints_the_pods_log_and_brings_the_one_before_back(cluster: M
     cluster.start("sam2-tracker", *KUBE)
     cluster.built("bad0bad0bad0bad0")
     cluster.answer("nuctl deploy .*gpu-bad0bad0bad0", err="pod is crash looping", status=1)
-    pods = "\nnuclio-sam2-tracker-old-1\t \nnuclio-sam2-tracker-new-1\tCrashLoopBackOff back-off 10s"
+    pods = "\nnuclio-sam2-tracker-old-1\t \nLATEST\tCrashLoopBackOff back-off 10s"
     cluster.answer("kubectl .*get pods -l nuclio.io/function-name=sam2-tracker --sort-by", pods)
     cluster.answer("kubectl .*logs", "of the version before, which still answers")
-    cluster.answer("kubectl --namespace cvat logs nuclio-sam2-tracker-new-1 ", "the pod's own log")
+    cluster.answer(r"kubectl --namespace cvat logs deployed\.[0-9]+\.yaml ", "the pod's own log")
     outcome = cluster.start("sam2-tracker", *KUBE)
     assert outcome.status == 1
     assert "the pod's own log" in outcome.out
@@ -179,6 +179,14 @@ def test_a_failure_prints_the_pods_log_and_brings_the_one_before_back(cluster: M
         "gpu-bad0bad0bad0",
         "gpu-0123456789ab",
     ]
+
+
+def test_no_log_is_promised_where_the_cluster_made_no_pod(cluster: Machine) -> None:
+    cluster.answer("kubectl .*get pods -l nuclio.io/function-name=sam2-tracker --sort-by", "\nthe-pod-before\t ")
+    cluster.answer("nuctl deploy", err="exceeded quota", status=1)
+    outcome = cluster.start("sam2-tracker", *KUBE)
+    assert "the pod's own log" not in outcome.out
+    assert "it has no log; what was said above shows what happened" in outcome.err
 
 
 @pytest.mark.parametrize(

@@ -565,6 +565,47 @@ def test_a_wrong_answer_prints_and_keeps_the_log(machine: Machine, answering: tu
     assert str(kept) in outcome.err
 
 
+def test_no_log_is_promised_of_a_container_that_was_never_started(machine: Machine) -> None:
+    machine.deploy("sam2-tracker", "--cpu")
+    machine.built("bad0bad0bad0bad0")
+    refused = "docker: Error response from daemon: no known GPU vendor found"
+    machine.answer("nuctl deploy .*cpu-bad0bad0bad0", err=refused, status=1, container="NEW created 0 ")
+    machine.answer("docker logs", "")
+    outcome = machine.deploy("sam2-tracker", "--cpu")
+    assert f"sam2-tracker does not work: {refused}" in outcome.out
+    assert "sam2-tracker has no log: nothing of this version was started, or it wrote none" in outcome.out
+    assert "remedy:  it has no log; what was said above shows what happened" in outcome.err
+    assert "failed.log" not in outcome.err
+
+
+def test_the_log_of_the_version_before_is_not_taken_for_that_of_the_failed_one(machine: Machine) -> None:
+    machine.answer("nuctl deploy", container="before running 0 healthy")
+    machine.deploy("sam2-tracker", "--cpu")
+    machine.built("bad0bad0bad0bad0")
+    machine.answer("nuctl deploy .*cpu-bad0bad0bad0", status=1, container="before running 0 healthy")
+    outcome = machine.deploy("sam2-tracker", "--cpu")
+    assert "the container's own log" not in outcome.out
+    assert "it has no log" in outcome.err
+
+
+def test_a_log_that_cannot_be_kept_is_only_above(machine: Machine) -> None:
+    machine.deploy("sam2-tracker", "--cpu")
+    machine.built("bad0bad0bad0bad0")
+    machine.answer("nuctl deploy .*cpu-bad0bad0bad0", status=1)
+    (machine.folder / "state" / "promptable" / "local-nuclio" / "sam2-tracker.failed.log").mkdir()
+    outcome = machine.deploy("sam2-tracker", "--cpu")
+    assert "| the container's own log" in outcome.out
+    assert "remedy:  its log is above\n" in outcome.err
+
+
+def test_a_version_that_runs_and_cannot_be_remembered_says_what_to_do(machine: Machine) -> None:
+    (machine.folder / "state" / "promptable" / "local-nuclio" / "sam2-tracker.current.new").mkdir(parents=True)
+    outcome = machine.deploy("sam2-tracker", "--cpu")
+    assert outcome.status == 1
+    assert "it runs, but" in outcome.err
+    assert "let this user write to" in outcome.err
+
+
 def test_the_log_of_a_removed_container(machine: Machine) -> None:
     outcome = machine.start("logs", "sam2-tracker")
     assert outcome.status == 1

@@ -110,7 +110,7 @@ def test_another_models_state_is_gone_and_no_reason_to_start_again(
 ) -> None:
     """The tracker was deployed anew with another model or precision: people and scripts begin the track again."""
     state = states_of(tracker, "rectangle")[0] | {"model": "another"}
-    with pytest.raises(GoneError, match="of another model or precision, start tracking again"):
+    with pytest.raises(GoneError, match="with another model or precision than runs now, start tracking again"):
         restarted(model, on_expired)(continuing([state], 2))
 
 

@@ -205,10 +205,9 @@ class Run:
         rows = [_row(function, outcome, redis.get(function, "")) for function, outcome in outcomes.items()]
         self.console.table("deployed", columns, rows)
         self.platform.verify({name: each.runs for name, each in outcomes.items() if each.runs is not None})
-        failed = {function: outcome.failure for function, outcome in outcomes.items() if outcome.failure}
-        for function, failure in failed.items():
-            log = f"its log is above, and in {self.state.folder}/{function}.failed.log"
-            self.console.problem(f"not deployed: {function}: {failure}", log)
+        failed = {function: outcome for function, outcome in outcomes.items() if outcome.failure}
+        for function, outcome in failed.items():
+            self.console.problem(f"not deployed: {function}: {outcome.failure}", outcome.remedy)
         if failed:
             raise StoppedError
 

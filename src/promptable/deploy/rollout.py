@@ -1,7 +1,7 @@
 """One function's deployment, and the way back."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from promptable.deploy import commands, smoke
@@ -29,6 +29,8 @@ class Outcome:
     """In a word or two, for the table: seconds, ``unchanged``, ``restored``, ``removed``, ``down``, ``unrecorded``."""
     failure: str = ""
     """Why the version that was asked for is not what runs; empty if it is."""
+    remedy: str = ""
+    """Where to look, or what to do, about the failure."""
     timing: Timing | None = None
 
 
@@ -71,14 +73,16 @@ class Rollout:
         if reported is not None and reported.stuck:
             self.console.say(f"{function} is stuck in an earlier deployment: cleared")
             self._remove(function)
+        running = self.platform.instance(function).identity
         try:
             timing = self._start_and_call(function, rendered)
         except (commands.CommandError, SmokeError, OpenError) as error:
             self.console.say(f"{function} does not work: {error}")
-            self._show_log(function)
+            answered = not isinstance(error, commands.CommandError)
+            where = self._show_log(function, started=answered or self._new_instance(function, running).identity != "")
             outcome = self._restore(function, before, str(error))
             self._drop(rendered.image, before, self.state.previous(function))
-            return outcome
+            return replace(outcome, remedy=where)
         return self._remembered(function, rendered, before, f"{time.monotonic() - start:.0f} s", timing)
 
     def _as_reported(self, rendered: Rendered, reported: Reported | None) -> bool:
@@ -126,17 +130,24 @@ class Rollout:
         with self.console.progress(f"{function}: two requests"), self.platform.open(function, rendered) as url:
             return smoke.call_twice(url, rendered.config)
 
-    def _show_log(self, function: str) -> None:
-        log = self.platform.log(function)
+    def _show_log(self, function: str, *, started: bool) -> str:
+        """Show and keep the log of the version that fails; returns where it is.
+
+        Where that version was not ``started``, what has a log is the one before.
+        """
+        log = self.platform.log(function) if started else ""
         if not log:
-            self.console.say(f"{function} has no log: its container was never started")
-            return
+            self.console.say(f"{function} has no log: nothing of this version was started, or it wrote none")
+            return "it has no log; what was said above shows what happened"
         try:
-            where = f"kept in {self.state.keep_log(function, log)}"
+            file = self.state.keep_log(function, log)
         except OSError as error:
-            where = f"not kept, since {self.state.folder} cannot be written ({error})"
-        self.console.say(f"{function}'s log, {where}:")
+            kept, where = f"not kept, since {self.state.folder} cannot be written ({error})", "its log is above"
+        else:
+            kept, where = f"kept in {file}", f"its log is above, and in {file}"
+        self.console.say(f"{function}'s log, {kept}:")
         self.console.quote(log)
+        return where
 
     def _restore(self, function: str, before: Rendered | None, why: str) -> Outcome:
         """Bring back what ran before this run; a function that never ran is removed, or it would restart for ever."""
@@ -169,7 +180,8 @@ class Rollout:
             self.state.remember(function, rendered, before)
         except OSError as error:
             failure = f"it runs, but {self.state.folder} cannot be written ({error}): rollback would not know it"
-            return Outcome(rendered, "unrecorded", failure, timing)
+            remedy = f"let this user write to {self.state.folder}, then run the same command again"
+            return Outcome(rendered, "unrecorded", failure, remedy, timing)
         if forgotten is not None:
             self._drop(forgotten.image, rendered, self.state.previous(function))
         return Outcome(rendered, how, timing=timing)

@@ -81,7 +81,10 @@ class StoredMemories:
 
     def _check(self, state: TrackState) -> None:
         if state.model != self._model.fingerprint:
-            raise GoneError("states: a state is of another model or precision, start tracking again from this frame")
+            raise GoneError(
+                "states: this track began with another model or precision than runs now,"
+                " start tracking again from this frame"
+            )
         if state.memories and state.memories[-1].step != state.step:
             raise _misfit()
 
