@@ -248,6 +248,46 @@ def test_what_kept_a_pod_from_starting_is_the_reason_where_nuctl_gives_up(cluste
     assert re.search(rf"not deployed: sam2-tracker: deployed\.\d+\.yaml: {re.escape(why)}", err)
 
 
+def _unschedulable(cluster: Machine, why: str) -> None:
+    """Nuclio gives up the first deployment."""
+    cluster.answer("kubectl .*get pods -l nuclio.io/function-name=sam2-tracker --sort-by", f"\nLATEST\t{why}")
+    gave_up = "Error - NuclioFunction pod (nuclio-sam2-tracker-1) is unschedulable"
+    cluster.answer("nuctl deploy", err=gave_up, status=1)
+
+
+def test_a_pod_that_found_a_place_after_nuclio_gave_it_up_is_deployed_again(
+    cluster: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the pods of the function before are still ending."""
+    _unschedulable(cluster, "0/1 nodes are available: 1 Insufficient cpu.")
+
+    def one_ends(_: float) -> None:
+        cluster.answer("kubectl .*get pods -l nuclio.io/function-name=sam2-tracker --sort-by", "\nLATEST\t ")
+        cluster.answer("nuctl deploy")
+
+    monkeypatch.setattr("promptable.deploy.rollout.sleep", one_ends)
+    outcome = cluster.start("sam2-tracker", *KUBE)
+    assert outcome.status == 0, outcome.err
+    assert "sam2-tracker has a place now, after Nuclio had given it up: once more" in outcome.out
+    assert len(cluster.calls("nuctl deploy")) == 2
+
+
+def test_a_pod_that_no_node_will_ever_take_is_not_waited_for(cluster: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    _unschedulable(cluster, "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.")
+    monkeypatch.setattr("promptable.deploy.rollout.sleep", pytest.fail)
+    outcome = cluster.start("sam2-tracker", *KUBE)
+    assert "didn't match Pod's node affinity/selector" in outcome.err
+    assert len(cluster.calls("nuctl deploy")) == 1
+
+
+def test_each_pod_has_a_line_in_status(cluster: Machine) -> None:
+    pods = "nuclio-sam2-tracker-a 1/1 Running 0 9s\nnuclio-sam2-tracker-b 1/1 Running 0 7s"
+    cluster.answer("kubectl .*get pods -l nuclio.io/function-name=sam2-tracker --no-headers", pods)
+    first, second = cluster.start("status", "sam2-tracker", "--platform", "kube").out.splitlines()[-2:]
+    assert first.split()[:3] == ["sam2-tracker", "nuclio-sam2-tracker-a", "1/1"]
+    assert second.split() == ["nuclio-sam2-tracker-b", "1/1", "Running", "0", "7s"]
+
+
 def test_a_registry_is_needed(cluster: Machine) -> None:
     assert "no registry" in cluster.start("--platform", "kube").err
 

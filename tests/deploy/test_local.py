@@ -565,6 +565,14 @@ def test_a_wrong_answer_prints_and_keeps_the_log(machine: Machine, answering: tu
     assert str(kept) in outcome.err
 
 
+def test_a_log_is_kept_without_a_terminals_colours(machine: Machine) -> None:
+    machine.answer("nuctl deploy", status=1)
+    machine.answer("docker logs", "\x1b[34m(I)\x1b[0m started")
+    machine.deploy("sam2-tracker", "--cpu")
+    kept = machine.folder / "state" / "promptable" / "local-nuclio" / "sam2-tracker.failed.log"
+    assert kept.read_text() == "(I) started"
+
+
 def test_no_log_is_promised_of_a_container_that_was_never_started(machine: Machine) -> None:
     machine.deploy("sam2-tracker", "--cpu")
     machine.built("bad0bad0bad0bad0")

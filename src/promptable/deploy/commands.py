@@ -115,9 +115,14 @@ def started(
             raise
 
 
+def uncoloured(text: str) -> str:
+    """Without a terminal's colours, which a file and rich show as letters."""
+    return _ANSI.sub("", text)
+
+
 def reason(output: str) -> str:
     """The line of a tool's output that says why it failed; docker and nuctl hide it in hints and call stacks."""
-    lines = [_ANSI.sub("", line).rstrip() for line in output.splitlines()]
+    lines = [line.rstrip() for line in uncoloured(output).splitlines()]
     if step := _failed_step(lines):
         return step
     telling = [line.strip() for line in lines if not _NOISE.match(line)]

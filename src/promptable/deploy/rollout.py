@@ -1,8 +1,9 @@
 """One function's deployment, and the way back."""
 
-import time
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import monotonic, sleep
 
 from promptable.deploy import commands, smoke
 from promptable.deploy.console import Console
@@ -17,6 +18,16 @@ from promptable.deploy.state import State
 
 _LOOK_SECONDS = 1.0
 """How often a container is looked at while nuctl waits for it."""
+_ENDING_SECONDS = 40
+"""Until pods that end have given their place free: Kubernetes' grace is 30."""
+_UNSCHEDULED = re.compile(r"pod \(\S+\) is unschedulable")
+"""nuctl's words for a pod that had no place: 15 s later it gives up without looking again (Nuclio's lazy.go)."""
+_NO_ROOM = "Insufficient"
+"""Kubernetes' word for nodes that would do, and are full."""
+
+
+class UnscheduledError(commands.CommandError):
+    """Nuclio gave up a pod that had no place on a node."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +80,7 @@ class Rollout:
 
     def replace(self, function: str, rendered: Rendered, before: Rendered | None, reported: Reported | None) -> Outcome:
         """Deploy it, check it and remember it; if it does not work, bring back what ran before."""
-        start = time.monotonic()
+        start = monotonic()
         if reported is not None and reported.stuck:
             self.console.say(f"{function} is stuck in an earlier deployment: cleared")
             self._remove(function)
@@ -83,7 +94,7 @@ class Rollout:
             outcome = self._restore(function, before, str(error))
             self._drop(rendered.image, before, self.state.previous(function))
             return replace(outcome, remedy=where)
-        return self._remembered(function, rendered, before, f"{time.monotonic() - start:.0f} s", timing)
+        return self._remembered(function, rendered, before, f"{monotonic() - start:.0f} s", timing)
 
     def _as_reported(self, rendered: Rendered, reported: Reported | None) -> bool:
         """Does Nuclio tell CVAT that it is ready, and on the right port?"""
@@ -98,8 +109,27 @@ class Rollout:
         return self._smoke(function, rendered)
 
     def _start(self, function: str, rendered: Rendered) -> None:
-        """Wait for nuctl, but no longer once the new container has crashed. Raises CommandError."""
+        """Deploy it, once more where Nuclio gave it up too soon. Raises CommandError."""
         identity = self.platform.instance(function).identity
+        try:
+            self._run_nuctl(function, rendered, identity)
+        except UnscheduledError:
+            if not self._has_place(function, identity):
+                raise
+            self.console.say(f"{function} has a place now, after Nuclio had given it up: once more")
+            self._run_nuctl(function, rendered, identity)
+        if not self.platform.ready(function):
+            raise commands.CommandError("nuctl is done, and the container is not healthy")
+
+    def _has_place(self, function: str, before: str) -> bool:
+        """Whether the new pod gets one, once those that were replaced have ended."""
+        end = monotonic() + _ENDING_SECONDS
+        while _NO_ROOM in (why := self._new_instance(function, before).hindered) and monotonic() < end:
+            sleep(_LOOK_SECONDS)
+        return not why
+
+    def _run_nuctl(self, function: str, rendered: Rendered, identity: str) -> None:
+        """Wait for nuctl, but no longer once the container after ``identity`` has crashed. Raises CommandError."""
         self.console.command(self.nuclio.deploy_command(function, self.work / f"{function}.yaml", rendered.image))
         with (
             self.console.progress(f"{function}: waiting until it is ready"),
@@ -115,10 +145,8 @@ class Rollout:
                     self.console.warn(now.hindered)
                 told.add(now.hindered)
         if nuctl.returncode:
-            now = self._new_instance(function, identity)
-            raise commands.CommandError(now.hindered or commands.reason(said.text))
-        if not self.platform.ready(function):
-            raise commands.CommandError("nuctl is done, and the container is not healthy")
+            why = self._new_instance(function, identity).hindered or commands.reason(said.text)
+            raise UnscheduledError(why) if _UNSCHEDULED.search(said.text) else commands.CommandError(why)
 
     def _new_instance(self, function: str, before: str) -> Instance:
         """As it is now; an empty one as long as it is the one from before."""
@@ -135,7 +163,7 @@ class Rollout:
 
         Where that version was not ``started``, what has a log is the one before.
         """
-        log = self.platform.log(function) if started else ""
+        log = commands.uncoloured(self.platform.log(function)) if started else ""
         if not log:
             self.console.say(f"{function} has no log: nothing of this version was started, or it wrote none")
             return "it has no log; what was said above shows what happened"

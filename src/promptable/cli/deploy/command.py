@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from promptable.cli.deploy.arguments import options_of
-from promptable.deploy.options import Options, all_functions, problems
+from promptable.deploy.options import Action, Options, all_functions, problems
 
 if TYPE_CHECKING:
     from promptable.deploy.console import Console
@@ -43,7 +43,8 @@ def _run(options: Options, console: "Console") -> int:
         console.problem(f"{where}{error.strerror or error}", "is there room, and may this user write there?")
         return _WRONG
     except KeyboardInterrupt:
-        console.warn("interrupted: run the same command again; a function that is half deployed is cleared then")
+        if options.action is not Action.LOGS:  # which only end so
+            console.warn("interrupted: run the same command again; a function that is half deployed is cleared then")
         return _INTERRUPTED
     return 0
 

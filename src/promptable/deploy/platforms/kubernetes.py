@@ -128,7 +128,7 @@ class Kubernetes:
 
     def status(self, function: str) -> Sequence[str]:
         pods = self._kube("get", "pods", "-l", _pods_of(function), "--no-headers").out
-        return ("; ".join(" ".join(line.split()) for line in pods.splitlines()) or "none",)
+        return ("\n".join(" ".join(line.split()) for line in pods.splitlines()) or "none",)
 
     def _verify_redis(self, function: str) -> None:
         command = ("exec", "--stdin", f"deployment/{deployment_of(function)}", "--", "python", "-")
