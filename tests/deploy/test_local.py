@@ -249,6 +249,18 @@ def test_an_interruption_ends_nuctl_too(machine: Machine) -> None:
     assert "run the same command again" in err
 
 
+def test_logs_end_with_ctrl_c_and_speak_of_no_deployment(machine: Machine) -> None:
+    machine.deploy("sam2-tracker", "--cpu")
+    machine.answer("docker logs", seconds=60)
+    process = machine.script("logs", "sam2-tracker")
+    while not machine.calls("docker logs"):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=50)
+    assert process.returncode == 130
+    assert err == ""
+
+
 def test_a_missing_project_is_created(machine: Machine) -> None:
     machine.answer("nuctl get project", "No projects found")
     machine.deploy("sam2-tracker", "--cpu")
