@@ -270,8 +270,14 @@ def _follow(followed: Mapping[str, Sequence[str]]) -> None:
         threads = [Thread(target=_copy, args=each, daemon=True) for each in processes.items()]
         for thread in threads:
             thread.start()
-        for thread in threads:
-            thread.join()
+        try:
+            for thread in threads:
+                thread.join()
+        finally:
+            for process in processes.values():
+                process.terminate()
+            for thread in threads:  # they read pipes that the stack closes
+                thread.join()
 
 
 def _copy(function: str, process: subprocess.Popen[str]) -> None:
