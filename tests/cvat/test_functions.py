@@ -76,10 +76,10 @@ def test_a_proxys_page_is_said_and_is_no_answer(cvat: StandIn) -> None:
     with pytest.raises(CvatError, match=r"a\.png: what answered is no function.* is the address right\?"):
         DirectFunction(cvat.url).call(PICTURE, {})
     with connect(Login(cvat.url)) as client:
-        function, annotations = CvatFunction(client, "dino", Source(3)), JobAnnotations(client, 1)
+        function, annotations = CvatFunction(client, "dino", Source(3), "detector"), JobAnnotations(client, 1)
         asked = (
             lambda: function.call(PICTURE, {}),
-            lambda: CvatFunction(client, "dino", Source(3)),
+            lambda: CvatFunction(client, "dino", Source(3), "detector"),
             annotations.read,
             lambda: annotations.create([], []),
             lambda: client.tasks.retrieve(3),
@@ -95,7 +95,7 @@ def test_a_proxys_page_is_said_and_is_no_answer(cvat: StandIn) -> None:
 def test_through_cvat_the_frame_is_named(cvat: StandIn, source: Source, where: dict[str, int]) -> None:
     cvat.answers = {"grounding-dino": {"shapes": []}}
     with connect(Login(cvat.url)) as client:
-        function = CvatFunction(client, "grounding-dino", source)
+        function = CvatFunction(client, "grounding-dino", source, "detector")
         cvat.failures = [(503, {})]
         assert function.call(PICTURE, {"threshold": 0.3}) == {"shapes": []}, "a call is harmless to repeat"
     assert cvat.bodies[-1] == {"threshold": 0.3, "frame": 4, **where}
@@ -107,14 +107,14 @@ def test_a_function_that_cvat_does_not_list_is_said_with_those_it_does(cvat: Sta
         connect(Login(cvat.url)) as client,
         pytest.raises(CvatError, match="no function 'dino'; it has grounding-dino"),
     ):
-        CvatFunction(client, "dino", Source(3))
+        CvatFunction(client, "dino", Source(3), "detector")
 
 
 def test_where_nuclio_is_away_it_is_asked_about(cvat: StandIn) -> None:
     with connect(Login(cvat.url)) as client:
         cvat.failures = [(500, {})]
         with pytest.raises(CvatError, match="is Nuclio up"):
-            CvatFunction(client, "dino", Source(3))
+            CvatFunction(client, "dino", Source(3), "detector")
 
 
 @pytest.mark.parametrize(

@@ -144,7 +144,7 @@ class CvatFunction:
 
     takes_labels = False
 
-    def __init__(self, client: Any, name: str, source: Source, kind: str = "detector") -> None:
+    def __init__(self, client: Any, name: str, source: Source, kind: str) -> None:
         """``client`` is cvat-sdk's. Raises CvatError where CVAT has no such function, or one of another kind."""
         self._client = client
         self._url = client.api_map.make_endpoint_url("/api/lambda/functions")
