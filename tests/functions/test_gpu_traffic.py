@@ -74,7 +74,7 @@ def test_a_picture_for_boxes_is_one_copy_to_the_gpu_and_one_back(tmp_path: Path)
     assert_crossings(traffic, copies=2, waits=1)
 
 
-@pytest.mark.parametrize(("new", "copies"), [("size", 6), ("labels", 3)])
+@pytest.mark.parametrize(("new", "copies"), [("size", 5), ("labels", 3)])
 def test_a_new_size_or_new_labels_cross_too_but_are_not_waited_for(tmp_path: Path, new: str, copies: int) -> None:
     function = new_detector(tmp_path, [{"name": "blue star", "type": "rectangle"}], **CUDA)
     function.answer({"image": png_base64(SCENE.image)})

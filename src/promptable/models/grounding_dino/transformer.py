@@ -80,7 +80,8 @@ class FastTransformer(nn.Module):
         """Lay out feature levels whose positional encodings are these [1, C, h, w]."""
         device = self._level_embed.device
         shapes = tuple((each.shape[-2], each.shape[-1]) for each in positions)
-        of_pixels, of_queries = (levels_of(shapes, *each, device) for each in self._heads_and_points)
+        levels = {each: levels_of(shapes, *each, device) for each in set(self._heads_and_points)}
+        of_pixels, of_queries = (levels[each] for each in self._heads_and_points)
         placed = [one + level[:, None, None] for one, level in zip(positions, self._level_embed, strict=True)]
         middles = _middles(shapes, device)
         anchors = _anchors(middles, shapes)
