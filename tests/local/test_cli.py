@@ -23,6 +23,13 @@ def test_a_wrong_setting_is_refused(setting: str, capsys: pytest.CaptureFixture[
     assert f"expected NAME=VALUE, got '{setting}'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["https://gpu.example.org", "*", "gpu.example.org:8070", ""])
+def test_an_allowed_host_is_a_bare_name(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["serve", "--allow-host", name])
+    assert f"expected a name such as gpu.example.org, got '{name}'" in capsys.readouterr().err
+
+
 def test_neither_the_command_nor_a_worker_process_loads_what_it_does_not_need() -> None:
     heavy = "{'torch', 'numpy', 'cv2', 'transformers', 'uvicorn', 'starlette'} & set(sys.modules)"
     code = f"import sys, promptable.cli.main, promptable.local.worker_process; sys.exit(str({heavy}) if {heavy} else 0)"

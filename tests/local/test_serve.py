@@ -1,5 +1,6 @@
 """What callers of healthy functions see, in both of CVAT's modes."""
 
+import asyncio
 import json
 import socket
 import time
@@ -9,7 +10,9 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.responses import PlainTextResponse
 
+from promptable.local.hosts import only_under_known_names
 from promptable.local.server import Running, listen
 
 from .conftest import Serve, write_function
@@ -143,6 +146,78 @@ def test_a_web_page_keeps_no_function_busy(tmp_path: Path, serve_all: Serve, cli
         assert refused.status_code == 403
         assert refused.json()["error"].startswith("a web page asks")
         assert "access-control-allow-origin" not in refused.headers
+
+
+_PRIVATE_HOSTS = [
+    "localhost:8070",
+    "LOCALHOST.",
+    "127.0.0.1:32101",
+    "192.168.1.20",
+    "[::1]:8070",
+    "[fe80::1]",
+    "host.docker.internal:32101",
+    "promptable_serve:8070",
+    "gpu-box",
+    "gpu-box.local",
+    "promptable.cvat.svc",
+    "promptable.cvat.svc.cluster.local:8070",
+    socket.gethostname(),
+]
+
+
+@pytest.mark.parametrize("host", ["gpu.example.org", "gpu.example.org:8443", "GPU.Example.org.", *_PRIVATE_HOSTS])
+def test_cvat_reaches_the_functions_by_private_names_addresses_and_those_allowed(host: str) -> None:
+    assert _status_under(host, "gpu.example.org") == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "page.example",
+        "page.example:8070",
+        "127.0.0.1.page.example",
+        "localhost.page.example",
+        "internal.example",
+        "sub.gpu.example.org",
+        "[page.example]",
+        "[::1].page.example",
+        "me@page.example",
+    ],
+)
+def test_a_page_whose_domain_points_at_this_machine_reaches_nothing(host: str) -> None:
+    assert _status_under(host, "gpu.example.org") == 403
+
+
+def _status_under(host: str, *allowed: str) -> int:
+    """How an app that knows these hosts answers one request under that name."""
+    app = only_under_known_names(PlainTextResponse("answer"), allowed)
+
+    async def status() -> int:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
+            return (await client.get("/", headers={"Host": host})).status_code
+
+    return asyncio.run(status())
+
+
+def test_both_modes_refuse_an_unknown_host_and_say_which_option_allows_it(
+    tmp_path: Path, serve_all: Serve, client: httpx.Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_function(tmp_path, "cats")
+    large = "abcd" * 5_000_000
+    with serve_all(allowed_hosts=["gpu.example.org"]) as running:
+        client.headers["Host"] = "page.example"
+        listing = client.get(f"{running.dashboard_url}/api/functions")
+        refused = [
+            listing,
+            client.post(running.url("cats"), json={"image": large}),
+            call_dashboard(client, running, "cats", json={"image": large}),
+        ]
+        client.headers["Host"] = "gpu.example.org"
+        assert client.post(running.url("cats"), json={}).json()["answered"] == 1
+    assert {answer.status_code for answer in refused} == {403}
+    assert "unknown host 'page.example'" in (sentence := listing.json()["error"])
+    assert "--allow-host" in sentence
+    assert sentence in caplog.text
 
 
 def test_an_invocation_without_a_known_function_is_refused(

@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import re
 import signal
 import sys
 import threading
@@ -19,6 +20,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--functions", type=Path, default=Path("functions"), metavar="DIR", help="folder of the functions")
     add("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 for a CVAT in Docker (default: 127.0.0.1)")
     add(
+        "--allow-host",
+        type=_host_name,
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="public name of this machine that CVAT calls it by, such as gpu.example.org; addresses, localhost, "
+        "host.docker.internal and other private names need none",
+    )
+    add(
         "--dashboard-port",
         type=int,
         default=8070,
@@ -30,6 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--labels", type=Path, metavar="FILE", help="labels.yaml to use in place of the detector's labels")
     add("--env", type=_variable, action="append", default=[], metavar="NAME=VALUE", help="a setting of the functions")
     parser.set_defaults(run=_serve)
+
+
+def _host_name(text: str) -> str:
+    if not re.fullmatch(r"[\w.-]+", text):
+        raise argparse.ArgumentTypeError(f"expected a name such as gpu.example.org, got {text!r}")
+    return text
 
 
 def _variable(text: str) -> tuple[str, str]:
@@ -67,6 +83,7 @@ def _options(parsed: argparse.Namespace) -> "Options":
 
     return Options(
         host=parsed.host,
+        allowed_hosts=parsed.allow_host,
         dashboard_port=parsed.dashboard_port,
         port_base=parsed.port_base,
         env=dict(parsed.env),

@@ -1,7 +1,7 @@
 """How to serve the functions: ports, models, labels, environment."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +19,9 @@ class Options:
     """How to serve. Paths may be relative to the working directory."""
 
     host: str = "127.0.0.1"
+    """Address to listen on."""
+    allowed_hosts: Sequence[str] = ()
+    """Public names of this machine that CVAT calls it by; private names and addresses need none (``hosts``)."""
     dashboard_port: int = 8070
     """0: any free port."""
     port_base: int | None = None

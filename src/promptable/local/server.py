@@ -11,11 +11,12 @@ from tempfile import TemporaryDirectory
 import uvicorn
 from anyio import CancelScope
 from anyio.from_thread import start_blocking_portal
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from promptable.config import function_yaml
 from promptable.local.apps import dashboard_app, function_app
 from promptable.local.function import Function, State
+from promptable.local.hosts import only_under_known_names
 from promptable.local.options import Options, environment, with_labels
 from promptable.local.worker import Surroundings
 
@@ -87,7 +88,9 @@ async def _serving(
     by_name = {function.config.name: function for function in functions}
     ports = [listener.getsockname()[1] for listener in listeners]
     running = Running(options.host, ports[-1], dict(zip(by_name, ports, strict=False)), by_name)
-    servers = [_http_server(app) for app in (*map(function_app, functions), dashboard_app(by_name, running.ports))]
+    apps = (*map(function_app, functions), dashboard_app(by_name, running.ports))
+    allowed = (options.host, socket.gethostname(), *options.allowed_hosts)
+    servers = [_http_server(only_under_known_names(app, allowed)) for app in apps]
     serving = [
         asyncio.create_task(server.serve(sockets=[listener]))
         for server, listener in zip(servers, listeners, strict=True)
@@ -126,7 +129,7 @@ async def _stop(
     await asyncio.gather(*(function.stop() for function in starting.values()))
 
 
-def _http_server(app: Starlette) -> uvicorn.Server:
+def _http_server(app: ASGIApp) -> uvicorn.Server:
     return uvicorn.Server(
         uvicorn.Config(
             app,
