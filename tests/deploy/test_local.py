@@ -619,11 +619,13 @@ def test_a_log_that_cannot_be_kept_is_only_above(machine: Machine) -> None:
 
 
 def test_a_version_that_runs_and_cannot_be_remembered_says_what_to_do(machine: Machine) -> None:
-    (machine.folder / "state" / "promptable" / "local-nuclio" / "sam2-tracker.current.new").mkdir(parents=True)
+    folder = machine.folder / "state" / "promptable" / "local-nuclio"
+    (folder / "sam2-tracker.current.new").mkdir(parents=True)
     outcome = machine.deploy("sam2-tracker", "--cpu")
     assert outcome.status == 1
-    assert "it runs, but" in outcome.err
-    assert "let this user write to" in outcome.err
+    assert f"sam2-tracker runs, but rollback would not know it: {folder} cannot be written" in outcome.err
+    assert "not deployed" not in outcome.err
+    assert f"let this user write to {folder}" in outcome.err
 
 
 def test_the_log_of_a_removed_container(machine: Machine) -> None:

@@ -205,9 +205,9 @@ class Run:
         rows = [_row(function, outcome, redis.get(function, "")) for function, outcome in outcomes.items()]
         self.console.table("deployed", columns, rows)
         self.platform.verify({name: each.runs for name, each in outcomes.items() if each.runs is not None})
-        failed = {function: outcome for function, outcome in outcomes.items() if outcome.failure}
-        for function, outcome in failed.items():
-            self.console.problem(f"not deployed: {function}: {outcome.failure}", outcome.remedy)
+        failed = [outcome for outcome in outcomes.values() if outcome.failure]
+        for outcome in failed:
+            self.console.problem(outcome.failure, outcome.remedy)
         if failed:
             raise StoppedError
 

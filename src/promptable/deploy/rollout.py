@@ -39,7 +39,7 @@ class Outcome:
     how: str
     """In a word or two, for the table: seconds, ``unchanged``, ``restored``, ``removed``, ``down``, ``unrecorded``."""
     failure: str = ""
-    """Why the version that was asked for is not what runs; empty if it is."""
+    """What went wrong, naming the function; empty if the version that was asked for runs and is remembered."""
     remedy: str = ""
     """Where to look, or what to do, about the failure."""
     timing: Timing | None = None
@@ -86,7 +86,8 @@ class Rollout:
             self._remove(function)
         running = self.platform.instance(function).identity
         try:
-            timing = self._start_and_call(function, rendered)
+            self._start(function, rendered, running)
+            timing = self._smoke(function, rendered)
         except (commands.CommandError, SmokeError, OpenError) as error:
             self.console.say(f"{function} does not work: {error}")
             answered = not isinstance(error, commands.CommandError)
@@ -104,32 +105,27 @@ class Rollout:
             and (rendered.port is None or reported.port == rendered.port)
         )
 
-    def _start_and_call(self, function: str, rendered: Rendered) -> Timing:
-        self._start(function, rendered)
-        return self._smoke(function, rendered)
-
-    def _start(self, function: str, rendered: Rendered) -> None:
-        """Deploy it, once more where Nuclio gave it up too soon. Raises CommandError."""
-        identity = self.platform.instance(function).identity
+    def _start(self, function: str, rendered: Rendered, running: str) -> None:
+        """Deploy it in place of the instance ``running``, twice if Nuclio gave it up too soon. Raises CommandError."""
         try:
-            self._run_nuctl(function, rendered, identity)
+            self._run_nuctl(function, rendered, running)
         except UnscheduledError:
-            if not self._has_place(function, identity):
+            if not self._has_place(function, running):
                 raise
             self.console.say(f"{function} has a place now, after Nuclio had given it up: once more")
-            self._run_nuctl(function, rendered, identity)
+            self._run_nuctl(function, rendered, running)
         if not self.platform.ready(function):
             raise commands.CommandError("nuctl is done, and the container is not healthy")
 
-    def _has_place(self, function: str, before: str) -> bool:
+    def _has_place(self, function: str, running: str) -> bool:
         """Whether the new pod gets one, once those that were replaced have ended."""
         end = monotonic() + _ENDING_SECONDS
-        while _NO_ROOM in (why := self._new_instance(function, before).hindered) and monotonic() < end:
+        while _NO_ROOM in (why := self._new_instance(function, running).hindered) and monotonic() < end:
             sleep(_LOOK_SECONDS)
         return not why
 
-    def _run_nuctl(self, function: str, rendered: Rendered, identity: str) -> None:
-        """Wait for nuctl, but no longer once the container after ``identity`` has crashed. Raises CommandError."""
+    def _run_nuctl(self, function: str, rendered: Rendered, running: str) -> None:
+        """Wait for nuctl, but no longer once the container after ``running`` has crashed. Raises CommandError."""
         self.console.command(self.nuclio.deploy_command(function, self.work / f"{function}.yaml", rendered.image))
         with (
             self.console.progress(f"{function}: waiting until it is ready"),
@@ -137,7 +133,7 @@ class Rollout:
         ):
             said, told = commands.Collected(nuctl), {""}
             while not said.ended(_LOOK_SECONDS):
-                now = self._new_instance(function, identity)
+                now = self._new_instance(function, running)
                 if now.crashed:
                     nuctl.terminate()
                     raise commands.CommandError("its container has crashed")
@@ -145,7 +141,7 @@ class Rollout:
                     self.console.warn(now.hindered)
                 told.add(now.hindered)
         if nuctl.returncode:
-            why = self._new_instance(function, identity).hindered or commands.reason(said.text)
+            why = self._new_instance(function, running).hindered or commands.reason(said.text)
             raise UnscheduledError(why) if _UNSCHEDULED.search(said.text) else commands.CommandError(why)
 
     def _new_instance(self, function: str, before: str) -> Instance:
@@ -179,17 +175,20 @@ class Rollout:
 
     def _restore(self, function: str, before: Rendered | None, why: str) -> Outcome:
         """Bring back what ran before this run; a function that never ran is removed, or it would restart for ever."""
+        failure = f"not deployed: {function}: {why}"
         if before is None:
             self._remove(function)
-            return Outcome(None, "removed", f"{why}; nothing ran before")
+            return Outcome(None, "removed", f"{failure}; nothing ran before")
         self.console.say(f"bringing back {before.image}")
         if self._is_stuck(function):
             self._remove(function)
         try:
-            self._start(function, before)
+            self._start(function, before, self.platform.instance(function).identity)
         except commands.CommandError as error:
-            return Outcome(None, "down", f"{why}; the one before does not come up either ({error}): nothing runs now")
-        return Outcome(before, "restored", f"{why}; the one before runs again")
+            return Outcome(
+                None, "down", f"{failure}; the one before does not come up either ({error}): nothing runs now"
+            )
+        return Outcome(before, "restored", f"{failure}; the one before runs again")
 
     def _is_stuck(self, function: str) -> bool:
         """Whether Nuclio would refuse another deployment; one that does not say is tried."""
@@ -207,7 +206,9 @@ class Rollout:
         try:
             self.state.remember(function, rendered, before)
         except OSError as error:
-            failure = f"it runs, but {self.state.folder} cannot be written ({error}): rollback would not know it"
+            failure = (
+                f"{function} runs, but rollback would not know it: {self.state.folder} cannot be written ({error})"
+            )
             remedy = f"let this user write to {self.state.folder}, then run the same command again"
             return Outcome(rendered, "unrecorded", failure, remedy, timing)
         if forgotten is not None:
