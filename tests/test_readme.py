@@ -97,7 +97,7 @@ def _anchors(page: Path) -> set[str]:
 
 def _commands(text: str) -> Iterator[list[str]]:
     """The arguments of each ``promptable`` or ``deploy.sh`` in a block of code; ``...`` stands for a task and a URL."""
-    for block in re.findall(r"^```\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+    for block in re.findall(r"^```\w*\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
         for line in block.replace("\\\n", " ").splitlines():
             found = re.match(r"(?:[A-Z_]+=\S+ )*(\S*/)?(promptable|deploy\.sh) (.*)", line)
             if found:
