@@ -21,6 +21,8 @@ _LEAST = 64
 
 _KINDS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 """What functions read too (docs/images.md). Pillow would hand other files to other programs, EPS to Ghostscript."""
+_MOST_JPEG2000_MEGAPIXELS = 100
+"""As functions bound all kinds, unless told otherwise: OpenJPEG takes 18 bytes a pixel. Pillow bounds the others."""
 _ORIENTATION = 0x0112
 
 Window = tuple[float, float, float, float]
@@ -48,9 +50,12 @@ def shown(data: bytes, longest: int, hw: tuple[int, int] | None = None) -> tuple
     ``data`` is a file's bytes; ``hw`` is what CVAT says of it, None for its own. Raises CvatError for no picture.
     """
     with opened(data) as file:
-        image = _eight_bit(ImageOps.exif_transpose(file))
-    hw = hw or (image.height, image.width)
-    image = image.crop((0, 0, hw[1], hw[0]))
+        _check_memory(file)
+        ImageOps.exif_transpose(file, in_place=True)
+        image = _eight_bit(file)
+        hw = hw or (image.height, image.width)
+        if hw != (image.height, image.width):
+            image = image.crop((0, 0, hw[1], hw[0]))
     image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
     return hw, image
 
@@ -80,8 +85,18 @@ def address(image: Image.Image, quality: int) -> str:
     return f"data:image/webp;base64,{base64.b64encode(packed.getvalue()).decode()}"
 
 
+def _check_memory(file: Image.Image) -> None:
+    """Raise ValueError for a picture whose decoder would take much more memory than the pixels."""
+    if file.format == "JPEG2000" and file.width * file.height > _MOST_JPEG2000_MEGAPIXELS * 1e6:
+        size = f"{file.width} x {file.height}"
+        raise ValueError(f"expected a JPEG 2000 of at most {_MOST_JPEG2000_MEGAPIXELS} megapixels, got {size} pixels")
+
+
 def _eight_bit(image: Image.Image) -> Image.Image:
     """RGB; numbers of more than eight bits are spread over what the picture holds, or it would be white or black."""
+    if image.mode == "RGB":
+        image.load()
+        return image
     if not image.mode.startswith(("I", "F")):
         return image.convert("RGB")
     low, high = (float(bound) for bound in image.getextrema())  # type: ignore[arg-type]

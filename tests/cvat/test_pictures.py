@@ -1,0 +1,46 @@
+"""Pictures as pages show them."""
+
+import io
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from promptable.cvat.pages.pictures import shown
+from promptable.cvat.server.errors import CvatError
+from tests.functions.requests import file_bytes
+
+PIXELS = np.zeros((4, 6, 3), np.uint8)
+PIXELS[0, :] = 255
+
+
+def test_a_picture_is_turned_and_cut_to_the_size_that_cvat_says(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the top is at the right
+    Image.fromarray(PIXELS).save(tmp_path / "turned.png", exif=exif)
+    data = (tmp_path / "turned.png").read_bytes()
+    hw, image = shown(data, 100)
+    assert hw == (6, 4)
+    assert (np.asarray(image) == np.rot90(PIXELS, -1)).all()
+    hw, image = shown(data, 100, (6, 3))
+    assert hw == (6, 3)
+    assert (np.asarray(image) == np.rot90(PIXELS, -1)[:, :3]).all()
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_a_jpeg_2000_of_a_few_bytes_fills_no_memory() -> None:
+    file = io.BytesIO()
+    Image.fromarray(PIXELS).save(file, "JPEG2000", no_jp2=True)
+    data = bytearray(file.getvalue())
+    size = struct.pack(">II", 10_001, 10_000)
+    data[8:16] = data[24:32] = size  # of the picture, and of its only tile
+    with pytest.raises(CvatError, match="at most 100 megapixels, got 10001 x 10000 pixels") as refused:
+        shown(bytes(data), 100)
+    assert refused.value.status == 400
+
+
+def test_a_size_that_cvat_says_fills_no_memory_either() -> None:
+    with pytest.raises(CvatError, match="the picture cannot be read: Image size"):
+        shown(file_bytes(PIXELS, "PNG"), 100, (100_000, 100_000))
