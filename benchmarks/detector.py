@@ -3,8 +3,8 @@
 Grounding DINO Swin-T with random weights at its real size on a 1080p picture, shown as 750 x 1333. "upstream" is what
 ``groundingdino.util.inference`` does: for each caption, of which there are as many as ours, picture and text are
 encoded anew. "one by one" asks for one label at a time in that way, as autodistill does: that is so many times what it
-takes for one label, against all labels at once here. Each way runs in a process of its own, on the GPU if there is one:
-upstream in float32, ours in its default precision and in float32.
+takes for one label, against all labels at once here. The ways take turns, each in a process of its own, on the GPU if
+there is one: upstream in float32, ours in its default precision and in float32.
 
 MM-Grounding-DINO Swin-T, which LLMDet is too, is timed against transformers' own model of it, and against our Grounding
 DINO on the same labels.
@@ -16,9 +16,8 @@ float32 resolves, their places are a matter of chance, for upstream with another
 queries' boxes then differ.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache, partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -29,7 +28,8 @@ from numpy.typing import NDArray
 from torchvision.ops import box_convert
 
 from benchmarks import machine, mm_grounding_dino
-from benchmarks.measure import Measurement, Row, beside, in_fresh_process, timed
+from benchmarks.measure import Measurement, Row, beside
+from benchmarks.turns import Rounds, Timed, in_turn, median_seconds, paired
 from promptable.models.detection.detector import PromptScores
 from promptable.models.grounding_dino.build import SWIN_B, SWIN_T, GroundingDinoConfig, build
 from promptable.models.grounding_dino.captions import Caption, pack
@@ -44,76 +44,57 @@ _HW = (1080, 1920)
 _COUNTS = (1, 20, 80, 365)
 _FEW = 20
 _REPEATS = 3
+_UNTIL_CAPTURED = 4
+"""Pictures until CUDA graphs are there."""
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", "?")
 _SAME_PIXELS, _SAME_SCORE = 1.0, 0.01
 
 Detect = Callable[[NDArray[np.uint8], Sequence[str]], PromptScores]
 
 
-@dataclass(frozen=True)
-class Answer:
-    """Seconds for one picture, and what came of it."""
-
-    seconds: float
-    found: PromptScores
-
-
 def measurements(quick: bool) -> list[Measurement]:
     """1, 20, 80 and 365 labels, and MM-Grounding-DINO; ``quick``: 1 and 20."""
-    counts = _COUNTS[:2] if quick else _COUNTS
-    against_upstream = [
-        Measurement(f"{_labels(count)}, {precision}", partial(_against_upstream, counts, count, precision))
-        for precision in machine.precisions(quick)
-        for count in counts
-    ]
-    one_by_one = Measurement(f"{_labels(_FEW)}, one by one", partial(_against_one_by_one, counts))
-    mm = Measurement(f"{_labels(_FEW)}, MM-Grounding-DINO", partial(_of_mm_grounding_dino, counts), rows=2)
-    return [*against_upstream, one_by_one, *([] if quick else [mm])]
+    counts, precisions = (_COUNTS[:2] if quick else _COUNTS), machine.precisions(quick)
+    rows = len(counts) * len(precisions) + 1
+    grounding_dino = Measurement("Grounding DINO", partial(_against_upstream, counts, precisions), rows)
+    mm = Measurement("MM-Grounding-DINO", _of_mm_grounding_dino, rows=2)
+    return [grounding_dino, *([] if quick else [mm])]
 
 
-def _labels(count: int) -> str:
+def labels(count: int) -> str:
+    """So many, in words."""
     return "1 label" if count == 1 else f"{count} labels"
 
 
-@cache
-def _answers(way: str, counts: Sequence[int], repeats: int) -> Mapping[int, Answer]:
-    return dict(zip(counts, in_fresh_process(answers, way, counts, repeats), strict=True))
+def _against_upstream(counts: Sequence[int], precisions: Sequence[str]) -> Iterator[Row]:
+    """The answers to one label are compared in its own row, and not where labels go one by one."""
+    ours = {precision: f"ours {precision}" for precision in precisions}
+    ways = {"plain": partial(detecting, "plain"), **{name: partial(detecting, name, counts) for name in ours.values()}}
+    answers: dict[int, Rounds[PromptScores]] = {}
+    with in_turn(ways) as detect:
+        for count in counts:
+            answers[count] = detect([count] * _REPEATS)
+            for precision, name in ours.items():
+                what = f"{labels(count)}, {device.resolve('auto')} {precision}, upstream"
+                yield _row(what, answers[count]["plain"], answers[count][name])
+    one = median_seconds(answers[1]["plain"])
+    together = median_seconds(answers[_FEW][ours[machine.precision()]])
+    yield beside(f"{labels(_FEW)}, {device.resolve('auto')}, one by one", _FEW * one, together)
 
 
-def _against_upstream(counts: Sequence[int], count: int, precision: str) -> list[Row]:
-    plain, ours = _answers("plain", counts, 1), _answers(f"ours {precision}", counts, _REPEATS)
-    return [
-        _row(
-            f"{_labels(count)}, {device.resolve('auto')} {precision}, upstream",
-            plain[count],
-            ours[count],
-        )
-    ]
-
-
-def _against_one_by_one(counts: Sequence[int]) -> list[Row]:
-    """The answers to one label are compared in its own row."""
-    one, together = _answers("plain", counts, 1)[1], _ours(counts)
-    return [beside(f"{_labels(_FEW)}, {device.resolve('auto')}, one by one", _FEW * one.seconds, together.seconds)]
-
-
-def _ours(counts: Sequence[int]) -> Answer:
-    return _answers(f"ours {machine.precision()}", counts, _REPEATS)[_FEW]
-
-
-def _of_mm_grounding_dino(counts: Sequence[int]) -> list[Row]:
+def _of_mm_grounding_dino() -> Iterator[Row]:
     """Against transformers, and against our Grounding DINO with as many labels."""
-    what = f"{_labels(_FEW)}, {device.resolve('auto')}, MM-Grounding-DINO"
-    plain, ours = _answers("mm plain", (_FEW,), 1)[_FEW], _answers("mm ours", (_FEW,), _REPEATS)[_FEW]
-    return [
-        _row(f"{what}, transformers", plain, ours),
-        Row(f"{what} and our Grounding DINO", {"Grounding DINO s": _ours(counts).seconds, "ours s": ours.seconds}),
-    ]
+    with in_turn({name: partial(detecting, name) for name in ("mm plain", "mm ours", "ours")}) as detect:
+        answers = detect([_FEW] * _REPEATS)
+    what = f"{labels(_FEW)}, {device.resolve('auto')}, MM-Grounding-DINO"
+    seconds = {"Grounding DINO s": median_seconds(answers["ours"]), "ours s": median_seconds(answers["mm ours"])}
+    yield _row(f"{what}, transformers", answers["mm plain"], answers["mm ours"])
+    yield Row(f"{what} and our Grounding DINO", seconds)
 
 
-def _row(what: str, plain: Answer, ours: Answer) -> Row:
-    pace = {"frames/s": 1 / ours.seconds}
-    return beside(what, plain.seconds, ours.seconds, pace | _agreement(plain.found, ours.found))
+def _row(what: str, plain: Sequence[Timed[PromptScores]], ours: Sequence[Timed[PromptScores]]) -> Row:
+    pace = {"frames/s": 1 / median_seconds(ours)}
+    return paired(what, plain, ours, pace | _agreement(plain[0].result, ours[0].result))
 
 
 def _agreement(plain: PromptScores, ours: PromptScores) -> dict[str, float]:
@@ -134,17 +115,16 @@ def _paired_errors(plain: PromptScores, ours: PromptScores, rows: NDArray[np.int
     return np.stack([box[places, nearest], score[places, nearest]])
 
 
-def answers(way: str, counts: tuple[int, ...], repeats: int) -> list[Answer]:
-    """What one way answers for these numbers of labels."""
+def detecting(way: str, counts: Sequence[int] = (1,)) -> Callable[[int], PromptScores]:
+    """What one way finds of so many labels on the picture, warm for these numbers of labels."""
     torch.manual_seed(0)
     with TemporaryDirectory() as folder:
         detect = _WAYS[way](Path(folder))
     image = scene(1, size=_HW[1]).image[: _HW[0]]
-    detect(image, label_names(1))  # warm up
-    if way == "ours graphs":  # which are captured at the fourth picture
-        for count in 4 * counts:
+    for count in counts:
+        for _ in range(_UNTIL_CAPTURED if way == "ours graphs" else 1):
             detect(image, label_names(count))
-    return [Answer(*timed(partial(detect, image, label_names(count)), repeats)) for count in counts]
+    return lambda count: detect(image, label_names(count))
 
 
 def label_names(count: int) -> list[str]:

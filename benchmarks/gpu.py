@@ -11,18 +11,19 @@ there are no graphs there, and the figures say nothing of a GPU.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import click_models, detector, interactor, tracker
 from benchmarks.measure import in_fresh_process, save
-from benchmarks.tracker import Frames
+from benchmarks.turns import Rounds, in_turn, median_seconds, ratio
 from promptable.models.runtime import device
 from toy.scenes import scene
 
@@ -30,19 +31,22 @@ _SECONDS = 570.0
 _LABELS = 20
 _HW = (1080, 1920)
 _REPEATS = 5
-_WAYS = ("fp32", "bf16")
-"""Of upstream; the other two are ours."""
+_SIZE = "1080p"
+_WAYS = ("fp32", "bf16", "eager", "ours")
+"""Upstream twice, ours without CUDA graphs, and ours as it is by default."""
+Call = TypeVar("Call", bound=Callable[[Any], Any])
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Seconds of the four ways, the IoU of ours with the first, the share of the peak that ours has; None: unknown."""
+    """Median seconds by way, the IoU of our masks with upstream's in float32, the share of the peak; None: unknown.
+
+    ``ratios``: how many times as fast ours is as each of the others.
+    """
 
     what: str
-    upstream_fp32: float
-    upstream_bf16: float
-    without_graphs: float
-    ours: float
+    seconds: Mapping[str, float]
+    ratios: Mapping[str, float]
     mask_iou: float | None = None
     peak_share: float | None = None
 
@@ -51,7 +55,7 @@ def run(quick: bool) -> None:
     """Measure the large models; ``quick``: the smallest, and one object."""
     peak = in_fresh_process(_peak)
     print(f"\ngpu, bfloat16 matrix products at {peak / 1e12:.1f} TFLOP/s")
-    print(f"{'':36}{'fp32 s':>9}{'bf16 s':>9}{'eager s':>9}{'ours s':>9}{'ratios':>21}{'IoU':>8}{'of peak':>9}")
+    print(f"{'':36}" + "".join(f"{f'{way} s':>9}" for way in _WAYS) + f"{'ratios':>21}{'IoU':>8}{'of peak':>9}")
     stages: list[Stage] = []
     ends = time.perf_counter() + _SECONDS
     for name, measure in _measurements(quick, peak):
@@ -65,15 +69,14 @@ def run(quick: bool) -> None:
 
 
 def _line(stage: Stage) -> str:
-    others = stage.upstream_fp32, stage.upstream_bf16, stage.without_graphs
-    seconds = "".join(f"{each:9.4f}" for each in (*others, stage.ours))
-    ratios = "".join(f"{each / stage.ours:6.2f}x" for each in others)
+    seconds = "".join(f"{each:9.4f}" for each in stage.seconds.values())
+    ratios = "".join(f"{each:6.2f}x" for each in stage.ratios.values())
     iou = f"{'':8}" if stage.mask_iou is None else f"{stage.mask_iou:8.4f}"
     share = "" if stage.peak_share is None else f"{stage.peak_share:9.0%}"
     return f"{stage.what:36}{seconds}{ratios}{iou}{share}"
 
 
-def _measurements(quick: bool, peak: float) -> Iterator[tuple[str, Callable[[], Sequence[Stage]]]]:
+def _measurements(quick: bool, peak: float) -> Iterator[tuple[str, Callable[[], Iterator[Stage]]]]:
     """The most telling first."""
     for model in ["sam2.1-tiny"] if quick else ["vit_h", "sam2.1-large"]:
         yield f"{model}, clicks", partial(_clicks, model, peak)
@@ -81,40 +84,45 @@ def _measurements(quick: bool, peak: float) -> Iterator[tuple[str, Callable[[], 
     yield "tracker", partial(_tracker, *(("sam2.1-tiny", [1]) if quick else ("sam2.1-large", [1, 10])))
 
 
-def _clicks(model: str, peak: float) -> list[Stage]:
-    fp32, bf16 = (in_fresh_process(interactor.plain_clicks, model, "1080p", way) for way in _WAYS)
-    eager, ours = (in_fresh_process(interactor.our_clicks, model, "1080p", "", graphs) for graphs in (False, True))
-    share = in_fresh_process(_click_flops, model) / ours.first_seconds / peak
-    first = fp32.first_seconds, bf16.first_seconds, eager.first_seconds, ours.first_seconds
-    later = fp32.later_seconds, bf16.later_seconds, eager.later_seconds, ours.later_seconds
-    first_iou = interactor.agreement(fp32.first_logits, ours.first_logits)["mask IoU"]
-    later_iou = interactor.agreement(fp32.later_logits, ours.later_logits)["mask IoU"]
-    return [
-        Stage(f"{model}, first click", *first, first_iou, share),
-        Stage(f"{model}, later clicks", *later, later_iou),
-    ]
+def _clicks(model: str, peak: float) -> Iterator[Stage]:
+    plain, ours = partial(interactor.plain_clicks, model, _SIZE), partial(interactor.our_clicks, model, _SIZE, "")
+    with in_turn(_ways(plain, ours)) as click:
+        clicks = click(interactor.requests(_SIZE, _REPEATS), at_least=2)
+    flops = in_fresh_process(_click_flops, model)
+    for what, kind in ("first click", interactor.first), ("later clicks", interactor.later):
+        calls = {way: kind(calls) for way, calls in clicks.items()}
+        iou = interactor.agreement(calls["fp32"], calls["ours"])["mask IoU"]
+        share = flops / median_seconds(calls["ours"]) / peak if kind is interactor.first else None
+        yield _stage(f"{model}, {what}", calls, iou, share)
 
 
-def _detector(labels: int, peak: float) -> list[Stage]:
-    fp32, bf16, eager, ours = (
-        in_fresh_process(detector.answers, way, (labels,), _REPEATS)[0].seconds
-        for way in ("plain", "plain bf16", "ours", "ours graphs")
-    )
-    share = in_fresh_process(_detector_flops, labels) / ours / peak
-    return [Stage(f"Swin-T, {labels} labels", fp32, bf16, eager, ours, peak_share=share)]
+def _detector(count: int, peak: float) -> Iterator[Stage]:
+    names = dict(zip(_WAYS, ("plain", "plain bf16", "ours", "ours graphs"), strict=True))
+    with in_turn({way: partial(detector.detecting, name, (count,)) for way, name in names.items()}) as detect:
+        calls = detect([count] * _REPEATS)
+    share = in_fresh_process(_detector_flops, count) / median_seconds(calls["ours"]) / peak
+    yield _stage(f"Swin-T, {detector.labels(count)}", calls, peak_share=share)
 
 
-def _tracker(model: str, counts: Sequence[int]) -> list[Stage]:
-    fp32, bf16 = (in_fresh_process(tracker.predictor_frames, model, counts, way, _REPEATS) for way in _WAYS)
-    eager, ours = (
-        in_fresh_process(tracker.function_frames, model, counts, "", graphs, _REPEATS) for graphs in (False, True)
-    )
-    return [_of_objects(model, count, fp32, bf16, eager, ours) for count in counts]
+def _tracker(model: str, counts: Sequence[int]) -> Iterator[Stage]:
+    plain, ours = partial(tracker.predictor_frames, model, counts), partial(tracker.function_frames, model, counts, "")
+    with in_turn(_ways(plain, ours)) as follow:
+        for count in counts:
+            calls = follow([count] * _REPEATS)
+            iou = tracker.agreement(calls["fp32"], calls["ours"])["mask IoU"]
+            yield _stage(f"{model}, {tracker.objects(count)}", calls, iou)
 
 
-def _of_objects(model: str, count: int, fp32: Frames, bf16: Frames, eager: Frames, ours: Frames) -> Stage:
-    seconds = fp32.seconds[count], bf16.seconds[count], eager.seconds[count], ours.seconds[count]
-    return Stage(f"{model}, {count} objects", *seconds, tracker.agreement(fp32.masks[count], ours.masks[count]))
+def _ways(plain: Callable[[str], Call], ours: Callable[[bool], Call]) -> dict[str, Callable[[], Call]]:
+    """Upstream by its precision, ours without and with CUDA graphs."""
+    calls = partial(plain, "fp32"), partial(plain, "bf16"), partial(ours, False), partial(ours, True)
+    return dict(zip(_WAYS, calls, strict=True))
+
+
+def _stage(what: str, calls: Rounds[Any], mask_iou: float | None = None, peak_share: float | None = None) -> Stage:
+    seconds = {way: median_seconds(calls[way]) for way in _WAYS}
+    ratios = {way: ratio(calls[way], calls["ours"]) for way in _WAYS if way != "ours"}
+    return Stage(what, seconds, ratios, mask_iou, peak_share)
 
 
 def _peak() -> float:

@@ -1,8 +1,8 @@
 """Clicks on a picture: the function against decode, ``set_image``, ``predict`` and a full-mask JSON at every click.
 
-Both ways answer the same requests: a first click on a new picture, on which then comes one click more each time, three
-times, and a first click on each of two more. Upstream too gets the logits of its last answer, as its notebook shows, so
-that the later answers can be compared. Seconds are medians of three, or of fewer that are slow.
+All ways answer the same requests in turn: on each of three pictures, or of fewer where they are slow, a first click
+and one more. Upstream too gets the logits of its last answer, as its notebook shows, so that the later answers can be
+compared.
 
 The models have the real sizes and random weights: the time does not depend on what the weights know. Nor do the masks
 mean anything: they are noise with edges everywhere, on which rounding shows more than on a real object. They are
@@ -13,12 +13,11 @@ It runs on the GPU if there is one: upstream in float32, the function in its def
 
 import base64
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from io import BytesIO
-from statistics import median
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -28,7 +27,8 @@ from PIL import Image
 from benchmarks import machine
 from benchmarks.click_models import ours, random_model, upstream
 from benchmarks.click_requests import body
-from benchmarks.measure import Measurement, Row, beside, in_fresh_process, is_enough, peak_megabytes, timed_each
+from benchmarks.measure import Measurement, Row
+from benchmarks.turns import Timed, in_turn, paired
 from promptable.config.settings import InteractorSettings
 from promptable.models.runtime import device
 from promptable.models.runtime.memory import keep_freed_memory
@@ -44,70 +44,66 @@ _QUICK = (("sam2.1-tiny", "1080p"),)
 _ALL = (*_QUICK, ("vit_b", "1080p"), ("sam2.1-tiny", "4K"), ("vit_b", "4K"))
 """Larger models are in ``benchmarks.large``."""
 _IN_FP32_TOO = _ALL[:2]
-_CLICKS = ((0.5, 0.5), (0.2, 0.3), (0.7, 0.6), (0.4, 0.8))
+_CLICKS = ((0.5, 0.5), (0.2, 0.3))
 _PICTURES = 3
-Logits = NDArray[np.float32]
+Logits: TypeAlias = NDArray[np.float32]
 """Low-res, float32 [h, w]."""
-
-
-@dataclass(frozen=True)
-class Clicks:
-    """Median seconds of a first click and of a later one, and the logits of the first of each kind."""
-
-    first_seconds: float
-    first_logits: Logits
-    later_seconds: float
-    later_logits: Logits
-    peak_megabytes: float
+Click: TypeAlias = Callable[[bytes], Logits]
 
 
 def measurements(quick: bool) -> list[Measurement]:
     """First and later clicks, model by model; ``quick``: SAM 2.1 tiny at 1080p."""
-    cases = [
-        (*case, precision)
-        for case in (_QUICK if quick else _ALL)
-        for precision in machine.precisions(quick or case not in _IN_FP32_TOO)
-    ]
-    return [Measurement(", ".join(case), partial(_compared, *case), rows=2) for case in cases]
-
-
-@cache
-def _plain(model: str, size: str) -> Clicks:
-    return in_fresh_process(plain_clicks, model, size)
-
-
-def _compared(model: str, size: str, precision: str) -> list[Row]:
-    plain, ours = _plain(model, size), in_fresh_process(our_clicks, model, size, precision)
-    what = f"{model}, {size}, {device.resolve('auto')} {precision}"
-    first = agreement(plain.first_logits, ours.first_logits)
-    later = agreement(plain.later_logits, ours.later_logits)
-    memory = {"plain MB": plain.peak_megabytes, "our MB": ours.peak_megabytes}
     return [
-        beside(f"{what}, first click", plain.first_seconds, ours.first_seconds, first),
-        beside(f"{what}, later clicks", plain.later_seconds, ours.later_seconds, later | memory),
+        _measurement(model, size, machine.precisions(quick or (model, size) not in _IN_FP32_TOO))
+        for model, size in (_QUICK if quick else _ALL)
     ]
 
 
-def agreement(plain: Logits, fast: Logits) -> dict[str, float]:
-    """IoU of the masks that the logits are, cut at the plain ones' median, and the largest error, in deviations."""
-    cut = float(np.median(plain))
-    error = float(np.abs(plain - fast).max()) / float(plain.std())
-    return {"mask IoU": mask_iou(plain > cut, fast > cut), "logit error": error}
+def _measurement(model: str, size: str, precisions: Sequence[str]) -> Measurement:
+    return Measurement(f"{model}, {size}", partial(_compared, model, size, precisions), rows=2 * len(precisions))
 
 
-def _clicked(click: Callable[[bytes], Logits], size: str) -> Clicks:
-    """Answer all requests, warm: one click on a picture of the other size comes before."""
-    click(body("4K" if size == "1080p" else "1080p", _CLICKS[0]))
-    picture, *others = [body(size, _CLICKS[0], seed=seed) for seed in range(_PICTURES)]
-    further = [body(size, *_CLICKS[:count]) for count in range(2, len(_CLICKS) + 1)]
-    first, first_logits = timed_each(click, [picture])
-    later, later_logits = timed_each(click, further)
-    if not is_enough(first):
-        first += timed_each(click, others)[0]
-    return Clicks(median(first), first_logits[0], median(later), later_logits[0], peak_megabytes())
+def _compared(model: str, size: str, precisions: Sequence[str]) -> Iterator[Row]:
+    ways = {"plain": partial(plain_clicks, model, size)} | {
+        precision: partial(our_clicks, model, size, precision) for precision in precisions
+    }
+    with in_turn(ways) as click:
+        clicks = click(requests(size), at_least=2)
+    for precision in precisions:
+        what = f"{model}, {size}, {device.resolve('auto')} {precision}"
+        yield _row(f"{what}, first click", first(clicks["plain"]), first(clicks[precision]))
+        yield _row(f"{what}, later clicks", later(clicks["plain"]), later(clicks[precision]))
 
 
-def plain_clicks(model: str, size: str, precision: str = "fp32") -> Clicks:
+def _row(what: str, plain: Sequence[Timed[Logits]], ours: Sequence[Timed[Logits]]) -> Row:
+    memory = {"plain MB": plain[-1].peak_megabytes, "our MB": ours[-1].peak_megabytes}
+    return paired(what, plain, ours, agreement(plain, ours) | memory)
+
+
+def requests(size: str, pictures: int = _PICTURES) -> list[bytes]:
+    """A first click on a new picture and one more on it, picture by picture."""
+    return [body(size, *_CLICKS[:count], seed=seed) for seed in range(pictures) for count in (1, 2)]
+
+
+def first(clicks: Sequence[Timed[Logits]]) -> Sequence[Timed[Logits]]:
+    """Of the answers to ``requests`` those to first clicks."""
+    return clicks[::2]
+
+
+def later(clicks: Sequence[Timed[Logits]]) -> Sequence[Timed[Logits]]:
+    """Those to later clicks."""
+    return clicks[1::2]
+
+
+def agreement(plain: Sequence[Timed[Logits]], ours: Sequence[Timed[Logits]]) -> dict[str, float]:
+    """Mean IoU of the masks that the logits are, cut at the plain ones' median; the largest error, in deviations."""
+    pairs = [(one.result, other.result) for one, other in zip(plain, ours, strict=True)]
+    overlaps = [mask_iou(one > np.median(one), other > np.median(one)) for one, other in pairs]
+    errors = [np.abs(one - other).max() / one.std() for one, other in pairs]
+    return {"mask IoU": float(np.mean(overlaps)), "logit error": float(max(errors))}
+
+
+def plain_clicks(model: str, size: str, precision: str = "fp32") -> Click:
     """What a handler written straight from upstream's README does: the same work at every click."""
     predictor = upstream(random_model(model).to(device.resolve("auto")))
     before: list[Logits] = []
@@ -116,7 +112,13 @@ def plain_clicks(model: str, size: str, precision: str = "fp32") -> Clicks:
         before.append(_plain_click(predictor, json.loads(text), before, precision))
         return before[-1]
 
-    return _clicked(click, size)
+    return _warm(click, size)
+
+
+def _warm(click: Click, size: str) -> Click:
+    """Called on a picture of the other size."""
+    click(body("4K" if size == "1080p" else "1080p", _CLICKS[0]))
+    return click
 
 
 def _plain_click(predictor: Any, request: dict[str, Any], before: Sequence[Logits], precision: str) -> Logits:
@@ -138,7 +140,7 @@ def _plain_click(predictor: Any, request: dict[str, Any], before: Sequence[Logit
     return np.asarray(logits[best], np.float32)
 
 
-def our_clicks(model: str, size: str, precision: str = "", cuda_graphs: bool = False) -> Clicks:
+def our_clicks(model: str, size: str, precision: str = "", cuda_graphs: bool = False) -> Click:
     """The function, warm as it is after ``init_context``; ``precision`` is that of ``auto`` unless another is named.
 
     It answers a disc: the run lengths of noise, which random weights find, are a hundred times those of a real mask.
@@ -153,7 +155,7 @@ def our_clicks(model: str, size: str, precision: str = "", cuda_graphs: bool = F
         function(text)
         return segmenter.last.low_res_logits
 
-    return _clicked(click, size)
+    return _warm(click, size)
 
 
 class _Recording:

@@ -5,25 +5,23 @@ memory is full, as in ``interactor``, ``detector`` and ``tracker``. One model is
 of its own, whose peak includes that the weights were filled with random numbers. On two cores it takes ten minutes.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from benchmarks import machine
-from benchmarks.detector import answers
-from benchmarks.interactor import our_clicks, plain_clicks
-from benchmarks.measure import Measurement, Row, in_fresh_process, peak_megabytes
-from benchmarks.tracker import function_frames, predictor_frames
+from benchmarks import detector, interactor, machine, tracker
+from benchmarks.measure import Measurement, Row
+from benchmarks.turns import Timed, Way, in_turn, median_seconds
 
 _UPSTREAM = "upstream"
 _LABELS, _REPEATS = 20, 3
-Seconds: TypeAlias = Mapping[str, float]
-"""By what was timed, the most telling first."""
+Figures: TypeAlias = Mapping[str, float]
+"""Seconds, the most telling first, and the peak."""
 
 
 def measurements(quick: bool) -> list[Measurement]:
     """Model by model; ``quick``: only clicks with SAM 2.1 large."""
-    cases: dict[str, Callable[[str], Seconds]] = {
+    cases: dict[str, Callable[[str], Figures]] = {
         "sam2.1-large": partial(_clicks, "sam2.1-large"),
         "swin-b": _frame_of_swin_b,
         "sam2.1-large tracker": partial(_frame_of_track, "sam2.1-large"),
@@ -34,28 +32,37 @@ def measurements(quick: bool) -> list[Measurement]:
     return [Measurement(name, partial(_rows, name, cases[name]), 1 + len(machine.precisions())) for name in chosen]
 
 
-def _rows(name: str, measure: Callable[[str], Seconds]) -> Iterator[Row]:
-    plain, memory = in_fresh_process(_with_peak, measure, _UPSTREAM)
-    yield Row(f"{name}, {_UPSTREAM} fp32", {**plain, **memory})
+def _rows(name: str, measure: Callable[[str], Figures]) -> Iterator[Row]:
+    plain = measure(_UPSTREAM)
+    yield Row(f"{name}, {_UPSTREAM} fp32", plain)
     for precision in machine.precisions():
-        ours, memory = in_fresh_process(_with_peak, measure, precision)
-        yield Row(f"{name}, {precision}", {**ours, **memory}, next(iter(plain.values())) / next(iter(ours.values())))
+        ours = measure(precision)
+        yield Row(f"{name}, {precision}", ours, next(iter(plain.values())) / next(iter(ours.values())))
 
 
-def _with_peak(measure: Callable[[str], Seconds], way: str) -> tuple[Seconds, Mapping[str, float]]:
-    return measure(way), {"peak MB": peak_megabytes()}
+def _clicks(model: str, way: str) -> Figures:
+    size = "1080p"
+    click = interactor.plain_clicks if way == _UPSTREAM else partial(interactor.our_clicks, precision=way)
+    calls = _alone(way, partial(click, model, size), interactor.requests(size), at_least=2)
+    first, later = interactor.first(calls), interactor.later(calls)
+    return {"first s": median_seconds(first), "later s": median_seconds(later), "peak MB": calls[-1].peak_megabytes}
 
 
-def _clicks(model: str, way: str) -> Seconds:
-    clicks = plain_clicks(model, "1080p") if way == _UPSTREAM else our_clicks(model, "1080p", way)
-    return {"first s": clicks.first_seconds, "later s": clicks.later_seconds}
+def _frame_of_swin_b(way: str) -> Figures:
+    name = "swin-b plain" if way == _UPSTREAM else f"swin-b ours {way}"
+    return _frame(_alone(way, partial(detector.detecting, name), [_LABELS] * _REPEATS))
 
 
-def _frame_of_swin_b(way: str) -> Seconds:
-    (answer,) = answers("swin-b plain" if way == _UPSTREAM else f"swin-b ours {way}", (_LABELS,), _REPEATS)
-    return {"frame s": answer.seconds}
+def _frame_of_track(model: str, way: str) -> Figures:
+    follow = tracker.predictor_frames if way == _UPSTREAM else partial(tracker.function_frames, precision=way)
+    return _frame(_alone(way, partial(follow, model, (1,)), [1] * _REPEATS))
 
 
-def _frame_of_track(model: str, way: str) -> Seconds:
-    frames = predictor_frames(model, (1,)) if way == _UPSTREAM else function_frames(model, (1,), way)
-    return {"frame s": frames.seconds[1]}
+def _frame(calls: Sequence[Timed[Any]]) -> Figures:
+    return {"frame s": median_seconds(calls), "peak MB": calls[-1].peak_megabytes}
+
+
+def _alone(name: str, way: Way[Any, Any], requests: Iterable[Any], at_least: int = 1) -> Sequence[Timed[Any]]:
+    """Three such models at once would not fit the memory of many a machine."""
+    with in_turn({name: way}) as call:
+        return call(requests, at_least)[name]

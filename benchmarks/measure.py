@@ -74,16 +74,17 @@ def in_fresh_process(function: Callable[..., T], *arguments: object) -> T:
     """What a function of a module returns in a process of its own: no way's memory settings and caches help another."""
     name = f"{function.__module__.removeprefix('benchmarks.')} {function.__name__.strip('_')}"
     what = " ".join([name, *(str(each) for each in arguments if isinstance(each, str | int))])
-    with (
-        screen.step(what.replace("_", " ")),
-        ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool,
-        _ended_if_left(),
-    ):
-        return pool.submit(function, *arguments).result()
+    with screen.step(what.replace("_", " ")), fresh_process() as process, ended_if_left():
+        return process.submit(function, *arguments).result()
+
+
+def fresh_process() -> ProcessPoolExecutor:
+    """A process that shares nothing with this one."""
+    return ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn"))
 
 
 @contextmanager
-def _ended_if_left() -> Iterator[None]:
+def ended_if_left() -> Iterator[None]:
     """Processes do not go on with what nobody waits for."""
     try:
         yield

@@ -75,7 +75,7 @@ def ours_of_discs(clock: Clock) -> Answer:
     function = _clocked(clock)
 
     def answer(request: Mapping[str, Any]) -> Any:
-        with tracker_scene.finding_discs(function.model, _OBJECTS):
+        with tracker_scene.answering_discs(function.model, _OBJECTS):
             return json.loads(function.answer(request))
 
     return answer

@@ -6,9 +6,9 @@ A frame of N objects is N requests to the plain serverless tracker, of which the
 the GPU if there is one, upstream then in bfloat16 too.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache, partial
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import TypeAlias
 from unittest.mock import patch
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy as np
 from benchmarks import machine, tracker_long, tracker_plain, tracker_scene
 from benchmarks.measure import Measurement, Row, beside, in_fresh_process, timed
 from benchmarks.tracker_scene import Masks
+from benchmarks.turns import Timed, in_turn, median_seconds, paired
 from promptable.models.runtime.memory import keep_freed_memory
 from promptable.models.sam2.track_memory import TrackMemory
 from toy.metrics import mask_iou
@@ -23,83 +24,64 @@ from toy.metrics import mask_iou
 _MODEL = "sam2.1-tiny"
 """The large one is in ``benchmarks.large``."""
 _COUNTS = (1, 10)
-_REPEATS = 2
+_REPEATS = 3
+_UNTIL_CAPTURED = 4
+"""Frames until CUDA graphs are there."""
 _FRAMES = 20
 """Of those without the model, which are quick."""
-
-
-@dataclass(frozen=True)
-class Frames:
-    """Seconds for a frame, and its masks, by the number of objects; bytes of one object's state and stored memory."""
-
-    seconds: Mapping[int, float]
-    masks: Mapping[int, Masks]
-    state_bytes: int = 0
-    memory_bytes: int = 0
+Follow: TypeAlias = Callable[[int], Masks]
+"""One more frame of so many objects."""
 
 
 def measurements(quick: bool) -> list[Measurement]:
-    """Each way in a process of its own, and a long track; ``quick``: one object of SAM 2.1 tiny."""
+    """One more frame, what an object costs, and a long track; ``quick``: one object."""
+    counts, precisions = (_COUNTS[:1] if quick else _COUNTS), machine.precisions(quick)
+    rows = len(counts) * len(precisions)
+    against_predictor = Measurement("predictor", partial(_against_predictor, counts, precisions), rows)
     if quick:
-        return [_beside_predictor(_MODEL, (1,), machine.precision())]
+        return [against_predictor]
     return [
-        *(_beside_predictor(_MODEL, _COUNTS, precision) for precision in machine.precisions()),
-        Measurement(f"{_MODEL}, requests", partial(_against_requests, _MODEL, _COUNTS), rows=len(_COUNTS)),
-        Measurement(f"{_MODEL}, a further object", partial(_further_object, _MODEL, _COUNTS)),
-        Measurement(f"{_MODEL}, memory rules", partial(_rules, _MODEL)),
-        Measurement(f"{_MODEL}, beside the model", partial(_beside_the_model, _MODEL, _COUNTS)),
+        against_predictor,
+        Measurement("requests", _against_requests, rows=len(_COUNTS) + 1),
+        Measurement("memory rules", partial(_rules, _MODEL)),
+        Measurement("beside the model", partial(_beside_the_model, _MODEL, _COUNTS)),
         Measurement("a long track", lambda: [in_fresh_process(tracker_long.measure)]),
     ]
 
 
-def _beside_predictor(model: str, counts: Sequence[int], precision: str) -> Measurement:
-    rows = partial(_against_predictor, model, counts, precision)
-    return Measurement(f"{model}, {precision}, predictor", rows, len(counts))
+def _against_predictor(counts: Sequence[int], precisions: Sequence[str]) -> Iterator[Row]:
+    ways = {"plain": partial(predictor_frames, _MODEL, counts)} | {
+        precision: partial(function_frames, _MODEL, counts, precision) for precision in precisions
+    }
+    with in_turn(ways) as follow:
+        for count in counts:
+            frames = follow([count] * _REPEATS)
+            for precision in precisions:
+                what = f"{_MODEL}, {objects(count)}, {precision}, predictor"
+                yield paired(what, frames["plain"], frames[precision], agreement(frames["plain"], frames[precision]))
 
 
-@cache
-def _frames(way: Callable[..., Frames], *arguments: object) -> Frames:
-    """Each way once, for all rows that it is in."""
-    return in_fresh_process(way, *arguments)
+def _against_requests() -> Iterator[Row]:
+    """A frame of each object by itself; what the first object costs, and each of the next; what travels and stays."""
+    ways = {"plain": partial(_request_frames, _MODEL), "ours": partial(function_frames, _MODEL, _COUNTS)}
+    with in_turn(ways) as follow:
+        frames = {count: follow([count] * _REPEATS) for count in _COUNTS}
+    seconds = {count: median_seconds(each["ours"]) for count, each in frames.items()}
+    for count in _COUNTS:
+        plain, ours = frames[count]["plain"], frames[count]["ours"]
+        what = f"{_MODEL}, {objects(count)}, requests"
+        yield beside(what, count * median_seconds(plain), seconds[count], agreement(plain, ours))
+    one, many = _COUNTS
+    further = (seconds[many] - seconds[one]) / (many - one)
+    sizes = in_fresh_process(_sizes, _MODEL)
+    yield Row(f"{_MODEL}, what an object costs", {"first object s": seconds[one], "further object s": further} | sizes)
 
 
-def _against_predictor(model: str, counts: Sequence[int], precision: str) -> list[Row]:
-    plain, ours = _frames(predictor_frames, model, counts), _frames(function_frames, model, counts, precision)
-    return [
-        beside(
-            f"{model}, {_objects(count)}, {precision}, predictor",
-            plain.seconds[count],
-            ours.seconds[count],
-            {"mask IoU": agreement(plain.masks[count], ours.masks[count])},
-        )
-        for count in counts
-    ]
-
-
-def _against_requests(model: str, counts: Sequence[int]) -> list[Row]:
-    plain, ours = _frames(_requests, model), _ours(model, counts)
-    return [
-        beside(
-            f"{model}, {_objects(count)}, requests",
-            count * plain.seconds[1],
-            ours.seconds[count],
-            {"mask IoU": agreement(plain.masks[1], ours.masks[count][:1])},
-        )
-        for count in counts
-    ]
-
-
-def _further_object(model: str, counts: Sequence[int]) -> list[Row]:
-    """What the first object of a frame costs, and each of the next; and what travels and stays for an object."""
-    plain, ours, many = _frames(_requests, model), _ours(model, counts), max(counts)
-    further = (ours.seconds[many] - ours.seconds[1]) / (many - 1)
-    seconds = {"first object s": ours.seconds[1], "further object s": further}
-    sizes = {"plain state B": plain.state_bytes, "our state B": ours.state_bytes, "memory B": ours.memory_bytes}
-    return [Row(f"{model}, what an object costs", seconds | sizes)]
-
-
-def _ours(model: str, counts: Sequence[int]) -> Frames:
-    return _frames(function_frames, model, counts, machine.precision())
+def _sizes(model: str) -> dict[str, float]:
+    """Bytes of one object's state in either way, and of what one step of it adds to our store."""
+    handler, body = tracker_plain.handler(model)
+    state_bytes, memory_bytes = tracker_scene.sizes(tracker_scene.function(model))
+    return {"plain state B": len(handler(body)), "our state B": state_bytes, "memory B": memory_bytes}
 
 
 def _rules(model: str) -> list[Row]:
@@ -117,7 +99,7 @@ def _one_frame(model: str, memory: TrackMemory) -> float:
 
 def _beside_the_model(model: str, counts: Sequence[int]) -> list[Row]:
     """A frame without the model: what a GPU waits for. The masks are the discs: those of random weights are noise."""
-    seconds = {f"{_objects(count)} s": in_fresh_process(_frame_without_model, model, count) for count in counts}
+    seconds = {f"{objects(count)} s": in_fresh_process(_frame_without_model, model, count) for count in counts}
     return [Row(f"{model}, all but the model", seconds)]
 
 
@@ -134,43 +116,42 @@ def _frame_without_model(model: str, count: int) -> float:
     return seconds
 
 
-def _objects(count: int) -> str:
+def objects(count: int) -> str:
+    """So many, in words."""
     return "1 object" if count == 1 else f"{count} objects"
 
 
-def agreement(theirs: Masks, ours: Masks) -> float:
-    """Mean IoU of the masks of the same objects."""
-    return float(np.mean([mask_iou(one, other) for one, other in zip(theirs, ours, strict=True)]))
+def agreement(plain: Sequence[Timed[Masks]], ours: Sequence[Timed[Masks]]) -> dict[str, float]:
+    """Mean IoU of the masks of the objects that both followed."""
+    pairs = zip(plain[0].result, ours[0].result, strict=False)
+    return {"mask IoU": float(np.mean([mask_iou(one, other) for one, other in pairs]))}
 
 
-def predictor_frames(model: str, counts: Sequence[int], precision: str = "readme", repeats: int = _REPEATS) -> Frames:
+def predictor_frames(model: str, counts: Sequence[int], precision: str = "readme") -> Follow:
     """Upstream's video predictor."""
-    seconds, masks = {}, {}
     predictor = tracker_plain.predictor(model)
-    for count in counts:
-        state = tracker_plain.remembering(predictor, count)
-        seconds[count], masks[count] = timed(partial(tracker_plain.next_frame, predictor, state, precision), repeats)
-    return Frames(seconds, masks)
+    states = {count: tracker_plain.remembering(predictor, count) for count in counts}
+    return lambda count: tracker_plain.next_frame(predictor, states[count], precision)
 
 
-def _requests(model: str) -> Frames:
+def _request_frames(model: str) -> Follow:
+    """A plain serverless tracker, always of one object."""
     handler, body = tracker_plain.handler(model)
-    seconds, answer = timed(lambda: handler(body), _REPEATS)
-    return Frames({1: seconds}, {1: tracker_scene.masks_of(answer)}, len(answer))
+    return lambda _: tracker_scene.masks_of(handler(body))
 
 
-def function_frames(
-    model: str, counts: Sequence[int], precision: str = "", cuda_graphs: bool = False, repeats: int = _REPEATS
-) -> Frames:
-    """The function; ``precision`` is that of ``auto`` unless another is named. While it is timed it finds discs."""
+def function_frames(model: str, counts: Sequence[int], precision: str = "", cuda_graphs: bool = False) -> Follow:
+    """The function; ``precision`` is that of ``auto`` unless another is named. It answers discs for what it found."""
     keep_freed_memory()
-    seconds, masks = {}, {}
     function = tracker_scene.function(model, precision=precision, cuda_graphs=cuda_graphs)
-    for count in counts:
-        body = tracker_scene.continuing(function, count)
-        for _ in range(4 if cuda_graphs else 0):  # captured at the fourth frame
+    bodies = {count: tracker_scene.continuing(function, count) for count in counts}
+    for body in bodies.values():
+        for _ in range(_UNTIL_CAPTURED if cuda_graphs else 1):
             function.answer(body)
-        with tracker_scene.finding_discs(function.model, count):
-            seconds[count], _ = timed(partial(function.answer, body), repeats)
-        masks[count] = tracker_scene.masks_of(function.answer(body))
-    return Frames(seconds, masks, *tracker_scene.sizes(function))
+
+    def follow(count: int) -> Masks:
+        with tracker_scene.answering_discs(function.model, count) as found:
+            function.answer(bodies[count])
+        return found
+
+    return follow

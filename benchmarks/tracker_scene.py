@@ -126,15 +126,20 @@ def _state(tracker: VideoTracker, step: int, names: Names) -> TrackState:
 
 
 @contextmanager
-def finding_discs(model: VideoTracker, count: int) -> Iterator[None]:
-    """Inside, what the model finds are discs: random weights find noise, whose run lengths no real mask has."""
-    found, masks = model.step, discs(count)
+def answering_discs(model: VideoTracker, count: int) -> Iterator[Masks]:
+    """Inside, discs stand for what the model finds: random weights find noise, whose run lengths no real mask has.
+
+    Yields what it does find.
+    """
+    original, masks, found = model.step, discs(count), Masks()
 
     def step(*arguments: Any) -> list[ObjectResult]:
-        return [replace(result, mask=mask) for result, mask in zip(found(*arguments), masks, strict=True)]
+        results = original(*arguments)
+        found.extend(result.mask for result in results)
+        return [replace(result, mask=mask) for result, mask in zip(results, masks, strict=True)]
 
     with patch.object(model, "step", step):
-        yield
+        yield found
 
 
 def masks_of(answer: str) -> Masks:

@@ -3,13 +3,16 @@
 import json
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from time import perf_counter
 
 import pytest
 
-from benchmarks import runner
+from benchmarks import runner, turns
 from benchmarks.measure import Measurement, Row, beside, in_fresh_process
 from benchmarks.runner import Benchmark
+from benchmarks.turns import Timed, in_turn, paired
 
 Measure = Callable[[], Iterator[Row]]
 FASTER = beside("one <click>", 3.0, 0.5, {"mask IoU": 0.998})
@@ -79,3 +82,29 @@ def _dies() -> None:
 def test_a_process_that_dies_is_an_error() -> None:
     with pytest.raises(RuntimeError):
         in_fresh_process(_dies)
+
+
+def _noting(way: str) -> Callable[[int], tuple[str, int, int, float]]:
+    return lambda request: (way, request, os.getpid(), perf_counter())
+
+
+def test_ways_take_turns_each_in_a_process_of_its_own() -> None:
+    with in_turn({way: partial(_noting, way) for way in ("plain", "ours")}) as call:
+        rounds = call([1, 2])
+    answers = [timed.result for way in rounds.values() for timed in way]
+    in_order = sorted(answers, key=lambda answer: answer[-1])
+    assert [answer[:2] for answer in in_order] == [("plain", 1), ("ours", 1), ("plain", 2), ("ours", 2)]
+    assert len({answer[2] for answer in answers}) == 2
+
+
+def test_slow_ways_are_called_with_the_first_requests_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "_ENOUGH_SECONDS", 0.0)
+    with in_turn({"plain": partial(_noting, "plain")}) as call:
+        assert [timed.result[1] for timed in call([1, 2, 3], at_least=2)["plain"]] == [1, 2]
+
+
+def test_a_ratio_is_that_of_a_typical_pair_whatever_slows_one_of_them_down() -> None:
+    plain, ours = ([Timed(each, None, 0.0) for each in seconds] for seconds in ([2.0, 20.0, 6.0], [1.0, 10.0, 1.0]))
+    row = paired("a click", plain, ours, {"mask IoU": 1.0})
+    assert row.ratio == 2.0
+    assert row.figures == {"plain s": 6.0, "ours s": 1.0, "pairs": 3, "mask IoU": 1.0}
