@@ -6,7 +6,7 @@ import pytest
 
 from promptable.models.errors import ModelError
 from promptable.models.grounding_dino.detector import GroundingDINO
-from promptable.models.load import load_detector, load_segmenter, load_video_tracker
+from promptable.models.load import default_threshold, load_detector, load_segmenter, load_video_tracker
 from promptable.models.sam.segmenter import SamSegmenter
 from promptable.models.sam2.segmenter import Sam2Segmenter
 from promptable.models.sam2.video_tracker import VideoTracker
@@ -33,6 +33,8 @@ def test_models_of_other_tasks_are_refused_before_anything_is_downloaded(tmp_pat
         ValueError, match=r"'vit_b' is no model for detection: expected one of swin-t.*llmdet-large, or a"
     ):
         load_detector("vit_b", tmp_path, "cpu")
+    with pytest.raises(ModelError, match="'vit_b' is no model for detection"):
+        default_threshold("vit_b", tmp_path)
     with pytest.raises(ValueError, match=r"'swin-t' is no model for segmentation: expected one of vit_b.*sam2\.1"):
         load_segmenter("swin-t", tmp_path, "cpu")
     with pytest.raises(ValueError, match=r"no model for tracking: expected one of sam2\.1-tiny"):

@@ -46,7 +46,7 @@ def _table(weights: Path, sources: dict[str, int]) -> "Table":
         table.add_column(column, no_wrap=True)
     for name, row in OFFICIAL.items():
         figure = escape(f"{row.figure.words} [{sources[row.figure.source]}]") if row.figure else ""
-        here = all((weights / source.file_name).is_file() for source in (row, *row.beside))
+        here = all((weights / source.file_name).is_file() for source in row.files)
         sizes = f"{row.millions} M", size(row), f"{row.memory_gib} GiB"
         tasks = ", ".join(row.family.adapters)
         table.add_row(name, row.family.title, tasks, *sizes, row.family.licence, figure, "yes" if here else "no")

@@ -101,6 +101,11 @@ class Checkpoint(Download):
     def file_name(self) -> str:
         return self.saved_as or super().file_name
 
+    @property
+    def files(self) -> tuple[Download, ...]:
+        """The weights, and what the model needs beside them."""
+        return (self, *self.beside)
+
 
 _DINO_README = "https://github.com/IDEA-Research/GroundingDINO/blob/main/README.md"
 _MM_README = "https://github.com/open-mmlab/mmdetection/blob/main/configs/mm_grounding_dino/README.md"

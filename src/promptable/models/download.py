@@ -38,8 +38,8 @@ def download(model: str, weights_dir: Path, mirror: str = "") -> list[Path]:
     if model not in catalogue.OFFICIAL:
         raise ValueError(f"unknown model {model!r}: expected one of {', '.join(catalogue.OFFICIAL)}")
     weights_dir.mkdir(parents=True, exist_ok=True)
-    checkpoint = catalogue.OFFICIAL[model]
-    return [_present(source, weights_dir / source.file_name, mirror) for source in (checkpoint, *checkpoint.beside)]
+    files = catalogue.OFFICIAL[model].files
+    return [_present(source, weights_dir / source.file_name, mirror) for source in files]
 
 
 def _present(source: Download, target: Path, mirror: str) -> Path:

@@ -40,8 +40,11 @@ def load_detector(
 
 
 def default_threshold(model: str, weights_dir: Path) -> float:
-    """The score from which on a detector's boxes count, if nobody says another: its family's. Raises as the loading."""
-    return next(family.threshold for family in _families(model, weights_dir) if Task.DETECTION in family.adapters)
+    """The score from which on a detector's boxes count, if nobody says another: its family's.
+
+    Raises FileNotFoundError and ModelError as ``load_detector``.
+    """
+    return _family(Task.DETECTION, model, weights_dir).threshold
 
 
 def load_segmenter(
@@ -68,9 +71,9 @@ def load_video_tracker(
 
 
 def _load(task: Task, model: str, weights_dir: Path, device: str, precision: str, **options: Any) -> Any:
-    name = _adapter(task, model, weights_dir)
+    family = _family(task, model, weights_dir)
     with _left_out(*_DRAWINGS), read_meanwhile(locate(model, weights_dir).weights):
-        adapter = import_module(name)
+        adapter = import_module(family.adapters[task])
     loaded = adapter.load(model, weights_dir, device, precision, **options)
     if device != "cpu":
         give_back_freed_memory()
@@ -90,11 +93,11 @@ def _left_out(module: str, name: str) -> Iterator[None]:
             del sys.modules[module]
 
 
-def _adapter(task: Task, model: str, weights_dir: Path) -> str:
-    """The module that loads a model for this task; a folder's family is told by its configuration file."""
+def _family(task: Task, model: str, weights_dir: Path) -> Family:
+    """The family of a model for this task; a folder's is told by its configuration file."""
     for family in _families(model, weights_dir):
         if task in family.adapters:
-            return family.adapters[task]
+            return family
     official = ", ".join(catalogue.names(task))
     raise ModelError(f"{model!r} is no model for {task}: expected one of {official}, or a folder of such a model")
 

@@ -97,8 +97,8 @@ class GroundingDINO:
         self._model = model
         self._config = config
         self._precision = precision
-        self._device = model.feat_map.weight.device.type
-        graphs = Graphs(model.feat_map.weight.device, cuda_graphs)
+        self._device: torch.device = model.feat_map.weight.device
+        graphs = Graphs(self._device, cuda_graphs)
         self._backbone = graphs.stage("backbone", self._run_backbone, _SIZES, _OFTEN)
         self._transformer = graphs.stage("transformer", self._run_transformer, _SIZES_AND_CAPTIONS, _OFTEN)
         self._cut: LRUCache[tuple[int, int], Stages] = LRUCache(_SIZES)
@@ -141,7 +141,7 @@ class GroundingDINO:
             {"input_ids": ids}, model.specical_tokens, model.tokenizer
         )
         given = [ids, visible, positions, torch.tensor(caption.prompt_indices)]
-        ids, visible, positions, indices = to_device(model.feat_map.weight.device, given)
+        ids, visible, positions, indices = to_device(self._device, given)
         hidden = model.bert(ids, torch.zeros_like(ids), visible, positions)["last_hidden_state"]
         features = model.feat_map(hidden)[0]
         sines = get_sine_pos_embed(positions[0, :, None, None], num_pos_feats=features.shape[1], exchange_xy=False)
@@ -164,9 +164,8 @@ class GroundingDINO:
 
     def _encode_image(self, image: Picture, scale: float) -> tuple[Tensor, Layout]:
         """The middle of upstream's forward, which no caption changes: features of all pixels, and where they are."""
-        device = self._model.feat_map.weight.device
         sides = round(scale * self._config.short_side), round(scale * self._config.long_side)
-        pixels = preprocess(image, *sides, device)
+        pixels = preprocess(image, *sides, self._device)
         levels = self._backbone(pixels, stages=self._stages(pixels.shape[1], pixels.shape[2]))
         return as_pixels(levels), self._layout(tuple((level.shape[2], level.shape[3]) for level in levels))
 
@@ -184,8 +183,7 @@ class GroundingDINO:
     def _stages(self, height: int, width: int) -> Stages:
         with self._lock:
             if (height, width) not in self._cut:
-                device = self._model.feat_map.weight.device
-                self._cut[height, width] = self._model.backbone[0].stages(height, width, device)
+                self._cut[height, width] = self._model.backbone[0].stages(height, width, self._device)
             return self._cut[height, width]
 
     def _layout(self, shapes: Shapes) -> Layout:
@@ -196,7 +194,7 @@ class GroundingDINO:
 
     def _new_layout(self, shapes: Shapes) -> Layout:
         model = self._model
-        unpadded = [torch.zeros(1, *shape, dtype=torch.bool, device=model.feat_map.weight.device) for shape in shapes]
+        unpadded = [torch.zeros(1, *shape, dtype=torch.bool, device=self._device) for shape in shapes]
         positions = [model.backbone[1](NestedTensor(each, each)) for each in unpadded]
         layout: Layout = model.transformer.lay_out(positions)
         return layout

@@ -40,7 +40,7 @@ def numbers(precision: str) -> torch.dtype:
     return _NUMBERS[precision]
 
 
-def autocast(device: str, precision: str) -> torch.autocast:
+def autocast(device: torch.device | str, precision: str) -> torch.autocast:
     """A context for one call of a model, which computes its matrix products in ``precision``.
 
     Make a new context for every call: threads cannot share one.

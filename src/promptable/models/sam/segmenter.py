@@ -58,7 +58,7 @@ class SamSegmenter(BaseSegmenter):
             raise PictureError(f"too narrow for the model, {hw[1]} x {hw[0]} pixels")
         resized = resize(image, self._input_hw(hw), Resampling.BILINEAR, self._device)
         pixels = self._sam.preprocess(resized.permute(2, 0, 1).contiguous()[None])
-        with autocast(str(self._device), precision):
+        with autocast(self._device, precision):
             return self._encoder(pixels)
 
     def _run_encoder(self, pixels: Tensor) -> tuple[Tensor, ...]:

@@ -55,7 +55,7 @@ class Sam2Segmenter(BaseSegmenter):
         size = (self._model.image_size, self._model.image_size)
         scaled = pixels.permute(2, 0, 1)[None].contiguous().float().div_(255)
         resized = F.interpolate(scaled, size, mode="bilinear", align_corners=False, antialias=True)
-        with autocast(str(self._device), precision):
+        with autocast(self._device, precision):
             return self._encoder(normalise_(resized))
 
     def _run_encoder(self, pixels: Tensor) -> tuple[Tensor, ...]:

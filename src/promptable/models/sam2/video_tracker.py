@@ -191,7 +191,7 @@ class VideoTracker:
         return guarded(self._precision, partial(run, features, batch))
 
     def _autocast(self, precision: str) -> torch.autocast:
-        return autocast(str(self._model.device), precision)
+        return autocast(self._model.device, precision)
 
     def _levels(self, pixels: Tensor, precision: str) -> tuple[Tensor, ...]:
         """Feature levels of a normalised picture [1, 3, S, S]; FloatingPointError where float16 is too small for it."""
