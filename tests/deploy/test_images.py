@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from promptable.deploy.errors import DeployError
 from promptable.deploy.image.build import stage
 from promptable.deploy.image.own_model import OwnModel, own_model
-from promptable.deploy.rendering.render import DeployError
 from promptable.models import catalogue
 from promptable.models.catalogue import Checkpoint, Family
 

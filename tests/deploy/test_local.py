@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from promptable.deploy.errors import DeployError
 from promptable.deploy.image.own_model import OwnModel
 from promptable.deploy.nuclio import Nuclio
-from promptable.deploy.rendering.render import DeployError
 from promptable.deploy.rendering.reported import Reported
 from promptable.models.catalogue import OFFICIAL
 from tests.deploy.conftest import Answering

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from promptable.deploy.rendering.render import DeployError
+from promptable.deploy.errors import DeployError
 from promptable.deploy.rendering.rendered import Rendered
 from promptable.deploy.rendering.reported import read
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from promptable.deploy import weights
-from promptable.deploy.weights import collect
+from promptable.deploy.image import weights
+from promptable.deploy.image.weights import collect
 from promptable.models import catalogue
 from promptable.models.catalogue import Checkpoint, Family
 

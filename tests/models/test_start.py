@@ -14,9 +14,10 @@ from torch import nn
 from transformers import BertConfig, BertModel
 
 from promptable.models import checksum
+from promptable.models.catalogue import WEIGHTS_FILE
 from promptable.models.load import load_segmenter
 from promptable.models.runtime import initialisation
-from promptable.models.weights import WEIGHTS_FILE, ModelFiles, fingerprint, load_weights
+from promptable.models.weights import ModelFiles, fingerprint, load_weights
 
 TOY = Path(__file__).parents[2] / "toy"
 LOAD = """

@@ -12,6 +12,7 @@ from threading import Thread
 from promptable.deploy import commands
 from promptable.deploy.commands import CommandError
 from promptable.deploy.console import Console, StoppedError
+from promptable.deploy.errors import DeployError
 from promptable.deploy.image.build import Images
 from promptable.deploy.nuclio import Nuclio
 from promptable.deploy.options import Action, Options, all_functions
@@ -20,7 +21,6 @@ from promptable.deploy.platforms.base import Platform
 from promptable.deploy.platforms.docker import Docker
 from promptable.deploy.platforms.kubernetes import Kubernetes
 from promptable.deploy.preparation import Preparation, shared_redis
-from promptable.deploy.rendering.render import DeployError
 from promptable.deploy.rendering.rendered import Rendered
 from promptable.deploy.rendering.reported import Reported
 from promptable.deploy.rendering.target import PlatformName

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from promptable.deploy import commands
+from promptable.deploy.errors import DeployError
 from promptable.deploy.rendering import reported
-from promptable.deploy.rendering.render import DeployError
 from promptable.deploy.rendering.rendered import Rendered
 from promptable.deploy.rendering.reported import Reported
 from promptable.deploy.rendering.target import PlatformName

@@ -1,18 +1,15 @@
 """What a deployment will do and take, beside what is free."""
 
-import json
 import math
-import urllib.request
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from promptable.deploy.console import Console
-from promptable.deploy.image.checkpoints import needed
 from promptable.deploy.image.own_model import OwnModel
 from promptable.deploy.options import Options
 from promptable.deploy.platforms.base import Site
 from promptable.deploy.rendering.render import memory_gib
 from promptable.deploy.rendering.rendered import Rendered
 from promptable.deploy.rendering.target import Device
+from promptable.models.catalogue import files_of
 
 COLUMNS = ("function", "models", "checkpoints", "memory at most", "GPU memory at least")
 _BASE_GB = {Device.GPU: 9, Device.CPU: 4}
@@ -83,7 +80,7 @@ def checkpoint_size(model: str, own_models: Iterable[OwnModel]) -> int | None:
 
 def _official_size(model: str) -> int | None:
     """Bytes of an official model's files; None where the catalogue does not know it."""
-    sizes = [source.size for source in needed(model)]
+    sizes = [source.size for source in files_of(model)]
     return sum(filter(None, sizes)) if sizes and None not in sizes else None
 
 
@@ -97,21 +94,6 @@ def free(site: Site) -> Iterator[str]:
     """What is free for it."""
     for what, amount in site.free.items():
         yield f"{what} free: {amount}"
-
-
-def cvat_version(url: str, console: Console) -> str:
-    """What CVAT at this address says; empty without one."""
-    if not url:
-        return ""
-    about = f"{url.rstrip('/')}/api/server/about"
-    request = urllib.request.Request(about, headers={"Accept": "application/json"})  # noqa: S310
-    try:
-        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
-            version: str = json.load(response)["version"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        console.problem(f"CVAT does not answer at {url}: {error}", "--cvat-url takes the address that you open CVAT at")
-        return ""
-    return version
 
 
 def _images(options: Options) -> str:

@@ -10,16 +10,17 @@ from promptable.config import function_yaml, labels
 from promptable.deploy import plan
 from promptable.deploy.commands import CommandError
 from promptable.deploy.console import Console, StoppedError
+from promptable.deploy.errors import DeployError
 from promptable.deploy.image import build as images
 from promptable.deploy.image.build import Images
 from promptable.deploy.image.own_model import OwnModel, own_model
 from promptable.deploy.options import Options, all_functions
 from promptable.deploy.platforms import host
 from promptable.deploy.platforms.base import Platform, Site
-from promptable.deploy.rendering.render import DeployError, render
+from promptable.deploy.rendering.render import render
 from promptable.deploy.rendering.rendered import Rendered, image_device
 from promptable.deploy.rendering.target import Device, PlatformName, Scheduling, SharedRedis, Target
-from promptable.deploy.versions import numbers
+from promptable.deploy.versions import cvat_version, numbers
 
 _UNKNOWN_VERSION = "1.15.9"
 _UNKNOWN_NETWORKS = {PlatformName.LOCAL: "cvat_cvat", PlatformName.KUBE: ""}
@@ -107,7 +108,7 @@ class Preparation:
 
     def _answer_form(self, site: Site) -> str:
         """The form of the interactor's answers, which CVAT's version decides; empty if nothing says it."""
-        version = plan.cvat_version(self.options.cvat_url, self.console) or site.cvat_version
+        version = cvat_version(self.options.cvat_url, self.console) or site.cvat_version
         if not numbers(version):
             self.console.warn(
                 "CVAT's version is not known: the interactor answers for 2.62 and later; --cvat-url lets me ask"

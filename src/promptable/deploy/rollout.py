@@ -7,10 +7,10 @@ from time import monotonic, sleep
 
 from promptable.deploy import commands, smoke
 from promptable.deploy.console import Console
+from promptable.deploy.errors import DeployError
 from promptable.deploy.image.build import Images
 from promptable.deploy.nuclio import Nuclio
 from promptable.deploy.platforms.base import Instance, OpenError, Platform
-from promptable.deploy.rendering.render import DeployError
 from promptable.deploy.rendering.rendered import Rendered
 from promptable.deploy.rendering.reported import Reported
 from promptable.deploy.smoke import SmokeError, Timing

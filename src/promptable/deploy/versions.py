@@ -1,6 +1,10 @@
-"""Version numbers in what tools and images say."""
+"""Version numbers in what tools, images and CVAT say."""
 
+import json
 import re
+import urllib.request
+
+from promptable.deploy.console import Console
 
 
 def numbers(version: str) -> tuple[int, ...]:
@@ -12,3 +16,18 @@ def numbers(version: str) -> tuple[int, ...]:
 def tag_version(image: str) -> str:
     """``1.15.9`` of ``quay.io/nuclio/dashboard:1.15.9-amd64``."""
     return image.rpartition(":")[2].partition("-")[0]
+
+
+def cvat_version(url: str, console: Console) -> str:
+    """What CVAT at this address says; empty without one."""
+    if not url:
+        return ""
+    about = f"{url.rstrip('/')}/api/server/about"
+    request = urllib.request.Request(about, headers={"Accept": "application/json"})  # noqa: S310
+    try:
+        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
+            version: str = json.load(response)["version"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        console.problem(f"CVAT does not answer at {url}: {error}", "--cvat-url takes the address that you open CVAT at")
+        return ""
+    return version

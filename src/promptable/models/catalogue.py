@@ -12,6 +12,9 @@ from promptable.models.errors import ModelError
 AUTO = "auto"
 """The value of a setting that leaves the choice to the function or to deploy.sh."""
 
+WEIGHTS_FILE, CONFIG_FILES = "model.safetensors", ("config.json", "config.yaml")
+"""What a model folder holds: the weights, and one of the files that describe the architecture (``Family.config``)."""
+
 
 class Task(StrEnum):
     """What a model is loaded for."""
@@ -232,6 +235,12 @@ _ROWS = {
     ),
 }
 OFFICIAL: Mapping[str, Checkpoint] = MappingProxyType(_ROWS)
+
+
+def files_of(model: str) -> tuple[Download, ...]:
+    """The files of an official model; of a model folder none is official."""
+    checkpoint = OFFICIAL.get(model)
+    return checkpoint.files if checkpoint else ()
 
 
 def names(task: Task) -> tuple[str, ...]:

@@ -16,13 +16,12 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from promptable.models import catalogue
+from promptable.models.catalogue import CONFIG_FILES, WEIGHTS_FILE
 from promptable.models.checksum import sha256_of
 from promptable.models.errors import ModelError
 
 Sizes = TypeVar("Sizes")
 
-WEIGHTS_FILE = "model.safetensors"
-_CONFIG_FILES = ("config.json", "config.yaml")
 _FINGERPRINT_DIGITS = 16
 
 
@@ -52,9 +51,9 @@ def locate(model: str, weights_dir: Path) -> ModelFiles:
     folder = Path(model)
     if not folder.is_dir():
         raise FileNotFoundError(f"unknown model {model!r}: expected a folder or one of {', '.join(catalogue.OFFICIAL)}")
-    config = next((folder / name for name in _CONFIG_FILES if (folder / name).is_file()), None)
+    config = next((folder / name for name in CONFIG_FILES if (folder / name).is_file()), None)
     if config is None:
-        raise FileNotFoundError(f"model folder {folder} holds none of {', '.join(_CONFIG_FILES)}")
+        raise FileNotFoundError(f"model folder {folder} holds none of {', '.join(CONFIG_FILES)}")
     weights = _existing(folder / WEIGHTS_FILE, "every model folder must hold its weights")
     return ModelFiles(folder.resolve().name, folder, weights, None, config)
 

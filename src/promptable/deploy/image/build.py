@@ -9,11 +9,11 @@ from pathlib import Path
 from promptable.deploy import commands
 from promptable.deploy.commands import CommandError
 from promptable.deploy.console import Console
-from promptable.deploy.image.checkpoints import needed
+from promptable.deploy.errors import DeployError
 from promptable.deploy.image.own_model import OwnModel
 from promptable.deploy.options import Options
-from promptable.deploy.rendering.render import DeployError
 from promptable.deploy.rendering.target import Device
+from promptable.models.catalogue import files_of
 from promptable.models.checksum import sha256_of
 
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
@@ -165,7 +165,7 @@ def verified(models: Sequence[str], weights: Path | None) -> list[Path]:
     """
     if weights is None:
         return []
-    sources = [source for model in models for source in needed(model) if (weights / source.file_name).is_file()]
+    sources = [source for model in models for source in files_of(model) if (weights / source.file_name).is_file()]
     for source in sources:
         file, expected = weights / source.file_name, source.expected_sha256(weights)
         if expected is not None and sha256_of(file) != expected:

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from promptable.deploy.rendering.render import DeployError
+from promptable.deploy.errors import DeployError
 from promptable.deploy.rendering.target import WEIGHTS_DIR
 from promptable.models import catalogue
+from promptable.models.catalogue import CONFIG_FILES, WEIGHTS_FILE
 from promptable.models.checksum import sha256_of
 
-_WEIGHTS_FILE = "model.safetensors"
-_CONFIG_FILES = ("config.json", "config.yaml")
 _DIGITS = 12
 
 
@@ -53,7 +52,7 @@ def own_model(model: str) -> OwnModel | None:
     folder = Path(model).expanduser().absolute()
     if not folder.is_dir():
         raise DeployError(f"--model: expected a model folder or one of {', '.join(catalogue.OFFICIAL)}, got {model!r}")
-    for names in ((_WEIGHTS_FILE,), _CONFIG_FILES):
+    for names in ((WEIGHTS_FILE,), CONFIG_FILES):
         if not any((folder / name).is_file() for name in names):
             raise DeployError(f"--model: the folder {model} holds no {' or '.join(names)}")
     return OwnModel(folder)

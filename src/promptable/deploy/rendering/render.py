@@ -9,6 +9,7 @@ from typing import Any
 
 from promptable.config import function_yaml, labels, nuclio
 from promptable.config.nuclio import FunctionConfig, FunctionType, Volume
+from promptable.deploy.errors import DeployError
 from promptable.deploy.rendering.rendered import Rendered
 from promptable.deploy.rendering.target import (
     REDIS_PASSWORD_FILE,
@@ -36,10 +37,6 @@ _LARGEST = 94_000
 _OTHER_MEMORY_GIB = {FunctionType.DETECTOR: 3, FunctionType.INTERACTOR: 4, FunctionType.TRACKER: 8}
 """Beside the models: Python, PyTorch and frames; the interactor's feature cache; the tracker's cache and store."""
 _CPU = {Device.GPU: "1", Device.CPU: "2"}
-
-
-class DeployError(ValueError):
-    """The function cannot be deployed so: the message says what was expected and what came."""
 
 
 def render(path: Path, target: Target) -> Rendered:

@@ -12,7 +12,7 @@ import yaml
 from promptable.config import function_yaml
 from promptable.config.function_yaml import FunctionConfigError
 from promptable.config.nuclio import FunctionConfig
-from promptable.deploy.rendering.render import DeployError
+from promptable.deploy.errors import DeployError
 from promptable.deploy.rendering.rendered import Rendered
 
 _WORKING = ("ready", "unhealthy", "scaledToZero")

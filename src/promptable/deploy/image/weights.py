@@ -1,7 +1,7 @@
 """The checkpoints of one image, each with its SHA-256 checked. Runs inside the image while it is built.
 
-``python -m promptable.deploy.weights [MODEL...] --local DIR --cache DIR --into DIR``: a MODEL is an official name, or
-the name of a model folder in ``--local``.
+``python -m promptable.deploy.image.weights [MODEL...] --local DIR --cache DIR --into DIR``: a MODEL is an official
+name, or the name of a model folder in ``--local``.
 """
 
 import argparse
@@ -10,8 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from promptable.deploy.image.checkpoints import needed
-from promptable.models.catalogue import Download
+from promptable.models.catalogue import Download, files_of
 from promptable.models.checksum import sha256_of
 from promptable.models.download import download
 
@@ -27,7 +26,7 @@ def collect(models: Sequence[str], local: Path, cache: Path, into: Path) -> list
 
 
 def _collected(model: str, local: Path, cache: Path, into: Path) -> Iterator[Path]:
-    sources = needed(model)
+    sources = files_of(model)
     if not sources:
         yield _own(model, local, into)
         return
@@ -67,13 +66,13 @@ def _forget_damaged(source: Download, cache: Path) -> None:
 
 def _download(model: str, cache: Path) -> None:
     """Fetch what is missing in the cache. Raises RuntimeError with the file and the remedy."""
-    if all((cache / source.file_name).is_file() for source in needed(model)):
+    if all((cache / source.file_name).is_file() for source in files_of(model)):
         return
     try:
         download(model, cache)
     except (OSError, RuntimeError) as error:
         what, _, _ = str(error).partition(". ")  # further sentences are for `promptable download`
-        files = ", ".join(f"{source.file_name} ({source.url})" for source in needed(model))
+        files = ", ".join(f"{source.file_name} ({source.url})" for source in files_of(model))
         raise RuntimeError(
             f"the download of {model} failed: {what}. Fetch {files} elsewhere into a folder and give it with"
             " --weights DIR; behind a proxy set HTTPS_PROXY, and --ca FILE for a certificate of its own"
@@ -82,7 +81,7 @@ def _download(model: str, cache: Path) -> None:
 
 def main() -> int:
     """Collect what the command line names; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="promptable.deploy.weights", description=__doc__)
+    parser = argparse.ArgumentParser(prog="promptable.deploy.image.weights", description=__doc__)
     parser.add_argument("models", nargs="*")
     for folder in ("--local", "--cache", "--into"):
         parser.add_argument(folder, type=Path, required=True, metavar="DIR")
