@@ -53,6 +53,18 @@ def test_the_first_of_two_jobs_has_the_masks_and_both_have_the_tags(
     assert said in capsys.readouterr().out
 
 
+def test_what_is_in_two_jobs_counts_once(
+    cvat: StandIn, words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cvat.answers = {"": detect_without_floor}
+    (tmp_path / "labels.yaml").write_text("- {name: rust, type: rectangle}\n")
+    assert annotate(cvat, *words) == 0
+    assert _frames(cvat) == [(FIRST, 5), (FIRST, 6), (FIRST, 6), (SECOND, 5), *[(SECOND, 6)] * 2, *[(SECOND, 7)] * 2]
+    said = capsys.readouterr().out
+    assert ["rust", "5", "2", "0.90"] in [line.split() for line in said.splitlines()]
+    assert "run 1: 5 objects stored\n" in said
+
+
 @pytest.mark.parametrize("mode", ["--skip-annotated", "--replace"])
 def test_a_second_run_gives_the_other_job_none_either(cvat: StandIn, words: list[str], mode: str) -> None:
     annotate(cvat, *words)

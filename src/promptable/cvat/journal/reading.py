@@ -119,8 +119,8 @@ class JournalReader:
         return {row["server_id"] for row in rows}
 
     def uploaded(self, run: int) -> int:
-        """How many shapes and tags of detections a run has stored on the server; marks are not counted."""
-        counted = "SELECT count(*) FROM uploads WHERE run = ? AND state = 'stored' AND detection IS NOT NULL"
+        """How many detections a run has stored on the server; one that is in two jobs counts once."""
+        counted = "SELECT count(DISTINCT detection) FROM uploads WHERE run = ? AND state = 'stored'"
         return int(self._db.execute(counted, (run,)).fetchone()[0])
 
     def stored_by_frame(self, labels: Sequence[str]) -> Iterator[tuple[int, int, int, int]]:
