@@ -50,7 +50,9 @@ def _tracks(cvat: StandIn, job: int) -> list[dict[str, Any]]:
     return tracks
 
 
-def test_a_rectangle_becomes_a_track_of_few_keyframes_in_both_jobs(cvat: StandIn) -> None:
+def test_a_rectangle_becomes_a_track_of_few_keyframes_in_both_jobs(
+    cvat: StandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
     prepare(cvat)
     values = [{"spec_id": 7, "value": "AB 12"}, {"spec_id": 8, "value": "true"}]
     draw(cvat, BOX, group=3, attributes=values, occluded=True)
@@ -64,6 +66,7 @@ def test_a_rectangle_becomes_a_track_of_few_keyframes_in_both_jobs(cvat: StandIn
         assert one["shapes"][0]["attributes"] == values[1:], "held from the first keyframe on"
         assert all(key["occluded"] for key in one["shapes"])
     assert not cvat.annotations.read(1)["shapes"], "its track has taken its place"
+    assert "run 1: 1 track of 5 keyframes\n" in capsys.readouterr().out, "at 0, 7, 10, 11, 19"
 
 
 def test_one_request_a_frame_for_all_objects(cvat: StandIn) -> None:
@@ -116,17 +119,22 @@ def test_masks_stay_masks_in_one_group_and_the_seam_is_written_once(
     first, second = (cvat.annotations.read(job) for job in (1, 2))
     assert [shape["frame"] for shape in first["shapes"]] == list(range(12))
     assert [shape["frame"] for shape in second["shapes"]] == [12, 13, 14], "CVAT joins tracks at the seam, not masks"
-    assert "left alone: masks on frames 7-11 of job 2, since the job beside it has them" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "left alone: masks on frames 7-11 of job 2, since the job beside it has them" in said
+    assert "run 1: 1 track of 6 keyframes, 15 masks\n" in said
     assert {shape["group"] for shape in first["shapes"] + second["shapes"]} == {6}, "a new one"
     assert first["shapes"][0]["id"] == drawn
     assert first["shapes"][4]["points"] == [1, 1, 1, 3, 18, 20, 20, 21]
     assert {track["shapes"][0]["type"] for track in first["tracks"]} == {"rectangle"}
 
 
-def test_a_second_run_over_masks_replaces_what_the_first_wrote_and_ends_at_a_persons(cvat: StandIn) -> None:
+def test_a_second_run_over_masks_replaces_what_the_first_wrote_and_ends_at_a_persons(
+    cvat: StandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
     prepare(cvat)
     draw(cvat, MASK, "mask")
     assert propagate(cvat, "--job", "1") == 0
+    assert "run 1: 12 masks\n" in capsys.readouterr().out
     before = stored(cvat)
     assert propagate(cvat, "--job", "1") == 0
     assert stored(cvat) == before

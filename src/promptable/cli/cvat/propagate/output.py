@@ -68,12 +68,20 @@ def _show_table(found: "Review") -> None:
 
 
 def report(journal: "TrackReader", run: int) -> None:
-    """What is in CVAT now."""
-    tracks = keyframes = masks = 0
+    """What is in CVAT now; what two jobs show counts once."""
+    from promptable.cvat.propagate.content import TRACK
+
+    keyframes, masks = set[tuple[int, int]](), set[tuple[int, int]]()
     for write in journal.writes(run):
         for item in write.items if write.action != "delete" else ():
-            if item.get("own") == []:  # a track that only ends where another took over
-                continue
-            count = len(item["new"].get("shapes", ()))
-            tracks, keyframes, masks = tracks + bool(count), keyframes + count, masks + (not count)
-    say(f"run {run}: {counted(tracks, 'track')} of {counted(keyframes, 'keyframe')}, {counted(masks, 'mask')}")
+            if item["kind"] != TRACK:
+                masks.add((item["object"], item["new"]["frame"]))
+            elif item["own"]:  # else it only ends where another took over
+                keyframes.update((item["object"], key["frame"]) for key in item["new"]["shapes"])
+    written = []
+    if keyframes:
+        tracks = {number for number, _ in keyframes}
+        written.append(f"{counted(len(tracks), 'track')} of {counted(len(keyframes), 'keyframe')}")
+    if masks:
+        written.append(counted(len(masks), "mask"))
+    say(f"run {run}: {', '.join(written) or 'nothing written'}")
