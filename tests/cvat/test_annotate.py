@@ -11,7 +11,17 @@ import pytest
 from promptable.cli.main import main
 from promptable.cvat.annotate import detector
 from promptable.cvat.server import sent
-from tests.cvat.annotating import BAD, TASK, annotate, asked_frames, detect, detect_without_floor, prepare, stored
+from tests.cvat.annotating import (
+    ATTRIBUTES,
+    BAD,
+    TASK,
+    annotate,
+    asked_frames,
+    detect,
+    detect_without_floor,
+    prepare,
+    stored,
+)
 from toy.cvat.stand_in import StandIn, Task
 
 RUST, REVIEW, FAILED = 0, 1, 2
@@ -452,6 +462,27 @@ def test_through_cvat_answers_name_labels_by_number(cvat: StandIn, tmp_path: Pat
     assert [(shape["label_id"], shape["score"], shape["frame"]) for shape in _shapes(cvat)] == [(RUST, 0.62, 6)]
     assert cvat.bodies[0] == {"threshold": 0.5, "task": TASK, "frame": 6}
     assert not any("data?" in asked for asked in cvat.asked), "CVAT has the pictures"
+
+
+def test_a_confidence_that_nobody_said_is_not_shown(
+    cvat: StandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepare(cvat)
+    cvat.attributes = ATTRIBUTES[1:]
+    shape = {"frame": 0, "label_id": RUST, "type": "rectangle", "points": [1, 1, 5, 5], "attributes": []}
+    cvat.answers = {"detector": {"shapes": [shape, shape], "tags": []}}
+    page = tmp_path / "queue.html"
+    where = ["--task", str(TASK), "--url", cvat.url]
+    command = ["annotate", *where, "--via-cvat", "detector", "--min-confidence", "0.5", "--queue", str(page)]
+    assert main([*command, "--frames", "6"]) == 0
+    said = capsys.readouterr().out
+    assert ["rust", "2", "-", "-"] in [line.split() for line in said.splitlines()]
+    assert "no confidence is known of rust: CVAT passes it on where the label has a number attribute of that" in said
+    assert "<th>rust</th><td>2</td><td>-</td><td>-</td>" in page.read_text()
+    assert [shape["score"] for shape in _shapes(cvat)] == [1, 1], "as CVAT has it without one"
+    assert _journal(tmp_path).execute("SELECT DISTINCT score FROM detections").fetchall() == [(None,)]
+    assert main(["review", *where, "--page", str(page)]) == 0
+    assert "<th>rust</th><td>2</td><td>-</td><td>-</td>" in page.read_text()
 
 
 def test_words_that_cvat_would_not_pass_on_are_refused(

@@ -41,7 +41,7 @@ def test_through_cvat_the_answer_at_one_threshold_is_shown(
     assert not variant["exact"]
     assert "CVAT passes no labels on" in variant["note"]
     items = [(item["type"], item["label"], item["score"]) for item in variant["answers"][0]["items"]]
-    assert items == [("rectangle", "rust", 0.44), ("mask", "rust", 1.0), ("tag", "night", 1.0)]
+    assert items == [("rectangle", "rust", 0.44), ("mask", "rust", None), ("tag", "night", None)]
     assert {body["frame"] for body in cvat.bodies} == {frame["number"] for frame in data["frames"]}
     assert len(data["frames"]) == 5
 
@@ -50,6 +50,18 @@ def test_frames_are_named_as_for_a_run(url: str, tmp_path: Path) -> None:
     assert _preview(tmp_path, "--url", url, "--task", "12", "--via-cvat", "dino", "--frames", "0-2,5,7-") == 0
     frames = json.loads((tmp_path / "p.json").read_text())["frames"]
     assert [frame["number"] for frame in frames] == [0, 1, 2, 5, 7, 8]
+
+
+@needs_chromium
+def test_the_page_shows_no_score_that_nobody_said(url: str, tmp_path: Path) -> None:
+    assert _preview(tmp_path, "--url", url, "--task", "12", "--via-cvat", "dino", "--frames", "3") == 0
+    code = """
+      const written = [];
+      CanvasRenderingContext2D.prototype.fillText = (text) => written.push(text);
+      refresh();
+      return [...new Set(written)];
+    """
+    assert run_in_page((tmp_path / "p.html").read_text(), code, tmp_path) == ["rust", "rust 44"]
 
 
 @needs_chromium

@@ -58,9 +58,11 @@ def _detection(item: Mapping[str, Any], hw: tuple[int, int], polygons: bool) -> 
     return Detection(item["label"], kind, _score(item, attributes), points, attributes)
 
 
-def _score(item: Mapping[str, Any], attributes: Mapping[str, str]) -> float:
+def _score(item: Mapping[str, Any], attributes: Mapping[str, str]) -> float | None:
     """A function's confidence; CVAT throws it away but for the attribute, in percent, where the task's label has it."""
-    score = float(item["confidence"] if "confidence" in item else int(attributes.get(CONFIDENCE, "100")) / 100)
+    if "confidence" not in item and CONFIDENCE not in attributes:
+        return None
+    score = float(item["confidence"] if "confidence" in item else int(attributes[CONFIDENCE]) / 100)
     if not 0 <= score <= 1:
         raise ValueError(f"a confidence of {score}")
     return round(score, _SCORE_DECIMALS)

@@ -56,4 +56,4 @@ class DetectorFunction:
         number = self._ids[one.label]
         if one.type == TAG:
             return cvataa.tag(number)
-        return cvataa.shape(number, type=one.type, points=list(one.points), score=one.score)
+        return cvataa.shape(number, type=one.type, points=list(one.points), score=one.stored_score)

@@ -12,7 +12,7 @@ MASK_SCORE = "mask_score"
 
 @dataclass(frozen=True)
 class Detection:
-    """An object, or with type ``tag`` what the frame shows; ``score`` in [0, 1].
+    """An object, or with type ``tag`` what the frame shows; ``score`` in [0, 1], None where nobody says it.
 
     ``points`` are CVAT's by ``type``: corners or an outline, flat x, y in picture pixels; run lengths with left, top,
     right, bottom; nothing for a tag. ``attributes`` are the function's own, name -> value, both texts. ``chosen`` is
@@ -21,7 +21,16 @@ class Detection:
 
     label: str
     type: str
-    score: float
+    score: float | None
     points: Sequence[float] = ()
     attributes: Mapping[str, str] = field(default_factory=dict)
     chosen: bool = True
+
+    @property
+    def stored_score(self) -> float:
+        """As CVAT stores it: 1 where nobody says it."""
+        return 1.0 if self.score is None else self.score
+
+    def is_below(self, score: float) -> bool:
+        """Whether it is known to have a lower score."""
+        return self.score is not None and self.score < score

@@ -55,7 +55,7 @@ def _objects(journal: Journal, run: int) -> Iterator[tuple[int, Detection]]:
 
 def _geometry(one: Detection, hw: tuple[int, int]) -> dict[str, Any]:
     """``bbox`` is left, top, width, height."""
-    common = {"score": one.score, "iscrowd": int(one.type == MASK)}
+    common = {"score": one.stored_score, "iscrowd": int(one.type == MASK)}
     if one.type == MASK:
         return common | _of_mask(one.points, hw)
     xs, ys = one.points[0::2], one.points[1::2]

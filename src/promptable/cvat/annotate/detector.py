@@ -85,7 +85,7 @@ class Detector:
         if self.described.proposes:
             return read_candidates(answer, self._thresholds, hw, polygons=self.options.polygons)
         found = read_answer(named(answer, self.labels), hw, polygons=self.options.polygons)
-        return [replace(one, chosen=one.score >= self._threshold(one.label)) for one in found]
+        return [replace(one, chosen=not one.is_below(self._threshold(one.label))) for one in found]
 
     def _fields(self) -> Mapping[str, Any]:
         """A request of everything down to the floor; through CVAT at one threshold, since it passes no scores on."""

@@ -33,8 +33,9 @@ class TaskLabel:
 
     def attribute_values(self, detection: Detection, doubtful: bool) -> list[dict[str, Any]]:
         """A value for every attribute: confidence and review, the function's own, else CVAT's default."""
-        given = dict(detection.attributes)
-        given |= {CONFIDENCE: str(round(100 * detection.score)), REVIEW: "true" if doubtful else "false"}
+        given = {**detection.attributes, REVIEW: "true" if doubtful else "false"}
+        if detection.score is not None:
+            given[CONFIDENCE] = str(round(100 * detection.score))
         return self._values(given)
 
     def _values(self, given: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -48,7 +49,7 @@ class TaskLabel:
 
     def payload(self, detection: Detection, frame: int, review_below: float) -> dict[str, Any]:
         """The shape or tag as CVAT takes it."""
-        doubtful = detection.score < review_below or detection.attributes.get(REVIEW) == "true"
+        doubtful = detection.is_below(review_below) or detection.attributes.get(REVIEW) == "true"
         common = {
             "frame": frame,
             "label_id": self.id,
@@ -61,7 +62,7 @@ class TaskLabel:
         return common | {
             "type": detection.type,
             "points": list(detection.points),
-            "score": detection.score,
+            "score": detection.stored_score,
             "occluded": False,
             "outside": False,
             "z_order": 0,

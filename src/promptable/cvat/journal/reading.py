@@ -132,10 +132,10 @@ class JournalReader:
         )
         return ((run, job, frame, count) for run, job, frame, count in rows)
 
-    def histogram(self, run: int, bins: int) -> Iterator[tuple[str, bool, int, int]]:
+    def histogram(self, run: int, bins: int) -> Iterator[tuple[str, bool, int | None, int]]:
         """The histogram of the scores of a run's detections: label, whether uploaded, bin of [0, 1], count.
 
-        A detection that is uploaded to two jobs counts once.
+        The bin is None of those without a score. A detection that is uploaded to two jobs counts once.
         """
         rows = self._db.execute(
             "SELECT label, EXISTS (SELECT 1 FROM uploads WHERE detection = detections.id AND state = 'stored') AS up, "

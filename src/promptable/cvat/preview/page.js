@@ -164,7 +164,8 @@ function drawItem(g, item, colour, unit) {
   g.setLineDash(item.review ? [5 * unit, 3 * unit] : []);
   if (item.type !== "mask" || outline) g.stroke();
   g.setLineDash([]);
-  write(g, `${item.label} ${Math.floor(100 * item.score)}`, item.box[0], item.box[1], colour, unit);
+  const score = item.score === null ? "" : ` ${Math.floor(100 * item.score)}`;
+  write(g, `${item.label}${score}`, item.box[0], item.box[1], colour, unit);
 }
 
 function write(g, text, x, y, colour, unit) {

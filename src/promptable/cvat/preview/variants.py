@@ -66,14 +66,14 @@ class Variant:
 def _items_of_cvat(answer: Any, task_labels: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """CVAT's answer to a call of a detector, as the page draws it.
 
-    CVAT keeps no score of it, only the attribute ``confidence``, where the task's label has one: else it is 1.
+    CVAT keeps no score of it, only the attribute ``confidence``, where the task's label has one: else it is None.
     """
     names = {label["id"]: str(label["name"]) for label in task_labels}
     specs = {spec["id"] for label in task_labels for spec in label["attributes"] if spec["name"] == CONFIDENCE}
 
     def item(shape: Mapping[str, Any]) -> Mapping[str, Any]:
         percent = [int(one["value"]) for one in shape["attributes"] if one["spec_id"] in specs]
-        common = {"label": names[shape["label_id"]], "score": percent[0] / 100 if percent else 1.0}
+        common = {"label": names[shape["label_id"]], "score": percent[0] / 100 if percent else None}
         return {**common, **_geometry(shape)}
 
     return [item(shape) for shape in (*answer["shapes"], *({**tag, "type": TAG} for tag in answer["tags"]))]

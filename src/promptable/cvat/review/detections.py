@@ -57,7 +57,7 @@ def _doubts(
 
 def _near_threshold(one: Found, threshold: float, reach: float) -> Doubt | None:
     """Sure is how far from the threshold, as a share of how far doubt reaches."""
-    score = one.detection.score
+    score = one.detection.stored_score
     if not abs(score - threshold) < reach:
         return None
     what = f"score {score:.3g}, threshold {threshold:g}" if threshold else f"score {score:.3g}"
@@ -89,7 +89,7 @@ def _synonym(one: Found) -> Doubt | None:
 
 def _agreement(one: Found) -> float:
     """The best other prompt's score, as a share of what agrees with the best one's."""
-    enough = _AGREES * one.detection.score
+    enough = _AGREES * one.detection.stored_score
     return float(one.detection.attributes.get(SYNONYM_SCORE, 0.0)) / enough if enough else 1.0
 
 
@@ -105,8 +105,8 @@ def _mask(one: Found) -> Doubt | None:
 
 def _either(one: Found, other: Found) -> Iterator[Doubt]:
     """Two labels for one object, at least one of which was uploaded; about that with the higher score."""
-    best, second = sorted((one.detection, other.detection), key=lambda each: -each.score)
-    apart = best.score - second.score
+    best, second = sorted((one.detection, other.detection), key=lambda each: -each.stored_score)
+    apart = best.stored_score - second.stored_score
     if best.label == second.label or not best.chosen or apart >= _SAME_SCORE:
         return
     if box_iou(_position(best).box, _position(second).box) >= _SAME_PLACE:

@@ -42,8 +42,7 @@ def more(queue: Queue) -> str:
 
 
 def _label(label: LabelFound, review_below: float) -> str:
-    cells = (f"{label.found}", f"{label.below(review_below)}", f"{label.median:.2f}" if label.found else "")
-    numbers = "".join(f"<td>{cell}</td>" for cell in cells)
+    numbers = "".join(f"<td>{cell}</td>" for cell in label.cells(review_below))
     return f"<tr><th>{escape(label.name)}</th>{numbers}<td>{_histogram(label, review_below)}</td></tr>"
 
 

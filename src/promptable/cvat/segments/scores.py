@@ -35,7 +35,10 @@ class TagScores:
 
 
 def tag_scores(journal: JournalReader) -> list[TagScores]:
-    """Of every tag that runs were asked for; of each frame the last run's answer, the best one of its detections."""
+    """Of every tag that runs were asked for; of each frame the last run's answer, the best one of its detections.
+
+    What was found with a score that nobody says counts as certain.
+    """
     found: dict[str, dict[int, float | None]] = {}
     thresholds: dict[str, float] = {}
     for run in journal.runs():
@@ -46,8 +49,8 @@ def tag_scores(journal: JournalReader) -> list[TagScores]:
         for label in tags:
             found.setdefault(label, {}).update(dict.fromkeys(journal.frames(run.id, "asked")))
         for one in journal.detections(run.id):
-            label, score = one.detection.label, one.detection.score
-            if one.detection.type == TAG and label in tags and score is not None:
+            label, score = one.detection.label, one.detection.stored_score
+            if one.detection.type == TAG and label in tags:
                 found[label][one.frame] = max(score, found[label].get(one.frame) or 0.0)
     return [TagScores(label, thresholds[label], scores) for label, scores in found.items()]
 

@@ -49,7 +49,8 @@ def report(parsed: argparse.Namespace, client: Any, frames: "Frames", journal: "
 
 
 def _show_table(labels: "Sequence[LabelFound]", review_below: float) -> None:
-    rows = [
-        [label.name, label.found, label.below(review_below), f"{label.median:.2f}"] for label in labels if label.found
-    ]
+    rows = [[label.name, *label.cells(review_below)] for label in labels if label.found]
     show(("label", "found", "to review", "median confidence"), rows)
+    if unscored := [label.name for label in labels if label.unscored]:
+        why = "CVAT passes it on where the label has a number attribute of that name"
+        say(f"no confidence is known of {', '.join(unscored)}: {why}")

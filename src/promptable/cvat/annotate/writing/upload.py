@@ -87,7 +87,7 @@ class Uploader:
             if label is not None:
                 kind = "tag" if one.detection.type == TAG else "shape"
                 uploads.append(Upload(kind, frame, label.payload(one.detection, frame, below), one.id))
-        doubtful = any(one.detection.score < below for one in chosen)
+        doubtful = any(one.detection.is_below(below) for one in chosen)
         return uploads + (self._marks(frame, Mark.REVIEW) if doubtful else [])
 
     def _marks(self, frame: int, mark: Mark) -> list[Upload]:

@@ -69,8 +69,8 @@ class Evidence:
 
 def _of_label(entry: Mapping[str, Any], found: Sequence[Detection], frame: JudgedFrame) -> LabelOnFrame:
     name = entry["name"]
-    ordered = sorted(found, key=lambda one: -one.score)
-    scores = np.array([one.score for one in ordered], np.float64)
+    ordered = sorted(found, key=lambda one: -one.stored_score)
+    scores = np.array([one.stored_score for one in ordered], np.float64)
     if entry.get("type") == TAG:
         return LabelOnFrame(scores, np.full(len(ordered), name in frame.tags), int(name in frame.tags))
     truth = [place for label, place in frame.places if label == name]

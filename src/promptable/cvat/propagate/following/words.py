@@ -94,7 +94,7 @@ class Newcomers:
 
 
 def _position(found: Detection) -> Position:
-    return Position(found.type, tuple(found.points), score=found.score)
+    return Position(found.type, tuple(found.points), score=found.stored_score)
 
 
 def _covers(one: Placed, there: Sequence[Placed]) -> bool:
