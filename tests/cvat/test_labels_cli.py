@@ -24,7 +24,12 @@ LABELS = [
 
 @pytest.fixture
 def url(cvat: StandIn) -> str:
-    cvat.labels = {("task_id", 7): LABELS, ("project_id", 3): LABELS[:1], ("project_id", 4): LABELS[2:3]}
+    cvat.labels = {
+        ("task_id", 7): LABELS,
+        ("project_id", 3): LABELS[:1],
+        ("project_id", 4): LABELS[2:3],
+        ("project_id", 5): [("needs-review", "any"), ("failed", "tag")],
+    }
     return cvat.url
 
 
@@ -88,6 +93,7 @@ def test_a_tasks_labels_become_a_file_that_render_takes(
     captured = capsys.readouterr()
     assert (status, captured.out) == (0, f"{file}\n")
     assert "left out: 'joint' takes a shape that the detector does not answer" in captured.err
+    assert "tags, which a frame gets that shows these words: 'night'; if people mark frames by one" in captured.err
     read = labels.load(labels.render(file))
     assert [(label.name, str(label.type)) for label in read] == [
         ("rust", "mask"),
@@ -100,8 +106,9 @@ def test_a_tasks_labels_become_a_file_that_render_takes(
     assert "- Rivet Ø\n" in file.read_text(), "a label for every shape leaves the type open"
 
 
-def test_a_projects_labels(url: str, tmp_path: Path) -> None:
+def test_a_projects_labels(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, file = _fetch(url, tmp_path, "--project", "3")
+    assert capsys.readouterr().err == "", "no tags"
     assert (status, file.read_text()) == (0, "- name: rust\n  type: mask\n")
 
 
@@ -109,7 +116,8 @@ def test_a_projects_labels(url: str, tmp_path: Path) -> None:
     ("source", "sentence"),
     [
         (("--task", "8"), "has no task 8"),
-        (("--project", "4"), "no label is of type any, rectangle, mask, polygon, tag"),
+        (("--project", "4"), "no label to look for is of type any, rectangle, mask, polygon, tag"),
+        (("--project", "5"), "no label to look for is of type any, rectangle, mask, polygon, tag"),
     ],
 )
 def test_what_cvat_does_not_have_is_said(

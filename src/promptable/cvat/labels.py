@@ -23,6 +23,12 @@ class CvatLabels:
     entries: tuple[str | Mapping[str, str], ...]
     left_out: tuple[str, ...]
 
+    @property
+    def tags(self) -> list[str]:
+        """The names of the tags that a detector would be asked for."""
+        mappings = [entry for entry in self.entries if not isinstance(entry, str)]
+        return [entry["name"] for entry in mappings if entry["type"] == LabelType.TAG and "marks" not in entry]
+
     def to_yaml(self) -> str:
         """The text of a ``labels.yaml``."""
         return yaml.safe_dump(list(self.entries), sort_keys=False, allow_unicode=True)
@@ -50,8 +56,8 @@ def labels_of(labels: Iterable[Mapping[str, Any]]) -> CvatLabels:
     """CVAT's labels (``name``, ``type``) as entries. Raises CvatError if the detector can answer none of them."""
     pairs = [(label["name"], label["type"]) for label in labels]
     answered = [(name, shape) for name, shape in pairs if shape in (_ANY, *LabelType)]
-    if not answered:
-        raise CvatError(f"no label is of type {', '.join((_ANY, *LabelType))}")
+    if all(_is_mark(*pair) for pair in answered):
+        raise CvatError(f"no label to look for is of type {', '.join((_ANY, *LabelType))}")
     return CvatLabels(
         entries=tuple(_entry(name, shape) for name, shape in answered),
         left_out=tuple(name for name, shape in pairs if (name, shape) not in answered),
@@ -73,7 +79,11 @@ def own_keys(entry: Mapping[str, Any]) -> Mapping[str, Any]:
     return kept | ({"attributes": attributes} if attributes else {})
 
 
+def _is_mark(name: str, shape: str) -> bool:
+    return name in MARKS and shape in (_ANY, LabelType.TAG)
+
+
 def _entry(name: str, shape: str) -> str | Mapping[str, str]:
-    if name in MARKS and shape in (_ANY, LabelType.TAG):
+    if _is_mark(name, shape):
         return {"name": name, "type": str(LabelType.TAG), "marks": str(MARKS[name])}
     return name if shape == _ANY else {"name": name, "type": shape}

@@ -73,5 +73,9 @@ def _fetch_labels(parsed: argparse.Namespace) -> int:
         file.write(labels.to_yaml())
     for name in labels.left_out:
         sys.stderr.write(f"left out: {name!r} takes a shape that the detector does not answer\n")
+    if labels.tags:
+        names = ", ".join(map(repr, labels.tags))
+        advice = "if people mark frames by one of them, take it out"
+        sys.stderr.write(f"tags, which a frame gets that shows these words: {names}; {advice}\n")
     say(parsed.output)
     return DONE
