@@ -93,6 +93,22 @@ def test_every_count_by_hand(person: Person, tmp_path: Path) -> None:
     assert listed(figures, "empty") == [(1, 4, None), (2, 7, None), (2, 8, None)]
 
 
+def test_labels_that_nothing_has_are_named_and_take_no_row(
+    person: Person, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    person.add(0, CAR, [10, 10, 30, 50])
+    figures = stats(person.cvat, tmp_path)
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "1 object on 1 of 9 frames: 1 shape, 0 tracks; 0 tags"
+    assert [line.split()[0] for line in said[1:3]] == ["label", "car"]
+    assert said[3] == "nothing is labelled <script>alert(1)</script>, scene, needs-review"
+    page = (tmp_path / "stats.html").read_text()
+    assert "<p>Nothing is labelled &lt;script&gt;alert(1)&lt;/script&gt;, scene, needs-review.</p>" in page
+    assert page.count("<tr><th>car</th>") == 1
+    assert "<tr><th>scene</th>" not in page
+    assert len(figures["labels"]) == 4, "the JSON has all"
+
+
 def test_what_looks_wrong_on_a_frame(person: Person, tmp_path: Path) -> None:
     tiny = person.add(0, CAR, [10, 10, 13, 50])
     nothing = person.add(0, EVIL, [5, 5, 5, 5])

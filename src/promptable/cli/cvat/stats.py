@@ -13,6 +13,7 @@ from promptable.cli.cvat.files import write_text
 from promptable.cli.cvat.options import add_server_arguments, connected
 from promptable.cli.cvat.source import add_source_arguments, source_name, sources
 from promptable.cli.cvat.terminal import DONE, FOUND, say, show, told
+from promptable.cvat.plural import counted
 from promptable.cvat.stats.faults import Kind
 
 if TYPE_CHECKING:
@@ -115,8 +116,8 @@ def _show(figures: "Figures", host: str, *, by_annotator: bool) -> None:
         say(f"left out: {sentence}")
     totals = figures.totals()
     say(
-        f"{totals['objects']} objects on {totals['annotated_frames']} of {totals['frames']} frames: "
-        f"{totals['shapes']} shapes, {totals['tracks']} tracks; {totals['tags']} tags"
+        f"{counted(totals['objects'], 'object')} on {totals['annotated_frames']} of {totals['frames']} frames: "
+        f"{counted(totals['shapes'], 'shape')}, {counted(totals['tracks'], 'track')}; {counted(totals['tags'], 'tag')}"
     )
     _show_labels(figures)
     _show_jobs(figures)
@@ -129,12 +130,14 @@ def _show_labels(figures: "Figures") -> None:
     from promptable.cvat.stats.figures import spread
 
     rows = []
-    for label in figures.labels.values():
+    for label in figures.used:
         width, height = spread(label.column("width")), spread(label.column("height"))
         size = f"{width['median']:g} x {height['median']:g}" if width and height else ""
         kept = [label.objects, label.shapes, label.tracks, label.tags, label.frames]
         rows.append([label.name, *kept, size, _automatic(label.sources)])
     show(("label", "objects", "shapes", "tracks", "tags", "frames", "median size", "automatic"), rows)
+    if figures.unused:
+        say(f"nothing is labelled {', '.join(figures.unused)}")
 
 
 def _automatic(sources: Counter[str]) -> str:

@@ -45,6 +45,10 @@ class LabelFigures:
         """As an export has them: a shape once, a track on every frame that shows it."""
         return sum(len(rows) for rows in self.sizes.values())
 
+    @property
+    def is_used(self) -> bool:
+        return bool(self.shapes or self.tracks or self.tags)
+
     def as_json(self) -> dict[str, Any]:
         counted = {
             name: getattr(self, name) for name in ("name", "type", "shapes", "tracks", "tags", "objects", "frames")
@@ -99,6 +103,16 @@ class Figures:
     per_frame: Counter[int] = field(default_factory=Counter)
     faults: Faults = field(default_factory=Faults)
     left_out: list[str] = field(default_factory=list)
+
+    @property
+    def used(self) -> list[LabelFigures]:
+        """The labels that anything has."""
+        return [label for label in self.labels.values() if label.is_used]
+
+    @property
+    def unused(self) -> list[str]:
+        """The names of the others."""
+        return [label.name for label in self.labels.values() if not label.is_used]
 
     def totals(self) -> dict[str, int]:
         summed = ("frames", "annotated_frames", "shapes", "tracks", "tags", "objects")

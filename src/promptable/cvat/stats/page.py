@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from promptable.cvat.pages.bars import bars
 from promptable.cvat.pages.frame import framed
+from promptable.cvat.plural import counted
 from promptable.cvat.server.editor import job_link
 from promptable.cvat.stats.faults import RULES, Fault, Kind
 from promptable.cvat.stats.figures import Figures, JobFigures, LabelFigures, link, spread
@@ -29,7 +30,8 @@ def render(title: str, since: str | None, figures: Figures, host: str, *, by_ann
         shared=("links.js",),
         about=escape(_about(figures, since)),
         left_out="".join(f"<p>Left out: {escape(sentence)}</p>" for sentence in figures.left_out),
-        labels="\n".join(map(_label, figures.labels.values())),
+        labels="\n".join(map(_label, figures.used)),
+        unused=f"<p>Nothing is labelled {escape(', '.join(figures.unused))}.</p>" if figures.unused else "",
         per_frame=_per_frame(figures),
         faults="\n".join(_counted(kind, count) for kind in Kind if (count := figures.faults.counts[kind])),
         listed="\n".join(_fault(fault, host) for fault in figures.faults),
@@ -40,9 +42,9 @@ def render(title: str, since: str | None, figures: Figures, host: str, *, by_ann
 
 def _about(figures: Figures, since: str | None) -> str:
     totals = figures.totals()
-    counted = f"{totals['objects']} objects on {totals['annotated_frames']} of {totals['frames']} frames"
-    parts = f"{totals['shapes']} shapes, {totals['tracks']} tracks, {totals['tags']} tags in {totals['jobs']} jobs"
-    return f"{counted}: {parts}" + (f"; only {since}" if since else "")
+    found = f"{counted(totals['objects'], 'object')} on {totals['annotated_frames']} of {totals['frames']} frames"
+    parts = ", ".join(counted(totals[f"{kind}s"], kind) for kind in ("shape", "track", "tag"))
+    return f"{found}: {parts} in {counted(totals['jobs'], 'job')}" + (f"; only {since}" if since else "")
 
 
 def _label(label: LabelFigures) -> str:
