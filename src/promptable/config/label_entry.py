@@ -103,7 +103,7 @@ class LabelEntry(BaseModel):
         return Label(self.name, self.type, self._prompts(), self.threshold)
 
     def _prompts(self) -> tuple[str, ...]:
-        """The prompts, without those that are another one to every model."""
+        """The prompts, without those that every model reads as an earlier one."""
         different: dict[str, str] = {}
         try:
             for prompt in self.prompts or (self.name,):

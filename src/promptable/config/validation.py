@@ -54,7 +54,7 @@ Tuple = Annotated[tuple[T, ...], Strict(False)]
 class Section(BaseModel):
     """A frozen part of a document. Types are taken as they are written: ``"1"`` is no number and ``1`` no text.
 
-    It can hold keys that it does not know, and gives them out again: only who reads a file of people refuses them.
+    Unknown keys are kept and written out again; only the reader of a file that people wrote refuses them.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="allow", validate_by_name=True, validate_by_alias=True)

@@ -66,9 +66,8 @@ class Nuclio:
         file.write_text(rendered.text, encoding="utf-8")
         command = self.deploy_command(function, file, rendered.image)
         environment = os.environ | _BUILDS_NOTHING
-        with commands.started(
-            command, environment, folder=str(work)
-        ) as process:  # it writes a temporary file where it runs
+        # nuctl writes a temporary file into its working directory.
+        with commands.started(command, environment, folder=str(work)) as process:
             yield process
 
 

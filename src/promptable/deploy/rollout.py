@@ -145,7 +145,7 @@ class Rollout:
             raise UnscheduledError(why) if _UNSCHEDULED.search(said.text) else commands.CommandError(why)
 
     def _new_instance(self, function: str, before: str) -> Instance:
-        """As it is now; an empty one as long as it is the one from before."""
+        """The function's instance; an empty one while that is still the one from before."""
         now = self.platform.instance(function)
         return Instance() if now.identity == before else now
 

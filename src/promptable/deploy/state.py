@@ -30,7 +30,7 @@ class State:
         return _read(self._file(function, "previous"))
 
     def remember(self, function: str, now: Rendered, before: Rendered | None) -> None:
-        """``now`` runs; ``before`` is what it replaced, None if nothing. The same once more keeps what was before."""
+        """``now`` runs; ``before`` is what it replaced, None if nothing. The same again keeps what was previous."""
         self._make_folder()
         if before is not None and before != now:
             _write(self._file(function, "previous"), before.text)

@@ -244,7 +244,7 @@ def files_of(model: str) -> tuple[Download, ...]:
 
 
 def names(task: Task) -> tuple[str, ...]:
-    """The official models that can do this."""
+    """The names of the official models for a task."""
     return tuple(name for name, checkpoint in OFFICIAL.items() if task in checkpoint.family.adapters)
 
 

@@ -22,9 +22,9 @@ def _sha256_of(file: Path, _as_it_is: tuple[int, int, int]) -> str:
 
 @contextmanager
 def read_meanwhile(file: Path) -> Iterator[None]:
-    """Inside, a thread reads the file for a later ``sha256_of``, and so into the system's cache.
+    """While the block runs, a thread hashes the file for a later ``sha256_of``; that brings it into the system's cache.
 
-    What is imported inside is hardly held up: reading and hashing go on without Python's lock.
+    Imports in the block are hardly slowed down: reading and hashing release Python's lock.
     """
     with ThreadPoolExecutor(max_workers=1) as beside:
         beside.submit(sha256_of, file)

@@ -54,7 +54,7 @@ def _present(source: Download, target: Path, mirror: str) -> Path:
 
 
 def _record(source: Download, file: Path) -> None:
-    """Say what a file is that nothing could be compared with."""
+    """Write down and log the SHA-256 of a file that could not be compared with anything."""
     sha256, record = sha256_of(file), file.with_name(source.record_name)
     part = record.with_name(f"{record.name}.part")
     part.write_text(f"{sha256}  {file.name}\n")
@@ -113,7 +113,7 @@ def _receive(url: str, part: Path) -> str | None:
 
 
 def _said_by_host(response: httpx.Response) -> str | None:
-    """Where an answer redirects to the file, the redirection says it."""
+    """The SHA-256 that the host says, in its answer or in a redirection on the way to it."""
     tags = (each.headers.get(_HOSTS_RECORD, "").strip('"') for each in (*response.history, response))
     return next((tag for tag in tags if re.fullmatch("[0-9a-f]{64}", tag)), None)
 

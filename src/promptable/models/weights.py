@@ -101,7 +101,7 @@ def _unpickled(path: Path) -> dict[str, Tensor]:
 
 
 def load_weights(model: nn.Module, files: ModelFiles, unused: Collection[str] = ()) -> None:
-    """Give a model its weights, but for the ``unused``; a prefix of distributed training is dropped from their names.
+    """Give a model its weights, except ``unused`` ones. The prefix that distributed training adds to names is dropped.
 
     Raises ModelError where they are damaged or not this model's.
     """

@@ -38,10 +38,10 @@ class Detections:
 
 @dataclass(frozen=True)
 class LabelRule:
-    """A box gets the label if its score is at least ``threshold`` and it covers at most ``max_area`` of the picture
-    (0..1).
+    """A box gets the label if its score is at least ``threshold`` and it covers at most ``max_area`` of the picture.
 
-    ``shape`` is whether the box itself is answered. If not, a tag says only that the label is on the picture.
+    ``max_area`` is a share, 0..1. ``shape`` is whether the box itself is answered. If not, a tag says only that the
+    label is on the picture.
     """
 
     threshold: float

@@ -39,10 +39,9 @@ PIECES = {"same_extent": _SAME_EXTENT, "inside": _INSIDE, "part_inside": _PART_I
 
 @dataclass(frozen=True)
 class Tiling:
-    """Square tiles of ``size`` pixels that overlap by at least the share ``overlap`` of their size; ``size`` 0: no
-    tiles.
+    """Square tiles of ``size`` pixels that overlap by at least the share ``overlap`` of their size.
 
-    ``whole`` is whether the detector also runs on the whole picture.
+    With ``size`` 0 there are no tiles. ``whole`` is whether the detector also runs on the whole picture.
     """
 
     size: int = 0

@@ -71,9 +71,8 @@ def build(config: GroundingDinoConfig, bert: BertModel, tokenizer: PreTrainedTok
             two_stage_class_embed_share=False,
         )
     if config.contrastive_bias:
-        model.class_embed[-1] = (
-            ScaledContrastiveEmbed()
-        )  # the decoder has the same list; other layers' logits are unused
+        # The decoder has the same list, and the logits of its other layers are unused.
+        model.class_embed[-1] = ScaledContrastiveEmbed()
     return model.eval()
 
 

@@ -51,7 +51,7 @@ class Levels:
 
     @property
     def pixels(self) -> int:
-        """How many there are with the borders."""
+        """The number of pixels, borders included."""
         return sum((height + _BORDER) * (width + _BORDER) for height, width in self.shapes)
 
     def located(self, points: Tensor) -> Tensor:
@@ -109,7 +109,7 @@ class DeformableAttention(nn.Module):
 
 
 def levels_of(shapes: Shapes, heads: int, points: int, device: torch.device) -> Levels:
-    """Levels of these heights and widths, for heads that read so many points of each."""
+    """The levels of these ``shapes``, each read by ``heads`` heads at ``points`` points."""
     height, width = torch.tensor(shapes).T
     stride = width + _BORDER
     start = (stride * (height + _BORDER)).cumsum(0) - stride * (height + _BORDER)

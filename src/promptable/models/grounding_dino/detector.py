@@ -47,7 +47,7 @@ _PROMPT_SETS_KEPT = 8
 _SIZES, _SIZES_AND_CAPTIONS = 4, 8
 """Layouts and CUDA graphs that are kept."""
 _OFTEN = 4
-"""The picture of a size, and the caption on it, from which on more are expected: a capture takes as long as twenty."""
+"""At which picture of a size, and which caption on it, a graph is captured: that takes as long as twenty pictures."""
 # In the official checkpoints, but not in the model: upstream skips all such keys, here any other is an error.
 _UNUSED_KEYS = {"label_enc.weight", "bert.embeddings.position_ids"}
 
@@ -67,8 +67,7 @@ def load(
     """The detector of an official name (``swin-t``, ``swin-b``) or of a folder; see ``weights.locate``.
 
     BERT's vocabulary lies beside the weights as ``vocab.txt``, its sizes as ``bert.json``; without that file they are
-    those of bert-base-uncased. Raises FileNotFoundError where a file is missing, ModelError where they do not fit
-    together.
+    those of bert-base-uncased. Raises FileNotFoundError for a missing file, ModelError for files that do not fit.
     """
     files = locate(model, weights_dir)
     config = PRESETS[files.name] if files.config is None else read_sizes(GroundingDinoConfig, files.config)
@@ -92,7 +91,7 @@ class GroundingDINO:
     ) -> None:
         """Wrap upstream's model after ``use_fast_layers``; ``precision`` as in ``models.runtime.precision``.
 
-        With ``cuda_graphs`` backbone and transformer are such on a GPU (``models.runtime.cuda_graphs``).
+        With ``cuda_graphs`` on a GPU, backbone and transformer run as graphs (``models.runtime.cuda_graphs``).
         """
         self._model = model
         self._config = config
@@ -134,7 +133,7 @@ class GroundingDINO:
             return self._encoded[prompts]
 
     def _encode_caption(self, caption: Caption) -> _CaptionFeatures:
-        """The first part of upstream's forward, for one caption. Who sees whom is found out on the CPU: small steps."""
+        """The first part of upstream's forward, for one caption. Many small steps, of who sees whom, run on the CPU."""
         model = self._model
         ids = torch.tensor([caption.input_ids])
         visible, positions, _ = generate_masks_with_special_tokens_and_transfer_map(

@@ -2,8 +2,8 @@
 
 Upstream projects every pixel to four times its channels for queries and again for values. A caption has far fewer
 tokens than the picture has pixels, so both projections are applied to the tokens: with q = Q x + b a logit is
-q . k = x . (Q' k) + b . k, and a sum of projected values is the projection of the sum. A token then goes through two
-linear layers in a row, which are as well one with the product of their weights. The numbers are the same but for the
+q . k = x . (Q' k) + b . k, and a sum of projected values is the projection of the sum. A token then passes two
+linear layers in a row, which are one layer with the product of their weights. The numbers are the same but for the
 order of float32 sums; upstream's limits of +-50000 on logits below the largest one never matter to a softmax.
 """
 

@@ -37,12 +37,12 @@ class FastSwin(nn.Module):
         self._norms = nn.ModuleDict({str(index): swin.get_submodule(f"norm{index}") for index in swin.out_indices})
 
     def stages(self, height: int, width: int, device: torch.device) -> Stages:
-        """What ``forward`` asks of the size of a picture."""
+        """What ``forward`` needs to know about the size of a picture."""
         down, across = self._patch_side
         return stages_of((ceil(height / down), ceil(width / across)), len(self._blocks), self._window_side, device)
 
     def forward(self, picture: Tensor, stages: Stages) -> list[Tensor]:
-        """Of a picture [3, H, W] the maps [1, C, h, w] of upstream's ``out_indices``, finest first."""
+        """The maps [1, C, h, w] of upstream's ``out_indices``, finest first, of a picture [3, H, W]."""
         pixels = self._patch_embed(picture[None])[0].flatten(1).T.contiguous()
         maps = []
         for index, (blocks, stage) in enumerate(zip(self._blocks, stages.maps, strict=True)):

@@ -29,7 +29,7 @@ from promptable.models.runtime.precision import InFloat32
 _PIXELS_AT_ONCE = 1024
 """On a CPU: 8 MB of the feed-forward layers' hidden numbers, about what a core's caches hold."""
 _SINE_CHANNELS = 128
-"""Of a positional encoding, for each side of a box."""
+"""Channels of the positional encoding of each of a box's four numbers."""
 _ANCHOR_SIDE = 0.05
 """Upstream's first guess of a box on the finest level, as a share of the picture; each coarser level doubles it."""
 
@@ -54,8 +54,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class TextFeatures:
-    """A caption's tokens: ``features`` and their ``positions``, [T, C] each, ``visible`` bool [T, T], who attends to
-    whom."""
+    """A caption's tokens: ``features`` and ``positions`` [T, C] each, ``visible`` bool [T, T]: who attends to whom."""
 
     features: Tensor
     positions: Tensor
@@ -77,7 +76,7 @@ class FastTransformer(nn.Module):
         self._decoder = InFloat32(Decoder(transformer))
 
     def lay_out(self, positions: Sequence[Tensor]) -> Layout:
-        """Lay out feature levels whose positional encodings are these [1, C, h, w]."""
+        """The layout of feature levels with these positional encodings, [1, C, h, w] each."""
         device = self._level_embed.device
         shapes = tuple((each.shape[-2], each.shape[-1]) for each in positions)
         levels = {each: levels_of(shapes, *each, device) for each in set(self._heads_and_points)}
@@ -147,7 +146,7 @@ class Decoder(nn.Module):
     """Queries, chosen among the pixels, become boxes with logits.
 
     Float32 whatever the precision: it is a small part of the work, a box's corner shows what is rounded, and which
-    pixels are chosen, and in which order, hangs on small differences.
+    pixels are chosen, and in which order, depends on small differences.
     """
 
     def __init__(self, transformer: Transformer) -> None:
@@ -194,7 +193,7 @@ class QueryPosition(nn.Module):
         self._first = ActivatedLinear(linear_of(by_side.flatten(1), first.bias), "relu")
 
     def forward(self, boxes: Tensor) -> Tensor:
-        """Of boxes cxcywh in 0..1 [Q, 4], [Q, C]."""
+        """Boxes cxcywh in 0..1 [Q, 4] -> [Q, C]."""
         waves = torch.addcmul(self._phases, boxes[:, :, None], self._frequencies).sin_()
         position: Tensor = self._second(self._first(waves.flatten(1)))
         return position

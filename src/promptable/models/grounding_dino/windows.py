@@ -42,14 +42,14 @@ class Stage:
 
 @dataclass(frozen=True)
 class Stages:
-    """The stages of a picture whose patches are so many, in height and width. Those of as many are equal."""
+    """The stages of a picture of ``hw`` patches. Stages of the same ``hw`` are equal."""
 
     hw: tuple[int, int]
     maps: Sequence[Stage] = field(compare=False)
 
 
 def stages_of(hw: tuple[int, int], count: int, side: int, device: torch.device) -> Stages:
-    """So many stages, each with half the height and width of the one before, in windows of ``side`` x ``side``."""
+    """``count`` stages, each with half the height and width of the one before, in windows of ``side`` x ``side``."""
     sizes = [hw]
     for _ in range(count - 1):
         height, width = sizes[-1]

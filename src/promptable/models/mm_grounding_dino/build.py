@@ -63,7 +63,7 @@ PRESETS: Mapping[str, MMConfig] = MappingProxyType(
 
 
 def read_config(file: Path) -> MMConfig:
-    """The sizes that a published ``config.json`` names; how pictures are resized says a file beside it, if it is there.
+    """The sizes in a published ``config.json``; a file beside it, if there is one, says how pictures are resized.
 
     Raises ModelError that names the key where the model is none of this architecture.
     """

@@ -11,9 +11,9 @@ _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def normalise_(pixels: Tensor) -> Tensor:
-    """RGB in [0, 1], float32 [..., 3, H, W], less ImageNet's mean and over its deviation, in place, on any device.
+    """Subtract ImageNet's mean from RGB in [0, 1], float32 [..., 3, H, W], and divide by its deviation, in place.
 
-    As upstream's SAM 2 and Grounding DINO do.
+    As upstream's SAM 2 and Grounding DINO do. On any device.
     """
     mean, std = _statistics(pixels.device)
     return pixels.sub_(mean).div_(std)
@@ -21,6 +21,6 @@ def normalise_(pixels: Tensor) -> Tensor:
 
 @cache
 def _statistics(device: torch.device) -> tuple[Tensor, Tensor]:
-    """[3, 1, 1] each; copied to a device but once."""
+    """Mean and deviation, [3, 1, 1] each; copied to a device only once."""
     mean, std = to_device(device, [torch.tensor(values)[:, None, None] for values in (_MEAN, _STD)])
     return mean, std

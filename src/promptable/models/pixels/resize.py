@@ -24,7 +24,7 @@ from promptable.models.pixels.picture import Picture
 from promptable.models.runtime.transfer import to_device
 
 _BITS = 22
-"""Of shares in Pillow; PyTorch has fewer, where the largest share takes more than the 15 of its numbers."""
+"""Bits of a share in Pillow. PyTorch has fewer if the largest share would need more than the 15 of its numbers."""
 
 _SIZES_KEPT = 16
 
@@ -34,8 +34,8 @@ Floats = NDArray[np.floating[Any]]
 def resize(image: Picture, hw: tuple[int, int], kernel: Resampling, device: torch.device) -> Tensor:
     """A picture, uint8 RGB [H, W, 3], at height and width ``hw`` on a device: uint8 [h, w, 3].
 
-    ``kernel`` is BILINEAR or BICUBIC. On a CPU it is Pillow that resizes. A GPU gets the picture as it is, and in the
-    same copy what the pixels of each axis are made of, unless it has that from an earlier picture.
+    ``kernel`` is BILINEAR or BICUBIC. On a CPU it is Pillow that resizes. A GPU gets the original picture, and in the
+    same copy the places and shares of both axes, unless it has them from an earlier picture.
     """
     if device.type == "cpu":
         return torch.from_numpy(np.array(Image.fromarray(np.asarray(image)).resize(hw[::-1], kernel)))
@@ -43,16 +43,16 @@ def resize(image: Picture, hw: tuple[int, int], kernel: Resampling, device: torc
 
 
 def resize_as_pytorch(image: Picture, hw: tuple[int, int], device: torch.device) -> Tensor:
-    """As ``resize``, on a GPU alone and bilinear: to the bytes of PyTorch's ``interpolate`` of bytes on a CPU."""
+    """As ``resize``, bilinear and on a GPU only: the same bytes as from PyTorch's ``interpolate`` on a CPU."""
     return _on_gpu(image, hw, Resampling.BILINEAR, device, None, (1, 0))
 
 
 @dataclass(frozen=True)
 class _Line:
-    """How a line of pixels becomes one of n.
+    """How the n pixels of a new line are made from those of an old one.
 
-    ``places`` int32 [K, n], from which old pixels each new one is made, with their ``shares`` int32 [K, n] in whole
-    2**-``bits``; beyond the line's end these are 0.
+    ``places`` int32 [K, n] are the old pixels in each new one, ``shares`` int32 [K, n] their shares in units of
+    2**-``bits``, which are 0 beyond the line's end.
     """
 
     places: NDArray[np.int32] | Tensor
@@ -73,7 +73,7 @@ def _on_gpu(
     bits: int | None,
     order: Sequence[int],
 ) -> Tensor:
-    """The picture along both axes, in this order; ``bits`` as of ``_line``."""
+    """The picture resized along both axes, in this ``order``; ``bits`` as for ``_line``."""
     key = (*image.shape[:2], *hw, kernel, device, bits)
     with _lock:
         known = _known.get(key)
@@ -90,7 +90,7 @@ def _on_gpu(
 
 
 def _along(pixels: Tensor, axis: int, places: Tensor, shares: Tensor, bits: int) -> Tensor:
-    """Along one axis of uint8 [H, W, 3], from each pixel's ``places`` on it and their ``shares``, int32 [K, n]."""
+    """uint8 [H, W, 3] resized along one axis, by the ``places`` and ``shares`` of a ``_Line``."""
     size = [*pixels.shape]
     size[axis] = places.shape[1]
     total = torch.full(size, 1 << (bits - 1), dtype=torch.int32, device=pixels.device)
@@ -106,7 +106,7 @@ def _pillow_order(before: tuple[int, ...], after: tuple[int, int]) -> tuple[int,
 
 
 def _line(before: int, after: int, kernel: Resampling, bits: int | None) -> _Line:
-    """The line of ``after`` pixels from one of ``before``; shares of ``bits``, or None: as many as PyTorch has."""
+    """A line of ``after`` pixels from one of ``before``; ``bits`` None: as many as PyTorch has."""
     weigh, reach = _KERNELS[kernel]
     scale = before / after
     wide = max(scale, 1.0)
@@ -127,7 +127,7 @@ def _triangle(distance: Floats) -> Floats:
 
 
 def _cubic(distance: Floats) -> Floats:
-    """Keys's, with a = -0.5."""
+    """The cubic convolution of Keys (1981), with a = -0.5."""
     near = (1.5 * distance - 2.5) * distance * distance + 1
     far = (((distance - 5) * distance + 8) * distance - 4) * -0.5
     return np.where(distance < 1, near, np.where(distance < 2, far, 0.0))
@@ -136,4 +136,4 @@ def _cubic(distance: Floats) -> Floats:
 _KERNELS: Mapping[Resampling, tuple[Callable[[Floats], Floats], int]] = MappingProxyType(
     {Resampling.BILINEAR: (_triangle, 1), Resampling.BICUBIC: (_cubic, 2)}
 )
-"""The weight of a pixel so many new pixels away, and how far away one counts."""
+"""For each kernel the weight of an old pixel by its distance in new pixels, and the distance from which it is 0."""

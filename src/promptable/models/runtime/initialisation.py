@@ -7,14 +7,12 @@ from typing import Any
 from torch.overrides import TorchFunctionMode
 
 _RANDOM = {"uniform_", "normal_", "kaiming_uniform_", "trunc_normal_", "erfinv_"}
-"""The functions that fill parameters with random numbers in torch and transformers; the first argument is the
-tensor."""
+"""What fills parameters with random numbers in torch and transformers: functions whose first argument is a tensor."""
 
 
 @contextmanager
 def left_out() -> Iterator[None]:
-    """Inside this context, parameters of new modules are left uninitialised, and use no memory until they are
-    written."""
+    """Inside this context, parameters of new modules stay uninitialised, and use no memory until they are written."""
     with _Skipping():
         yield
 

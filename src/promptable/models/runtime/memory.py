@@ -23,8 +23,7 @@ def keep_freed_memory() -> None:
 
 
 def give_back_freed_memory() -> None:
-    """Give the system what malloc has kept so far: after loading, a GPU has the weights, and nobody needs their place
-    here."""
+    """Give the system what malloc has kept so far, such as the place of weights that have gone to a GPU."""
     if (libc := _glibc()) is not None:
         libc.malloc_trim(0)
 

@@ -15,8 +15,7 @@ Activation = Literal["none", "gelu", "relu"]
 
 
 class ActivatedLinear(nn.Module):
-    """A linear layer followed by an activation (the exact GELU, or ReLU); ``pack_linears`` makes one operator of
-    both."""
+    """A linear layer and an activation (the exact GELU, or ReLU), of which ``pack_linears`` makes one operator."""
 
     def __init__(self, linear: nn.Linear, activation: Activation) -> None:
         super().__init__()

@@ -14,8 +14,7 @@ _NUMBERS: Mapping[str, torch.dtype] = MappingProxyType(
     {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 )
 _LEAST_CAPABILITY = (8, 0)
-"""The compute capability from which GPUs multiply bfloat16 in hardware (Ampere); on older ones PyTorch emulates it,
-slowly."""
+"""The compute capability from which GPUs multiply bfloat16 in hardware (Ampere); for older ones PyTorch emulates it."""
 
 T = TypeVar("T")
 
@@ -74,8 +73,7 @@ class InFloat32(nn.Module):
 
 
 def guarded(precision: str, run: Callable[[str], T]) -> T:
-    """The result of ``run(precision)``. If ``run("fp16")`` overflows, the result of ``run("fp32")``, with a log
-    warning.
+    """The result of ``run(precision)``; if float16 overflows, a warning in the log and the result of ``run("fp32")``.
 
     ``run`` reports an overflow by FloatingPointError, as for any output with NaN or Infinity.
     """

@@ -2,8 +2,7 @@
 
 The GPU is idle while the CPU waits for a copy, so there should be few of them. Copies go through pinned memory, which
 the GPU reads and writes by itself while the CPU continues; from other memory, the driver copies piece by piece, which
-is much slower. Nothing waits for a copy to the device: PyTorch reuses a pinned block only when the copies from it are
-done.
+is much slower. Nothing waits for a copy to the device: PyTorch reuses a pinned block only after all copies from it.
 """
 
 import logging
@@ -18,8 +17,7 @@ from torch import Tensor
 _log = logging.getLogger(__name__)
 
 _MOST_PINNED = 2**26
-"""The most bytes of a pinned block: a picture of 22 megapixels. PyTorch never gives pinned memory back to the
-system."""
+"""The most bytes of a pinned block: a picture of 22 megapixels. PyTorch never gives pinned memory back."""
 
 
 def to_device(device: torch.device | str, arrays: Sequence[NDArray[np.generic] | Tensor]) -> list[Tensor]:

@@ -78,7 +78,7 @@ class RelativeAttention(nn.Module):
         return projected
 
     def _attended(self, query: Tensor, key: Tensor, value: Tensor, hw: tuple[int, int]) -> Tensor:
-        """[B, heads, H*W, c], of which each query finds as many."""
+        """What queries find in keys and values, [B, heads, H*W, c] each; a few heads at a time."""
         at_once = max(1, _MOST_WEIGHTS[query.device.type] // (len(query) * query.shape[2] ** 2))
         groups = zip(*(torch.split(each, at_once, 1) for each in (query, key, value)), strict=True)
         return torch.cat([F.scaled_dot_product_attention(q, k, v, self._bias(q, hw)) for q, k, v in groups], 1)
@@ -96,7 +96,7 @@ class RelativeAttention(nn.Module):
 
 
 class FoldedAttention(RelativeAttention):
-    """The same without a mask, which matrix units wait for longer than for wider products.
+    """The same without a mask: for matrix units a mask takes longer than wider products.
 
     A query's channels are followed by what it adds for each row and each column, a key's by a 1 for its own row and
     its own column and 0 for the others: their product is the weight with the position in it.
@@ -123,10 +123,10 @@ class FoldedAttention(RelativeAttention):
         return F.scaled_dot_product_attention(wide_query, wide_key, wide_value, scale=channels**-0.5)[..., :channels]
 
     def _for_places(self, query: Tensor, hw: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        """As ``_by_place``, from one product with what a key adds so many rows or columns before and behind a query.
+        """As ``_by_place``, from one product with what keys add at each distance from a query, in rows and columns.
 
-        A query's row decides where in this the first row's lies: seen with another stride, all first rows are one
-        column, and nothing is copied.
+        Where in this the first row of keys lies depends on the query's row: seen with another stride, all first rows
+        are one column, and nothing is copied.
         """
         side = len(self._rel_h)
         found = torch.unflatten(query @ self._offsets.T, 2, hw)

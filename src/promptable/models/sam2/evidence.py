@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-# Another candidate mask whose box overlaps the chosen one's by no more is of another thing, or of a part (DAM4SAM).
+# A candidate mask whose box has at most this IoU with the chosen one's shows another thing, or a part (DAM4SAM).
 _RIVAL_BOX_IOU = 0.7
 
 
@@ -24,7 +24,7 @@ class Evidence:
 
 
 GIVEN = Evidence(score=1.0, iou=1.0, area=0, rival=False)
-"""Of a mask that nobody need judge."""
+"""The evidence of a mask that people gave: there is nothing to judge."""
 
 
 def evidence_of(chosen: Tensor, object_scores: Tensor, candidates: Tensor, ious: Tensor) -> Tensor:
@@ -39,13 +39,13 @@ def evidence_of(chosen: Tensor, object_scores: Tensor, candidates: Tensor, ious:
 
 
 def evidence_of_given(chosen: Tensor) -> Tensor:
-    """As ``evidence_of``, of masks that people drew."""
+    """As ``evidence_of``, for masks that people drew."""
     areas = _areas(chosen)
     return torch.stack([torch.ones_like(areas), torch.ones_like(areas), areas, torch.zeros_like(areas)], 1)
 
 
 def read_evidence(values: Tensor) -> list[Evidence]:
-    """Each object's of ``evidence_of``."""
+    """The evidence of each object, from the rows that ``evidence_of`` returned."""
     return [Evidence(score, iou, int(area), bool(rival)) for score, iou, area, rival in values.tolist()]
 
 
@@ -54,14 +54,17 @@ def _areas(chosen: Tensor) -> Tensor:
 
 
 def _have_rivals(chosen: Tensor, candidates: Tensor) -> Tensor:
-    """Of ``chosen`` bool [N, 1, h, w] among ``candidates`` bool [N, M, h, w], bool [N]; empty masks are of nothing."""
+    """Whether each of ``chosen`` bool [N, 1, h, w] has a rival in ``candidates`` bool [N, M, h, w]: bool [N].
+
+    An empty mask has none and is none.
+    """
     elsewhere = _iou(_boxes(chosen), _boxes(candidates)) <= _RIVAL_BOX_IOU
     rivals: Tensor = elsewhere & candidates.any(3).any(2) & chosen.any(3).any(2)
     return rivals.any(1)
 
 
 def _iou(boxes: Tensor, others: Tensor) -> Tensor:
-    """Of boxes xyxy [N, 1, 4] and [N, M, 4], [N, M]. As torchvision's, which takes a second to import."""
+    """The IoU [N, M] of boxes xyxy [N, 1, 4] and [N, M, 4], as torchvision's, which takes a second to import."""
     sides = torch.minimum(boxes, others)[..., 2:] - torch.maximum(boxes, others)[..., :2]
     shared = sides.clamp(min=0).prod(-1)
     return shared / (_area(boxes) + _area(others) - shared)
@@ -72,12 +75,12 @@ def _area(boxes: Tensor) -> Tensor:
 
 
 def _boxes(masks: Tensor) -> Tensor:
-    """Boxes xyxy float32 [N, M, 4] of masks bool [N, M, h, w]; of an empty one that of the whole picture."""
+    """Boxes xyxy float32 [N, M, 4] around masks bool [N, M, h, w]; around an empty one, the whole picture."""
     columns, rows = masks.any(2), masks.any(3)
     right, bottom = masks.shape[3] - _first(columns.flip(2)), masks.shape[2] - _first(rows.flip(2))
     return torch.stack([_first(columns), _first(rows), right, bottom], 2).float()
 
 
 def _first(lines: Tensor) -> Tensor:
-    """Where the first True is in each row of bool [..., L]."""
+    """The index of the first True in each row of bool [..., L]."""
     return lines.byte().argmax(-1)

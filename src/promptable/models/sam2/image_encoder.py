@@ -3,8 +3,8 @@
 Upstream already runs its attention fused. What is saved:
 
 - Channels come last in memory from the first layer on: where they come first, every norm and sum is slower.
-- Where tokens are is a constant, and where the levels' pixels are, which nobody asks, is not computed.
-- The two finest levels go through one layer after another, which are as well one with the product of their weights.
+- The positional encodings of tokens are constants; those of the levels, which nothing reads, are not computed.
+- The two finest levels pass two linear layers in a row, which are one layer with the product of their weights.
 - On a CPU linear layers are packed, and 1 x 1 convolutions are linear layers.
 """
 
@@ -65,7 +65,7 @@ class FastEncoder(nn.Module):
         return {"backbone_fpn": levels[: len(levels) - self._left_out]}
 
     def _levels(self, stages: Sequence[Tensor]) -> list[Tensor]:
-        """Upstream's ``FpnNeck``: what coarser levels know goes down to the finer ones that want it."""
+        """Upstream's ``FpnNeck``: coarser levels are added to the finer ones in ``fpn_top_down_levels``."""
         levels: list[Tensor] = []
         for number in reversed(range(len(stages))):
             level = self.laterals[number](stages[number]).permute(0, 3, 1, 2).contiguous()
@@ -87,7 +87,7 @@ def _is_as_official(encoder: ImageEncoder) -> bool:
 
 
 def _taken_heads(model: SAM2Base) -> list[nn.Conv2d]:
-    """The decoder's layers for the finest levels, which then need none; none where coarser levels go into these."""
+    """The decoder's layers for the finest levels, taken out of it; none if coarser levels are added to these."""
     if not model.use_high_res_features_in_sam or {0, 1} & set(model.image_encoder.neck.fpn_top_down_levels):
         return []
     decoder = model.sam_mask_decoder

@@ -28,9 +28,8 @@ class Memory:
     ``step`` counts the object's frames from 0, where it was prompted; only differences of steps have a meaning.
     ``conditioning`` is True for a frame that was prompted. ``pointer`` float32 [D] is the object pointer, ``features``
     bfloat16 [C, h, w] the spatial memory; both lie contiguous on the CPU. The features are hundreds of times larger,
-    and needed for fewer steps: they are None in a memory that has outlived them. By its ``evidence`` a rule decides
-    whether a frame that was not prompted counts; ``distractor`` is True for one that was taken into the distractor
-    memory.
+    and needed for fewer steps: they are None in a memory that has outlived them. ``evidence`` decides whether a rule
+    counts a frame that was not prompted; ``distractor`` is True for a frame in the distractor memory.
     """
 
     step: int

@@ -6,7 +6,7 @@ ones, in each of 4 layers. What is saved:
 - The values are a linear map of memories that have a quarter of its channels, and the weights add up to 1. So on a CPU
   and on Hopper the memories themselves are weighted, and mapped afterwards: the second matrix product is a quarter as
   large.
-- The first layer's self-attention sees the frame alone: once for all objects.
+- The first layer's self-attention sees the frame alone, and is computed once for all objects.
 - Copies of large tensors: of the keys for their rotary position encoding, and in the feed-forward part.
 """
 
@@ -104,7 +104,7 @@ class _Group:
 
 
 def _groups(objects: Sequence[MemoryTokens]) -> list[_Group]:
-    """Only the attention itself goes group by group: all else does not care how much an object remembers."""
+    """Objects grouped by how much they remember, on which nothing but the attention itself depends."""
     sizes = [(len(one.values), one.pointers) for one in objects]
     return [_group(objects, [i for i, other in enumerate(sizes) if other == size]) for size in dict.fromkeys(sizes)]
 
@@ -125,7 +125,7 @@ def _attend_to_frame(layer: MemoryAttentionLayer, tokens: Tensor) -> Tensor:
 
 
 def _attend_to_memory(layer: MemoryAttentionLayer, tokens: Tensor, groups: Sequence[_Group]) -> Tensor:
-    """``tokens`` of each object, in the order of the groups, or in the first layer of all."""
+    """``tokens`` are those of each object, in the order of the groups; in the first layer, one set for all objects."""
     attention = layer.cross_attn_image
     count = sum(len(group.members) for group in groups)
     query = _rotated(attention.q_proj(layer.norm2(tokens)), attention.freqs_cis).expand(count, -1, -1)

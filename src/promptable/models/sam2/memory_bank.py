@@ -29,7 +29,7 @@ class MemoryTokens:
 
 
 def memory_tokens(model: SAM2Base, position: Tensor, banks: Sequence[Sequence[Attended]]) -> list[MemoryTokens]:
-    """The tokens that each object's step attends to; a bank holds the ageless and then the recent, oldest first.
+    """The tokens that each object's step attends to; a bank holds the ageless memories, then the recent ones.
 
     ``position`` [1, C, h, w] is that of the features. Upstream's order: the features of prompted frames, then of the
     last steps; the pointers of prompted frames, then of the last steps from the newest back. All banks get to the
@@ -50,12 +50,12 @@ def memory_tokens(model: SAM2Base, position: Tensor, banks: Sequence[Sequence[At
 
 
 def _ages(bank: Sequence[Attended]) -> Hashable:
-    """All of a bank that positions depend on."""
+    """All that the positions of a bank depend on."""
     return tuple((one.ageless, one.steps_ago, one.memory.features is None) for one in bank)
 
 
 def _tokens(model: SAM2Base, features: Tensor, pointers: Tensor, positions: Tensor) -> MemoryTokens:
-    """One object's, of ``features`` [F, C, h, w] and ``pointers`` [P, D]."""
+    """One object's tokens, from ``features`` [F, C, h, w] and ``pointers`` [P, D]."""
     values = features.flatten(2).transpose(1, 2).flatten(0, 1)
     if not model.use_obj_ptrs_in_encoder:
         return MemoryTokens(values, positions, 0)
@@ -64,7 +64,7 @@ def _tokens(model: SAM2Base, features: Tensor, pointers: Tensor, positions: Tens
 
 
 def _positions(model: SAM2Base, position: Tensor, bank: Sequence[Attended], ages: Tensor) -> Tensor:
-    """Those of one object's tokens, [N, C]; ``ages`` are those of its pointers in steps, float32 [P]."""
+    """The positions of one object's tokens, [N, C]; ``ages`` are those of its pointers in steps, float32 [P]."""
     of_features = _feature_positions(model, position, bank)
     if not model.use_obj_ptrs_in_encoder:
         return of_features
@@ -76,7 +76,7 @@ def _features(bank: Sequence[Attended]) -> list[Tensor]:
 
 
 def _feature_positions(model: SAM2Base, position: Tensor, bank: Sequence[Attended]) -> Tensor:
-    """Where in the frame, and how many steps ago; a prompted frame counts as the oldest."""
+    """Encodings of where a feature is in its frame and how many steps ago; a prompted frame counts as the oldest."""
     in_frame = position[0].flatten(1).T
     spatial = [one for one in bank if one.memory.features is not None]
     rows = [model.num_maskmem - 1 if one.ageless else one.steps_ago - 1 for one in spatial]
@@ -92,7 +92,7 @@ def _pointers(bank: Sequence[Attended]) -> tuple[Tensor, Tensor]:
 
 
 def _pointer_positions(model: SAM2Base, ages: Tensor) -> Tensor:
-    """How many steps ago each pointer is from; each is as many tokens as make up its channels."""
+    """Encodings of the pointers' ages; a pointer is as many tokens as make up its channels."""
     parts = model.hidden_dim // model.mem_dim
     if not model.add_tpos_enc_to_obj_ptrs:
         return torch.zeros(parts * len(ages), model.mem_dim, device=model.device)

@@ -53,7 +53,7 @@ _OUTPUTS = ("pred_masks", "object_score_logits", "obj_ptr", "maskmem_features")
 # The most prompted frames that a step attends to as such: upstream has no limit, but a state must stay small.
 _MOST_PROMPTED = 8
 
-# CUDA graphs that are kept: of precisions, and of numbers of objects that came often enough.
+# How many CUDA graphs are kept: encoders, one a precision; heads, one a number of objects, captured at its 4th frame.
 _ENCODERS, _HEADS, _OFTEN = 2, 4, 4
 
 # Objects in one batch; each takes about 0.2 GB at 1024 pixels.
@@ -101,8 +101,8 @@ class VideoTracker:
     """Follows objects from frame to frame. It holds nothing but the model: the same arguments give the same answer.
 
     ``precision`` is that of the whole model (``models.runtime.precision``), ``rule`` says which frames become memory.
-    With ``cuda_graphs`` the encoder is one on a GPU, and what comes after the memory attention, whose own form changes
-    with all that an object remembers (``models.runtime.cuda_graphs``).
+    With ``cuda_graphs`` on a GPU, the encoder runs as a graph, and so do the heads after the memory attention
+    (``models.runtime.cuda_graphs``). The attention does not: its shapes change with what an object remembers.
     """
 
     def __init__(
@@ -170,7 +170,7 @@ class VideoTracker:
         return [self._judged(result, bank) for result, bank in zip(results, memories, strict=True)]
 
     def retain(self, memories: Sequence[Memory]) -> list[Memory]:
-        """Of all that an object remembers what its next step attends to, oldest first.
+        """What the next step attends to among all that an object remembers, oldest first.
 
         Where the next step attends to a pointer alone, the features are None.
         """
@@ -226,7 +226,10 @@ class VideoTracker:
         return replace(result, memory=replace(result.memory, distractor=distractor))
 
     def _start(self, features: ImageFeatures, prompts: Sequence[VideoPrompt], precision: str) -> list[ObjectResult]:
-        """As ``add_new_points_or_box`` or ``add_new_mask``, then ``propagate_in_video_preflight``, of alike prompts."""
+        """As ``add_new_points_or_box`` or ``add_new_mask``, then ``propagate_in_video_preflight``.
+
+        All prompts are of one kind.
+        """
         model, frame = self._model, self._frame(features.tensors, len(prompts))
         with self._autocast(precision):
             outputs = model.track_step(
@@ -287,7 +290,7 @@ class VideoTracker:
     def _run_heads(self, attended: Tensor, *levels: Tensor) -> tuple[Tensor, ...]:
         """``_OUTPUTS`` and the evidence, from the frame as each object sees it [objects, P, C] and its feature levels.
 
-        The form of the frame's own tensors does not hang on how much the objects remember.
+        The shapes of these inputs do not depend on how much the objects remember.
         """
         model, frame = self._model, self._frame(levels, len(attended))
         vision, sizes = frame["current_vision_feats"], frame["feat_sizes"]
@@ -318,8 +321,10 @@ class VideoTracker:
         evidence: Tensor,
         conditioning: bool,
     ) -> list[ObjectResult]:
-        """All of it leaves the device in one copy. Raises FloatingPointError at NaN and Infinity, which would read as
-        a lost object."""
+        """The results of one batch, in one copy from the device.
+
+        Raises FloatingPointError for NaN and Infinity, which would look like a lost object.
+        """
         low_res, scores, pointers, features = (outputs[name] for name in _OUTPUTS)
         features, masks = features.bfloat16(), (_resize(low_res, hw) > 0)[:, 0]
         finite = all_finite(low_res, scores, pointers, features, evidence)
@@ -362,7 +367,7 @@ def prepare_for_video(model: SAM2Base, precision: str = "fp32") -> None:
 
 
 def _capacity(model: SAM2Base) -> Capacity:
-    """The model's own room; it counts the frame that a step is of as one of each kind."""
+    """What the model has room for. Its own numbers count the frame of the step itself as one of each kind."""
     pointers = model.max_obj_ptrs_in_encoder if model.use_obj_ptrs_in_encoder else 0
     prompted = model.max_cond_frames_in_attn if model.max_cond_frames_in_attn > 0 else _MOST_PROMPTED
     features = model.num_maskmem - 1

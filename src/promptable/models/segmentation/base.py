@@ -38,8 +38,8 @@ class BaseSegmenter(ABC):
     """A ``Segmenter`` over a model in evaluation mode. It stores nothing about a picture, so threads may share it.
 
     ``precision`` is that of the image encoder (``models.runtime.precision``). Prompt encoder and mask decoder are quick
-    and always float32. With ``cuda_graphs`` on a GPU, the image encoder is one, and so are prompt encoder and mask
-    decoder for a single prompt (``models.runtime.cuda_graphs``).
+    and always float32. With ``cuda_graphs`` on a GPU, the image encoder runs as a graph, and so do prompt encoder and
+    mask decoder for a single prompt (``models.runtime.cuda_graphs``).
     """
 
     def __init__(self, prompt_encoder: Any, device: torch.device, precision: str, cuda_graphs: bool) -> None:
@@ -103,8 +103,7 @@ class BaseSegmenter(ABC):
         return [one for low_res, scores in groups for one in self._predictions(low_res, scores, finite, features.hw)]
 
     def _run_decoder(self, *inputs: Tensor, given: tuple[str, ...], multimask: bool) -> tuple[Tensor, ...]:
-        """``_decode`` for prompts, of which the first inputs are what is ``given``; the others are a picture's
-        features."""
+        """``_decode`` for prompts: the first inputs are what is ``given``, the others a picture's features."""
         embeddings = self._embed(dict(zip(given, inputs, strict=False)))
         return self._decode(*embeddings, *inputs[len(given) :], multimask=multimask)
 
@@ -150,8 +149,7 @@ class BaseSegmenter(ABC):
         return low_res
 
     def _mask_input(self, prompt: Prompt) -> NDArray[np.float32] | None:
-        """The mask input [1, 1, h, w], or None. Raises ValueError if its size is not that of the model's low-res
-        logits."""
+        """The mask input [1, 1, h, w], or None. Raises ValueError for another size than the model's low-res logits."""
         if prompt.mask_input is None:
             return None
         if prompt.mask_input.shape != (hw := self._prompt_encoder.mask_input_size):

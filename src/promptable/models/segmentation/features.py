@@ -29,8 +29,7 @@ class ImageFeatures:
 
     @cached_property
     def finite(self) -> Tensor:
-        """Whether all numbers are finite, bool [] on the tensors' device. Computed once, without waiting for the
-        device."""
+        """Whether all numbers are finite, bool [] on the tensors' device, for which it does not wait. Computed once."""
         return all_finite(*self.tensors)
 
     def to_bytes(self) -> bytes:
@@ -42,11 +41,10 @@ class ImageFeatures:
 
     @classmethod
     def from_bytes(cls, data: bytes, hw: tuple[int, int], like: "ImageFeatures") -> "ImageFeatures":
-        """Read features that ``to_bytes`` wrote, onto the device of ``like``: features of any picture, by the same
-        model.
+        """Read features that ``to_bytes`` wrote, onto the device of ``like``.
 
-        Raises ValueError unless they are finite features of a picture of ``hw``, in tensors of the same names, dtypes
-        and shapes as those of ``like``.
+        ``like`` are features of any picture by the same model. Raises ValueError unless the bytes are finite features
+        of a picture of ``hw``, in tensors of the same names, dtypes and shapes as those of ``like``.
         """
         named = _loaded(data)
         found_hw = named.pop(_HW, None)
