@@ -43,7 +43,7 @@ def _read_until(server: subprocess.Popen[str], word: str) -> str:
 
 
 def _port(report: str, function: str) -> int:
-    return next(int(line.split()[2]) for line in report.splitlines() if line.startswith(function + " "))
+    return next(int(line.split()[2]) for line in report.splitlines() if line.split()[:1] == [function])
 
 
 def test_nothing_runs_after_the_block(tmp_path: Path, serve_all: Serve, client: httpx.Client) -> None:

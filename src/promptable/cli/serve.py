@@ -9,6 +9,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from promptable.cli.cvat.terminal import say, show
+
 if TYPE_CHECKING:
     from promptable.local.options import Options
     from promptable.local.server import Running
@@ -67,7 +69,7 @@ def _serve(parsed: argparse.Namespace) -> int:
     try:
         check(dict(parsed.env), *FunctionType)
         with serve(parsed.functions, parsed.names, _options(parsed)) as running:
-            sys.stdout.write(_report(running))
+            _report(running)
             sys.stdout.flush()
             threading.Event().wait()
     except KeyboardInterrupt:
@@ -92,22 +94,17 @@ def _options(parsed: argparse.Namespace) -> "Options":
     )
 
 
-def _report(running: "Running") -> str:
-    rows = [("function", "state", "port", "")]
-    rows += [
-        (name, str(function.state), str(running.ports[name]), function.failure)
+def _report(running: "Running") -> None:
+    rows = [
+        (name, str(function.state), running.ports[name], function.failure)
         for name, function in running.functions.items()
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    table = [
-        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]]) for row in rows
-    ]
-    return "\n".join([*(line.rstrip() for line in table), _CVAT_HINT.format(port=running.dashboard_port)])
+    show(("function", "state", "port", ""), rows)
+    say(_CVAT_HINT.format(port=running.dashboard_port))
 
 
 _CVAT_HINT = """
 For CVAT, in the environment of cvat_server and cvat_worker_annotation:
   CVAT_SERVERLESS=1  CVAT_NUCLIO_HOST=<this machine, as CVAT sees it>  CVAT_NUCLIO_PORT={port}
 A CVAT in Docker sees this machine as host.docker.internal, and needs --host 0.0.0.0 here.
-Ctrl-C stops the functions.
-"""
+Ctrl-C stops the functions."""

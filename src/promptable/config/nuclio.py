@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from promptable.config.durations import parse_duration
-from promptable.config.validation import Section, Takes, Tuple
+from promptable.config.validation import TEXT, Section, Takes, Tuple
 
 
 class FunctionType(StrEnum):
@@ -29,8 +29,7 @@ def _is_duration(text: str) -> bool:
     return not text or parse_duration(text) >= 0
 
 
-_TEXT = "a text, in quotes where YAML would see a number or a truth value"
-Text = Annotated[str, Takes(_TEXT, bool)]
+Text = Annotated[str, Takes(TEXT, bool)]
 Count = Annotated[int, Takes("a whole number from 0 on", lambda number: number >= 0)]
 Amount = Annotated[str | int, Takes("a whole number or a text such as 2Gi")]
 Handler = Annotated[str, Takes("module:function", re.compile(r"\w+(\.\w+)*:\w+").fullmatch)]
@@ -81,7 +80,7 @@ class Variable(NuclioSection):
     """An environment variable: a value, which the dashboard shows, or a reference to where Kubernetes keeps it."""
 
     name: Text
-    value: Annotated[str, Takes(_TEXT)] = ""
+    value: Annotated[str, Takes(TEXT)] = ""
     value_from: Mapping[str, Any] = {}
 
 

@@ -9,6 +9,9 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 T = TypeVar("T")
 
+TEXT = "a text, in quotes where YAML would see a number or a truth value"
+"""What a text has to be in a file of people."""
+
 
 def _anything(_value: Any) -> bool:
     return True
@@ -105,7 +108,7 @@ _WORDS = {
     "int_type": "a whole number",
     "mapping_type": "a mapping",
     "model_type": "a mapping",
-    "string_type": "a text, in quotes where YAML would see a number or a truth value",
+    "string_type": TEXT,
     "tuple_type": "a list",
 }
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -11,8 +11,7 @@ from promptable.deploy import plan
 from promptable.deploy.commands import CommandError
 from promptable.deploy.console import Console, StoppedError
 from promptable.deploy.errors import DeployError
-from promptable.deploy.image import build as images
-from promptable.deploy.image.build import Images
+from promptable.deploy.image.build import Images, verified
 from promptable.deploy.image.own_model import OwnModel, own_model
 from promptable.deploy.options import Options, all_functions
 from promptable.deploy.platforms import host
@@ -147,7 +146,7 @@ class Preparation:
             own_device = _device(existing[function]) if function in existing else device
             try:
                 file = render(self._function_yaml(function), self._target(function, found, own_device))
-                images.verified(file.models, self.options.weights)
+                verified(file.models, self.options.weights)
             except (ValueError, OSError) as error:
                 self.console.problem(f"{function} cannot be rendered: {error}", "change the option that it names")
             else:
@@ -236,7 +235,7 @@ class Preparation:
     def _known(self, site: Site) -> Site:
         version = site.nuclio_version or _UNKNOWN_VERSION
         network = site.network or _UNKNOWN_NETWORKS[self.options.platform]
-        return Site(version, site.cvat_version, network, site.free)
+        return replace(site, nuclio_version=version, network=network)
 
     def _function_yaml(self, function: str) -> Path:
         return self.repository / "functions" / function / "function.yaml"

@@ -86,8 +86,8 @@ async def _serving(
 ) -> AsyncIterator[Running]:
     """Run the functions behind these sockets, the last of which is the dashboard's."""
     by_name = {function.config.name: function for function in functions}
-    ports = [listener.getsockname()[1] for listener in listeners]
-    running = Running(options.host, ports[-1], dict(zip(by_name, ports, strict=False)), by_name)
+    *ports, dashboard_port = (listener.getsockname()[1] for listener in listeners)
+    running = Running(options.host, dashboard_port, dict(zip(by_name, ports, strict=True)), by_name)
     apps = (*map(function_app, functions), dashboard_app(by_name, running.ports))
     allowed = (options.host, socket.gethostname(), *options.allowed_hosts)
     servers = [_http_server(only_under_known_names(app, allowed)) for app in apps]
