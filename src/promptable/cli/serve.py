@@ -107,4 +107,5 @@ _CVAT_HINT = """
 For CVAT, in the environment of cvat_server and cvat_worker_annotation:
   CVAT_SERVERLESS=1  CVAT_NUCLIO_HOST=<this machine, as CVAT sees it>  CVAT_NUCLIO_PORT={port}
 A CVAT in Docker sees this machine as host.docker.internal, and needs --host 0.0.0.0 here.
+A CVAT that calls it by a public name, such as gpu.example.org, needs --allow-host with that name.
 Ctrl-C stops the functions."""

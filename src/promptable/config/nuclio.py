@@ -85,7 +85,7 @@ class Variable(NuclioSection):
 
 
 class HttpAttributes(NuclioSection):
-    """Of an HTTP trigger (pkg/processor/trigger/http/types.go); ``port`` is the host's, 0 is any free one."""
+    """Attributes of an HTTP trigger (pkg/processor/trigger/http/types.go); ``port`` is the host's, 0 any free one."""
 
     port: Count = 0
     max_request_body_size: Count = 0
@@ -146,7 +146,7 @@ class Resources(NuclioSection):
 
 
 class LoggerSink(NuclioSection):
-    """Without a sink's name it sets the level of the platform's own."""
+    """Where a log goes, from which level on; without a sink's name, to the platform's own."""
 
     level: str = ""
     sink: str = ""
@@ -160,7 +160,7 @@ class RestartPolicy(NuclioSection):
 
 
 class PlatformAttributes(NuclioSection):
-    """Of Docker as a platform (pkg/platform/local/types.go)."""
+    """What Docker as a platform understands (pkg/platform/local/types.go)."""
 
     network: str = ""
     restart_policy: RestartPolicy | None = None

@@ -45,7 +45,7 @@ def _tile_fits(size: int) -> bool:
 
 
 def _content(path: str) -> str:
-    """What a file of a password holds. ValueError where it cannot be read."""
+    """The password in a file. Raises ValueError for a file that cannot be read."""
     try:
         return Path(path).read_text(encoding="utf-8").strip()
     except OSError as error:

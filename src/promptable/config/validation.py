@@ -10,7 +10,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 T = TypeVar("T")
 
 TEXT = "a text, in quotes where YAML would see a number or a truth value"
-"""What a text has to be in a file of people."""
+"""What a text must be in a YAML file."""
 
 
 def _anything(_value: Any) -> bool:

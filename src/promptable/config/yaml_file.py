@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 _MOST_VALUES = 100_000
-"""In a file, with its aliases written out: a few hundred bytes of aliases to aliases can stand for billions."""
+"""The most values of a file, aliases written out: a few hundred bytes of aliases to aliases can stand for billions."""
 
 
 class _StrictLoader(yaml.SafeLoader):

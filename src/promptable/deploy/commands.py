@@ -21,9 +21,9 @@ _BUILD_TIME = re.compile(r"^\d+\.\d+ ")
 _KEPT_LINES = 400
 
 QUESTION_SECONDS = 60
-"""For a tool to answer from what the engine or the cluster knows, also where that is busy."""
+"""How long a tool may take to answer from what a busy engine or cluster knows."""
 CONTAINER_SECONDS = 1800
-"""For what may have to pull an image first."""
+"""How long a command may take that may have to pull an image first."""
 
 
 class CommandError(RuntimeError):
@@ -116,7 +116,7 @@ def started(
 
 
 def uncoloured(text: str) -> str:
-    """Without a terminal's colours, which a file and rich show as letters."""
+    """The text without a terminal's colours, which a file and rich show as letters."""
     return _ANSI.sub("", text)
 
 

@@ -53,7 +53,7 @@ class Nuclio:
         return "nuctl", "delete", "function", function, "--force", *self._place
 
     def deploy_command(self, function: str, file: Path, image: str) -> tuple[str, ...]:
-        """Without build keys and path nuctl builds nothing."""
+        """nuctl deploying this file and image. Without build keys and path it builds nothing."""
         return (
             *("nuctl", "deploy", function, "--project-name", _PROJECT),
             *("--file", str(file), "--run-image", image, *self._place),
@@ -72,7 +72,7 @@ class Nuclio:
 
 
 def client_version() -> str:
-    """Of the nuctl that is installed; empty if it does not say."""
+    """The version of the nuctl that is installed; empty if it does not say."""
     found = _LABEL.search(commands.ask("nuctl", "version").out)
     return found[1] if found else ""
 

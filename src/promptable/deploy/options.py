@@ -1,4 +1,4 @@
-"""What one run of ``promptable deploy`` shall do, and what is wrong with it as far as no tool is needed to see it."""
+"""What one run of ``promptable deploy`` is to do, and the mistakes in it that can be seen without asking any tool."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Options:
-    """What one run shall do. None, an empty text or an empty tuple: the option was not given."""
+    """What one run is to do. None, an empty text or an empty tuple: the option was not given."""
 
     action: Action = Action.DEPLOY
     functions: tuple[str, ...] = ()

@@ -62,7 +62,7 @@ def weights(options: Options, models: Collection[str], own_models: Iterable[OwnM
 
 
 def base_image(device: Device, cached: bool) -> str:
-    """What the functions share."""
+    """A line on the image that the functions share."""
     return f"base image:  some {_BASE_GB[device]} GB for all functions{', here already' if cached else ''}"
 
 
@@ -91,7 +91,7 @@ def _words(sizes: Sequence[int | None]) -> str:
 
 
 def free(site: Site) -> Iterator[str]:
-    """What is free for it."""
+    """What is free for the deployment, a line each."""
     for what, amount in site.free.items():
         yield f"{what} free: {amount}"
 

@@ -37,7 +37,7 @@ class Found:
     device: Device | None
     """None where the images decide it."""
     answer_form: str
-    """Of the interactor, for this CVAT; empty if nothing says which."""
+    """The form of the interactor's answers for this CVAT; empty if nothing says which."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class Preparation:
         return found
 
     def _device_of_images(self, found: Mapping[str, str]) -> Device:
-        """Without a build the images decide."""
+        """The device that the images of --no-build were built for."""
         if Device.GPU not in map(_device, found.values()):
             return Device.CPU
         self.platform.check_gpu()

@@ -37,7 +37,7 @@ class Outcome:
     runs: Rendered | None
     """What runs now; None if nothing does."""
     how: str
-    """In a word or two, for the table: seconds, ``unchanged``, ``restored``, ``removed``, ``down``, ``unrecorded``."""
+    """The end in a word, for the table: seconds, ``unchanged``, ``restored``, ``removed``, ``down``, ``unrecorded``."""
     failure: str = ""
     """What went wrong, naming the function; empty if the version that was asked for runs and is remembered."""
     remedy: str = ""
@@ -57,7 +57,7 @@ class Rollout:
     work: Path
 
     def before(self, function: str, reported: Reported | None) -> Rendered | None:
-        """What runs: what Nuclio reports counts where it differs from what this user deployed last."""
+        """What runs now: as Nuclio reports it, if that differs from what this user deployed last."""
         known = self.state.current(function)
         if reported is None or not reported.working:
             return known

@@ -55,7 +55,7 @@ class State:
             yield
 
     def _make_folder(self) -> None:
-        """For this user's eyes: what somebody else has deployed may have a password in its environment."""
+        """Make the folder, for this user only: what somebody else has deployed may hold a password."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def _file(self, function: str, which: str) -> Path:
@@ -63,7 +63,7 @@ class State:
 
 
 def state_of(platform: PlatformName, namespace: str) -> State:
-    """In the user's own folder for such things."""
+    """The state of this user's deployments, in the folder that XDG names for such things."""
     home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return State(Path(home) / "promptable" / f"{platform}-{namespace}")
 
@@ -73,7 +73,7 @@ def _read(file: Path) -> Rendered | None:
 
 
 def _write(file: Path, text: str) -> None:
-    """All of it or nothing."""
+    """Write all of the file or nothing."""
     new = file.with_suffix(".new")
     new.write_text(text, encoding="utf-8")
     new.replace(file)

@@ -19,7 +19,7 @@ def tag_version(image: str) -> str:
 
 
 def cvat_version(url: str, console: Console) -> str:
-    """What CVAT at this address says; empty without one."""
+    """The version that CVAT at this address says; empty without an address, or without an answer (a problem)."""
     if not url:
         return ""
     about = f"{url.rstrip('/')}/api/server/about"

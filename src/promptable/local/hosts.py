@@ -51,7 +51,7 @@ def _refusal(host: str) -> ASGIApp:
 
 
 def _name_of(host: str) -> str | None:
-    """In lower case, without port, brackets and last dot; None for what is no name."""
+    """The name in a header ``Host``, in lower case, without port, brackets and last dot; None if there is none."""
     found = _HOST.fullmatch(host)
     return (found["address"] or found["name"]).rstrip(".").lower() if found else None
 

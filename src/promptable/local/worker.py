@@ -29,7 +29,7 @@ class WorkerDiedError(Exception):
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What all worker processes of a function run in."""
+    """What all worker processes of a function share."""
 
     folder: Path
     """Where the function's code lies."""

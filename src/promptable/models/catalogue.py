@@ -160,7 +160,7 @@ def _dino(file: str, size: int, memory_gib: int, millions: int, figure: str, sou
 
 
 def _mm(family: Family, repository: str, memory_gib: int, millions: int, figure: Figure | None = None) -> Checkpoint:
-    """One that no public record gives a checksum of."""
+    """A checkpoint of which no public record gives a checksum."""
     url = f"{_HUGGING_FACE}/{repository}/resolve/main/model.safetensors"
     saved_as = f"{repository.rpartition('/')[2]}.safetensors"
     return Checkpoint(url, None, None, family, memory_gib, (BERT_VOCABULARY,), millions, figure, saved_as)

@@ -72,7 +72,7 @@ class Images:
         return image
 
     def push(self, image: str) -> None:
-        """To the registry in its name. Raises CommandError."""
+        """Push an image to the registry in its name. Raises CommandError."""
         self._change("docker", "push", image)
 
     def newest(self, function: str, device: Device | None) -> str:
@@ -130,7 +130,7 @@ class Images:
             commands.run(command, heard)
 
     def _content(self, image: str) -> str:
-        """Of the id that Docker resolves; the builder's own (--iidfile) is another one in containerd's store."""
+        """Digits of the id that Docker resolves; in containerd's store the builder's own (--iidfile) is another one."""
         if self._console.dry_run:
             return "content"
         said = commands.ask("docker", "image", "inspect", "--format", "{{.Id}}", image)
@@ -140,7 +140,7 @@ class Images:
 
 
 def packages_digest(repository: Path) -> str:
-    """What tells one set of pinned packages from another."""
+    """A digest of the pinned packages."""
     files = [*(repository / "requirements" / name for name in _PACKAGES), repository / "docker/install-packages.sh"]
     return hashlib.sha256(b"\n".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
@@ -177,7 +177,7 @@ def verified(models: Sequence[str], weights: Path | None) -> list[Path]:
 
 
 def _link(source: Path, target: Path) -> None:
-    """Without copying gigabytes, where the file system allows."""
+    """Link a file, or copy its gigabytes if the file system cannot link."""
     try:
         os.link(source.resolve(), target)
     except OSError:

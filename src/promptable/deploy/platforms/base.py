@@ -18,7 +18,7 @@ class Site:
     network: str = ""
     """CVAT's Docker network; in Kubernetes there is none."""
     free: Mapping[str, str] = field(default_factory=dict)
-    """In words, by what it is: disk, memory, GPU memory."""
+    """What is free, in words, by its name: disk, memory, GPU memory."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Instance:
     """A function's container, as it is now."""
 
     identity: str = ""
-    """Another one after each deployment; empty if there is none."""
+    """Its name or id, another one after each deployment; empty if there is no container."""
     crashed: bool = False
     """Has it ended, or been started again?"""
     hindered: str = ""
@@ -45,7 +45,7 @@ class Platform(Protocol):
 
     @property
     def columns(self) -> Sequence[str]:
-        """Of ``status``, after the function's name."""
+        """The columns of ``status``, after the function's name."""
 
     def default_device(self) -> Device:
         """What the models run on where no option says it."""

@@ -33,12 +33,12 @@ class ComposedCvat:
 
     @cached_property
     def nuclio_version(self) -> str:
-        """Of the dashboard's image."""
+        """The version of the dashboard's image."""
         return tag_version(inspect("{{.Config.Image}}", self.dashboard).out) if self.dashboard else ""
 
     @cached_property
     def cvat_version(self) -> str:
-        """Of the server's image."""
+        """The version of the server's image."""
         image = inspect("{{.Config.Image}}", self.server).out if self.server else ""
         return image.rpartition(":")[2].removeprefix("v")
 

@@ -81,7 +81,7 @@ class Docker:
         return self._images.held_models(image)
 
     def publish(self, image: str) -> None:
-        """It is here."""
+        """Nothing to do: the image was built where it runs."""
 
     def ask_redis(self, image: str, redis: SharedRedis) -> str:
         command = ["docker", "run", "--rm", "--interactive", "--network", self._cvat.network]

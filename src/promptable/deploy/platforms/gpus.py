@@ -77,7 +77,7 @@ def _query() -> Sequence[str]:
 
 
 def _gib(mebibytes: str) -> str:
-    """In words; a GPU that shares the machine's memory has none of its own, of which nvidia-smi says [N/A]."""
+    """GiB in words. Of a GPU that shares the machine's memory nvidia-smi says [N/A]."""
     return f"{int(mebibytes) / 1024:.0f}" if mebibytes.isdecimal() else "?"
 
 

@@ -35,7 +35,7 @@ _WITH_REDIS = (FunctionType.INTERACTOR, FunctionType.TRACKER)
 _LARGEST = 94_000
 """Bytes of a function.yaml whose base64, with what Nuclio adds to it, fits Linux's 128 KiB for one argument."""
 _OTHER_MEMORY_GIB = {FunctionType.DETECTOR: 3, FunctionType.INTERACTOR: 4, FunctionType.TRACKER: 8}
-"""Beside the models: Python, PyTorch and frames; the interactor's feature cache; the tracker's cache and store."""
+"""Memory beside the models: Python, PyTorch, frames; the interactor's feature cache; the tracker's cache and store."""
 _CPU = {Device.GPU: "1", Device.CPU: "2"}
 
 
@@ -83,7 +83,7 @@ def _environment(config: FunctionConfig, target: Target) -> Mapping[str, str]:
 
 
 def redis_variables(redis: SharedRedis) -> dict[str, str]:
-    """What tells a function of its Redis."""
+    """The variables that tell a function of its Redis."""
     variables = {"HOST": redis.host, "PORT": str(redis.port)}
     if redis.tls:
         variables["TLS"] = "true"
@@ -101,7 +101,7 @@ def _known_model(kind: FunctionType, model: str, option: str = "--model") -> str
 
 
 def _with_gpus(config: FunctionConfig, device: Device) -> FunctionConfig:
-    """One on the device gpu, else none."""
+    """Ask for one GPU on the device gpu, else for none."""
     resources = config.spec.resources
     limits = {name: amount for name, amount in resources.limits.items() if name != _GPU}
     if device is Device.GPU:
@@ -133,7 +133,7 @@ def _for_kubernetes(config: FunctionConfig, target: Target) -> FunctionConfig:
 
 
 def _requests(config: FunctionConfig, device: Device) -> dict[str, str]:
-    """Without them Nuclio asks for 25m and 1Mi: it would scale at once, and the node would evict the pod first."""
+    """What a pod asks for. Nuclio's own 25m and 1Mi would scale it at once, and a full node would evict it first."""
     models = [config.env.get(name, "") for name in ("PROMPTABLE_MODEL", "PROMPTABLE_MASK_MODEL")]
     return {"cpu": _CPU[device], "memory": f"{memory_gib(config.type, models)}Gi"}
 

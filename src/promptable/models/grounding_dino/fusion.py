@@ -47,7 +47,7 @@ class TextImageFusion(nn.Module):
 
 
 def _keys(attention: BiMultiHeadAttention) -> tuple[nn.Linear, nn.Linear]:
-    """From a token to what makes logits of pixels, in every head: the factors [H * C], and the constants [H]."""
+    """Layers from a token to the factors [H * C] and constants [H] that make logits of pixels, in every head."""
     (query, query_bias), (key, key_bias) = (_of_heads(each, attention) for each in (attention.v_proj, attention.l_proj))
     query, query_bias = query * attention.scale, query_bias * attention.scale
     factors = torch.einsum("hdc,hde->hce", query, key), torch.einsum("hdc,hd->hc", query, key_bias)
@@ -56,8 +56,10 @@ def _keys(attention: BiMultiHeadAttention) -> tuple[nn.Linear, nn.Linear]:
 
 
 def _messages(block: BiAttentionBlock) -> nn.Linear:
-    """From a token to what a pixel gets that fully attends to it, by head: [H * C]. Weights add up to 1 in each head,
-    so each has its share of the output's bias."""
+    """A layer from a token to what a pixel gets that attends to it alone, by head: [H * C].
+
+    Weights add up to 1 in each head, so each has its share of the output's bias.
+    """
     attention = block.attn
     value, bias = _of_heads(attention.values_l_proj, attention)
     output = torch.unflatten(block.gamma_v.double()[:, None] * attention.out_v_proj.weight.double(), 1, value.shape[:2])
@@ -67,7 +69,7 @@ def _messages(block: BiAttentionBlock) -> nn.Linear:
 
 
 def _answers(block: BiAttentionBlock) -> nn.Linear:
-    """From the means of pixels to which a token attends, by head [H * C], to what it gets [C]."""
+    """A layer from the means of the pixels that a token attends to, by head [H * C], to what it gets [C]."""
     attention = block.attn
     value, bias = _of_heads(attention.values_v_proj, attention)
     output = torch.unflatten(block.gamma_l.double()[:, None] * attention.out_l_proj.weight.double(), 1, value.shape[:2])

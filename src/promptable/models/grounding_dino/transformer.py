@@ -27,7 +27,7 @@ from promptable.models.runtime.packed_linear import ActivatedLinear, linear_of
 from promptable.models.runtime.precision import InFloat32
 
 _PIXELS_AT_ONCE = 1024
-"""On a CPU: 8 MB of the feed-forward layers' hidden numbers, about what a core's caches hold."""
+"""How many pixels a CPU takes at once: 8 MB of the feed-forward layers' hidden numbers, about what its caches hold."""
 _SINE_CHANNELS = 128
 """Channels of the positional encoding of each of a box's four numbers."""
 _ANCHOR_SIDE = 0.05

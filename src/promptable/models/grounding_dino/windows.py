@@ -83,7 +83,7 @@ def _windows(filled: Tensor, count: int, side: int, shift: int) -> tuple[Tensor,
 
 
 def _apart(filled: Tensor, side: int, shift: int) -> Tensor:
-    """By upstream's parts of the shifted map: what wrapped around, the rest of its windows, and all others."""
+    """``apart``, by upstream's parts of the shifted map: what wrapped around, the rest of its windows, all others."""
     rows, columns = (_bands(length, side, shift) for length in filled.shape)
     part = _partitioned(3 * rows[:, None] + columns, side)
     apart = part[:, None, :, None] != part[:, None, None, :]

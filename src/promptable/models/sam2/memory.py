@@ -77,7 +77,7 @@ class MemoryFeatures:
         return _nbytes(self.values)
 
     def to_bytes(self) -> bytes:
-        """In safetensors form, exact to the bit."""
+        """The features in safetensors form, exact to the bit."""
         return save({"features": self.values.contiguous()})
 
     @classmethod
@@ -87,7 +87,7 @@ class MemoryFeatures:
 
 
 def _nbytes(tensor: Tensor) -> int:
-    """With all that the tensor keeps alive, if it is a part of a larger one."""
+    """Bytes of a tensor, and of the larger one that it keeps alive if it is a part of that."""
     return tensor.untyped_storage().nbytes() + _OBJECTS_BYTES
 
 
@@ -112,5 +112,5 @@ def _read(data: bytes, *layouts: _Layout) -> dict[str, Tensor]:
 
 
 def _finite(tensor: Tensor) -> bool:
-    """By the least and the greatest number; NaN is both. In bfloat16 several times faster than to look at each."""
+    """Whether the least and the greatest number are finite; NaN is both. Several times faster than to look at each."""
     return tensor.numel() == 0 or bool(torch.stack(tensor.aminmax()).isfinite().all())
