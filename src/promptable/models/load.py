@@ -2,6 +2,7 @@
 
 import json
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -72,12 +73,22 @@ def load_video_tracker(
 
 def _load(task: Task, model: str, weights_dir: Path, device: str, precision: str, **options: Any) -> Any:
     family = _family(task, model, weights_dir)
-    with _left_out(*_DRAWINGS), read_meanwhile(locate(model, weights_dir).weights):
-        adapter = import_module(family.adapters[task])
-    loaded = adapter.load(model, weights_dir, device, precision, **options)
+    with _without_packages_warnings():
+        with _left_out(*_DRAWINGS), read_meanwhile(locate(model, weights_dir).weights):
+            adapter = import_module(family.adapters[task])
+        loaded = adapter.load(model, weights_dir, device, precision, **options)
     if device != "cpu":
         give_back_freed_memory()
     return loaded
+
+
+@contextmanager
+def _without_packages_warnings() -> Iterator[None]:
+    """Inside, the model packages do not warn of their own use of others, about which nobody here can do anything."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Importing from timm", FutureWarning)
+        warnings.filterwarnings("ignore", "torch.meshgrid", UserWarning)
+        yield
 
 
 @contextmanager
