@@ -104,7 +104,7 @@ class Run:
             self.console.say(f"back to {previous.image}")
             if not self.options.dry_run:
                 before = self.rollout.before(function, reported[function])
-                outcomes[function] = self.rollout.replace(function, previous, before, reported[function])
+                outcomes[function] = self.rollout.deploy_anew(function, previous, before, reported[function])
         if not self.options.dry_run:
             self._conclude(outcomes, {})
 

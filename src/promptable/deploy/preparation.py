@@ -30,7 +30,7 @@ _SHAPES_SINCE = (2, 62)
 
 @dataclass(frozen=True)
 class Found:
-    """What the checks found out."""
+    """What is deployed, and what the checks found out for it."""
 
     functions: Sequence[str]
     site: Site

@@ -76,9 +76,11 @@ class Rollout:
             else:
                 self.console.say("unchanged and ready: left alone")
                 return Outcome(rendered, "unchanged", timing=timing)
-        return self.replace(function, rendered, before, reported)
+        return self.deploy_anew(function, rendered, before, reported)
 
-    def replace(self, function: str, rendered: Rendered, before: Rendered | None, reported: Reported | None) -> Outcome:
+    def deploy_anew(
+        self, function: str, rendered: Rendered, before: Rendered | None, reported: Reported | None
+    ) -> Outcome:
         """Deploy it, check it and remember it; if it does not work, bring back what ran before."""
         start = monotonic()
         if reported is not None and reported.stuck:

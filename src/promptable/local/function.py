@@ -63,7 +63,9 @@ class Function:
             restart.cancel()
         await asyncio.gather(*self._restarts, return_exceptions=True)
         idle = {self._idle.get_nowait() for _ in range(self._idle.qsize())}
-        await asyncio.gather(*(worker.end(GOODBYE_SECONDS * (worker in idle)) for worker in self._workers.values()))
+        await asyncio.gather(
+            *(worker.end(GOODBYE_SECONDS if worker in idle else 0.0) for worker in self._workers.values())
+        )
 
     async def call(self, request: Message) -> Message:
         """Answer one event, with the status that Nuclio gives where something goes wrong; never raises.

@@ -41,7 +41,7 @@ class Options:
         """The port of the function that is served as this number, counted from 0; 0 for any free port."""
         if self.port_base is None:
             return config.trigger.port
-        return self.port_base and self.port_base + number
+        return self.port_base + number if self.port_base else 0
 
 
 def with_labels(config: FunctionConfig, options: Options) -> FunctionConfig:

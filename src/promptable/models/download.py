@@ -104,8 +104,9 @@ def _receive(url: str, part: Path) -> str | None:
             return said  # all of it is there
         response.raise_for_status()
         continued = response.status_code == httpx.codes.PARTIAL_CONTENT
-        total = int(response.headers.get("Content-Length", 0)) + held * continued
-        with part.open("ab" if continued else "wb") as file, _progress(part.stem, held * continued, total) as advance:
+        start = held if continued else 0
+        total = start + int(response.headers.get("Content-Length", 0))
+        with part.open("ab" if continued else "wb") as file, _progress(part.stem, start, total) as advance:
             for chunk in response.iter_raw():
                 file.write(chunk)
                 advance(len(chunk))

@@ -11,7 +11,7 @@ from promptable.deploy.rendering.target import Device, SharedRedis
 
 @dataclass(frozen=True)
 class Site:
-    """What the checks found out; an empty text is not known."""
+    """What the checks found out of Nuclio, CVAT and this machine; an empty text is not known."""
 
     nuclio_version: str = ""
     cvat_version: str = ""
