@@ -1,8 +1,11 @@
 """``promptable preview`` as it is called."""
 
 import json
+import os
 import re
+import signal
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -157,6 +160,21 @@ def test_a_file_that_is_no_picture_is_a_sentence(
     cvat.tasks[12].pictures = [b"no picture"] * 9
     assert _preview(tmp_path, "--url", url, "--task", "12", "--via-cvat", "dino") == 1
     assert re.fullmatch(r"promptable preview: \d\.png: that is no picture, or a damaged one\n", capsys.readouterr().err)
+
+
+def test_ctrl_c_asks_no_further_and_says_what_is_kept(
+    url: str, cvat: StandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def answer(_: object) -> object:
+        if len(cvat.bodies) == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        Event().wait(0.3)
+        return {"shapes": [], "tags": []}
+
+    cvat.answers["dino"] = answer
+    assert _preview(tmp_path, "--url", url, "--task", "12", "--via-cvat", "dino", "--frames", "9") == 130
+    assert capsys.readouterr().err == "promptable preview: interrupted; no page was written\n"
+    assert len(cvat.bodies) <= 6, "of nine: three are asked at a time"
 
 
 def test_frames_are_spread_and_repeat_with_the_seed() -> None:

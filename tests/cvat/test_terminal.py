@@ -57,6 +57,28 @@ def test_a_journal_that_is_none_is_a_sentence(command: str, cvat: StandIn, capsy
     assert said.startswith(f"promptable {command}: the journal of this task cannot be used (file is not a database)")
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("stats", "--task", "3"), "it only reads, and no page was written"),
+        (("effort", "--task", "3"), "it only reads, and no report was written"),
+        (("review", "--task", "3"), "the same command does the rest"),
+        (("segments", "--task", "3"), "the same command does the rest"),
+        (("labels", "from-cvat", "--task", "3"), "no file was written"),
+        (("warm", "--job", "1"), "what is encoded is kept: the same command is soon past it"),
+    ],
+)
+def test_after_ctrl_c_commands_say_what_is_kept(
+    cvat: StandIn, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: list[str], said: str
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("promptable.cvat.server.rest.Rest.request", interrupt)
+    assert main([*command, "--url", cvat.url]) == 130
+    assert capsys.readouterr().err == f"promptable {command[0]}: interrupted; {said}\n"
+
+
 def test_names_of_others_do_nothing_to_a_terminal(
     cvat: StandIn, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

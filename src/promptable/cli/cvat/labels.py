@@ -23,7 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     fetch.add_argument(
         "--output", type=Path, default=Path("labels.yaml"), metavar="FILE", help="new file (default: labels.yaml)"
     )
-    fetch.set_defaults(run=lambda parsed: told("labels", lambda: _fetch_labels(parsed)))
+    kept = "no file was written"
+    fetch.set_defaults(run=lambda parsed: told("labels", lambda: _fetch_labels(parsed), kept))
 
 
 def _render_labels(parsed: argparse.Namespace) -> int:

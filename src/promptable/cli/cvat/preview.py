@@ -44,7 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--threshold", type=unit_number, metavar="T", help="where all sliders begin (default: the labels' own)")
     add("--output", type=Path, default=Path("preview.html"), metavar="FILE", help="the page; its JSON lies beside it")
     add_server_arguments(parser)
-    parser.set_defaults(run=lambda parsed: told("preview", lambda: _preview(parsed)))
+    kept = "no page was written"
+    parser.set_defaults(run=lambda parsed: told("preview", lambda: _preview(parsed), kept))
 
 
 def _variant(text: str) -> "VariantSpec":

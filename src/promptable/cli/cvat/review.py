@@ -28,7 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--assign", metavar="USER", help="put the jobs of these frames on a user's page in CVAT, to be reviewed")
     add("--page", type=Path, metavar="FILE", help="where the page goes (default: review-task-N.html)")
     add_server_arguments(parser)
-    parser.set_defaults(run=lambda parsed: told("review", lambda: _review(parsed)))
+    kept = "the same command does the rest"
+    parser.set_defaults(run=lambda parsed: told("review", lambda: _review(parsed), kept))
 
 
 def _review(parsed: argparse.Namespace) -> int:

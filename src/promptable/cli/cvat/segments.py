@@ -37,7 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="take back what this run of the task, or the last one (of each task of a project), wrote; no more",
     )
     add_server_arguments(parser)
-    parser.set_defaults(run=lambda parsed: told("segments", lambda: _segments(parsed)))
+    kept = "the same command does the rest"
+    parser.set_defaults(run=lambda parsed: told("segments", lambda: _segments(parsed), kept))
 
 
 def _fps(text: str) -> float:

@@ -12,8 +12,11 @@ _WIDE = 200
 """Columns where the output is no terminal: links stay whole."""
 
 
-def told(command: str, work: Callable[[], int]) -> int:
-    """The exit status of the work; ``WRONG`` with a sentence for what CVAT, a file or the journal refuses."""
+def told(command: str, work: Callable[[], int], if_interrupted: str) -> int:
+    """The exit status of the work; ``WRONG`` with a sentence for what CVAT, a file or the journal refuses.
+
+    ``if_interrupted`` says what is kept after Ctrl-C, or what to do.
+    """
     from promptable.cvat.server.errors import CvatError
 
     try:
@@ -25,17 +28,16 @@ def told(command: str, work: Callable[[], int]) -> int:
         _complain(command, f"the journal of this task cannot be used ({error}): is there room, and may it be written?")
     except CvatError as error:
         _complain(command, str(error))
+    except KeyboardInterrupt:
+        _complain(command, f"interrupted; {if_interrupted}")
+        return INTERRUPTED
     return WRONG
 
 
 def told_and_resumable(command: str, work: Callable[[], int]) -> int:
     """As ``told``, of work that goes on where Ctrl-C or SIGTERM stopped it."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        return told(command, work)
-    except KeyboardInterrupt:
-        _complain(command, "interrupted; the same command goes on where it stopped")
-        return INTERRUPTED
+    return told(command, work, "the same command goes on where it stopped")
 
 
 def _complain(command: str, sentence: str) -> None:

@@ -23,7 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--via-cvat", default="sam-interactor", metavar="NAME", help="the interactor (default: sam-interactor)")
     add("--yes", action="store_true", help="do not ask whether there is room for them")
     add_server_arguments(parser)
-    parser.set_defaults(run=lambda parsed: told("warm", lambda: _warm(parsed)))
+    kept = "what is encoded is kept: the same command is soon past it"
+    parser.set_defaults(run=lambda parsed: told("warm", lambda: _warm(parsed), kept))
 
 
 def _warm(parsed: argparse.Namespace) -> int:

@@ -53,13 +53,11 @@ def preview(title: str, frames: Sequence[PageFrame], variants: Sequence[Variant]
     bar = Progress(console=console, transient=True, disable=not console.is_terminal)
     with bar as progress, ThreadPoolExecutor(_AT_ONCE) as pool:
         task = progress.add_task("asking", total=len(frames) * len(variants))
-        asked = [[pool.submit(_ask, variant, frame) for frame in frames] for variant in variants]
-        answers: list[list[dict[str, object]]] = []
-        for futures in asked:
-            answers.append([])
-            for future in futures:
-                answers[-1].append(future.result())
-                progress.advance(task)
+        given: list[dict[str, object]] = []
+        for answer in pool.map(_ask, [one for one in variants for _ in frames], [*frames] * len(variants)):
+            given.append(answer)
+            progress.advance(task)
+    answers = [given[first : first + len(frames)] for first in range(0, len(given), len(frames))]
     silent = {one.name: str(row[0]["error"]) for one, row in zip(variants, answers, strict=True) if _failed(row)}
     if len(silent) == len(variants):
         raise CvatError(silent[variants[0].name])
