@@ -14,8 +14,7 @@ from promptable.wire.masks import MaskCrop
 
 @dataclass(frozen=True)
 class DetectorRequest:
-    """``threshold`` is in [0, 1], or None when CVAT sent none; CVAT sends none both when it is not set and when it is
-    0.
+    """``threshold`` is in [0, 1], or None when CVAT sent none, as it does when it is not set and when it is 0.
 
     Two fields are our own extension, which CVAT never sends: ``labels`` replaces the deployed labels (its items are not
     checked yet), and ``floor`` in [0, 1] is the lowest threshold that the caller asks about (``wire.candidates``).
@@ -29,8 +28,7 @@ class DetectorRequest:
 
 @dataclass(frozen=True)
 class Rectangle:
-    """A box around an object: ``xyxy`` float32 [4] in picture pixels. The caller makes sure that it is inside the
-    picture.
+    """A box around an object: ``xyxy`` float32 [4] in picture pixels, which the caller keeps inside the picture.
 
     For every kind of item: ``confidence`` is in [0, 1]; ``attributes`` map names to values, both texts, as the
     function's metadata declares them (numbers as integers, checkboxes as "true" and "false").

@@ -22,8 +22,7 @@ MOST_SLIP = 0.02
 
 @dataclass(frozen=True, eq=False)
 class InteractorRequest:
-    """Positive clicks float32 [N, 2], negative clicks [M, 2] and boxes float32 [K, 4] in picture pixels; N + M + K >=
-    1.
+    """Positive clicks float32 [N, 2], negative ones [M, 2], boxes float32 [K, 4] in picture pixels; N + M + K >= 1.
 
     A request with only negative clicks (N + K = 0) does not point at an object yet. CVAT's editor sends such a request
     when the user's first click is with the right mouse button.

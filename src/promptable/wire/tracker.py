@@ -65,8 +65,7 @@ def parse(body: object) -> StartRequest | ContinueRequest:
 
 
 def encode(shapes: Sequence[Shape | None], states: Sequence[TrackState | None], bare: bool) -> str:
-    """``{"shapes", "states"}``, one of each for every object, in the order of the request. A lost object's None is
-    null.
+    """``{"shapes", "states"}``, one of each for every object, in the request's order; None of a lost object is null.
 
     Raises ValueError for NaN, for swapped corners, and for other shapes than rectangles in the bare dialect.
     """

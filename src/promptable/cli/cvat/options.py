@@ -70,8 +70,8 @@ def function_of(
 ) -> "Function":
     """The function that the options of ``add_model_arguments`` name; ``where`` replaces its URL, name or model.
 
-    ``kind`` is what it must be, detector or tracker. Through CVAT it is asked about frames of ``source``. Raises
-    CvatError.
+    ``kind`` is what it must be, detector or tracker. Through CVAT it is asked about frames of ``source``.
+    Raises CvatError.
     """
     from promptable.cvat.functions import CvatFunction, DirectFunction
     from promptable.cvat.server.errors import CvatError

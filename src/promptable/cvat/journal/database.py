@@ -38,10 +38,9 @@ CREATE TABLE IF NOT EXISTS sent_again (batch INTEGER PRIMARY KEY, at TEXT);
 - frames: waiting, asked, failed;
 - places, a frame in a job: waiting, sent, left (to people);
 - batches, the uploads of one request: sending, stored;
-- uploads, one shape or tag each: sending, stored, lost (people had deleted it before its id was known), removed (by
-  us);
-- sent_again has the batches that were sent twice, or waited for no longer, while a request of theirs may still
-  arrive."""
+- uploads, one shape or tag each: sending, stored, lost (people deleted it before its id was known), removed (by us);
+- sent_again has the batches that were sent twice, or given up, while a request of theirs may still arrive.
+"""
 
 
 def journal_path(server: str, task: int, created: str) -> Path:

@@ -75,8 +75,7 @@ class JournalReader:
         return elsewhere
 
     def highest_before(self, run: int, job: int) -> dict[int, dict[str, int]]:
-        """For each frame that was uploaded to a job: the highest ids of shapes and of tags in the job before the
-        upload."""
+        """The highest ids of shapes and of tags in a job before each frame was uploaded to it, by frame."""
         rows = self._db.execute(
             "SELECT p.frame, b.after_shape AS shape, b.after_tag AS tag FROM places p JOIN batches b ON b.id = p.batch "
             "WHERE p.run = ? AND p.job = ?",

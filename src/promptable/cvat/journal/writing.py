@@ -162,8 +162,7 @@ class Journal(JournalReader):
         return [row["frame"] for row in rows]
 
     def stored(self, batch: Batch, ids: Mapping[int, int]) -> None:
-        """Note that a batch is on the server. ``ids`` maps upload ids to server ids; uploads without one become
-        lost."""
+        """Note that a batch is on the server. ``ids`` maps upload ids to the server's; uploads without one are lost."""
         with self._writing():
             self._db.execute("UPDATE uploads SET state = 'lost' WHERE batch = ?", (batch.id,))
             self._db.executemany(

@@ -10,8 +10,7 @@ from math import inf
 class Smoothing:
     """``shortest`` is the least length of a range, ``shortest_gap`` of a gap between two, in frames, at least 1.
 
-    ``switch`` is what it costs that a range begins or ends, in nats: log((1 - p) / p), p being the chance of it at any
-    frame.
+    ``switch`` is the cost of a range's begin or end, in nats: log((1 - p) / p), p being its chance at any frame.
     """
 
     shortest: int = 10

@@ -27,8 +27,7 @@ _REPLICA = ("consensus_replica", "replica")
 _NO_PICTURES = {"1d": "audio", "3d": "point clouds"}
 """What a task holds, by CVAT's dimension."""
 _WORTH_A_CHUNK = 3
-"""From this many frames of a chunk on, downloading the whole chunk is quicker than downloading the frames one by
-one."""
+"""From so many wanted frames of a chunk on, downloading all of it is quicker than downloading them one by one."""
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,7 @@ from promptable.cvat.server.annotations import JobAnnotations
 from promptable.cvat.server.errors import CvatError
 
 SETTLING = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
-"""Pauses, in seconds, between looks at the server for a request without an answer, which may still arrive; a minute in
-all."""
+"""Seconds between looks at the server for a request without an answer, which may still arrive: a minute in all."""
 _LATEST = timedelta(hours=1)
 """No server is at a request for so long."""
 

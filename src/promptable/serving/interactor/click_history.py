@@ -1,5 +1,4 @@
-"""Earlier predictions on a picture. With their logits, a further click refines the previous mask, as in SAM's
-training."""
+"""Earlier predictions on a picture. With their logits a further click refines the mask, as in SAM's training."""
 
 import logging
 from collections.abc import Iterator, Sequence

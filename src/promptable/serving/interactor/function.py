@@ -61,8 +61,7 @@ def load_function(logger: Any) -> "InteractorFunction":
 
 
 def _caches(redis: RedisServer, encoder: str, click_means: Extent) -> tuple[RedisCache, RedisCache]:
-    """The caches of features and of clicks for replicas with the same ``encoder``: weights, precision, kind of
-    device."""
+    """The caches of features and clicks for replicas of one ``encoder``: of its weights, precision, kind of device."""
     prefixes = (f"promptable:features:{encoder}:", f"promptable:clicks:{encoder}:{click_means}:")
     features, clicks = (RedisCache(redis, prefix, _LIFETIME_SECONDS) for prefix in prefixes)
     return features, clicks
@@ -95,8 +94,7 @@ class InteractorFunction:
             return wire.encode(masks, hw, self._settings.answer_form, self._settings.polygon_tolerance)
 
     def _hw(self, image: EncodedImage) -> tuple[int, int]:
-        """The picture's height and width, for a new picture from its header: prompts are checked before it is
-        encoded."""
+        """The picture's height and width, a new one's from its header: prompts are checked before it is encoded."""
         known = self._features.find(image.digest)
         return image.hw(self._settings.max_megapixels) if known is None else known.hw
 

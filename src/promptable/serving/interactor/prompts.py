@@ -21,8 +21,7 @@ def prompts_of(request: InteractorRequest) -> list[Prompt]:
 
 
 def _nearest_box(points_xy: NDArray[np.float32], boxes_xyxy: NDArray[np.float32]) -> NDArray[np.intp]:
-    """For each point [N, 2], the index of the box [K, 4] that contains it or else is nearest; of several, the
-    smallest."""
+    """For each point [N, 2], the index of the box [K, 4] that contains it or is nearest; of several, the smallest."""
     low, high = boxes_xyxy[:, :2], boxes_xyxy[:, 2:]
     outside = np.maximum(low - points_xy[:, None], 0) + np.maximum(points_xy[:, None] - high, 0)
     distances = np.linalg.norm(outside, axis=2)

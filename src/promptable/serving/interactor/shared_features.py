@@ -1,5 +1,4 @@
-"""Image features that replicas share through Redis, and that survive a restart: the second cache, behind
-FeatureCache."""
+"""Image features that replicas share through Redis, where they survive a restart: the cache behind FeatureCache."""
 
 import logging
 from collections.abc import Callable
@@ -19,8 +18,7 @@ class SharedFeatures:
         self._like = like
 
     def get(self, digest: str, hw: tuple[int, int], encode: Callable[[], ImageFeatures]) -> ImageFeatures:
-        """The features of a picture of ``hw`` from Redis; if there are none, those of ``encode()``, which are
-        stored."""
+        """The features of a picture of ``hw`` from Redis, or else from ``encode()``; these are stored."""
         found = self._cache.get(digest)
         features = None if found is None else self._read(found, hw)
         if features is None:

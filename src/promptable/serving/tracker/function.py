@@ -45,8 +45,7 @@ Answer = tuple[Shape | None, TrackState | None]
 
 @dataclass(frozen=True)
 class Correction:
-    """A new shape that a person drew for a tracked object: the ``prompt`` for the model, and the shape for the
-    answer."""
+    """A new shape that a person drew for a tracked object, and the ``prompt`` that the model gets for it."""
 
     prompt: VideoPrompt
     drawn: Shape
@@ -96,8 +95,7 @@ def _store(settings: TrackerSettings, redis: RedisServer | None) -> EntryStore[M
 
 
 class TrackerFunction:
-    """Answers tracker requests. It stores nothing about a track itself: the track's state names entries of the
-    store."""
+    """Answers tracker requests. It holds nothing about a track: the track's state names entries of the store."""
 
     def __init__(self, model: VideoTracker, store: EntryStore[MemoryEntry], settings: TrackerSettings) -> None:
         self._model = model
@@ -253,8 +251,7 @@ class TrackerFunction:
         return self._answer(replace(track.state, step=0, memories=names), result, track.drawn)
 
     def _answer(self, state: TrackState, result: ObjectResult, drawn: Shape | None) -> Answer:
-        """One object's shape on this frame (the drawn shape if there is one), and its state; ``state`` has this frame's
-        step."""
+        """One object's shape on this frame, the drawn one if any, and its state; ``state`` has this frame's step."""
         shape = drawn if drawn is not None and drawn.type is state.shape_type else self._shape(state, result)
         if shape is None:
             return _lost(state, result.mask.shape), replace(state, outside=True)

@@ -1,5 +1,4 @@
-"""The prompt that starts a track: the shape that a person drew, or the last box of an object whose memory has
-expired."""
+"""The prompt that starts a track: the shape that a person drew, or the last box of an object whose memory expired."""
 
 import numpy as np
 
