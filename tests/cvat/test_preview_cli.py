@@ -162,6 +162,16 @@ def test_a_file_that_is_no_picture_is_a_sentence(
     assert re.fullmatch(r"promptable preview: \d\.png: that is no picture, or a damaged one\n", capsys.readouterr().err)
 
 
+def test_a_broken_picture_among_others_is_named_and_left_out(
+    url: str, cvat: StandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cvat.tasks[12].pictures = [PICTURE, PICTURE[:40], PICTURE]
+    assert _preview(tmp_path, "--url", url, "--task", "12", "--via-cvat", "dino", "--frames", "0-2") == 3
+    assert capsys.readouterr().err == "promptable preview: left out: 1.png: that is no picture, or a damaged one\n"
+    assert [frame["number"] for frame in json.loads((tmp_path / "p.json").read_text())["frames"]] == [0, 2]
+    assert {body["frame"] for body in cvat.bodies} == {0, 2}
+
+
 def test_ctrl_c_asks_no_further_and_says_what_is_kept(
     url: str, cvat: StandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

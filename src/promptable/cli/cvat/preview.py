@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from promptable.cli.cvat.files import write_text
 from promptable.cli.cvat.options import add_model_arguments, add_server_arguments, connected, function_of
-from promptable.cli.cvat.terminal import DONE, say, told
+from promptable.cli.cvat.terminal import DONE, FOUND, complain, say, told
 from promptable.cli.values import unit_number
 
 if TYPE_CHECKING:
@@ -58,20 +58,24 @@ def _variant(text: str) -> "VariantSpec":
 
 
 def _preview(parsed: argparse.Namespace) -> int:
-    page, data = _made(parsed)
+    page, data, left_out = _made(parsed)
     write_text(parsed.output, page)
     write_text(parsed.output.with_suffix(".json"), data)
     say(f"{parsed.output}\n{parsed.output.with_suffix('.json')}")
-    return DONE
+    for sentence in left_out:
+        complain("preview", f"left out: {sentence}")
+    return FOUND if left_out else DONE
 
 
-def _made(parsed: argparse.Namespace) -> tuple[str, str]:
-    from promptable.cvat.preview.run import preview
+def _made(parsed: argparse.Namespace) -> "tuple[str, str, list[str]]":
+    """The page, its JSON, and which pictures are broken."""
+    from promptable.cvat.preview.run import preview, readable
 
     with nullcontext() if parsed.images else connected(parsed, writes=parsed.via_cvat is not None) as client:
         source, title, frames = _frames(parsed, client)
+        shown, left_out = readable(frames)
         variants = _variants(parsed, client, source)
-        return preview(title, frames, variants, parsed.seed)
+        return *preview(title, shown, variants, parsed.seed), left_out
 
 
 def _frames(parsed: argparse.Namespace, client: Any) -> tuple["Source | None", str, "list[PageFrame]"]:

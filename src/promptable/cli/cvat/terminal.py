@@ -23,13 +23,13 @@ def told(command: str, work: Callable[[], int], if_interrupted: str) -> int:
         return work()
     except OSError as error:
         where = "" if error.filename is None else f"{error.filename}: "
-        _complain(command, f"{where}{error.strerror or error}")
+        complain(command, f"{where}{error.strerror or error}")
     except sqlite3.Error as error:
-        _complain(command, f"the journal of this task cannot be used ({error}): is there room, and may it be written?")
+        complain(command, f"the journal of this task cannot be used ({error}): is there room, and may it be written?")
     except CvatError as error:
-        _complain(command, str(error))
+        complain(command, str(error))
     except KeyboardInterrupt:
-        _complain(command, f"interrupted; {if_interrupted}")
+        complain(command, f"interrupted; {if_interrupted}")
         return INTERRUPTED
     return WRONG
 
@@ -40,7 +40,8 @@ def told_and_resumable(command: str, work: Callable[[], int]) -> int:
     return told(command, work, "the same command goes on where it stopped")
 
 
-def _complain(command: str, sentence: str) -> None:
+def complain(command: str, sentence: str) -> None:
+    """Say on standard error what is wrong."""
     sys.stderr.write(_harmless(f"promptable {command}: {sentence}\n"))
 
 

@@ -69,9 +69,14 @@ def render(title: str, about: str, frames: Sequence[PageFrame], variants: Sequen
     return page, data
 
 
-def _shown(frame: PageFrame) -> tuple[tuple[int, int], Image]:
-    """As ``pictures.shown``, whose error names no picture."""
+def broken(frame: PageFrame) -> str | None:
+    """Why a frame cannot be shown; None where it can."""
     try:
-        return shown(frame.data, _LONGEST_SIDE, frame.hw)
+        _shown(frame)
     except CvatError as error:
-        raise CvatError(f"{frame.name}: {error}", error.status) from None
+        return f"{frame.name}: {error}"
+    return None
+
+
+def _shown(frame: PageFrame) -> tuple[tuple[int, int], Image]:
+    return shown(frame.data, _LONGEST_SIDE, frame.hw)

@@ -13,7 +13,7 @@ from rich.progress import Progress
 from promptable.cvat.annotate.picture_files import pictures_of
 from promptable.cvat.functions import Picture
 from promptable.cvat.labels import own_keys
-from promptable.cvat.preview.page import PageFrame, PageVariant, render
+from promptable.cvat.preview.page import PageFrame, PageVariant, broken, render
 from promptable.cvat.preview.variants import Variant
 from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.frames import Frames
@@ -45,6 +45,15 @@ def frames_of_folder(folder: Path, count: int, seed: int) -> list[PageFrame]:
     files = pictures_of(folder)
     chosen = [files[i] for i in spread(range(len(files)), count, seed)]
     return [PageFrame(str(file.relative_to(folder)), None, file.read_bytes()) for file in chosen]
+
+
+def readable(frames: Sequence[PageFrame]) -> tuple[list[PageFrame], list[str]]:
+    """Those whose pictures can be shown, and why others cannot. Raises CvatError where none can."""
+    why = [broken(frame) for frame in frames]
+    failed = [sentence for sentence in why if sentence is not None]
+    if len(failed) == len(frames):
+        raise CvatError(failed[0])
+    return [frame for frame, sentence in zip(frames, why, strict=True) if sentence is None], failed
 
 
 def preview(title: str, frames: Sequence[PageFrame], variants: Sequence[Variant], seed: int) -> tuple[str, str]:
