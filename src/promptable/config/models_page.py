@@ -16,13 +16,13 @@ _HEAD = """# Models
 - **Rare or unusual things** (tools, species, defects): `llmdet-large`, or `llmdet-base` on a smaller card. On LVIS,
   whose 1203 kinds of things are mostly rare, LLMDet of any size finds far more than Grounding DINO.
 - **Everyday things, quickly**: `llmdet-tiny`. It is `swin-t` with other training and other heads: as large and as fast.
-- **A CPU**: `llmdet-tiny` or `swin-t`. The `-large` ones have a finer feature level, with it four times as many places
-  to look at, and take several times as long.
-- **Labels and thresholds that are tuned already**: stay with the model that they are tuned on. Another one scores
-  otherwise: compare first, with `promptable preview --local --variant NAME=labels.yaml@llmdet-large`.
-- **Masks from boxes, and clicks**: `sam2.1-large` on a GPU, `sam2.1-tiny` on a CPU; `vit_b` where the numbers have to
+- **A CPU**: `llmdet-tiny` or `swin-t`. The `-large` ones have a finer feature level. It gives them four times as many
+  places to look at, and they take several times as long.
+- **Labels and thresholds that are tuned already**: stay with the model that they are tuned on, since another one scores
+  differently. To compare: `promptable preview --task 7 --local --variant NAME=labels.yaml@llmdet-large`.
+- **Masks from boxes, and clicks**: `sam2.1-large` on a GPU, `sam2.1-tiny` on a CPU; `vit_b` if the numbers have to
   be those of the first SAM.
-- **Tracking**: `sam2.1-large`; the smaller ones where a card is shared.
+- **Tracking**: `sam2.1-large`; a smaller one if functions share a card.
 
 MM-Grounding-DINO is what LLMDet was trained on from; take it to compare, or to train further.
 """
@@ -35,20 +35,20 @@ _SECTIONS = {
 
 _THRESHOLDS = """## Thresholds
 
-Where neither request, label nor `PROMPTABLE_THRESHOLD` say another, a detector's threshold is that of the published
+If neither request, label nor `PROMPTABLE_THRESHOLD` gives a threshold, a detector's threshold is that of the published
 examples: {thresholds}.
 
-Those compare the strongest token of a prompt, here it is the mean over its tokens ([detector.md](detector.md)): for
-prompts of several words the same number is a little stricter here.
+Those examples compare the strongest token of a prompt. Here it is the mean over its tokens
+([detector.md](detector.md#why-the-mean)), so for prompts of several words the same number is a little stricter.
 """
 
 _CHECKSUMS = """## Checksums
 
-Every file is compared with its published SHA-256 when it is fetched and whenever it is loaded. No public record that we
-know of gives one of {unknown}.
+Every file is compared with its published SHA-256 when it is fetched and whenever it is loaded. We know of no public
+record that gives the SHA-256 of {unknown}.
 
-The first download of these is compared with what the host says of the file, if it says it; its SHA-256 is shown,
-recorded beside it as `NAME.safetensors.sha256`, and holds from then on. Weights in this format cannot run code. To be
+The first download of these is compared with what the host says of the file, if it says anything. Its SHA-256 is shown,
+recorded beside it as `NAME.safetensors.sha256`, and checked from then on. Weights in this format cannot run code. To be
 sure of them on another machine, copy the record with the file.
 
 All models are under the {licence} licence.

@@ -21,9 +21,11 @@ _HEAD = """# Settings
 
 <!-- Written by `make docs` from src/promptable/config/settings.py. -->
 
-Each function reads its settings from the environment once, at start; a wrong value stops it with the variable's name,
-what it takes and what came. In a `function.yaml` they stand under `spec.env`, where unknown ones are refused too;
-`promptable serve` takes them as `--env NAME=VALUE`. An empty variable means the default.
+Set these as environment variables: under `spec.env` in a `function.yaml`, or as `--env NAME=VALUE` with
+`promptable serve`. An empty variable means the default.
+
+Each function reads its settings once, when it starts. A wrong value stops it; the error names the variable, what it
+takes and what came. A `function.yaml` with an unknown setting is refused too.
 """
 
 _SECTIONS: tuple[tuple[str, type[Settings]], ...] = (
@@ -74,14 +76,14 @@ def _shown(default: Any) -> str:
 def _models() -> str:
     return """## Models
 
-[models.md](models.md) lists the official ones. `promptable download` fetches them and checks their SHA-256; the same
-hash is checked again whenever one is loaded. A download that broke off goes on where it stopped. Proxy and certificates
-are the environment's (`HTTPS_PROXY`, `SSL_CERT_FILE`); `--mirror URL` names a folder that holds the files under their
+[models.md](models.md) lists the official models. `promptable download` fetches them and checks their SHA-256, which is
+checked again whenever a model is loaded. A download that broke off continues where it stopped. Proxy and certificates
+are the environment's (`HTTPS_PROXY`, `SSL_CERT_FILE`). `--mirror URL` names a folder that holds the files under their
 own names.
 
-A model folder of your own holds `model.safetensors` and `config.json` (Grounding DINO, SAM) or `config.yaml` in
-upstream's form (SAM 2); `toy/` has one of each. A folder that transformers wrote of an
-`MMGroundingDinoForObjectDetection`, with BERT's `vocab.txt`, is one too.
+A model folder of your own holds `model.safetensors`, and `config.json` (Grounding DINO, SAM) or `config.yaml` in
+upstream's form (SAM 2). `toy/` has one of each. A folder in which transformers saved an
+`MMGroundingDinoForObjectDetection`, with BERT's `vocab.txt`, works too.
 """
 
 
