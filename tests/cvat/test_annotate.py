@@ -390,7 +390,7 @@ def test_a_dry_run_through_cvat_notices_that_a_function_is_no_detector(
 ) -> None:
     prepare(cvat)
     cvat.answers |= {"sam": {}, "dino": detect}
-    cvat.kinds = {"sam": "interactor", "": "tracker"}
+    cvat.kinds = {"sam": "interactor", "dino": "detector"}
     command = ["annotate", "--task", str(TASK), "--url", cvat.url, "--via-cvat", "sam", "--dry-run"]
     assert main(command) == 1
     expected = "sam is of kind interactor, not the detector that is wanted: of these CVAT lists dino\n"
@@ -457,6 +457,7 @@ def test_through_cvat_answers_name_labels_by_number(cvat: StandIn, tmp_path: Pat
     attributes = [{"spec_id": 7, "value": "62"}]
     shape = {"frame": 0, "label_id": RUST, "type": "rectangle", "points": [1, 1, 5, 5], "attributes": attributes}
     cvat.answers = {"detector": {"shapes": [shape], "tags": []}}
+    cvat.kinds = {"detector": "detector"}
     arguments = ["annotate", "--task", str(TASK), "--url", cvat.url, "--via-cvat", "detector", "--frames", "6"]
     assert main([*arguments, "--min-confidence", "0.5", "--queue", str(tmp_path / "queue.html")]) == 0
     assert [(shape["label_id"], shape["score"], shape["frame"]) for shape in _shapes(cvat)] == [(RUST, 0.62, 6)]
@@ -471,6 +472,7 @@ def test_a_confidence_that_nobody_said_is_not_shown(
     cvat.attributes = ATTRIBUTES[1:]
     shape = {"frame": 0, "label_id": RUST, "type": "rectangle", "points": [1, 1, 5, 5], "attributes": []}
     cvat.answers = {"detector": {"shapes": [shape, shape], "tags": []}}
+    cvat.kinds = {"detector": "detector"}
     page = tmp_path / "queue.html"
     where = ["--task", str(TASK), "--url", cvat.url]
     command = ["annotate", *where, "--via-cvat", "detector", "--min-confidence", "0.5", "--queue", str(page)]
@@ -490,6 +492,7 @@ def test_words_that_cvat_would_not_pass_on_are_refused(
 ) -> None:
     prepare(cvat)
     cvat.answers = {"detector": {"shapes": [], "tags": []}}
+    cvat.kinds = {"detector": "detector"}
     (tmp_path / "words.yaml").write_text("- rust\n")
     where = ["annotate", "--task", str(TASK), "--url", cvat.url, "--via-cvat", "detector"]
     assert main([*where, "--labels", str(tmp_path / "words.yaml"), "--dry-run"]) == 1

@@ -71,7 +71,7 @@ def test_an_address_without_a_function_is_told_from_a_function_that_refuses(
 
 
 def test_a_proxys_page_is_said_and_is_no_answer(cvat: StandIn) -> None:
-    cvat.answers = {"dino": []}
+    cvat.answers, cvat.kinds = {"dino": []}, {"dino": "detector"}
     cvat.failures = [(200, {})]
     with pytest.raises(CvatError, match=r"a\.png: what answered is no function.* is the address right\?"):
         DirectFunction(cvat.url).call(PICTURE, {})
@@ -93,7 +93,7 @@ def test_a_proxys_page_is_said_and_is_no_answer(cvat: StandIn) -> None:
 
 @pytest.mark.parametrize(("source", "where"), [(Source(3), {"task": 3}), (Source(3, 8), {"job": 8})])
 def test_through_cvat_the_frame_is_named(cvat: StandIn, source: Source, where: dict[str, int]) -> None:
-    cvat.answers = {"grounding-dino": {"shapes": []}}
+    cvat.answers, cvat.kinds = {"grounding-dino": {"shapes": []}}, {"grounding-dino": "detector"}
     with connect(Login(cvat.url)) as client:
         function = CvatFunction(client, "grounding-dino", source, "detector")
         cvat.failures = [(503, {})]
@@ -102,7 +102,7 @@ def test_through_cvat_the_frame_is_named(cvat: StandIn, source: Source, where: d
 
 
 def test_a_function_that_cvat_does_not_list_is_said_with_those_it_does(cvat: StandIn) -> None:
-    cvat.answers = {"grounding-dino": []}
+    cvat.kinds = {"grounding-dino": "detector"}
     with (
         connect(Login(cvat.url)) as client,
         pytest.raises(CvatError, match="no function 'dino'; it has grounding-dino"),

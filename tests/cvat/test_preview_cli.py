@@ -27,6 +27,7 @@ def url(cvat: StandIn) -> str:
     mask = {"type": "mask", "label_id": 0, "points": [0, 4, 2, 2, 3, 3], "attributes": []}
     tag = {"label_id": 1, "attributes": []}
     cvat.answers = {"dino": {"tags": [tag], "shapes": [shape, mask]}, "": [shape]}
+    cvat.kinds = {"dino": "detector", "sam2": "tracker"}
     return cvat.url
 
 
@@ -83,7 +84,7 @@ def test_through_cvat_the_page_offers_no_threshold_and_leads_into_the_editor(url
 def test_a_variant_without_an_answer_is_told(
     url: str, cvat: StandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cvat.answers["other"] = _refuse
+    cvat.answers["other"], cvat.kinds["other"] = _refuse, "detector"
     variants = ("--variant", "good=@dino", "--variant", "bad=@other")
     assert _preview(tmp_path, "--url", url, "--task", "12", "--via-cvat", "dino", *variants) == 0
     assert "variant 'bad' has no answer: " in capsys.readouterr().err
@@ -108,7 +109,7 @@ def test_a_function_is_called_within_the_tasks_organization(url: str, cvat: Stan
     [
         (
             ("--via-cvat", "sam2"),
-            "sam2 is of kind tracker, not the detector that is wanted: of these CVAT lists , dino",
+            "sam2 is of kind tracker, not the detector that is wanted: of these CVAT lists dino",
         ),
         (("--function", "{url}/"), "/ is of kind tracker, not the detector that is wanted: is the address right?"),
     ],
@@ -120,7 +121,6 @@ def test_another_kind_of_function_is_named(
         raise ValueError("shapes: expected a list, got nothing")
 
     cvat.answers |= {"sam2": refuse, "": refuse}
-    cvat.kinds = {"sam2": "tracker"}
     filled = [option.format(url=url) for option in options]
     assert _preview(tmp_path, "--url", url, "--task", "12", *filled) == 1
     assert sentence in capsys.readouterr().err

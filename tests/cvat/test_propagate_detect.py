@@ -196,7 +196,7 @@ def test_through_cvat_the_detector_finds_what_it_is_deployed_with(cvat: StandIn)
         "tags": [],
     }
     ways = ("--via-cvat", "sam2", "--detect", "dino", "--every", "5", "--to", "6")
-    cvat.kinds = {"sam2": "tracker"}
+    cvat.kinds = {"sam2": "tracker", "dino": "detector"}
     assert main(["propagate", "--job", "1", "--url", cvat.url, *ways]) == 0
     assert [keyframes(one)[0][0] for one in tracks(cvat)] == [0, COMES_IN]
 

@@ -50,7 +50,7 @@ def test_it_takes_no_room_unasked(cvat: StandIn, capsys: pytest.CaptureFixture[s
 def test_a_function_that_takes_no_clicks_is_named(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
     prepare(cvat)
     cvat.answers = {"sam-interactor": {"shapes": []}, "dino": []}
-    cvat.kinds = {"sam-interactor": "interactor"}
+    cvat.kinds = {"sam-interactor": "interactor", "dino": "detector"}
     assert _warm(cvat, "--via-cvat", "dino", "--yes") == 1
     expected = "dino is of kind detector, not the interactor that is wanted: of these CVAT lists sam-interactor"
     assert expected in capsys.readouterr().err

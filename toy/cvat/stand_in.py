@@ -61,7 +61,7 @@ class StandIn:
     answers: dict[str, Any] = field(default_factory=dict)
     """By the name of a function: the answer to every call, or a function of the request that gives it, or raises."""
     kinds: dict[str, str] = field(default_factory=dict)
-    """Of functions that are no detectors."""
+    """Of the functions that CVAT lists, by name."""
     annotations: Annotations = field(default_factory=Annotations)
     attributes: Sequence[Mapping[str, Any]] = ()
     """What every label has."""
@@ -106,9 +106,7 @@ class StandIn:
             case ["organizations", _]:
                 return 200, {"slug": next(task.organization for task in self.tasks.values() if task.organization)}
             case ["lambda", "functions"]:
-                return 200, [
-                    {"id": name, "kind": self.kinds.get(name, "detector"), "labels_v2": []} for name in self.answers
-                ]
+                return 200, [{"id": name, "kind": kind, "labels_v2": []} for name, kind in self.kinds.items()]
             case [kind]:
                 return self._list(kind, query)
         return _NOT_FOUND
