@@ -119,14 +119,14 @@ def suggested(evidence: Evidence, label: str, goal: Goal) -> Suggestion:
     return Suggestion(
         label,
         now,
-        float(grid[kept]),
-        objects,
-        "" if gains else "no threshold does better on frames that it was not chosen on",
-        f1_now,
-        f1_chosen,
-        (float(low), float(high)),
-        int(counts.right[:, kept].sum()),
-        int((counts.right + counts.wrong)[:, kept].sum()),
+        threshold=float(grid[kept]),
+        objects=objects,
+        why="" if gains else "no threshold does better on frames that it was not chosen on",
+        f1_now=f1_now,
+        f1_chosen=f1_chosen,
+        interval=(float(low), float(high)),
+        right=int(counts.right[:, kept].sum()),
+        answered=int((counts.right + counts.wrong)[:, kept].sum()),
     )
 
 
