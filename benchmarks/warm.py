@@ -62,7 +62,7 @@ def _first_clicks(folder: Path) -> tuple[float, float]:
 
 def _cvat(pictures: Sequence[bytes]) -> StandIn:
     job = (_JOB, "annotation", 0, len(pictures) - 1)
-    return StandIn(tasks={1: Task(pictures, SIZES[_SIZE], [job])})
+    return StandIn(tasks={1: Task(pictures, SIZES[_SIZE], [job])}, kinds={_NAME: "interactor"})
 
 
 def _handed_on(pictures: Sequence[bytes], url: str) -> Any:
