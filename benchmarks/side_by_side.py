@@ -146,18 +146,29 @@ def _pictures(data: bytes) -> Iterator[str]:
 
 
 def _measured(seconds: float, together: Sequence[str], clients: Mapping[str, Call]) -> Mapping[str, Pace]:
-    """All these functions called for some time, each by a thread of its own."""
-    end, counting = perf_counter() + seconds, set(together)
+    """All these functions called for some time, each by a thread of its own.
+
+    A first call by each does not count: how many threads compute it was decided by what ran before.
+    """
+    first, counted = set(together), set(together)
 
     def pace(name: str) -> Pace:
-        counted = _until(end, clients[name])
-        counting.discard(name)
-        while counting:  # no call that counts goes on alone
-            clients[name]()
-        return counted
+        call = clients[name]
+        call()
+        _go_on(call, name, first)
+        measured = _until(perf_counter() + seconds, call)
+        _go_on(call, name, counted)
+        return measured
 
     with ThreadPoolExecutor(len(together)) as pool:
         return dict(zip(together, pool.map(pace, together), strict=True))
+
+
+def _go_on(call: Call, name: str, unfinished: set[str]) -> None:
+    """Call until the others have finished too: none of their calls goes on alone."""
+    unfinished.discard(name)
+    while unfinished:
+        call()
 
 
 def _until(end: float, call: Call) -> Pace:

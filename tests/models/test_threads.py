@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from promptable.models.runtime.threads import available_cpus, choose_threads
+from promptable.models.runtime import threads
+from promptable.models.runtime.shared_cores import SharedCores
+from promptable.models.runtime.threads import available_cpus, choose_threads, take_threads
 
 CORES = len(os.sched_getaffinity(0))
 
@@ -18,6 +20,7 @@ def _restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     yield
     torch.set_num_threads(before)
+    threads._shared.clear()
 
 
 def _weights(folder: Path, *megabytes: int) -> list[Path]:
@@ -45,6 +48,29 @@ def test_what_the_user_has_set_stays(tmp_path: Path, monkeypatch: pytest.MonkeyP
     torch.set_num_threads(3)
     choose_threads(_weights(tmp_path, 1))
     assert torch.get_num_threads() == 3
+
+
+def _taken(folder: Path, monkeypatch: pytest.MonkeyPatch, megabytes: int) -> list[object]:
+    """Who was asked to share cores before a request to a function with such weights."""
+    asked: list[object] = []
+    monkeypatch.setattr(SharedCores, "take", lambda shared: asked.append(shared))
+    monkeypatch.setattr(threads, "available_cpus", lambda: 2)
+    choose_threads(_weights(folder, megabytes))
+    take_threads()
+    return asked
+
+
+def test_large_models_share_their_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(_taken(tmp_path, monkeypatch, 156)) == 1
+
+
+def test_small_models_have_nothing_to_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not _taken(tmp_path, monkeypatch, 1)
+
+
+def test_what_the_user_has_set_is_never_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    assert not _taken(tmp_path, monkeypatch, 156)
 
 
 @pytest.mark.parametrize(

@@ -7,20 +7,34 @@ from pathlib import Path
 
 import torch
 
+from promptable.models.runtime.shared_cores import SharedCores
+
 _SMALL_BYTES = 32 * 2**20
 _CGROUPS = Path("/sys/fs/cgroup")
+_shared: list[SharedCores] = []
+"""None or one: as the number of threads itself, it belongs to the process."""
 
 
 def choose_threads(weights: Sequence[Path]) -> None:
     """Set the number of threads for models with these checkpoint files: all available cores, or 1 for small models.
 
     Models under 32 MB in all answer in milliseconds. Sharing this work between threads costs more time than it saves,
-    above all while other functions keep the cores busy. If the user has set ``OMP_NUM_THREADS``, nothing is changed.
+    above all while other functions keep the cores busy. Others share the cores with those functions, request by request
+    (``take_threads``). If the user has set ``OMP_NUM_THREADS``, nothing is changed, now or later.
     """
+    _shared.clear()
     if "OMP_NUM_THREADS" in os.environ:
         return
-    is_small = sum(file.stat().st_size for file in weights) < _SMALL_BYTES
-    torch.set_num_threads(1 if is_small else available_cpus())
+    cores = 1 if sum(file.stat().st_size for file in weights) < _SMALL_BYTES else available_cpus()
+    torch.set_num_threads(cores)
+    if cores > 1:
+        _shared.append(SharedCores(cores))
+
+
+def take_threads() -> None:
+    """Before a request: leave other programs the cores that they use, up to half of ours, once threads were chosen."""
+    for shared in _shared:
+        shared.take()
 
 
 def available_cpus(cgroups: Path = _CGROUPS) -> int:

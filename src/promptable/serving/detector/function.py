@@ -14,6 +14,7 @@ from promptable.models.detection.proposals import Proposals
 from promptable.models.detection.selection import Detections, LabelRule, Suppression, select
 from promptable.models.detection.tiling import Tiling, enlarged, propose
 from promptable.models.runtime.out_of_memory import first_that_fits
+from promptable.models.runtime.threads import take_threads
 from promptable.serving.detector.candidates import candidates
 from promptable.serving.detector.items import ItemRules
 from promptable.serving.detector.label_set import LabelSet, RequestedLabels
@@ -73,6 +74,7 @@ class DetectorFunction:
 
         Raises BadRequestError, and OutOfMemoryError if the picture needs too much memory even with less detail.
         """
+        take_threads()
         request = wire.parse(body)
         labels = self._labels(request)
         try:

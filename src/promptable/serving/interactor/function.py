@@ -11,7 +11,7 @@ from promptable.models.runtime import device
 from promptable.models.runtime.memory import keep_freed_memory
 from promptable.models.runtime.out_of_memory import naming_out_of_memory
 from promptable.models.runtime.precision import decide
-from promptable.models.runtime.threads import choose_threads
+from promptable.models.runtime.threads import choose_threads, take_threads
 from promptable.models.segmentation.extent import Extent
 from promptable.models.segmentation.features import ImageFeatures
 from promptable.models.segmentation.segmenter import Prediction, Prompt, Segmenter
@@ -86,6 +86,7 @@ class InteractorFunction:
 
     def __call__(self, body: object) -> str:
         """From the request body to the answer as JSON text. Raises BadRequestError, OutOfMemoryError."""
+        take_threads()
         request = wire.parse(body)
         hw = self._hw(request.image)
         prompts = prompts_of(request.inside(hw))

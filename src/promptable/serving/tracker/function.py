@@ -14,7 +14,7 @@ from promptable.models.load import load_video_tracker
 from promptable.models.runtime import device
 from promptable.models.runtime.memory import keep_freed_memory
 from promptable.models.runtime.precision import decide
-from promptable.models.runtime.threads import choose_threads
+from promptable.models.runtime.threads import choose_threads, take_threads
 from promptable.models.sam2.memory import Memory
 from promptable.models.sam2.video_tracker import BoxPrompt, MaskPrompt, ObjectResult, VideoPrompt, VideoTracker
 from promptable.models.segmentation.features import ImageFeatures
@@ -109,6 +109,7 @@ class TrackerFunction:
         Raises BadRequestError; GoneError for a state that has expired or is of another model; NotReadyError if the
         store cannot be reached; OutOfMemoryError.
         """
+        take_threads()
         request = wire.parse(body)
         with self._features.only_finite(request.image.digest):
             return self._start(request) if isinstance(request, wire.StartRequest) else self._continue(request)
