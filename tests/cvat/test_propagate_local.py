@@ -1,6 +1,7 @@
 """``promptable propagate --local``: tracker and detector in this process, on the toy checkpoints, over the stand-in."""
 
 import io
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from PIL import Image
 from promptable.cli.main import main
 from promptable.cvat.geometry.overlap import iou
 from promptable.cvat.geometry.position import Position, position_at
+from promptable.cvat.local_tracker import LocalTracker
 from promptable.wire.masks import mask_to_rle
 from toy.cvat.stand_in import StandIn, Task
 from toy.scenes import SIZE, Scene, Sprite, draw, texture
@@ -70,16 +72,40 @@ def test_words_alone_become_tracks_of_what_is_there(cvat: StandIn, clip: list[Sc
         assert all(one and iou(one, _truth(clip[i], label, "rectangle")) > 0.75 for i, one in enumerate(shown))
 
 
-def test_a_box_becomes_the_masks_of_what_is_in_it(cvat: StandIn, clip: list[Scene], tmp_path: Path) -> None:
+def _draw_the_circle(cvat: StandIn, clip: list[Scene]) -> None:
+    """As a box on the first frame."""
     box: dict[str, Any] = {"type": "rectangle", "points": clip[0].objects[0].xyxy.tolist(), "frame": 0, "label_id": 0}
     rest = {"group": 0, "source": "manual", "z_order": 0, "occluded": False, "outside": False, "attributes": []}
     cvat.annotations.patch(1, "create", {"shapes": [box | rest]})
+
+
+def test_a_box_becomes_the_masks_of_what_is_in_it(cvat: StandIn, clip: list[Scene], tmp_path: Path) -> None:
+    _draw_the_circle(cvat, clip)
     assert _propagate(cvat, tmp_path, "--as", "mask") == 0
     shapes = cvat.annotations.read(1)["shapes"]
     assert sorted(one["frame"] for one in shapes) == list(range(FRAMES))
     for one in shapes:
         found = Position("mask", tuple(one["points"]))
         assert iou(found, _truth(clip[one["frame"]], 0, "mask")) > 0.75
+
+
+def test_after_an_interruption_the_tracker_has_forgotten_and_is_told_again(
+    cvat: StandIn, clip: list[Scene], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    _draw_the_circle(cvat, clip)
+    call, calls = LocalTracker.call, count(1)
+
+    def interrupted(self: LocalTracker, *arguments: Any) -> Any:
+        if next(calls) == 3:
+            raise KeyboardInterrupt
+        return call(self, *arguments)
+
+    monkeypatch.setattr(LocalTracker, "call", interrupted)
+    assert _propagate(cvat, tmp_path) == 130
+    assert _propagate(cvat, tmp_path) == 0
+    assert "going on with run 1" in capsys.readouterr().out
+    (track,) = cvat.annotations.read(1)["tracks"]
+    assert all(position_at(track, frame) for frame in range(FRAMES))
 
 
 def test_a_model_that_is_not_there_is_a_sentence(

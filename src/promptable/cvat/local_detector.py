@@ -10,9 +10,9 @@ from typing import Any
 from promptable.config.settings import DetectorSettings, read
 from promptable.cvat.functions import Picture
 from promptable.cvat.server.errors import CvatError
-from promptable.errors import BadRequestError, OutOfMemoryError
 from promptable.serving.detector.function import DetectorFunction
 from promptable.serving.detector.models import load_models
+from promptable.serving.respond import STATUS
 
 
 class LocalDetector:
@@ -39,7 +39,5 @@ class LocalDetector:
         try:
             with self._lock:  # threads would only share the one device
                 return json.loads(self._detector(body))
-        except BadRequestError as error:
-            raise CvatError(f"{picture.name}: {error}", 400) from None
-        except OutOfMemoryError as error:
-            raise CvatError(f"{picture.name}: {error}", 507) from None
+        except tuple(STATUS) as error:
+            raise CvatError(f"{picture.name}: {error}", STATUS[type(error)]) from None

@@ -9,7 +9,7 @@ from typing import Any
 from promptable.config.settings import TrackerSettings, read
 from promptable.cvat.functions import Picture
 from promptable.cvat.server.errors import CvatError
-from promptable.errors import BadRequestError, OutOfMemoryError
+from promptable.serving.respond import STATUS
 from promptable.serving.tracker.function import load
 
 
@@ -35,7 +35,5 @@ class LocalTracker:
         body = {**fields, "image": base64.b64encode(picture.data()).decode()}
         try:
             return json.loads(self._tracker(body))
-        except BadRequestError as error:
-            raise CvatError(f"{picture.name}: {error}", 400) from None
-        except OutOfMemoryError as error:
-            raise CvatError(f"{picture.name}: {error}", 507) from None
+        except tuple(STATUS) as error:
+            raise CvatError(f"{picture.name}: {error}", STATUS[type(error)]) from None

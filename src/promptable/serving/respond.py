@@ -16,18 +16,19 @@ Answer = Callable[[object], str]
 """A loaded function: from the request body (a dict, or bytes if it was not JSON) to the answer as JSON text."""
 
 _JSON = "application/json"
-_STATUS: Mapping[type[Exception], int] = {
+STATUS: Mapping[type[Exception], int] = {
     BadRequestError: 400,
     GoneError: 410,  # CVAT shows the status and drops the sentence: "Gone" says more than "Bad Request"
     NotReadyError: 503,
     OutOfMemoryError: 507,  # not 503: whoever tries again later should do so with less
 }
+"""The HTTP status of each error whose message says what is wrong."""
 
 
 def respond(context: Any, event: Any) -> Any:
     """Answer one event with ``context.user_data.answer``.
 
-    The status is 200, or for an error one of ``_STATUS`` or 500, with a body ``{"error": sentence}``. ``context`` and
+    The status is 200, or for an error one of ``STATUS`` or 500, with a body ``{"error": sentence}``. ``context`` and
     ``event`` are nuclio-sdk's. The body of the response is always a str: Nuclio would encode bytes as base64 and treat
     a list as a batch. CVAT drops the body of an error, so the sentence is logged too. After an unrecoverable CUDA error
     the process exits, and the platform starts a new one.
@@ -35,8 +36,8 @@ def respond(context: Any, event: Any) -> Any:
     started = perf_counter()
     try:
         body, status = _loaded(context)(event.body), 200
-    except tuple(_STATUS) as error:
-        body, status = _refused(error), next(status for kind, status in _STATUS.items() if isinstance(error, kind))
+    except tuple(STATUS) as error:
+        body, status = _refused(error), STATUS[type(error)]
     except Exception as error:  # noqa: BLE001 - whatever went wrong, the worker answers and lives on
         body, status = _failed(error), 500
     milliseconds = 1000 * (perf_counter() - started)
