@@ -1,7 +1,8 @@
 """A frame of many objects: the function against upstream's video predictor, and against a plain serverless tracker.
 
 SAM 2.1 tiny of the real size with random weights. Every object has its full memory, 7 frames and 16 pointers, in which
-copies of the first frame's stand for later ones: what is timed is one more frame, as it goes on and on in a long video.
+copies of the first frame's stand for later ones: what is timed is one more frame, as it goes on and on in a long video,
+from its JPEG on.
 A frame of N objects is N requests to the plain serverless tracker, of which the first object's is measured. It runs on
 the GPU if there is one, upstream then in bfloat16 too.
 """

@@ -18,6 +18,7 @@ import torch.nn.functional as F  # noqa: N812
 from sam2.build_sam import build_sam2_video_predictor
 from sam2.modeling.sam2_base import SAM2Base
 from sam2.sam2_video_predictor import SAM2VideoPredictor
+from sam2.utils.misc import load_video_frames
 from sam2.utils.transforms import SAM2Transforms
 
 from benchmarks import tracker_scene
@@ -41,7 +42,7 @@ def predictor(name: str) -> SAM2VideoPredictor:
 
 
 def remembering(predictor: SAM2VideoPredictor, count: int) -> Any:
-    """Upstream's inference state of objects whose memory is full."""
+    """Upstream's inference state of objects whose memory is full; the next frame is in a folder of its own."""
     with TemporaryDirectory() as folder:
         for frame in range(_NEXT + 1):
             (Path(folder) / f"{frame}.jpg").write_bytes(tracker_scene.jpeg(int(frame == _NEXT)))
@@ -51,11 +52,18 @@ def remembering(predictor: SAM2VideoPredictor, count: int) -> Any:
     predictor.propagate_in_video_preflight(state)
     for outputs in state["output_dict_per_obj"].values():
         outputs["non_cond_frame_outputs"] = dict.fromkeys(range(1, _NEXT), outputs["cond_frame_outputs"][0])
+    state["next"] = TemporaryDirectory()
+    (Path(state["next"].name) / f"{_NEXT}.jpg").write_bytes(tracker_scene.jpeg(1))
     return state
 
 
 def next_frame(predictor: SAM2VideoPredictor, state: Any, precision: str = "readme") -> Masks:
-    """One more frame, unless told otherwise on a GPU in bfloat16 as upstream's README has it."""
+    """One more frame, from its file as ours, unless told otherwise on a GPU in bfloat16 as upstream's README has it."""
+    with torch.inference_mode():
+        frames, *_ = load_video_frames(
+            state["next"].name, predictor.image_size, offload_video_to_cpu=False, compute_device=predictor.device
+        )
+        state["images"][_NEXT] = frames[0]
     state["cached_features"].clear()
     with autocast(predictor.device, precision):
         ((_, _, logits),) = predictor.propagate_in_video(state, start_frame_idx=_NEXT, max_frame_num_to_track=0)
