@@ -9,6 +9,7 @@ import pytest
 
 from promptable.cli.main import main
 from promptable.cvat.functions import Picture
+from promptable.cvat.geometry.position import Position, position_at
 from promptable.cvat.server import sent
 from promptable.cvat.tracking import Tracker
 from tests.cvat.propagating import (
@@ -449,6 +450,59 @@ def test_tagged_frames_are_starts_and_lose_their_tags(cvat: StandIn, capsys: pyt
     assert propagate(cvat, "--tagged", "propagate") == 0
     assert propagate(cvat, "--tagged", "follow") == 1
     assert "the task has no label 'follow'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("form", "frame", "job"), [("rectangle", 14, 2), ("rectangle", 5, 1), ("mask", 14, 2)])
+def test_from_a_tagged_frame_only_what_people_have_there_is_followed(
+    cvat: StandIn, capsys: pytest.CaptureFixture[str], form: str, frame: int, job: int
+) -> None:
+    prepare(cvat)
+    cvat.labels["task_id", TASK] += [("propagate", "tag")]
+    draw(cvat, BOX if form == "rectangle" else (0, 400, 10, 20, 29, 39), form)
+    assert propagate(cvat) == 0
+    tag = {"frame": frame, "label_id": 3, "group": 0, "source": "manual", "attributes": []}
+    cvat.annotations.patch(job, "create", {"tags": [tag]})
+    before = [cvat.annotations.read(number)["shapes" if form == "mask" else "tracks"] for number in (1, 2)]
+    draw(cvat, (120, 70, 140, 90), frame=frame, job=job, label_id=1)
+    capsys.readouterr()
+    assert propagate(cvat, "--tagged", "propagate", "--both") == 0
+    captured = capsys.readouterr()
+    assert "(car) goes on as a run followed it" in captured.out + captured.err
+    assert "1 object (1 rectangle) to follow" in captured.out
+    for number, items in zip((1, 2), before, strict=True):
+        now = cvat.annotations.read(number)
+        assert all(item in now["shapes"] + now["tracks"] for item in items)
+    assert propagate(cvat, "--tagged", "propagate") == 0
+    assert "no frame is tagged 'propagate'" in capsys.readouterr().out
+
+
+def test_what_people_have_changed_on_a_tagged_frame_is_followed_from_there(cvat: StandIn) -> None:
+    prepare(cvat)
+    cvat.labels["task_id", TASK] += [("propagate", "tag")]
+    draw(cvat, BOX)
+    assert propagate(cvat) == 0
+    tag = {"frame": 5, "label_id": 3, "group": 0, "source": "manual", "attributes": []}
+    cvat.annotations.patch(1, "create", {"tags": [tag]})
+    (track,) = _tracks(cvat, 1)
+    dragged = {**track["shapes"][0], "frame": 5, "points": [60, 70, 80, 90]}
+    keys = [key for key in track["shapes"] if key["frame"] < 5] + [dragged]
+    keys += [key for key in track["shapes"] if key["frame"] > 5]
+    cvat.annotations.patch(1, "update", {"tracks": [{**track, "shapes": keys}]})
+    assert propagate(cvat, "--tagged", "propagate") == 0
+    (track,) = _tracks(cvat, 1)
+    assert position_at(track, 9) == Position("rectangle", (68.0, 70.0, 88.0, 90.0))
+
+
+def test_from_a_tagged_frame_goes_on_what_a_run_followed_only_so_far(cvat: StandIn) -> None:
+    prepare(cvat)
+    cvat.labels["task_id", TASK] += [("propagate", "tag")]
+    draw(cvat, BOX)
+    assert propagate(cvat, "--to", "4") == 0
+    tag = {"frame": 4, "label_id": 3, "group": 0, "source": "manual", "attributes": []}
+    cvat.annotations.patch(1, "create", {"tags": [tag]})
+    assert propagate(cvat, "--tagged", "propagate") == 0
+    (track,) = _tracks(cvat, 1)
+    assert position_at(track, 11) is not None
 
 
 def test_a_tagged_frame_without_objects_keeps_its_tag(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:

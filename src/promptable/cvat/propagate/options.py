@@ -26,7 +26,8 @@ class Options:
     ``labels`` are names and ``shapes`` ids of shapes and tracks in CVAT, None for all. ``form`` is rectangle, polygon
     or mask, None for what was drawn. ``keyframe_iou`` None keeps polygons on every frame, rectangles within 0.95.
     ``detect`` names the detector that looks for ``words``, entries as in ``labels.yaml``, or for what it is deployed
-    with, on the first and each ``every``-th frame; None without one.
+    with, on the first and each ``every``-th frame; None without one. ``tagged`` is the tag of the first frame: what
+    runs have followed through it goes on as it is.
     """
 
     function: str
@@ -44,6 +45,7 @@ class Options:
     detect: str | None = None
     words: Sequence[Mapping[str, Any]] | None = None
     every: int | None = None
+    tagged: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """As the journal keeps them."""

@@ -9,6 +9,7 @@ from promptable.cvat.annotate.plan import OPEN
 from promptable.cvat.geometry.position import Placed, Position, position_at
 from promptable.cvat.labels import listed
 from promptable.cvat.propagate.content import TRACK
+from promptable.cvat.propagate.followed import Followed
 from promptable.cvat.propagate.following.pictures import picture_of
 from promptable.cvat.propagate.following.words import Known, Newcomers
 from promptable.cvat.propagate.journal import Ours
@@ -22,6 +23,10 @@ from promptable.cvat.server.frames import Frames, text_of
 
 class NothingToFollowError(CvatError):
     """A frame has no object that can be followed."""
+
+
+class AllFollowedError(CvatError):
+    """All objects of a tagged frame go on as a run followed them."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +63,15 @@ def make_plan(client: Any, frames: Frames, options: Options, ours: Ours, newcome
     first = min(job.start_frame for job in jobs) if options.first is None else options.first
     frames.frame(first)  # raises where there is none
     ways = passes(frames, jobs, first, options)
-    objects = _Drawn(client, frames, jobs, first, options, ours).objects(left_out)
+    neighbours = [frame for way in ways.values() for frame in way[1:2]]
+    drawn = _Drawn(client, frames, jobs, first, neighbours, options, ours)
+    objects = drawn.objects(left_out)
     if newcomers is not None:
         known = Known(objects, [Placed(one.label_id, one.start) for one in objects])
         objects += newcomers.look(picture_of(frames, first), known, len(objects)).joined
     if not objects and options.every is None:
+        if drawn.followed:
+            raise AllFollowedError("; ".join(left_out))
         why = "; ".join(left_out) or "draw a rectangle, polygon or mask there first, or look for words with --detect"
         raise NothingToFollowError(f"there is nothing to follow on frame {first}: {why}")
     return Plan(objects, ways, left_out)
@@ -106,14 +115,23 @@ class _Drawn:
     """What people left on the first frame."""
 
     def __init__(
-        self, client: Any, frames: Frames, jobs: Sequence[Any], first: int, options: Options, ours: Ours
+        self,
+        client: Any,
+        frames: Frames,
+        jobs: Sequence[Any],
+        first: int,
+        neighbours: Sequence[int],
+        options: Options,
+        ours: Ours,
     ) -> None:
-        """Raises CvatError."""
+        """``neighbours`` come next to ``first``. Raises CvatError."""
         self._ranges = {job.id: range(job.start_frame, job.stop_frame + 1) for job in jobs}
         self._held = {job.id: JobAnnotations(client, job.id).read() for job in jobs}
         self._labels = {int(label["id"]): label for label in listed(client, frames.task.id)}
         _check_names(options.labels or (), [str(label["name"]) for label in self._labels.values()])
         self._first = first
+        self._neighbours = neighbours
+        self.followed = 0  # objects that go on as a run followed them
         self._options = options
         self._ours = ours
 
@@ -132,9 +150,18 @@ class _Drawn:
                 left_out.append(f"{start.kind} {start.item['id']} ({label['name']}): {why}")
                 continue
             spread = self._spread(copies, taken) if start.kind == TRACK else copies
+            if self._options.tagged is not None and form == position.form and self._is_followed(spread):
+                left_out.append(f"{start.kind} {start.item['id']} ({label['name']}) goes on as a run followed it")
+                self.followed += 1
+                continue
             theirs = theirs_of(spread, self._held, self._first, self._ours)
             objects.append(Object(len(objects), start.item["label_id"], form, self._first, position, spread, theirs))
         return objects
+
+    def _is_followed(self, copies: Sequence[Copy]) -> bool:
+        """Whether a run has followed an object through the first frame, and nobody has changed it there."""
+        followed = Followed(self._held, self._ranges, self._ours)
+        return followed.goes_through(copies, self._first, self._neighbours)
 
     def _starts(self) -> Iterator[tuple[Copy, Position]]:
         for job in (job for job, frames in self._ranges.items() if self._first in frames):

@@ -122,4 +122,5 @@ def options_of(parsed: argparse.Namespace) -> "Options":
         detect=parsed.detect,
         words=read_labels(Path(parsed.labels)) if detects and parsed.labels is not None else None,
         every=(parsed.every or 30) if detects else None,
+        tagged=parsed.tagged,
     )

@@ -73,16 +73,21 @@ def _run_tagged(
     parsed: argparse.Namespace, client: Any, frames: "Frames", journal: "TrackJournal", models: "_Models"
 ) -> int:
     """A run from each frame that is tagged so, which then loses the tag."""
-    from promptable.cvat.propagate.plan import NothingToFollowError
+    from promptable.cvat.propagate.plan import AllFollowedError, NothingToFollowError
     from promptable.cvat.propagate.tagged import tagged_frames, untag
 
     status, stopped = DONE, journal.unfinished()
     began = None if stopped is None else stopped.options["asked"]["first"]
-    for frame in tagged_frames(client, frames, parsed.tagged, began):
+    tagged = tagged_frames(client, frames, parsed.tagged, began)
+    if not tagged:
+        say(f"no frame is tagged {parsed.tagged!r}")
+    for frame in tagged:
         say(f"from frame {frame}")
         parsed.first = frame
         try:
             _run(parsed, client, frames, journal, models)
+        except AllFollowedError as error:
+            left_alone(str(error))
         except NothingToFollowError as error:
             sys.stderr.write(f"promptable propagate: {error}; it keeps its tag\n")
             status = WRONG
