@@ -505,6 +505,17 @@ def test_from_a_tagged_frame_goes_on_what_a_run_followed_only_so_far(cvat: Stand
     assert position_at(track, 11) is not None
 
 
+def test_each_tagged_frame_has_a_page(cvat: StandIn, tmp_path: Path) -> None:
+    prepare(cvat)
+    cvat.labels["task_id", TASK] += [("propagate", "tag")]
+    for frame, box in ((0, BOX), (4, (120, 70, 140, 90))):
+        draw(cvat, box, frame=frame)
+        tag = {"frame": frame, "label_id": 3, "group": 0, "source": "manual", "attributes": []}
+        cvat.annotations.patch(1, "create", {"tags": [tag]})
+    assert propagate(cvat, "--tagged", "propagate", "--page", str(tmp_path / "look.html")) == 0
+    assert sorted(page.name for page in tmp_path.glob("*.html")) == ["look-run-1.html", "look-run-2.html"]
+
+
 def test_a_tagged_frame_without_objects_keeps_its_tag(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
     prepare(cvat)
     cvat.labels["task_id", TASK] += [("propagate", "tag")]

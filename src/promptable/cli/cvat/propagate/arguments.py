@@ -78,7 +78,13 @@ def _add_result(group: Any) -> None:
         "polygons on every frame)",
     )
     add("--dry-run", action="store_true", help="say what would be followed, ask about no frame and write nothing")
-    add("--page", type=Path, metavar="FILE", help="the page of what to look at (default: propagate-task-N-run-R.html)")
+    add(
+        "--page",
+        type=Path,
+        metavar="FILE",
+        help="the page of what to look at (default: propagate-task-N-run-R.html); with --tagged -run-R is put behind "
+        "its name",
+    )
     add("--issues", action="store_true", help="open an issue in CVAT on each place that is worth a look")
     add("--review", type=int, metavar="RUN", help="write the page of a finished run again; no more")
     add(

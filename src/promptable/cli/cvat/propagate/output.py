@@ -48,7 +48,7 @@ def review(parsed: argparse.Namespace, client: Any, frames: "Frames", journal: "
 
     found, task = reviewed(client, journal, run, frames), frames.task
     _show_table(found)
-    page = parsed.page or Path(f"propagate-task-{task.id}-run-{run.id}.html")
+    page = _page(parsed, task.id, run.id)
     shown = pictures(journal, run, frames, pictured(found))
     opens = partial(job_link, client.api_map.host, task.id)
     write_text(page, render(f"Followed in task {task.id}, {task.name}", run.id, found, shown, opens))
@@ -57,6 +57,14 @@ def review(parsed: argparse.Namespace, client: Any, frames: "Frames", journal: "
         issues = [Issue(one.job, one.frame, one.box, f"{one.label}: {one.what}") for one in found.places]
         say(f"{counted(open_issues(client, issues), 'issue')} opened")
     return DONE
+
+
+def _page(parsed: argparse.Namespace, task: int, run: int) -> Path:
+    """Where a run's page goes: the runs from tagged frames have one each."""
+    page: Path | None = parsed.page
+    if page is None:
+        return Path(f"propagate-task-{task}-run-{run}.html")
+    return page if parsed.tagged is None else page.with_stem(f"{page.stem}-run-{run}")
 
 
 def _show_table(found: "Review") -> None:
