@@ -57,7 +57,7 @@ def timed_each(call: Callable[[A], T], requests: Iterable[A]) -> tuple[list[floa
     seconds: list[float] = []
     results: list[T] = []
     for request in requests:
-        if is_enough(seconds):
+        if _is_enough(seconds):
             break
         started = perf_counter()
         results.append(call(request))
@@ -65,7 +65,7 @@ def timed_each(call: Callable[[A], T], requests: Iterable[A]) -> tuple[list[floa
     return seconds, results
 
 
-def is_enough(seconds: Sequence[float]) -> bool:
+def _is_enough(seconds: Sequence[float]) -> bool:
     """Whether calls that took so long need no repeating: a slow one varies little beside what it takes."""
     return sum(seconds) > _ENOUGH_SECONDS
 

@@ -56,11 +56,16 @@ def used(stat: Path, monkeypatch: pytest.MonkeyPatch) -> Used:
     ],
 )
 def test_others_cores_are_left_to_them(stat: Path, used: Used, everyone: float, own: float, threads: int) -> None:
+    assert _threads(stat, used, 4, everyone, own) == threads
+
+
+def _threads(stat: Path, used: Used, cores: int, everyone: float, own: float) -> int:
+    """Of these cores how many are taken after ten seconds in which everyone, and this process, used so much."""
     used(100.0, 50.0, 5.0)
-    shared = SharedCores(4, stat)
+    shared = SharedCores(cores, stat)
     used(110.0, 50.0 + everyone, 5.0 + own)
     shared.take()
-    assert torch.get_num_threads() == threads
+    return torch.get_num_threads()
 
 
 def test_all_cores_are_back_when_the_others_are_done(stat: Path, used: Used) -> None:
@@ -86,19 +91,11 @@ def test_a_moment_says_nothing(stat: Path, used: Used) -> None:
 
 
 def test_a_container_limit_is_what_can_be_taken(stat: Path, used: Used) -> None:
-    used(100.0, 0.0, 0.0)
-    shared = SharedCores(2, stat)
-    used(101.0, 2.0, 0.0)  # which leaves two of four cores
-    shared.take()
-    assert torch.get_num_threads() == 2
+    assert _threads(stat, used, cores=2, everyone=20.0, own=0.0) == 2  # two of four cores are left
 
 
 def test_one_core_is_one_thread(stat: Path, used: Used) -> None:
-    used(100.0, 0.0, 0.0)
-    shared = SharedCores(1, stat)
-    used(101.0, 4.0, 0.0)
-    shared.take()
-    assert torch.get_num_threads() == 1
+    assert _threads(stat, used, cores=1, everyone=40.0, own=0.0) == 1
 
 
 def test_without_proc_all_cores_are_taken(tmp_path: Path) -> None:
