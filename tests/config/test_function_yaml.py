@@ -70,6 +70,13 @@ def test_all_fields(tmp_path: Path) -> None:
     assert (config.trigger.port, config.trigger.max_body_bytes) == (32001, 1000)
 
 
+def test_what_nuclio_1_17_added_may_be_written(tmp_path: Path) -> None:
+    trigger = {"attributes": {"authenticationMode": "none", "authentication": {}}}
+    config = _load(write_function(tmp_path, "cats", trigger=trigger, imagePullSecretsList=["one", "two"]))
+    assert config.trigger.attributes.authentication_mode == "none"
+    assert to_document(config)["spec"]["imagePullSecretsList"] == ["one", "two"]
+
+
 def test_defaults_are_those_of_nuclio(tmp_path: Path) -> None:
     config = _load(write_function(tmp_path, "cats", triggers={}))
     assert (config.trigger.name, config.trigger.workers, config.trigger.wait_seconds) == ("default-http", 1, 10)

@@ -94,6 +94,8 @@ class HttpAttributes(NuclioSection):
     disable_port_publishing: bool = False
     service_type: str = ""
     mode: str = ""
+    authentication_mode: str = ""
+    authentication: Mapping[str, Any] = {}
     cors: Mapping[str, Any] = {}
     ingresses: Mapping[str, Any] = {}
 
@@ -247,6 +249,7 @@ class Spec(NuclioSection):
     env_from: Any = None
     host_ipc: Any = Field(None, alias="hostIPC")
     image_hash: Any = None
+    image_pull_secrets_list: Any = None
     init_containers: Any = None
     node_name: Any = None
     preemption_mode: Any = None
