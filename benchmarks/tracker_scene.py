@@ -22,8 +22,10 @@ from promptable.config.settings import TrackerSettings
 from promptable.models.runtime import device
 from promptable.models.sam2.memory import MemoryFeatures
 from promptable.models.sam2.memory_rules import RULES
+from promptable.models.sam2.object_results import ObjectResult
 from promptable.models.sam2.track_memory import TrackMemory
-from promptable.models.sam2.video_tracker import MaskPrompt, ObjectResult, VideoTracker, prepare_for_video
+from promptable.models.sam2.video_prompts import MaskPrompt
+from promptable.models.sam2.video_tracker import VideoTracker, prepare_for_video
 from promptable.models.segmentation.features import ImageFeatures
 from promptable.serving.tracker.entries import MemoryEntry
 from promptable.serving.tracker.function import TrackerFunction

@@ -14,7 +14,8 @@ from rich.table import Table
 from promptable.models.load import load_video_tracker
 from promptable.models.sam2.memory import Memory
 from promptable.models.sam2.memory_rules import RULES
-from promptable.models.sam2.video_tracker import MaskPrompt, VideoTracker
+from promptable.models.sam2.video_prompts import MaskPrompt
+from promptable.models.sam2.video_tracker import VideoTracker
 from promptable.models.segmentation.features import ImageFeatures
 from toy.memory_clips import PER_KIND, MemoryClip, clips
 

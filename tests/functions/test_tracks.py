@@ -16,7 +16,8 @@ from safetensors.torch import save
 from promptable.config.settings import TrackerSettings
 from promptable.errors import BadRequestError, GoneError
 from promptable.models.sam2.memory import Memory, MemoryFeatures
-from promptable.models.sam2.video_tracker import MaskPrompt, VideoTracker
+from promptable.models.sam2.video_prompts import MaskPrompt
+from promptable.models.sam2.video_tracker import VideoTracker
 from promptable.serving.tracker import stored_memories
 from promptable.serving.tracker.entries import MemoryEntry, read_entry
 from promptable.serving.tracker.function import TrackerFunction

@@ -20,7 +20,8 @@ from promptable.models.detection.detector import Detector
 from promptable.models.grounding_dino.detector import GroundingDINO, use_fast_layers
 from promptable.models.load import load_detector, load_segmenter, load_video_tracker
 from promptable.models.sam.segmenter import load as load_sam
-from promptable.models.sam2.video_tracker import MaskPrompt, VideoTracker
+from promptable.models.sam2.video_prompts import MaskPrompt
+from promptable.models.sam2.video_tracker import VideoTracker
 from promptable.models.segmentation.segmenter import Prompt, Segmenter
 from tests.functions.conftest import TOY
 from tests.models.grounding_dino import tiny as tiny_dino

@@ -14,7 +14,8 @@ from torch import Tensor
 from promptable.errors import OutOfMemoryError
 from promptable.models.load import load_video_tracker
 from promptable.models.runtime.out_of_memory import in_batches
-from promptable.models.sam2.video_tracker import MaskPrompt, ObjectResult
+from promptable.models.sam2.object_results import ObjectResult
+from promptable.models.sam2.video_prompts import MaskPrompt
 from tests.functions.conftest import TOY, Function, new_detector
 from tests.functions.requests import SCENE, good_request
 from tests.golden.alike import assert_alike

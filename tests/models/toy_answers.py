@@ -7,7 +7,8 @@ import torch
 from numpy.typing import NDArray
 
 from promptable.models.detection.detector import PromptScores
-from promptable.models.sam2.video_tracker import MaskPrompt, VideoTracker
+from promptable.models.sam2.video_prompts import MaskPrompt
+from promptable.models.sam2.video_tracker import VideoTracker
 from promptable.models.segmentation.segmenter import Prompt, Segmenter
 from toy.metrics import mask_iou
 from toy.scenes import Scene, scene

@@ -30,15 +30,9 @@ from sam2.sam2_video_predictor import SAM2VideoPredictor
 from promptable.errors import OutOfMemoryError
 from promptable.models.sam2.build import build_architecture
 from promptable.models.sam2.memory import Memory, MemoryFeatures
-from promptable.models.sam2.video_tracker import (
-    BoxPrompt,
-    MaskPrompt,
-    ObjectResult,
-    VideoPrompt,
-    VideoTracker,
-    load,
-    prepare_for_video,
-)
+from promptable.models.sam2.object_results import ObjectResult
+from promptable.models.sam2.video_prompts import BoxPrompt, MaskPrompt, VideoPrompt
+from promptable.models.sam2.video_tracker import VideoTracker, load, prepare_for_video
 from promptable.models.segmentation.features import ImageFeatures
 from promptable.models.weights import fingerprint
 from tests.models.sam2.tiny import SIZES, tiny_config, tiny_model

@@ -12,7 +12,8 @@ from safetensors.torch import load_file
 from sam2.build_sam import build_sam2_video_predictor
 from sam2.sam2_video_predictor import SAM2VideoPredictor
 
-from promptable.models.sam2.video_tracker import ObjectResult, VideoTracker, load
+from promptable.models.sam2.object_results import ObjectResult
+from promptable.models.sam2.video_tracker import VideoTracker, load
 from promptable.models.segmentation.features import ImageFeatures
 from tests.models.sam2.test_video_tracker import (
     Video,

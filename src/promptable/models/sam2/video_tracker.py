@@ -12,15 +12,13 @@ branched. The numbers are those of ``SAM2VideoPredictor.propagate_in_video`` on 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
-from numpy.typing import NDArray
 from PIL.Image import Resampling
 from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor
@@ -32,20 +30,18 @@ from promptable.models.runtime.cuda_graphs import Graphs
 from promptable.models.runtime.finite import all_finite, require
 from promptable.models.runtime.out_of_memory import in_batches
 from promptable.models.runtime.precision import autocast, guarded, numbers
-from promptable.models.runtime.transfer import to_cpu, to_device
 from promptable.models.sam2.build import build, official_config
-from promptable.models.sam2.evidence import evidence_of, evidence_of_given, read_evidence
+from promptable.models.sam2.evidence import evidence_of, evidence_of_given
 from promptable.models.sam2.image_encoder import fuse_encoder
 from promptable.models.sam2.memory import Memory
 from promptable.models.sam2.memory_attention import FrameAttention, ObjectByObject, use_frame_attention
 from promptable.models.sam2.memory_bank import memory_tokens
 from promptable.models.sam2.memory_rules import RULES, Attended, Capacity, MemoryRule
+from promptable.models.sam2.object_results import ObjectResult, read_results
 from promptable.models.sam2.track_memory import TrackMemory
+from promptable.models.sam2.video_prompts import VideoPrompt, prompt_inputs
 from promptable.models.segmentation.features import ImageFeatures
 from promptable.models.weights import fingerprint, locate
-
-# How SAM2VideoPredictor.add_new_points_or_box labels a box's two corners among points.
-_CORNER_LABELS = (2, 3)
 
 # What of track_step's outputs is answered or remembered.
 _OUTPUTS = ("pred_masks", "object_score_logits", "obj_ptr", "maskmem_features")
@@ -58,43 +54,6 @@ _ENCODERS, _HEADS, _OFTEN = 2, 4, 4
 
 # Objects in one batch; each takes about 0.2 GB at 1024 pixels.
 _BATCH_SIZE = 16
-
-
-@dataclass(frozen=True, eq=False)
-class BoxPrompt:
-    """A box around the object, float32 [4] in pixels of the frame. Raises ValueError unless it is 4 finite numbers."""
-
-    xyxy: NDArray[np.float32]
-
-    def __post_init__(self) -> None:
-        if self.xyxy.shape != (4,) or not np.isfinite(self.xyxy).all():
-            raise ValueError(f"expected a box of 4 finite numbers, got {self.xyxy.tolist()}")
-
-
-@dataclass(frozen=True, eq=False)
-class MaskPrompt:
-    """The object's mask, bool [H, W] of the frame. One too small for the model's resolution starts as a lost object."""
-
-    mask: NDArray[np.bool_]
-
-
-VideoPrompt = BoxPrompt | MaskPrompt
-"""What shows an object in the first of its frames, or corrects it in a later one."""
-
-
-@dataclass(frozen=True, eq=False)
-class ObjectResult:
-    """One object in one frame.
-
-    ``mask`` is bool [H, W] of the frame; ``object_score`` the logit that the object is there at all: at 0 and below it
-    is lost, and the mask empty. ``low_res_logits`` float32 [h, w] is the mask before upscaling, ``memory`` what later
-    steps need.
-    """
-
-    mask: NDArray[np.bool_]
-    object_score: float
-    low_res_logits: NDArray[np.float32]
-    memory: Memory
 
 
 class VideoTracker:
@@ -234,7 +193,7 @@ class VideoTracker:
         with self._autocast(precision):
             outputs = model.track_step(
                 **frame,
-                **self._prompt_inputs(prompts, features.hw),
+                **prompt_inputs(prompts, features.hw, model.image_size, model.device),
                 frame_idx=0,
                 is_init_cond_frame=True,
                 output_dict={},
@@ -245,35 +204,13 @@ class VideoTracker:
             outputs["maskmem_features"], _ = model._encode_new_memory(
                 current_vision_feats=frame["current_vision_feats"],
                 feat_sizes=frame["feat_sizes"],
-                pred_masks_high_res=_resize(outputs["pred_masks"], (model.image_size, model.image_size)),
+                pred_masks_high_res=_at_full_size(outputs["pred_masks"], model.image_size),
                 object_score_logits=outputs["object_score_logits"],
                 is_mask_from_pts=True,
             )
         evidence = evidence_of_given(outputs["pred_masks"])
-        return self._results(features.hw, outputs, [0] * len(prompts), evidence, conditioning=True)
-
-    def _prompt_inputs(self, prompts: Sequence[VideoPrompt], hw: tuple[int, int]) -> dict[str, Any]:
-        """``track_step``'s arguments for masks alone, or for boxes alone."""
-        masks = [_of_size(prompt.mask, hw) for prompt in prompts if isinstance(prompt, MaskPrompt)]
-        if masks:
-            (given,) = to_device(self._model.device, [np.stack(masks)])
-            return {"point_inputs": None, "mask_inputs": torch.cat([self._model_mask(mask) for mask in given])}
-        boxes = np.stack([prompt.xyxy for prompt in prompts if isinstance(prompt, BoxPrompt)])
-        return {"point_inputs": self._corners(boxes, hw), "mask_inputs": None}
-
-    def _corners(self, boxes_xyxy: NDArray[np.float32], hw: tuple[int, int]) -> dict[str, Tensor]:
-        """The corners of boxes [objects, 4] as points at the model's resolution, with labels."""
-        height, width = hw
-        corners = torch.from_numpy(boxes_xyxy).view(-1, 2, 2)
-        points = corners / torch.tensor([width, height]) * self._model.image_size
-        labels = torch.tensor(_CORNER_LABELS, dtype=torch.int32).expand(len(boxes_xyxy), -1)
-        points, labels = to_device(self._model.device, [points, labels])
-        return {"point_coords": points, "point_labels": labels}
-
-    def _model_mask(self, mask: Tensor) -> Tensor:
-        """A mask bool [H, W] as one of 0 and 1 at the model's resolution, float32 [1, 1, S, S]."""
-        size = (self._model.image_size, self._model.image_size)
-        return (_resize(mask[None, None].float(), size, antialias=True) >= 0.5).float()
+        found = [outputs[name] for name in _OUTPUTS]
+        return read_results(features.hw, found, evidence, [0] * len(prompts), conditioning=True)
 
     def _follow(
         self, features: ImageFeatures, banks: Sequence[tuple[int, Sequence[Attended]]], precision: str
@@ -284,8 +221,7 @@ class VideoTracker:
             position = _as_sequence(self._frame_position, 1)
             attended = self._attend(_as_sequence(features.tensors[-1], 1), position, objects)
             *found, evidence = self._heads(attended, *features.tensors)
-        outputs = dict(zip(_OUTPUTS, found, strict=True))
-        return self._results(features.hw, outputs, [step for step, _ in banks], evidence, conditioning=False)
+        return read_results(features.hw, found, evidence, [step for step, _ in banks], conditioning=False)
 
     def _run_heads(self, attended: Tensor, *levels: Tensor) -> tuple[Tensor, ...]:
         """``_OUTPUTS`` and the evidence, from the frame as each object sees it [objects, P, C] and its feature levels.
@@ -312,35 +248,6 @@ class VideoTracker:
             "current_vision_pos_embeds": [_as_sequence(self._frame_position, objects)],
             "feat_sizes": [tuple(level.shape[-2:]) for level in levels],
         }
-
-    def _results(
-        self,
-        hw: tuple[int, int],
-        outputs: dict[str, Any],
-        steps: Sequence[int],
-        evidence: Tensor,
-        conditioning: bool,
-    ) -> list[ObjectResult]:
-        """The results of one batch, in one copy from the device.
-
-        Raises FloatingPointError for NaN and Infinity, which would look like a lost object.
-        """
-        low_res, scores, pointers, features = (outputs[name] for name in _OUTPUTS)
-        features, masks = features.bfloat16(), (_resize(low_res, hw) > 0)[:, 0]
-        finite = all_finite(low_res, scores, pointers, features, evidence)
-        masks, logits, scores, pointers, features, evidence, finite = to_cpu(
-            masks, low_res[:, 0].float(), scores[:, 0], pointers.float(), features, evidence, finite
-        )
-        require(finite)
-        # Copies, lest the memory of one object keep the whole batch alive; in bf16 some batches lie channels last.
-        parts = zip(steps, pointers, features, read_evidence(evidence), strict=True)
-        memories = [
-            Memory(step, conditioning, pointer.clone(), feature.clone(memory_format=torch.contiguous_format), judged)
-            for step, pointer, feature, judged in parts
-        ]
-        return [
-            ObjectResult(*each) for each in zip(masks.numpy(), scores.tolist(), logits.numpy(), memories, strict=True)
-        ]
 
 
 def load(
@@ -378,13 +285,6 @@ def _oldest_first(memories: Sequence[Memory]) -> list[Memory]:
     return sorted(memories, key=lambda memory: memory.step)
 
 
-def _of_size(mask: NDArray[np.bool_], hw: tuple[int, int]) -> NDArray[np.bool_]:
-    """The mask. Raises ValueError unless it has the frame's size."""
-    if mask.shape != hw:
-        raise ValueError(f"expected a mask of {hw} as the frame, got {mask.shape}")
-    return mask
-
-
 def _position(owner: torch.nn.Module, shape: tuple[int, ...], device: torch.device) -> Tensor:
     """The constant positional encoding that a module gives to a map of ``shape`` [C, h, w], as [1, C, h, w]."""
     encode = owner.get_submodule("position_encoding")
@@ -397,5 +297,5 @@ def _as_sequence(tensor: Tensor, objects: int) -> Tensor:
     return tensor.expand(objects, -1, -1, -1).flatten(2).permute(2, 0, 1)
 
 
-def _resize(tensor: Tensor, size: tuple[int, int], antialias: bool = False) -> Tensor:
-    return F.interpolate(tensor, size=size, mode="bilinear", align_corners=False, antialias=antialias)
+def _at_full_size(low_res_logits: Tensor, size: int) -> Tensor:
+    return F.interpolate(low_res_logits, (size, size), mode="bilinear", align_corners=False)

@@ -16,7 +16,9 @@ from promptable.models.runtime.memory import keep_freed_memory
 from promptable.models.runtime.precision import decide
 from promptable.models.runtime.threads import choose_threads, take_threads
 from promptable.models.sam2.memory import Memory
-from promptable.models.sam2.video_tracker import BoxPrompt, MaskPrompt, ObjectResult, VideoPrompt, VideoTracker
+from promptable.models.sam2.object_results import ObjectResult
+from promptable.models.sam2.video_prompts import BoxPrompt, MaskPrompt, VideoPrompt
+from promptable.models.sam2.video_tracker import VideoTracker
 from promptable.models.segmentation.features import ImageFeatures
 from promptable.models.weights import locate
 from promptable.serving.encode import encode

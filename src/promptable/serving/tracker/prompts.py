@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from promptable.models.sam2.video_tracker import BoxPrompt, MaskPrompt, VideoPrompt
+from promptable.models.sam2.video_prompts import BoxPrompt, MaskPrompt, VideoPrompt
 from promptable.wire.fields import part_inside
 from promptable.wire.tracker import Shape, ShapeType, TrackState, lost_rectangle, shape_of_mask
 

@@ -1,0 +1,56 @@
+"""What the model says of objects in a frame, and its reading from the device."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from numpy.typing import NDArray
+from torch import Tensor
+
+from promptable.models.runtime.finite import all_finite, require
+from promptable.models.runtime.transfer import to_cpu
+from promptable.models.sam2.evidence import read_evidence
+from promptable.models.sam2.memory import Memory
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectResult:
+    """One object in one frame.
+
+    ``mask`` is bool [H, W] of the frame; ``object_score`` the logit that the object is there at all: at 0 and below it
+    is lost, and the mask empty. ``low_res_logits`` float32 [h, w] is the mask before upscaling, ``memory`` what later
+    steps need.
+    """
+
+    mask: NDArray[np.bool_]
+    object_score: float
+    low_res_logits: NDArray[np.float32]
+    memory: Memory
+
+
+def read_results(
+    hw: tuple[int, int], found: Sequence[Tensor], evidence: Tensor, steps: Sequence[int], conditioning: bool
+) -> list[ObjectResult]:
+    """The results of one batch in a frame of ``hw``, in one copy from the device.
+
+    ``found`` are the batch's low-res logits [objects, 1, h, w], object scores [objects, 1], pointers and memory
+    features. ``steps`` are those of the objects, ``conditioning`` says whether they were prompted in this frame.
+    Raises FloatingPointError for NaN and Infinity, which would look like a lost object.
+    """
+    low_res, scores, pointers, features = found
+    features = features.bfloat16()
+    masks = (F.interpolate(low_res, hw, mode="bilinear", align_corners=False) > 0)[:, 0]
+    finite = all_finite(low_res, scores, pointers, features, evidence)
+    masks, logits, scores, pointers, features, evidence, finite = to_cpu(
+        masks, low_res[:, 0].float(), scores[:, 0], pointers.float(), features, evidence, finite
+    )
+    require(finite)
+    # Copies, lest the memory of one object keep the whole batch alive; in bf16 some batches lie channels last.
+    parts = zip(steps, pointers, features, read_evidence(evidence), strict=True)
+    memories = [
+        Memory(step, conditioning, pointer.clone(), feature.clone(memory_format=torch.contiguous_format), judged)
+        for step, pointer, feature, judged in parts
+    ]
+    return [ObjectResult(*each) for each in zip(masks.numpy(), scores.tolist(), logits.numpy(), memories, strict=True)]
