@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 
 from promptable.config.labels import CONFIDENCE, Mark
-from promptable.cvat.annotate.task_labels import TaskLabel, TaskLabels
 from promptable.cvat.detection import MASK, POLYGON, RECTANGLE, TAG, Detection
 from promptable.cvat.geometry import run_lengths
 from promptable.cvat.geometry.outlines import moved_inside
-from promptable.cvat.labels import MARKS
+from promptable.cvat.labels.entries import MARKS
+from promptable.cvat.labels.task_label import TaskLabel
+from promptable.cvat.labels.task_labels import TaskLabels
 from promptable.cvat.server.errors import CvatError
 
 _SCORE_DECIMALS = 4

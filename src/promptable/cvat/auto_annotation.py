@@ -15,10 +15,10 @@ from PIL import Image
 
 from promptable.cvat.annotate.detector import Detector, describe
 from promptable.cvat.annotate.options import Options
-from promptable.cvat.annotate.task_labels import TaskLabels
 from promptable.cvat.detection import TAG, Detection
 from promptable.cvat.functions import DirectFunction, Function, Picture
-from promptable.cvat.labels import MARKS, read_labels
+from promptable.cvat.labels.entries import MARKS, read_labels
+from promptable.cvat.labels.task_labels import TaskLabels
 
 
 def create(url: str, labels: str | None = None) -> "DetectorFunction":

@@ -114,7 +114,7 @@ def _report(parsed: argparse.Namespace, client: Any) -> tuple["Report", "Picture
 def _advice(parsed: argparse.Namespace, evidence: "EvidenceByModel") -> "Advice":
     from promptable.cvat.effort.suggest.advice import advise
     from promptable.cvat.effort.suggest.thresholds import Goal
-    from promptable.cvat.labels import read_labels
+    from promptable.cvat.labels.entries import read_labels
     from promptable.cvat.server.errors import CvatError
 
     latest = evidence.latest()

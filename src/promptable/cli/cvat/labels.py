@@ -63,7 +63,7 @@ def _not_checked(file: Path, why: str) -> None:
 
 
 def _fetch_labels(parsed: argparse.Namespace) -> int:
-    from promptable.cvat.labels import fetch
+    from promptable.cvat.labels.entries import fetch
     from promptable.cvat.server.errors import CvatError
 
     if parsed.output.exists():

@@ -112,7 +112,7 @@ def _count(text: str) -> int | None:
 
 
 def _variants(parsed: argparse.Namespace, client: Any, source: "Source | None") -> "Sequence[Variant]":
-    from promptable.cvat.labels import listed
+    from promptable.cvat.labels.entries import listed
     from promptable.cvat.preview.variants import Variant
 
     specs = _specs(parsed)
@@ -137,7 +137,7 @@ def _specs(parsed: argparse.Namespace) -> "list[VariantSpec]":
 
 def _labels(spec: "VariantSpec", function: "Function") -> "Sequence[Mapping[str, Any]] | None":
     """The label list of a variant, None for the function's own. Raises CvatError where CVAT would not pass it on."""
-    from promptable.cvat.labels import read_labels
+    from promptable.cvat.labels.entries import read_labels
     from promptable.cvat.server.errors import CvatError
 
     if spec.labels is None:

@@ -162,7 +162,7 @@ def _say_task(parsed: argparse.Namespace, frames: "Frames") -> None:
 
 def _writer(client: Any, journal: "Journal", frames: "Frames") -> "Writer":
     """With what was under way when a run was stopped looked up. Raises CvatError."""
-    from promptable.cvat.annotate.task_labels import task_labels
+    from promptable.cvat.labels.task_labels import task_labels
     from promptable.cvat.segments.write import Writer
 
     writer = Writer(client, journal, frames, task_labels(client, frames.task.id))

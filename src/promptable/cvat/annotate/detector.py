@@ -8,10 +8,10 @@ from typing import Any
 
 from promptable.cvat.annotate.candidates import read_candidates
 from promptable.cvat.annotate.options import FLOOR, Options
-from promptable.cvat.annotate.task_labels import TaskLabels
 from promptable.cvat.answers import named, read_answer
 from promptable.cvat.detection import Detection
 from promptable.cvat.functions import Function, Picture, blank
+from promptable.cvat.labels.task_labels import TaskLabels
 from promptable.cvat.server.errors import CvatError
 
 PAUSES = (0.5, 2.0)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from promptable.cvat.annotate.options import Include, Mode, Options, parse_frames
-from promptable.cvat.annotate.task_labels import TaskLabels
+from promptable.cvat.labels.task_labels import TaskLabels
 from promptable.cvat.plural import counted, ranges
 from promptable.cvat.seams import Seams, told_elsewhere
 from promptable.cvat.server.annotations import JobAnnotations, annotated_frames

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from promptable.cvat.annotate.task_labels import task_labels
 from promptable.cvat.effort.judging.frames import JudgedFrame
 from promptable.cvat.effort.judging.task import TaskJudge
 from promptable.cvat.effort.report import Report
@@ -10,6 +9,7 @@ from promptable.cvat.effort.reviewed import Reviewed
 from promptable.cvat.effort.sources import counted_sources
 from promptable.cvat.effort.suggest.evidence import EvidenceByModel
 from promptable.cvat.journal import JournalReader, path_of
+from promptable.cvat.labels.task_labels import task_labels
 from promptable.cvat.progress import Progress
 from promptable.cvat.propagate.journal import TrackReader
 from promptable.cvat.server.frames import Frames

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from promptable.cvat.annotate.task_labels import TaskLabels
 from promptable.cvat.effort.judging.frames import AUTO
 from promptable.cvat.effort.reviewed import Reviewed, reviewed_frames
+from promptable.cvat.labels.task_labels import TaskLabels
 from promptable.cvat.server.annotations import JobAnnotations
 from promptable.cvat.server.frames import Frames
 

@@ -12,7 +12,7 @@ from rich.progress import Progress
 
 from promptable.cvat.annotate.picture_files import pictures_of
 from promptable.cvat.functions import Picture
-from promptable.cvat.labels import own_keys
+from promptable.cvat.labels.entries import own_keys
 from promptable.cvat.preview.page import PageFrame, PageVariant, broken, render
 from promptable.cvat.preview.variants import Variant
 from promptable.cvat.server.errors import CvatError

@@ -7,7 +7,7 @@ from typing import Any
 
 from promptable.cvat.annotate.plan import OPEN
 from promptable.cvat.geometry.position import Placed, Position, position_at
-from promptable.cvat.labels import listed
+from promptable.cvat.labels.entries import listed
 from promptable.cvat.propagate.content import TRACK
 from promptable.cvat.propagate.followed import Followed
 from promptable.cvat.propagate.following.pictures import picture_of

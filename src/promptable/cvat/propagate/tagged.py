@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from promptable.cvat.labels import listed
+from promptable.cvat.labels.entries import listed
 from promptable.cvat.server.annotations import JobAnnotations
 from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.frames import Frames

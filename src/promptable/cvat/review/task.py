@@ -8,7 +8,7 @@ from typing import Any
 
 from promptable.cvat.annotate.options import COMMAND as ANNOTATE
 from promptable.cvat.journal import JournalReader, Run, path_of
-from promptable.cvat.labels import listed
+from promptable.cvat.labels.entries import listed
 from promptable.cvat.propagate.journal import COMMAND as PROPAGATE
 from promptable.cvat.propagate.journal import TrackReader
 from promptable.cvat.propagate.review.places import review

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from promptable.cvat.annotate.plan import OPEN
-from promptable.cvat.annotate.task_labels import TaskLabels
 from promptable.cvat.annotate.writing.same import look_for, remove, unchanged
 from promptable.cvat.detection import TAG, Detection
 from promptable.cvat.journal import Journal, SentUpload, Upload
+from promptable.cvat.labels.task_labels import TaskLabels
 from promptable.cvat.progress import Progress
 from promptable.cvat.segments.segments import Segment
 from promptable.cvat.server.annotations import JobAnnotations, highest_ids

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from promptable.cvat.labels import MARKS, listed
+from promptable.cvat.labels.entries import MARKS, listed
 from promptable.cvat.progress import Bar
 from promptable.cvat.server.annotations import JobAnnotations
 from promptable.cvat.server.frames import Frames, text_of

@@ -78,7 +78,7 @@ def _include(text: str) -> "list[Include]":
 
 def options_of(parsed: argparse.Namespace) -> "Options":
     from promptable.cvat.annotate.options import Mode, Options
-    from promptable.cvat.labels import read_labels
+    from promptable.cvat.labels.entries import read_labels
 
     given = [mode for mode in Mode if getattr(parsed, mode.replace("-", "_"))]
     return Options(

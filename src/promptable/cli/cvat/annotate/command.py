@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from promptable.cvat.annotate.caution import Caution
     from promptable.cvat.annotate.detector import Described, Detector
     from promptable.cvat.annotate.run import Annotator
-    from promptable.cvat.annotate.task_labels import TaskLabels
     from promptable.cvat.journal import Journal, Run
+    from promptable.cvat.labels.task_labels import TaskLabels
     from promptable.cvat.server.frames import Frames
 
 _OF_CVAT = (
@@ -49,7 +49,7 @@ def _folder(parsed: argparse.Namespace) -> int:
     from promptable.cvat.annotate.detector import Detector, describe
     from promptable.cvat.annotate.folder import annotate_folder
     from promptable.cvat.annotate.picture_files import digest_of, pictures_of
-    from promptable.cvat.annotate.task_labels import TaskLabels
+    from promptable.cvat.labels.task_labels import TaskLabels
     from promptable.cvat.progress import Progress
     from promptable.cvat.server.errors import CvatError
 
@@ -132,8 +132,8 @@ def _undo(parsed: argparse.Namespace, client: Any) -> int:
 def _detector(parsed: argparse.Namespace, client: Any, frames: "Frames") -> "Detector":
     """The function, and what of the task's labels it is asked for."""
     from promptable.cvat.annotate.detector import Detector, describe
-    from promptable.cvat.annotate.task_labels import check_labels, listed
     from promptable.cvat.functions import Source
+    from promptable.cvat.labels.checks import check_labels, in_words
 
     function, options = function_of(parsed, client, Source(frames.task.id, parsed.job)), options_of(parsed)
     if frames.is_video:
@@ -143,7 +143,7 @@ def _detector(parsed: argparse.Namespace, client: Any, frames: "Frames") -> "Det
     check_labels(labels, described.labels, polygons=options.polygons, all_of_them=options.labels is not None)
     lacking = labels.lacking(entry["name"] for entry in described.labels if entry["name"] not in labels.marks)
     if lacking:
-        say(f"left out, since the task lacks them: the function's labels {listed(lacking)}")
+        say(f"left out, since the task lacks them: the function's labels {in_words(lacking)}")
     return Detector(function, described, options, labels)
 
 
@@ -158,7 +158,8 @@ def _task_labels(
 
     ``given`` are the entries of a labels.yaml, which have the attributes.
     """
-    from promptable.cvat.annotate.task_labels import create_labels, task_labels
+    from promptable.cvat.labels.creation import create_labels
+    from promptable.cvat.labels.task_labels import task_labels
 
     labels = task_labels(client, frames.task.id, described.labels)
     new = labels.unknown(described.labels) if parsed.create_labels else []

@@ -106,7 +106,7 @@ def _share(text: str) -> float:
 
 def options_of(parsed: argparse.Namespace) -> "Options":
     """Raises CvatError for what does not go together."""
-    from promptable.cvat.labels import read_labels
+    from promptable.cvat.labels.entries import read_labels
     from promptable.cvat.propagate.options import Direction, Options
     from promptable.cvat.server.errors import CvatError
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from promptable.cvat.annotate.task_labels import TaskLabels
 from promptable.cvat.annotate.writing.same import content, is_unchanged, new_by_content
 from promptable.cvat.journal import Batch, Journal
+from promptable.cvat.labels.task_labels import TaskLabels
 from promptable.cvat.server.annotations import KINDS
 from promptable.cvat.server.sent import Annotations, delete_late
 

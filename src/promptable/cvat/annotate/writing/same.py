@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from promptable.cvat.annotate.task_labels import TaskLabels
 from promptable.cvat.journal import Batch, Journal, SentUpload
+from promptable.cvat.labels.task_labels import TaskLabels
 from promptable.cvat.server.annotations import KINDS, JobAnnotations
 from promptable.cvat.server.sent import Tell, defaults_of, is_as_sent, looks, rounded
 

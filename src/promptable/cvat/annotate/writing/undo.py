@@ -3,10 +3,10 @@
 from typing import Any
 
 from promptable.cvat.annotate.options import COMMAND
-from promptable.cvat.annotate.task_labels import task_labels
 from promptable.cvat.annotate.writing.late import remove_late
 from promptable.cvat.annotate.writing.same import look_for, remove, unchanged
 from promptable.cvat.journal import Journal
+from promptable.cvat.labels.task_labels import task_labels
 from promptable.cvat.server.annotations import JobAnnotations
 from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.sent import Tell

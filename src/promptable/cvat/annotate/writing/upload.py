@@ -12,12 +12,12 @@ from typing import Any
 from promptable.config.labels import Mark
 from promptable.cvat.annotate.options import Mode, Options
 from promptable.cvat.annotate.plan import annotated, not_open
-from promptable.cvat.annotate.task_labels import TaskLabels
 from promptable.cvat.annotate.writing.late import remove_late
 from promptable.cvat.annotate.writing.same import content, look_for, unchanged
 from promptable.cvat.detection import MASK, TAG
 from promptable.cvat.geometry.position import position_of
 from promptable.cvat.journal import Batch, Journal, Run, SentUpload, Upload
+from promptable.cvat.labels.task_labels import TaskLabels
 from promptable.cvat.plural import counted
 from promptable.cvat.seams import Seams
 from promptable.cvat.server.annotations import KINDS, JobAnnotations, highest_ids

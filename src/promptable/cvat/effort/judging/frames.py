@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from promptable.cvat.annotate.task_labels import TaskLabel, TaskLabels
 from promptable.cvat.effort.judging.matching import matched
 from promptable.cvat.effort.judging.verdicts import Judged, Verdict, compared, place_of
 from promptable.cvat.effort.judging.written import Asked, Written
 from promptable.cvat.geometry.position import FORMS, MASK, Position, position_at
 from promptable.cvat.journal import Found
+from promptable.cvat.labels.task_label import TaskLabel
+from promptable.cvat.labels.task_labels import TaskLabels
 from promptable.cvat.propagate.objects import held_values
 from promptable.cvat.server.annotations import KINDS
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from promptable.cvat.annotate.task_labels import TaskLabels, task_labels
 from promptable.cvat.effort.judging.frames import JobNow, JudgedFrame, judged_frame, judged_masks
 from promptable.cvat.effort.judging.tracks import Followed, JudgedTrack, judged_tracks
 from promptable.cvat.effort.judging.written import WrittenByRuns
 from promptable.cvat.effort.reviewed import Reviewed, reviewed_frames
+from promptable.cvat.labels.task_labels import TaskLabels, task_labels
 from promptable.cvat.propagate.journal import TrackReader
 from promptable.cvat.server.annotations import KINDS, JobAnnotations
 from promptable.cvat.server.frames import Frames

@@ -6,9 +6,9 @@ from enum import StrEnum
 from typing import Any
 
 from promptable.config.labels import CONFIDENCE, REVIEW
-from promptable.cvat.annotate.task_labels import TaskLabel
 from promptable.cvat.geometry.overlap import iou
 from promptable.cvat.geometry.position import FORMS, MASK, RECTANGLE, Position, position_of
+from promptable.cvat.labels.task_label import TaskLabel
 
 MINOR_IOU, EDITED_IOU = 0.9, 0.75
 _DECIMALS = 2

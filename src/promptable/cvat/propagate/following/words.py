@@ -6,10 +6,12 @@ from typing import Any
 
 from promptable.cvat.annotate.detector import Detector, describe
 from promptable.cvat.annotate.options import Options as DetectorOptions
-from promptable.cvat.annotate.task_labels import TaskLabel, TaskLabels, check_names, task_labels
 from promptable.cvat.detection import TAG, Detection
 from promptable.cvat.functions import Function, Picture
 from promptable.cvat.geometry.position import FORMS, Placed, Position
+from promptable.cvat.labels.checks import check_names
+from promptable.cvat.labels.task_label import TaskLabel
+from promptable.cvat.labels.task_labels import TaskLabels, task_labels
 from promptable.cvat.propagate.following.matching import matched
 from promptable.cvat.propagate.following.pictures import number_of
 from promptable.cvat.propagate.objects import Object, found_on

@@ -8,7 +8,7 @@ from typing import Any
 
 from promptable.cvat.geometry.position import Position
 from promptable.cvat.journal import Run
-from promptable.cvat.labels import listed
+from promptable.cvat.labels.entries import listed
 from promptable.cvat.propagate.journal import TrackReader
 from promptable.cvat.propagate.objects import Object
 from promptable.cvat.propagate.review.doubts import doubts

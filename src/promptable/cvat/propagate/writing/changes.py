@@ -8,7 +8,7 @@ from typing import Any
 
 from promptable.cvat.annotate.plan import OPEN
 from promptable.cvat.geometry.position import MASK, Placed, Position, position_of
-from promptable.cvat.labels import listed
+from promptable.cvat.labels.entries import listed
 from promptable.cvat.propagate.content import SHAPE, TRACK, is_same
 from promptable.cvat.propagate.journal import TrackJournal
 from promptable.cvat.propagate.objects import Copy, Object, found_on

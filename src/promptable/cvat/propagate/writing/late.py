@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from promptable.cvat.labels import listed
+from promptable.cvat.labels.entries import listed
 from promptable.cvat.propagate.content import SHAPE, TRACK, content
 from promptable.cvat.propagate.journal import TrackJournal, Write
 from promptable.cvat.propagate.writing.held import Held, by_kind

@@ -11,7 +11,8 @@ import yaml
 from promptable.config.labels import CONFIDENCE, REVIEW, LabelError, LabelType, Mark, render
 from promptable.cvat.server.errors import CvatError
 
-_ANY = "any"  # CVAT's word for a label that takes every shape
+ANY = "any"
+"""CVAT's word for a label that takes every shape."""
 MARKS = {"needs-review": Mark.REVIEW, "failed": Mark.FAILURE}
 """Tags of these names mark frames: no model is asked for them."""
 
@@ -55,9 +56,9 @@ def listed(client: Any, task: int | None = None, project: int | None = None) -> 
 def labels_of(labels: Iterable[Mapping[str, Any]]) -> CvatLabels:
     """CVAT's labels (``name``, ``type``) as entries. Raises CvatError if the detector can answer none of them."""
     pairs = [(label["name"], label["type"]) for label in labels]
-    answered = [(name, shape) for name, shape in pairs if shape in (_ANY, *LabelType)]
+    answered = [(name, shape) for name, shape in pairs if shape in (ANY, *LabelType)]
     if all(_is_mark(*pair) for pair in answered):
-        raise CvatError(f"no label to look for is of type {', '.join((_ANY, *LabelType))}")
+        raise CvatError(f"no label to look for is of type {', '.join((ANY, *LabelType))}")
     return CvatLabels(
         entries=tuple(_entry(name, shape) for name, shape in answered),
         left_out=tuple(name for name, shape in pairs if (name, shape) not in answered),
@@ -80,10 +81,10 @@ def own_keys(entry: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _is_mark(name: str, shape: str) -> bool:
-    return name in MARKS and shape in (_ANY, LabelType.TAG)
+    return name in MARKS and shape in (ANY, LabelType.TAG)
 
 
 def _entry(name: str, shape: str) -> str | Mapping[str, str]:
     if _is_mark(name, shape):
         return {"name": name, "type": str(LabelType.TAG), "marks": str(MARKS[name])}
-    return name if shape == _ANY else {"name": name, "type": shape}
+    return name if shape == ANY else {"name": name, "type": shape}

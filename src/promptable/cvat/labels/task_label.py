@@ -1,0 +1,80 @@
+"""A label of a task, by which a detection becomes the shape or tag that CVAT stores."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from promptable.config.labels import CONFIDENCE, REVIEW
+from promptable.cvat.detection import TAG, Detection
+from promptable.cvat.labels.entries import ANY
+
+
+@dataclass(frozen=True)
+class TaskLabel:
+    """A label as CVAT has it; ``attributes`` are its specs: ``id``, ``name``, ``values``, ``default_value`` ..."""
+
+    id: int
+    name: str
+    type: str
+    attributes: Sequence[Mapping[str, Any]]
+
+    def takes(self, shape: str) -> bool:
+        """Whether the label is for shapes of this type; CVAT itself does not check."""
+        return self.type in (ANY, shape)
+
+    def attribute_values(self, detection: Detection, doubtful: bool) -> list[dict[str, Any]]:
+        """A value for every attribute: confidence and review, the function's own, else CVAT's default."""
+        given = {**detection.attributes, REVIEW: "true" if doubtful else "false"}
+        if detection.score is not None:
+            given[CONFIDENCE] = str(round(100 * detection.score))
+        return self._values(given)
+
+    def _values(self, given: Mapping[str, str]) -> list[dict[str, Any]]:
+        return [
+            {
+                "spec_id": spec["id"],
+                "value": given[spec["name"]] if _fits(given.get(spec["name"]), spec) else str(spec["default_value"]),
+            }
+            for spec in self.attributes
+        ]
+
+    def payload(self, detection: Detection, frame: int, review_below: float) -> dict[str, Any]:
+        """The shape or tag as CVAT takes it."""
+        doubtful = detection.is_below(review_below) or detection.attributes.get(REVIEW) == "true"
+        common = {
+            "frame": frame,
+            "label_id": self.id,
+            "group": 0,
+            "source": "auto",
+            "attributes": self.attribute_values(detection, doubtful),
+        }
+        if detection.type == TAG:
+            return common
+        return common | {
+            "type": detection.type,
+            "points": list(detection.points),
+            "score": detection.stored_score,
+            "occluded": False,
+            "outside": False,
+            "z_order": 0,
+            "rotation": 0.0,
+        }
+
+    def mark(self, frame: int) -> dict[str, Any]:
+        """A tag of this label, with CVAT's defaults."""
+        return {"frame": frame, "label_id": self.id, "group": 0, "source": "auto", "attributes": self._values({})}
+
+
+def _fits(value: str | None, spec: Mapping[str, Any]) -> bool:
+    """Whether CVAT's editor could have given the attribute this value, which CVAT's server does not check."""
+    if value is None:
+        return False
+    match spec["input_type"]:
+        case "number":
+            low, high, step = (int(float(number)) for number in spec["values"])
+            return value.lstrip("-").isdecimal() and low <= int(value) <= high and (int(value) - low) % (step or 1) == 0
+        case "checkbox":
+            return value in ("true", "false")
+        case "text":
+            return True
+    return value in spec["values"]

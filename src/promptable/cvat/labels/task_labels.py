@@ -1,0 +1,60 @@
+"""The labels of a task by their names, and those that mark frames."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cvat_sdk.core.helpers import get_paginated_collection
+
+from promptable.config.labels import Mark
+from promptable.cvat.detection import TAG
+from promptable.cvat.labels.entries import MARKS
+from promptable.cvat.labels.task_label import TaskLabel
+
+
+@dataclass(frozen=True)
+class TaskLabels:
+    """The labels of a task by name, and the names of those that mark frames, which the task may lack."""
+
+    by_name: Mapping[str, TaskLabel]
+    marks: Mapping[str, Mark] = field(default_factory=lambda: MARKS)
+
+    def get(self, name: str) -> TaskLabel | None:
+        return self.by_name.get(name)
+
+    def marking(self, mark: Mark) -> TaskLabel | None:
+        """The label whose tags mark frames so, where the task has it."""
+        labels = (self.get(name) for name, meant in self.marks.items() if meant is mark)
+        return next((label for label in labels if label is not None and label.takes(TAG)), None)
+
+    def unknown(self, entries: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """Of ``entries`` (``name``, ``type``) those that the task lacks, marks of frames too."""
+        return [entry for entry in entries if entry["name"] not in self.by_name]
+
+    def imagined(self, entries: Iterable[Mapping[str, Any]]) -> "TaskLabels":
+        """As they would be with ``entries`` added: nothing can be stored by these."""
+        added = {entry["name"]: TaskLabel(-1, entry["name"], entry["type"], ()) for entry in entries}
+        return TaskLabels({**self.by_name, **added}, self.marks)
+
+    def lacking(self, names: Iterable[str]) -> dict[str, list[str]]:
+        """The names that the task lacks, each with those of its labels that are nearest."""
+        plain = {name.lower(): name for name in self.by_name}
+        return {
+            name: [plain[near] for near in difflib.get_close_matches(name.lower(), plain, n=3, cutoff=0.5)]
+            for name in names
+            if name not in self.by_name
+        }
+
+
+def task_labels(client: Any, task: int, looked_for: Iterable[Mapping[str, Any]] = ()) -> TaskLabels:
+    """The labels of a task that exists; ``client`` is cvat-sdk's. Raises CvatError.
+
+    Entries of ``looked_for`` with ``marks`` mark frames, beside ``needs-review`` and ``failed``.
+    """
+    entries = get_paginated_collection(
+        client.api_client.labels_api.list_endpoint, return_json=True, _parse_response=False, task_id=task
+    )
+    labels = [TaskLabel(one["id"], one["name"], one["type"], one["attributes"]) for one in entries]
+    own = {str(entry["name"]): Mark(entry["marks"]) for entry in looked_for if entry.get("marks")}
+    return TaskLabels({label.name: label for label in labels}, own | MARKS)
