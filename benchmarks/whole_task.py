@@ -99,7 +99,8 @@ def init_context(context: Any) -> None:
     import torch
 
     from promptable.config import labels
-    from promptable.config.settings import DetectorSettings, read
+    from promptable.config.environment import read
+    from promptable.config.settings import DetectorSettings
     from promptable.serving.detector.function import DetectorFunction
     from promptable.serving.detector.models import Models
 

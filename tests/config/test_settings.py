@@ -6,18 +6,9 @@ import pytest
 from pydantic import ValidationError
 
 from promptable.config import models_page
+from promptable.config.environment import SettingsError, check, read, variables
 from promptable.config.nuclio import FunctionType
-from promptable.config.settings import (
-    SETTINGS,
-    DetectorSettings,
-    InteractorSettings,
-    RedisSettings,
-    Settings,
-    SettingsError,
-    check,
-    read,
-    variables,
-)
+from promptable.config.settings import SETTINGS, DetectorSettings, InteractorSettings, RedisSettings, Settings
 from promptable.config.settings_page import page
 from promptable.wire.answer_form import AnswerForm
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from demo.answers import drawing_of
+from promptable.config.environment import SettingsError
 from promptable.config.labels import LabelError
-from promptable.config.settings import SettingsError
 from promptable.models.sam.segmenter import SamSegmenter
 from tests.functions.conftest import TOY, new_detector
 from tests.functions.requests import SCENE

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from promptable.config.settings import RedisSettings, SettingsError, read
+from promptable.config.environment import SettingsError, read
+from promptable.config.settings import RedisSettings
 from promptable.serving.redis import shared_redis
 from tests.redis_server import RedisServer, free_port, running_redis
 

@@ -158,7 +158,7 @@ def test_a_taken_port_is_named(tmp_path: Path, serve_all: Serve) -> None:
         ),
         ("__import__('promptable.models.errors').models.errors.ModelError('w.pth is damaged')", "w.pth is damaged"),
         ("__import__('promptable.config.labels').config.labels.LabelError('label 1')", "label 1"),
-        ("__import__('promptable.config.settings').config.settings.SettingsError('X')", "X"),
+        ("__import__('promptable.config.environment').config.environment.SettingsError('X')", "X"),
     ],
 )
 def test_what_the_user_can_mend_is_one_sentence_without_a_traceback(

@@ -58,10 +58,10 @@ def _variable(text: str) -> tuple[str, str]:
 
 
 def _serve(parsed: argparse.Namespace) -> int:
+    from promptable.config.environment import SettingsError, check
     from promptable.config.function_yaml import FunctionConfigError
     from promptable.config.labels import LabelError
     from promptable.config.nuclio import FunctionType
-    from promptable.config.settings import SettingsError, check
     from promptable.local.server import ServeError, serve
 
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S", level=logging.INFO)

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from promptable.config import settings
+from promptable.config import environment
 from promptable.config.nuclio import FunctionConfig
 from promptable.config.validation import problems
 from promptable.config.yaml_file import read_yaml
@@ -32,8 +32,8 @@ def load(path: Path) -> FunctionConfig:
     """
     config = _checked(_document(path), str(path), deployed=False)
     try:
-        settings.check(config.env, config.type)
-    except settings.SettingsError as error:
+        environment.check(config.env, config.type)
+    except environment.SettingsError as error:
         raise FunctionConfigError(f"{path}: spec.env: {error}") from None
     return config
 

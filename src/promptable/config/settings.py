@@ -1,29 +1,21 @@
-"""Settings of the functions: read from the environment once, checked, then frozen.
+"""The settings of the functions, frozen. ``config.environment`` reads them; ``make docs`` writes docs/settings.md from
+them."""
 
-``make docs`` writes docs/settings.md from them.
-"""
-
-import os
 import re
 from collections.abc import Mapping
-from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from promptable.config.nuclio import FunctionType
-from promptable.config.validation import Takes, between, problems
+from promptable.config.validation import Takes, between
 from promptable.models.catalogue import AUTO
 from promptable.models.sam2.track_memory import TrackMemory
 from promptable.models.segmentation.extent import Extent
 from promptable.wire.answer_form import AnswerForm
-
-
-class SettingsError(ValueError):
-    """A variable's value is not accepted: the message names the variable, the accepted values and the value."""
 
 
 class OnFailure(StrEnum):
@@ -270,46 +262,3 @@ SETTINGS: Mapping[FunctionType, type[CommonSettings]] = MappingProxyType(
     }
 )
 """What each type of function reads, beside the settings of Redis."""
-
-_SECRET = re.compile(r"(PASSWORD|TOKEN|SECRET)$")
-_PREFIXES = ("PROMPTABLE_", "CVAT_FUNCTIONS_REDIS_")
-S = TypeVar("S", bound=Settings)
-
-
-def read(settings: type[S], environ: Mapping[str, str] = os.environ) -> S:
-    """Settings from the environment; an unset or empty variable means its default. Raises SettingsError."""
-    given = {name: environ[name] for name in variables(settings) if environ.get(name)}
-    try:
-        return settings.model_validate(given)
-    except ValidationError as error:
-        wrong = [f"{problem.place[0]}: expected {problem.expected}, got {problem.got!r}" for problem in problems(error)]
-        raise SettingsError("; ".join(wrong)) from None
-
-
-def check(environment: Mapping[str, str], *functions: FunctionType) -> None:
-    """Check variables that people have written for functions of these types. Raises SettingsError.
-
-    One that looks like ours and is none is refused, and so is a password: what is written is read by others, in
-    Nuclio's dashboard or in the list of processes. Files are not opened: they lie where the function runs.
-    """
-    for name in environment:
-        if _SECRET.search(name):
-            raise SettingsError(
-                f"{name}: its value could be read by others (in Nuclio's dashboard, in the list of processes): put it"
-                f" into a file and name that as {name}_FILE, or let Kubernetes look it up (valueFrom)"
-            )
-    all_settings: list[type[Settings]] = [*(SETTINGS[function] for function in functions), RedisSettings]
-    known = {variable for settings in all_settings for variable in variables(settings)}
-    for name in sorted(environment.keys() - known):
-        if name.startswith(_PREFIXES):
-            near = "".join(f"perhaps {one}? " for one in get_close_matches(name, known, 1))
-            raise SettingsError(
-                f"{name} is no setting of a {' or '.join(functions)}: {near}docs/settings.md lists them"
-            )
-    for settings in all_settings:
-        read(settings, {name: value for name, value in environment.items() if not name.endswith("_FILE")})
-
-
-def variables(settings: type[Settings]) -> list[str]:
-    """The environment variables of these settings."""
-    return [str(field.alias) for field in settings.model_fields.values()]

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from threading import Lock
 from typing import Any
 
-from promptable.config.settings import DetectorSettings, read
+from promptable.config.environment import read
+from promptable.config.settings import DetectorSettings
 from promptable.cvat.functions import Picture
 from promptable.cvat.server.errors import CvatError
 from promptable.serving.detector.function import DetectorFunction

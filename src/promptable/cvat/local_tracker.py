@@ -6,7 +6,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from promptable.config.settings import TrackerSettings, read
+from promptable.config.environment import read
+from promptable.config.settings import TrackerSettings
 from promptable.cvat.functions import Picture
 from promptable.cvat.server.errors import CvatError
 from promptable.serving.respond import STATUS

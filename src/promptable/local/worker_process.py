@@ -20,8 +20,8 @@ from typing import Any
 import nuclio_sdk
 import nuclio_sdk.json_encoder
 
+from promptable.config.environment import SettingsError
 from promptable.config.labels import LabelError
-from promptable.config.settings import SettingsError
 from promptable.local.logs import function_logger, log_failure
 from promptable.local.messages import Message, error_message, receive, send
 from promptable.models.errors import ModelError

@@ -4,7 +4,8 @@ import logging
 
 from redis import RedisError
 
-from promptable.config.settings import RedisSettings, read
+from promptable.config.environment import read
+from promptable.config.settings import RedisSettings
 from promptable.store.redis_server import RedisServer, connect
 
 _log = logging.getLogger(__name__)

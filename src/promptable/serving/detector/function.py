@@ -7,8 +7,9 @@ from functools import partial
 from typing import Any
 
 from promptable.config import labels as labelling
+from promptable.config.environment import SettingsError, read
 from promptable.config.labels import Label, LabelType, Mark
-from promptable.config.settings import DetectorSettings, OnFailure, SettingsError, read
+from promptable.config.settings import DetectorSettings, OnFailure
 from promptable.errors import BadRequestError, OutOfMemoryError
 from promptable.models.detection.proposals import Proposals
 from promptable.models.detection.selection import Detections, LabelRule, Suppression, select

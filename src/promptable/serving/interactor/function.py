@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from promptable.config.settings import InteractorSettings, read
+from promptable.config.environment import read
+from promptable.config.settings import InteractorSettings
 from promptable.models.catalogue import AUTO, sam2_model
 from promptable.models.load import load_segmenter
 from promptable.models.runtime import device

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from promptable.config.settings import OnExpired, TrackerSettings, read
+from promptable.config.environment import read
+from promptable.config.settings import OnExpired, TrackerSettings
 from promptable.errors import BadRequestError, GoneError
 from promptable.models.load import load_video_tracker
 from promptable.models.runtime import device
