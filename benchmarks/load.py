@@ -32,7 +32,7 @@ from benchmarks import load_sessions
 from benchmarks.load_sessions import Session
 from benchmarks.measure import Measurement, Row
 from benchmarks.screen import step
-from tests.redis_server import RedisServer, free_port
+from toy.redis_server import RedisServer, free_port
 
 _ROOT = Path(__file__).parents[1]
 _NAMES = ("sam-interactor", "sam2-tracker", "grounding-dino")

@@ -16,7 +16,8 @@ import pytest
 from promptable.config import labels
 from promptable.config.function_yaml import dump, load
 from promptable.serving.logs import log_to
-from tests.redis_server import RedisServer, running_redis
+from tests.redis_server import running_redis
+from toy.redis_server import RedisServer
 
 ROOT = Path(__file__).parents[2]
 TOY = ROOT / "toy"

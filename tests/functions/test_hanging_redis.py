@@ -6,7 +6,8 @@ from promptable.store import circuit_breaker
 from promptable.store.redis_server import CACHE_REPLY_SECONDS, REPLY_SECONDS
 from tests.functions.conftest import TOY, Function
 from tests.functions.requests import VIDEO, continuing, first_shapes, good_request, starting
-from tests.redis_server import RedisServer, recorded_waits
+from tests.redis_server import recorded_waits
+from toy.redis_server import RedisServer
 
 
 def test_a_click_waits_once_for_what_is_only_a_cache(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,8 @@ from promptable.store import circuit_breaker
 from promptable.store.redis_server import connect
 from tests.functions.conftest import TOY, Function
 from tests.functions.requests import VIDEO, continuing, first_shapes, starting
-from tests.redis_server import RedisServer, running_redis
+from tests.redis_server import running_redis
+from toy.redis_server import RedisServer
 
 Answer = dict[str, Any]
 

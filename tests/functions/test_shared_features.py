@@ -12,7 +12,7 @@ from promptable.models.sam2.segmenter import Sam2Segmenter
 from promptable.store.redis_server import connect
 from tests.functions.conftest import TOY, Function
 from tests.functions.requests import SCENE, good_request
-from tests.redis_server import RedisServer
+from toy.redis_server import RedisServer
 
 BODY = good_request("interactor")
 FEATURES = b"promptable:features:2:"

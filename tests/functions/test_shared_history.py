@@ -8,7 +8,7 @@ from promptable.models.segmentation.segmenter import Prompt
 from promptable.serving.interactor.click_history import ClickHistory, SharedHistory
 from promptable.store.redis_cache import RedisCache
 from promptable.store.redis_server import connect
-from tests.redis_server import RedisServer
+from toy.redis_server import RedisServer
 
 LOGITS = np.full((4, 5), 1.5, np.float32)
 FIRST = Prompt(np.ones((1, 2), np.float32), np.ones(1, np.int32))

@@ -8,7 +8,8 @@ import pytest
 from promptable.config.environment import SettingsError, read
 from promptable.config.settings import RedisSettings
 from promptable.serving.redis import shared_redis
-from tests.redis_server import RedisServer, free_port, running_redis
+from tests.redis_server import running_redis
+from toy.redis_server import RedisServer, free_port
 
 
 def _set(patch: pytest.MonkeyPatch, server: RedisServer, **more: str) -> None:

@@ -7,7 +7,8 @@ import pytest
 from promptable.store import circuit_breaker
 from promptable.store.redis_cache import RedisCache
 from promptable.store.redis_server import connect
-from tests.redis_server import RedisServer, running_redis
+from tests.redis_server import running_redis
+from toy.redis_server import RedisServer
 
 
 def _cache(server: RedisServer) -> RedisCache:

@@ -13,8 +13,9 @@ from promptable.store.entry_store import InProcessStore
 from promptable.store.redis_cache import RedisCache
 from promptable.store.redis_server import CACHE_REPLY_SECONDS, REPLY_SECONDS, connect
 from promptable.store.redis_store import RedisStore
-from tests.redis_server import free_port, recorded_waits, running_redis, tls_in_front_of
+from tests.redis_server import recorded_waits, running_redis, tls_in_front_of
 from tests.store.words import read_word, words
+from toy.redis_server import free_port
 
 
 def test_a_client_reads_what_another_wrote() -> None:

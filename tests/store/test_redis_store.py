@@ -13,8 +13,9 @@ from promptable.store.entry_store import REWIND_SECONDS, InProcessStore
 from promptable.store.errors import EntryDamagedError, ServerError
 from promptable.store.redis_server import connect
 from promptable.store.redis_store import RedisStore
-from tests.redis_server import RedisServer, recorded_waits, running_redis
+from tests.redis_server import recorded_waits, running_redis
 from tests.store.words import Word, read_word, words
+from toy.redis_server import RedisServer
 
 HOURS = 3600
 
