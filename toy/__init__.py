@@ -1,2 +1,2 @@
-"""What demo, benchmarks and tests play with: small checkpoints of the real model classes, the generated scenes that they
-were trained on, a stand-in for CVAT, and a Redis."""
+"""For demo, benchmarks and tests: small checkpoints of the real model classes, the generated scenes that these were
+trained on, a stand-in for CVAT, and a Redis server."""
