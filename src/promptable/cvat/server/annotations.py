@@ -7,6 +7,8 @@ from typing import Any
 
 from cvat_sdk.core.helpers import make_request_headers
 
+from promptable.cvat.server.rest import get_json
+
 KINDS = ("shape", "tag")
 _AT_ONCE = 5000
 
@@ -73,9 +75,7 @@ class JobAnnotations:
 
 def read_task(client: Any, task: int) -> Mapping[str, Any]:
     """The annotations of all jobs of a task, as ``JobAnnotations.read``. Raises CvatError."""
-    api = client.api_client
-    url = client.api_map.make_endpoint_url(f"/api/tasks/{task}/annotations")
-    annotations: Mapping[str, Any] = json.loads(api.rest_client.GET(url, headers=make_request_headers(api)).data)
+    annotations: Mapping[str, Any] = get_json(client, f"/api/tasks/{task}/annotations")
     return annotations
 
 

@@ -5,20 +5,18 @@ ground truth, are left out unless the caller asks for them.
 """
 
 import io
-import json
-import re
 import zipfile
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
-from cvat_sdk.core.helpers import make_request_headers
-
 from promptable.cvat.server.editor import job_link
 from promptable.cvat.server.errors import CvatError
+from promptable.cvat.server.frame_meta import read_meta
+from promptable.cvat.server.rest import get_json
 
 _FORBIDDEN = 403
 _ANNOTATION, _GROUND_TRUTH = "annotation", "ground_truth"
@@ -40,21 +38,6 @@ class Frame:
     number: int
     name: str
     hw: tuple[int, int]
-
-
-@dataclass(frozen=True)
-class _Meta:
-    """CVAT's metadata of a task: ``names`` and ``sizes`` (height and width) by frame; for a video, one for all frames.
-
-    Frame 0 of the task is frame ``start`` of the source; from there, every ``step``-th frame of the source is a frame.
-    """
-
-    chunk_size: int
-    start: int
-    step: int
-    deleted: frozenset[int]
-    names: Sequence[str]
-    sizes: Sequence[tuple[int, int]]
 
 
 class Frames:
@@ -82,7 +65,7 @@ class Frames:
         _enter_organization(client, self.task)
         if (lacking := without_frames(self.task)) is not None:
             raise CvatError(lacking)
-        self._meta = _read_meta(client, self.task.id)
+        self._meta = read_meta(client, self.task.id)
 
     @property
     def is_video(self) -> bool:
@@ -162,7 +145,7 @@ class Frames:
     def _validation(self) -> Mapping[str, Any]:
         """CVAT's validation layout: how it tests annotators with the ground truth. Empty if the task has none."""
         try:
-            layout: Mapping[str, Any] = _get_json(self._client, f"/api/tasks/{self.task.id}/validation_layout")
+            layout: Mapping[str, Any] = get_json(self._client, f"/api/tasks/{self.task.id}/validation_layout")
         except CvatError as error:
             if error.status == 404:
                 return {}
@@ -255,37 +238,11 @@ def is_replica(job: Any) -> bool:
 def _enter_organization(client: Any, task: Any) -> None:
     """Make the client send the task's organization: CVAT calls functions for its frames only in that organization."""
     if client.organization_slug is None and task.organization is not None:
-        client.organization_slug = str(_get_json(client, f"/api/organizations/{task.organization}")["slug"])
+        client.organization_slug = str(get_json(client, f"/api/organizations/{task.organization}")["slug"])
 
 
 def _holds_ground_truth(job: Any) -> bool:
     return text_of(job.type) == _GROUND_TRUTH
-
-
-def _read_meta(client: Any, task: int) -> _Meta:
-    """Read the metadata. Of each frame only name and size are kept: some 70 bytes; cvat-sdk's models take kilobytes."""
-    names: list[str] = []
-    sizes: list[tuple[int, int]] = []
-    once: dict[tuple[int, int], tuple[int, int]] = {}
-
-    def take(parsed: dict[str, Any]) -> dict[str, Any] | None:
-        if "height" not in parsed:
-            return parsed
-        hw = int(parsed["height"]), int(parsed["width"])
-        names.append(parsed["name"])
-        sizes.append(once.setdefault(hw, hw))
-        return None
-
-    meta = _get_json(client, f"/api/tasks/{task}/data/meta", take)
-    step = re.search(r"step=(\d+)", meta["frame_filter"] or "")
-    start, every = int(meta["start_frame"]), int(step[1]) if step else 1
-    return _Meta(int(meta["chunk_size"]), start, every, frozenset(meta["deleted_frames"] or ()), names, sizes)
-
-
-def _get_json(client: Any, path: str, object_hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
-    api = client.api_client
-    url = client.api_map.make_endpoint_url(path)
-    return json.loads(api.rest_client.GET(url, headers=make_request_headers(api)).data, object_hook=object_hook)
 
 
 def text_of(enumerated: object) -> str:

@@ -4,12 +4,13 @@ import json
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from cvat_sdk.api_client.exceptions import ApiException
 from cvat_sdk.api_client.rest import RESTClientObject
+from cvat_sdk.core.helpers import make_request_headers
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
 from urllib3.util import Retry
 
@@ -62,6 +63,13 @@ class Rest(RESTClientObject):  # type: ignore[misc]  # cvat-sdk's is generated, 
             return _no_page(super().request(method, url, *arguments, **options), url)
         except (ApiException, HTTPError) as error:
             raise refusal(error, url) from None
+
+
+def get_json(client: Any, path: str, object_hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
+    """CVAT's answer to a GET of a path of its API. ``client`` is cvat-sdk's, ``object_hook`` that of ``json.loads``."""
+    api = client.api_client
+    url = client.api_map.make_endpoint_url(path)
+    return json.loads(api.rest_client.GET(url, headers=make_request_headers(api)).data, object_hook=object_hook)
 
 
 def _no_page(response: Any, url: str) -> Any:
