@@ -39,7 +39,7 @@ demo: setup  ## Words, clicks, boxes and masks through all three functions; pict
 	$(BIN)/python -m demo
 
 test: setup  ## All tests
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 test-nuclio: setup  ## The functions under the real Nuclio processor (docs/nuclio-tests.md)
 	$(BIN)/pytest -rs tests/nuclio
