@@ -38,7 +38,7 @@ cvat-reports: cvat  ## The same, with matplotlib for the charts of promptable ef
 demo: setup  ## Words, clicks, boxes and masks through all three functions; pictures in out/demo/
 	$(BIN)/python -m demo
 
-test: setup  ## All tests
+test: setup  ## All tests, in a process for each core, at most four
 	$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 test-nuclio: setup  ## The functions under the real Nuclio processor (docs/nuclio-tests.md)
