@@ -356,7 +356,7 @@ def test_undo_removes_what_a_run_wrote_and_nobody_changed(cvat: StandIn, capsys:
     held[moved] = held[moved] | {"points": [1, 1, 9, 9], "source": "semi-auto"}
     assert annotate(cvat, "--undo", "1") == 0
     assert [shape["id"] for shape in _shapes(cvat)] == [moved]
-    assert "run 1: 15 shapes and tags removed, 1 left" in capsys.readouterr().out
+    assert "run 1: 15 shapes and tags removed\nleft alone: 1 annotation that" in capsys.readouterr().out
     assert annotate(cvat, "--undo", "7") == 1
     assert "there is no run 7 of this task; those there are: 1" in capsys.readouterr().err
 

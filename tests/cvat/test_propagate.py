@@ -383,7 +383,7 @@ def test_undo_takes_back_what_nobody_changed(cvat: StandIn, capsys: pytest.Captu
     (number,) = held
     held[number]["shapes"][1]["points"][0] += 9
     assert propagate(cvat, "--undo", "2") == 0
-    assert "run 2: 0 taken back, 1 left" in capsys.readouterr().out
+    assert "run 2: 0 annotations taken back\nleft alone: 1 annotation that people have" in capsys.readouterr().out
     assert list(held) == [number]
 
 

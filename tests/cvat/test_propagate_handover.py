@@ -26,7 +26,7 @@ def _box(frame: int) -> tuple[float, ...]:
 
 
 def _tracks(cvat: StandIn, job: int) -> list[dict[str, Any]]:
-    tracks: list[dict[str, Any]] = cvat.annotations.read(job)["tracks"]
+    tracks: list[dict[str, Any]] = cvat.annotations.read(job, cvat.attributes)["tracks"]
     return tracks
 
 
@@ -34,7 +34,7 @@ def test_a_track_becomes_one_of_another_form_under_its_id(cvat: StandIn) -> None
     """Nothing else is left of it: people drew it on the first frame alone."""
     prepare(cvat)
     number = draw_track(cvat, [(0, BOX, False)], group=3, attributes=[{"spec_id": 7, "value": "AB"}])
-    before = cvat.annotations.read(1)["tracks"][0]
+    before = _tracks(cvat, 1)[0]
     assert propagate(cvat, "--job", "1", "--as", "polygon", "--to", "4") == 0
     (only,) = _tracks(cvat, 1)
     assert (only["id"], only["label_id"], only["group"], only["source"]) == (number, CAR, 3, "semi-auto")

@@ -249,3 +249,15 @@ def test_a_project_is_one_file_and_each_task_for_itself(
         job: sorted(tag["frame"] for tag in held["tags"]) for job, held in untagged.items()
     }
     assert len(list(tmp_path.rglob("task-8-*"))) == 0, "looking makes no journal"
+
+
+def test_undo_leaves_jobs_that_people_have_handed_in(person: Person, capsys: pytest.CaptureFixture[str]) -> None:
+    cvat = person.cvat
+    before = tags(cvat, 1)
+    segments(cvat, "--write")
+    written = tags(cvat, 2)
+    person.complete(2)
+    segments(cvat, "--undo", "2")
+    assert (tags(cvat, 1), tags(cvat, 2)) == (before, written)
+    said = capsys.readouterr().out
+    assert "1 job that people have handed in (2), with what the run wrote there: set it back to 'in progress'" in said

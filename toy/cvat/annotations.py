@@ -2,7 +2,7 @@
 
 import itertools
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +23,27 @@ def _check(given: Mapping[str, Any]) -> None:
         for one in given.get(kind, ()):
             if (source := one.get("source", "manual")) not in _SOURCES:
                 raise ValueError(f"source: {source} is not a valid choice")
+
+
+def _complete(held: Mapping[str, Any], specs: Sequence[Mapping[str, Any]]) -> None:
+    """Keyframes hold the mutable attributes, each those of the one before it; their track the others."""
+    every = {spec["id"]: spec["default_value"] for spec in specs}
+    mutable = {spec["id"]: spec["default_value"] for spec in specs if spec.get("mutable")}
+    for one in (*held["shapes"], *held["tags"]):
+        _fill(one, every)
+    for track in held["tracks"]:
+        _fill(track, {number: value for number, value in every.items() if number not in mutable})
+        values = mutable
+        for key in sorted(track["shapes"], key=lambda key: int(key["frame"])):
+            _fill(key, values)
+            values = {one["spec_id"]: one["value"] for one in key["attributes"]}
+
+
+def _fill(one: dict[str, Any], values: Mapping[int, str]) -> None:
+    attributes = one.get("attributes", [])
+    given = {value["spec_id"] for value in attributes}
+    lacking = [{"spec_id": spec, "value": value} for spec, value in values.items() if spec not in given]
+    one["attributes"] = [*attributes, *lacking]
 
 
 @dataclass
@@ -46,9 +67,12 @@ class Annotations:
     def job(self, number: int) -> JobAnnotations:
         return self._jobs.setdefault(number, JobAnnotations())
 
-    def read(self, job: int) -> dict[str, Any]:
+    def read(self, job: int, specs: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+        """What a job holds. Attributes that were not given are at the defaults of ``specs``, those of every label."""
         with self._lock:
-            return self.job(job).as_json()
+            held = self.job(job).as_json()
+        _complete(held, specs)
+        return held
 
     def all(self) -> dict[int, dict[str, Any]]:
         """Everything, by job."""

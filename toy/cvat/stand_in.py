@@ -171,13 +171,13 @@ class StandIn:
             case ["validation_layout"]:
                 return 200, _validation(task)
             case ["annotations"]:
-                held = [self.annotations.read(job) for job, *_ in task.jobs]
+                held = [self.annotations.read(job, self.attributes) for job, *_ in task.jobs]
                 return 200, {kind: [one for job in held for one in job[kind]] for kind in KINDS}
         return _NOT_FOUND
 
     def _of_job(self, number: int, what: Sequence[str]) -> Answer:
         if what == ["annotations"]:
-            return 200, self.annotations.read(number)
+            return 200, self.annotations.read(number, self.attributes)
         found = [job for task in self.tasks for job in self._jobs(task) if job["id"] == number and not what]
         return (200, found[0]) if found else _NOT_FOUND
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from promptable.cli.cvat.options import add_server_arguments, connected
 from promptable.cli.cvat.source import add_source_arguments, sources
 from promptable.cli.cvat.terminal import DONE, left_alone, say, show, told
-from promptable.cli.cvat.undo import METAVAR, check_meant, run_of, which_run
+from promptable.cli.cvat.undo import METAVAR, check_meant, run_of, say_left, which_run
 from promptable.cli.values import count, number
 from promptable.cvat.plural import counted
 
@@ -151,8 +151,9 @@ def _undo(parsed: argparse.Namespace, client: Any) -> None:
             say("no run is left to take back")
             continue
         with Journal.of_task(client, frames.task) as journal:
-            gone, back = _writer(client, journal, frames).undo(run)
-        say(f"run {run}: {counted(gone, 'tag')} taken away, {back} put back")
+            taken, back = _writer(client, journal, frames).undo(run)
+        say(f"run {run}: {counted(taken.gone, 'tag')} taken away, {back} put back")
+        say_left(taken, f"set it back to 'in progress' in CVAT and give --undo {run} again")
 
 
 def _say_task(parsed: argparse.Namespace, frames: "Frames") -> None:

@@ -5,11 +5,13 @@ from collections.abc import Iterable
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Literal
 
-from promptable.cli.cvat.terminal import say, show
+from promptable.cli.cvat.terminal import left_alone, say, show
+from promptable.cvat.plural import counted, ranges
 
 if TYPE_CHECKING:
     from promptable.cvat.journal import Run
     from promptable.cvat.server.frames import Frames
+    from promptable.cvat.server.jobs import TakenBack
 
 _LAST: Literal["last"] = "last"
 METAVAR = "RUN|last"
@@ -47,6 +49,23 @@ def check_meant(parsed: argparse.Namespace, client: Any, tasks: "Iterable[Frames
         f"run {parsed.undo} is another one in each task of the project: --undo {_LAST} takes back the last one of "
         f"each, --task N --undo {parsed.undo} that of a task"
     )
+
+
+def check_no_dry_run(parsed: argparse.Namespace) -> None:
+    """Raise CvatError where both are asked for: a run would be taken back in earnest."""
+    from promptable.cvat.server.errors import CvatError
+
+    if parsed.dry_run and parsed.undo is not None:
+        raise CvatError("--undo deletes what a run wrote, and --dry-run deletes nothing: leave out one of them")
+
+
+def say_left(taken: "TakenBack", remedy: str) -> None:
+    """What of a run is still there, and why; ``remedy`` takes it from jobs that people have handed in."""
+    if taken.left:
+        left_alone(f"{counted(taken.left, 'annotation')} that people have changed")
+    if taken.closed:
+        jobs = f"{counted(len(taken.closed), 'job')} that people have handed in ({ranges(sorted(taken.closed))})"
+        left_alone(f"{jobs}, with what the run wrote there: {remedy}")
 
 
 def say_may_arrive(command: str, run: int) -> None:

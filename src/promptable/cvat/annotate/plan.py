@@ -11,9 +11,7 @@ from promptable.cvat.seams import Seams, told_elsewhere
 from promptable.cvat.server.annotations import JobAnnotations, annotated_frames
 from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.frames import Frames, is_replica, text_of
-
-OPEN = ("new", "in progress")
-"""States of jobs that people have not handed in."""
+from promptable.cvat.server.jobs import OPEN
 
 
 @dataclass(frozen=True)

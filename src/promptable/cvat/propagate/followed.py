@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from promptable.cvat.geometry.position import position_at
-from promptable.cvat.propagate.content import TRACK, keyframe_content
+from promptable.cvat.propagate.content import TRACK
 from promptable.cvat.propagate.journal import Ours
 from promptable.cvat.propagate.objects import Copy
 
@@ -25,7 +25,7 @@ class Followed:
     def _is_a_runs_track(self, copies: Sequence[Copy], frame: int) -> bool:
         """Whether the keyframe of a frame is a run's in each job; without one there, any of the two around it."""
         keys = [
-            (int(key["frame"]), keyframe_content(key) in self._ours.keyframes(copy.item["id"]))
+            (int(key["frame"]), key in self._ours.keyframes(copy.item["id"]))
             for copy in copies
             for key in copy.item["shapes"]
         ]

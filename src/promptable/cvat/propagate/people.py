@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from promptable.cvat.geometry.position import FORMS, Placed, Position, position_of
-from promptable.cvat.propagate.content import SHAPE, TRACK, keyframe_content
+from promptable.cvat.propagate.content import SHAPE, TRACK
 from promptable.cvat.propagate.journal import Ours
 from promptable.cvat.propagate.objects import Copy, Object
 
@@ -26,7 +26,7 @@ def theirs_of(
 def _keyframes(copy: Copy, ours: Ours) -> Iterator[tuple[int, Position | None]]:
     written = ours.keyframes(copy.item["id"])
     for key in copy.item["shapes"]:
-        if keyframe_content(key) not in written:
+        if key not in written:
             yield key["frame"], None if key["outside"] else position_of(key)
 
 
@@ -54,5 +54,5 @@ def _peoples(annotations: Mapping[str, Any], own: set[tuple[str, int]], ours: Ou
     for track in annotations["tracks"]:
         written = ours.keyframes(track["id"])
         for key in track["shapes"] if (TRACK, track["id"]) not in own else ():
-            if not key["outside"] and key["type"] in FORMS and keyframe_content(key) not in written:
+            if not key["outside"] and key["type"] in FORMS and key not in written:
                 yield key["frame"], Placed(track["label_id"], position_of(key))

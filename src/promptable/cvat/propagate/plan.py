@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from promptable.cvat.annotate.plan import OPEN
 from promptable.cvat.geometry.position import Placed
 from promptable.cvat.propagate.drawn import DrawnShapes
 from promptable.cvat.propagate.following.pictures import picture_of
@@ -15,6 +14,7 @@ from promptable.cvat.propagate.objects import Object
 from promptable.cvat.propagate.options import Options
 from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.frames import Frames, text_of
+from promptable.cvat.server.jobs import OPEN
 
 
 class NothingToFollowError(CvatError):

@@ -68,7 +68,7 @@ def carry_out(
         journal.plan_writes(run.id, changes.requests())
         left_out = changes.left_out
     with Progress() as progress:
-        Uploader(client, journal, progress.waits_for).send(run.id)
+        Uploader(client, journal, frames.task.id, progress.waits_for).send(run.id)
     remove_late(client, journal, frames.task.id)
     journal.end(run.id, "finished")
     return left_out

@@ -5,8 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from promptable.cvat.annotate.plan import OPEN
-from promptable.cvat.annotate.writing.same import look_for, remove, unchanged
+from promptable.cvat.annotate.writing.same import look_for, remove, still_there, unchanged
 from promptable.cvat.detection import TAG, Detection
 from promptable.cvat.journal import Journal, SentUpload, Upload
 from promptable.cvat.labels.task_labels import TaskLabels
@@ -15,6 +14,7 @@ from promptable.cvat.segments.segments import Segment
 from promptable.cvat.server.annotations import JobAnnotations, highest_ids
 from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.frames import Frames, text_of
+from promptable.cvat.server.jobs import OPEN, TakenBack, to_take_back_from
 
 COMMAND = "segments"
 
@@ -114,28 +114,29 @@ class Writer:
         pairs = zip(batch.uploads, answer["tags"], strict=True)
         self._journal.stored(batch, {upload.id: one["id"] for upload, one in pairs})
 
-    def undo(self, run: int) -> tuple[int, int]:
-        """Take a run's tags away, as far as nobody changed them, and put those back that it took; how many of each.
+    def undo(self, run: int) -> tuple[TakenBack, int]:
+        """Take a run's tags away, as far as nobody changed them, and put those back that it took; how many of these.
 
-        Raises CvatError.
+        Jobs that people have handed in since are left alone. Raises CvatError.
         """
         done = self._journal.run(run)
         if done.command != COMMAND:
             raise CvatError(f"run {run} is one of promptable {done.command}, which takes it back")
         taken = set(done.options["removes"])
-        gone, back = 0, 0
-        for job in sorted(
-            {job for job, _ in [*self._journal.places(run, "sent"), *self._journal.places(run, "waiting")]}
-        ):
+        written_to = {job for state in ("sent", "waiting") for job, _ in self._journal.places(run, state)}
+        jobs, closed = to_take_back_from(self._client, sorted(written_to), completed=False)
+        gone, left, back = 0, 0, 0
+        for job in jobs:
             annotations = JobAnnotations(self._client, job)
             there = annotations.read()
-            own = unchanged(self._journal.uploads(job=job, run=run), there, self._labels)
+            written = still_there(self._journal.uploads(job=job, run=run), there)
+            own = unchanged(written, there, self._labels)
             remove(annotations, own, self._journal)
             restored = [one for one in self._journal.uploads(job=job, state="removed") if one.id in taken]
             back += self._restore(annotations, there, restored)
-            gone += len(own)
+            gone, left = gone + len(own), left + len(written) - len(own)
         self._journal.end(run, "undone")
-        return gone, back
+        return TakenBack(gone, left, closed), back
 
     def _restore(self, annotations: JobAnnotations, there: Mapping[str, Any], taken: Sequence[SentUpload]) -> int:
         """Put back what a run took, but for what is there again."""

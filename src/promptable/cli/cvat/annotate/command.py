@@ -11,7 +11,7 @@ from promptable.cli.cvat.annotate.output import report, say_plan
 from promptable.cli.cvat.options import connected, function_of
 from promptable.cli.cvat.source import sources
 from promptable.cli.cvat.terminal import DONE, failures, left_alone, say, told_and_resumable
-from promptable.cli.cvat.undo import check_meant, run_of, say_may_arrive
+from promptable.cli.cvat.undo import check_meant, check_no_dry_run, run_of, say_left, say_may_arrive
 from promptable.cvat.plural import counted
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def _annotate(parsed: argparse.Namespace) -> int:
     if parsed.images is not None:
         return _folder(parsed)
     _check_no_output(parsed)
+    check_no_dry_run(parsed)
     with connected(parsed, writes=not parsed.dry_run) as client:
         if parsed.undo is not None:
             return _undo(parsed, client)
@@ -109,7 +110,7 @@ def _one(parsed: argparse.Namespace, client: Any, frames: "Frames") -> int:
 
 def _undo(parsed: argparse.Namespace, client: Any) -> int:
     """Take a run of the task back, or the last one of each of the project's tasks."""
-    from promptable.cvat.annotate.options import COMMAND
+    from promptable.cvat.annotate.options import COMMAND, Include
     from promptable.cvat.annotate.writing.undo import undo
     from promptable.cvat.journal import Journal
     from promptable.cvat.progress import Progress
@@ -121,9 +122,11 @@ def _undo(parsed: argparse.Namespace, client: Any) -> int:
             say("no run is left to take back")
             continue
         with Journal.of_task(client, frames.task) as journal, Progress() as progress:
-            removed, kept = undo(client, journal, run, frames.task.id, progress.waits_for)
+            completed = Include.COMPLETED in parsed.include
+            taken = undo(client, journal, run, frames.task.id, progress.waits_for, completed=completed)
             late = any(batch.run == run for batch, _ in journal.sent_again())
-        say(f"run {run}: {removed} shapes and tags removed, {kept} left, which people have changed or removed")
+        say(f"run {run}: {taken.gone} shapes and tags removed")
+        say_left(taken, f"--undo {run} --include completed takes that back too")
         if late:
             say_may_arrive(COMMAND, run)
     return DONE

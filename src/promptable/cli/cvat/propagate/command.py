@@ -10,7 +10,8 @@ from promptable.cli.cvat.options import connected, function_of
 from promptable.cli.cvat.propagate.arguments import options_of
 from promptable.cli.cvat.propagate.output import report, review, say_plan
 from promptable.cli.cvat.terminal import DONE, WRONG, left_alone, say, told_and_resumable
-from promptable.cli.cvat.undo import run_of, say_may_arrive
+from promptable.cli.cvat.undo import check_no_dry_run, run_of, say_left, say_may_arrive
+from promptable.cvat.plural import counted
 
 if TYPE_CHECKING:
     from promptable.cvat.journal import Run
@@ -32,27 +33,31 @@ def _propagate(parsed: argparse.Namespace) -> int:
     from promptable.cvat.propagate.journal import TrackJournal
     from promptable.cvat.server.frames import Frames
 
+    check_no_dry_run(parsed)
     with connected(parsed, writes=not parsed.dry_run) as client:
         frames = Frames(client, task=parsed.task, job=parsed.job)
         with TrackJournal.of_task(client, frames.task) as journal:
             if parsed.undo is not None:
-                return _undo(client, journal, run_of(client, frames, "propagate", parsed.undo), frames.task.id)
+                return _undo(parsed, client, journal, frames)
             if parsed.review is not None:
                 return review(parsed, client, frames, journal, _own(journal, parsed.review))
             run = _run if parsed.tagged is None else _run_tagged
             return run(parsed, client, frames, journal, cache(partial(_models, parsed, client, frames)))
 
 
-def _undo(client: Any, journal: "TrackJournal", run: int | None, task: int) -> int:
+def _undo(parsed: argparse.Namespace, client: Any, journal: "TrackJournal", frames: "Frames") -> int:
     from promptable.cvat.progress import Progress
     from promptable.cvat.propagate.writing.undo import undo
 
+    run, completed = run_of(client, frames, "propagate", parsed.undo), parsed.include is not None
     if run is None:
         say("no run is left to take back")
         return DONE
     with Progress() as progress:
-        gone, left = undo(client, journal, _own(journal, run).id, task, progress.waits_for)
-    say(f"run {run}: {gone} taken back, {left} left, which people have changed or removed")
+        number = _own(journal, run).id
+        taken = undo(client, journal, number, frames.task.id, progress.waits_for, completed=completed)
+    say(f"run {run}: {counted(taken.gone, 'annotation')} taken back")
+    say_left(taken, f"--undo {run} --include completed takes that back too")
     if any(write.run == run for write, _ in journal.late_writes()):
         say_may_arrive("propagate", run)
     return DONE

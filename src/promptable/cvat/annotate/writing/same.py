@@ -56,6 +56,12 @@ def content(one: Mapping[str, Any]) -> object:
     return one["frame"], one["label_id"], one["type"], rounded(one["points"]), round(one["score"], 4)
 
 
+def still_there(written: Iterable[SentUpload], there: Mapping[str, Any]) -> list[SentUpload]:
+    """Of what was written, what is on the server, changed or not. ``there`` is what its job holds."""
+    ids = {kind: {one["id"] for one in there[f"{kind}s"]} for kind in KINDS}
+    return [one for one in written if one.server_id in ids[one.kind]]
+
+
 def unchanged(written: Iterable[SentUpload], there: Mapping[str, Any], labels: TaskLabels) -> list[SentUpload]:
     """Of what was written, what is on the server as it was written. ``there`` is what its job holds."""
     by_id = {kind: {one["id"]: one for one in there[f"{kind}s"]} for kind in KINDS}

@@ -4,16 +4,17 @@ from typing import Any
 
 from promptable.cvat.annotate.options import COMMAND
 from promptable.cvat.annotate.writing.late import remove_late
-from promptable.cvat.annotate.writing.same import look_for, remove, unchanged
+from promptable.cvat.annotate.writing.same import look_for, remove, still_there, unchanged
 from promptable.cvat.journal import Journal
 from promptable.cvat.labels.task_labels import task_labels
 from promptable.cvat.server.annotations import JobAnnotations
 from promptable.cvat.server.errors import CvatError
+from promptable.cvat.server.jobs import TakenBack, to_take_back_from
 from promptable.cvat.server.sent import Tell
 
 
-def undo(client: Any, journal: Journal, run: int, task: int, tell: Tell) -> tuple[int, int]:
-    """Remove what the run wrote; returns how many shapes and tags went, and how many people have changed or removed.
+def undo(client: Any, journal: Journal, run: int, task: int, tell: Tell, *, completed: bool) -> TakenBack:
+    """Remove the shapes and tags that the run wrote; in jobs that people have handed in only if ``completed``.
 
     ``client`` is cvat-sdk's. Raises CvatError.
     """
@@ -25,12 +26,14 @@ def undo(client: Any, journal: Journal, run: int, task: int, tell: Tell) -> tupl
         journal.stored(batch, ids or {})
     labels = task_labels(client, task)
     remove_late(client, journal, labels)
-    removed, kept = 0, 0
-    for job in journal.jobs(run):
+    gone, left = 0, 0
+    jobs, closed = to_take_back_from(client, journal.jobs(run), completed=completed)
+    for job in jobs:
         annotations = JobAnnotations(client, job)
-        written = list(journal.uploads(job=job, run=run))
-        same = unchanged(written, annotations.read(), labels)
+        there = annotations.read()
+        written = still_there(journal.uploads(job=job, run=run), there)
+        same = unchanged(written, there, labels)
         remove(annotations, same, journal)
-        removed, kept = removed + len(same), kept + len(written) - len(same)
+        gone, left = gone + len(same), left + len(written) - len(same)
     journal.end(run, "undone")
-    return removed, kept
+    return TakenBack(gone, left, closed)

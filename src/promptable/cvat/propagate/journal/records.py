@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from promptable.cvat.geometry.position import Position
-from promptable.cvat.propagate.content import TRACK, keyframe_content, shape_content
+from promptable.cvat.propagate.content import TRACK, Written, in_order, values
 
 
 @dataclass(frozen=True)
@@ -43,22 +43,29 @@ class Ours:
     """What runs have written, by the server's ids: keyframes of tracks, and shapes."""
 
     def __init__(self, items: Sequence[Mapping[str, Any]]) -> None:
-        self._keyframes: dict[int, set[tuple[Any, ...]]] = {}
-        self._shapes: dict[int, set[tuple[Any, ...]]] = {}
+        self._keyframes: dict[int, Written] = {}
+        self._shapes: dict[int, Written] = {}
         for item in items:
             if item["kind"] == TRACK:
-                keys = {keyframe_content(key) for key in item["new"]["shapes"] if key["frame"] in item["own"]}
-                self._keyframes.setdefault(item["id"], set()).update(keys)
+                self._add_keyframes(self._keyframes.setdefault(item["id"], Written()), item)
             else:
-                self._shapes.setdefault(item["id"], set()).add(shape_content(item["new"]))
+                self._shapes.setdefault(item["id"], Written()).add(item["new"], dict(values(item["new"])))
 
-    def keyframes(self, track: int) -> set[tuple[Any, ...]]:
-        """The contents of the keyframes that runs gave to a track."""
-        return self._keyframes.get(track, set())
+    def _add_keyframes(self, written: Written, item: Mapping[str, Any]) -> None:
+        """Those that are not people's; each holds the attributes of those before it."""
+        held: dict[int, str] = {}
+        for key in in_order(item["new"]):
+            held = {**held, **dict(values(key))} if key["attributes"] else held
+            if key["frame"] in item["own"]:
+                written.add(key, held)
+
+    def keyframes(self, track: int) -> Written:
+        """The keyframes that runs gave to a track."""
+        return self._keyframes.get(track, Written())
 
     def has(self, shape: Mapping[str, Any]) -> bool:
         """Whether a shape is as a run wrote it."""
-        return shape_content(shape) in self._shapes.get(shape["id"], set())
+        return shape in self._shapes.get(shape["id"], Written())
 
 
 def read_write(row: Any) -> Write:

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from promptable.cvat.annotate.plan import OPEN
 from promptable.cvat.geometry.position import MASK, Placed, Position, position_of
 from promptable.cvat.labels.entries import listed
-from promptable.cvat.propagate.content import SHAPE, TRACK, is_same
+from promptable.cvat.propagate.content import SHAPE, TRACK, Written, is_same
 from promptable.cvat.propagate.journal import TrackJournal
 from promptable.cvat.propagate.objects import Copy, Object, found_on
 from promptable.cvat.propagate.options import Options
@@ -19,6 +18,7 @@ from promptable.cvat.propagate.writing.tracks import Part, kept_keyframes, mask_
 from promptable.cvat.seams import Seams, told_elsewhere
 from promptable.cvat.server.annotations import JobAnnotations, read_task
 from promptable.cvat.server.frames import Frames, text_of
+from promptable.cvat.server.jobs import OPEN
 
 Item = dict[str, Any]
 """As ``propagate.journal.Write`` has it."""
@@ -73,7 +73,7 @@ class Changes:
                 self.left_out.append(f"{copy.kind} {copy.item['id']}: job {copy.job} was closed while it was followed")
                 return False
             now = {item["id"]: item for item in self._held[copy.job][f"{copy.kind}s"]}
-            if copy.item["id"] not in now or not is_same(copy.item, now[copy.item["id"]], copy.kind):
+            if copy.item["id"] not in now or not is_same(copy.item, now[copy.item["id"]]):
                 self.left_out.append(f"{copy.kind} {copy.item['id']} was changed while it was followed")
                 return False
         return True
@@ -161,7 +161,7 @@ class Changes:
     def _part(self, one: Object, group: int, job: int, frames: range, found: Mapping[int, Position | None]) -> Part:
         here = {frame: position for frame, position in found.items() if frame in frames}
         copy = None if one.changes_form else one.copy_in(job)
-        written = set() if copy is None else self._ours.keyframes(copy.item["id"])
+        written = Written() if copy is None else self._ours.keyframes(copy.item["id"])
         return Part(
             one,
             group,

@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import Any
 
 from promptable.cvat.geometry.position import position_at
+from promptable.cvat.propagate.content import Written
 from promptable.cvat.propagate.objects import Copy, held_values
 from promptable.cvat.propagate.writing.tracks import Part, kept_keyframes, keyframe
 
@@ -13,7 +14,7 @@ Keyframes = Mapping[int, Mapping[str, Any]]
 """By frame."""
 
 
-def rest_of(copy: Copy, part: Part, written: set[tuple[Any, ...]], *, stays_open: bool) -> dict[str, Any] | None:
+def rest_of(copy: Copy, part: Part, written: Written, *, stays_open: bool) -> dict[str, Any] | None:
     """The track of ``copy`` without the frames of ``part``, its other form; None where nothing of it is seen any more.
 
     What people have on other frames stays, and it is seen between them as it was. ``written`` are the keyframes of

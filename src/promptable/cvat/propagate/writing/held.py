@@ -3,17 +3,27 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from promptable.cvat.propagate.content import SHAPE, TRACK, content, is_same, values
+from promptable.cvat.labels.entries import listed
+from promptable.cvat.propagate.content import SHAPE, TRACK, content, in_order, is_same
+from promptable.cvat.server.sent import defaults_of, is_as_sent, values
 
 Item = Mapping[str, Any]
 """A part of a write, as ``propagate.journal.Write`` has it."""
+Defaults = Mapping[int, Mapping[int, str]]
+"""The values of attributes where nobody says others, by label and spec."""
+
+
+def defaults_in(client: Any, task: int) -> Defaults:
+    """Those of a task's labels. ``client`` is cvat-sdk's. Raises CvatError."""
+    return {label["id"]: defaults_of(label["attributes"]) for label in listed(client, task)}
 
 
 class Held:
     """The shapes and tracks of a job."""
 
-    def __init__(self, held: Mapping[str, Any]) -> None:
+    def __init__(self, held: Mapping[str, Any], defaults: Defaults) -> None:
         """``held`` as ``JobAnnotations.read`` has it."""
+        self._defaults = defaults
         self.by_id = {(kind, one["id"]): one for kind in (SHAPE, TRACK) for one in held[f"{kind}s"]}
 
     def now(self, item: Item) -> Mapping[str, Any] | None:
@@ -21,18 +31,31 @@ class Held:
         return self.by_id.get((item["kind"], item["id"]))
 
     def is_as_written(self, item: Item) -> bool:
-        """Whether an item is there as a run wrote it, or gone as it was to be; CVAT may have added attributes."""
+        """Whether an item is there as a run wrote it, or gone as it was to be."""
         now, new = self.now(item), item["new"]
-        if new is None:
-            return now is None
-        if now is None or now["group"] != new["group"] or not values(new) <= values(now):
+        if new is None or now is None:
+            return new is now
+        return self.is_untouched(new, now)
+
+    def is_untouched(self, new: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+        """Whether nobody has edited anything of what was sent, a track's keyframes among it.
+
+        CVAT adds attributes to a keyframe: those of the one before, or the label's defaults.
+        """
+        held = dict(self._defaults.get(new["label_id"], {}))
+        sent_keys, keys = in_order(new), in_order(now)
+        if not is_as_sent(new, now, held) or len(sent_keys) != len(keys):
             return False
-        return content(now, item["kind"]) == content(new, item["kind"])
+        for sent, key in zip(sent_keys, keys, strict=True):
+            if not is_as_sent(sent, key, held):
+                return False
+            held |= values(sent)
+        return True
 
     def is_as_before(self, item: Item) -> bool:
         """Whether an item is there as a run found it."""
         now = self.now(item)
-        return now is not None and is_same(item["before"], now, item["kind"])
+        return now is not None and is_same(item["before"], now)
 
     def highest_ids(self) -> dict[str, int]:
         """By kind, 0 without any."""

@@ -2,19 +2,15 @@
 back is taken back again."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from promptable.cvat.labels.entries import listed
 from promptable.cvat.propagate.content import SHAPE, TRACK, content
 from promptable.cvat.propagate.journal import TrackJournal, Write
-from promptable.cvat.propagate.writing.held import Held, by_kind
+from promptable.cvat.propagate.writing.held import Defaults, Held, by_kind, defaults_in
 from promptable.cvat.server.annotations import JobAnnotations
-from promptable.cvat.server.sent import Annotations, arrives_no_more, defaults_of, delete_late, is_as_sent, values
-
-_Defaults = Mapping[int, Mapping[int, str]]
-"""The values of attributes where nobody says others, by label and spec."""
+from promptable.cvat.server.sent import Annotations, arrives_no_more, delete_late
 
 
 def remove_late(client: Any, journal: TrackJournal, task: int) -> None:
@@ -22,27 +18,27 @@ def remove_late(client: Any, journal: TrackJournal, task: int) -> None:
 
     ``client`` is cvat-sdk's. Called before jobs are looked at, and when a run ends: later ones wait for the next.
     """
-    sent_again = []
-    for write, sent in journal.late_writes():
+    late_writes = journal.late_writes()
+    if not late_writes:
+        return
+    sent_again, defaults = [], defaults_in(client, task)
+    for write, sent in late_writes:
         if write.action == "create":
             sent_again.append((write, sent))
         else:
-            _put_back(client, journal, write, sent)
-    if not sent_again:
-        return
-    defaults = {label["id"]: defaults_of(label["attributes"]) for label in listed(client, task)}
+            _put_back(client, journal, write, sent, defaults)
 
     def late(write: Write, there: Annotations) -> Annotations:
-        return _late(write, Held(there), journal.written_ids(write.job), defaults)
+        return _late(write, Held(there, defaults), journal.written_ids(write.job))
 
     for write in delete_late(client, sent_again, late):
         journal.write_arrives_no_more(write)
 
 
-def _put_back(client: Any, journal: TrackJournal, write: Write, sent: datetime) -> None:
+def _put_back(client: Any, journal: TrackJournal, write: Write, sent: datetime, defaults: Defaults) -> None:
     """What an update or delete of a run that was taken back has changed since is once more as it was."""
     annotations, later = JobAnnotations(client, write.job), journal.changed_since(write)
-    held = Held(annotations.read())
+    held = Held(annotations.read(), defaults)
     back = [item for item in write.items if held.is_as_written(item) and (item["kind"], item["id"]) not in later]
     if back:
         annotations.change("update", **by_kind(back, "before"))
@@ -50,7 +46,7 @@ def _put_back(client: Any, journal: TrackJournal, write: Write, sent: datetime) 
         journal.write_arrives_no_more(write)
 
 
-def _late(write: Write, held: Held, known: set[tuple[str, int]], defaults: _Defaults) -> Annotations:
+def _late(write: Write, held: Held, known: set[tuple[str, int]]) -> Annotations:
     """What equals an item of a create, came after it was noted, and is in no journal."""
     sent: dict[tuple[str, object], list[Mapping[str, Any]]] = defaultdict(list)
     for item in write.items:
@@ -58,22 +54,6 @@ def _late(write: Write, held: Held, known: set[tuple[str, int]], defaults: _Defa
     late: dict[str, list[Mapping[str, Any]]] = {f"{kind}s": [] for kind in (SHAPE, TRACK)}
     for (kind, key), numbers in held.later_than(write.after).items():
         for now in (held.by_id[kind, number] for number in numbers if (kind, number) not in known):
-            if any(_is_untouched(new, now, defaults[new["label_id"]]) for new in sent[kind, key]):
+            if any(held.is_untouched(new, now) for new in sent[kind, key]):
                 late[f"{kind}s"].append(now)
     return late
-
-
-def _is_untouched(new: Mapping[str, Any], now: Mapping[str, Any], defaults: Mapping[int, str]) -> bool:
-    """Of a track with each of its keyframes, to which CVAT adds the attributes of the one before."""
-    if not is_as_sent(new, now, defaults):
-        return False
-    held = dict(defaults)
-    for sent, key in zip(*(_in_order(one) for one in (new, now)), strict=True):
-        if not is_as_sent(sent, key, held):
-            return False
-        held |= values(sent)
-    return True
-
-
-def _in_order(track: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    return sorted(track.get("shapes", ()), key=lambda key: int(key["frame"]))

@@ -8,7 +8,7 @@ import numpy as np
 
 from promptable.cvat.geometry.keyframes import polygon_keyframes, rectangle_keyframes
 from promptable.cvat.geometry.position import MASK, POLYGON, RECTANGLE, Position, position_of
-from promptable.cvat.propagate.content import SHAPE, TRACK, keyframe_content
+from promptable.cvat.propagate.content import SHAPE, TRACK, Written
 from promptable.cvat.propagate.objects import Copy, Object, held_values
 
 _RECTANGLE_IOU = 0.95
@@ -49,7 +49,8 @@ class Part:
     @property
     def source(self) -> str:
         """CVAT's word for whose it is: a person began it, or nobody did."""
-        return "semi-auto" if self.one.copies else "auto"
+        is_auto = self.one.is_track and self.one.item["source"] == "auto"
+        return "auto" if is_auto or not self.one.copies else "semi-auto"
 
     @property
     def drawn_frames(self) -> set[int]:
@@ -58,7 +59,7 @@ class Part:
 
 
 def kept_keyframes(
-    copy: Copy | None, found: Mapping[int, Position | None], written: set[tuple[Any, ...]]
+    copy: Copy | None, found: Mapping[int, Position | None], written: Written
 ) -> dict[int, Mapping[str, Any]]:
     """The keyframes of a track that stay: people's, and all where nothing new was found."""
     if copy is None or copy.kind != TRACK:
@@ -67,12 +68,10 @@ def kept_keyframes(
     return {key["frame"]: key for key in copy.item["shapes"] if not _is_replaced(key, found, last, written)}
 
 
-def _is_replaced(
-    key: Mapping[str, Any], found: Mapping[int, Position | None], last: int, written: set[tuple[Any, ...]]
-) -> bool:
+def _is_replaced(key: Mapping[str, Any], found: Mapping[int, Position | None], last: int, written: Written) -> bool:
     """Whether it is a run's and lies where the object was followed again, or closes the track right behind."""
     closes = key["outside"] and key["frame"] == last + 1
-    return keyframe_content(key) in written and (key["frame"] in found or closes)
+    return key in written and (key["frame"] in found or closes)
 
 
 def track_of(part: Part, keyframe_iou: float | None) -> dict[str, Any]:

@@ -5,36 +5,45 @@ from typing import Any
 
 from promptable.cvat.propagate.content import TRACK
 from promptable.cvat.propagate.journal import TrackJournal, Write
-from promptable.cvat.propagate.writing.held import Held, Item, by_kind
+from promptable.cvat.propagate.writing.held import Defaults, Held, Item, by_kind, defaults_in
 from promptable.cvat.propagate.writing.late import remove_late
 from promptable.cvat.propagate.writing.upload import Uploader
 from promptable.cvat.server.annotations import JobAnnotations
+from promptable.cvat.server.jobs import TakenBack, to_take_back_from
 from promptable.cvat.server.sent import Tell
 
 
-def undo(client: Any, journal: TrackJournal, run: int, task: int, tell: Tell) -> tuple[int, int]:
-    """Take back what nobody changed since: how much of what was written is gone, and how much people have changed.
+def undo(client: Any, journal: TrackJournal, run: int, task: int, tell: Tell, *, completed: bool) -> TakenBack:
+    """Take back the tracks and masks that nobody changed since; in jobs that people have handed in only if
+    ``completed``.
 
     ``client`` is cvat-sdk's. Raises CvatError.
     """
-    Uploader(client, journal, tell).settle(run)
+    Uploader(client, journal, task, tell).settle(run)
     remove_late(client, journal, task)
     writes = [write for write in journal.writes(run) if write.state == "stored"]
-    jobs = dict.fromkeys(write.job for write in writes)
-    counts = [_undo_job(JobAnnotations(client, job), [one for one in writes if one.job == job]) for job in jobs]
+    written_to = dict.fromkeys(write.job for write in writes)
+    jobs, closed = to_take_back_from(client, written_to, completed=completed)
+    defaults = defaults_in(client, task)
+    counts = [
+        _undo_job(JobAnnotations(client, job), [one for one in writes if one.job == job], defaults) for job in jobs
+    ]
     journal.end(run, "undone")
-    return sum(gone for gone, _ in counts), sum(left for _, left in counts)
+    return TakenBack(sum(gone for gone, _ in counts), sum(left for _, left in counts), closed)
 
 
-def _undo_job(annotations: JobAnnotations, writes: Sequence[Write]) -> tuple[int, int]:
-    """First what was deleted or changed is as it was, then what was created goes: stopped between, it can go on.
+def _undo_job(annotations: JobAnnotations, writes: Sequence[Write], defaults: Defaults) -> tuple[int, int]:
+    """How much is gone, and how much people have changed.
 
-    A track that another took over from stays as it is where people have changed the other."""
-    held = Held(annotations.read())
+    First what was deleted or changed is as it was, then what was created goes: stopped between, it can go on. A track
+    that another took over from stays as it is where people have changed the other, and what they made again, too.
+    """
+    held = Held(annotations.read(), defaults)
     written = [item for item in _items(writes, "create", "update") if item.get("id") is not None]
     unchanged = [item for item in written if held.is_as_written(item)]
     theirs = {item["object"] for item in written} - {item["object"] for item in unchanged}
-    back = [item for item in _items(writes, "delete") if item["object"] not in theirs]
+    deleted = [item for item in _items(writes, "delete") if held.is_as_written(item)]
+    back = [item for item in deleted if item["object"] not in theirs]
     taken_over = {item["object"] for item in written if item["kind"] == TRACK and item not in unchanged}
     back += [item for item in unchanged if item["before"] is not None and item["object"] not in taken_over]
     new = [{**item, "new": held.now(item)} for item in unchanged if item["before"] is None]
@@ -42,7 +51,7 @@ def _undo_job(annotations: JobAnnotations, writes: Sequence[Write]) -> tuple[int
         annotations.change("update", **by_kind(back, "before"))
     if new:
         annotations.change("delete", **by_kind(new, "new"))
-    return len(unchanged), len(written) - len(unchanged)
+    return len(unchanged), sum(held.now(item) is not None for item in written) - len(unchanged)
 
 
 def _items(writes: Iterable[Write], *actions: str) -> list[Item]:

@@ -6,11 +6,12 @@ taken away at the end of the run, or by the next.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from promptable.cvat.propagate.content import SHAPE, TRACK, content
 from promptable.cvat.propagate.journal import TrackJournal, Write
-from promptable.cvat.propagate.writing.held import Held, Item, by_kind
+from promptable.cvat.propagate.writing.held import Defaults, Held, Item, by_kind, defaults_in
 from promptable.cvat.server.annotations import JobAnnotations
 from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.sent import Tell, looks
@@ -21,11 +22,12 @@ _TRIES = 3
 class Uploader:
     """Sends what a run has planned."""
 
-    def __init__(self, client: Any, journal: TrackJournal, tell: Tell) -> None:
+    def __init__(self, client: Any, journal: TrackJournal, task: int, tell: Tell) -> None:
         """``client`` is cvat-sdk's."""
         self._tell = tell
         self._client = client
         self._journal = journal
+        self._task = task
 
     def send(self, run: int) -> None:
         """Send what is not on the server yet. Raises CvatError."""
@@ -59,7 +61,7 @@ class Uploader:
         if write.state == "sending":
             self._journal.may_arrive_late(write)
         else:
-            write = replace(write, state="sending", after=Held(annotations.read()).highest_ids())
+            write = replace(write, state="sending", after=self._held(write.job).highest_ids())
             self._journal.about_to_send(write)
         try:
             answer = annotations.change("create", **by_kind(write.items, "new"))
@@ -73,7 +75,7 @@ class Uploader:
     def _look_for(self, write: Write) -> list[Item] | None:
         """The items of a create with their ids, if it arrived: in one transaction, so that one means all."""
         for _ in looks(write.job, self._tell):
-            new = Held(JobAnnotations(self._client, write.job).read()).later_than(write.after)
+            new = self._held(write.job).later_than(write.after)
             alike = [new.get((item["kind"], content(item["new"], item["kind"])), []) for item in write.items]
             if any(alike):
                 return [_with_id(item, ids) for item, ids in zip(write.items, alike, strict=True)]
@@ -82,15 +84,14 @@ class Uploader:
     def _look_for_change(self, write: Write) -> Sequence[Item] | None:
         """The items of an update or a delete, if it arrived."""
         for _ in looks(write.job, self._tell):
-            held = Held(JobAnnotations(self._client, write.job).read())
+            held = self._held(write.job)
             if not any(held.is_as_before(item) and not held.is_as_written(item) for item in write.items):
                 return write.items
         return None
 
     def _update(self, write: Write) -> None:
         """What people have changed meanwhile stays theirs."""
-        annotations = JobAnnotations(self._client, write.job)
-        held = Held(annotations.read())
+        annotations, held = JobAnnotations(self._client, write.job), self._held(write.job)
         done = [item for item in write.items if held.is_as_written(item)]
         todo = [item for item in write.items if item not in done and held.is_as_before(item)]
         if todo:
@@ -99,12 +100,18 @@ class Uploader:
         self._journal.arrived(write, [*done, *todo])
 
     def _delete(self, write: Write) -> None:
-        annotations = JobAnnotations(self._client, write.job)
-        held = Held(annotations.read())
+        annotations, held = JobAnnotations(self._client, write.job), self._held(write.job)
         if todo := [item for item in write.items if held.is_as_before(item)]:
             self._journal.about_to_send(write)
             annotations.change("delete", **by_kind(todo, "before"))
         self._journal.arrived(write, write.items)
+
+    def _held(self, job: int) -> Held:
+        return Held(JobAnnotations(self._client, job).read(), self._defaults)
+
+    @cached_property
+    def _defaults(self) -> Defaults:
+        return defaults_in(self._client, self._task)
 
 
 def _with_id(item: Item, alike: list[int]) -> Item:
