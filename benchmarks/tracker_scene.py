@@ -27,6 +27,7 @@ from promptable.models.sam2.track_memory import TrackMemory
 from promptable.models.sam2.video_prompts import MaskPrompt
 from promptable.models.sam2.video_tracker import VideoTracker, prepare_for_video
 from promptable.models.segmentation.features import ImageFeatures
+from promptable.models.segmentation.mask_boxes import mask_boxes, read_boxes
 from promptable.serving.tracker.entries import MemoryEntry
 from promptable.serving.tracker.function import TrackerFunction
 from promptable.serving.tracker.stored_memories import Names, StoredMemories
@@ -118,7 +119,7 @@ def found(function: Function, count: int) -> tuple[ImageFeatures, list[ObjectRes
     masks, features = discs(count), function.model.encode_image(picture(jpeg(1)))
     started = function.model.start(features, [MaskPrompt(mask) for mask in masks], [LATEST + 1] * count)
     return features, [
-        replace(result, mask=mask, memory=replace(result.memory, conditioning=False))
+        replace(_answering(result, mask), memory=replace(result.memory, conditioning=False))
         for result, mask in zip(started, masks, strict=True)
     ]
 
@@ -138,10 +139,16 @@ def answering_discs(model: VideoTracker, count: int) -> Iterator[Masks]:
     def step(*arguments: Any) -> list[ObjectResult]:
         results = original(*arguments)
         found.extend(result.mask for result in results)
-        return [replace(result, mask=mask) for result, mask in zip(results, masks, strict=True)]
+        return [_answering(result, mask) for result, mask in zip(results, masks, strict=True)]
 
     with patch.object(model, "step", step):
         yield found
+
+
+def _answering(result: ObjectResult, mask: NDArray[np.bool_]) -> ObjectResult:
+    """The result with another mask, and the box of that."""
+    (xyxy,) = read_boxes(mask_boxes(torch.from_numpy(mask)[None]))
+    return replace(result, mask=mask, xyxy=xyxy)
 
 
 def masks_of(answer: str) -> Masks:

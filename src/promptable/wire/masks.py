@@ -4,7 +4,7 @@ Coordinates are continuous picture pixels: pixel (row, column) covers [column, c
 and crops end, as CVAT defines them, with left, top, right, bottom of the box: pixel indices, all four inclusive.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -29,11 +29,20 @@ _SIDE_ENDS = np.array([[0, 1], [1, 1], [1, 0], [0, 0]])
 
 @dataclass(frozen=True)
 class MaskCrop:
-    """A mask without the empty picture around it: ``pixels`` bool [h, w]; its first pixel is at ``left``, ``top``."""
+    """A mask without the picture around its tight box: ``pixels`` bool [h, w]; its first pixel is at ``left``, ``top``.
+
+    A conversion of a crop reads no pixel but the crop's: of a small object, far fewer than the picture's.
+    """
 
     pixels: Mask
     left: int
     top: int
+
+    @property
+    def ltrb(self) -> list[int]:
+        """Left, top, right and bottom, all four inclusive."""
+        height, width = self.pixels.shape
+        return [self.left, self.top, self.left + width - 1, self.top + height - 1]
 
     def flat(self) -> NDArray[np.int32]:
         """As CVAT takes it: pixels, 0 or 1 in row-major order, then left, top, right, bottom; int32 [N].
@@ -42,9 +51,21 @@ class MaskCrop:
         """
         if not self.pixels.any():
             raise ValueError("the mask is empty")
-        height, width = self.pixels.shape
-        box = [self.left, self.top, self.left + width - 1, self.top + height - 1]
-        return np.append(self.pixels.ravel().astype(np.int32), np.array(box, np.int32))
+        return np.append(self.pixels.ravel().astype(np.int32), np.array(self.ltrb, np.int32))
+
+
+def cropped(mask: Mask) -> MaskCrop:
+    """A view of the mask's pixels in its tight box, for which all pixels are read. Raises ValueError when it is empty."""
+    left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
+    if not width:
+        raise ValueError("the mask is empty")
+    return MaskCrop(mask[top : top + height, left : left + width], left, top)
+
+
+def cropped_to(mask: Mask, xyxy: tuple[int, int, int, int]) -> MaskCrop:
+    """As ``cropped``, where the tight box is known; its right and bottom are exclusive."""
+    left, top, right, bottom = xyxy
+    return MaskCrop(mask[top:bottom, left:right], left, top)
 
 
 def mask_to_rle(mask: Mask) -> NDArray[np.int64]:
@@ -58,17 +79,14 @@ def mask_to_rle(mask: Mask) -> NDArray[np.int64]:
     >>> mask_to_rle(mask).tolist()
     [0, 3, 1, 1, 1, 2, 1, 4, 2]
     """
-    left, top, right, bottom = _tight_box(mask)
-    return crop_to_rle(MaskCrop(mask[top : bottom + 1, left : right + 1], left, top))
+    return crop_to_rle(cropped(mask))
 
 
 def crop_to_rle(crop: MaskCrop) -> NDArray[np.int64]:
-    """Run lengths as from ``mask_to_rle``, for a mask that is cropped to its tight box already."""
-    height, width = crop.pixels.shape
+    """Run lengths as from ``mask_to_rle``."""
     pixels = crop.pixels.ravel()
     changes = np.flatnonzero(pixels[1:] != pixels[:-1]) + 1
-    box = [crop.left, crop.top, crop.left + width - 1, crop.top + height - 1]
-    rle = np.append(changes, [pixels.size, *box])
+    rle = np.append(changes, [pixels.size, *crop.ltrb])
     rle[1:-4] -= changes
     return np.insert(rle, 0, 0) if pixels[0] else rle
 
@@ -120,8 +138,8 @@ def mask_to_crop(mask: Mask) -> MaskCrop:
     >>> mask_to_crop(rle_to_mask([0, 3, 1, 1, 1, 2, 1, 4, 2], hw=(4, 6))).flat().tolist()
     [1, 1, 1, 0, 1, 0, 2, 1, 4, 2]
     """
-    left, top, right, bottom = _tight_box(mask)
-    return MaskCrop(mask[top : bottom + 1, left : right + 1].copy(), left, top)
+    crop = cropped(mask)
+    return replace(crop, pixels=crop.pixels.copy())
 
 
 def mask_to_xyxy(mask: Mask) -> NDArray[np.float32]:
@@ -130,7 +148,12 @@ def mask_to_xyxy(mask: Mask) -> NDArray[np.float32]:
     >>> mask_to_xyxy(rle_to_mask([0, 1, 3, 2, 3, 2], hw=(4, 6)))
     array([3., 2., 4., 3.], dtype=float32)
     """
-    left, top, right, bottom = _tight_box(mask)
+    return crop_to_xyxy(cropped(mask))
+
+
+def crop_to_xyxy(crop: MaskCrop) -> NDArray[np.float32]:
+    """The box as from ``mask_to_xyxy``."""
+    left, top, right, bottom = crop.ltrb
     return np.array([left, top, right + 1, bottom + 1], np.float32)
 
 
@@ -146,9 +169,13 @@ def mask_to_polygon(mask: Mask, tolerance: float = 0.0) -> list[float]:
     >>> mask_to_polygon(rle_to_mask([0, 6, 2, 1, 4, 2], hw=(4, 6)))
     [2.0, 1.0, 2.0, 3.0, 5.0, 3.0, 5.0, 1.0]
     """
-    left, top, right, bottom = _tight_box(mask)
-    crop = mask[top : bottom + 1, left : right + 1].view(np.uint8)
-    simple = _simplified(_outline(_largest_part(crop)), tolerance) + np.array([left, top])
+    return crop_to_polygon(cropped(mask), tolerance)
+
+
+def crop_to_polygon(crop: MaskCrop, tolerance: float = 0.0) -> list[float]:
+    """The outline as from ``mask_to_polygon``."""
+    outline = _outline(_largest_part(crop.pixels.view(np.uint8)))
+    simple = _simplified(outline, tolerance) + np.array([crop.left, crop.top])
     points: list[float] = simple.astype(np.float64).ravel().tolist()
     return points
 
@@ -170,13 +197,6 @@ def polygon_to_mask(points: ArrayLike, hw: tuple[int, int], field: str = "points
     rows, columns = _crossings(xy, height, field)
     switches = np.sort(rows * width + np.clip(columns, 0, width))
     return _alternating(np.diff(switches, prepend=0, append=height * width)).reshape(hw)
-
-
-def _tight_box(mask: Mask) -> tuple[int, int, int, int]:
-    left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
-    if not width:
-        raise ValueError("the mask is empty")
-    return left, top, left + width - 1, top + height - 1
 
 
 def _cut(runs: NDArray[np.int64], width: int, hw: tuple[int, int]) -> NDArray[np.int64]:

@@ -10,10 +10,12 @@ from promptable.wire.answers import corners, finite, outline, unit
 from promptable.wire.fields import as_numbers, as_object, as_xyxy, expected, part_inside
 from promptable.wire.masks import (
     Mask,
+    MaskCrop,
     check_rle,
-    mask_to_polygon,
-    mask_to_rle,
-    mask_to_xyxy,
+    crop_to_polygon,
+    crop_to_rle,
+    crop_to_xyxy,
+    cropped,
     polygon_to_mask,
     rle_to_mask,
 )
@@ -82,13 +84,18 @@ class Shape:
 
 def shape_of_mask(mask: Mask, shape_type: ShapeType, tolerance: float = 0.0) -> Shape:
     """The mask, bool [H, W], not empty, as a shape of the type; ``tolerance`` in pixels is for polygons."""
+    return shape_of_crop(cropped(mask), shape_type, tolerance)
+
+
+def shape_of_crop(crop: MaskCrop, shape_type: ShapeType, tolerance: float = 0.0) -> Shape:
+    """As ``shape_of_mask``, for a mask whose tight box is known."""
     match shape_type:
         case ShapeType.RECTANGLE:
-            return Shape(shape_type, mask_to_xyxy(mask).astype(np.float64))
+            return Shape(shape_type, crop_to_xyxy(crop).astype(np.float64))
         case ShapeType.MASK:
-            return Shape(shape_type, mask_to_rle(mask))
+            return Shape(shape_type, crop_to_rle(crop))
         case ShapeType.POLYGON:
-            return Shape(shape_type, np.array(mask_to_polygon(mask, tolerance)))
+            return Shape(shape_type, np.array(crop_to_polygon(crop, tolerance)))
 
 
 def lost_rectangle(last_xyxy: tuple[float, float, float, float], hw: tuple[int, int]) -> Shape:

@@ -18,6 +18,7 @@ from promptable.wire.shapes import Shape as Shape
 from promptable.wire.shapes import ShapeType as ShapeType
 from promptable.wire.shapes import lost_rectangle as lost_rectangle
 from promptable.wire.shapes import read_shape, write_points, write_shape
+from promptable.wire.shapes import shape_of_crop as shape_of_crop
 from promptable.wire.shapes import shape_of_mask as shape_of_mask
 from promptable.wire.state import MemoryName as MemoryName
 from promptable.wire.state import TrackState as TrackState

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from promptable.models.segmentation.mask_boxes import mask_boxes
+
 # A candidate mask whose box has at most this IoU with the chosen one's shows another thing, or a part (DAM4SAM).
 _RIVAL_BOX_IOU = 0.7
 
@@ -58,8 +60,8 @@ def _have_rivals(chosen: Tensor, candidates: Tensor) -> Tensor:
 
     An empty mask has none and is none.
     """
-    elsewhere = _iou(_boxes(chosen), _boxes(candidates)) <= _RIVAL_BOX_IOU
-    rivals: Tensor = elsewhere & candidates.any(3).any(2) & chosen.any(3).any(2)
+    box, boxes = mask_boxes(chosen).float(), mask_boxes(candidates).float()
+    rivals: Tensor = (_iou(box, boxes) <= _RIVAL_BOX_IOU) & (_area(box) > 0) & (_area(boxes) > 0)
     return rivals.any(1)
 
 
@@ -73,14 +75,3 @@ def _iou(boxes: Tensor, others: Tensor) -> Tensor:
 def _area(boxes: Tensor) -> Tensor:
     return (boxes[..., 2:] - boxes[..., :2]).prod(-1)
 
-
-def _boxes(masks: Tensor) -> Tensor:
-    """Boxes xyxy float32 [N, M, 4] around masks bool [N, M, h, w]; around an empty one, the whole picture."""
-    columns, rows = masks.any(2), masks.any(3)
-    right, bottom = masks.shape[3] - _first(columns.flip(2)), masks.shape[2] - _first(rows.flip(2))
-    return torch.stack([_first(columns), _first(rows), right, bottom], 2).float()
-
-
-def _first(lines: Tensor) -> Tensor:
-    """The index of the first True in each row of bool [..., L]."""
-    return lines.byte().argmax(-1)

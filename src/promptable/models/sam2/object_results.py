@@ -13,18 +13,20 @@ from promptable.models.runtime.finite import all_finite, require
 from promptable.models.runtime.transfer import to_cpu
 from promptable.models.sam2.evidence import read_evidence
 from promptable.models.sam2.memory import Memory
+from promptable.models.segmentation.mask_boxes import PixelBox, mask_boxes, read_boxes
 
 
 @dataclass(frozen=True, eq=False)
 class ObjectResult:
     """One object in one frame.
 
-    ``mask`` is bool [H, W] of the frame; ``object_score`` the logit that the object is there at all: at 0 and below it
-    is lost, and the mask empty. ``low_res_logits`` float32 [h, w] is the mask before upscaling, ``memory`` what later
-    steps need.
+    ``mask`` is bool [H, W] of the frame, ``xyxy`` its tight box, right and bottom exclusive; None of an empty mask.
+    ``object_score`` is the logit that the object is there at all: at 0 and below it is lost, and the mask empty.
+    ``low_res_logits`` float32 [h, w] is the mask before upscaling, ``memory`` what later steps need.
     """
 
     mask: NDArray[np.bool_]
+    xyxy: PixelBox | None
     object_score: float
     low_res_logits: NDArray[np.float32]
     memory: Memory
@@ -43,8 +45,8 @@ def read_results(
     features = features.bfloat16()
     masks = (F.interpolate(low_res, hw, mode="bilinear", align_corners=False) > 0)[:, 0]
     finite = all_finite(low_res, scores, pointers, features, evidence)
-    masks, logits, scores, pointers, features, evidence, finite = to_cpu(
-        masks, low_res[:, 0].float(), scores[:, 0], pointers.float(), features, evidence, finite
+    masks, boxes, logits, scores, pointers, features, evidence, finite = to_cpu(
+        masks, mask_boxes(masks), low_res[:, 0].float(), scores[:, 0], pointers.float(), features, evidence, finite
     )
     require(finite)
     # Copies, lest the memory of one object keep the whole batch alive; in bf16 some batches lie channels last.
@@ -53,4 +55,5 @@ def read_results(
         Memory(step, conditioning, pointer.clone(), feature.clone(memory_format=torch.contiguous_format), judged)
         for step, pointer, feature, judged in parts
     ]
-    return [ObjectResult(*each) for each in zip(masks.numpy(), scores.tolist(), logits.numpy(), memories, strict=True)]
+    found = masks.numpy(), read_boxes(boxes), scores.tolist(), logits.numpy(), memories
+    return [ObjectResult(*each) for each in zip(*found, strict=True)]

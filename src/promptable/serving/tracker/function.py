@@ -34,9 +34,9 @@ from promptable.store.redis_server import RedisServer
 from promptable.store.redis_store import RedisStore
 from promptable.wire import tracker as wire
 from promptable.wire.images import EncodedImage
-from promptable.wire.masks import mask_to_xyxy
+from promptable.wire.masks import cropped_to, mask_to_xyxy
 from promptable.wire.most_objects import most_objects
-from promptable.wire.tracker import Shape, ShapeType, TrackState, lost_rectangle, shape_of_mask
+from promptable.wire.tracker import Shape, ShapeType, TrackState, lost_rectangle, shape_of_crop, shape_of_mask
 
 _log = logging.getLogger(__name__)
 
@@ -173,10 +173,9 @@ class TrackerFunction:
         """The drawn shape as a shape of the answered type; None if there is no object inside the picture."""
         if answered is drawn.type:
             return self._drawn(drawn, prompt, hw)
-        if result is None:
-            return None
-        mask = prompt.mask if isinstance(prompt, MaskPrompt) else result.mask
-        return shape_of_mask(mask, answered, self._settings.polygon_tolerance) if mask.any() else None
+        if isinstance(prompt, MaskPrompt):
+            return shape_of_mask(prompt.mask, answered, self._settings.polygon_tolerance)
+        return None if result is None else self._found_shape(result, answered)
 
     def _continue(self, request: wire.ContinueRequest) -> str:
         """Continue tracks: the answer has the shapes that were found or corrected, and the new states.
@@ -263,11 +262,13 @@ class TrackerFunction:
 
     def _shape(self, state: TrackState, result: ObjectResult) -> Shape | None:
         """The mask as a shape of the state's type; None if the object is lost."""
-        if not result.mask.any():
+        shape, memory = self._found_shape(result, state.shape_type), result.memory
+        return shape if shape is None or memory.conditioning else replace(shape, score=memory.evidence.score)
+
+    def _found_shape(self, result: ObjectResult, shape_type: ShapeType) -> Shape | None:
+        if result.xyxy is None:
             return None
-        shape = shape_of_mask(result.mask, state.shape_type, self._settings.polygon_tolerance)
-        memory = result.memory
-        return shape if memory.conditioning else replace(shape, score=memory.evidence.score)
+        return shape_of_crop(cropped_to(result.mask, result.xyxy), shape_type, self._settings.polygon_tolerance)
 
     def _check_count(self, field: str, count: int, image: EncodedImage) -> None:
         """Raise BadRequestError for objects whose masks would take gigabytes, each as large as the picture."""
