@@ -55,7 +55,7 @@ class MaskCrop:
 
 
 def cropped(mask: Mask) -> MaskCrop:
-    """A view of the mask's pixels in its tight box, for which all pixels are read. Raises ValueError when it is empty."""
+    """A view of the tight box of the mask, all of whose pixels are read. Raises ValueError when the mask is empty."""
     left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
     if not width:
         raise ValueError("the mask is empty")

@@ -34,6 +34,7 @@ from promptable.models.sam2.object_results import ObjectResult
 from promptable.models.sam2.video_prompts import BoxPrompt, MaskPrompt, VideoPrompt
 from promptable.models.sam2.video_tracker import VideoTracker, load, prepare_for_video
 from promptable.models.segmentation.features import ImageFeatures
+from promptable.models.segmentation.mask_boxes import PixelBox
 from promptable.models.weights import fingerprint
 from tests.models.sam2.tiny import SIZES, tiny_config, tiny_model
 from toy import scenes
@@ -169,8 +170,13 @@ def recorded(state: dict, frame: int, masks: torch.Tensor) -> list[ObjectResult]
         output = outputs["cond_frame_outputs" if conditioning else "non_cond_frame_outputs"][frame]
         memory = Memory(frame, conditioning, output["obj_ptr"][0], output["maskmem_features"][0])
         logits, score = output["pred_masks"][0, 0].numpy(), output["object_score_logits"].item()
-        results.append(ObjectResult(mask.numpy(), score, logits, memory))
+        results.append(ObjectResult(mask.numpy(), box_around(mask.numpy()), score, logits, memory))
     return results
+
+
+def box_around(mask: NDArray[np.bool_]) -> PixelBox | None:
+    rows, columns = np.nonzero(mask)
+    return (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1) if len(rows) else None
 
 
 def advance(
@@ -215,6 +221,7 @@ def assert_same(ours: Sequence[ObjectResult], theirs: Sequence[ObjectResult]) ->
     for one, other in zip(ours, theirs, strict=True):
         np.testing.assert_array_equal(one.low_res_logits, other.low_res_logits)
         np.testing.assert_array_equal(one.mask, other.mask)
+        assert one.xyxy == other.xyxy
         assert one.object_score == other.object_score
         assert (one.memory.step, one.memory.conditioning) == (other.memory.step, other.memory.conditioning)
         features, expected = one.memory.features, other.memory.features

@@ -74,4 +74,3 @@ def _iou(boxes: Tensor, others: Tensor) -> Tensor:
 
 def _area(boxes: Tensor) -> Tensor:
     return (boxes[..., 2:] - boxes[..., :2]).prod(-1)
-
