@@ -55,5 +55,5 @@ def read_results(
         Memory(step, conditioning, pointer.clone(), feature.clone(memory_format=torch.contiguous_format), judged)
         for step, pointer, feature, judged in parts
     ]
-    found = masks.numpy(), read_boxes(boxes), scores.tolist(), logits.numpy(), memories
-    return [ObjectResult(*each) for each in zip(*found, strict=True)]
+    said = masks.numpy(), read_boxes(boxes), scores.tolist(), logits.numpy()
+    return [ObjectResult(*each) for each in zip(*said, memories, strict=True)]
