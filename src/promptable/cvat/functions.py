@@ -18,6 +18,7 @@ from PIL import Image
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 from urllib3.util import Retry
 
+from promptable.cvat.server.body import read_body, read_json
 from promptable.cvat.server.errors import CvatError, reason_of
 
 _UNKNOWN = "unknown"
@@ -115,8 +116,9 @@ class DirectFunction:
         try:
             with _told_of_waiting(asked):
                 response = self._http.request(
-                    "POST", self._url, body=body, headers=_JSON, decode_content=False, redirect=False
+                    "POST", self._url, body=body, headers=_JSON, redirect=False, preload_content=False
                 )
+                answer = read_body(response, asked, decode=False)
         except ReadTimeoutError:
             raise CvatError(
                 f"{asked}: no answer in {_TIMEOUT[1]:g} s: the function hangs or has too much to do, its log says which"
@@ -127,7 +129,7 @@ class DirectFunction:
                 "machine only: from another one, ssh -L 32101:localhost:32101 HOST, then localhost:32101"
             ) from None
         try:
-            return _answer(response.status, response.data, asked)
+            return _answer(response.status, answer, asked)
         except CvatError as error:
             self._check_kind(str(error))
             raise
@@ -163,7 +165,7 @@ class CvatFunction:
             headers=make_request_headers(self._client.api_client),
             body={**fields, **self._where, "frame": picture.frame},
         )
-        return json.loads(response.data)
+        return read_json(response, str(self))
 
     def _described(self, kind: str) -> Mapping[str, Any]:
         """What CVAT's list says of the function: ``id``, ``kind``, ``labels_v2``."""
@@ -174,7 +176,7 @@ class CvatFunction:
             if error.status is None or error.status < 500:
                 raise
             raise CvatError(f"CVAT cannot list its functions ({error}): is Nuclio up?", error.status) from None
-        functions = {str(function["id"]): function for function in json.loads(response.data)}
+        functions = {str(function["id"]): function for function in read_json(response, self._url)}
         if self._name not in functions:
             known = ", ".join(sorted(functions)) or "none: is Nuclio up?"
             raise CvatError(f"CVAT lists no function {self._name!r}; it has {known}")

@@ -1,12 +1,12 @@
 """The annotations of a job over CVAT's REST API, as plain JSON: cvat-sdk's models take seconds for many shapes."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 from cvat_sdk.core.helpers import make_request_headers
 
+from promptable.cvat.server.body import read_json
 from promptable.cvat.server.rest import get_json
 
 KINDS = ("shape", "tag")
@@ -25,7 +25,7 @@ class JobAnnotations:
         """All annotations of the job, under the keys ``shapes``, ``tags``, ``tracks``. Raises CvatError."""
         api = self._client.api_client
         response = api.rest_client.GET(self._url, headers=make_request_headers(api))
-        annotations: Mapping[str, Any] = json.loads(response.data)
+        annotations: Mapping[str, Any] = read_json(response, self._url)
         return annotations
 
     def create(self, shapes: Sequence[Mapping[str, Any]], tags: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -69,7 +69,7 @@ class JobAnnotations:
             query_params=[("action", action)],
             body={"shapes": list(shapes), "tags": list(tags), "tracks": list(tracks)},
         )
-        answer: Mapping[str, Any] = json.loads(response.data)
+        answer: Mapping[str, Any] = read_json(response, self._url)
         return answer
 
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from json import JSONDecodeError
 from typing import Any
 
 from cvat_sdk.api_client.exceptions import OpenApiException
@@ -70,10 +71,10 @@ def connect(login: Login, *, writes: bool = False) -> Iterator[Any]:
 
 @contextmanager
 def _answers_understood(client: Any) -> Iterator[None]:
-    """Turn cvat-sdk's error for an answer in another form than its schema's into a CvatError."""
+    """Turn cvat-sdk's error for an answer in another form than its schema's, or for no JSON, into a CvatError."""
     try:
         yield
-    except OpenApiException as error:
+    except (OpenApiException, JSONDecodeError) as error:
         host, version = client.api_map.host, client.get_server_version()
         raise CvatError(f"{host} (CVAT {version}) answers in a form that is not known here: {error}") from error
 

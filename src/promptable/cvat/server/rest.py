@@ -1,5 +1,6 @@
 """cvat-sdk's HTTP layer with a time limit, repeats of requests where a repeat is safe, and errors as sentences."""
 
+import io
 import json
 import re
 import sys
@@ -11,9 +12,11 @@ from urllib.parse import urlsplit
 from cvat_sdk.api_client.exceptions import ApiException
 from cvat_sdk.api_client.rest import RESTClientObject
 from cvat_sdk.core.helpers import make_request_headers
+from urllib3 import HTTPResponse
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
 from urllib3.util import Retry
 
+from promptable.cvat.server.body import read_body, read_json
 from promptable.cvat.server.errors import CvatError, WebPageError, reason_of
 
 PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
@@ -51,7 +54,7 @@ class Rest(RESTClientObject):  # type: ignore[misc]  # cvat-sdk's is generated, 
         options["_request_timeout"] = options.get("_request_timeout") or _TIMEOUT
         for pause in self.pauses:
             try:
-                return _no_page(super().request(method, url, *arguments, **options), url)
+                return self._answer(method, url, *arguments, **options)
             except (ApiException, HTTPError) as error:
                 if not _worth_repeating(error, method, url):
                     raise refusal(error, url) from None
@@ -60,23 +63,41 @@ class Rest(RESTClientObject):  # type: ignore[misc]  # cvat-sdk's is generated, 
                     sys.stderr.write(f"{urlsplit(url).netloc} did not answer: trying again in {pause:g} s\n")
                 time.sleep(pause)
         try:
-            return _no_page(super().request(method, url, *arguments, **options), url)
+            return self._answer(method, url, *arguments, **options)
         except (ApiException, HTTPError) as error:
             raise refusal(error, url) from None
 
+    def _answer(self, method: str, url: str, *arguments: Any, _check_status: bool = True, **options: Any) -> Any:
+        """The answer with its body, which cvat-sdk would read without a bound."""
+        options["_parse_response"] = False
+        response = super().request(method, url, *arguments, **options, _check_status=False)
+        body = io.BytesIO(read_body(response, _asked(url)))
+        answer = HTTPResponse(body, response.headers, response.status, reason=response.reason, decode_content=False)
+        if _check_status and not 200 <= answer.status <= 299:
+            raise ApiException(http_resp=answer)
+        return _no_page(answer, url)
+
+
+def _asked(url: str) -> str:
+    """What was asked, without the query."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}{parts.path}"
+
 
 def get_json(client: Any, path: str, object_hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
-    """CVAT's answer to a GET of a path of its API. ``client`` is cvat-sdk's, ``object_hook`` that of ``json.loads``."""
+    """CVAT's answer to a GET of a path of its API. ``client`` is cvat-sdk's, ``object_hook`` that of ``json.loads``.
+
+    Raises CvatError.
+    """
     api = client.api_client
     url = client.api_map.make_endpoint_url(path)
-    return json.loads(api.rest_client.GET(url, headers=make_request_headers(api)).data, object_hook=object_hook)
+    return read_json(api.rest_client.GET(url, headers=make_request_headers(api)), url, object_hook)
 
 
 def _no_page(response: Any, url: str) -> Any:
     """The response. Raises WebPageError if it is a web page, such as a proxy's sign-in page."""
     if not response.headers.get("Content-Type", "").lower().startswith("text/html"):
         return response
-    response.close()
     parts = urlsplit(url)
     raise WebPageError(
         f"{parts.scheme}://{parts.netloc} answered a web page to {parts.path}, as CVAT does not: a proxy or a sign-in "
