@@ -1,13 +1,9 @@
 """What ``promptable deploy`` does: deploy, status, logs, rollback, remove."""
 
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from threading import Thread
 
 from promptable.deploy import commands
 from promptable.deploy.commands import CommandError
@@ -86,7 +82,7 @@ class Run:
                     f"{function} has no container, and so no log",
                     f"./deploy.sh deploys it; what failed last is kept in {self.state.folder}",
                 )
-        _follow({function: command for function, command in followed.items() if command})
+        commands.follow({function: command for function, command in followed.items() if command})
         if not all(followed.values()):
             raise StoppedError
 
@@ -261,26 +257,3 @@ def _row(function: str, outcome: Outcome, redis_said: str) -> Sequence[str]:
     if redis_said and runs.redis_host and not outcome.failure:
         redis = redis_said
     return function, model, runs.device, str(runs.port or "-"), redis, outcome.how, *times
-
-
-def _follow(followed: Mapping[str, Sequence[str]]) -> None:
-    """Print what these commands print until all have ended; they end with this one at the latest."""
-    with ExitStack() as stack:
-        processes = {name: stack.enter_context(commands.started(each)) for name, each in followed.items()}
-        threads = [Thread(target=_copy, args=each, daemon=True) for each in processes.items()]
-        for thread in threads:
-            thread.start()
-        try:
-            for thread in threads:
-                thread.join()
-        finally:
-            for process in processes.values():
-                process.terminate()
-            for thread in threads:  # they read pipes that the stack closes
-                thread.join()
-
-
-def _copy(function: str, process: subprocess.Popen[str]) -> None:
-    for line in process.stdout or ():
-        sys.stdout.write(f"{function} | {line}")
-        sys.stdout.flush()

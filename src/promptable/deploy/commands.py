@@ -3,9 +3,10 @@
 import re
 import shlex
 import subprocess
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from shutil import which
 from threading import Thread
@@ -113,6 +114,32 @@ def started(
         except BaseException:
             process.terminate()
             raise
+
+
+def follow(followed: Mapping[str, Sequence[str]]) -> None:
+    """Print what these commands print, each line with its command's name, until all have ended.
+
+    They end with this one at the latest.
+    """
+    with ExitStack() as stack:
+        processes = {name: stack.enter_context(started(each)) for name, each in followed.items()}
+        threads = [Thread(target=_print_lines, args=each, daemon=True) for each in processes.items()]
+        for thread in threads:
+            thread.start()
+        try:
+            for thread in threads:
+                thread.join()
+        finally:
+            for process in processes.values():
+                process.terminate()
+            for thread in threads:  # they read pipes that the stack closes
+                thread.join()
+
+
+def _print_lines(name: str, process: subprocess.Popen[str]) -> None:
+    for line in process.stdout or ():
+        sys.stdout.write(f"{name} | {line}")
+        sys.stdout.flush()
 
 
 def uncoloured(text: str) -> str:
