@@ -106,7 +106,7 @@ class CommonSettings(Settings):
 
 
 class MaskSettings(CommonSettings):
-    """How masks are cleaned before they are answered, by detector and interactor."""
+    """How masks are cleaned before they are answered, as boxes and polygons too."""
 
     fill_holes: Area = _setting("PROMPTABLE_FILL_HOLES", 0, "Holes of up to so many pixels are filled")
     remove_specks: Area = _setting(
@@ -197,7 +197,7 @@ class InteractorSettings(MaskSettings):
     )
 
 
-class TrackerSettings(CommonSettings):
+class TrackerSettings(MaskSettings):
     """Settings of functions/sam2-tracker."""
 
     model: Model = _setting("PROMPTABLE_MODEL", "sam2.1-large", "A SAM 2.1 model, or a folder with a model of your own")

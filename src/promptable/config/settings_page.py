@@ -30,7 +30,7 @@ takes and what came. A `function.yaml` with an unknown setting is refused too.
 
 _SECTIONS: tuple[tuple[str, type[Settings]], ...] = (
     ("All three functions", CommonSettings),
-    ("Masks, of detector and interactor", MaskSettings),
+    ("Masks, of all three functions", MaskSettings),
     ("Detector", DetectorSettings),
     ("Interactor", InteractorSettings),
     ("Tracker", TrackerSettings),

@@ -22,6 +22,7 @@ from promptable.models.sam2.video_prompts import BoxPrompt, MaskPrompt, VideoPro
 from promptable.models.sam2.video_tracker import VideoTracker
 from promptable.models.segmentation.features import ImageFeatures
 from promptable.models.weights import locate
+from promptable.serving.cleaning import cleaning
 from promptable.serving.encode import encode
 from promptable.serving.feature_cache import FeatureCache
 from promptable.serving.logs import log_to
@@ -34,7 +35,7 @@ from promptable.store.redis_server import RedisServer
 from promptable.store.redis_store import RedisStore
 from promptable.wire import tracker as wire
 from promptable.wire.images import EncodedImage
-from promptable.wire.masks import cropped_to, mask_to_xyxy
+from promptable.wire.masks import cropped, cropped_to, mask_to_xyxy
 from promptable.wire.most_objects import most_objects
 from promptable.wire.tracker import Shape, ShapeType, TrackState, lost_rectangle, shape_of_crop, shape_of_mask
 
@@ -104,6 +105,7 @@ class TrackerFunction:
         self._model = model
         self._memories = StoredMemories(model, store)
         self._settings = settings
+        self._cleaning = cleaning(settings)
         self._features: FeatureCache[ImageFeatures] = FeatureCache(settings.feature_cache_mb * 2**20)
 
     def __call__(self, body: object) -> str:
@@ -268,7 +270,9 @@ class TrackerFunction:
     def _found_shape(self, result: ObjectResult, shape_type: ShapeType) -> Shape | None:
         if result.xyxy is None:
             return None
-        return shape_of_crop(cropped_to(result.mask, result.xyxy), shape_type, self._settings.polygon_tolerance)
+        cleaned = self._cleaning.apply(result.mask)
+        crop = cropped_to(cleaned, result.xyxy) if cleaned is result.mask else cropped(cleaned)
+        return shape_of_crop(crop, shape_type, self._settings.polygon_tolerance)
 
     def _check_count(self, field: str, count: int, image: EncodedImage) -> None:
         """Raise BadRequestError for objects whose masks would take gigabytes, each as large as the picture."""
