@@ -13,7 +13,7 @@ from promptable.models.sam2.object_results import ObjectResult
 from promptable.models.sam2.video_tracker import VideoTracker
 from promptable.serving.tracker.function import TrackerFunction
 from promptable.store.entry_store import InProcessStore
-from promptable.wire.masks import mask_to_rle
+from promptable.wire.masks import mask_to_rle, mask_to_xyxy
 from tests.functions.conftest import Function
 from tests.functions.requests import continuing, first_shapes, starting
 
@@ -29,12 +29,18 @@ def model(tracker: Function) -> VideoTracker:
     return loaded
 
 
+def specked(result: ObjectResult) -> ObjectResult:
+    mask = result.mask | SPECK
+    left, top, right, bottom = mask_to_xyxy(mask).astype(int).tolist()
+    return replace(result, mask=mask, xyxy=(left, top, right, bottom))
+
+
 def see_a_speck(model: VideoTracker, monkeypatch: pytest.MonkeyPatch) -> None:
     """From here on there is a speck, far from the object, in the model's masks of later frames."""
     step: Callable[..., Sequence[ObjectResult]] = model.step
 
     def with_speck(*arguments: Any) -> list[ObjectResult]:
-        return [replace(result, mask=result.mask | SPECK) for result in step(*arguments)]
+        return [specked(result) for result in step(*arguments)]
 
     monkeypatch.setattr(model, "step", with_speck)
 
