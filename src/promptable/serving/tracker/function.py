@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,60 +16,33 @@ from promptable.models.runtime import device
 from promptable.models.runtime.memory import keep_freed_memory
 from promptable.models.runtime.precision import decide
 from promptable.models.runtime.threads import choose_threads, take_threads
-from promptable.models.sam2.memory import Memory
 from promptable.models.sam2.object_results import ObjectResult
-from promptable.models.sam2.video_prompts import BoxPrompt, MaskPrompt, VideoPrompt
+from promptable.models.sam2.video_prompts import VideoPrompt
 from promptable.models.sam2.video_tracker import VideoTracker
 from promptable.models.segmentation.features import ImageFeatures
 from promptable.models.weights import locate
-from promptable.serving.cleaning import cleaning
 from promptable.serving.encode import encode
 from promptable.serving.feature_cache import FeatureCache
 from promptable.serving.logs import log_to
 from promptable.serving.redis import shared_redis
+from promptable.serving.tracker.answers import Answer, absent, answer
 from promptable.serving.tracker.entries import MemoryEntry, read_entry
-from promptable.serving.tracker.prompts import drawn_inside, last_box, prompt_of
+from promptable.serving.tracker.objects import Objects
+from promptable.serving.tracker.prompts import last_box, prompt_of
+from promptable.serving.tracker.shapes import AnsweredShapes
 from promptable.serving.tracker.stored_memories import Names, StoredMemories
+from promptable.serving.tracker.track import Correction, Track
 from promptable.store.entry_store import EntryStore, InProcessStore
 from promptable.store.redis_server import RedisServer
 from promptable.store.redis_store import RedisStore
 from promptable.wire import tracker as wire
 from promptable.wire.images import EncodedImage
-from promptable.wire.masks import cropped, cropped_to, mask_to_xyxy
 from promptable.wire.most_objects import most_objects
-from promptable.wire.tracker import Shape, ShapeType, TrackState, lost_rectangle, shape_of_crop, shape_of_mask
+from promptable.wire.tracker import Shape, ShapeType, TrackState
 
 _log = logging.getLogger(__name__)
 
 _WARM_UP_HW = (720, 1280)
-
-Answer = tuple[Shape | None, TrackState | None]
-"""The answer for one object: its shape on this frame, and the state for its next request."""
-
-
-@dataclass(frozen=True)
-class Correction:
-    """A new shape that a person drew for a tracked object, and the ``prompt`` that the model gets for it."""
-
-    prompt: VideoPrompt
-    drawn: Shape
-
-
-@dataclass(frozen=True)
-class Track:
-    """One object to be found on a frame. ``past`` are its memories; None if they have expired."""
-
-    state: TrackState
-    past: Sequence[Memory] | None
-    correction: Correction | None
-
-    @property
-    def prompt(self) -> VideoPrompt | None:
-        return None if self.correction is None else self.correction.prompt
-
-    @property
-    def drawn(self) -> Shape | None:
-        return None if self.correction is None else self.correction.drawn
 
 
 def load_function(logger: Any) -> "TrackerFunction":
@@ -103,9 +76,10 @@ class TrackerFunction:
 
     def __init__(self, model: VideoTracker, store: EntryStore[MemoryEntry], settings: TrackerSettings) -> None:
         self._model = model
+        self._objects = Objects(model)
+        self._shapes = AnsweredShapes(settings)
         self._memories = StoredMemories(model, store)
         self._settings = settings
-        self._cleaning = cleaning(settings)
         self._features: FeatureCache[ImageFeatures] = FeatureCache(settings.feature_cache_mb * 2**20)
 
     def __call__(self, body: object) -> str:
@@ -129,9 +103,9 @@ class TrackerFunction:
         features = self._encode(request.image)
         hw = features.hw
         prompts = [prompt_of(shape, hw, f"shapes[{i}].points") for i, shape in enumerate(request.shapes)]
-        if absent := [i for i, prompt in enumerate(prompts) if prompt is None]:
-            _log.warning("shapes %s lie outside the %d x %d picture: no track starts there", absent, hw[1], hw[0])
-        results = self._begin(features, [prompt for prompt in prompts if prompt is not None])
+        if outside := [i for i, prompt in enumerate(prompts) if prompt is None]:
+            _log.warning("shapes %s lie outside the %d x %d picture: no track starts there", outside, hw[1], hw[0])
+        results = self._objects.start(features, [prompt for prompt in prompts if prompt is not None])
         begun = iter(zip(results, self._memories.start([result.memory for result in results]), strict=True))
         answers = [
             self._begun(shape, answered, prompt, None if prompt is None else next(begun), request.bare, hw)
@@ -150,7 +124,7 @@ class TrackerFunction:
     ) -> Answer:
         """One object's first shape and state; ``begun`` is the model's result and the memory's name, None for a shape
         outside the picture."""
-        shape = self._first_shape(drawn, answered, prompt, None if begun is None else begun[0], hw)
+        shape = self._shapes.first(drawn, answered, prompt, None if begun is None else begun[0], hw)
         if begun is None and shape is None:
             return None, None
         state = TrackState(
@@ -163,21 +137,6 @@ class TrackerFunction:
             outside=begun is None or shape is None,
         )
         return shape, state
-
-    def _first_shape(
-        self,
-        drawn: Shape,
-        answered: ShapeType,
-        prompt: VideoPrompt | None,
-        result: ObjectResult | None,
-        hw: tuple[int, int],
-    ) -> Shape | None:
-        """The drawn shape as a shape of the answered type; None if there is no object inside the picture."""
-        if answered is drawn.type:
-            return self._drawn(drawn, prompt, hw)
-        if isinstance(prompt, MaskPrompt):
-            return shape_of_mask(prompt.mask, answered, self._settings.polygon_tolerance)
-        return None if result is None else self._found_shape(result, answered)
 
     def _continue(self, request: wire.ContinueRequest) -> str:
         """Continue tracks: the answer has the shapes that were found or corrected, and the new states.
@@ -211,13 +170,10 @@ class TrackerFunction:
 
     def _correction(self, field: str, shape: Shape, hw: tuple[int, int]) -> Correction:
         prompt = prompt_of(shape, hw, field)
-        drawn = self._drawn(shape, prompt, hw)
+        drawn = self._shapes.drawn(shape, prompt, hw)
         if prompt is None or drawn is None:
             raise BadRequestError(f"{field}: expected an object in the {hw[1]} x {hw[0]} picture, got one outside")
         return Correction(prompt, drawn)
-
-    def _drawn(self, shape: Shape, prompt: VideoPrompt | None, hw: tuple[int, int]) -> Shape | None:
-        return drawn_inside(shape, prompt, hw, self._settings.polygon_tolerance)
 
     def _answers(self, features: ImageFeatures, tracks: Sequence[Track]) -> list[Answer]:
         known = [i for i, track in enumerate(tracks) if track.past]
@@ -230,10 +186,10 @@ class TrackerFunction:
     def _follow(self, features: ImageFeatures, tracks: Sequence[Track]) -> list[Answer]:
         """The answers for objects with memories: found again, or corrected."""
         states, pasts = [track.state for track in tracks], [track.past or [] for track in tracks]
-        results = self._find(features, states, pasts, [track.prompt for track in tracks])
+        results = self._objects.find(features, states, pasts, [track.prompt for track in tracks])
         kept = self._memories.advance(states, pasts, [result.memory for result in results])
         return [
-            self._answer(replace(track.state, step=track.state.step + 1, memories=names), result, track.drawn)
+            self._answer(track, track.state.step + 1, result, names)
             for track, result, names in zip(tracks, results, kept, strict=True)
         ]
 
@@ -245,34 +201,17 @@ class TrackerFunction:
         if expired := sum(track.past is None for track in tracks):
             _log.warning("%d states have expired: their tracks start again from their last boxes", expired)
         prompts = [track.prompt or last_box(track.state, features.hw) for track in tracks]
-        results = self._begin(features, [prompt for prompt in prompts if prompt is not None])
+        results = self._objects.start(features, [prompt for prompt in prompts if prompt is not None])
         begun = zip(results, self._memories.start([result.memory for result in results]), strict=True)
         return [
-            _absent(track.state, features.hw) if prompt is None else self._first_answer(track, *next(begun))
+            absent(track.state, features.hw) if prompt is None else self._answer(track, 0, *next(begun))
             for track, prompt in zip(tracks, prompts, strict=True)
         ]
 
-    def _first_answer(self, track: Track, result: ObjectResult, names: Names) -> Answer:
-        return self._answer(replace(track.state, step=0, memories=names), result, track.drawn)
-
-    def _answer(self, state: TrackState, result: ObjectResult, drawn: Shape | None) -> Answer:
-        """One object's shape on this frame, the drawn one if any, and its state; ``state`` has this frame's step."""
-        shape = drawn if drawn is not None and drawn.type is state.shape_type else self._shape(state, result)
-        if shape is None:
-            return _lost(state, result.mask.shape), replace(state, outside=True)
-        return shape, replace(state, last_xyxy=shape.xyxy, outside=False)
-
-    def _shape(self, state: TrackState, result: ObjectResult) -> Shape | None:
-        """The mask as a shape of the state's type; None if the object is lost."""
-        shape, memory = self._found_shape(result, state.shape_type), result.memory
-        return shape if shape is None or memory.conditioning else replace(shape, score=memory.evidence.score)
-
-    def _found_shape(self, result: ObjectResult, shape_type: ShapeType) -> Shape | None:
-        if result.xyxy is None:
-            return None
-        cleaned = self._cleaning.apply(result.mask)
-        crop = cropped_to(cleaned, result.xyxy) if cleaned is result.mask else cropped(cleaned)
-        return shape_of_crop(crop, shape_type, self._settings.polygon_tolerance)
+    def _answer(self, track: Track, step: int, result: ObjectResult, names: Names) -> Answer:
+        """The answer for an object that is at this step now, and remembers ``names``."""
+        state = replace(track.state, step=step, memories=names)
+        return answer(state, self._shapes.later(state.shape_type, result, track.drawn), result.mask.shape)
 
     def _check_count(self, field: str, count: int, image: EncodedImage) -> None:
         """Raise BadRequestError for objects whose masks would take gigabytes, each as large as the picture."""
@@ -283,51 +222,3 @@ class TrackerFunction:
 
     def _encode(self, image: EncodedImage) -> ImageFeatures:
         return self._features.get(image.digest, partial(encode, self._model, image, self._settings.max_megapixels))
-
-    def _find(
-        self,
-        features: ImageFeatures,
-        states: Sequence[TrackState],
-        memories: Sequence[Sequence[Memory]],
-        corrections: Sequence[VideoPrompt | None],
-    ) -> list[ObjectResult]:
-        """The model's result for each object on this frame, from its memories, or from its correction if it has one."""
-        steps = [state.step + 1 for state in states]
-        left = [i for i, prompt in enumerate(corrections) if prompt is None]
-        shown = {i: prompt for i, prompt in enumerate(corrections) if prompt is not None}
-        found = self._model.step(features, [steps[i] for i in left], [memories[i] for i in left])
-        corrected = self._begin(features, list(shown.values()), [steps[i] for i in shown])
-        results = dict(zip([*left, *shown], [*found, *corrected], strict=True))
-        return [results[i] for i in range(len(states))]
-
-    def _begin(
-        self, features: ImageFeatures, prompts: Sequence[VideoPrompt], steps: Sequence[int] | None = None
-    ) -> list[ObjectResult]:
-        """The model's results for the prompts. If the model sees no object in a mask, which may be too small for it,
-        the track starts from the mask's box instead."""
-        steps = steps or [0] * len(prompts)
-        results = self._model.start(features, prompts, steps)
-        unseen = {
-            index: BoxPrompt(mask_to_xyxy(prompt.mask))
-            for index, (prompt, result) in enumerate(zip(prompts, results, strict=True))
-            if isinstance(prompt, MaskPrompt) and result.object_score <= 0
-        }
-        boxed = self._model.start(features, list(unseen.values()), [steps[index] for index in unseen])
-        instead = dict(zip(unseen, boxed, strict=True))
-        return [instead.get(index, result) for index, result in enumerate(results)]
-
-
-def _absent(state: TrackState, hw: tuple[int, int]) -> Answer:
-    """The answer for a lost object without memories, of which only the last box is known."""
-    shape = _lost(state, hw)
-    return shape, None if shape is None else replace(state, step=0, memories=(), outside=True)
-
-
-def _lost(state: TrackState, hw: tuple[int, ...]) -> Shape | None:
-    """The shape of a lost object: for a rectangle its last box, marked ``outside``; None for a mask or polygon.
-
-    Rectangles must not be None: CVAT's own sidebar, which tracks only rectangles, fails on None.
-    """
-    if state.shape_type is not ShapeType.RECTANGLE or state.last_xyxy is None:
-        return None
-    return lost_rectangle(state.last_xyxy, (hw[0], hw[1]))
