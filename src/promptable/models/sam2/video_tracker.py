@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from PIL.Image import Resampling
 from sam2.modeling.sam2_base import SAM2Base
+from sam2.modeling.sam2_utils import LayerNorm2d
 from torch import Tensor
 
 from promptable.models.pixels.normalise import normalise_
@@ -29,6 +30,7 @@ from promptable.models.pixels.resize import resize
 from promptable.models.runtime.cuda_graphs import Graphs
 from promptable.models.runtime.finite import all_finite, require
 from promptable.models.runtime.out_of_memory import in_batches
+from promptable.models.runtime.packed_linear import pack_linears
 from promptable.models.runtime.precision import autocast, guarded, numbers
 from promptable.models.sam2.build import build, official_config
 from promptable.models.sam2.evidence import evidence_of, evidence_of_given
@@ -40,6 +42,7 @@ from promptable.models.sam2.memory_rules import RULES, Attended, Capacity, Memor
 from promptable.models.sam2.object_results import ObjectResult, read_results
 from promptable.models.sam2.track_memory import TrackMemory
 from promptable.models.sam2.video_prompts import VideoPrompt, prompt_inputs
+from promptable.models.segmentation.channel_norm import fuse_norms
 from promptable.models.segmentation.features import ImageFeatures
 from promptable.models.weights import fingerprint, locate
 
@@ -271,6 +274,8 @@ def prepare_for_video(model: SAM2Base, precision: str = "fp32") -> None:
     """Give a model in evaluation mode, on the device where it stays, faster layers of the same meaning."""
     fuse_encoder(model, precision)
     use_frame_attention(model, precision)
+    fuse_norms(model, LayerNorm2d)
+    pack_linears(model.memory_encoder, model.device, numbers(precision))
 
 
 def _capacity(model: SAM2Base) -> Capacity:
