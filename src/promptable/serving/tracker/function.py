@@ -17,7 +17,6 @@ from promptable.models.runtime.memory import keep_freed_memory
 from promptable.models.runtime.precision import decide
 from promptable.models.runtime.threads import choose_threads, take_threads
 from promptable.models.sam2.object_results import ObjectResult
-from promptable.models.sam2.video_prompts import VideoPrompt
 from promptable.models.sam2.video_tracker import VideoTracker
 from promptable.models.segmentation.features import ImageFeatures
 from promptable.models.weights import locate
@@ -31,14 +30,14 @@ from promptable.serving.tracker.objects import Objects
 from promptable.serving.tracker.prompts import last_box, prompt_of
 from promptable.serving.tracker.shapes import AnsweredShapes
 from promptable.serving.tracker.stored_memories import Names, StoredMemories
-from promptable.serving.tracker.track import Correction, Track
+from promptable.serving.tracker.track import Correction, NewTrack, Track
 from promptable.store.entry_store import EntryStore, InProcessStore
 from promptable.store.redis_server import RedisServer
 from promptable.store.redis_store import RedisStore
 from promptable.wire import tracker as wire
 from promptable.wire.images import EncodedImage
 from promptable.wire.most_objects import most_objects
-from promptable.wire.tracker import Shape, ShapeType, TrackState
+from promptable.wire.tracker import Shape, TrackState
 
 _log = logging.getLogger(__name__)
 
@@ -101,35 +100,26 @@ class TrackerFunction:
         """
         self._check_count("shapes", len(request.shapes), request.image)
         features = self._encode(request.image)
-        hw = features.hw
-        prompts = [prompt_of(shape, hw, f"shapes[{i}].points") for i, shape in enumerate(request.shapes)]
-        if outside := [i for i, prompt in enumerate(prompts) if prompt is None]:
-            _log.warning("shapes %s lie outside the %d x %d picture: no track starts there", outside, hw[1], hw[0])
-        results = self._objects.start(features, [prompt for prompt in prompts if prompt is not None])
+        tracks = _new_tracks(request, features.hw)
+        results = self._objects.start(features, [track.prompt for track in tracks if track.prompt is not None])
         begun = iter(zip(results, self._memories.start([result.memory for result in results]), strict=True))
         answers = [
-            self._begun(shape, answered, prompt, None if prompt is None else next(begun), request.bare, hw)
-            for shape, answered, prompt in zip(request.shapes, request.answered_types, prompts, strict=True)
+            self._begun(track, None if track.prompt is None else next(begun), request.bare, features.hw)
+            for track in tracks
         ]
         return wire.encode([shape for shape, _ in answers], [state for _, state in answers], request.bare)
 
     def _begun(
-        self,
-        drawn: Shape,
-        answered: ShapeType,
-        prompt: VideoPrompt | None,
-        begun: tuple[ObjectResult, Names] | None,
-        bare: bool,
-        hw: tuple[int, int],
+        self, track: NewTrack, begun: tuple[ObjectResult, Names] | None, bare: bool, hw: tuple[int, int]
     ) -> Answer:
         """One object's first shape and state; ``begun`` is the model's result and the memory's name, None for a shape
         outside the picture."""
-        shape = self._shapes.first(drawn, answered, prompt, None if begun is None else begun[0], hw)
+        shape = self._shapes.first(track, None if begun is None else begun[0], hw)
         if begun is None and shape is None:
             return None, None
         state = TrackState(
             self._model.fingerprint,
-            shape_type=answered,
+            shape_type=track.answered,
             bare=bare,
             step=0,
             memories=() if begun is None else begun[1],
@@ -222,3 +212,10 @@ class TrackerFunction:
 
     def _encode(self, image: EncodedImage) -> ImageFeatures:
         return self._features.get(image.digest, partial(encode, self._model, image, self._settings.max_megapixels))
+
+
+def _new_tracks(request: wire.StartRequest, hw: tuple[int, int]) -> list[NewTrack]:
+    prompts = [prompt_of(shape, hw, f"shapes[{i}].points") for i, shape in enumerate(request.shapes)]
+    if outside := [i for i, prompt in enumerate(prompts) if prompt is None]:
+        _log.warning("shapes %s lie outside the %d x %d picture: no track starts there", outside, hw[1], hw[0])
+    return [NewTrack(*each) for each in zip(request.shapes, request.answered_types, prompts, strict=True)]

@@ -7,6 +7,7 @@ from promptable.models.sam2.object_results import ObjectResult
 from promptable.models.sam2.video_prompts import MaskPrompt, VideoPrompt
 from promptable.serving.cleaning import cleaning
 from promptable.serving.tracker.prompts import drawn_inside
+from promptable.serving.tracker.track import NewTrack
 from promptable.wire.masks import cropped, cropped_to
 from promptable.wire.tracker import Shape, ShapeType, shape_of_crop, shape_of_mask
 
@@ -22,20 +23,13 @@ class AnsweredShapes:
         """The part of a drawn shape inside the picture; ``prompt`` is that of the shape. None if there is none."""
         return drawn_inside(shape, prompt, hw, self._tolerance)
 
-    def first(
-        self,
-        drawn: Shape,
-        answered: ShapeType,
-        prompt: VideoPrompt | None,
-        result: ObjectResult | None,
-        hw: tuple[int, int],
-    ) -> Shape | None:
+    def first(self, track: NewTrack, result: ObjectResult | None, hw: tuple[int, int]) -> Shape | None:
         """The drawn shape as a shape of the answered type; None if there is no object inside the picture."""
-        if answered is drawn.type:
-            return self.drawn(drawn, prompt, hw)
-        if isinstance(prompt, MaskPrompt):
-            return shape_of_mask(prompt.mask, answered, self._tolerance)
-        return None if result is None else self._found(answered, result)
+        if track.answered is track.drawn.type:
+            return self.drawn(track.drawn, track.prompt, hw)
+        if isinstance(track.prompt, MaskPrompt):
+            return shape_of_mask(track.prompt.mask, track.answered, self._tolerance)
+        return None if result is None else self._found(track.answered, result)
 
     def later(self, answered: ShapeType, result: ObjectResult, drawn: Shape | None) -> Shape | None:
         """The shape of a tracked object: the one ``drawn`` on this frame, if it is of the answered type, else the found

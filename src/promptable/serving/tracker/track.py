@@ -1,11 +1,20 @@
-"""An object that is tracked, as a request brings it."""
+"""An object to be tracked, as a request brings it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from promptable.models.sam2.memory import Memory
 from promptable.models.sam2.video_prompts import VideoPrompt
-from promptable.wire.tracker import Shape, TrackState
+from promptable.wire.tracker import Shape, ShapeType, TrackState
+
+
+@dataclass(frozen=True)
+class NewTrack:
+    """A person's drawing of an object, and the type of its answers. Without a ``prompt`` it is outside the picture."""
+
+    drawn: Shape
+    answered: ShapeType
+    prompt: VideoPrompt | None
 
 
 @dataclass(frozen=True)
