@@ -17,6 +17,7 @@ from toy.memory_clips import MemoryClip, clips
 from toy.metrics import box_iou, mask_iou
 
 FOLDER = Path(__file__).parent / "sam2"
+PER_KIND = 4  # clips
 LEAST = 0.01  # of the picture, for an object to count in a frame
 CLEANINGS = {
     "as they are": Cleaning(),
@@ -32,7 +33,7 @@ def main() -> None:
     """Print the mean IoU of boxes and of masks with the truth: over all answers, and over those in several parts."""
     torch.set_num_threads(1)
     model = load_video_tracker(str(FOLDER), FOLDER, "cpu")
-    pairs = [pair for clip in track(list(clips()), "Clips") for pair in _pairs(model, clip)]
+    pairs = [pair for clip in track(list(clips(PER_KIND)), "Clips") for pair in _pairs(model, clip)]
     parted = [pair for pair in pairs if (CLEANINGS["largest part only"].apply(pair[0]) != pair[0]).any()]
     print(f"{len(pairs)} answers, {len(parted)} of them in several parts")
     for title, cleaning in CLEANINGS.items():
