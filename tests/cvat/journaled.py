@@ -31,15 +31,18 @@ def run(
     tags: Sequence[str] = ("night",),
     task: int = TASK,
     jobs: Sequence[tuple[int, str, int, int]] = JOBS,
+    function: str = "f",
+    thresholds: Mapping[str, float] = THRESHOLDS,
 ) -> None:
     """A run that found this, by frame; ``tags`` are the labels that it was asked for as tags."""
+    threshold = {**THRESHOLDS, **thresholds}
     labels = [
-        {"name": name, "threshold": THRESHOLDS[name], "type": "tag" if name in tags else "rectangle"} for name in NAMES
+        {"name": name, "threshold": threshold[name], "type": "tag" if name in tags else "rectangle"} for name in NAMES
     ]
     journal = Journal(journal_path(cvat.url, task, "2026-01-02 03:04:05+00:00"))
     of_job = {job: [frame for frame in found if first <= frame <= last] for job, _, first, last in jobs}
     places = [(job, frame) for job, frames in of_job.items() for frame in frames]
-    number = journal.begin("annotate", {}, {"labels": labels, "function": "f"}, places).id
+    number = journal.begin("annotate", {}, {"labels": labels, "function": function}, places).id
     for frame, detections in found.items():
         journal.found(number, frame, detections)
     for job, frames in of_job.items():

@@ -6,12 +6,16 @@ import re
 import signal
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import numpy as np
 import pytest
 
 from promptable.cli.main import main
+from promptable.cvat.pages.pictures import shown
+from promptable.cvat.preview import page
 from promptable.cvat.preview.run import spread
+from tests.cvat.annotating import detect
 from tests.cvat.chromium import needs_chromium, run_in_page
 from tests.functions.requests import file_bytes
 from toy.cvat.stand_in import StandIn, Task
@@ -54,6 +58,26 @@ def test_frames_are_named_as_for_a_run(url: str, tmp_path: Path) -> None:
     assert _preview(tmp_path, "--url", url, "--task", "12", "--via-cvat", "dino", "--frames", "0-2,5,7-") == 0
     frames = json.loads((tmp_path / "p.json").read_text())["frames"]
     assert [frame["number"] for frame in frames] == [0, 1, 2, 5, 7, 8]
+
+
+def test_each_picture_is_decoded_once(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded = []
+
+    def noting(data: bytes, *given: Any) -> Any:
+        decoded.append(data)
+        return shown(data, *given)
+
+    monkeypatch.setattr(page, "shown", noting)
+    assert _preview(tmp_path, "--url", url, "--task", "12", "--via-cvat", "dino", "--frames", "3") == 0
+    assert len(decoded) == 3
+
+
+def test_a_folder_called_preview_is_told_from_the_command(url: str, cvat: StandIn, tmp_path: Path) -> None:
+    cvat.answers[""] = detect
+    (folder := tmp_path / "preview").mkdir()
+    (folder / "a.png").write_bytes(PICTURE)
+    assert _preview(tmp_path, "--images", str(folder), "--function", f"{url}/") == 0
+    assert "<title>Preview of the pictures in preview/</title>" in (tmp_path / "p.html").read_text()
 
 
 @needs_chromium

@@ -3,6 +3,7 @@
 import csv
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from itertools import pairwise, product
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import pytest
 
 from promptable.cli.main import main
 from promptable.cvat.detection import Detection
-from promptable.cvat.segments.scores import TagScores
+from promptable.cvat.journal import JournalReader, journal_path
+from promptable.cvat.segments.scores import TagScores, tag_scores
 from promptable.cvat.segments.viterbi import Smoothing, ranges
 from tests.cvat.journaled import JOBS, NIGHT, TASK, run, seen, tagged
 from toy.cvat.person import Person
@@ -62,9 +64,34 @@ def test_ranges_that_one_sees(evidence: list[float], expected: list[range]) -> N
 
 
 def test_evidence_is_how_far_the_score_is_from_the_threshold() -> None:
-    tag = TagScores("night", 0.5, {0: 0.5, 1: 0.75, 2: None, 4: 1.0})
-    low = math.log(0.05 / 0.95)  # half of the floor of 0.1
+    tag = TagScores("night", 0.5, {0: 0.5, 1: 0.75, 2: None, 4: 1.0}, {2: 0.05})
+    low = math.log(0.05 / 0.95)
     assert tag.evidence(range(5)) == pytest.approx([0, math.log(3), low, 0, math.log(99)])
+
+
+@pytest.mark.parametrize(("function", "unseen"), [("f", 0.05), ("grounding-dino (through CVAT)", 0.25)])
+def test_a_tag_without_a_score_is_no_certain_one(cvat: StandIn, function: str, unseen: float) -> None:
+    """It may have been just above the threshold: through CVAT frames with and without it weigh the same."""
+    unscored = Detection("night", "tag", None)
+    run(cvat, {0: [unscored], 1: [], 2: [unscored, tagged(0.9)]}, function=function, thresholds={"night": 0.5})
+    with closing(JournalReader(journal_path(cvat.url, TASK, "2026-01-02 03:04:05+00:00"))) as journal:
+        (tag,) = tag_scores(journal)
+    assert (tag.scores, tag.chances[0], tag.chances[1]) == ({0: None, 1: None, 2: 0.9}, 0.75, unseen)
+    assert tag.evidence([0])[0] == pytest.approx(math.log(3))
+
+
+def test_a_range_without_scores_has_no_mean_score(
+    cvat: StandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cvat.tasks = {TASK: Task([b""] * 100, (100, 200), JOBS, video=True)}
+    cvat.labels = {("task_id", TASK): [("rust", "any"), ("crack", "any"), ("night", "tag")]}
+    unscored = Detection("night", "tag", None)
+    found = {frame: [unscored] if frame in range(20, 40) else [] for frame in range(100)}
+    run(cvat, found, function="f (through CVAT)")
+    segments(cvat, "--write")
+    (row,) = csv.DictReader((tmp_path / "segments.csv").open())
+    assert (row["first_frame"], row["last_frame"], row["mean_score"]) == ("20", "39", "")
+    assert capsys.readouterr().out.splitlines()[1].split()[-1] == "-"
 
 
 @pytest.fixture(autouse=True)

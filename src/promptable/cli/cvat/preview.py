@@ -90,7 +90,8 @@ def _frames(parsed: argparse.Namespace, client: Any) -> tuple["Source | None", s
     if parsed.images is not None:
         if count is None:
             raise CvatError("--frames of a folder is a count: its pictures have no numbers")
-        return None, f"Preview of {parsed.images.resolve().name}", frames_of_folder(parsed.images, count, parsed.seed)
+        title = f"Preview of the pictures in {parsed.images.resolve().name}/"
+        return None, title, frames_of_folder(parsed.images, count, parsed.seed)
     frames = Frames(client, task=parsed.task, job=parsed.job)
     if count is None:
         wanted = sorted(named_frames(frames, parsed.frames))

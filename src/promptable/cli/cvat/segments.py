@@ -100,7 +100,7 @@ def _report(parsed: argparse.Namespace, found: "Sequence[TaskSegments]") -> None
 
     write_csv(parsed.output, found, parsed.fps)
     rows = [
-        [*_task(parsed, task), one.label, one.frames[0], one.frames[-1], len(one.frames), f"{one.mean_score:.2f}"]
+        [*_task(parsed, task), one.label, one.frames[0], one.frames[-1], len(one.frames), _shown(one.mean_score)]
         for task in found
         for one in task.segments
     ]
@@ -113,6 +113,10 @@ def _report(parsed: argparse.Namespace, found: "Sequence[TaskSegments]") -> None
     if parsed.fps is None:
         say("CVAT does not know how many frames a second the video has: --fps adds times")
     say(f"{counted(len(rows), 'range')}\n{parsed.output}")
+
+
+def _shown(score: float | None) -> str:
+    return "-" if score is None else f"{score:.2f}"
 
 
 def _task(parsed: argparse.Namespace, one: "TaskSegments") -> list[int]:

@@ -5,9 +5,8 @@ import json
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
-
-from PIL.Image import Image
 
 from promptable.cvat.pages.frame import framed
 from promptable.cvat.pages.pictures import address, shown
@@ -28,6 +27,15 @@ class PageFrame:
     hw: tuple[int, int] | None = None
     url: str | None = None
 
+    @cached_property
+    def shown(self) -> tuple[tuple[int, int], str]:
+        """Height and width that coordinates are in, and the picture as a data address. Raises CvatError for no picture.
+
+        It is decoded once, and not kept decoded.
+        """
+        hw, image = shown(self.data, _LONGEST_SIDE, self.hw)
+        return hw, address(image, _QUALITY)
+
 
 @dataclass(frozen=True)
 class PageVariant:
@@ -46,18 +54,13 @@ class PageVariant:
 
 def render(title: str, about: str, frames: Sequence[PageFrame], variants: Sequence[PageVariant]) -> tuple[str, str]:
     """The page and its JSON."""
-    images = [_shown(frame) for frame in frames]
-    listed = [
-        {"name": frame.name, "number": frame.number, "url": frame.url, "hw": hw}
-        for frame, (hw, _) in zip(frames, images, strict=True)
-    ]
+    listed = [{"name": frame.name, "number": frame.number, "url": frame.url, "hw": frame.shown[0]} for frame in frames]
     data = json.dumps(
         {"title": title, "about": about, "frames": listed, "variants": [vars(variant) for variant in variants]},
         ensure_ascii=False,
     )
     pictures = [
-        f'<script id="picture-{i}" type="text/plain">{address(image, _QUALITY)}</script>'
-        for i, (_, image) in enumerate(images)
+        f'<script id="picture-{i}" type="text/plain">{frame.shown[1]}</script>' for i, frame in enumerate(frames)
     ]
     page = framed(
         __package__,
@@ -72,11 +75,7 @@ def render(title: str, about: str, frames: Sequence[PageFrame], variants: Sequen
 def broken(frame: PageFrame) -> str | None:
     """Why a frame cannot be shown; None where it can."""
     try:
-        _shown(frame)
+        _ = frame.shown
     except CvatError as error:
         return f"{frame.name}: {error}"
     return None
-
-
-def _shown(frame: PageFrame) -> tuple[tuple[int, int], Image]:
-    return shown(frame.data, _LONGEST_SIDE, frame.hw)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from promptable.config.labels import LabelType
 from promptable.cvat.annotate.options import COMMAND as ANNOTATE
 from promptable.cvat.annotate.options import FLOOR
-from promptable.cvat.annotate.thresholds import thresholds_of
+from promptable.cvat.annotate.thresholds import is_through_cvat, thresholds_of
 from promptable.cvat.detection import TAG
 from promptable.cvat.journal import JournalReader, Run
 
@@ -18,41 +18,56 @@ _EVEN = 0.5
 
 @dataclass(frozen=True)
 class TagScores:
-    """A tag's ``scores`` in [0, 1] on the frames that runs asked about, None below the floor; and its ``threshold``."""
+    """A tag's ``scores`` in [0, 1] on the frames that runs asked about, None where nobody says any; its ``threshold``.
+
+    ``chances`` stand for the scores that nobody says.
+    """
 
     label: str
     threshold: float
     scores: Mapping[int, float | None]
+    chances: Mapping[int, float]
 
     def evidence(self, frames: Sequence[int]) -> list[float]:
         """For each of these frames logit(score) - logit(threshold), 0 of one that nobody asked about.
 
-        The score is taken for the chance that the tag is right; where nothing was found down to the floor, for half of
-        the floor.
+        The score is taken for the chance that the tag is right.
         """
-        even, low = _logit(self.threshold), min(FLOOR, self.threshold) / 2
-        return [_logit(low if (s := self.scores[n]) is None else s) - even if n in self.scores else 0.0 for n in frames]
+        even = _logit(self.threshold)
+        return [_logit(self._chance(n)) - even if n in self.scores else 0.0 for n in frames]
+
+    def _chance(self, frame: int) -> float:
+        score = self.scores[frame]
+        return self.chances[frame] if score is None else score
 
 
 def tag_scores(journal: JournalReader) -> list[TagScores]:
     """Of every tag that runs were asked for; of each frame the last run's answer, the best one of its detections.
 
-    What was found with a score that nobody says counts as certain.
+    A score that nobody says is taken for the middle of where it lies: below what the run had answers down to if nothing
+    was found, and from the threshold up to 1 if something was.
     """
-    found: dict[str, dict[int, float | None]] = {}
+    scores: dict[str, dict[int, float | None]] = {}
+    chances: dict[str, dict[int, float]] = {}
     thresholds: dict[str, float] = {}
     for run in journal.runs():
         if run.command != ANNOTATE or run.state == "undone":
             continue
         tags = _tags(run)
         thresholds |= tags
-        for label in tags:
-            found.setdefault(label, {}).update(dict.fromkeys(journal.frames(run.id, "asked")))
+        for label, threshold in tags.items():
+            asked, least = journal.frames(run.id, "asked"), threshold if is_through_cvat(run) else min(FLOOR, threshold)
+            scores.setdefault(label, {}).update(dict.fromkeys(asked))
+            chances.setdefault(label, {}).update(dict.fromkeys(asked, least / 2))
         for one in journal.detections(run.id):
-            label, score = one.detection.label, one.detection.stored_score
-            if one.detection.type == TAG and label in tags:
-                found[label][one.frame] = max(score, found[label].get(one.frame) or 0.0)
-    return [TagScores(label, thresholds[label], scores) for label, scores in found.items()]
+            label, score = one.detection.label, one.detection.score
+            if one.detection.type != TAG or label not in tags:
+                continue
+            if score is None:
+                chances[label][one.frame] = (1 + tags[label]) / 2
+            else:
+                scores[label][one.frame] = max(score, scores[label].get(one.frame) or 0.0)
+    return [TagScores(label, thresholds[label], scores[label], chances[label]) for label in scores]
 
 
 def _tags(run: Run) -> dict[str, float]:

@@ -16,12 +16,12 @@ COLUMNS = ("task", "label", "first_frame", "last_frame", "start_s", "end_s", "fr
 class Segment:
     """From where to where a label holds: ``frames`` are the task's numbers, deleted ones left out.
 
-    ``mean_score`` is over the frames on which it was found at all.
+    ``mean_score`` is over the frames on which it was found with a score; None without any.
     """
 
     label: str
     frames: Sequence[int]
-    mean_score: float
+    mean_score: float | None
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,9 @@ def segments(tags: Iterable[TagScores], frames: Sequence[int], smoothing: Smooth
     ]
 
 
-def _mean(tag: TagScores, frames: Sequence[int]) -> float:
+def _mean(tag: TagScores, frames: Sequence[int]) -> float | None:
     scores = [score for number in frames if (score := tag.scores.get(number)) is not None]
-    return sum(scores) / len(scores) if scores else 0.0
+    return sum(scores) / len(scores) if scores else None
 
 
 def write_csv(path: Path, found: Iterable[TaskSegments], fps: float | None) -> None:
@@ -65,7 +65,8 @@ def write_csv(path: Path, found: Iterable[TaskSegments], fps: float | None) -> N
 def _row(frames: Frames, one: Segment, fps: float | None) -> tuple[object, ...]:
     first, last = one.frames[0], one.frames[-1]
     times = ("", "") if fps is None else (_seconds(frames, first, fps), _seconds(frames, last + 1, fps))
-    return frames.task.id, one.label, first, last, *times, len(one.frames), f"{one.mean_score:.4f}"
+    score = "" if one.mean_score is None else f"{one.mean_score:.4f}"
+    return frames.task.id, one.label, first, last, *times, len(one.frames), score
 
 
 def _seconds(frames: Frames, number: int, fps: float) -> str:

@@ -88,7 +88,8 @@ class Writer:
 
     def _tag(self, segment: Segment, frame: int) -> Upload:
         label = self._labels.by_name[segment.label]
-        detection = Detection(segment.label, TAG, round(segment.mean_score, 4))
+        score = None if segment.mean_score is None else round(segment.mean_score, 4)
+        detection = Detection(segment.label, TAG, score)
         return Upload(TAG, frame, label.payload(detection, frame, 0.0), None)
 
     def write(self, changes: Sequence[Change]) -> int | None:
