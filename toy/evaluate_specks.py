@@ -53,7 +53,8 @@ def _masks(segmenter: Segmenter, scene: Scene, boxes: NDArray[np.float32]) -> It
     for box, prediction in zip(boxes, segmenter.predict_boxes(features, boxes), strict=True):
         overlap, index = max((box_iou(box, thing.xyxy), i) for i, thing in enumerate(scene.objects))
         if overlap > SAME:
-            truth, kept = scene.objects[index].mask, within_box(prediction.mask, box)
+            truth = scene.objects[index].mask
+            kept = within_box(prediction.mask, box).in_picture(prediction.mask.shape)
             yield mask_iou(prediction.mask, truth), mask_iou(kept, truth), bool((kept != prediction.mask).any())
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -5,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from promptable.wire.clean import Cleaning, within_box
+from promptable.wire.clean import BOX_MARGIN, Cleaning, within_box
 from tests.wire.samples import mask_of
 
 MASK = mask_of("""
@@ -139,25 +141,42 @@ BOX = np.array([2, 2, 9, 8], np.float32)
 """Around the largest part of MASK, but for the pixel that hangs from it."""
 
 
+def inside(mask, xyxy, margin=BOX_MARGIN):
+    return within_box(mask, xyxy, margin).in_picture(mask.shape)
+
+
 def test_what_lies_outside_a_box_goes():
     expected = LARGEST.copy()
     expected[:, 9:] = False
-    np.testing.assert_array_equal(within_box(MASK, BOX, 0), expected)
+    np.testing.assert_array_equal(inside(MASK, BOX, 0), expected)
 
 
 def test_the_box_is_slightly_enlarged():
-    np.testing.assert_array_equal(within_box(MASK, BOX), LARGEST)
-    np.testing.assert_array_equal(within_box(MASK, BOX, margin=2.5 / 7)[:, :12], MASK[:, :12])
+    np.testing.assert_array_equal(inside(MASK, BOX), LARGEST)
+    np.testing.assert_array_equal(inside(MASK, BOX, margin=2.5 / 7)[:, :12], MASK[:, :12])
+
+
+def test_what_is_inside_a_box_does_not_hold_the_picture():
+    assert within_box(MASK, BOX).pixels.base is None
 
 
 def test_a_pixel_that_the_box_touches_is_in_it():
-    assert within_box(np.ones((4, 4), bool), np.array([1.9, 1, 2.1, 2], np.float32), 0).sum() == 2
+    assert inside(np.ones((4, 4), bool), np.array([1.9, 1, 2.1, 2], np.float32), 0).sum() == 2
 
 
 @given(masks(), st.lists(st.floats(-5, 40, width=32), min_size=4, max_size=4, unique=True))
 def test_nothing_inside_a_box_changes(mask, numbers):
     (x1, x2), (y1, y2) = sorted(numbers[:2]), sorted(numbers[2:])
-    kept = within_box(mask, np.array([x1, y1, x2, y2], np.float32))
+    kept = inside(mask, np.array([x1, y1, x2, y2], np.float32))
     rows, columns = np.nonzero(mask & ~kept)
     assert not (kept & ~mask).any()
     assert ((columns + 1 <= x1) | (columns >= x2) | (rows + 1 <= y1) | (rows >= y2)).all()
+
+
+@given(masks(), st.lists(st.integers(0, 30), min_size=4, max_size=4, unique=True), CLEANINGS)
+@settings(max_examples=500)
+def test_cleaned_inside_a_box_a_mask_is_the_same_as_cleaned_in_the_whole_picture(mask, numbers, cleaning):
+    (x1, x2), (y1, y2) = sorted(numbers[:2]), sorted(numbers[2:])
+    part = within_box(mask, np.array([x1, y1, x2, y2], np.float32))
+    whole = cleaning.apply(part.in_picture(mask.shape))
+    np.testing.assert_array_equal(replace(part, pixels=cleaning.apply(part.pixels)).in_picture(mask.shape), whole)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from promptable.wire.masks import Mask, mask_to_xyxy
+from promptable.wire.masks import Mask, MaskCrop, mask_to_xyxy
 
 BOX_MARGIN = 0.1
 """The share of its sides by which a box is enlarged: mask pixels outside of that do not belong to the object."""
@@ -36,7 +36,7 @@ class Cleaning:
         """The cleaned mask, bool [H, W]; the same array if no cleaning is set. Never empty unless ``mask`` is."""
         if self == Cleaning() or not mask.any():
             return mask
-        rows, columns = _around(mask)
+        rows, columns = _around(*(int(edge) for edge in mask_to_xyxy(mask)))
         cleaned = np.zeros_like(mask)
         cleaned[rows, columns] = self._apply(np.ascontiguousarray(mask[rows, columns]))
         return cleaned
@@ -49,25 +49,29 @@ class Cleaning:
         return _without_holes(mask, self.fill_holes) if self.fill_holes else mask
 
 
-def within_box(mask: Mask, xyxy: NDArray[np.float32], margin: float = BOX_MARGIN) -> Mask:
-    """The mask, bool [H, W], inside a box, float32 [4], grown on each side by ``margin`` of its width or height."""
+def within_box(mask: Mask, xyxy: NDArray[np.float32], margin: float = BOX_MARGIN) -> MaskCrop:
+    """The mask, bool [H, W], inside a box, float32 [4], grown on each side by ``margin`` of its width or height.
+
+    A copy, with as much background around that its pixels may be cleaned in place of the whole mask.
+    """
     x1, y1, x2, y2 = xyxy.tolist()
     dx, dy = margin * (x2 - x1), margin * (y2 - y1)
-    rows = slice(max(0, floor(y1 - dy)), max(0, ceil(y2 + dy)))
-    columns = slice(max(0, floor(x1 - dx)), max(0, ceil(x2 + dx)))
-    kept = np.zeros_like(mask)
-    kept[rows, columns] = mask[rows, columns]
-    return kept
+    left, top = max(0, floor(x1 - dx)), max(0, floor(y1 - dy))
+    right, bottom = max(0, ceil(x2 + dx)), max(0, ceil(y2 + dy))
+    rows, columns = _around(left, top, right, bottom)
+    part = MaskCrop(np.zeros_like(mask[rows, columns]), columns.start, rows.start)
+    kept = slice(top - part.top, bottom - part.top), slice(left - part.left, right - part.left)
+    part.pixels[kept] = mask[top:bottom, left:right]
+    return part
 
 
-def _around(mask: Mask) -> tuple[slice, slice]:
-    """The rows and columns of the mask's box with a margin of a pixel or two: no other pixels matter for cleaning.
+def _around(left: int, top: int, right: int, bottom: int) -> tuple[slice, slice]:
+    """The rows and columns of a mask's box with a margin of a pixel or two: no other pixels matter for cleaning.
 
     Cleaning never adds a pixel outside the box: more than half of what the blur sees there is background. The pixel of
     background around the box connects everything outside the mask, so that none of it counts as a hole. The top left
     corner is even, because cv2 numbers parts by blocks of two pixels, and of equally large parts the first is kept.
     """
-    left, top, right, bottom = (int(edge) for edge in mask_to_xyxy(mask))
     return slice(max(0, top - 1) & ~1, bottom + 1), slice(max(0, left - 1) & ~1, right + 1)
 
 

@@ -4,7 +4,7 @@ Coordinates are continuous picture pixels: pixel (row, column) covers [column, c
 and crops end, as CVAT defines them, with left, top, right, bottom of the box: pixel indices, all four inclusive.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -29,14 +29,28 @@ _SIDE_ENDS = np.array([[0, 1], [1, 1], [1, 0], [0, 0]])
 
 @dataclass(frozen=True)
 class MaskCrop:
-    """A mask without the picture around its tight box: ``pixels`` bool [h, w]; its first pixel is at ``left``, ``top``.
+    """A mask without the empty picture around it: ``pixels`` bool [h, w]; its first pixel is at ``left``, ``top``.
 
-    A conversion of a crop reads no pixel but the crop's: of a small object, far fewer than the picture's.
+    What is answered is ``tight``: each side of the crop has a pixel of the mask.
     """
 
     pixels: Mask
     left: int
     top: int
+
+    def tight(self) -> "MaskCrop":
+        """A view of the tight box, for which all pixels are read. Raises ValueError when the mask is empty."""
+        left, top, width, height = cv2.boundingRect(self.pixels.view(np.uint8))
+        if not width:
+            raise ValueError("the mask is empty")
+        return MaskCrop(self.pixels[top : top + height, left : left + width], self.left + left, self.top + top)
+
+    def in_picture(self, hw: tuple[int, int]) -> Mask:
+        """The mask of a picture of ``hw`` (height, width), bool [H, W]."""
+        mask = np.zeros(hw, np.bool_)
+        height, width = self.pixels.shape
+        mask[self.top : self.top + height, self.left : self.left + width] = self.pixels
+        return mask
 
     @property
     def ltrb(self) -> list[int]:
@@ -54,20 +68,6 @@ class MaskCrop:
         return np.append(self.pixels.ravel().astype(np.int32), np.array(self.ltrb, np.int32))
 
 
-def cropped(mask: Mask) -> MaskCrop:
-    """A view of the tight box of the mask, all of whose pixels are read. Raises ValueError when the mask is empty."""
-    left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
-    if not width:
-        raise ValueError("the mask is empty")
-    return MaskCrop(mask[top : top + height, left : left + width], left, top)
-
-
-def cropped_to(mask: Mask, xyxy: tuple[int, int, int, int]) -> MaskCrop:
-    """As ``cropped``, where the tight box is known; its right and bottom are exclusive."""
-    left, top, right, bottom = xyxy
-    return MaskCrop(mask[top:bottom, left:right], left, top)
-
-
 def mask_to_rle(mask: Mask) -> NDArray[np.int64]:
     """Run lengths of the mask's tight box in row-major order, then l, t, r, b; int64 [N]. The first run is of zeros
     (may be 0 long).
@@ -79,11 +79,11 @@ def mask_to_rle(mask: Mask) -> NDArray[np.int64]:
     >>> mask_to_rle(mask).tolist()
     [0, 3, 1, 1, 1, 2, 1, 4, 2]
     """
-    return crop_to_rle(cropped(mask))
+    return crop_to_rle(mask_to_crop(mask))
 
 
 def crop_to_rle(crop: MaskCrop) -> NDArray[np.int64]:
-    """Run lengths as from ``mask_to_rle``."""
+    """Run lengths as from ``mask_to_rle``, of a tight crop."""
     pixels = crop.pixels.ravel()
     changes = np.flatnonzero(pixels[1:] != pixels[:-1]) + 1
     rle = np.append(changes, [pixels.size, *crop.ltrb])
@@ -132,14 +132,18 @@ def rle_to_mask(points: ArrayLike, hw: tuple[int, int], field: str = "points") -
     return mask
 
 
-def mask_to_crop(mask: Mask) -> MaskCrop:
-    """A copy of the mask's pixels in its tight box. Raises ValueError when the mask is empty.
+def mask_to_crop(mask: Mask, xyxy: tuple[int, int, int, int] | None = None) -> MaskCrop:
+    """A view of the mask's pixels in its tight box. Raises ValueError when the mask is empty.
+
+    ``xyxy`` is the tight box, right and bottom exclusive, if it is known: no pixel outside is read then.
 
     >>> mask_to_crop(rle_to_mask([0, 3, 1, 1, 1, 2, 1, 4, 2], hw=(4, 6))).flat().tolist()
     [1, 1, 1, 0, 1, 0, 2, 1, 4, 2]
     """
-    crop = cropped(mask)
-    return replace(crop, pixels=crop.pixels.copy())
+    if xyxy is None:
+        return MaskCrop(mask, 0, 0).tight()
+    left, top, right, bottom = xyxy
+    return MaskCrop(mask[top:bottom, left:right], left, top)
 
 
 def mask_to_xyxy(mask: Mask) -> NDArray[np.float32]:
@@ -148,11 +152,11 @@ def mask_to_xyxy(mask: Mask) -> NDArray[np.float32]:
     >>> mask_to_xyxy(rle_to_mask([0, 1, 3, 2, 3, 2], hw=(4, 6)))
     array([3., 2., 4., 3.], dtype=float32)
     """
-    return crop_to_xyxy(cropped(mask))
+    return crop_to_xyxy(mask_to_crop(mask))
 
 
 def crop_to_xyxy(crop: MaskCrop) -> NDArray[np.float32]:
-    """The box as from ``mask_to_xyxy``."""
+    """The box as from ``mask_to_xyxy``, of a tight crop."""
     left, top, right, bottom = crop.ltrb
     return np.array([left, top, right + 1, bottom + 1], np.float32)
 
@@ -169,11 +173,11 @@ def mask_to_polygon(mask: Mask, tolerance: float = 0.0) -> list[float]:
     >>> mask_to_polygon(rle_to_mask([0, 6, 2, 1, 4, 2], hw=(4, 6)))
     [2.0, 1.0, 2.0, 3.0, 5.0, 3.0, 5.0, 1.0]
     """
-    return crop_to_polygon(cropped(mask), tolerance)
+    return crop_to_polygon(mask_to_crop(mask), tolerance)
 
 
 def crop_to_polygon(crop: MaskCrop, tolerance: float = 0.0) -> list[float]:
-    """The outline as from ``mask_to_polygon``."""
+    """The outline as from ``mask_to_polygon``, of a tight crop."""
     outline = _outline(_largest_part(crop.pixels.view(np.uint8)))
     simple = _simplified(outline, tolerance) + np.array([crop.left, crop.top])
     points: list[float] = simple.astype(np.float64).ravel().tolist()

@@ -15,7 +15,7 @@ from promptable.wire.masks import (
     crop_to_polygon,
     crop_to_rle,
     crop_to_xyxy,
-    cropped,
+    mask_to_crop,
     polygon_to_mask,
     rle_to_mask,
 )
@@ -84,11 +84,11 @@ class Shape:
 
 def shape_of_mask(mask: Mask, shape_type: ShapeType, tolerance: float = 0.0) -> Shape:
     """The mask, bool [H, W], not empty, as a shape of the type; ``tolerance`` in pixels is for polygons."""
-    return shape_of_crop(cropped(mask), shape_type, tolerance)
+    return shape_of_crop(mask_to_crop(mask), shape_type, tolerance)
 
 
 def shape_of_crop(crop: MaskCrop, shape_type: ShapeType, tolerance: float = 0.0) -> Shape:
-    """As ``shape_of_mask``, for a mask whose tight box is known."""
+    """As ``shape_of_mask``, of a tight crop."""
     match shape_type:
         case ShapeType.RECTANGLE:
             return Shape(shape_type, crop_to_xyxy(crop).astype(np.float64))

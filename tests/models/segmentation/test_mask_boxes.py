@@ -5,7 +5,7 @@ from hypothesis import given
 from numpy.typing import NDArray
 
 from promptable.models.segmentation.mask_boxes import mask_boxes, read_boxes
-from promptable.wire.masks import cropped, cropped_to
+from promptable.wire.masks import mask_to_crop
 from tests.wire.samples import masks
 
 
@@ -14,7 +14,7 @@ def test_a_box_found_on_the_device_is_the_one_that_a_search_of_the_mask_finds(ma
     found, empty = read_boxes(mask_boxes(torch.from_numpy(np.stack([mask, np.zeros_like(mask)]))))
     assert found is not None
     assert empty is None
-    ours, searched = cropped_to(mask, found), cropped(mask)
+    ours, searched = mask_to_crop(mask, found), mask_to_crop(mask)
     assert ours.ltrb == searched.ltrb
     np.testing.assert_array_equal(ours.pixels, searched.pixels)
 

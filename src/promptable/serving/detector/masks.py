@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from promptable.serving.detector.picture import RequestPicture
 from promptable.serving.encode import encode_pixels
 from promptable.serving.feature_cache import FeatureCache
 from promptable.wire.clean import within_box
-from promptable.wire.masks import MaskCrop, mask_to_crop, mask_to_polygon
+from promptable.wire.masks import MaskCrop, crop_to_polygon
 
 _log = logging.getLogger(__name__)
 
@@ -90,11 +90,12 @@ class Masker:
             ]
 
     def _box_mask(self, box: NDArray[np.float32], prediction: Prediction) -> BoxMask:
-        mask = self._cleaning.apply(within_box(prediction.mask, box))
-        if not mask.any():
+        inside = within_box(prediction.mask, box)
+        cleaned = self._cleaning.apply(inside.pixels)
+        if not cleaned.any():
             return _filled(box)
-        polygon = mask_to_polygon(mask, self._settings.polygon_tolerance)
-        return BoxMask(mask_to_crop(mask), polygon, prediction.score)
+        crop = replace(inside, pixels=cleaned).tight()
+        return BoxMask(crop, crop_to_polygon(crop, self._settings.polygon_tolerance), prediction.score)
 
 
 def _filled(box: NDArray[np.float32]) -> BoxMask:

@@ -8,7 +8,7 @@ from promptable.models.sam2.video_prompts import MaskPrompt, VideoPrompt
 from promptable.serving.cleaning import cleaning
 from promptable.serving.tracker.prompts import drawn_inside
 from promptable.serving.tracker.track import NewTrack
-from promptable.wire.masks import cropped, cropped_to
+from promptable.wire.masks import mask_to_crop
 from promptable.wire.tracker import Shape, ShapeType, shape_of_crop, shape_of_mask
 
 
@@ -43,5 +43,5 @@ class AnsweredShapes:
         if result.xyxy is None:
             return None
         cleaned = self._cleaning.apply(result.mask)
-        crop = cropped_to(cleaned, result.xyxy) if cleaned is result.mask else cropped(cleaned)
+        crop = mask_to_crop(cleaned, result.xyxy if cleaned is result.mask else None)
         return shape_of_crop(crop, answered, self._tolerance)
