@@ -95,7 +95,7 @@ def test_a_server_that_takes_nothing_stops_the_run_which_then_goes_on(
     prepare(cvat)
     cvat.refused_writes = [500] * 9
     assert annotate(cvat) == 1
-    assert "takes no annotations for job 1 now: run the same command again later" in capsys.readouterr().err
+    assert "takes no annotations for job 1 now. What was done is kept: the same command" in capsys.readouterr().err
     cvat.refused_writes = []
     before = len(asked_frames(cvat))
     assert annotate(cvat) == 3
@@ -176,7 +176,7 @@ def test_a_function_that_is_gone_stops_the_run_and_no_frame_is_called_bad(
 
     cvat.answers = {"": answer}
     assert annotate(cvat, "--concurrency", "1") == 1
-    assert "5 frames in a row. What was found so far is kept: run it again" in capsys.readouterr().err
+    assert "5 frames in a row. What was done is kept: the same command goes on from there" in capsys.readouterr().err
     cvat.answers = {"": detect}
     assert annotate(cvat) == 3
     assert len(stored(cvat)) == 16

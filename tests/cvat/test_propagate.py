@@ -535,7 +535,7 @@ def test_issues_are_opened_once(cvat: StandIn, capsys: pytest.CaptureFixture[str
     assert propagate(cvat, "--job", "1", "--issues") == 0
     assert "2 issues opened" in capsys.readouterr().out
     shown = [(one["job"], one["frame"], one["message"]) for one in cvat.issues]
-    assert shown == [(1, 5, "car: lost"), (1, 8, "car: back")]
+    assert shown == [(1, 5, "car 1: lost"), (1, 8, "car 1: back")]
     assert cvat.issues[0]["position"] == list(_box(4, AWAY))
     assert propagate(cvat, "--job", "1", "--issues") == 0
     assert "0 issues opened" in capsys.readouterr().out

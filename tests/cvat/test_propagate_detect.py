@@ -118,6 +118,22 @@ def test_what_is_found_on_the_first_frame_and_what_joins_later_become_tracks(
     assert "new ones are looked for on the first frame and then on one in 5, and followed back to where" in out
 
 
+def test_a_doubt_where_an_object_starts_is_shown_once_whatever_the_directions(cvat: StandIn) -> None:
+    """It is on the way there and on the way back."""
+    prepare(cvat)
+    answer = detector(two_cars)
+
+    def unsure(request: Mapping[str, Any]) -> Any:
+        found = answer(request)
+        return found | {"proposals": found["proposals"] | {"scores": [0.5] * len(found["proposals"]["boxes"])}}
+
+    cvat.answers["detector"] = unsure
+    assert detect(cvat, "--job", "1", "--every", "5", "--to", "10", "--issues") == 0
+    said = [(issue["frame"], issue["message"]) for issue in cvat.issues]
+    assert (0, "car 1: unsure") in said
+    assert len(said) == len(set(said))
+
+
 def test_what_people_drew_is_known_and_made_no_double(cvat: StandIn) -> None:
     prepare(cvat)
     cvat.answers["detector"] = detector(two_cars)

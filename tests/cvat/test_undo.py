@@ -153,3 +153,43 @@ def test_a_dry_run_takes_nothing_back(
     assert command(cvat, "--undo", "1", "--dry-run") == 1
     assert cvat.annotations.all() == before
     assert "--undo deletes what a run wrote, and --dry-run deletes nothing" in capsys.readouterr().err
+
+
+@pytest.fixture
+def with_issues(cvat: StandIn) -> StandIn:
+    """After a run that lost an object, and opened an issue on each of the two places."""
+    prepare(cvat)
+    draw(cvat, (10, 60, 30, 80))
+    assert propagate(cvat, "--job", "1", "--issues") == 0
+    assert [one["message"] for one in cvat.issues] == ["car 1: lost", "car 1: back"]
+    return cvat
+
+
+def test_issues_of_a_run_go_with_it(with_issues: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    theirs = {"id": 77, "job": 1, "frame": 5, "message": "car 1: lost", "resolved": False, "assignee": None}
+    with_issues.issues.append(theirs)
+    assert propagate(with_issues, "--undo", "1") == 0
+    assert with_issues.issues == [theirs]
+    assert "2 issues withdrawn\n" in capsys.readouterr().out
+    assert propagate(with_issues, "--undo", "1") == 0
+    assert "issue" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("work", [{"resolved": True}, {"answers": ["it is the pole"]}, {"assignee": {"id": 2}}])
+def test_an_issue_that_people_have_worked_on_stays(
+    work: Mapping[str, Any], with_issues: StandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with_issues.issues[0] |= work
+    kept = dict(with_issues.issues[0])
+    assert propagate(with_issues, "--undo", "1") == 0
+    assert with_issues.issues == [kept]
+    said = capsys.readouterr().out
+    assert "1 issue withdrawn\nleft alone: 1 issue of it that people have resolved, taken or answered\n" in said
+
+
+def test_issues_in_a_job_that_people_have_handed_in_stay(with_issues: StandIn) -> None:
+    _hand_in(with_issues, TASK, 1)
+    assert propagate(with_issues, "--undo", "1") == 0
+    assert len(with_issues.issues) == 2
+    assert propagate(with_issues, "--undo", "1", "--include", "completed") == 0
+    assert not with_issues.issues

@@ -80,6 +80,11 @@ class _Handler(BaseHTTPRequestHandler):
                 return
         self._send(*stand_in.patch(path, query, given))
 
+    def do_DELETE(self) -> None:
+        path, _ = self._asked()
+        if self._begin():
+            self._send(*self.server.stand_in.delete(path))
+
     def log_message(self, *_: object) -> None:
         """Say nothing."""
 

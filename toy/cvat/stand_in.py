@@ -69,7 +69,7 @@ class StandIn:
     """As they were given."""
     created: str = "2026-01-02T03:04:05Z"
     issues: list[dict[str, Any]] = field(default_factory=list)
-    """Each with the message of its one comment."""
+    """Each with the ``message`` of its first comment, and people's ``answers``."""
     users: Sequence[Mapping[str, Any]] = ()
     """Each with url, id, username, first_name, last_name."""
     version: str = "2.73.0"
@@ -107,14 +107,26 @@ class StandIn:
                 return 200, {"slug": next(task.organization for task in self.tasks.values() if task.organization)}
             case ["lambda", "functions"]:
                 return 200, [{"id": name, "kind": kind, "labels_v2": []} for name, kind in self.kinds.items()]
-            case [kind]:
-                return self._list(kind, query)
+            case [kind, *which]:
+                return self._list(kind, query, which)
         return _NOT_FOUND
+
+    def delete(self, path: str) -> Answer:
+        """What a DELETE of an issue is answered."""
+        issue = self._issue(int(path.rpartition("/")[2]))
+        if not issue:
+            return _NOT_FOUND
+        self.issues.remove(issue)
+        return 204, b""
+
+    def _issue(self, number: int) -> dict[str, Any]:
+        return next((one for one in self.issues if one["id"] == number), {})
 
     def post(self, path: str, given: Any, organization: str | None) -> Answer:
         """What a POST from within an organization is answered: an issue is opened, a function called."""
         if path == "/api/issues":
-            self.issues.append({"id": len(self.issues), **given})
+            number = 1 + max((one["id"] for one in self.issues), default=0)
+            self.issues.append({"id": number, "resolved": False, "assignee": None, **given})
             return 201, self.issues[-1]
         task = self.tasks.get(given.get("task"))
         if task is not None and task.organization != organization:
@@ -181,8 +193,12 @@ class StandIn:
         found = [job for task in self.tasks for job in self._jobs(task) if job["id"] == number and not what]
         return (200, found[0]) if found else _NOT_FOUND
 
-    def _list(self, kind: str, query: Mapping[str, str]) -> Answer:
+    def _list(self, kind: str, query: Mapping[str, str], which: Sequence[str]) -> Answer:
+        """A page of what there is of a kind, or of issues the one that is named."""
         match kind:
+            case "issues" if which:
+                issue = self._issue(int(which[0]))
+                return (200, issue) if issue else _NOT_FOUND
             case "tasks":
                 return 200, _page([self._task(number) for number in self.tasks], query)
             case "jobs":
@@ -195,7 +211,7 @@ class StandIn:
             case "issues":
                 return 200, _page([one for one in self.issues if one["job"] == int(query["job_id"])], query)
             case "comments":
-                return 200, _page([self.issues[int(query["issue_id"])]], query)
+                return 200, _page(_comments(self._issue(int(query["issue_id"]))), query)
         return _NOT_FOUND
 
     def _task(self, number: int) -> dict[str, Any]:
@@ -237,6 +253,10 @@ class StandIn:
 
 def _confidence(label: int) -> Sequence[Mapping[str, Any]]:
     return [{"id": 70 + label, "name": "confidence", "input_type": "text", "values": [], "default_value": ""}]
+
+
+def _comments(issue: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{"id": i, "message": said} for i, said in enumerate((issue["message"], *issue.get("answers", ())))]
 
 
 def _called(answer: Any, given: Any) -> Answer:

@@ -12,7 +12,7 @@ from promptable.cvat.functions import Picture
 from promptable.cvat.journal import Journal, Run
 from promptable.cvat.pages.pictures import shown_hw
 from promptable.cvat.progress import Progress
-from promptable.cvat.server.errors import CvatError
+from promptable.cvat.server.errors import CvatError, going_on
 
 _NOWHERE = 0
 """The job of pictures that are in none."""
@@ -36,8 +36,9 @@ def annotate_folder(
         waiting = journal.frames(run.id, "waiting")
         bar = progress.begin("pictures", len(waiting))
         results = ask_all(map(Fetched, waiting), lambda one: _ask(detector, files, folder, one.frame), concurrency)
-        for _ in noted(results, journal, run, bar):
-            pass  # there is no server to upload to
+        with going_on():
+            for _ in noted(results, journal, run, bar):
+                pass  # there is no server to upload to
         path = output / "annotations" / "instances_default.json"
         write_coco(path, journal, run.id, list(_described(files, folder)), detector.described.labels)
         journal.end(run.id, "finished")

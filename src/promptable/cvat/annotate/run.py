@@ -13,7 +13,7 @@ from promptable.cvat.annotate.writing.upload import Uploader
 from promptable.cvat.functions import Function, Picture
 from promptable.cvat.journal import Journal, Run
 from promptable.cvat.progress import Bar, Progress
-from promptable.cvat.server.errors import CvatError
+from promptable.cvat.server.errors import CvatError, going_on
 from promptable.cvat.server.frames import Frames
 
 _UPLOAD_EVERY_S = 10.0
@@ -47,6 +47,7 @@ class Annotator:
         """What people must agree to before such a run. Raises CvatError."""
         return caution(self._client, self._journal, plan, self._detector)
 
+    @going_on()
     def carry_out(self, run: Run, concurrency: int, progress: Progress) -> None:
         """Do what a run has not done yet, and end it. Raises CvatError.
 
@@ -92,7 +93,7 @@ def noted(results: Iterator[Result], journal: Journal, run: Run, bar: Bar) -> It
             journal.failed(run.id, result.frame, str(result.error))
         silent = silent + 1 if result.error is not None and result.error.status is None else 0
         if silent == _UNREACHABLE:
-            raise CvatError(f"{result.error}; {silent} frames in a row. What was found so far is kept: run it again")
+            raise CvatError(f"{result.error}; {silent} frames in a row")
         failed += result.error is not None
         objects += sum(one.chosen for one in result.detections)
         bar.advance(objects=objects, failed=failed)

@@ -16,6 +16,7 @@ from promptable.cvat.propagate.plan import Plan
 from promptable.cvat.propagate.writing.changes import Changes
 from promptable.cvat.propagate.writing.late import remove_late
 from promptable.cvat.propagate.writing.upload import Uploader
+from promptable.cvat.server.errors import going_on
 from promptable.cvat.server.frames import Frames
 from promptable.cvat.tracking import Tracker
 
@@ -47,6 +48,7 @@ def begin(journal: TrackJournal, plan: Plan, options: Options, model: Mapping[st
     return journal.begin_objects({"asked": options.as_json(), "passes": passes}, model, plan.objects)
 
 
+@going_on()
 def carry_out(
     client: Any,
     journal: TrackJournal,

@@ -1,6 +1,8 @@
 """Errors between a command and a CVAT server or a function. This module does not import cvat-sdk."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class CvatError(RuntimeError):
@@ -19,6 +21,15 @@ class WebPageError(CvatError):
 
     CVAT may have carried out the request nevertheless.
     """
+
+
+@contextmanager
+def going_on() -> Iterator[None]:
+    """What stops a run that is in the journal says how to go on with it."""
+    try:
+        yield
+    except CvatError as error:
+        raise CvatError(f"{error}. What was done is kept: the same command goes on from there", error.status) from error
 
 
 def reason_of(error: Exception) -> str:

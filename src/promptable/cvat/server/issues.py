@@ -1,10 +1,15 @@
 """Issues in CVAT: marked places on frames, through which a reviewer can step in the editor."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from cvat_sdk.core.helpers import get_paginated_collection, make_request_headers
+
+from promptable.cvat.server.body import read_json
+from promptable.cvat.server.errors import CvatError
+from promptable.cvat.server.rest import get_json
 
 
 @dataclass(frozen=True)
@@ -17,10 +22,10 @@ class Issue:
     message: str
 
 
-def open_issues(client: Any, wanted: Sequence[Issue]) -> int:
+def open_issues(client: Any, wanted: Sequence[Issue], opened: Callable[[int, Issue], object] | None = None) -> int:
     """Open each issue unless its frame already has an issue with the same message, open or resolved.
 
-    Returns how many were opened. Raises CvatError.
+    ``opened`` is told CVAT's id of each. Returns how many were opened. Raises CvatError.
     """
     api = client.api_client
     url = client.api_map.make_endpoint_url("/api/issues")
@@ -32,8 +37,32 @@ def open_issues(client: Any, wanted: Sequence[Issue]) -> int:
     new = [issue for issue in wanted if (issue.frame, issue.message) not in there[issue.job]]
     for issue in new:
         body = {"job": issue.job, "frame": issue.frame, "position": list(issue.box), "message": issue.message}
-        api.rest_client.POST(url, headers=headers, body=body)
+        answer = read_json(api.rest_client.POST(url, headers=headers, body=body), url)
+        if opened is not None:
+            opened(int(answer["id"]), issue)
     return len(new)
+
+
+def withdraw(client: Any, opened: Iterable[tuple[int, str]]) -> tuple[int, int]:
+    """Delete issues, given by CVAT's id and message, as far as nobody has resolved, taken or answered them.
+
+    Returns how many are gone, and how many people have worked on or this account may not delete. Raises CvatError.
+    """
+    api, gone, left = client.api_client, 0, 0
+    for number, message in opened:
+        path = f"/api/issues/{number}"
+        try:
+            issue = get_json(client, path)
+            if issue["resolved"] or issue["assignee"] or _words(client, number) != [message]:
+                left += 1
+                continue
+            api.rest_client.DELETE(client.api_map.make_endpoint_url(path), headers=make_request_headers(api))
+            gone += 1
+        except CvatError as error:
+            if error.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN):
+                raise
+            left += error.status == HTTPStatus.FORBIDDEN
+    return gone, left
 
 
 def _issues(client: Any, job: int, frames: Set[int]) -> set[tuple[int, str]]:
@@ -41,11 +70,16 @@ def _issues(client: Any, job: int, frames: Set[int]) -> set[tuple[int, str]]:
     issues = get_paginated_collection(
         client.api_client.issues_api.list_endpoint, return_json=True, _parse_response=False, job_id=job
     )
-    return {(issue["frame"], _first_words(client, issue["id"])) for issue in issues if issue["frame"] in frames}
+    return {
+        (issue["frame"], words[0])
+        for issue in issues
+        if issue["frame"] in frames and (words := _words(client, issue["id"]))
+    }
 
 
-def _first_words(client: Any, issue: int) -> str:
+def _words(client: Any, issue: int) -> list[str]:
+    """What was said in an issue, the first comment first."""
     comments = get_paginated_collection(
         client.api_client.comments_api.list_endpoint, return_json=True, _parse_response=False, issue_id=issue
     )
-    return min(((comment["id"], str(comment["message"])) for comment in comments), default=(0, ""))[1]
+    return [str(comment["message"]) for comment in sorted(comments, key=lambda comment: int(comment["id"]))]

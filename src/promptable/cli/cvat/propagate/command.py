@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -58,9 +58,21 @@ def _undo(parsed: argparse.Namespace, client: Any, journal: "TrackJournal", fram
         taken = undo(client, journal, number, frames.task.id, progress.waits_for, completed=completed)
     say(f"run {run}: {counted(taken.gone, 'annotation')} taken back")
     say_left(taken, f"--undo {run} --include completed takes that back too")
+    _withdraw_issues(client, journal, run, taken.closed)
     if any(write.run == run for write, _ in journal.late_writes()):
         say_may_arrive("propagate", run)
     return DONE
+
+
+def _withdraw_issues(client: Any, journal: "TrackJournal", run: int, closed: Sequence[int]) -> None:
+    """The issues that the run has opened, but for those in jobs that people have handed in."""
+    from promptable.cvat.server.issues import withdraw
+
+    gone, left = withdraw(client, [(number, text) for number, job, text in journal.issues(run) if job not in closed])
+    if gone:
+        say(f"{counted(gone, 'issue')} withdrawn")
+    if left:
+        left_alone(f"{counted(left, 'issue')} of it that people have resolved, taken or answered")
 
 
 def _own(journal: "TrackJournal", number: int) -> "Run":

@@ -11,7 +11,7 @@ from promptable.cvat.plural import counted
 
 if TYPE_CHECKING:
     from promptable.cvat.journal import Run
-    from promptable.cvat.propagate.journal import TrackReader
+    from promptable.cvat.propagate.journal import TrackJournal, TrackReader
     from promptable.cvat.propagate.options import Options
     from promptable.cvat.propagate.plan import Plan
     from promptable.cvat.propagate.review.places import Review
@@ -38,13 +38,12 @@ def say_plan(plan: "Plan", frames: "Frames", options: "Options") -> None:
         say(f"{looked}, and followed back to where they came in")
 
 
-def review(parsed: argparse.Namespace, client: Any, frames: "Frames", journal: "TrackReader", run: "Run") -> int:
+def review(parsed: argparse.Namespace, client: Any, frames: "Frames", journal: "TrackJournal", run: "Run") -> int:
     """What is worth a person's look: as a table, as a page, and as issues if wanted."""
     from promptable.cvat.propagate.review.page import pictured, render
     from promptable.cvat.propagate.review.pictures import pictures
     from promptable.cvat.propagate.review.places import review as reviewed
     from promptable.cvat.server.editor import job_link
-    from promptable.cvat.server.issues import Issue, open_issues
 
     found, task = reviewed(client, journal, run, frames), frames.task
     _show_table(found)
@@ -54,9 +53,19 @@ def review(parsed: argparse.Namespace, client: Any, frames: "Frames", journal: "
     write_text(page, render(f"Followed in task {task.id}, {task.name}", run.id, found, shown, opens))
     say(f"{counted(len(found.places), 'place')} to look at: {page}")
     if parsed.issues:
-        issues = [Issue(one.job, one.frame, one.box, f"{one.label}: {one.what}") for one in found.places]
-        say(f"{counted(open_issues(client, issues), 'issue')} opened")
+        _open_issues(client, journal, run, found)
     return DONE
+
+
+def _open_issues(client: Any, journal: "TrackJournal", run: "Run", found: "Review") -> None:
+    """One a place, each in the journal, so that they can be taken back with the run."""
+    from promptable.cvat.server.issues import Issue, open_issues
+
+    def noted(number: int, issue: Issue) -> None:
+        journal.opened_issue(run.id, number, issue.job, issue.message)
+
+    wanted = [Issue(one.job, one.frame, one.box, f"{one.label} {one.number + 1}: {one.what}") for one in found.places]
+    say(f"{counted(open_issues(client, wanted, noted), 'issue')} opened")
 
 
 def _page(parsed: argparse.Namespace, task: int, run: int) -> Path:

@@ -166,7 +166,7 @@ class Uploader:
             self._journal.batch_may_arrive_late(batch)
             if self._send(batch, JobAnnotations(self._client, batch.job).read()):
                 return None
-        raise CvatError(f"CVAT takes no annotations for job {batch.job} now: run the same command again later")
+        raise CvatError(f"CVAT takes no annotations for job {batch.job} now")
 
     def _make_room(self, batch: Batch, annotations: JobAnnotations, there: Mapping[str, Any]) -> None:
         """Remove what goes from the frames of a batch, and note it."""

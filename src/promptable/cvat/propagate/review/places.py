@@ -76,14 +76,14 @@ def review(client: Any, journal: TrackReader, run: Run, frames: Frames) -> Revie
     names = {int(label["id"]): str(label["name"]) for label in listed(client, frames.task.id)}
     objects = [one for one in journal.objects(run.id) if one.label_id in names]
     bins = _bins({frame for way in run.options["passes"].values() for frame in way})
+    ways = [(one, direction) for one in objects for direction in journal.directions(run.id)]
     followed = [_followed(one, names[one.label_id], dict(journal.scores(run.id, one.number)), bins) for one in objects]
-    places = [
-        place
-        for one in objects
-        for direction in journal.directions(run.id)
+    places = {
+        (place.frame, place.number): place  # where it starts is on the way of each direction
+        for one, direction in reversed(ways)
         for place in _places(one, names[one.label_id], course(journal, run.id, one, direction), frames.first_jobs)
-    ]
-    return Review(followed, sorted(places, key=lambda place: (place.frame, place.number)), 1 + max(bins.values()))
+    }
+    return Review(followed, [places[key] for key in sorted(places)], 1 + max(bins.values()))
 
 
 def course(journal: TrackReader, run: int, one: Object, direction: int) -> Iterator[tuple[int, Position | None]]:

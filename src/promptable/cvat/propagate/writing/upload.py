@@ -53,7 +53,7 @@ class Uploader:
                 write, items = self._send(write)
             if items is not None:
                 return self._journal.arrived(write, items)
-        raise CvatError(f"CVAT takes no annotations for job {write.job} now: run the same command again later")
+        raise CvatError(f"CVAT takes no annotations for job {write.job} now")
 
     def _send(self, write: Write) -> tuple[Write, list[Item] | None]:
         """Items with ids, None where nobody knows whether they arrived. Raises CvatError."""
