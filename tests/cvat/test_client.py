@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -95,7 +96,7 @@ def test_an_address_that_is_no_cvats_is_said(cvat: StandIn) -> None:
     ("status", "sentence"),
     [
         (400, "answered 400 to /api/tasks/7: said so"),
-        (403, "forbids task 7 to this account: said so"),
+        (403, "forbids task 7 to this account (said so): its owner can allow it"),
         (404, "has no task 7, or this account may not see it"),
         (409, "is already at it: said so"),
         (429, "takes no more requests for now"),
@@ -147,6 +148,23 @@ def test_the_pause_that_a_server_asks_for_is_kept(cvat: StandIn, monkeypatch: py
         cvat.failures = [(429, {"Retry-After": "7"}), (429, {"Retry-After": "soon"}), (429, {"Retry-After": "86400"})]
         client.tasks.retrieve(7)
     assert slept == [7.0, 1.0, 60.0]
+
+
+def test_threads_that_wait_together_say_so_once(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    cvat.labels = dict(TASK)
+    with connect(Login(cvat.url)) as client:
+        cvat.failures = [(429, {"Retry-After": "50"})] * 4
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(client.tasks.retrieve, [7] * 4))
+    assert capsys.readouterr().err.count("did not answer: trying again in 50 s\n") == 1
+
+
+def test_a_refusal_says_more_than_cvats_stock_sentence() -> None:
+    answered = ApiException(403, "Forbidden")
+    answered.body = b'{"detail":"You do not have permission to perform this action."}'
+    assert str(refusal(answered, "http://cvat/api/tasks/7")) == (
+        "http://cvat forbids task 7 to this account: its owner can allow it"
+    )
 
 
 def test_a_server_that_never_answered_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

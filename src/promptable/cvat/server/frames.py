@@ -214,7 +214,7 @@ def _task_of(client: Any, job: Any) -> Any:
         if error.status != _FORBIDDEN:
             raise
         whole = "Being assigned the job is not enough: the commands read its task, as its owner or assignee may"
-        raise CvatError(f"{error} {whole}", error.status) from None
+        raise CvatError(f"{error}. {whole}", error.status) from None
 
 
 def without_frames(task: Any) -> str | None:

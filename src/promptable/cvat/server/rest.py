@@ -6,6 +6,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Sequence
+from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,6 +34,7 @@ _REPEATABLE = ("GET", "HEAD", "OPTIONS", "PUT")
 _CALL = re.compile(r"/api/lambda/functions/[^/]+$")
 _THING = re.compile(r"/api/(task|job|project|issue)s/(\d+)")
 _ORGANIZATION = re.compile(r"(.*) organization does not exist\.")
+_STOCK = "You do not have permission to perform this action."
 _SHOWN = 300
 
 
@@ -47,6 +49,8 @@ class Rest(RESTClientObject):  # type: ignore[misc]  # cvat-sdk's is generated, 
         configuration.retries = Retry(0, raise_on_redirect=False)  # no login and no annotation goes elsewhere
         super().__init__(configuration)
         self.pauses = pauses
+        self._telling = Lock()
+        self._told_until = 0.0
 
     def request(self, method: str, url: str, *arguments: Any, **options: Any) -> Any:
         """Send a request as cvat-sdk does. Raises CvatError in place of cvat-sdk's errors, and for a web page, which
@@ -59,13 +63,20 @@ class Rest(RESTClientObject):  # type: ignore[misc]  # cvat-sdk's is generated, 
                 if not _worth_repeating(error, method, url):
                     raise refusal(error, url) from None
                 pause = max(pause, _asked_pause(error))
-                if pause >= _TOLD_FROM_S:
-                    sys.stderr.write(f"{urlsplit(url).netloc} did not answer: trying again in {pause:g} s\n")
+                self._tell(url, pause)
                 time.sleep(pause)
         try:
             return self._answer(method, url, *arguments, **options)
         except (ApiException, HTTPError) as error:
             raise refusal(error, url) from None
+
+    def _tell(self, url: str, pause: float) -> None:
+        """Say that there is a pause; of several threads that pause together one does."""
+        with self._telling:
+            if pause < _TOLD_FROM_S or time.monotonic() < self._told_until:
+                return
+            self._told_until = time.monotonic() + pause
+        sys.stderr.write(f"{urlsplit(url).netloc} did not answer: trying again in {pause:g} s\n")
 
     def _answer(self, method: str, url: str, *arguments: Any, _check_status: bool = True, **options: Any) -> Any:
         """The answer with its body, which cvat-sdk would read without a bound."""
@@ -150,7 +161,8 @@ def _answered(error: Any, server: str, path: str) -> str:
         case 401:
             return f"{server} does not accept the login: the token or password is wrong or has expired"
         case 403:
-            return f"{server} forbids {_thing(path)} to this account: {said or 'its owner can allow it'}"
+            why = "" if said in ("", _STOCK) else f" ({said})"
+            return f"{server} forbids {_thing(path)} to this account{why}: its owner can allow it"
         case 404:
             return f"{server} has no {_missing(path, said)}, or this account may not see it"
         case 409:
