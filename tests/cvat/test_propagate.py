@@ -369,6 +369,16 @@ def test_answers_are_clipped_to_what_cvat_says(cvat: StandIn) -> None:
     assert keyframes(_tracks(cvat, 1)[0])[-2][1] == (176, 20, 200, 40)
 
 
+def test_where_people_have_one_at_its_place_is_said(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    prepare(cvat)
+    number = draw(cvat, BOX)
+    draw(cvat, _box(6, BOX), frame=6)
+    draw(cvat, _box(8, BOX), frame=8)
+    assert propagate(cvat, "--job", "1") == 0
+    said = f"left alone: shape {number} from frame 6 on, where people have one of its label at its place\n"
+    assert said in capsys.readouterr().out
+
+
 def test_undo_takes_back_what_nobody_changed(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
     prepare(cvat)
     draw(cvat, BOX)

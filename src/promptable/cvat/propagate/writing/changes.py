@@ -104,9 +104,13 @@ class Changes:
             for frame in theirs.keys() & found.keys()
             if (frame != one.frame or not one.copies) and _is_taken(one, found[frame], theirs[frame])
         ]
+        met = [frame for frame in taken if frame != one.frame]
         taken += [frame for frame in found if one.joined and self._is_shown(one, frame, found[frame])]
         if one.frame in taken:
             return {}
+        if met:
+            nearest = min(met, key=lambda frame: abs(frame - one.frame))
+            self.left_out.append(f"{one.name} from frame {nearest} on, where people have one of its label at its place")
         end = min((frame for frame in taken if frame > one.frame), default=None)
         begin = max((frame for frame in taken if frame < one.frame), default=None)
         return {
