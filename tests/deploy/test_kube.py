@@ -65,7 +65,7 @@ def test_a_port_that_cannot_be_forwarded_is_a_failure(cluster: Machine, answerin
     ("arguments", "requests"),
     [
         (("grounding-dino",), {"cpu": "1", "memory": "6Gi"}),
-        (("sam-interactor", "--cpu"), {"cpu": "2", "memory": "5Gi"}),
+        (("sam-interactor", "--cpu"), {"cpu": "1", "memory": "5Gi"}),
         (("sam2-tracker", "--model", "sam2.1-tiny"), {"cpu": "1", "memory": "9Gi"}),
     ],
 )

@@ -70,6 +70,16 @@ def test_build_keys_go(tmp_path: Path) -> None:
     assert "build" not in _rendered(path)["spec"]
 
 
+def test_what_a_function_yaml_says_of_requests_and_of_the_autoscaler_is_kept(tmp_path: Path) -> None:
+    document = yaml.safe_load(FUNCTIONS[0].read_text())
+    document["spec"] |= {"resources": {"requests": {"cpu": "4"}}, "targetCPU": 60}
+    path = tmp_path / "function.yaml"
+    path.write_text(yaml.safe_dump(document))
+    spec = _rendered(path, platform=PlatformName.KUBE)["spec"]
+    assert spec["resources"]["requests"] == {"cpu": "4", "memory": "6Gi"}
+    assert spec["targetCPU"] == 60
+
+
 def test_replicas_are_kept_from_the_tracker_only() -> None:
     counts = {
         path.parent.name: _rendered(

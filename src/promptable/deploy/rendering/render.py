@@ -36,7 +36,9 @@ _LARGEST = 94_000
 """Bytes of a function.yaml whose base64, with what Nuclio adds to it, fits Linux's 128 KiB for one argument."""
 _OTHER_MEMORY_GIB = {FunctionType.DETECTOR: 3, FunctionType.INTERACTOR: 4, FunctionType.TRACKER: 8}
 """Memory beside the models: Python, PyTorch, frames; the interactor's feature cache; the tracker's cache and store."""
-_CPU = {Device.GPU: "1", Device.CPU: "2"}
+_CPU = "1"
+"""What a busy pod uses at least: Nuclio's autoscaler starts replicas at 75% of what a pod asks for, and one that computes
+with a single thread would never use 75% of more. On a CPU large models take what is free beyond it."""
 
 
 def render(path: Path, target: Target) -> Rendered:
@@ -126,16 +128,19 @@ def _for_kubernetes(config: FunctionConfig, target: Target) -> FunctionConfig:
     return config.with_trigger(port=None, service_type="ClusterIP").with_spec(
         platform=None,
         security_context=spec.security_context.replace(seccomp_profile={"type": "RuntimeDefault"}),
-        resources=spec.resources.replace(requests=_requests(config, target.device)),
+        resources=spec.resources.replace(requests=_requests(config)),
         image_pull_policy="IfNotPresent",  # the tag names the content
         **_scheduled(config.type, target),
     )
 
 
-def _requests(config: FunctionConfig, device: Device) -> dict[str, str]:
-    """What a pod asks for. Nuclio's own 25m and 1Mi would scale it at once, and a full node would evict it first."""
+def _requests(config: FunctionConfig) -> dict[str, str | int]:
+    """What a pod asks for, unless function.yaml says it.
+
+    Nuclio's own 25m and 1Mi would scale it at once, and a full node would evict it first.
+    """
     models = [config.env.get(name, "") for name in ("PROMPTABLE_MODEL", "PROMPTABLE_MASK_MODEL")]
-    return {"cpu": _CPU[device], "memory": f"{memory_gib(config.type, models)}Gi"}
+    return {"cpu": _CPU, "memory": f"{memory_gib(config.type, models)}Gi", **config.spec.resources.requests}
 
 
 def memory_gib(kind: FunctionType, models: Sequence[str]) -> int:
