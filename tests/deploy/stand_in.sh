@@ -34,6 +34,7 @@ if [[ $line == "nuctl deploy "* ]]; then
     port=$(sed -nE 's/^ +port: ([0-9]+)$/\1/p' "$file")
     [[ $state == ready ]] || port=
     { cat "$file" && printf 'status:\n  state: %s\n  httpPort: %s\n' "${state:-error}" "${port:-0}"; } > "$STAND_INS/nuclio.$function"
+    [[ $status != 0 ]] || printf '  internalInvocationUrls: ["%s:8080"]\n' "nuclio-$function" >> "$STAND_INS/nuclio.$function"
     sed "s/NEW/${EPOCHREALTIME/./}/" "$rule/container" > "$STAND_INS/container.$function"
 fi
 [[ $line != "nuctl delete "* ]] || rm -f "$STAND_INS/nuclio.$function" "$STAND_INS/container.$function"

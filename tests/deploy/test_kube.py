@@ -77,6 +77,41 @@ def test_a_pod_asks_for_what_its_models_need(
     assert _spec(cluster)["imagePullPolicy"] == "IfNotPresent"
 
 
+@pytest.mark.parametrize(
+    ("counts", "replicas", "how"),
+    [
+        ("4/4/3/3/2", "1:3", "unchanged"),
+        ("4/4/3/3/2", "3", "not healthy"),
+        ("4/4/3/2/2", "1:3", "not healthy"),
+        ("5/4/3/3/2", "1:3", "not healthy"),
+        ("4/4/1/1/", "1:3", "not healthy"),
+    ],
+    ids=["fewer than are wanted", "fewer than asked for", "pods of before", "another version", "none"],
+)
+def test_replicas_that_only_the_autoscaler_wants_may_lack_a_place(
+    cluster: Machine, counts: str, replicas: str, how: str
+) -> None:
+    """The same command again leaves those alone that answer; Nuclio calls the function unhealthy meanwhile."""
+    command = ("sam-interactor", *KUBE, "--replicas", replicas)
+    cluster.answer("nuctl deploy", state="unhealthy")
+    assert cluster.start(*command).status == 0
+    cluster.answer("kubectl .*rollout status", err="error: timed out waiting for the condition", status=1)
+    cluster.answer("kubectl .*get deployment/nuclio-sam-interactor", counts)
+    outcome = cluster.start(*command)
+    assert how in outcome.out + outcome.err
+    assert (cluster.calls("nuctl deploy") == []) is (how == "unchanged")
+
+
+def test_a_function_whose_address_nuclio_has_forgotten_is_deployed_again(cluster: Machine, tmp_path: Path) -> None:
+    """As after a deployment that found no place: once it gets one Nuclio says ready, and CVAT's calls fail."""
+    cluster.start("sam-interactor", *KUBE)
+    (stored,) = tmp_path.rglob("nuclio.sam-interactor")
+    stored.write_text(re.sub("  internalInvocationUrls.*\n", "", stored.read_text()))
+    assert cluster.start("sam-interactor", *KUBE).status == 0
+    assert len(cluster.calls("nuctl deploy")) == 1
+    assert "unchanged" in cluster.start("sam-interactor", *KUBE).out
+
+
 def test_no_port_of_a_node_and_no_path_of_a_host(cluster: Machine) -> None:
     cluster.start("sam2-tracker", *KUBE, "--weights-pvc", "weights")
     spec = _spec(cluster)

@@ -68,7 +68,7 @@ class Rollout:
     def deploy(self, function: str, rendered: Rendered, reported: Reported | None) -> Outcome:
         """Deploy it unless exactly that runs already, and Nuclio knows it."""
         before = self.before(function, reported)
-        if rendered == before and self._as_reported(rendered, reported) and self.platform.ready(function):
+        if rendered == before and self._as_reported(rendered, reported) and self._ready(function, rendered):
             try:
                 timing = self._smoke(function, rendered)
             except (SmokeError, OpenError) as error:
@@ -99,12 +99,18 @@ class Rollout:
             return replace(outcome, remedy=where)
         return self._remembered(function, rendered, before, f"{monotonic() - start:.0f} s", timing)
 
+    def _ready(self, function: str, rendered: Rendered) -> bool:
+        return self.platform.ready(function, rendered.config.spec.min_replicas or 1)
+
     def _as_reported(self, rendered: Rendered, reported: Reported | None) -> bool:
-        """Does Nuclio tell CVAT that it is ready, and on the right port?"""
+        """Has it come up for Nuclio, and does Nuclio know where: on the right port, or in a cluster at any address?
+
+        ``unhealthy`` is, in a cluster, also one of whose replicas some lack a place.
+        """
         return (
             reported is not None
-            and reported.state == "ready"
-            and (rendered.port is None or reported.port == rendered.port)
+            and reported.state in ("ready", "unhealthy")
+            and (bool(reported.urls) if rendered.port is None else reported.port == rendered.port)
         )
 
     def _start(self, function: str, rendered: Rendered, running: str) -> None:
@@ -116,7 +122,7 @@ class Rollout:
                 raise
             self.console.say(f"{function} has a place now, after Nuclio had given it up: once more")
             self._run_nuctl(function, rendered, running)
-        if not self.platform.ready(function):
+        if not self._ready(function, rendered):
             raise commands.CommandError("nuctl is done, and the container is not healthy")
 
     def _has_place(self, function: str, running: str) -> bool:

@@ -65,8 +65,8 @@ class Platform(Protocol):
     def instance(self, function: str) -> Instance:
         """The newest container, looked at while nuctl waits; none is ``crashed`` where nuctl notices that itself."""
 
-    def ready(self, function: str) -> bool:
-        """Is it up? The function is asked itself: what Nuclio has stored is wrong after a crash."""
+    def ready(self, function: str, replicas: int) -> bool:
+        """Are so many replicas up? The function is asked itself: what Nuclio has stored is wrong after a crash."""
 
     def log(self, function: str) -> str:
         """The last lines of its log; empty if nothing runs."""

@@ -59,7 +59,7 @@ class Docker:
         identity, status, restarts, _ = self._state(function)
         return Instance(identity, status in ("exited", "dead") or restarts not in ("", "0"))
 
-    def ready(self, function: str) -> bool:
+    def ready(self, function: str, replicas: int) -> bool:
         _, status, _, health = self._state(function)
         return status == "running" and health == "healthy"
 

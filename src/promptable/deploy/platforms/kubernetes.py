@@ -25,6 +25,12 @@ _HINDERED = (
     "{range .status.containerStatuses[*]}{.state.waiting.reason} {.state.waiting.message}{end}{end}"
 )
 """A line for each pod: its name, and why it cannot be scheduled or what its container waits for."""
+_COUNTS = (
+    "jsonpath={.metadata.generation}/{.status.observedGeneration}"
+    "/{.status.replicas}/{.status.updatedReplicas}/{.status.availableReplicas}"
+)
+"""Of a deployment: the version that is wanted, the one that is looked at; all pods, those of that version, those up."""
+_ONLY_NEW = re.compile(r"(\d+)/\1/(\d+)/\2/(?P<up>\d+)")
 _STARTING = ("", "ContainerCreating", "PodInitializing")
 _LOG_LINES = "50"
 _ROLLOUT_SECONDS = 60
@@ -81,8 +87,13 @@ class Kubernetes:
         name, _, why = pods.rpartition("\n")[2].partition("\t")
         return Instance(name, hindered="" if why.strip() in _STARTING else f"{name}: {why.strip()}")
 
-    def ready(self, function: str) -> bool:
-        command = ("rollout", "status", f"deployment/{deployment_of(function)}", f"--timeout={_ROLLOUT_SECONDS}s")
+    def ready(self, function: str, replicas: int) -> bool:
+        """More than so many may still be wanted by the autoscaler, and lack a place on the nodes."""
+        deployment = f"deployment/{deployment_of(function)}"
+        only_new = _ONLY_NEW.fullmatch(self._kube("get", deployment, "-o", _COUNTS).out)
+        if only_new and int(only_new["up"]) >= replicas:
+            return True
+        command = ("rollout", "status", deployment, f"--timeout={_ROLLOUT_SECONDS}s")
         return self._kube(*command, seconds=QUESTION_SECONDS + _ROLLOUT_SECONDS).ok
 
     def log(self, function: str) -> str:

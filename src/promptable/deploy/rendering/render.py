@@ -37,8 +37,8 @@ _LARGEST = 94_000
 _OTHER_MEMORY_GIB = {FunctionType.DETECTOR: 3, FunctionType.INTERACTOR: 4, FunctionType.TRACKER: 8}
 """Memory beside the models: Python, PyTorch, frames; the interactor's feature cache; the tracker's cache and store."""
 _CPU = "1"
-"""What a busy pod uses at least: Nuclio's autoscaler starts replicas at 75% of what a pod asks for, and one that computes
-with a single thread would never use 75% of more. On a CPU large models take what is free beyond it."""
+"""What a busy pod uses at least. Replicas start at 75% of what a pod asks for: asking for two, a small model, which
+computes with one thread, would never have a second one. On a CPU large models take what is free beyond it."""
 
 
 def render(path: Path, target: Target) -> Rendered:

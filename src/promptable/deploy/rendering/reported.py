@@ -30,6 +30,8 @@ class Reported:
     """``ready`` and others; ``unknown`` if Nuclio does not say."""
     port: int | None
     """The port that CVAT reads here and calls."""
+    urls: tuple[str, ...] = ()
+    """Where Nuclio's dashboard calls it for CVAT in a cluster; none after one that failed, even if it is ready."""
 
     @property
     def stuck(self) -> bool:
@@ -61,7 +63,8 @@ def read(said: str) -> Reported:
         config = function_yaml.parse_deployed(document, "nuctl get function")
     except FunctionConfigError as error:
         raise DeployError(str(error)) from None
-    return Reported(config, status.get("state") or "unknown", status.get("httpPort") or None)
+    urls = tuple(status.get("internalInvocationUrls") or ())
+    return Reported(config, status.get("state") or "unknown", status.get("httpPort") or None, urls)
 
 
 def _essence(config: FunctionConfig) -> tuple[object, ...]:
