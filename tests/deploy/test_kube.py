@@ -312,6 +312,7 @@ def test_a_pod_that_no_node_will_ever_take_is_not_waited_for(cluster: Machine, m
     monkeypatch.setattr("promptable.deploy.rollout.sleep", pytest.fail)
     outcome = cluster.start("sam2-tracker", *KUBE)
     assert "didn't match Pod's node affinity/selector" in outcome.err
+    assert "give every replica a place on the nodes, or name fewer with --replicas" in outcome.err
     assert len(cluster.calls("nuctl deploy")) == 1
 
 

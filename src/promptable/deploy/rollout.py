@@ -24,6 +24,7 @@ _UNSCHEDULED = re.compile(r"pod \(\S+\) is unschedulable")
 """nuctl's words for a pod that had no place: 15 s later it gives up without looking again (Nuclio's lazy.go)."""
 _NO_ROOM = "Insufficient"
 """Kubernetes' word for nodes that would do, and are full."""
+_GIVE_PLACE = "give every replica a place on the nodes, or name fewer with --replicas, then run the same command again"
 
 
 class UnscheduledError(commands.CommandError):
@@ -96,7 +97,7 @@ class Rollout:
             where = self._show_log(function, started=answered or self._new_instance(function, running).identity != "")
             outcome = self._restore(function, before, str(error))
             self._drop(rendered.image, before, self.state.previous(function))
-            return replace(outcome, remedy=where)
+            return replace(outcome, remedy=_GIVE_PLACE if isinstance(error, UnscheduledError) else where)
         return self._remembered(function, rendered, before, f"{monotonic() - start:.0f} s", timing)
 
     def _ready(self, function: str, rendered: Rendered) -> bool:
