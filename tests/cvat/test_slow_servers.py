@@ -15,20 +15,9 @@ from tests.cvat.annotating import TASK, annotate, asked_frames, detect, prepare,
 from toy.cvat.person import Person
 from toy.cvat.stand_in import StandIn
 
-PATIENCE = 0.3
-LATE = 0.9
+PATIENCE = 1.0
+LATE = 2.0
 """Seconds after which nobody listens any more."""
-
-
-@pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A command that waits a moment for an answer, and looks for what it sent as long as a slow server needs."""
-    monkeypatch.setattr(rest, "_TIMEOUT", (PATIENCE, PATIENCE))
-    monkeypatch.setattr(functions, "_TIMEOUT", (PATIENCE, PATIENCE))
-    monkeypatch.setattr(functions, "_RETRIES", functions._RETRIES.new(total=2, backoff_factor=0))
-    monkeypatch.setattr(detector, "PAUSES", (0.0,))
-    monkeypatch.setattr(sent, "SETTLING", (1.0,) * 8)
-    monkeypatch.setattr("time.sleep", lambda seconds: threading.Event().wait(seconds / 5))
 
 
 @pytest.fixture
@@ -42,6 +31,17 @@ def whole(cvat: StandIn) -> list[tuple[Any, ...]]:
     cvat.asked.clear()
     cvat.bodies.clear()
     return annotations
+
+
+@pytest.fixture(autouse=True)
+def patience(whole: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that waits a moment for an answer (``whole`` still waited), and looks for what it sent for long."""
+    monkeypatch.setattr(rest, "_TIMEOUT", (PATIENCE, PATIENCE))
+    monkeypatch.setattr(functions, "_TIMEOUT", (PATIENCE, PATIENCE))
+    monkeypatch.setattr(functions, "_RETRIES", functions._RETRIES.new(total=2, backoff_factor=0))
+    monkeypatch.setattr(detector, "PAUSES", (0.0,))
+    monkeypatch.setattr(sent, "SETTLING", (1.0,) * 8)
+    monkeypatch.setattr("time.sleep", lambda seconds: threading.Event().wait(seconds / 5))
 
 
 def test_a_write_that_is_stored_after_nobody_listens_is_found_and_not_sent_again(
