@@ -195,6 +195,30 @@ def test_the_size_is_known_without_decoding(name, monkeypatch):
         EncodedImage(LOSSLESS[name][:9]).hw(1)
 
 
+def with_zero(form, before, at, size, **options):
+    """A file whose header says 0, in ``size`` bytes that lie ``at`` bytes after the first ``before``."""
+    data = bytearray(file_bytes(PIXELS, form, **options))
+    start = data.index(before) + at
+    data[start : start + size] = bytes(size)
+    return bytes(data)
+
+
+WITHOUT_PIXELS = {
+    "WebP without width": with_zero("WEBP", b"VP8 ", 14, 2),
+    "WebP without height": with_zero("WEBP", b"VP8 ", 16, 2),
+    "BMP": with_zero("BMP", b"BM", 18, 4),
+    "BMP of OS/2": struct.pack("<2s12xIHHHH", b"BM", 12, 5, 0, 1, 24),
+    "TIFF": with_zero("TIFF", struct.pack("<HHI", 0x0101, 4, 1), 8, 4),
+    "JPEG 2000": with_zero("JPEG2000", b"\xff\x51", 6, 8),
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT_PIXELS)
+def test_a_header_without_height_or_width_is_refused(name):
+    with pytest.raises(BadRequestError, match=r"^image: expected a complete .*: no height or width$"):
+        EncodedImage(WITHOUT_PIXELS[name]).hw(1)
+
+
 @pytest.mark.parametrize("orientation", [1, 6])
 def test_the_size_is_that_of_the_turned_tiff(orientation):
     picture = EncodedImage(file_bytes(PIXELS, "TIFF", tiffinfo={0x0112: orientation}))

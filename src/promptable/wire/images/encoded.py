@@ -53,7 +53,10 @@ class EncodedImage:
     def _picture(self) -> Picture:
         kind = kind_of(self.data)
         with refusing_broken_files(kind.name):
-            return kind.read(self.data)
+            picture = kind.read(self.data)
+            if min(picture.hw) < 1:
+                raise ValueError("no height or width")
+            return picture
 
 
 def parse_image(body: Mapping[str, object]) -> EncodedImage:

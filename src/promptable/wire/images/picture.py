@@ -17,7 +17,7 @@ class Picture(Protocol):
 
     @property
     def hw(self) -> tuple[int, int]:
-        """Height and width of the pixels."""
+        """Height and width of the pixels, as the file says: it may lie, and say 0."""
 
     def rgb(self) -> NDArray[np.uint8]:
         """The pixels, uint8 RGB [H, W, 3], writable. Raises the same errors as Pillow for damaged files."""

@@ -54,8 +54,6 @@ def _header(data: bytes) -> tuple[int, int, int, int, int, int]:
         width, height, _, bits = struct.unpack_from("<HHHH", data, _FILE_HEADER + 4)
         return header, width, height, bits, 0, 0
     width, height, _, bits, compression, colours = struct.unpack_from("<iiHHI12xI", data, _FILE_HEADER + 4)
-    if width < 1 or not height:
-        raise ValueError("no height or width")
     return header, width, abs(height), bits, compression, colours
 
 

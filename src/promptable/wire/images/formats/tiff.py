@@ -140,8 +140,6 @@ def read(data: bytes) -> Tiff:
     """Read the tags of the first page, and decide how to decode it."""
     tags = read_tags(data, _WANTED)
     hw = tags.one(_HEIGHT, 0), tags.one(_WIDTH, 0)
-    if min(hw) < 1:
-        raise ValueError("no height or width")
     _check_tiles(tags)
     orientation = tags.one(_ORIENTATION, 1)
     photometric = _photometric(tags)
