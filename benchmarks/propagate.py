@@ -161,7 +161,9 @@ def _stand_in(pictures: Sequence[bytes], answers: dict[str, Any]) -> StandIn:
         tasks={_TASK: Task(pictures, _HW, [(_JOB, "annotation", 0, len(pictures) - 1)], video=True)},
         labels={("task_id", _TASK): [("disc", "mask")]},
         answers=answers,
-        attributes=[{"id": 1, "name": "note", "mutable": False, "input_type": "text", "values": [""]}],
+        attributes=[
+            {"id": 1, "name": "note", "mutable": False, "input_type": "text", "default_value": "", "values": [""]}
+        ],
     )
     cvat.annotations.patch(_JOB, "create", {"shapes": [{**_DRAWN, **shape} for shape in _shapes()]})
     return cvat

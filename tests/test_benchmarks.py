@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from time import perf_counter
+from types import ModuleType
 
 import pytest
 
-from benchmarks import runner, turns
+from benchmarks import annotate, propagate, runner, turns
 from benchmarks.measure import Measurement, Row, beside, in_fresh_process
 from benchmarks.runner import Benchmark
 from benchmarks.turns import Timed, in_turn, paired
@@ -108,3 +109,9 @@ def test_a_ratio_is_that_of_a_typical_pair_whatever_slows_one_of_them_down() -> 
     row = paired("a click", plain, ours, {"mask IoU": 1.0})
     assert row.ratio == 2.0
     assert row.figures == {"plain s": 6.0, "ours s": 1.0, "pairs": 3, "mask IoU": 1.0}
+
+
+@pytest.mark.parametrize("benchmark", [annotate, propagate], ids=["annotate", "propagate"])
+def test_the_commands_run_over_the_benchmarks_stand_in(benchmark: ModuleType) -> None:
+    (row,) = benchmark._memory_row(3)
+    assert row.figures["MB"] > 10
