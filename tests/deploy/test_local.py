@@ -238,6 +238,14 @@ def test_a_function_stuck_in_building_is_cleared(machine: Machine) -> None:
     ]
 
 
+def test_a_function_that_nuclio_calls_unhealthy_is_deployed_again(machine: Machine) -> None:
+    """On Docker, where it has one replica, whatever its container says of itself."""
+    machine.answer("nuctl deploy", state="unhealthy")
+    for _ in range(2):
+        assert "unchanged" not in machine.deploy("sam2-tracker", "--cpu").out
+    assert machine.changes()[-1].startswith("nuctl deploy sam2-tracker")
+
+
 def test_an_interruption_ends_nuctl_too(machine: Machine) -> None:
     machine.answer("nuctl deploy", seconds=60)
     process = machine.script("sam2-tracker", "--cpu", "--port-base", str(machine.ports.start))

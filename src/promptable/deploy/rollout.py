@@ -106,13 +106,13 @@ class Rollout:
     def _as_reported(self, rendered: Rendered, reported: Reported | None) -> bool:
         """Has it come up for Nuclio, and does Nuclio know where: on the right port, or in a cluster at any address?
 
-        ``unhealthy`` is, in a cluster, also one of whose replicas some lack a place.
+        In a cluster ``unhealthy`` is also a function of whose replicas some lack a place.
         """
-        return (
-            reported is not None
-            and reported.state in ("ready", "unhealthy")
-            and (bool(reported.urls) if rendered.port is None else reported.port == rendered.port)
-        )
+        if reported is None:
+            return False
+        if rendered.port is None:
+            return reported.state in ("ready", "unhealthy") and bool(reported.urls)
+        return reported.state == "ready" and reported.port == rendered.port
 
     def _start(self, function: str, rendered: Rendered, running: str) -> None:
         """Deploy it in place of the instance ``running``, twice if Nuclio gave it up too soon. Raises CommandError."""
