@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from promptable.cvat.server.sent import CVATS_OWN
+
 SHAPE, TRACK = "shape", "track"
-_CVATS_OWN = ("id", "attributes", "points", "shapes")
-"""Ids are new whenever CVAT stores a keyframe; the others are compared each in its own way."""
 
 
 def keyframe_content(key: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -31,7 +31,7 @@ def is_same(item: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 
 def _all_of(item: Mapping[str, Any]) -> tuple[object, ...]:
-    fields = {name: value for name, value in item.items() if name not in _CVATS_OWN}
+    fields = {name: value for name, value in item.items() if name not in CVATS_OWN}
     keys = [_all_of(key) for key in in_order(item)]
     return fields, keys, _points(item) if "points" in item else (), values(item)
 

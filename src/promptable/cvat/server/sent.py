@@ -15,7 +15,7 @@ SETTLING = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """Seconds between looks at the server for a request without an answer, which may still arrive: a minute in all."""
 _LATEST = timedelta(hours=1)
 """No server is at a request for so long."""
-_CVATS_OWN = ("id", "attributes", "points", "shapes")
+CVATS_OWN = ("id", "attributes", "points", "shapes")
 """A keyframe's id is a new one at each write; the others are compared each in its own way."""
 
 
@@ -79,7 +79,7 @@ def is_as_sent(sent: Mapping[str, Any], now: Mapping[str, Any], defaults: Mappin
 
     Of a shape, a tag, a track without its keyframes, or a keyframe. ``defaults`` are values by spec.
     """
-    if any(now.get(field) != sent[field] for field in sent if field not in _CVATS_OWN):
+    if any(now.get(field) != sent[field] for field in sent if field not in CVATS_OWN):
         return False
     if "points" in sent and rounded(now["points"]) != rounded(sent["points"]):
         return False
