@@ -66,7 +66,7 @@ docs: setup  ## Write the generated pages in docs/
 	$(BIN)/python -m promptable.config.settings_page > docs/settings.md
 	$(BIN)/python -m promptable.config.models_page > docs/models.md
 
-bench: setup  ## Speed against the upstream packages, 40 to 50 minutes, a page in out/bench; ARGS=--quick: seven
+bench: setup  ## Speed against the upstream packages, some 40 minutes, a page in out/bench; ARGS=--quick: seven
 	$(BIN)/python -m benchmarks $(ARGS)
 
 bench-gpu: setup  ## Upstream in fp32, upstream in bf16, ours, ours with CUDA graphs: on a GPU, within ten minutes
