@@ -1,13 +1,12 @@
-"""What people type, and what they ask of a run by it."""
+"""What people type, and what they ask of a run by it. ``values`` reads the single options' texts."""
 
 import argparse
-import re
 from collections.abc import Sequence
 from dataclasses import fields
-from pathlib import Path
 
+from promptable.cli.deploy import values
 from promptable.deploy.options import Action, Options
-from promptable.deploy.rendering.target import Device, PlatformName, Toleration
+from promptable.deploy.rendering.target import Device, PlatformName
 
 _NAMESPACES = {PlatformName.LOCAL: "nuclio", PlatformName.KUBE: "cvat"}
 _USAGE = """
@@ -32,6 +31,11 @@ Examples
 
 Files: what is deployed, and what was before, is kept in ${XDG_STATE_HOME:-~/.local/state}/promptable/.
 `promptable deploy`, in the checkout's own environment, is the same command as ./deploy.sh."""
+
+_DEVICE_HELP = {
+    Device.GPU: "the models run on the GPU; default if this machine has one (kube: always; --no-build: as the image)",
+    Device.CPU: "the models run on the processor",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser, functions: Sequence[str]) -> None:
@@ -62,27 +66,24 @@ def _add_what(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     device = group.add_mutually_exclusive_group()
     for name in Device:
-        device.add_argument(
-            f"--{name}",
-            dest="device",
-            action="store_const",
-            const=name,
-            help="where the models run; default: the GPU if this machine has one (kube: GPU; --no-build: the image's)"
-            if name is Device.GPU
-            else argparse.SUPPRESS,
-        )
+        device.add_argument(f"--{name}", dest="device", action="store_const", const=name, help=_DEVICE_HELP[name])
     add(
         "--model",
-        type=_text,
+        type=values.text,
         metavar="MODEL",
         help="official model, or the folder of a model of your own, for the one FUNCTION named; default: its"
         " function.yaml's (the interactor's: sam2.1-large with --gpu, sam2.1-tiny with --cpu)",
     )
-    add("--mask-model", type=_text, metavar="MODEL", help="the same for the detector's masks")
-    add("--labels", type=_path, metavar="FILE", help="labels.yaml for the detector; default: those in function.yaml")
+    add("--mask-model", type=values.text, metavar="MODEL", help="the same for the detector's masks")
+    add(
+        "--labels",
+        type=values.path,
+        metavar="FILE",
+        help="labels.yaml for the detector; default: those in function.yaml",
+    )
     add(
         "--weights",
-        type=_path,
+        type=values.path,
         metavar="DIR",
         help="folder with checkpoints; what is missing there is downloaded. SHA-256 is always checked.",
     )
@@ -102,11 +103,11 @@ def _add_what(group: argparse._ArgumentGroup) -> None:
 
 def _add_redis(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("--redis", type=_host_and_port, metavar="HOST:PORT", help="CVAT's own: cvat_redis_ondisk:6666")
+    add("--redis", type=values.host_and_port, metavar="HOST:PORT", help="CVAT's own: cvat_redis_ondisk:6666")
     add("--redis-tls", action="store_true", help="speak TLS to it")
     add(
         "--redis-password-file",
-        type=_path,
+        type=values.path,
         metavar="FILE",
         help="local: its password, in a file that the containers' user 1000 can read",
     )
@@ -120,10 +121,12 @@ def _add_where(group: argparse._ArgumentGroup) -> None:
         default=str(PlatformName.LOCAL),
         help="Docker on this machine (local, the default), or the cluster of kubectl's current context (kube)",
     )
-    add("--namespace", type=_text, metavar="NAME", help="Nuclio's namespace; default: nuclio (local), cvat (kube)")
+    add(
+        "--namespace", type=values.text, metavar="NAME", help="Nuclio's namespace; default: nuclio (local), cvat (kube)"
+    )
     add(
         "--cvat-url",
-        type=_text,
+        type=values.text,
         metavar="URL",
         help="CVAT's address; its version decides the form of the interactor's answers",
     )
@@ -131,17 +134,17 @@ def _add_where(group: argparse._ArgumentGroup) -> None:
 
 def _add_building(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("--ca", type=_path, metavar="FILE", help="certificates that pip and the downloads trust; in no image")
+    add("--ca", type=values.path, metavar="FILE", help="certificates that pip and the downloads trust; in no image")
     add(
         "--pip-config",
-        type=_path,
+        type=values.path,
         metavar="FILE",
         help="pip.conf that names the package indexes, for --cpu also one with PyTorch's CPU builds; in no image."
         " HTTP_PROXY, HTTPS_PROXY and NO_PROXY are passed on from the environment.",
     )
     add(
         "--wheels",
-        type=_path,
+        type=values.path,
         metavar="DIR",
         help="deploy.sh's own packages (requirements/deploy.txt) as wheels, for a machine without internet",
     )
@@ -149,19 +152,19 @@ def _add_building(group: argparse._ArgumentGroup) -> None:
 
 def _add_kubernetes(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("--registry", type=_text, metavar="HOST/PATH", help="where images are pushed and pulled")
-    add("--pull-secret", type=_text, metavar="NAME", help="secret with the registry's password")
+    add("--registry", type=values.text, metavar="HOST/PATH", help="where images are pushed and pulled")
+    add("--pull-secret", type=values.text, metavar="NAME", help="secret with the registry's password")
     add(
         "--weights-pvc",
-        type=_text,
+        type=values.text,
         metavar="NAME",
         help="PersistentVolumeClaim with the checkpoints; the images then hold none",
     )
-    add("--node-selector", type=_pairs, metavar="K=V[,K=V]", help="nodes that the pods run on")
+    add("--node-selector", type=values.pairs, metavar="K=V[,K=V]", help="nodes that the pods run on")
     add(
         "--toleration",
         dest="tolerations",
-        type=_toleration,
+        type=values.toleration,
         action="append",
         default=[],
         metavar="KEY[=VALUE][:EFFECT]",
@@ -169,13 +172,13 @@ def _add_kubernetes(group: argparse._ArgumentGroup) -> None:
     )
     add(
         "--redis-secret",
-        type=_text,
+        type=values.text,
         metavar="NAME",
         help='secret that keeps Redis\'s password under the key "password"',
     )
     add(
         "--replicas",
-        type=_replicas,
+        type=values.replicas,
         metavar="MIN[:MAX]",
         help="default 1; the tracker has one unless there is --redis",
     )
@@ -183,8 +186,8 @@ def _add_kubernetes(group: argparse._ArgumentGroup) -> None:
 
 def options_of(parsed: argparse.Namespace) -> Options:
     """The options in what the parser read. The first word may be an action; a FUNCTION what the shell completes to."""
-    values = {each.name: getattr(parsed, each.name, None) for each in fields(Options)}
-    given = {name: value for name, value in values.items() if value is not None}
+    typed = {each.name: getattr(parsed, each.name, None) for each in fields(Options)}
+    given = {name: value for name, value in typed.items() if value is not None}
     words = list(parsed.functions)
     action = Action(words.pop(0)) if words and words[0] in list(Action) else Action.DEPLOY
     platform = PlatformName(parsed.platform)
@@ -196,53 +199,3 @@ def options_of(parsed: argparse.Namespace) -> Options:
         "tolerations": tuple(parsed.tolerations),
     }
     return Options(**given)
-
-
-def _text(text: str) -> str:
-    if not text:
-        raise argparse.ArgumentTypeError("needs a value")
-    return text
-
-
-def _path(text: str) -> Path:
-    return Path(_text(text)).expanduser().absolute()
-
-
-def _host_and_port(text: str) -> tuple[str, int]:
-    """``host:port``"""
-    if not re.fullmatch(r"[A-Za-z0-9._-]+:[0-9]{1,5}", text):
-        raise argparse.ArgumentTypeError(
-            "expected HOST:PORT without user or password: a password on a command line can be read by everyone on the"
-            " machine; use --redis-password-file (local) or --redis-secret (kube)"
-        )
-    host, _, port = text.rpartition(":")
-    return host, int(port)
-
-
-def _pairs(text: str) -> dict[str, str]:
-    """``key=value,key=value``"""
-    pairs = [pair.partition("=") for pair in text.split(",")]
-    if not all(key and equals for key, equals, _ in pairs):
-        raise argparse.ArgumentTypeError(f"expected key=value[,key=value], got {text!r}")
-    return {key: value for key, _, value in pairs}
-
-
-def _toleration(text: str) -> Toleration:
-    """``key[=value][:effect]``"""
-    rest, _, effect = text.partition(":")
-    key, _, value = rest.partition("=")
-    if not key:
-        raise argparse.ArgumentTypeError(f"expected key[=value][:effect], got {text!r}")
-    return Toleration(key, value, effect)
-
-
-def _replicas(text: str) -> tuple[int, int]:
-    """``n`` or ``min:max``, from 1 on"""
-    least, _, most = text.partition(":")
-    try:
-        replicas = int(least), int(most or least)
-    except ValueError:
-        replicas = (0, 0)
-    if not 1 <= replicas[0] <= replicas[1]:
-        raise argparse.ArgumentTypeError(f"expected a number from 1 on, or min:max, got {text!r}")
-    return replicas
