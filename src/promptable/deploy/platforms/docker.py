@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from promptable.deploy.commands import ask
 from promptable.deploy.console import Console
@@ -18,6 +19,15 @@ from promptable.deploy.rendering.target import REDIS_PASSWORD_FILE, Device, Shar
 
 _LOG_LINES = "50"
 _HERE = Path(__file__).parent
+
+
+class _Container(NamedTuple):
+    """A function's container in Docker's words; empty texts if there is none."""
+
+    identity: str = ""
+    status: str = ""
+    restarts: str = "0"
+    health: str = "-"
 
 
 class Docker:
@@ -56,12 +66,12 @@ class Docker:
         )
 
     def instance(self, function: str) -> Instance:
-        identity, status, restarts, _ = self._state(function)
-        return Instance(identity, status in ("exited", "dead") or restarts not in ("", "0"))
+        container = self._container(function)
+        return Instance(container.identity, container.status in ("exited", "dead") or container.restarts != "0")
 
     def ready(self, function: str, replicas: int) -> bool:
-        _, status, _, health = self._state(function)
-        return status == "running" and health == "healthy"
+        container = self._container(function)
+        return container.status == "running" and container.health == "healthy"
 
     def log(self, function: str) -> str:
         container = container_of(function, self._options.namespace)
@@ -99,21 +109,18 @@ class Docker:
         return True
 
     def status(self, function: str) -> Sequence[str]:
-        identity, status, restarts, health = self._state(function)
-        if not identity:
+        container = self._container(function)
+        if not container.identity:
             return "none", "-", "-", "-"
         published = ask("docker", "port", container_of(function, self._options.namespace), "8080").out.splitlines()
-        return status, health or "-", restarts, published[0] if published else "-"
+        return container.status, container.health, container.restarts, published[0] if published else "-"
 
     def check_gpu(self) -> None:
         self._gpus.check()
 
-    def _state(self, function: str) -> tuple[str, str, str, str]:
-        """Id, status, restarts and health of its container; empty texts if there is none."""
+    def _container(self, function: str) -> _Container:
         template = "{{.Id}} {{.State.Status}} {{.RestartCount}} {{if .State.Health}}{{.State.Health.Status}}{{end}}"
-        said = inspect(template, container_of(function, self._options.namespace))
-        identity, status, restarts, health, *_ = [*said.out.split(" "), "", "", ""]
-        return identity, status, restarts, health
+        return _Container(*inspect(template, container_of(function, self._options.namespace)).out.split())
 
     def _check_port(self, function: str, port: int) -> None:
         said = ask("docker", "ps", "--filter", f"publish={port}", "--format", "{{.Names}}")
