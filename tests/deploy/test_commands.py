@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from promptable.deploy.commands import CommandError, ask, reason, run
+from promptable.deploy.commands import CommandError, ask, run
+from promptable.deploy.reasons import reason
 
 NO_GPU = """docker: Error response from daemon: could not select device driver "" with capabilities: [[gpu]].
 

@@ -300,7 +300,7 @@ def test_a_pod_that_found_a_place_after_nuclio_gave_it_up_is_deployed_again(
         cluster.answer("kubectl .*get pods -l nuclio.io/function-name=sam2-tracker --sort-by", "\nLATEST\t ")
         cluster.answer("nuctl deploy")
 
-    monkeypatch.setattr("promptable.deploy.rollout.sleep", one_ends)
+    monkeypatch.setattr("promptable.deploy.rollout.starting.sleep", one_ends)
     outcome = cluster.start("sam2-tracker", *KUBE)
     assert outcome.status == 0, outcome.err
     assert "sam2-tracker has a place now, after Nuclio had given it up: once more" in outcome.out
@@ -309,7 +309,7 @@ def test_a_pod_that_found_a_place_after_nuclio_gave_it_up_is_deployed_again(
 
 def test_a_pod_that_no_node_will_ever_take_is_not_waited_for(cluster: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     _unschedulable(cluster, "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.")
-    monkeypatch.setattr("promptable.deploy.rollout.sleep", pytest.fail)
+    monkeypatch.setattr("promptable.deploy.rollout.starting.sleep", pytest.fail)
     outcome = cluster.start("sam2-tracker", *KUBE)
     assert "didn't match Pod's node affinity/selector" in outcome.err
     assert "give every replica a place on the nodes, or name fewer with --replicas" in outcome.err

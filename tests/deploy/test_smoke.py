@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from promptable.config.nuclio import FunctionConfig
-from promptable.deploy.smoke import SIDE, SmokeError, call_twice, picture
+from promptable.deploy.rollout.smoke import SIDE, SmokeError, call_twice, picture
 from promptable.wire import detector, interactor, tracker
 from tests.deploy.conftest import Answering
 

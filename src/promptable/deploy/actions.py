@@ -1,6 +1,6 @@
 """What ``promptable deploy`` does: deploy, status, logs, rollback, remove."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,12 +16,13 @@ from promptable.deploy.platforms import tools
 from promptable.deploy.platforms.base import Platform
 from promptable.deploy.platforms.docker import Docker
 from promptable.deploy.platforms.kubernetes import Kubernetes
-from promptable.deploy.preparation import Preparation, shared_redis
+from promptable.deploy.preparation import Preparation
 from promptable.deploy.rendering.rendered import Rendered
 from promptable.deploy.rendering.reported import Reported
 from promptable.deploy.rendering.target import PlatformName
-from promptable.deploy.rollout import Outcome, Rollout
-from promptable.deploy.state import LockedError, State, state_of
+from promptable.deploy.rollout.outcome import COLUMNS, Outcome
+from promptable.deploy.rollout.rollout import Rollout
+from promptable.deploy.rollout.state import LockedError, State, state_of
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Run:
         """Check, build, deploy, call; the functions that fail do not keep the others from coming up."""
         self.console.step("checks")
         found = self.preparation.check(self.functions)
-        reported = self._reported()
+        reported = self._reported(self.functions)
         before = {function: self.rollout.before(function, reported[function]) for function in self.functions}
         rendered = self.preparation.prepare(found, before)
         redis = self._ask_redis(rendered)
@@ -92,7 +93,7 @@ class Run:
         self._reach()
         chosen = self._rollbacks()
         self.console.stop_on_problems()
-        reported = self._reported(tuple(chosen))
+        reported = self._reported(chosen)
         self.console.stop_on_problems()
         outcomes = {}
         for function, previous in chosen.items():
@@ -149,13 +150,12 @@ class Run:
     def _check_nuctl(self) -> None:
         tools.check(self.console, "nuctl")
 
-    def _reported(self, functions: Sequence[str] | None = None) -> Mapping[str, Reported | None]:
+    def _reported(self, functions: Iterable[str]) -> Mapping[str, Reported | None]:
         """What Nuclio runs. Somebody else, or another machine, may have deployed it."""
-        found: dict[str, Reported | None] = {}
-        for function in functions if functions is not None else self.functions:
-            found[function] = None
-            if not commands.installed("nuctl"):
-                continue  # a dry run has said so
+        found: dict[str, Reported | None] = dict.fromkeys(functions)
+        if not commands.installed("nuctl"):  # a dry run has said so
+            return found
+        for function in found:
             try:
                 found[function] = self.nuclio.get(function)
             except DeployError as error:
@@ -166,7 +166,7 @@ class Run:
 
     def _ask_redis(self, rendered: Mapping[str, Rendered]) -> Mapping[str, str]:
         """What Redis says to each function that uses it, before anything is touched."""
-        redis = shared_redis(self.options)
+        redis = self.options.shared_redis
         if redis is None or self.options.dry_run:
             return {}
         told = {function: file for function, file in rendered.items() if file.redis_host}
@@ -197,9 +197,8 @@ class Run:
 
     def _conclude(self, outcomes: Mapping[str, Outcome], redis: Mapping[str, str]) -> None:
         """The table, CVAT's own view, and what failed. Raises StoppedError if something did."""
-        columns = ("function", "model", "device", "port", "Redis", "ready", "first ms", "second ms")
-        rows = [_row(function, outcome, redis.get(function, "")) for function, outcome in outcomes.items()]
-        self.console.table("deployed", columns, rows)
+        rows = [outcome.row(function, redis.get(function, "")) for function, outcome in outcomes.items()]
+        self.console.table("deployed", COLUMNS, rows)
         self.platform.verify({name: each.runs for name, each in outcomes.items() if each.runs is not None})
         failed = [outcome for outcome in outcomes.values() if outcome.failure]
         for outcome in failed:
@@ -241,19 +240,3 @@ class Run:
         except CommandError as error:
             self.console.problem(f"{' '.join(command[:3])} failed: {error}", "run the command above by hand")
             raise StoppedError from None
-
-
-def _row(function: str, outcome: Outcome, redis_said: str) -> Sequence[str]:
-    """``redis_said`` is what the Redis that was asked for said.
-
-    Where that is empty, or what runs is another version, the table has the host of the Redis that it uses.
-    """
-    runs, timing = outcome.runs, outcome.timing
-    times = (f"{timing.first:.0f}", f"{timing.second:.0f}") if timing else ("-", "-")
-    if runs is None:
-        return function, "-", "-", "-", "-", outcome.how, *times
-    model = next(iter(runs.models), "-")
-    redis = runs.redis_host or "-"
-    if redis_said and runs.redis_host and not outcome.failure:
-        redis = redis_said
-    return function, model, runs.device, str(runs.port or "-"), redis, outcome.how, *times

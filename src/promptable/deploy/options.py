@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from promptable.deploy.rendering.target import Device, PlatformName, Toleration
+from promptable.deploy.rendering.target import Device, PlatformName, Scheduling, SharedRedis, Toleration
 
 _LOCAL_ONLY = ("port_base", "redis_password_file")
 _KUBE_ONLY = ("registry", "pull_secret", "weights_pvc", "node_selector", "replicas", "tolerations", "redis_secret")
@@ -62,6 +62,27 @@ class Options:
     tolerations: tuple[Toleration, ...] = ()
     replicas: tuple[int, int] | None = None
     dry_run: bool = False
+
+    @property
+    def shared_redis(self) -> SharedRedis | None:
+        """The Redis that functions share; None without one."""
+        if self.redis is None:
+            return None
+        host, port = self.redis
+        return SharedRedis(host, port, self.redis_tls, self.redis_password_file, self.redis_secret)
+
+    @property
+    def scheduling(self) -> Scheduling:
+        """Where and how often Kubernetes runs each function."""
+        least, most = self.replicas or (1, 1)
+        return Scheduling(
+            node_selector=self.node_selector,
+            tolerations=self.tolerations,
+            min_replicas=least,
+            max_replicas=most,
+            pull_secret=self.pull_secret,
+            weights_claim=self.weights_pvc,
+        )
 
 
 def all_functions(repository: Path) -> tuple[str, ...]:

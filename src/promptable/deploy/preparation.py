@@ -12,13 +12,14 @@ from promptable.deploy.commands import CommandError
 from promptable.deploy.console import Console, StoppedError
 from promptable.deploy.errors import DeployError
 from promptable.deploy.image.build import Images, verified
+from promptable.deploy.image.existing import ExistingImages, device_of
 from promptable.deploy.image.own_model import OwnModel, own_model
 from promptable.deploy.options import Options, all_functions
 from promptable.deploy.platforms import host
 from promptable.deploy.platforms.base import Platform, Site
 from promptable.deploy.rendering.render import render
-from promptable.deploy.rendering.rendered import Rendered, image_device
-from promptable.deploy.rendering.target import Device, PlatformName, Scheduling, SharedRedis, Target
+from promptable.deploy.rendering.rendered import Rendered
+from promptable.deploy.rendering.target import Device, PlatformName, Target
 from promptable.deploy.versions import cvat_version, numbers
 
 _UNKNOWN_VERSION = "1.15.9"
@@ -65,18 +66,22 @@ class Preparation:
 
         ``before`` is what runs now.
         """
-        existing = {} if self.options.build else self._existing_images(before)
-        device = found.device or self._device_of_images(existing)
+        existing = {} if self.options.build else self._existing_images.find(before)
+        device = found.device or self._existing_images.device(existing)
         self.console.stop_on_problems()
         rendered = self._render_all(found, device, existing)
         for function in existing.keys() & rendered.keys():
-            self._check_models(rendered[function].with_image(existing[function]), before[function])
+            self._existing_images.check_models(rendered[function].with_image(existing[function]), before[function])
         self._print_plan(found, device, rendered)
         self.console.stop_on_problems()
         self.console.step("images")
         if self.options.build:
             existing = self._build(rendered, device, found.site.nuclio_version)
         return {function: self._complete(function, file, existing) for function, file in rendered.items()}
+
+    @cached_property
+    def _existing_images(self) -> ExistingImages:
+        return ExistingImages(self.options, self.console, self.platform, self.images)
 
     @cached_property
     def own_models(self) -> Mapping[str, OwnModel]:
@@ -115,35 +120,10 @@ class Preparation:
             return ""
         return "shapes" if numbers(version) >= _SHAPES_SINCE else "mask"
 
-    def _existing_images(self, before: Mapping[str, Rendered | None]) -> Mapping[str, str]:
-        """For --no-build: the image that is deployed, or else the newest that was built here."""
-        found = {}
-        for function, running in before.items():
-            image = running.image if running else ""
-            if not image and self.options.platform is PlatformName.LOCAL:
-                image = self.images.newest(function, self.options.device)
-            if not image:
-                self.console.problem(f"there is no image of {function} yet for --no-build", "leave --no-build out once")
-                continue
-            found[function] = image
-            if self.options.device and self.options.device != _device(image):
-                self.console.problem(
-                    f"--{self.options.device}: {image} was built for {_device(image)}",
-                    f"leave --no-build out, so that one for {self.options.device} is built",
-                )
-        return found
-
-    def _device_of_images(self, found: Mapping[str, str]) -> Device:
-        """The device that the images of --no-build were built for."""
-        if Device.GPU not in map(_device, found.values()):
-            return Device.CPU
-        self.platform.check_gpu()
-        return Device.GPU
-
     def _render_all(self, found: Found, device: Device, existing: Mapping[str, str]) -> Mapping[str, Rendered]:
         rendered = {}
         for function in found.functions:
-            own_device = _device(existing[function]) if function in existing else device
+            own_device = device_of(existing[function]) if function in existing else device
             try:
                 file = render(self._function_yaml(function), self._target(function, found, own_device))
                 verified(file.models, self.options.weights)
@@ -166,24 +146,13 @@ class Preparation:
             mask_model=self._model(options.mask_model),
             labels=options.labels,
             answer_form=found.answer_form,
-            redis=shared_redis(options),
-            scheduling=_scheduling(options),
+            redis=options.shared_redis,
+            scheduling=options.scheduling,
         )
 
     def _model(self, text: str) -> str:
+        """What a function calls it: an official model's name, or the folder in the container."""
         return self.own_models[text].place if text in self.own_models else text
-
-    def _check_models(self, rendered: Rendered, before: Rendered | None) -> None:
-        """Does the image that --no-build deploys hold the checkpoints of the function.yaml?"""
-        if rendered.claim:
-            return
-        held = self.platform.held_models(rendered.image, before)
-        for model in rendered.models:
-            if model not in held:
-                self.console.problem(
-                    f"{rendered.image} does not hold {model}, but: {' '.join(sorted(held)) or 'nothing'}",
-                    "leave --no-build out, so that an image with it is built",
-                )
 
     def _print_plan(self, found: Found, device: Device, rendered: Mapping[str, Rendered]) -> None:
         self.console.step("plan")
@@ -239,30 +208,3 @@ class Preparation:
 
     def _function_yaml(self, function: str) -> Path:
         return self.repository / "functions" / function / "function.yaml"
-
-
-def _device(image: str) -> Device:
-    try:
-        return image_device(image)
-    except ValueError:
-        return Device.CPU
-
-
-def shared_redis(options: Options) -> SharedRedis | None:
-    """The Redis of the options; None without one."""
-    if options.redis is None:
-        return None
-    host, port = options.redis
-    return SharedRedis(host, port, options.redis_tls, options.redis_password_file, options.redis_secret)
-
-
-def _scheduling(options: Options) -> Scheduling:
-    least, most = options.replicas or (1, 1)
-    return Scheduling(
-        node_selector=options.node_selector,
-        tolerations=options.tolerations,
-        min_replicas=least,
-        max_replicas=most,
-        pull_secret=options.pull_secret,
-        weights_claim=options.weights_pvc,
-    )

@@ -13,6 +13,7 @@ from promptable.deploy.image.build import Images
 from promptable.deploy.options import Options
 from promptable.deploy.platforms import tools
 from promptable.deploy.platforms.base import Instance, OpenError, Site
+from promptable.deploy.reasons import reason
 from promptable.deploy.rendering.rendered import Rendered
 from promptable.deploy.rendering.target import Device, SharedRedis
 from promptable.deploy.versions import tag_version
@@ -205,5 +206,5 @@ def _forwarded(function: str, said: Iterator[str] | Sequence[str]) -> str:
         if found := _FORWARDING.search(line):
             return found[1]
         lines.append(line)
-    why = commands.reason("".join(lines))
+    why = reason("".join(lines))
     raise OpenError(f"no port could be forwarded to {function}: {why}")

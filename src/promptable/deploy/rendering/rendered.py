@@ -45,6 +45,11 @@ class Rendered:
         return self.config.trigger.port or None
 
     @property
+    def replicas(self) -> int:
+        """How many there are at least; on Docker one."""
+        return self.config.spec.min_replicas or 1
+
+    @property
     def models(self) -> tuple[str, ...]:
         """What the function loads, its own first: official names, and names of model folders."""
         values = (self.config.env.get(variable) for variable in _MODEL_VARIABLES)

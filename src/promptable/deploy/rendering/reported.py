@@ -42,6 +42,15 @@ class Reported:
         """Has it come up once?"""
         return self.state in _WORKING and bool(self.config.spec.image)
 
+    def leads_to(self, known: Rendered) -> bool:
+        """Has it come up, and does CVAT find ``known`` by this: on its port, or in a cluster at any address?
+
+        In a cluster ``unhealthy`` is also a function of whose replicas some lack a place.
+        """
+        if known.port is None:
+            return self.state in ("ready", "unhealthy") and bool(self.urls)
+        return self.state == "ready" and self.port == known.port
+
     def differs(self, known: Rendered) -> bool:
         """Was something else deployed than ``known``?"""
         return _essence(self.config) != _essence(known.config)

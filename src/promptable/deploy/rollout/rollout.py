@@ -1,0 +1,167 @@
+"""One function's deployment, and the way back."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from time import monotonic
+
+from promptable.deploy import commands
+from promptable.deploy.commands import CommandError
+from promptable.deploy.console import Console
+from promptable.deploy.errors import DeployError
+from promptable.deploy.image.build import Images
+from promptable.deploy.nuclio import Nuclio
+from promptable.deploy.platforms.base import OpenError, Platform
+from promptable.deploy.reasons import uncoloured
+from promptable.deploy.rendering.rendered import Rendered
+from promptable.deploy.rendering.reported import Reported
+from promptable.deploy.rollout import smoke
+from promptable.deploy.rollout.outcome import Outcome
+from promptable.deploy.rollout.smoke import SmokeError, Timing
+from promptable.deploy.rollout.starting import Starter, UnscheduledError
+from promptable.deploy.rollout.state import State
+
+_GIVE_PLACE = "give every replica a place on the nodes, or name fewer with --replicas, then run the same command again"
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """Deploys rendered functions one by one. A version that does not work is replaced by the one before."""
+
+    platform: Platform
+    nuclio: Nuclio
+    images: Images
+    state: State
+    console: Console
+    work: Path
+
+    def before(self, function: str, reported: Reported | None) -> Rendered | None:
+        """What runs now: as Nuclio reports it, if that differs from what this user deployed last."""
+        known = self.state.current(function)
+        if reported is None or not reported.working:
+            return known
+        if known is not None and not reported.differs(known):
+            return known
+        return reported.deployable()
+
+    def deploy(self, function: str, rendered: Rendered, reported: Reported | None) -> Outcome:
+        """Deploy it unless exactly that runs already, where Nuclio says, and answers."""
+        before = self.before(function, reported)
+        if rendered == before and reported is not None and reported.leads_to(rendered):
+            timing = self._answering(function, rendered)
+            if timing is not None:
+                self.console.say("unchanged and ready: left alone")
+                return Outcome(rendered, "unchanged", timing=timing)
+        return self.deploy_anew(function, rendered, before, reported)
+
+    def deploy_anew(
+        self, function: str, rendered: Rendered, before: Rendered | None, reported: Reported | None
+    ) -> Outcome:
+        """Deploy it, check it and remember it; if it does not work, bring back what ran before."""
+        start = monotonic()
+        if reported is not None and reported.stuck:
+            self.console.say(f"{function} is stuck in an earlier deployment: cleared")
+            self._remove(function)
+        running = self.platform.instance(function).identity
+        try:
+            self._starter.start(function, rendered, running)
+            timing = self._smoke(function, rendered)
+        except (CommandError, SmokeError, OpenError) as error:
+            self.console.say(f"{function} does not work: {error}")
+            where = self._show_log(function, running)
+            outcome = self._restore(function, before, str(error))
+            self._drop(rendered.image, before, self.state.previous(function))
+            return replace(outcome, remedy=_GIVE_PLACE if isinstance(error, UnscheduledError) else where)
+        return self._remembered(function, rendered, before, f"{monotonic() - start:.0f} s", timing)
+
+    @cached_property
+    def _starter(self) -> Starter:
+        return Starter(self.platform, self.nuclio, self.console, self.work)
+
+    def _answering(self, function: str, rendered: Rendered) -> Timing | None:
+        """How fast it answers that runs already; None if it is not ready, or answers wrongly."""
+        if not self.platform.ready(function, rendered.replicas):
+            return None
+        try:
+            return self._smoke(function, rendered)
+        except (SmokeError, OpenError) as error:
+            self.console.say(f"{function} runs, but {error}: deployed anew")
+            return None
+
+    def _smoke(self, function: str, rendered: Rendered) -> Timing:
+        """Two real requests."""
+        with self.console.progress(f"{function}: two requests"), self.platform.open(function, rendered) as url:
+            return smoke.call_twice(url, rendered.config)
+
+    def _show_log(self, function: str, running: str) -> str:
+        """Show and keep the log of the version that fails; returns where it is.
+
+        Where the instance is still ``running``, nothing of that version was started, and the log is the one before's.
+        """
+        started = self._starter.new_instance(function, running).identity
+        log = uncoloured(self.platform.log(function)) if started else ""
+        if not log:
+            self.console.say(f"{function} has no log: nothing of this version was started, or it wrote none")
+            return "it has no log; what was said above shows what happened"
+        try:
+            file = self.state.keep_log(function, log)
+        except OSError as error:
+            kept, where = f"not kept, since {self.state.folder} cannot be written ({error})", "its log is above"
+        else:
+            kept, where = f"kept in {file}", f"its log is above, and in {file}"
+        self.console.say(f"{function}'s log, {kept}:")
+        self.console.quote(log)
+        return where
+
+    def _restore(self, function: str, before: Rendered | None, why: str) -> Outcome:
+        """Bring back what ran before this run; a function that never ran is removed, or it would restart for ever."""
+        failure = f"not deployed: {function}: {why}"
+        if before is None:
+            self._remove(function)
+            return Outcome(None, "removed", f"{failure}; nothing ran before")
+        self.console.say(f"bringing back {before.image}")
+        if self._is_stuck(function):
+            self._remove(function)
+        try:
+            self._starter.start(function, before, self.platform.instance(function).identity)
+        except CommandError as error:
+            down = f"{failure}; the one before does not come up either ({error}): nothing runs now"
+            return Outcome(None, "down", down)
+        return Outcome(before, "restored", f"{failure}; the one before runs again")
+
+    def _is_stuck(self, function: str) -> bool:
+        """Whether Nuclio would refuse another deployment; one that does not say is tried."""
+        try:
+            reported = self.nuclio.get(function)
+        except DeployError:
+            return False
+        return reported is not None and reported.stuck
+
+    def _remembered(
+        self, function: str, rendered: Rendered, before: Rendered | None, how: str, timing: Timing
+    ) -> Outcome:
+        """What was current becomes the previous one, and the image of the one before that goes."""
+        forgotten = self.state.previous(function)
+        try:
+            self.state.remember(function, rendered, before)
+        except OSError as error:
+            failure = (
+                f"{function} runs, but rollback would not know it: {self.state.folder} cannot be written ({error})"
+            )
+            remedy = f"let this user write to {self.state.folder}, then run the same command again"
+            return Outcome(rendered, "unrecorded", failure, remedy, timing)
+        if forgotten is not None:
+            self._drop(forgotten.image, rendered, self.state.previous(function))
+        return Outcome(rendered, how, timing=timing)
+
+    def _drop(self, image: str, *kept: Rendered | None) -> None:
+        if self.platform.drops_images():
+            self.images.drop(image, [each.image for each in kept if each is not None])
+
+    def _remove(self, function: str) -> None:
+        command = self.nuclio.delete_command(function)
+        self.console.command(command)
+        try:
+            commands.run(command)
+        except CommandError as error:
+            self.console.warn(f"{function} could not be removed: {error}")

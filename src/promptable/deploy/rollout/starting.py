@@ -1,0 +1,81 @@
+"""A version in place of another: nuctl deploys it, and its container is looked at meanwhile."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic, sleep
+
+from promptable.deploy import commands
+from promptable.deploy.commands import CommandError
+from promptable.deploy.console import Console
+from promptable.deploy.nuclio import Nuclio
+from promptable.deploy.platforms.base import Instance, Platform
+from promptable.deploy.reasons import reason
+from promptable.deploy.rendering.rendered import Rendered
+
+_LOOK_SECONDS = 1.0
+"""How often a container is looked at while nuctl waits for it."""
+_ENDING_SECONDS = 40
+"""Until pods that end have given their place free: Kubernetes' grace is 30."""
+_UNSCHEDULED = re.compile(r"pod \(\S+\) is unschedulable")
+"""nuctl's words for a pod that had no place: 15 s later it gives up without looking again (Nuclio's lazy.go)."""
+_NO_ROOM = "Insufficient"
+"""Kubernetes' word for nodes that would do, and are full."""
+
+
+class UnscheduledError(CommandError):
+    """Nuclio gave up a pod that had no place on a node."""
+
+
+@dataclass(frozen=True)
+class Starter:
+    """Starts versions. ``running`` is always the identity of the instance that ran before."""
+
+    platform: Platform
+    nuclio: Nuclio
+    console: Console
+    work: Path
+
+    def start(self, function: str, rendered: Rendered, running: str) -> None:
+        """Deploy it until it is ready, twice if Nuclio gave it up too soon. Raises CommandError."""
+        try:
+            self._run_nuctl(function, rendered, running)
+        except UnscheduledError:
+            if not self._has_place(function, running):
+                raise
+            self.console.say(f"{function} has a place now, after Nuclio had given it up: once more")
+            self._run_nuctl(function, rendered, running)
+        if not self.platform.ready(function, rendered.replicas):
+            raise CommandError("nuctl is done, and the container is not healthy")
+
+    def new_instance(self, function: str, running: str) -> Instance:
+        """The function's instance; an empty one while that is still the one from before."""
+        now = self.platform.instance(function)
+        return Instance() if now.identity == running else now
+
+    def _has_place(self, function: str, running: str) -> bool:
+        """Whether the new pod gets one, once those that were replaced have ended."""
+        end = monotonic() + _ENDING_SECONDS
+        while _NO_ROOM in (why := self.new_instance(function, running).hindered) and monotonic() < end:
+            sleep(_LOOK_SECONDS)
+        return not why
+
+    def _run_nuctl(self, function: str, rendered: Rendered, running: str) -> None:
+        """Wait for nuctl, but no longer once the new container has crashed. Raises CommandError."""
+        self.console.command(self.nuclio.deploy_command(function, self.work / f"{function}.yaml", rendered.image))
+        with (
+            self.console.progress(f"{function}: waiting until it is ready"),
+            self.nuclio.deploying(function, rendered, self.work) as nuctl,
+        ):
+            said, told = commands.Collected(nuctl), {""}
+            while not said.ended(_LOOK_SECONDS):
+                now = self.new_instance(function, running)
+                if now.crashed:
+                    nuctl.terminate()
+                    raise CommandError("its container has crashed")
+                if now.hindered not in told:
+                    self.console.warn(now.hindered)
+                told.add(now.hindered)
+        if nuctl.returncode:
+            why = self.new_instance(function, running).hindered or reason(said.text)
+            raise UnscheduledError(why) if _UNSCHEDULED.search(said.text) else CommandError(why)
