@@ -38,13 +38,8 @@ class Starter:
 
     def start(self, function: str, rendered: Rendered, running: str) -> None:
         """Deploy it until it is ready, twice if Nuclio gave it up too soon. Raises CommandError."""
-        try:
-            self._run_nuctl(function, rendered, running)
-        except UnscheduledError:
-            if not self._has_place(function, running):
-                raise
-            self.console.say(f"{function} has a place now, after Nuclio had given it up: once more")
-            self._run_nuctl(function, rendered, running)
+        with self.platform.steady(function):
+            self._deploy(function, rendered, running)
         if not self.platform.ready(function, rendered.replicas):
             raise CommandError("nuctl is done, and the container is not healthy")
 
@@ -52,6 +47,15 @@ class Starter:
         """The function's instance; an empty one while that is still the one from before."""
         now = self.platform.instance(function)
         return Instance() if now.identity == running else now
+
+    def _deploy(self, function: str, rendered: Rendered, running: str) -> None:
+        try:
+            self._run_nuctl(function, rendered, running)
+        except UnscheduledError:
+            if not self._has_place(function, running):
+                raise
+            self.console.say(f"{function} has a place now, after Nuclio had given it up: once more")
+            self._run_nuctl(function, rendered, running)
 
     def _has_place(self, function: str, running: str) -> bool:
         """Whether the new pod gets one, once those that were replaced have ended."""
