@@ -3,6 +3,7 @@
 import json
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from socket import create_server
 from typing import Any
@@ -247,12 +248,22 @@ def test_a_function_that_nuclio_calls_unhealthy_is_deployed_again(machine: Machi
     assert len(machine.calls("nuctl deploy")) == 1
 
 
-def test_an_interruption_ends_nuctl_too(machine: Machine) -> None:
+@pytest.fixture
+def no_nohup() -> Iterator[None]:
+    """Whoever runs the tests may ignore SIGHUP, which what they start would take over."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("no_nohup")
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP])
+def test_an_interruption_ends_nuctl_too(machine: Machine, how: signal.Signals) -> None:
     machine.answer("nuctl deploy", seconds=60)
     process = machine.script("sam2-tracker", "--cpu", "--port-base", str(machine.ports.start))
     while not machine.calls("nuctl deploy"):
         time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(how)
     _, err = process.communicate(timeout=50)  # a nuctl that lives on would hold the pipe open
     assert process.returncode == 130
     assert "run the same command again" in err

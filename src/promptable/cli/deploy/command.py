@@ -51,9 +51,11 @@ def _run(options: Options, console: "Console") -> int:
 
 @contextmanager
 def _ended_as_by_ctrl_c() -> Iterator[None]:
-    """Inside, SIGTERM is what Ctrl-C is."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Inside, SIGTERM and the SIGHUP of a terminal that closes are what Ctrl-C is; what nohup ignores stays ignored."""
+    numbers = [each for each in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
