@@ -186,3 +186,24 @@ class Machine:
             "nuctl create",
         )
         return [line for line in self.calls() if line.startswith(changing)]
+
+    def dropped(self) -> list[str]:
+        """The images that the last run removed, but for the build's own temporary name."""
+        calls = [call.removeprefix("docker rmi ") for call in self.calls("docker rmi ")]
+        return [image for image in calls if not image.endswith(":unchecked")]
+
+    def forget_state(self) -> None:
+        """As if another user, or another machine, had deployed."""
+        for file in (self.folder / "state" / "promptable" / "local-nuclio").iterdir():
+            file.unlink()
+
+
+def image_of(deployed: dict[str, Any]) -> str:
+    """The image in a file that nuctl was given."""
+    image: str = deployed["spec"]["image"]
+    return image
+
+
+def environment_of(deployed: dict[str, Any]) -> dict[str, str]:
+    """The variables in a file that nuctl was given."""
+    return {entry["name"]: entry["value"] for entry in deployed["spec"]["env"]}
