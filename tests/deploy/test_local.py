@@ -145,12 +145,26 @@ def test_a_function_stuck_in_building_is_cleared(machine: Machine) -> None:
     ]
 
 
-def test_a_function_that_nuclio_calls_unhealthy_is_deployed_again(machine: Machine, tmp_path: Path) -> None:
-    """On Docker, where it has one replica, whatever its container says of itself."""
-    machine.deploy("sam2-tracker", "--cpu")
-    (stored,) = tmp_path.rglob("nuclio.sam2-tracker")
+def _called_unhealthy(machine: Machine) -> None:
+    """As Nuclio stores it: the rest stays, the port too."""
+    stored = machine.folder / "nuclio.sam2-tracker"
     stored.write_text(stored.read_text().replace("state: ready", "state: unhealthy"))
-    assert "unchanged" not in machine.deploy("sam2-tracker", "--cpu").out
+
+
+def test_a_function_that_answers_again_is_left_alone_though_nuclio_still_calls_it_unhealthy(machine: Machine) -> None:
+    machine.deploy("sam2-tracker", "--cpu")
+    _called_unhealthy(machine)
+    outcome = machine.deploy("sam2-tracker", "--cpu")
+    assert "unchanged" in outcome.out
+    assert machine.calls("nuctl deploy") == []
+    assert "warning" not in outcome.err
+
+
+def test_a_container_that_does_not_answer_its_health_check_is_deployed_again(machine: Machine) -> None:
+    machine.deploy("sam2-tracker", "--cpu")
+    _called_unhealthy(machine)
+    (machine.folder / "container.sam2-tracker").write_text("frozen running 0 unhealthy\n")
+    assert machine.deploy("sam2-tracker", "--cpu").status == 0
     assert len(machine.calls("nuctl deploy")) == 1
 
 

@@ -95,7 +95,7 @@ class ComposedCvat:
     def _verify(self, function: str, rendered: Rendered, seen: Mapping[str, object] | None) -> None:
         if seen is None:
             self._console.warn(f"Nuclio's dashboard does not list {function} for CVAT: docker logs {self.dashboard}")
-        elif seen["state"] != "ready" or seen["port"] != rendered.port:
+        elif seen["port"] != rendered.port:  # CVAT does not read the state
             self._console.warn(
                 f"Nuclio tells CVAT that {function} is {seen['state']} on port {seen['port']}, and it is on"
                 f" {rendered.port}: run the same command again"

@@ -15,8 +15,10 @@ from promptable.config.nuclio import FunctionConfig
 from promptable.deploy.errors import DeployError
 from promptable.deploy.rendering.rendered import Rendered
 
-_WORKING = ("ready", "unhealthy", "scaledToZero")
-"""States of a function that has come up; ``unhealthy`` is one whose container does not answer at the moment."""
+_UP = ("ready", "unhealthy")
+"""States of a function that is there; ``unhealthy`` is one whose container did not answer when Nuclio looked last."""
+_WORKING = (*_UP, "scaledToZero")
+"""States of a function that has come up."""
 _STUCK = ("building", "waitingForBuild", "waitingForResourceConfiguration", "configuringResources")
 """States that an interrupted deployment leaves, and in which Nuclio refuses another one."""
 
@@ -45,11 +47,12 @@ class Reported:
     def leads_to(self, known: Rendered) -> bool:
         """Has it come up, and does CVAT find ``known`` by this: on its port, or in a cluster at any address?
 
-        In a cluster ``unhealthy`` is also a function of whose replicas some lack a place.
+        ``unhealthy`` says little: on Docker it stays for half a minute after it is true, in a cluster it is also a
+        function of whose replicas some lack a place, and CVAT does not read it.
         """
-        if known.port is None:
-            return self.state in ("ready", "unhealthy") and bool(self.urls)
-        return self.state == "ready" and self.port == known.port
+        if self.state not in _UP:
+            return False
+        return bool(self.urls) if known.port is None else self.port == known.port
 
     def differs(self, known: Rendered) -> bool:
         """Was something else deployed than ``known``?"""

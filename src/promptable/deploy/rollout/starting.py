@@ -37,7 +37,7 @@ class Starter:
     work: Path
 
     def start(self, function: str, rendered: Rendered, running: str) -> None:
-        """Deploy it until it is ready, twice if Nuclio gave it up too soon. Raises CommandError."""
+        """Deploy it, until it is ready. Raises CommandError."""
         with self.platform.steady(function):
             self._deploy(function, rendered, running)
         if not self.platform.ready(function, rendered.replicas):
@@ -49,6 +49,7 @@ class Starter:
         return Instance() if now.identity == running else now
 
     def _deploy(self, function: str, rendered: Rendered, running: str) -> None:
+        """Run nuctl, and once more if Nuclio gave a pod up too soon. Raises CommandError."""
         try:
             self._run_nuctl(function, rendered, running)
         except UnscheduledError:
