@@ -77,6 +77,13 @@ def _without_end(handler: BaseHTTPRequestHandler) -> None:
         handler.wfile.write(b"0," * 50_000)
 
 
+def _trickling(handler: BaseHTTPRequestHandler) -> None:
+    _sending(b"[", JSON)(handler)
+    while True:
+        handler.wfile.write(b"0")
+        threading.Event().wait(0.01)
+
+
 _BOMB = _sending(gzip.compress(b"[" + b"0," * 20 * _MB), JSON, ("Content-Encoding", "gzip"))
 
 
@@ -94,6 +101,16 @@ def test_a_function_that_answers_without_an_end_is_given_up(server: _Server, mon
     monkeypatch.setattr(body, "MOST_JSON_BYTES", _MB)
     server.send = _without_end
     with pytest.raises(CvatError, match="answered more than 1 MB"):
+        DirectFunction(_url(server)).call(blank("blank"), {})
+
+
+def test_an_answer_that_trickles_is_given_up(server: _Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body, "LONGEST_JSON_S", 0.06)
+    server.send = _trickling
+    late = "has been answering for 0.001 minutes and is not done: is the server, or the line to it, overloaded?"
+    with pytest.raises(CvatError, match=f"/api/jobs/1/annotations {late}"):
+        _read(server)
+    with pytest.raises(CvatError, match=late):
         DirectFunction(_url(server)).call(blank("blank"), {})
 
 
