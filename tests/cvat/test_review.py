@@ -239,6 +239,76 @@ def test_jobs_go_to_a_reviewer(person: Person, capsys: pytest.CaptureFixture[str
     assert not any(request.startswith("PATCH") for request in cvat.asked[asked:]), "ann has it already"
 
 
+def _undo(cvat: StandIn, *options: str) -> int:
+    return main(["review", "--task", str(TASK), "--url", cvat.url, *options])
+
+
+def test_what_a_reviewer_was_given_is_taken_back(
+    person: Person, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    cvat = person.cvat
+    run(cvat, {0: [seen(0.36)], 10: [seen(0.37)], 60: [seen(0.38)]})
+    cvat.tasks[TASK].fields[1] = {"assignee": BOB, "state": "new", "stage": "annotation"}
+    theirs = {"id": 77, "job": 1, "frame": 4, "message": "rust?", "resolved": False, "assignee": None}
+    cvat.issues.append(theirs)
+    review(cvat, capsys, tmp_path, "--issues", "--assign", "ann")
+    assert len(cvat.issues) == 4
+    answered = cvat.issues[1] | {"answers": ["it is rust"]}
+    cvat.issues[1] = answered
+    assert _undo(cvat, "--undo", "last") == 0
+    assert cvat.issues == [theirs, answered]
+    assert [cvat.get(f"/api/jobs/{job}", {})[1]["stage"] for job in (1, 2)] == ["annotation", "annotation"]  # type: ignore[index]
+    assert cvat.tasks[TASK].fields[1] == {"assignee": BOB, "state": "new", "stage": "annotation"}
+    assert capsys.readouterr().out.splitlines() == [
+        "task 3: run 2 is taken back",
+        "2 issues withdrawn",
+        "left alone: 1 issue of it that people have resolved, taken or answered",
+        "2 jobs given back",
+    ]
+    assert _undo(cvat, "--undo", "last") == 0
+    assert "task 3: no run is left to take back\n" in capsys.readouterr().out
+
+
+def test_a_job_that_was_moved_on_is_not_given_back(
+    person: Person, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    cvat = person.cvat
+    run(cvat, {0: [seen(0.36)], 60: [seen(0.38)]})
+    review(cvat, capsys, tmp_path, "--issues", "--assign", "ann")
+    cvat.tasks[TASK].fields[1] = {**cvat.tasks[TASK].fields[1], "state": "completed"}
+    assert _undo(cvat, "--undo", "2") == 0
+    assert cvat.tasks[TASK].fields[1]["assignee"] == ANN
+    assert [one["job"] for one in cvat.issues] == [1]
+    said = capsys.readouterr().out
+    assert "left alone: 1 job that people have handed in (1), with what the run wrote there: --undo 2 --include" in said
+    assert "1 job given back\nleft alone: 1 job that people have moved on since\n" in said
+    assert _undo(cvat, "--undo", "2", "--include", "completed") == 0
+    assert not cvat.issues
+
+
+def test_an_issue_of_which_the_answer_was_lost_is_taken_back_too(person: Person, tmp_path: Path) -> None:
+    cvat = person.cvat
+    run(cvat, {0: [seen(0.36)], 60: [seen(0.38)]})
+    cvat.lost_issues = 1
+    page = ("--page", str(tmp_path / "p.html"))
+    assert _undo(cvat, "--issues", *page) == 1
+    assert len(cvat.issues) == 1
+    assert _undo(cvat, "--issues", *page) == 0
+    assert len(cvat.issues) == 2
+    assert _undo(cvat, "--undo", "last") == 0
+    assert len(cvat.issues) == 1
+    assert _undo(cvat, "--undo", "last") == 0
+    assert not cvat.issues
+
+
+def test_taking_back_does_no_more(person: Person, capsys: pytest.CaptureFixture[str]) -> None:
+    run(person.cvat, {0: [seen(0.36)]})
+    assert _undo(person.cvat, "--undo", "last", "--issues") == 1
+    assert "leave out --issues and --assign" in capsys.readouterr().err
+    assert _undo(person.cvat, "--undo", "1") == 1
+    assert "run 1 is one of promptable annotate: give its number to that" in capsys.readouterr().err
+
+
 def test_a_user_there_is_not(person: Person, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["review", "--task", str(TASK), "--url", person.cvat.url, "--assign", "an"]) == 1
     assert "no user 'an' whom this account may see; there is ann" in capsys.readouterr().err

@@ -88,6 +88,8 @@ class StandIn:
     """Called where annotations are written, before their answer goes out."""
     lost_answers: int = 0
     """So many annotations are stored without an answer."""
+    lost_issues: int = 0
+    """So many issues are opened without an answer."""
     asked: list[str] = field(default_factory=list)
     bodies: list[Any] = field(default_factory=list)
     url: str = ""
@@ -127,7 +129,10 @@ class StandIn:
         if path == "/api/issues":
             number = 1 + max((one["id"] for one in self.issues), default=0)
             self.issues.append({"id": number, "resolved": False, "assignee": None, **given})
-            return 201, self.issues[-1]
+            if not self.lost_issues:
+                return 201, self.issues[-1]
+            self.lost_issues -= 1
+            return 0, {}
         task = self.tasks.get(given.get("task"))
         if task is not None and task.organization != organization:
             return _FORBIDDEN
@@ -237,7 +242,7 @@ class StandIn:
     def change_job(self, number: int, given: Mapping[str, Any]) -> None:
         """What a PATCH of a job does: an assignee is given by id, and read as a user."""
         task = next(task for task in self.tasks.values() if number in [job for job, *_ in task.jobs])
-        assignee = next(user for user in self.users if user["id"] == given["assignee"])
+        assignee = next((user for user in self.users if user["id"] == given["assignee"]), None)
         task.fields[number] = {**task.fields.get(number, {}), **given, "assignee": assignee}
 
     def _labels(self, query: Mapping[str, str]) -> Answer:

@@ -9,6 +9,7 @@ from promptable.cli.cvat.files import write_text
 from promptable.cli.cvat.options import add_server_arguments, connected
 from promptable.cli.cvat.source import add_source_arguments, source_name, sources
 from promptable.cli.cvat.terminal import DONE, left_alone, say, show, told
+from promptable.cli.cvat.undo import METAVAR, check_meant, run_of, say_closed, say_withdrawn, which_run
 from promptable.cli.values import count, unit_number
 from promptable.cvat.plural import counted
 
@@ -26,6 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--include", choices=("completed",), help="also jobs that people have completed")
     add("--issues", action="store_true", help="open an issue in CVAT on each frame; again, and nothing is doubled")
     add("--assign", metavar="USER", help="put the jobs of these frames on a user's page in CVAT, to be reviewed")
+    add(
+        "--undo",
+        type=which_run,
+        metavar=METAVAR,
+        help="take back the issues and jobs of this run of the task, or of the last one (of each task of a project), "
+        "that nobody has worked on; no more",
+    )
     add("--page", type=Path, metavar="FILE", help="where the page goes (default: review-task-N.html)")
     add_server_arguments(parser)
     kept = "the same command does the rest"
@@ -33,26 +41,55 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _review(parsed: argparse.Namespace) -> int:
+    writes = parsed.issues or parsed.assign is not None or parsed.undo is not None
+    with connected(parsed, writes=writes) as client:
+        if parsed.undo is not None:
+            _undo(parsed, client)
+        else:
+            _look(parsed, client)
+    return DONE
+
+
+def _undo(parsed: argparse.Namespace, client: Any) -> None:
+    """Take a run of the task back, or the last one of each of the project's tasks."""
+    from promptable.cvat.review.reviewer import COMMAND, take_back
+    from promptable.cvat.server.errors import CvatError
+
+    if parsed.issues or parsed.assign is not None:
+        raise CvatError("--undo takes a run back and does no more: leave out --issues and --assign")
+    check_meant(parsed, client, sources(parsed, client, lambda _: None), COMMAND)
+    for frames in sources(parsed, client, left_alone):
+        run = run_of(client, frames, COMMAND, parsed.undo)
+        if run is None:
+            say(f"task {frames.task.id}: no run is left to take back")
+            continue
+        issues, back, left = take_back(client, frames, run, completed=parsed.include is not None)
+        say(f"task {frames.task.id}: run {run} is taken back")
+        say_withdrawn(issues)
+        say_closed(issues, f"--undo {run} --include completed takes that back too")
+        if back:
+            say(f"{counted(back, 'job')} given back")
+        if left:
+            left_alone(f"{counted(left, 'job')} that people have moved on since")
+
+
+def _look(parsed: argparse.Namespace, client: Any) -> None:
     from promptable.cvat.review.assign import user_id
     from promptable.cvat.review.task import review_task
 
     tasks: dict[int, Frames] = {}
     reviews: dict[int, TaskReview] = {}
     about: list[str] = []
-    with connected(parsed, writes=parsed.issues or parsed.assign is not None) as client:
-        for frames in sources(parsed, client, about.append):
-            number, below = int(frames.task.id), parsed.review_below
-            tasks[number] = frames
-            reviews[number] = review_task(client, frames, parsed.budget, below, completed=parsed.include is not None)
-        user = None if parsed.assign is None else user_id(client, parsed.assign)
-        queue = _together(list(reviews.values()), parsed.budget)
-        about += [f"task {task}: {note}" for task, review in reviews.items() for note in review.notes]
-        _report(parsed, client.api_map.host, reviews, queue, about)
-        if parsed.issues:
-            say(f"{counted(_open_issues(client, tasks, queue), 'issue')} opened")
-        if user is not None:
-            _assign(client, tasks, queue, user, parsed.assign)
-    return DONE
+    for frames in sources(parsed, client, about.append):
+        number, below = int(frames.task.id), parsed.review_below
+        tasks[number] = frames
+        reviews[number] = review_task(client, frames, parsed.budget, below, completed=parsed.include is not None)
+    user = None if parsed.assign is None else user_id(client, parsed.assign)
+    queue = _together(list(reviews.values()), parsed.budget)
+    about += [f"task {task}: {note}" for task, review in reviews.items() for note in review.notes]
+    _report(parsed, client.api_map.host, reviews, queue, about)
+    if parsed.issues or user is not None:
+        _hand_over(parsed, client, tasks, queue, user)
 
 
 def _together(reviews: "Sequence[TaskReview]", budget: int) -> "Queue":
@@ -84,24 +121,22 @@ def _report(
     say(f"{counted(len(queue.frames), 'frame')} to look at{f'; {left}' if left else ''}\n{page}")
 
 
-def _open_issues(client: Any, tasks: "dict[int, Frames]", queue: "Queue") -> int:
-    """One a frame, about what is least sure there."""
-    from promptable.cvat.server.issues import Issue, open_issues
+def _hand_over(
+    parsed: argparse.Namespace, client: Any, tasks: "dict[int, Frames]", queue: "Queue", user: int | None
+) -> None:
+    """What a reviewer is to have in CVAT, task by task."""
+    from promptable.cvat.review.reviewer import hand_over
 
-    issues = []
-    for one in queue.frames:
-        doubt, (height, width) = one.doubts[0], tasks[one.task].frame(one.frame).hw
-        box = (0, 0, width, height) if doubt.box is None else doubt.box
-        issues.append(Issue(one.job, one.frame, box, f"{doubt.label}: {doubt.what}"))
-    return open_issues(client, issues)
-
-
-def _assign(client: Any, tasks: "dict[int, Frames]", queue: "Queue", user: int, name: str) -> None:
-    from promptable.cvat.review.assign import give_for_review
-
-    wanted = {one.job for one in queue.frames}
-    jobs = [job for frames in tasks.values() for job in frames.jobs if job.id in wanted]
-    given, left = give_for_review(client, jobs, user)
-    for sentence in left:
+    handed = [
+        hand_over(client, frames, [one for one in queue.frames if one.task == task], issues=parsed.issues, user=user)
+        for task, frames in tasks.items()
+    ]
+    for sentence in (sentence for one in handed for sentence in one.left):
         left_alone(sentence)
-    say(f"{counted(len(given), 'job')} for {name} to review")
+    issues, jobs = (sum(getattr(one, name) for one in handed) for name in ("issues", "jobs"))
+    if parsed.issues:
+        say(f"{counted(issues, 'issue')} opened")
+    if user is not None:
+        say(f"{counted(jobs, 'job')} for {parsed.assign} to review")
+    if issues or jobs:
+        say("--undo last takes that back, as far as nobody has worked on it")

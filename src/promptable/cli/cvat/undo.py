@@ -59,13 +59,32 @@ def check_no_dry_run(parsed: argparse.Namespace) -> None:
         raise CvatError("--undo deletes what a run wrote, and --dry-run deletes nothing: leave out one of them")
 
 
-def say_left(taken: "TakenBack", remedy: str) -> None:
-    """What of a run is still there, and why; ``remedy`` takes it from jobs that people have handed in."""
+def say_taken(run: int, what: str, taken: "TakenBack", remedy: str) -> None:
+    """What is gone of a run, in words (``what``), what is there again, and what is not so, and why.
+
+    ``remedy`` takes the run from jobs that people have handed in.
+    """
+    say(f"run {run}: {what}{f', {taken.back} put back' if taken.back else ''}")
     if taken.left:
         left_alone(f"{counted(taken.left, 'annotation')} that people have changed")
+    say_closed(taken, remedy)
+    for why, count in taken.lost.items():
+        say(f"not put back: {counted(count, 'annotation')} {why}")
+
+
+def say_closed(taken: "TakenBack", remedy: str) -> None:
+    """The jobs that people have handed in; ``remedy`` takes the run from them."""
     if taken.closed:
         jobs = f"{counted(len(taken.closed), 'job')} that people have handed in ({ranges(sorted(taken.closed))})"
         left_alone(f"{jobs}, with what the run wrote there: {remedy}")
+
+
+def say_withdrawn(issues: "TakenBack") -> None:
+    """How many issues of a run are gone, and how many are left to people."""
+    if issues.gone:
+        say(f"{counted(issues.gone, 'issue')} withdrawn")
+    if issues.left:
+        left_alone(f"{counted(issues.left, 'issue')} of it that people have resolved, taken or answered")
 
 
 def say_may_arrive(command: str, run: int) -> None:

@@ -7,7 +7,19 @@ that only read use a ``JournalReader``, even while another command is writing.
 
 from promptable.cvat.journal.database import journal_path, path_of
 from promptable.cvat.journal.reading import JournalReader
-from promptable.cvat.journal.records import Batch, Found, Run, SentUpload, Upload
+from promptable.cvat.journal.records import Batch, Deleted, Found, OpenedIssue, Run, SentUpload, Upload
 from promptable.cvat.journal.writing import Journal
 
-__all__ = ["Batch", "Found", "Journal", "JournalReader", "Run", "SentUpload", "Upload", "journal_path", "path_of"]
+__all__ = [
+    "Batch",
+    "Deleted",
+    "Found",
+    "Journal",
+    "JournalReader",
+    "OpenedIssue",
+    "Run",
+    "SentUpload",
+    "Upload",
+    "journal_path",
+    "path_of",
+]

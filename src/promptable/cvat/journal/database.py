@@ -31,6 +31,11 @@ CREATE INDEX IF NOT EXISTS uploads_of_batch ON uploads (batch);
 CREATE INDEX IF NOT EXISTS uploads_of_job ON uploads (job, frame);
 CREATE INDEX IF NOT EXISTS uploads_of_detection ON uploads (detection);
 CREATE TABLE IF NOT EXISTS sent_again (batch INTEGER PRIMARY KEY, at TEXT);
+CREATE TABLE IF NOT EXISTS opened_issues (
+    id INTEGER PRIMARY KEY, run INTEGER, job INTEGER, frame INTEGER, message TEXT, server_id INTEGER);
+CREATE TABLE IF NOT EXISTS deleted (
+    run INTEGER, job INTEGER, kind TEXT, server_id INTEGER, item TEXT, highest INTEGER,
+    PRIMARY KEY (run, job, kind, server_id));
 """
 """The tables, and the values of ``state``:
 
@@ -39,7 +44,9 @@ CREATE TABLE IF NOT EXISTS sent_again (batch INTEGER PRIMARY KEY, at TEXT);
 - places, a frame in a job: waiting, sent, left (to people);
 - batches, the uploads of one request: sending, stored;
 - uploads, one shape or tag each: sending, stored, lost (people deleted it before its id was known), removed (by us);
-- sent_again has the batches that were sent twice, or given up, while a request of theirs may still arrive.
+- sent_again has the batches that were sent twice, or given up, while a request of theirs may still arrive;
+- deleted has what a run deletes, as CVAT had it: from before it is deleted until it is put back;
+- opened_issues has the issues that a run opens, from before they are opened.
 """
 
 

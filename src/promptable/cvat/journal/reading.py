@@ -28,13 +28,16 @@ class JournalReader:
     def close(self) -> None:
         self._db.close()
 
-    def run(self, number: int) -> Run:
-        """The run with this number. Raises CvatError if there is none."""
+    def run(self, number: int, command: str | None = None) -> Run:
+        """The run with this number. Raises CvatError if there is none, or if it is not one of ``command``, if given."""
         row = self._db.execute("SELECT * FROM runs WHERE id = ?", (number,)).fetchone()
         if row is None:
             known = ", ".join(str(run.id) for run in self.runs()) or "none"
             raise CvatError(f"there is no run {number} of this task; those there are: {known}")
-        return read_run(row)
+        run = read_run(row)
+        if command not in (None, run.command):
+            raise CvatError(f"run {number} is one of promptable {run.command}: give its number to that")
+        return run
 
     def runs(self) -> list[Run]:
         """All runs of all commands, oldest first."""
@@ -82,10 +85,6 @@ class JournalReader:
             (run, job),
         )
         return {row["frame"]: {"shape": row["shape"], "tag": row["tag"]} for row in rows}
-
-    def jobs(self, run: int) -> list[int]:
-        """The jobs that a run wrote into."""
-        return [row["job"] for row in self._db.execute("SELECT DISTINCT job FROM batches WHERE run = ?", (run,))]
 
     def detections(self, run: int, frame: int | None = None) -> Iterator[Found]:
         """What was found on a frame, or on all frames in order, uploaded or not; scores go down to the floor of 0.1."""

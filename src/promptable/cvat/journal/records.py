@@ -74,6 +74,28 @@ class Batch:
     uploads: Sequence[SentUpload]
 
 
+@dataclass(frozen=True)
+class Deleted:
+    """A shape or tag (``kind``) that a run deletes from a job; ``item`` is as CVAT gave it, its id included.
+
+    ``highest`` is the highest id of its kind in the job at that time: what has a higher one came later.
+    """
+
+    kind: str
+    item: Mapping[str, Any]
+    highest: int
+
+
+@dataclass(frozen=True)
+class OpenedIssue:
+    """An issue that a run opens in CVAT. ``server_id`` is None until it is known."""
+
+    job: int
+    frame: int
+    message: str
+    server_id: int | None
+
+
 def read_run(row: sqlite3.Row) -> Run:
     options, model = json.loads(row["options"]), json.loads(row["model"])
     return Run(row["id"], row["command"], row["state"], options, model, row["begun"], row["ended"])

@@ -1,6 +1,7 @@
-"""Jobs given to a reviewer."""
+"""Jobs given to a reviewer, and given back."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
 from typing import Any
 
 from cvat_sdk.core.helpers import get_paginated_collection, make_request_headers
@@ -10,6 +11,8 @@ from promptable.cvat.server.frames import text_of
 
 _REVIEW = {"stage": "validation", "state": "in progress"}
 """A job of this stage opens in CVAT's review workspace."""
+Hands = Mapping[str, Any]
+"""In whose hands a job is, as CVAT takes it: ``assignee``, a user's id or None, ``stage`` and ``state``."""
 
 
 def user_id(client: Any, name: str) -> int:
@@ -24,23 +27,63 @@ def user_id(client: Any, name: str) -> int:
     return int(found[0])
 
 
-def give_for_review(client: Any, jobs: Iterable[Any], user: int) -> tuple[list[int], list[str]]:
-    """Put jobs (cvat-sdk's) on a user's page, to be reviewed; which they are, and why others are left alone.
+def to_give(jobs: Iterable[Any], user: int) -> tuple[dict[int, Hands], list[str]]:
+    """The jobs (cvat-sdk's) that a user is to review, by id as they are now, and why others are left alone.
 
-    Those that somebody else is at work on are left alone, and those that the user reviews already. Raises CvatError.
+    Those that somebody else is at work on are left alone, and those that the user reviews already.
     """
-    api, given, left = client.api_client, [], []
+    given, left = {}, []
     for job in jobs:
-        state, owner = text_of(job.state), job.assignee
-        if owner is not None and owner.id == user and text_of(job.stage) == "validation":
+        now, owner = _hands(job), job.assignee
+        if owner is not None and owner.id == user and now["stage"] == _REVIEW["stage"]:
             continue
-        if owner is not None and owner.id != user and state == "in progress":
+        if owner is not None and owner.id != user and now["state"] == "in progress":
             left.append(f"job {job.id}, which {owner.username} is at work on")
             continue
-        api.rest_client.PATCH(
-            client.api_map.make_endpoint_url(f"/api/jobs/{job.id}"),
-            headers=make_request_headers(api) | {"Content-Type": "application/json"},
-            body={"assignee": user, **_REVIEW},
-        )
-        given.append(job.id)
+        given[job.id] = now
     return given, left
+
+
+def give(client: Any, jobs: Iterable[int], user: int) -> None:
+    """Put jobs on a user's page, to be reviewed. ``client`` is cvat-sdk's. Raises CvatError."""
+    for job in jobs:
+        _put(client, job, {"assignee": user, **_REVIEW})
+
+
+def give_back(client: Any, given: Mapping[int, Hands], user: int) -> tuple[int, int]:
+    """Put jobs that were given to a user into the hands in which they were, but for those that were moved on since.
+
+    Returns how many are given back, and how many are left. ``client`` is cvat-sdk's. Raises CvatError.
+    """
+    now = {job: hands for job in given if (hands := _hands_now(client, job)) is not None}
+    back = [job for job, hands in now.items() if hands == {"assignee": user, **_REVIEW}]
+    for job in back:
+        _put(client, job, given[job])
+    return len(back), sum(now[job] != given[job] for job in now if job not in back)
+
+
+def _hands(job: Any) -> Hands:
+    owner = job.assignee
+    return {
+        "assignee": None if owner is None else owner.id,
+        "stage": text_of(job.stage),
+        "state": text_of(job.state),
+    }
+
+
+def _hands_now(client: Any, job: int) -> Hands | None:
+    """None where the job is gone."""
+    try:
+        return _hands(client.jobs.retrieve(job))
+    except CvatError as error:
+        if error.status != HTTPStatus.NOT_FOUND:
+            raise
+        return None
+
+
+def _put(client: Any, job: int, hands: Hands) -> None:
+    client.api_client.rest_client.PATCH(
+        client.api_map.make_endpoint_url(f"/api/jobs/{job}"),
+        headers=make_request_headers(client.api_client) | {"Content-Type": "application/json"},
+        body=dict(hands),
+    )

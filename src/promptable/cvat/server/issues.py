@@ -1,6 +1,6 @@
 """Issues in CVAT: marked places on frames, through which a reviewer can step in the editor."""
 
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -22,25 +22,33 @@ class Issue:
     message: str
 
 
-def open_issues(client: Any, wanted: Sequence[Issue], opened: Callable[[int, Issue], object] | None = None) -> int:
-    """Open each issue unless its frame already has an issue with the same message, open or resolved.
-
-    ``opened`` is told CVAT's id of each. Returns how many were opened. Raises CvatError.
-    """
-    api = client.api_client
-    url = client.api_map.make_endpoint_url("/api/issues")
-    headers = make_request_headers(api) | {"Content-Type": "application/json"}
+def not_there(client: Any, wanted: Sequence[Issue]) -> list[Issue]:
+    """Without those whose frame already has an issue with the same message, open or resolved. Raises CvatError."""
     frames: dict[int, set[int]] = {}
     for issue in wanted:
         frames.setdefault(issue.job, set()).add(issue.frame)
-    there = {job: _issues(client, job, of_job) for job, of_job in frames.items()}
-    new = [issue for issue in wanted if (issue.frame, issue.message) not in there[issue.job]]
-    for issue in new:
-        body = {"job": issue.job, "frame": issue.frame, "position": list(issue.box), "message": issue.message}
-        answer = read_json(api.rest_client.POST(url, headers=headers, body=body), url)
-        if opened is not None:
-            opened(int(answer["id"]), issue)
-    return len(new)
+    there = {job: issues_on(client, job, of_job) for job, of_job in frames.items()}
+    return [issue for issue in wanted if (issue.frame, issue.message) not in there[issue.job]]
+
+
+def issues_on(client: Any, job: int, frames: Set[int]) -> Mapping[tuple[int, str], int]:
+    """CVAT's ids of a job's issues on these frames, resolved ones too, by frame and first comment. Raises CvatError."""
+    issues = get_paginated_collection(
+        client.api_client.issues_api.list_endpoint, return_json=True, _parse_response=False, job_id=job
+    )
+    return {
+        (issue["frame"], words[0]): int(issue["id"])
+        for issue in issues
+        if issue["frame"] in frames and (words := _words(client, issue["id"]))  # a request for each
+    }
+
+
+def open_issue(client: Any, issue: Issue) -> int:
+    """Open an issue, and return CVAT's id of it. Raises CvatError."""
+    api, url = client.api_client, client.api_map.make_endpoint_url("/api/issues")
+    body = {"job": issue.job, "frame": issue.frame, "position": list(issue.box), "message": issue.message}
+    headers = make_request_headers(api) | {"Content-Type": "application/json"}
+    return int(read_json(api.rest_client.POST(url, headers=headers, body=body), url)["id"])
 
 
 def withdraw(client: Any, opened: Iterable[tuple[int, str]]) -> tuple[int, int]:
@@ -63,18 +71,6 @@ def withdraw(client: Any, opened: Iterable[tuple[int, str]]) -> tuple[int, int]:
                 raise
             left += error.status == HTTPStatus.FORBIDDEN
     return gone, left
-
-
-def _issues(client: Any, job: int, frames: Set[int]) -> set[tuple[int, str]]:
-    """Frame and first comment of a job's issues on these frames, resolved ones too; one request for each issue."""
-    issues = get_paginated_collection(
-        client.api_client.issues_api.list_endpoint, return_json=True, _parse_response=False, job_id=job
-    )
-    return {
-        (issue["frame"], words[0])
-        for issue in issues
-        if issue["frame"] in frames and (words := _words(client, issue["id"]))
-    }
 
 
 def _words(client: Any, issue: int) -> list[str]:

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ from promptable.cli.cvat.options import connected, function_of
 from promptable.cli.cvat.propagate.arguments import options_of
 from promptable.cli.cvat.propagate.output import report, review, say_plan
 from promptable.cli.cvat.terminal import DONE, WRONG, left_alone, say, told_and_resumable
-from promptable.cli.cvat.undo import check_no_dry_run, run_of, say_left, say_may_arrive
+from promptable.cli.cvat.undo import check_no_dry_run, run_of, say_may_arrive, say_taken, say_withdrawn
 from promptable.cvat.plural import counted
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def propagate(parsed: argparse.Namespace) -> int:
 
 
 def _propagate(parsed: argparse.Namespace) -> int:
-    from promptable.cvat.propagate.journal import TrackJournal
+    from promptable.cvat.propagate.journal import COMMAND, TrackJournal
     from promptable.cvat.server.frames import Frames
 
     check_no_dry_run(parsed)
@@ -40,50 +40,29 @@ def _propagate(parsed: argparse.Namespace) -> int:
             if parsed.undo is not None:
                 return _undo(parsed, client, journal, frames)
             if parsed.review is not None:
-                return review(parsed, client, frames, journal, _own(journal, parsed.review))
+                return review(parsed, client, frames, journal, journal.run(parsed.review, COMMAND))
             run = _run if parsed.tagged is None else _run_tagged
             return run(parsed, client, frames, journal, cache(partial(_models, parsed, client, frames)))
 
 
 def _undo(parsed: argparse.Namespace, client: Any, journal: "TrackJournal", frames: "Frames") -> int:
+    from promptable.cvat.issues import withdraw_issues
     from promptable.cvat.progress import Progress
+    from promptable.cvat.propagate.journal import COMMAND
     from promptable.cvat.propagate.writing.undo import undo
 
-    run, completed = run_of(client, frames, "propagate", parsed.undo), parsed.include is not None
+    run, completed = run_of(client, frames, COMMAND, parsed.undo), parsed.include is not None
     if run is None:
         say("no run is left to take back")
         return DONE
     with Progress() as progress:
-        number = _own(journal, run).id
-        taken = undo(client, journal, number, frames.task.id, progress.waits_for, completed=completed)
-    say(f"run {run}: {counted(taken.gone, 'annotation')} taken back")
-    say_left(taken, f"--undo {run} --include completed takes that back too")
-    _withdraw_issues(client, journal, run, taken.closed)
+        taken = undo(client, journal, run, frames.task.id, progress.waits_for, completed=completed)
+    what = f"{counted(taken.gone, 'annotation')} taken back"
+    say_taken(run, what, taken, f"--undo {run} --include completed takes that back too")
+    say_withdrawn(withdraw_issues(client, journal, run, completed=completed))
     if any(write.run == run for write, _ in journal.late_writes()):
-        say_may_arrive("propagate", run)
+        say_may_arrive(COMMAND, run)
     return DONE
-
-
-def _withdraw_issues(client: Any, journal: "TrackJournal", run: int, closed: Sequence[int]) -> None:
-    """The issues that the run has opened, but for those in jobs that people have handed in."""
-    from promptable.cvat.server.issues import withdraw
-
-    gone, left = withdraw(client, [(number, text) for number, job, text in journal.issues(run) if job not in closed])
-    if gone:
-        say(f"{counted(gone, 'issue')} withdrawn")
-    if left:
-        left_alone(f"{counted(left, 'issue')} of it that people have resolved, taken or answered")
-
-
-def _own(journal: "TrackJournal", number: int) -> "Run":
-    """A run of this command."""
-    from promptable.cvat.propagate.journal import COMMAND
-    from promptable.cvat.server.errors import CvatError
-
-    run = journal.run(number)
-    if run.command != COMMAND:
-        raise CvatError(f"run {number} is one of promptable {run.command}: give its number to that")
-    return run
 
 
 def _run_tagged(
@@ -110,7 +89,7 @@ def _run_tagged(
             status = WRONG
             continue
         if not parsed.dry_run:
-            untag(client, frames, parsed.tagged, frame)
+            untag(client, frames, journal, parsed.tagged, frame)
     return status
 
 

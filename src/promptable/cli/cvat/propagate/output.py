@@ -58,14 +58,14 @@ def review(parsed: argparse.Namespace, client: Any, frames: "Frames", journal: "
 
 
 def _open_issues(client: Any, journal: "TrackJournal", run: "Run", found: "Review") -> None:
-    """One a place, each in the journal, so that they can be taken back with the run."""
-    from promptable.cvat.server.issues import Issue, open_issues
-
-    def noted(number: int, issue: Issue) -> None:
-        journal.opened_issue(run.id, number, issue.job, issue.message)
+    """One a place."""
+    from promptable.cvat.issues import open_issues
+    from promptable.cvat.server.issues import Issue, not_there
 
     wanted = [Issue(one.job, one.frame, one.box, f"{one.label} {one.number + 1}: {one.what}") for one in found.places]
-    say(f"{counted(open_issues(client, wanted, noted), 'issue')} opened")
+    new = not_there(client, wanted)
+    open_issues(client, journal, run.id, new)
+    say(f"{counted(len(new), 'issue')} opened")
 
 
 def _page(parsed: argparse.Namespace, task: int, run: int) -> Path:

@@ -89,11 +89,6 @@ class TrackReader(JournalReader):
         query = "SELECT * FROM writes WHERE id = ?"
         yield from (read_write(self._db.execute(query, (row["id"],)).fetchone()) for row in numbers)
 
-    def issues(self, run: int) -> list[tuple[int, int, str]]:
-        """CVAT's id, job and message of the issues that a run has opened."""
-        rows = self._db.execute("SELECT id, job, message FROM issues WHERE run = ? ORDER BY id", (run,)).fetchall()
-        return [(row["id"], row["job"], row["message"]) for row in rows]
-
     def unfinished(self) -> Run | None:
         """The run of this command that is not at its end; one that was stopped before it had its objects is none."""
         open_ones = [run for run in self.runs() if run.command == COMMAND and run.state in ("following", "writing")]

@@ -19,10 +19,9 @@ CREATE TABLE IF NOT EXISTS steps (
 CREATE TABLE IF NOT EXISTS writes (
     id INTEGER PRIMARY KEY, run INTEGER, job INTEGER, action TEXT, items TEXT, state TEXT, after TEXT);
 CREATE TABLE IF NOT EXISTS late_writes (write INTEGER PRIMARY KEY, at TEXT);
-CREATE TABLE IF NOT EXISTS issues (id INTEGER PRIMARY KEY, run INTEGER, job INTEGER, message TEXT);
 """
 """writes: one request to a job each, waiting, sending (nobody knows whether it arrived) or stored; late_writes are
-those of which an earlier request may still arrive; issues have CVAT's ids. A run is following, then writing."""
+those of which an earlier request may still arrive. A run is following, then writing."""
 
 
 class TrackJournal(TrackReader, Journal):
@@ -74,10 +73,6 @@ class TrackJournal(TrackReader, Journal):
         with self._writing(durable=True):
             row = (json.dumps(write.after), write.id)
             self._db.execute("UPDATE writes SET state = 'sending', after = ? WHERE id = ?", row)
-
-    def opened_issue(self, run: int, number: int, job: int, message: str) -> None:
-        """Note an issue that a run has opened, by CVAT's id."""
-        self._db.execute("INSERT OR REPLACE INTO issues VALUES (?, ?, ?, ?)", (number, run, job, message))
 
     def may_arrive_late(self, write: Write) -> None:
         """A write that may have been sent goes once more, or is waited for no longer."""

@@ -1,0 +1,34 @@
+"""Issues that a run opens in CVAT: each is in the journal before it is there, and goes when the run is taken back."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from promptable.cvat.journal import Journal, OpenedIssue
+from promptable.cvat.server.issues import Issue, issues_on, open_issue, withdraw
+from promptable.cvat.server.jobs import TakenBack, to_take_back_from
+
+
+def open_issues(client: Any, journal: Journal, run: int, wanted: Sequence[Issue]) -> None:
+    """Open these for a run. ``client`` is cvat-sdk's. Raises CvatError."""
+    for issue in wanted:
+        noted = journal.about_to_open(run, issue.job, issue.frame, issue.message)
+        journal.opened(noted, open_issue(client, issue))
+
+
+def withdraw_issues(client: Any, journal: Journal, run: int, *, completed: bool) -> TakenBack:
+    """Delete the issues of a run as far as nobody has resolved, taken or answered them.
+
+    In jobs that people have handed in only if ``completed``. ``client`` is cvat-sdk's. Raises CvatError.
+    """
+    opened = journal.opened_issues(run)
+    jobs, closed = to_take_back_from(client, dict.fromkeys(one.job for one in opened), completed=completed)
+    numbers = [(_number(client, one), one.message) for one in opened if one.job in jobs]
+    gone, left = withdraw(client, [(number, message) for number, message in numbers if number is not None])
+    return TakenBack(gone, left, closed)
+
+
+def _number(client: Any, one: OpenedIssue) -> int | None:
+    """CVAT's id of an issue; looked for where the run was stopped before it knew, None where it never came to be."""
+    if one.server_id is not None:
+        return one.server_id
+    return issues_on(client, one.job, {one.frame}).get((one.frame, one.message))
