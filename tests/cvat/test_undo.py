@@ -155,6 +155,20 @@ def test_a_dry_run_takes_nothing_back(
     assert "--undo deletes what a run wrote, and --dry-run deletes nothing" in capsys.readouterr().err
 
 
+def test_a_frame_that_lost_its_tag_is_tagged_again(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    prepare(cvat)
+    cvat.labels["task_id", TASK] += [("propagate", "tag")]
+    draw(cvat, BOX, frame=2)
+    tag = {"frame": 2, "label_id": 3, "group": 0, "source": "manual", "attributes": []}
+    cvat.annotations.patch(1, "create", {"tags": [tag]})
+    before = cvat.annotations.read(1, MUTABLE)
+    assert propagate(cvat, "--tagged", "propagate", "--job", "1") == 0
+    assert not cvat.annotations.read(1)["tags"]
+    assert propagate(cvat, "--undo", "last", "--job", "1") == 0
+    assert cvat.annotations.read(1, MUTABLE) == before
+    assert "run 1: 1 annotation taken back, 1 put back\n" in capsys.readouterr().out
+
+
 @pytest.fixture
 def with_issues(cvat: StandIn) -> StandIn:
     """After a run that lost an object, and opened an issue on each of the two places."""
@@ -185,6 +199,16 @@ def test_an_issue_that_people_have_worked_on_stays(
     assert with_issues.issues == [kept]
     said = capsys.readouterr().out
     assert "1 issue withdrawn\nleft alone: 1 issue of it that people have resolved, taken or answered\n" in said
+
+
+def test_an_issue_of_which_the_answer_was_lost_goes_too(cvat: StandIn) -> None:
+    prepare(cvat)
+    draw(cvat, (10, 60, 30, 80))
+    cvat.lost_issues = 1
+    assert propagate(cvat, "--job", "1", "--issues") == 1
+    assert [one["message"] for one in cvat.issues] == ["car 1: lost"]
+    assert propagate(cvat, "--job", "1", "--undo", "1") == 0
+    assert not cvat.issues
 
 
 def test_issues_in_a_job_that_people_have_handed_in_stay(with_issues: StandIn) -> None:

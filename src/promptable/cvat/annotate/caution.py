@@ -26,7 +26,7 @@ def caution(client: Any, journal: JournalReader, plan: Plan, detector: Detector)
     match detector.options.mode:
         case Mode.REPLACE_ALL if doomed := _count_doomed(client, plan):
             what = f"{doomed} shapes and tags would be deleted, whoever made them"
-            return Caution(what, "--yes says that they may be")
+            return Caution(what, "--yes says that they may be, --undo puts them back")
         case Mode.APPEND if doubled := _doubled(journal, plan, detector):
             last, objects = max(doubled), counted(sum(doubled.values()), "object")
             by = f"run {last}" if len(doubled) == 1 else f"runs {', '.join(map(str, sorted(doubled)))}"

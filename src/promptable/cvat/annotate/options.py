@@ -22,6 +22,10 @@ class Mode(StrEnum):
     REPLACE_ALL = "replace-all"
 
 
+REPLACING = (Mode.REPLACE, Mode.REPLACE_ALL)
+"""Something is deleted before anything is added."""
+
+
 class Include(StrEnum):
     """What is left alone unless it is named."""
 

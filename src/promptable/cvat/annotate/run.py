@@ -36,7 +36,7 @@ class Annotator:
 
     def plan(self) -> Plan:
         """What a new run would be about; nothing is written. Raises CvatError."""
-        if self._options.mode is Mode.REPLACE and not self._journal.runs():
+        if self._options.mode is Mode.REPLACE and all(run.command != COMMAND for run in self._journal.runs()):
             raise CvatError(
                 "no automatic run of this task is in the journal here, so there is nothing that is surely nobody's "
                 "work: --append, or --replace-all, which deletes people's work too"

@@ -5,16 +5,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from promptable.cvat.annotate.writing.same import look_for, remove, still_there, unchanged
+from promptable.cvat.annotate.writing.deleted import delete
+from promptable.cvat.annotate.writing.same import look_for, unchanged
 from promptable.cvat.detection import TAG, Detection
 from promptable.cvat.journal import Journal, SentUpload, Upload
 from promptable.cvat.labels.task_labels import TaskLabels
 from promptable.cvat.progress import Progress
 from promptable.cvat.segments.segments import Segment
 from promptable.cvat.server.annotations import JobAnnotations, highest_ids
-from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.frames import Frames, text_of
-from promptable.cvat.server.jobs import OPEN, TakenBack, to_take_back_from
+from promptable.cvat.server.jobs import OPEN
 
 COMMAND = "segments"
 
@@ -98,13 +98,17 @@ class Writer:
         if not changes:
             return None
         places = sorted({(change.job, one.frame) for change in changes for one in (*change.adds, *change.removes)})
-        options = {"removes": [one.id for change in changes for one in change.removes]}
-        run = self._journal.begin(COMMAND, options, {}, places).id
+        run = self._journal.begin(COMMAND, {}, {}, places).id
         for change in changes:
-            remove(JobAnnotations(self._client, change.job), change.removes, self._journal)
+            self._remove(run, change)
             self._add(run, change)
         self._journal.end(run, "finished")
         return run
+
+    def _remove(self, run: int, change: Change) -> None:
+        ids = {one.server_id for one in change.removes}
+        going = {"shapes": [], "tags": [tag for tag in change.there["tags"] if tag["id"] in ids]}
+        delete(self._client, self._journal, run, change.job, change.there, going)
 
     def _add(self, run: int, change: Change) -> None:
         if not change.adds:
@@ -114,36 +118,3 @@ class Writer:
         answer = JobAnnotations(self._client, change.job).create([], [one.payload for one in change.adds])
         pairs = zip(batch.uploads, answer["tags"], strict=True)
         self._journal.stored(batch, {upload.id: one["id"] for upload, one in pairs})
-
-    def undo(self, run: int) -> tuple[TakenBack, int]:
-        """Take a run's tags away, as far as nobody changed them, and put those back that it took; how many of these.
-
-        Jobs that people have handed in since are left alone. Raises CvatError.
-        """
-        done = self._journal.run(run)
-        if done.command != COMMAND:
-            raise CvatError(f"run {run} is one of promptable {done.command}, which takes it back")
-        taken = set(done.options["removes"])
-        written_to = {job for state in ("sent", "waiting") for job, _ in self._journal.places(run, state)}
-        jobs, closed = to_take_back_from(self._client, sorted(written_to), completed=False)
-        gone, left, back = 0, 0, 0
-        for job in jobs:
-            annotations = JobAnnotations(self._client, job)
-            there = annotations.read()
-            written = still_there(self._journal.uploads(job=job, run=run), there)
-            own = unchanged(written, there, self._labels)
-            remove(annotations, own, self._journal)
-            restored = [one for one in self._journal.uploads(job=job, state="removed") if one.id in taken]
-            back += self._restore(annotations, there, restored)
-            gone, left = gone + len(own), left + len(written) - len(own)
-        self._journal.end(run, "undone")
-        return TakenBack(gone, left, closed), back
-
-    def _restore(self, annotations: JobAnnotations, there: Mapping[str, Any], taken: Sequence[SentUpload]) -> int:
-        """Put back what a run took, but for what is there again."""
-        held = {(tag["label_id"], tag["frame"]) for tag in there["tags"]}
-        lacking = [one for one in taken if (one.payload["label_id"], one.frame) not in held]
-        if lacking:
-            answer = annotations.create([], [one.payload for one in lacking])
-            self._journal.restored(zip(lacking, (one["id"] for one in answer["tags"]), strict=True))
-        return len(lacking)

@@ -45,6 +45,11 @@ class JobAnnotations:
         for first in range(0, max(map(len, (shapes, tags, tracks))), _AT_ONCE):
             self._patch("delete", *(of_kind[first : first + _AT_ONCE] for of_kind in (shapes, tags, tracks)))
 
+    def put_back(self, shapes: Sequence[Mapping[str, Any]], tags: Sequence[Mapping[str, Any]]) -> None:
+        """Store what was deleted again, under its ids. Repeated, it changes nothing. Raises CvatError."""
+        for first in range(0, max(len(shapes), len(tags)), _AT_ONCE):
+            self._patch("update", shapes[first : first + _AT_ONCE], tags[first : first + _AT_ONCE])
+
     def change(
         self, action: str, shapes: Sequence[Mapping[str, Any]], tracks: Sequence[Mapping[str, Any]]
     ) -> Mapping[str, Any]:

@@ -1,7 +1,7 @@
 """Jobs in people's hands: whether they have handed them in, and what is taken back of a run that wrote into them."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
@@ -16,12 +16,15 @@ OPEN = ("new", "in progress")
 class TakenBack:
     """How much of what a run wrote is ``gone``, and how much is ``left`` since people have changed it.
 
-    ``closed`` are jobs that people have handed in: nothing was taken back there.
+    ``closed`` are jobs that people have handed in: nothing was taken back there. Of what the run had deleted, ``back``
+    is there again; ``lost`` says how much of it is not by why, a part of a sentence.
     """
 
     gone: int
     left: int
     closed: Sequence[int]
+    back: int = 0
+    lost: Mapping[str, int] = field(default_factory=dict)
 
 
 def to_take_back_from(client: Any, jobs: Iterable[int], *, completed: bool) -> tuple[list[int], list[int]]:

@@ -48,8 +48,8 @@ def _add_where(group: Any) -> None:
         "--undo",
         type=which_run,
         metavar=METAVAR,
-        help="delete what this run of the task, or the last one (of each task of a project), wrote and nobody changed; "
-        "no more",
+        help="take back what this run of the task, or the last one (of each task of a project), wrote and nobody "
+        "changed, and put back what it deleted; no more",
     )
     add("--frames", metavar="N-N,N,...", help="only these, by the task's numbers, such as 0-99,120,200-")
     add("--limit", type=count, metavar="N", help="at most so many frames")

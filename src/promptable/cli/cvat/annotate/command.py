@@ -11,7 +11,7 @@ from promptable.cli.cvat.annotate.output import report, say_plan
 from promptable.cli.cvat.options import connected, function_of
 from promptable.cli.cvat.source import sources
 from promptable.cli.cvat.terminal import DONE, failures, left_alone, say, told_and_resumable
-from promptable.cli.cvat.undo import check_meant, check_no_dry_run, run_of, say_left, say_may_arrive
+from promptable.cli.cvat.undo import check_meant, check_no_dry_run, run_of, say_may_arrive, say_taken
 from promptable.cvat.plural import counted
 
 if TYPE_CHECKING:
@@ -125,8 +125,8 @@ def _undo(parsed: argparse.Namespace, client: Any) -> int:
             completed = Include.COMPLETED in parsed.include
             taken = undo(client, journal, run, frames.task.id, progress.waits_for, completed=completed)
             late = any(batch.run == run for batch, _ in journal.sent_again())
-        say(f"run {run}: {taken.gone} shapes and tags removed")
-        say_left(taken, f"--undo {run} --include completed takes that back too")
+        what = f"{taken.gone} shapes and tags removed"
+        say_taken(run, what, taken, f"--undo {run} --include completed takes that back too")
         if late:
             say_may_arrive(COMMAND, run)
     return DONE

@@ -1,32 +1,33 @@
-"""Taking back what a run wrote, as far as nobody changed it."""
+"""A run is taken back: what it wrote goes as far as nobody changed it, and what it deleted is put back."""
 
 from typing import Any
 
 from promptable.cvat.annotate.options import COMMAND
+from promptable.cvat.annotate.writing.deleted import PutBack
 from promptable.cvat.annotate.writing.late import remove_late
 from promptable.cvat.annotate.writing.same import look_for, remove, still_there, unchanged
 from promptable.cvat.journal import Journal
 from promptable.cvat.labels.task_labels import task_labels
 from promptable.cvat.server.annotations import JobAnnotations
-from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.jobs import TakenBack, to_take_back_from
 from promptable.cvat.server.sent import Tell
 
 
-def undo(client: Any, journal: Journal, run: int, task: int, tell: Tell, *, completed: bool) -> TakenBack:
-    """Remove the shapes and tags that the run wrote; in jobs that people have handed in only if ``completed``.
+def undo(
+    client: Any, journal: Journal, run: int, task: int, tell: Tell, *, completed: bool, command: str = COMMAND
+) -> TakenBack:
+    """Take back what a run of a command has changed; in jobs that people have handed in only if ``completed``.
 
-    ``client`` is cvat-sdk's. Raises CvatError.
+    ``client`` is cvat-sdk's. Stopped at any point, it can be called again. Raises CvatError.
     """
-    if (command := journal.run(run).command) != COMMAND:
-        raise CvatError(f"run {run} is one of promptable {command}, which takes it back")
+    journal.run(run, command)
     for batch in journal.sending(run):
         if (ids := look_for(client, journal, batch, tell)) is None:
             journal.batch_may_arrive_late(batch)
         journal.stored(batch, ids or {})
     labels = task_labels(client, task)
     remove_late(client, journal, labels)
-    gone, left = 0, 0
+    gone, left, deleted = 0, 0, PutBack(client, journal, run, task)
     jobs, closed = to_take_back_from(client, journal.jobs(run), completed=completed)
     for job in jobs:
         annotations = JobAnnotations(client, job)
@@ -35,5 +36,7 @@ def undo(client: Any, journal: Journal, run: int, task: int, tell: Tell, *, comp
         same = unchanged(written, there, labels)
         remove(annotations, same, journal)
         gone, left = gone + len(same), left + len(written) - len(same)
+        journal.never_put_back(run, job)
+        deleted.into(job)
     journal.end(run, "undone")
-    return TakenBack(gone, left, closed)
+    return TakenBack(gone, left, closed, deleted.count, deleted.lost)

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from promptable.config.labels import Mark
-from promptable.cvat.annotate.options import Mode, Options
+from promptable.cvat.annotate.options import REPLACING, Mode, Options
 from promptable.cvat.annotate.plan import annotated, not_open
+from promptable.cvat.annotate.writing.deleted import delete
 from promptable.cvat.annotate.writing.late import remove_late
 from promptable.cvat.annotate.writing.same import content, look_for, unchanged
 from promptable.cvat.detection import MASK, TAG
@@ -23,7 +24,7 @@ from promptable.cvat.seams import Seams
 from promptable.cvat.server.annotations import KINDS, JobAnnotations, highest_ids
 from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.frames import Frames
-from promptable.cvat.server.sent import Tell
+from promptable.cvat.server.sent import Annotations, Tell
 
 _TRIES = 3
 _MOST_NUMBERS = 1_000_000
@@ -99,7 +100,7 @@ class Uploader:
         left = self._left(job, frames, there)
         self._journal.leave(self._run.id, job, left)
         taken = [frame for frame in frames if frame not in left]
-        going = {tag["id"] for tag in self._going(job, taken, there)["tag"]}
+        going = {tag["id"] for tag in self._going(job, taken, there)["tags"]}
         marked = {(tag["frame"], tag["label_id"]) for tag in there["tags"] if tag["id"] not in going}
         wanted = [
             one
@@ -143,12 +144,12 @@ class Uploader:
 
         ``there`` is what its job holds.
         """
-        annotations = JobAnnotations(self._client, batch.job)
-        self._make_room(batch, annotations, there)
+        self._make_room(batch, there)
         of_kind = {kind: [one for one in batch.uploads if one.kind == kind] for kind in KINDS}
         answer: Mapping[str, Any] = {"shapes": [], "tags": []}
         if batch.uploads:
             try:
+                annotations = JobAnnotations(self._client, batch.job)
                 answer = annotations.create(*([one.payload for one in of_kind[kind]] for kind in KINDS))
             except CvatError as error:
                 if error.status is not None and error.status < 500:  # it says that nothing was stored
@@ -168,29 +169,25 @@ class Uploader:
                 return None
         raise CvatError(f"CVAT takes no annotations for job {batch.job} now")
 
-    def _make_room(self, batch: Batch, annotations: JobAnnotations, there: Mapping[str, Any]) -> None:
-        """Remove what goes from the frames of a batch, and note it."""
-        frames = self._journal.frames_of(batch)
-        going = self._going(batch.job, frames, there)
-        if any(going.values()):
-            annotations.delete(going["shape"], going["tag"])
-            ids = {kind: {one["id"] for one in going[kind]} for kind in KINDS}
-            before = self._written_before(batch.job, frames)
-            self._journal.removed([one for one in before if one.server_id in ids[one.kind]])
+    def _make_room(self, batch: Batch, there: Annotations) -> None:
+        """Delete what goes from the frames of a batch where the run replaces."""
+        if self._options.mode in REPLACING:
+            going = self._going(batch.job, self._journal.frames_of(batch), there)
+            delete(self._client, self._journal, batch.run, batch.job, there, going)
 
-    def _going(self, job: int, frames: Iterable[int], there: Mapping[str, Any]) -> Mapping[str, list[Any]]:
-        """By kind, what goes from frames where the run replaces: what runs wrote and nobody changed, or everything.
+    def _going(self, job: int, frames: Iterable[int], there: Annotations) -> Annotations:
+        """What goes from frames where the run replaces: what runs wrote and nobody changed, or everything.
 
         A frame that failed has nothing new: it keeps what it has.
         """
         replaced = set(frames) - set(self._journal.errors(self._run.id))
         if self._options.mode is Mode.REPLACE_ALL:
-            return {kind: [one for one in there[f"{kind}s"] if one["frame"] in replaced] for kind in KINDS}
+            return {f"{kind}s": [one for one in there[f"{kind}s"] if one["frame"] in replaced] for kind in KINDS}
         same = []
         if self._options.mode is Mode.REPLACE:
             same = unchanged(self._written_before(job, replaced), there, self._labels)
         ids = {kind: {one.server_id for one in same if one.kind == kind} for kind in KINDS}
-        return {kind: [one for one in there[f"{kind}s"] if one["id"] in ids[kind]] for kind in KINDS}
+        return {f"{kind}s": [one for one in there[f"{kind}s"] if one["id"] in ids[kind]] for kind in KINDS}
 
     def _written_before(self, job: int, frames: Iterable[int]) -> list[SentUpload]:
         """What other runs wrote on these frames."""

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from promptable.cvat.annotate.writing.deleted import PutBack
 from promptable.cvat.propagate.content import TRACK
-from promptable.cvat.propagate.journal import TrackJournal, Write
+from promptable.cvat.propagate.journal import COMMAND, TrackJournal, Write
 from promptable.cvat.propagate.writing.held import Defaults, Held, Item, by_kind, defaults_in
 from promptable.cvat.propagate.writing.late import remove_late
 from promptable.cvat.propagate.writing.upload import Uploader
@@ -19,17 +20,21 @@ def undo(client: Any, journal: TrackJournal, run: int, task: int, tell: Tell, *,
 
     ``client`` is cvat-sdk's. Raises CvatError.
     """
+    journal.run(run, COMMAND)
     Uploader(client, journal, task, tell).settle(run)
     remove_late(client, journal, task)
     writes = [write for write in journal.writes(run) if write.state == "stored"]
-    written_to = dict.fromkeys(write.job for write in writes)
-    jobs, closed = to_take_back_from(client, written_to, completed=completed)
-    defaults = defaults_in(client, task)
+    changed = dict.fromkeys([*(write.job for write in writes), *journal.jobs(run)])
+    jobs, closed = to_take_back_from(client, changed, completed=completed)
+    defaults, deleted = defaults_in(client, task), PutBack(client, journal, run, task)
     counts = [
         _undo_job(JobAnnotations(client, job), [one for one in writes if one.job == job], defaults) for job in jobs
     ]
+    for job in jobs:
+        deleted.into(job)
     journal.end(run, "undone")
-    return TakenBack(sum(gone for gone, _ in counts), sum(left for _, left in counts), closed)
+    gone, left = sum(gone for gone, _ in counts), sum(left for _, left in counts)
+    return TakenBack(gone, left, closed, deleted.count, deleted.lost)
 
 
 def _undo_job(annotations: JobAnnotations, writes: Sequence[Write], defaults: Defaults) -> tuple[int, int]:
