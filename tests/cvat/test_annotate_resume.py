@@ -9,8 +9,9 @@ from promptable.cvat.annotate import detector, run
 from promptable.cvat.annotate.writing import upload
 from promptable.cvat.journal import Journal
 from promptable.cvat.server import sent
-from tests.cvat.annotating import annotate, asked_frames, detect, prepare, stored
+from tests.cvat.annotating import TASK, annotate, asked_frames, detect, prepare, stored
 from tests.cvat.killing import run_until
+from toy.cvat.person import Person
 from toy.cvat.stand_in import StandIn
 
 LABEL = 0
@@ -156,6 +157,27 @@ def test_interrupted_it_says_so_and_goes_on(
     assert "the same command goes on where it stopped" in capsys.readouterr().err
     assert annotate(cvat) == 3
     assert stored(cvat) == whole
+
+
+def test_what_became_peoples_before_a_run_goes_on_is_left_to_them(
+    cvat: StandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A batch that was about to be sent when the server failed: meanwhile a job is handed in, and a frame drawn on."""
+    prepare(cvat)
+    cvat.refused_writes = [403]
+    assert annotate(cvat, "--frames", "1-3", "--concurrency", "1") == 1
+    person = Person(cvat, TASK)
+    drawn = person.add(2, LABEL, [1, 1, 9, 9])
+    assert annotate(cvat, "--frames", "1-3") == 0
+    assert [one["id"] for one in person.shapes(2)] == [drawn]
+    assert [len(person.shapes(frame)) for frame in (1, 3)] == [1, 2]
+    assert "left alone: 1 frame annotated or closed by people while it ran" in capsys.readouterr().out
+    assert annotate(cvat, "--undo", "1") == 0
+    cvat.refused_writes = [403]
+    assert annotate(cvat, "--frames", "1-3", "--replace-all", "--yes") == 1
+    person.complete(1)
+    assert annotate(cvat, "--frames", "1-3", "--replace-all", "--yes") == 0
+    assert [len(person.shapes(frame)) for frame in (1, 2, 3)] == [0, 1, 0]
 
 
 def _interrupt(*_: object) -> None:

@@ -128,10 +128,14 @@ class Journal(JournalReader):
         return ready
 
     def leave(self, run: int, job: int, frames: Iterable[int]) -> None:
-        """Leave these frames of the job to people: nothing is uploaded there."""
+        """Leave these frames of the job to people: nothing is uploaded there, also of what was about to be sent."""
         rows = [(run, job, frame) for frame in frames]
+        never_sent = (
+            "UPDATE uploads SET state = 'removed' WHERE run = ? AND job = ? AND frame = ? AND state = 'sending'"
+        )
         with self._writing():
             self._db.executemany("UPDATE places SET state = 'left' WHERE run = ? AND job = ? AND frame = ?", rows)
+            self._db.executemany(never_sent, rows)
 
     def intend(
         self, run: int, job: int, frames: Iterable[int], after: Mapping[str, int], uploads: Sequence[Upload]
@@ -160,16 +164,17 @@ class Journal(JournalReader):
         return [self._batch(row["id"]) for row in rows.fetchall()]
 
     def frames_of(self, batch: Batch) -> list[int]:
-        """The frames of a batch, those without anything to upload included."""
+        """The frames of a batch that are not left to people, those without anything to upload included."""
         rows = self._db.execute(
-            "SELECT frame FROM places WHERE run = ? AND job = ? AND batch = ?", (batch.run, batch.job, batch.id)
+            "SELECT frame FROM places WHERE run = ? AND job = ? AND batch = ? AND state = 'sent'",
+            (batch.run, batch.job, batch.id),
         )
         return [row["frame"] for row in rows]
 
     def stored(self, batch: Batch, ids: Mapping[int, int]) -> None:
         """Note that a batch is on the server. ``ids`` maps upload ids to the server's; uploads without one are lost."""
         with self._writing():
-            self._db.execute("UPDATE uploads SET state = 'lost' WHERE batch = ?", (batch.id,))
+            self._db.execute("UPDATE uploads SET state = 'lost' WHERE batch = ? AND state = 'sending'", (batch.id,))
             self._db.executemany(
                 "UPDATE uploads SET state = 'stored', server_id = ? WHERE id = ?",
                 [(server_id, upload) for upload, server_id in ids.items()],

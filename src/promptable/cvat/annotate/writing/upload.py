@@ -7,6 +7,7 @@ twice all the same, since the server took longer than anybody looks, is taken aw
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from promptable.config.labels import Mark
@@ -165,9 +166,16 @@ class Uploader:
             if (ids := look_for(self._client, self._journal, batch, self._tell)) is not None:
                 return self._journal.stored(batch, ids)
             self._journal.batch_may_arrive_late(batch)
-            if self._send(batch, JobAnnotations(self._client, batch.job).read()):
+            there = JobAnnotations(self._client, batch.job).read()
+            if self._send(self._without_theirs(batch, there), there):
                 return None
         raise CvatError(f"CVAT takes no annotations for job {batch.job} now")
+
+    def _without_theirs(self, batch: Batch, there: Annotations) -> Batch:
+        """A batch without the frames that became people's since it was noted."""
+        left = self._left(batch.job, self._journal.frames_of(batch), there)
+        self._journal.leave(batch.run, batch.job, left)
+        return replace(batch, uploads=[one for one in batch.uploads if one.frame not in left])
 
     def _make_room(self, batch: Batch, there: Annotations) -> None:
         """Delete what goes from the frames of a batch where the run replaces."""
