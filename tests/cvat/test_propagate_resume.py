@@ -1,6 +1,7 @@
 """Killed at any point and run again, ``promptable propagate`` ends as if nothing had happened."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from promptable.cvat.server import sent
 from promptable.errors import GoneError
 from tests.cvat.killing import assert_same_wherever_killed, run_until
-from tests.cvat.propagating import asked, draw, draw_track, prepare, propagate, stored
+from tests.cvat.propagating import TASK, asked, draw, draw_track, prepare, propagate, stored
 from toy.cvat.stand_in import StandIn
 
 JOBS = [(1, "annotation", 0, 3), (2, "annotation", 2, 5)]
@@ -42,6 +43,22 @@ def test_killed_at_every_point_and_run_again_the_annotations_are_the_same(
 ) -> None:
     steps = assert_same_wherever_killed(fresh, lambda: propagate(cvat, "--to", "5"), lambda: stored(cvat))
     assert steps > 20, "there are that many places to stop at"
+
+
+def test_a_job_that_was_handed_in_before_a_run_goes_on_is_left(
+    cvat: StandIn, fresh: Callable[[int], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    fresh(0)
+    cvat.refused_writes = [403]
+    assert propagate(cvat) == 1
+    before = cvat.annotations.read(2)
+    cvat.tasks[TASK] = replace(cvat.tasks[TASK], states={2: "completed"})
+    assert propagate(cvat) == 0
+    assert cvat.annotations.read(2) == before
+    assert len(cvat.annotations.read(1)["tracks"]) == 2
+    said = capsys.readouterr().out
+    assert "left alone: job 2: people have handed it in before all was written into it\n" in said
+    assert "run 1: 2 tracks of " in said
 
 
 def test_an_undo_that_is_killed_ends_as_if_nothing_had_happened(cvat: StandIn, fresh: Callable[[int], None]) -> None:

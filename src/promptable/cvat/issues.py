@@ -5,7 +5,7 @@ from typing import Any
 
 from promptable.cvat.journal import Journal, OpenedIssue
 from promptable.cvat.server.issues import Issue, issues_on, open_issue, withdraw
-from promptable.cvat.server.jobs import TakenBack, to_take_back_from
+from promptable.cvat.server.jobs import TakenBack, open_and_handed_in
 
 
 def open_issues(client: Any, journal: Journal, run: int, wanted: Sequence[Issue]) -> None:
@@ -21,7 +21,7 @@ def withdraw_issues(client: Any, journal: Journal, run: int, *, completed: bool)
     In jobs that people have handed in only if ``completed``. ``client`` is cvat-sdk's. Raises CvatError.
     """
     opened = journal.opened_issues(run)
-    jobs, closed = to_take_back_from(client, dict.fromkeys(one.job for one in opened), completed=completed)
+    jobs, closed = open_and_handed_in(client, dict.fromkeys(one.job for one in opened), completed=completed)
     numbers = [(_number(client, one), one.message) for one in opened if one.job in jobs]
     gone, left = withdraw(client, [(number, message) for number, message in numbers if number is not None])
     return TakenBack(gone, left, closed)

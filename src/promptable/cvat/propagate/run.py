@@ -62,7 +62,7 @@ def carry_out(
 
     Stopped at any point, it can be called again and the outcome is the same.
     """
-    left_out: Sequence[str] = ()
+    left_out: list[str] = []
     if run.state == "following":
         _follow(journal, run, frames, tracker, newcomers, options)
         remove_late(client, journal, frames.task.id)
@@ -70,7 +70,9 @@ def carry_out(
         journal.plan_writes(run.id, changes.requests())
         left_out = changes.left_out
     with Progress() as progress:
-        Uploader(client, journal, frames.task.id, progress.waits_for).send(run.id)
+        uploader = Uploader(client, journal, frames.task.id, progress.waits_for)
+        closed = uploader.send(run.id, completed=options.include is not None)
+    left_out += [f"job {job}: people have handed it in before all was written into it" for job in closed]
     remove_late(client, journal, frames.task.id)
     journal.end(run.id, "finished")
     return left_out

@@ -27,8 +27,8 @@ class TakenBack:
     lost: Mapping[str, int] = field(default_factory=dict)
 
 
-def to_take_back_from(client: Any, jobs: Iterable[int], *, completed: bool) -> tuple[list[int], list[int]]:
-    """Those of ``jobs`` from which a run is taken back, and those that are left since people have handed them in.
+def open_and_handed_in(client: Any, jobs: Iterable[int], *, completed: bool) -> tuple[list[int], list[int]]:
+    """Those of ``jobs`` that a command may change, and those that are left since people have handed them in.
 
     With ``completed`` none is left. A job that is gone is in neither. ``client`` is cvat-sdk's. Raises CvatError.
     """

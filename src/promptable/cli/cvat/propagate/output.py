@@ -90,7 +90,7 @@ def report(journal: "TrackReader", run: int) -> None:
 
     keyframes, masks = set[tuple[int, int]](), set[tuple[int, int]]()
     for write in journal.writes(run):
-        for item in write.items if write.action != "delete" else ():
+        for item in write.items if write.action != "delete" and write.state == "stored" else ():
             if item["kind"] != TRACK:
                 masks.add((item["object"], item["new"]["frame"]))
             elif item["own"]:  # else it only ends where another took over

@@ -9,7 +9,7 @@ from promptable.cvat.annotate.writing.same import look_for, remove, still_there,
 from promptable.cvat.journal import Journal
 from promptable.cvat.labels.task_labels import task_labels
 from promptable.cvat.server.annotations import JobAnnotations
-from promptable.cvat.server.jobs import TakenBack, to_take_back_from
+from promptable.cvat.server.jobs import TakenBack, open_and_handed_in
 from promptable.cvat.server.sent import Tell
 
 
@@ -28,7 +28,7 @@ def undo(
     labels = task_labels(client, task)
     remove_late(client, journal, labels)
     gone, left, deleted = 0, 0, PutBack(client, journal, run, task)
-    jobs, closed = to_take_back_from(client, journal.jobs(run), completed=completed)
+    jobs, closed = open_and_handed_in(client, journal.jobs(run), completed=completed)
     for job in jobs:
         annotations = JobAnnotations(client, job)
         there = annotations.read()

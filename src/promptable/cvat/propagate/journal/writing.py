@@ -68,6 +68,11 @@ class TrackJournal(TrackReader, Journal):
             )
             self._db.execute("UPDATE runs SET state = 'writing' WHERE id = ?", (run,))
 
+    def jobs_to_write(self, run: int) -> list[int]:
+        """The jobs for which something was planned that is not known to be on the server."""
+        rows = self._db.execute("SELECT DISTINCT job FROM writes WHERE run = ? AND state <> 'stored'", (run,))
+        return [row["job"] for row in rows]
+
     def about_to_send(self, write: Write) -> None:
         """A write is about to be sent; it is on the disk when this returns."""
         with self._writing(durable=True):
@@ -82,11 +87,11 @@ class TrackJournal(TrackReader, Journal):
     def late_writes(self) -> list[tuple[Write, datetime]]:
         """The writes of which an earlier request may still arrive, and when they were sent last.
 
-        Not one that a run may go on with, which takes what arrived for its own.
+        Not one that a run may go on with, which takes what arrived for its own, nor one of a run that was given up.
         """
         rows = self._db.execute(
             "SELECT w.*, l.at FROM late_writes l JOIN writes w ON w.id = l.write JOIN runs r ON r.id = w.run "
-            "WHERE w.state = 'stored' OR r.state = 'undone' ORDER BY w.id"
+            "WHERE w.state = 'stored' OR r.state IN ('finished', 'undone') ORDER BY w.id"
         ).fetchall()
         return [(read_write(row), datetime.fromisoformat(row["at"])) for row in rows]
 

@@ -10,7 +10,7 @@ from promptable.cvat.propagate.writing.held import Defaults, Held, Item, by_kind
 from promptable.cvat.propagate.writing.late import remove_late
 from promptable.cvat.propagate.writing.upload import Uploader
 from promptable.cvat.server.annotations import JobAnnotations
-from promptable.cvat.server.jobs import TakenBack, to_take_back_from
+from promptable.cvat.server.jobs import TakenBack, open_and_handed_in
 from promptable.cvat.server.sent import Tell
 
 
@@ -25,7 +25,7 @@ def undo(client: Any, journal: TrackJournal, run: int, task: int, tell: Tell, *,
     remove_late(client, journal, task)
     writes = [write for write in journal.writes(run) if write.state == "stored"]
     changed = dict.fromkeys([*(write.job for write in writes), *journal.jobs(run)])
-    jobs, closed = to_take_back_from(client, changed, completed=completed)
+    jobs, closed = open_and_handed_in(client, changed, completed=completed)
     defaults, deleted = defaults_in(client, task), PutBack(client, journal, run, task)
     counts = [
         _undo_job(JobAnnotations(client, job), [one for one in writes if one.job == job], defaults) for job in jobs

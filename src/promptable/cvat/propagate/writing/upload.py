@@ -14,6 +14,7 @@ from promptable.cvat.propagate.journal import TrackJournal, Write
 from promptable.cvat.propagate.writing.held import Defaults, Held, Item, by_kind, defaults_in
 from promptable.cvat.server.annotations import JobAnnotations
 from promptable.cvat.server.errors import CvatError
+from promptable.cvat.server.jobs import open_and_handed_in
 from promptable.cvat.server.sent import Tell, looks
 
 _TRIES = 3
@@ -29,11 +30,17 @@ class Uploader:
         self._journal = journal
         self._task = task
 
-    def send(self, run: int) -> None:
-        """Send what is not on the server yet. Raises CvatError."""
+    def send(self, run: int, *, completed: bool) -> Sequence[int]:
+        """Send what is not on the server yet. Raises CvatError.
+
+        Returns the jobs that get no more of it, since people have handed them in; none if ``completed``.
+        """
+        jobs, closed = open_and_handed_in(self._client, self._journal.jobs_to_write(run), completed=completed)
         for write in self._journal.writes(run):
-            if write.state != "stored":
+            if write.state != "stored" and write.job in jobs:
                 {"create": self._create, "update": self._update, "delete": self._delete}[write.action](write)
+        self.settle(run)
+        return closed
 
     def settle(self, run: int) -> None:
         """Note what was on its way when a run was stopped, if it arrived. Raises CvatError."""
