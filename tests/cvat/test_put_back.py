@@ -1,12 +1,14 @@
 """What a run deleted is there again when it is taken back: people's work and what earlier runs wrote, as it was."""
 
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from promptable.cvat.annotate import detector, run
+from promptable.cvat.journal import JournalReader
 from promptable.cvat.server import sent
 from tests.cvat.annotating import ATTRIBUTES, TASK, annotate, detect, prepare
 from tests.cvat.killing import assert_same_wherever_killed, run_until
@@ -109,9 +111,25 @@ def test_what_people_did_between_two_tries_of_a_run_is_not_undone(
     before = _held(cvat)
     if then == "the same":
         assert annotate(cvat, *FRAMES, "--replace") == 0
-        assert len(person.shapes(1)) == 2
+        theirs, _ = person.shapes(1)
+        person.delete(theirs)
+        before[1]["shapes"].remove(next(one for one in before[1]["shapes"] if one["id"] == theirs["id"]))
     assert annotate(cvat, "--undo", "2") == 0
     assert _held(cvat) == before
+
+
+def test_what_a_run_deleted_without_an_answer_is_known_as_its_own_doing(person: Person, tmp_path: Path) -> None:
+    """Not as people's, who are measured by it."""
+    cvat = person.cvat
+    cvat.lost_answers = 1
+    assert annotate(cvat, "--frames", "1", "--replace-all", "--yes") == 1
+    assert not person.shapes(1)
+    assert annotate(cvat, "--frames", "1", "--replace-all", "--yes") == 0
+    (path,) = tmp_path.rglob("*.sqlite")
+    with closing(JournalReader(path)) as journal:
+        assert [
+            one.state for state in ("stored", "removed") for one in journal.uploads(frame=1, run=1, state=state)
+        ] == ["removed"]
 
 
 def test_what_was_put_back_is_known_as_automatic(person: Person) -> None:

@@ -1,4 +1,4 @@
-"""How far a command is: frames per second, time left, and a few counts."""
+"""How far a command is: frames or jobs per second, time left, and a few counts."""
 
 import sys
 from collections.abc import Iterable
@@ -47,9 +47,9 @@ class Progress:
     ) -> None:
         self._bars.__exit__(kind, error, traceback)
 
-    def begin(self, what: str, frames: int, *, done: int = 0) -> "Bar":
-        """A bar of so many frames, some of which were done before."""
-        return Bar(self._bars, self._bars.add_task(what, total=frames, completed=done, pace="", counts=""))
+    def begin(self, what: str, total: int, *, done: int = 0, unit: str = "frames") -> "Bar":
+        """A bar of so many frames, or of another ``unit``, some of which were done before."""
+        return Bar(self._bars, self._bars.add_task(what, total=total, completed=done, pace="", counts=""), unit)
 
     def waits_for(self, sentence: str) -> None:
         """Say what is waited for, until there is an empty sentence; without bars in a line, and only the first."""
@@ -62,13 +62,14 @@ class Progress:
 class Bar:
     """One of the bars."""
 
-    def __init__(self, bars: Bars, number: TaskID) -> None:
+    def __init__(self, bars: Bars, number: TaskID, unit: str) -> None:
         self._bars = bars
         self._number = number
+        self._unit = unit
 
-    def advance(self, frames: int = 1, **counts: int) -> None:
-        """So many frames more, and what there is by now, such as ``failed=3`` or ``objects=1``."""
+    def advance(self, done: int = 1, **counts: int) -> None:
+        """So many frames more, or what the bar is of, and what there is by now: ``failed=3``, ``objects=1``."""
         speed = self._bars.tasks[self._number].speed
-        pace = "" if speed is None else f"{speed:.1f} frames/s"
+        pace = "" if speed is None else f"{speed:.1f} {self._unit}/s"
         shown = ", ".join(f"{count} {name.removesuffix('s') if count == 1 else name}" for name, count in counts.items())
-        self._bars.update(self._number, advance=frames, pace=pace, counts=shown)
+        self._bars.update(self._number, advance=done, pace=pace, counts=shown)

@@ -158,8 +158,7 @@ def _undo(parsed: argparse.Namespace, client: Any) -> None:
             say("no run is left to take back")
             continue
         with Journal.of_task(client, frames.task) as journal, Progress() as progress:
-            number = frames.task.id
-            taken = undo(client, journal, run, number, progress.waits_for, completed=False, command=COMMAND)
+            taken = undo(client, journal, run, frames.task.id, progress, completed=False, command=COMMAND)
         what = f"{counted(taken.gone, 'tag')} taken away"
         say_taken(run, what, taken, f"set it back to 'in progress' in CVAT and give --undo {run} again")
 

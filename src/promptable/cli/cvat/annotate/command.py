@@ -123,7 +123,7 @@ def _undo(parsed: argparse.Namespace, client: Any) -> int:
             continue
         with Journal.of_task(client, frames.task) as journal, Progress() as progress:
             completed = Include.COMPLETED in parsed.include
-            taken = undo(client, journal, run, frames.task.id, progress.waits_for, completed=completed)
+            taken = undo(client, journal, run, frames.task.id, progress, completed=completed)
             late = any(batch.run == run for batch, _ in journal.sent_again())
         what = f"{taken.gone} shapes and tags removed"
         say_taken(run, what, taken, f"--undo {run} --include completed takes that back too")

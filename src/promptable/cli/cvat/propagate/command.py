@@ -56,7 +56,7 @@ def _undo(parsed: argparse.Namespace, client: Any, journal: "TrackJournal", fram
         say("no run is left to take back")
         return DONE
     with Progress() as progress:
-        taken = undo(client, journal, run, frames.task.id, progress.waits_for, completed=completed)
+        taken = undo(client, journal, run, frames.task.id, progress, completed=completed)
     what = f"{counted(taken.gone, 'annotation')} taken back"
     say_taken(run, what, taken, f"--undo {run} --include completed takes that back too")
     say_withdrawn(withdraw_issues(client, journal, run, completed=completed))

@@ -1,7 +1,8 @@
 """What a run deletes is kept in the journal first, and put back when the run is taken back."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
+from functools import cached_property
 from typing import Any
 
 from promptable.cvat.annotate.options import REPLACING
@@ -33,14 +34,13 @@ class PutBack:
     """Puts back what a run has deleted: ``count`` so far, and how much is ``lost`` by why, a part of a sentence."""
 
     def __init__(self, client: Any, journal: Journal, run: int, task: int) -> None:
-        """``client`` is cvat-sdk's. Raises CvatError."""
+        """``client`` is cvat-sdk's."""
         self.count = 0
         self.lost = Counter[str]()
         self._client = client
         self._journal = journal
         self._run = run
-        self._specs = {label["id"]: {spec["id"] for spec in label["attributes"]} for label in listed(client, task)}
-        self._replaced = _replaced_since(journal, run)
+        self._task = task
 
     def into(self, job: int) -> None:
         """Put back what a job lacks, under its ids; what is there again, whoever made it, stays as it is.
@@ -61,6 +61,23 @@ class PutBack:
         annotations.put_back(*([self._item(one) for one in back if one.kind == kind] for kind in KINDS))
         self._journal.put_back(self._run, job, [*there, *back])
         self.count += len(back)
+
+    @cached_property
+    def _specs(self) -> Mapping[int, Set[int]]:
+        """The attributes of each label that the task has."""
+        labels = listed(self._client, self._task)
+        return {label["id"]: {spec["id"] for spec in label["attributes"]} for label in labels}
+
+    @cached_property
+    def _replaced(self) -> Mapping[tuple[int, int], int]:
+        """By job and frame, the last of the later runs that replace what is there, if they were not taken back."""
+        replaced: dict[tuple[int, int], int] = {}
+        for later in self._journal.runs():
+            if later.id > self._run and later.state != "undone" and later.options.get("mode") in REPLACING:
+                failed = self._journal.errors(later.id)
+                sent = self._journal.places(later.id, "sent")
+                replaced |= {(job, frame): later.id for job, frame in sent if frame not in failed}
+        return replaced
 
     def _why_lost(self, one: Deleted, job: int, held: "_Held") -> str | None:
         if one.item["label_id"] not in self._specs:
@@ -104,14 +121,3 @@ def _is_double(one: Deleted, other: Mapping[str, Any]) -> bool:
     if not {one.item["type"], other["type"]} <= set(FORMS):
         return False
     return Placed(other["label_id"], position_of(other)).is_double(label, position_of(one.item))
-
-
-def _replaced_since(journal: Journal, run: int) -> dict[tuple[int, int], int]:
-    """By job and frame, the last of the later runs that have replaced what was there and were not taken back."""
-    replaced: dict[tuple[int, int], int] = {}
-    for later in journal.runs():
-        if later.id > run and later.state != "undone" and later.options.get("mode") in REPLACING:
-            kept_as_it_was = journal.errors(later.id)
-            sent = journal.places(later.id, "sent")
-            replaced |= {(job, frame): later.id for job, frame in sent if frame not in kept_as_it_was}
-    return replaced

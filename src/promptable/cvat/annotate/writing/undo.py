@@ -8,13 +8,13 @@ from promptable.cvat.annotate.writing.late import remove_late
 from promptable.cvat.annotate.writing.same import look_for, remove, still_there, unchanged
 from promptable.cvat.journal import Journal
 from promptable.cvat.labels.task_labels import task_labels
+from promptable.cvat.progress import Progress
 from promptable.cvat.server.annotations import JobAnnotations
 from promptable.cvat.server.jobs import TakenBack, open_and_handed_in
-from promptable.cvat.server.sent import Tell
 
 
 def undo(
-    client: Any, journal: Journal, run: int, task: int, tell: Tell, *, completed: bool, command: str = COMMAND
+    client: Any, journal: Journal, run: int, task: int, progress: Progress, *, completed: bool, command: str = COMMAND
 ) -> TakenBack:
     """Take back what a run of a command has changed; in jobs that people have handed in only if ``completed``.
 
@@ -22,13 +22,14 @@ def undo(
     """
     journal.run(run, command)
     for batch in journal.sending(run):
-        if (ids := look_for(client, journal, batch, tell)) is None:
+        if (ids := look_for(client, journal, batch, progress.waits_for)) is None:
             journal.batch_may_arrive_late(batch)
         journal.stored(batch, ids or {})
     labels = task_labels(client, task)
     remove_late(client, journal, labels)
     gone, left, deleted = 0, 0, PutBack(client, journal, run, task)
     jobs, closed = open_and_handed_in(client, journal.jobs(run), completed=completed)
+    bar = progress.begin("jobs", len(jobs), unit="jobs")
     for job in jobs:
         annotations = JobAnnotations(client, job)
         there = annotations.read()
@@ -38,5 +39,6 @@ def undo(
         gone, left = gone + len(same), left + len(written) - len(same)
         journal.never_put_back(run, job)
         deleted.into(job)
+        bar.advance()
     journal.end(run, "undone")
     return TakenBack(gone, left, closed, deleted.count, deleted.lost)

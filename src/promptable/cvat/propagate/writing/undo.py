@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from promptable.cvat.annotate.writing.deleted import PutBack
+from promptable.cvat.progress import Progress
 from promptable.cvat.propagate.content import TRACK
 from promptable.cvat.propagate.journal import COMMAND, TrackJournal, Write
 from promptable.cvat.propagate.writing.held import Defaults, Held, Item, by_kind, defaults_in
@@ -11,29 +12,28 @@ from promptable.cvat.propagate.writing.late import remove_late
 from promptable.cvat.propagate.writing.upload import Uploader
 from promptable.cvat.server.annotations import JobAnnotations
 from promptable.cvat.server.jobs import TakenBack, open_and_handed_in
-from promptable.cvat.server.sent import Tell
 
 
-def undo(client: Any, journal: TrackJournal, run: int, task: int, tell: Tell, *, completed: bool) -> TakenBack:
+def undo(client: Any, journal: TrackJournal, run: int, task: int, progress: Progress, *, completed: bool) -> TakenBack:
     """Take back the tracks and masks that nobody changed since; in jobs that people have handed in only if
     ``completed``.
 
     ``client`` is cvat-sdk's. Raises CvatError.
     """
     journal.run(run, COMMAND)
-    Uploader(client, journal, task, tell).settle(run)
+    Uploader(client, journal, task, progress.waits_for).settle(run)
     remove_late(client, journal, task)
     writes = [write for write in journal.writes(run) if write.state == "stored"]
     changed = dict.fromkeys([*(write.job for write in writes), *journal.jobs(run)])
     jobs, closed = open_and_handed_in(client, changed, completed=completed)
-    defaults, deleted = defaults_in(client, task), PutBack(client, journal, run, task)
-    counts = [
-        _undo_job(JobAnnotations(client, job), [one for one in writes if one.job == job], defaults) for job in jobs
-    ]
+    gone, left, deleted = 0, 0, PutBack(client, journal, run, task)
+    defaults, bar = defaults_in(client, task), progress.begin("jobs", len(jobs), unit="jobs")
     for job in jobs:
+        of_job = _undo_job(JobAnnotations(client, job), [one for one in writes if one.job == job], defaults)
+        gone, left = gone + of_job[0], left + of_job[1]
         deleted.into(job)
+        bar.advance()
     journal.end(run, "undone")
-    gone, left = sum(gone for gone, _ in counts), sum(left for _, left in counts)
     return TakenBack(gone, left, closed, deleted.count, deleted.lost)
 
 
