@@ -9,7 +9,7 @@ import pytest
 
 from promptable.cvat.annotate import detector, run
 from promptable.cvat.journal import JournalReader
-from promptable.cvat.server import sent
+from promptable.cvat.server import annotations, sent
 from tests.cvat.annotating import ATTRIBUTES, TASK, annotate, detect, prepare
 from tests.cvat.killing import assert_same_wherever_killed, run_until
 from toy.cvat.person import Person
@@ -72,6 +72,24 @@ def test_the_frames_are_as_they_were(mode: str, person: Person, capsys: pytest.C
     assert annotate(person.cvat, "--undo", "2") == 0
     assert _held(person.cvat) == before
     assert "put back" not in capsys.readouterr().out
+
+
+def test_large_masks_go_in_several_requests(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy before CVAT waits for a minute, in which a busy server stores or deletes so many numbers at most."""
+    cvat, before = person.cvat, _held(person.cvat)
+    monkeypatch.setattr(annotations, "_MOST_NUMBERS", 20)
+    assert annotate(cvat, *FRAMES, "--replace-all", "--yes") == 0
+    sizes, patch = [], cvat.annotations.patch
+
+    def noted(job: int, action: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        sizes.append(sum(len(one["points"]) for one in given["shapes"]))
+        return patch(job, action, given)
+
+    monkeypatch.setattr(cvat.annotations, "patch", noted)
+    assert annotate(cvat, "--undo", "2") == 0
+    assert len(sizes) > 4
+    assert max(sizes) <= 20 + len(MASK)
+    assert _held(cvat) == before
 
 
 @pytest.mark.parametrize(("mode", "stride"), [("--replace", 8), ("--replace-all", 4)])

@@ -1,7 +1,7 @@
 """The annotations of a job over CVAT's REST API, as plain JSON: cvat-sdk's models take seconds for many shapes."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise, zip_longest
 from typing import Any
 
 from cvat_sdk.core.helpers import make_request_headers
@@ -10,7 +10,9 @@ from promptable.cvat.server.body import read_json
 from promptable.cvat.server.rest import get_json
 
 KINDS = ("shape", "tag")
-_AT_ONCE = 5000
+_MOST_ITEMS = 5000
+_MOST_NUMBERS = 1_000_000
+"""In one request: a busy server is done with them before a proxy gives it up."""
 
 
 class JobAnnotations:
@@ -42,13 +44,13 @@ class JobAnnotations:
         tracks: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         """Delete by ``id``; ids that no longer exist are ignored. Raises CvatError."""
-        for first in range(0, max(map(len, (shapes, tags, tracks))), _AT_ONCE):
-            self._patch("delete", *(of_kind[first : first + _AT_ONCE] for of_kind in (shapes, tags, tracks)))
+        for parts in zip_longest(*map(_parts, (shapes, tags, tracks)), fillvalue=()):
+            self._patch("delete", *parts)
 
     def put_back(self, shapes: Sequence[Mapping[str, Any]], tags: Sequence[Mapping[str, Any]]) -> None:
         """Store what was deleted again, under its ids. Repeated, it changes nothing. Raises CvatError."""
-        for first in range(0, max(len(shapes), len(tags)), _AT_ONCE):
-            self._patch("update", shapes[first : first + _AT_ONCE], tags[first : first + _AT_ONCE])
+        for parts in zip_longest(_parts(shapes), _parts(tags), fillvalue=()):
+            self._patch("update", *parts)
 
     def change(
         self, action: str, shapes: Sequence[Mapping[str, Any]], tracks: Sequence[Mapping[str, Any]]
@@ -76,6 +78,20 @@ class JobAnnotations:
         )
         answer: Mapping[str, Any] = read_json(response, self._url)
         return answer
+
+
+def _parts(items: Iterable[Mapping[str, Any]]) -> Iterator[Sequence[Mapping[str, Any]]]:
+    """As many items as fit into a request."""
+    part: list[Mapping[str, Any]] = []
+    numbers = 0
+    for one in items:
+        part.append(one)
+        numbers += len(one.get("points", ()))
+        if numbers > _MOST_NUMBERS or len(part) == _MOST_ITEMS:
+            yield part
+            part, numbers = [], 0
+    if part:
+        yield part
 
 
 def read_task(client: Any, task: int) -> Mapping[str, Any]:
