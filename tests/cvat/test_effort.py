@@ -161,6 +161,8 @@ def test_labels_that_were_removed_since_say_nothing_about_people(
 def test_without_a_journal_only_what_cvat_knows(person: Person, tmp_path: Path, monkeypatch: Any) -> None:
     correct_job_1(person)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "elsewhere"))
+    assert main(["review", "--task", str(TASK), "--url", person.cvat.url, "--issues"]) == 0
+    assert person.cvat.issues, "which are in a journal that has nothing else"
     report = effort(person.cvat, tmp_path)
     assert report["total"]["automatic"] == 0
     assert report["without_journal"]["3"] == {

@@ -1,7 +1,9 @@
 """From tasks to a report."""
 
+from contextlib import closing, nullcontext
 from typing import Any
 
+from promptable.cvat.annotate.options import COMMAND as ANNOTATE
 from promptable.cvat.effort.judging.frames import JudgedFrame
 from promptable.cvat.effort.judging.task import TaskJudge
 from promptable.cvat.effort.report import Report
@@ -11,6 +13,7 @@ from promptable.cvat.effort.suggest.evidence import EvidenceByModel
 from promptable.cvat.journal import JournalReader, path_of
 from promptable.cvat.labels.task_labels import task_labels
 from promptable.cvat.progress import Progress
+from promptable.cvat.propagate.journal import COMMAND as PROPAGATE
 from promptable.cvat.propagate.journal import TrackReader
 from promptable.cvat.server.frames import Frames
 
@@ -22,11 +25,10 @@ def add_task(client: Any, frames: Frames, reviewed: Reviewed, report: Report, ev
     """
     task = frames.task
     path = path_of(client, task)
-    if not path.exists():
-        report.sources[task.id] = counted_sources(client, frames, task_labels(client, task.id), reviewed)
-        return
-    reader = TrackReader(path)
-    try:
+    with closing(TrackReader(path)) if path.exists() else nullcontext() as reader:
+        if reader is None or not any(run.command in (ANNOTATE, PROPAGATE) for run in reader.runs()):
+            report.sources[task.id] = counted_sources(client, frames, task_labels(client, task.id), reviewed)
+            return
         judge = TaskJudge(client, frames, reader, reviewed, report.not_judged)
         with Progress() as progress:
             bar = progress.begin(f"task {task.id}", judge.count)
@@ -36,8 +38,6 @@ def add_task(client: Any, frames: Frames, reviewed: Reviewed, report: Report, ev
                     bar.advance()
                 for track in job.tracks():
                     report.effort.add_track(track)
-    finally:
-        reader.close()
 
 
 def _take(frame: JudgedFrame, report: Report, evidence: EvidenceByModel | None, reader: JournalReader) -> None:
