@@ -78,8 +78,8 @@ def test_the_same_command_again_changes_nothing(machine: Machine) -> None:
         ("v2.70.0", None, "shapes"),
         ("v2.42.0", None, "mask"),
         ("dev", None, "shapes"),
-        ("dev", "2.61.1", "mask"),
-        ("v2.42.0", "2.62.0", "shapes"),
+        ("dev", "2.59.1", "mask"),
+        ("v2.42.0", "2.60.0", "shapes"),
     ],
 )
 def test_cvats_version_selects_the_interactors_answer(

@@ -135,7 +135,7 @@ SESSIONS: Mapping[str, Session] = {
             **_NO_OBJECTS,
         },
     ),
-    "interactor, masks of before CVAT 2.62": Session(
+    "interactor, masks of before CVAT 2.60": Session(
         "sam-interactor",
         "sam",
         {

@@ -45,7 +45,7 @@ def _changed(answer: Any, *path: Any, by: Any) -> Any:
         ("interactor", "a click", ("shapes", 0, "points", -2), lambda right: right + 1),
         ("interactor", "a click", ("shapes", 0, "attributes", 0, "value"), lambda score: f"{float(score) + 2e-4}"),
         ("interactor", "nothing", ("error",), lambda sentence: sentence + "."),
-        ("interactor, masks of before CVAT 2.62", "a click", ("mask", 0), lambda row: [1] * len(row)),
+        ("interactor, masks of before CVAT 2.60", "a click", ("mask", 0), lambda row: [1] * len(row)),
         ("tracker", "three objects, frame 1", ("shapes", 2), lambda _: None),
         ("tracker", "three objects, frame 1", ("states", 0, "step"), lambda step: step + 1),
         ("tracker", "bare, frame 1", ("shapes", 0, 0), lambda left: left + 1),

@@ -187,7 +187,7 @@ class InteractorSettings(MaskSettings):
         " on a CPU",
     )
     answer_form: Annotated[AnswerForm, Takes(" or ".join(AnswerForm))] = _setting(
-        "PROMPTABLE_ANSWER_FORM", AnswerForm.SHAPES, "`shapes` for CVAT 2.62 and later, `mask` for older"
+        "PROMPTABLE_ANSWER_FORM", AnswerForm.SHAPES, "`shapes` for CVAT 2.60 and later, `mask` for older"
     )
     click_means: Annotated[Extent, Takes(", ".join(Extent))] = _setting(
         "PROMPTABLE_CLICK_MEANS",

@@ -25,7 +25,7 @@ from promptable.deploy.versions import cvat_version, numbers
 _UNKNOWN_VERSION = "1.15.9"
 _UNKNOWN_NETWORKS = {PlatformName.LOCAL: "cvat_cvat", PlatformName.KUBE: ""}
 """What a dry run goes on with where only a running CVAT could tell."""
-_SHAPES_SINCE = (2, 62)
+_SHAPES_SINCE = (2, 60)
 """The CVAT from which on the interactor answers shapes."""
 
 
@@ -115,7 +115,7 @@ class Preparation:
         version = cvat_version(self.options.cvat_url, self.console) or site.cvat_version
         if not numbers(version):
             self.console.warn(
-                "CVAT's version is not known: the interactor answers for 2.62 and later; --cvat-url lets me ask"
+                "CVAT's version is not known: the interactor answers for 2.60 and later; --cvat-url lets me ask"
             )
             return ""
         return "shapes" if numbers(version) >= _SHAPES_SINCE else "mask"

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class AnswerForm(StrEnum):
-    """``SHAPES``: run lengths, which CVAT 2.62 and later reads. ``MASK``: every pixel of the picture as 0 or 1.
+    """``SHAPES``: run lengths, which CVAT 2.60 and later reads. ``MASK``: every pixel of the picture as 0 or 1.
 
     Every CVAT version reads ``MASK``, but the answer is large.
     """

@@ -1,4 +1,4 @@
-"""The interactor's request, and its answer in two forms: one for CVAT 2.62 and later, one for every version."""
+"""The interactor's request, and its answer in two forms: one for CVAT 2.60 and later, one for every version."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -59,7 +59,7 @@ class ScoredMask:
 def parse(body: object) -> InteractorRequest:
     """``{"image", "pos_points", "neg_points", "obj_bbox"}``; raises BadRequestError.
 
-    ``obj_bbox`` is null, absent, [] or two opposite corners per box, in any order. CVAT 2.73 and later may also send
+    ``obj_bbox`` is null, absent, [] or two opposite corners per box, in any order. CVAT 2.60 and later may also send
     ``text_prompts``: beside clicks or boxes they are ignored, alone they are an error.
     """
     fields = read_object(body)
@@ -87,7 +87,7 @@ def encode(masks: Iterable[ScoredMask], hw: tuple[int, int], form: AnswerForm, t
 
     Masks are read one by one, and none is kept in memory. ``SHAPES``: a shape for each mask, with the score in the
     attribute of ``spec_id`` 0. ``MASK``: the union of all masks at full size, and the outline of its largest part,
-    which may differ from the mask by ``tolerance`` pixels; no ``bounds``, which only CVAT before 2.62 reads. Raises
+    which may differ from the mask by ``tolerance`` pixels; no ``bounds``, which only CVAT before 2.60 reads. Raises
     ValueError for a score of NaN or Infinity, even if the mask is empty.
     """
     found = _found(masks)

@@ -23,9 +23,9 @@ from promptable.cvat.server.errors import CvatError, WebPageError
 from promptable.cvat.server.rest import PAUSES, Rest
 
 OLDEST = Version("2.56.1")
-"""The first CVAT version that stores the score of a shape, by the schema in its cvat-sdk; access tokens came before.
+"""The first CVAT version that takes the score of a shape (2.56.0 only gives it); access tokens came before.
 
-The commands were run against 2.73. docs/workflow.md says what is known of later ones.
+The commands were run against it and against 2.73. docs/workflow.md says what is known of later ones.
 """
 
 _NO_CVAT = "{} is no CVAT: expected the address that its pages begin with, such as http://localhost:8080, and no more"
