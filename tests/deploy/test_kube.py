@@ -316,37 +316,6 @@ def test_a_pod_that_no_node_will_ever_take_is_not_waited_for(cluster: Machine, m
     assert len(cluster.calls("nuctl deploy")) == 1
 
 
-HPA = "--namespace cvat patch hpa nuclio-sam-interactor --type merge --patch "
-HELD = f'kubectl {HPA}{{"spec": {{"behavior": {{"scaleUp": {{"selectPolicy": "Disabled"}}}}}}}}'
-FREE = f'kubectl {HPA}{{"spec": {{"behavior": null}}}}'
-
-
-@pytest.mark.parametrize("status", [0, 1])
-def test_the_autoscaler_adds_no_replica_while_nuclio_deploys(cluster: Machine, status: int) -> None:
-    """Nuclio would fail the deployment for a replica without a place. It goes on after a failed deployment too."""
-    cluster.start("sam-interactor", *KUBE, "--replicas", "1:3")
-    cluster.built("bbbbbbbbbbbbbbbb")
-    cluster.answer("nuctl deploy .*gpu-bbbbbbbbbbbb", status=status)
-    cluster.start("sam-interactor", *KUBE, "--replicas", "1:3")
-    calls = [call for call in cluster.calls() if call in (HELD, FREE) or call.startswith("nuctl deploy")]
-    assert calls[::3] == [HELD] * (1 + status)
-    assert calls[2::3] == [FREE] * (1 + status)
-
-
-def test_a_function_without_an_autoscaler_has_none_to_hold(cluster: Machine) -> None:
-    cluster.answer("kubectl .*get hpa", err="Error from server (NotFound): not found", status=1)
-    cluster.start("sam-interactor", *KUBE)
-    assert not [call for call in cluster.calls() if " hpa " in call and " get " not in call]
-
-
-def test_an_autoscaler_that_nuclio_has_removed_is_no_news(cluster: Machine) -> None:
-    cluster.answer("kubectl .*patch hpa .*null", err="Error from server (NotFound): not found", status=1)
-    assert "autoscaler" not in cluster.start("sam-interactor", *KUBE).err
-    cluster.built("bbbbbbbbbbbbbbbb")
-    cluster.answer("kubectl .*patch hpa .*null", err="Error from server (Forbidden): no", status=1)
-    assert "the autoscaler of sam-interactor could not be changed" in cluster.start("sam-interactor", *KUBE).err
-
-
 def test_each_pod_has_a_line_in_status(cluster: Machine) -> None:
     pods = "nuclio-sam2-tracker-a 1/1 Running 0 9s\nnuclio-sam2-tracker-b 1/1 Running 0 7s"
     cluster.answer("kubectl .*get pods -l nuclio.io/function-name=sam2-tracker --no-headers", pods)

@@ -65,9 +65,6 @@ class Platform(Protocol):
     def instance(self, function: str) -> Instance:
         """The newest container, looked at while nuctl waits; none is ``crashed`` where nuctl notices that itself."""
 
-    def steady(self, function: str) -> AbstractContextManager[None]:
-        """While the block runs, nothing but the deployment decides how many replicas there are."""
-
     def ready(self, function: str, replicas: int) -> bool:
         """Are so many replicas up? The function is asked itself: what Nuclio has stored is wrong after a crash."""
 

@@ -1,7 +1,7 @@
 """Nuclio on this machine's Docker, as CVAT's compose file starts it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -68,9 +68,6 @@ class Docker:
     def instance(self, function: str) -> Instance:
         container = self._container(function)
         return Instance(container.identity, container.status in ("exited", "dead") or container.restarts != "0")
-
-    def steady(self, function: str) -> AbstractContextManager[None]:
-        return nullcontext()
 
     def ready(self, function: str, replicas: int) -> bool:
         container = self._container(function)

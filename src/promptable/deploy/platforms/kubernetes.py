@@ -1,6 +1,5 @@
 """Nuclio in a Kubernetes cluster, as CVAT's helm chart installs it."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -8,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from promptable.deploy import commands
-from promptable.deploy.commands import QUESTION_SECONDS, Answer, CommandError, ask
+from promptable.deploy.commands import QUESTION_SECONDS, Answer, ask
 from promptable.deploy.console import Console
 from promptable.deploy.image.build import Images
 from promptable.deploy.options import Options
@@ -89,18 +88,6 @@ class Kubernetes:
         name, _, why = pods.rpartition("\n")[2].partition("\t")
         return Instance(name, hindered="" if why.strip() in _STARTING else f"{name}: {why.strip()}")
 
-    @contextmanager
-    def steady(self, function: str) -> Iterator[None]:
-        """Nuclio fails a deployment for any pod without a place, also for one that only the autoscaler wants."""
-        if not self._kube("get", "hpa", deployment_of(function)).ok:
-            yield
-            return
-        self._change_autoscaler(function, {"scaleUp": {"selectPolicy": "Disabled"}})
-        try:
-            yield
-        finally:
-            self._change_autoscaler(function, None)
-
     def ready(self, function: str, replicas: int) -> bool:
         """More than so many may still be wanted by the autoscaler, and lack a place on the nodes."""
         deployment = f"deployment/{deployment_of(function)}"
@@ -155,18 +142,6 @@ class Kubernetes:
         pods = self._kube("get", "pods", "-l", _pods_of(function), "--no-headers").out
         return ("\n".join(" ".join(line.split()) for line in pods.splitlines()) or "none",)
 
-    def _change_autoscaler(self, function: str, behavior: Mapping[str, object] | None) -> None:
-        """Its ``spec.behavior``, which Nuclio leaves as it is; None is Kubernetes' default."""
-        patch = json.dumps({"spec": {"behavior": behavior}})
-        autoscaler = ("--namespace", self._options.namespace, "patch", "hpa", deployment_of(function))
-        command = ("kubectl", *autoscaler, "--type", "merge", "--patch", patch)
-        self._console.command(command)
-        try:
-            commands.run(command)
-        except CommandError as error:
-            if "NotFound" not in str(error):  # Nuclio removes it where least and most replicas are the same
-                self._console.warn(f"the autoscaler of {function} could not be changed: {error}")
-
     def _verify_redis(self, function: str) -> None:
         command = ("exec", "--stdin", f"deployment/{deployment_of(function)}", "--", "python", "-")
         said = self._kube(*command, stdin=(_HERE / "ask_redis.py").read_text())
@@ -217,7 +192,7 @@ class Kubernetes:
 
 
 def deployment_of(function: str) -> str:
-    """The name that Nuclio gives a function's deployment, service and autoscaler."""
+    """The name that Nuclio gives a function's deployment and service."""
     return f"nuclio-{function}"
 
 

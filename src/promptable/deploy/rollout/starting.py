@@ -38,8 +38,7 @@ class Starter:
 
     def start(self, function: str, rendered: Rendered, running: str) -> None:
         """Deploy it, until it is ready. Raises CommandError."""
-        with self.platform.steady(function):
-            self._deploy(function, rendered, running)
+        self._deploy(function, rendered, running)
         if not self.platform.ready(function, rendered.replicas):
             raise CommandError("nuctl is done, and the container is not healthy")
 
