@@ -312,8 +312,18 @@ def test_a_pod_that_no_node_will_ever_take_is_not_waited_for(cluster: Machine, m
     monkeypatch.setattr("promptable.deploy.rollout.starting.sleep", pytest.fail)
     outcome = cluster.start("sam2-tracker", *KUBE)
     assert "didn't match Pod's node affinity/selector" in outcome.err
-    assert "give every replica a place on the nodes, or name fewer with --replicas" in outcome.err
+    assert "make room on the nodes for every replica and one more" in outcome.err
     assert len(cluster.calls("nuctl deploy")) == 1
+
+
+def test_a_replica_that_lacks_a_place_after_nuctl_is_done_is_answered_with_what_to_do(cluster: Machine) -> None:
+    """As under load: while pods are replaced Nuclio asks for as many as it counts, the old and the new."""
+    why = "0/1 nodes are available: 1 Insufficient cpu."
+    cluster.answer("kubectl .*get pods -l nuclio.io/function-name=sam2-tracker --sort-by", f"\nLATEST\t{why}")
+    cluster.answer("kubectl .*rollout status", err="error: timed out waiting for the condition", status=1)
+    err = cluster.start("sam2-tracker", *KUBE).err
+    assert why in err
+    assert "remedy:  make room on the nodes for every replica and one more" in err
 
 
 def test_each_pod_has_a_line_in_status(cluster: Machine) -> None:

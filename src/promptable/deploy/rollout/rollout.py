@@ -21,7 +21,9 @@ from promptable.deploy.rollout.smoke import SmokeError, Timing
 from promptable.deploy.rollout.starting import Starter, UnscheduledError
 from promptable.deploy.rollout.state import State
 
-_GIVE_PLACE = "give every replica a place on the nodes, or name fewer with --replicas, then run the same command again"
+_GIVE_PLACE = (
+    "make room on the nodes for every replica and one more, or deploy with a fixed number that fits (--replicas 1)"
+)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ _NO_ROOM = "Insufficient"
 
 
 class UnscheduledError(CommandError):
-    """Nuclio gave up a pod that had no place on a node."""
+    """A pod has no place on a node."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,12 @@ class Starter:
     def start(self, function: str, rendered: Rendered, running: str) -> None:
         """Deploy it, until it is ready. Raises CommandError."""
         self._deploy(function, rendered, running)
-        if not self.platform.ready(function, rendered.replicas):
-            raise CommandError("nuctl is done, and the container is not healthy")
+        if self.platform.ready(function, rendered.replicas):
+            return
+        why = self.new_instance(function, running).hindered
+        if _NO_ROOM in why:
+            raise UnscheduledError(why)
+        raise CommandError("nuctl is done, and the container is not healthy")
 
     def new_instance(self, function: str, running: str) -> Instance:
         """The function's instance; an empty one while that is still the one from before."""
