@@ -4,7 +4,6 @@ from typing import Protocol
 
 from promptable.errors import BadRequestError
 from promptable.models.pixels.picture import Picture
-from promptable.models.runtime.out_of_memory import naming_out_of_memory
 from promptable.models.segmentation.features import ImageFeatures
 from promptable.models.segmentation.segmenter import PictureError
 from promptable.wire.images import EncodedImage
@@ -19,7 +18,7 @@ class ImageEncoder(Protocol):
 def encode(model: ImageEncoder, image: EncodedImage, max_megapixels: float) -> ImageFeatures:
     """Decode the picture and encode it.
 
-    Raises BadRequestError for a picture that is damaged, too large or not supported by the model; OutOfMemoryError.
+    Raises BadRequestError for a picture that is damaged, too large or not supported by the model.
     """
     return encode_pixels(model, image.decode(max_megapixels))
 
@@ -27,7 +26,6 @@ def encode(model: ImageEncoder, image: EncodedImage, max_megapixels: float) -> I
 def encode_pixels(model: ImageEncoder, pixels: Picture) -> ImageFeatures:
     """As ``encode``, of a decoded picture."""
     try:
-        with naming_out_of_memory():
-            return model.encode_image(pixels)
+        return model.encode_image(pixels)
     except PictureError as error:
         raise BadRequestError(f"image: {error}") from error

@@ -106,6 +106,7 @@ class GroundingDINO:
         self._lock = Lock()
 
     @torch.inference_mode()
+    @naming_out_of_memory()
     def detect(self, image: Picture, prompts: Sequence[str], scale: float = 1.0) -> PromptScores:
         """Look for all prompts in a picture, uint8 RGB [H, W, 3], shown to the model at ``scale`` of its usual size.
 
@@ -150,7 +151,7 @@ class GroundingDINO:
     def _detect(
         self, image: Picture, captions: Sequence[_CaptionFeatures], prompts: int, scale: float, precision: str
     ) -> PromptScores:
-        with naming_out_of_memory(), autocast(self._device, precision):
+        with autocast(self._device, precision):
             encoded = self._encode_image(image, scale)
             boxes, scores = zip(*(self._decode(*encoded, caption, prompts) for caption in captions), strict=True)
         height, width = image.shape[:2]

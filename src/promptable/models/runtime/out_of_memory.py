@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from traceback import clear_frames
 from typing import TypeVar
 
 import torch
@@ -29,7 +30,7 @@ def means_out_of_memory(error: BaseException) -> bool:
 
 @contextmanager
 def naming_out_of_memory() -> Iterator[None]:
-    """Turn errors of the code inside that mean a lack of memory into OutOfMemoryError; first free the GPU's cache."""
+    """Turn errors of the code inside that mean a lack of memory into OutOfMemoryError; first free what it has taken."""
     try:
         yield
     except OutOfMemoryError:
@@ -37,11 +38,9 @@ def naming_out_of_memory() -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if not means_out_of_memory(error):
             raise
-        message = str(error)
-    else:
-        return
-    torch.cuda.empty_cache()  # outside the handler: the error's traceback holds the failed call's tensors
-    raise OutOfMemoryError(f"not enough memory: {message}")
+        clear_frames(error.__traceback__)  # their variables hold the failed call's tensors, as long as the error lives
+        torch.cuda.empty_cache()
+        raise OutOfMemoryError(f"not enough memory: {error}") from None
 
 
 def in_batches(items: Sequence[T], run: Callable[[list[T]], Sequence[R]], most: int) -> list[R]:
@@ -74,8 +73,9 @@ def first_that_fits(attempts: Iterable[tuple[str, Callable[[], T]]]) -> T:
     failure: Exception = ValueError("there is nothing to attempt")
     for name, attempt in attempts:
         try:
-            return attempt()
+            with naming_out_of_memory():
+                return attempt()
         except OutOfMemoryError as error:
-            _log.warning("not enough memory for %s: %s", name, error)
-            failure = error.with_traceback(None)  # the traceback would keep the failed call's tensors alive
+            failure = OutOfMemoryError(*error.args)  # a new one: this one's traceback holds the failed call's tensors
+            _log.warning("not enough memory for %s: %s", name, failure)
     raise failure

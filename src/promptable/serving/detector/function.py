@@ -14,7 +14,7 @@ from promptable.errors import BadRequestError, OutOfMemoryError
 from promptable.models.detection.proposals import Proposals
 from promptable.models.detection.selection import Detections, LabelRule, Suppression, select
 from promptable.models.detection.tiling import Tiling, enlarged, propose
-from promptable.models.runtime.out_of_memory import first_that_fits
+from promptable.models.runtime.out_of_memory import first_that_fits, naming_out_of_memory
 from promptable.models.runtime.threads import take_threads
 from promptable.serving.detector.candidates import candidates
 from promptable.serving.detector.items import ItemRules
@@ -86,6 +86,7 @@ class DetectorFunction:
             _log.error("picture %s failed: %s", request.image.digest, error)
             return wire.encode([self._failed])
 
+    @naming_out_of_memory()
     def _labels(self, request: wire.DetectorRequest) -> LabelSet:
         if request.labels is not None:
             return self._requested.get(request.labels)
@@ -93,6 +94,7 @@ class DetectorFunction:
             raise BadRequestError("labels: expected a list, since none are deployed here, got nothing")
         return self._deployed
 
+    @naming_out_of_memory()
     def _answer(self, request: wire.DetectorRequest, labels: LabelSet) -> str:
         settings = self._settings
         picture = RequestPicture(request.image, settings.max_megapixels)

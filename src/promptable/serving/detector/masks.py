@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from promptable.config.settings import DetectorSettings
 from promptable.errors import BadRequestError
-from promptable.models.runtime.out_of_memory import first_that_fits, naming_out_of_memory
+from promptable.models.runtime.out_of_memory import first_that_fits
 from promptable.models.segmentation.features import ImageFeatures
 from promptable.models.segmentation.segmenter import Prediction
 from promptable.serving.cleaning import cleaning
@@ -77,10 +77,10 @@ class Masker:
     def _segment(
         self, models: Models, picture: RequestPicture, boxes: NDArray[np.float32], together: int
     ) -> list[BoxMask]:
-        """The masks of all boxes, decoded ``together`` at a time. Raises OutOfMemoryError."""
-        segmenter = models.segmenter()
+        """The masks of all boxes, decoded ``together`` at a time."""
         name = picture.digest if models is self._models else f"{picture.digest} fallback"
-        with naming_out_of_memory(), self._features.only_finite(name):
+        with self._features.only_finite(name):
+            segmenter = models.segmenter()
             features = self._features.get(name, lambda: encode_pixels(segmenter, picture.on(models.device)))
             parts = [boxes[start : start + together] for start in range(0, len(boxes), together)]
             return [

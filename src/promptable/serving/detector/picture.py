@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promptable.models.pixels.picture import Picture
-from promptable.models.runtime.out_of_memory import naming_out_of_memory
 from promptable.models.runtime.transfer import to_device
 from promptable.wire.images import EncodedImage
 
@@ -31,6 +30,5 @@ class RequestPicture:
         if device == "cpu":
             return self.pixels
         if device not in self._there:
-            with naming_out_of_memory():
-                (self._there[device],) = to_device(device, [self.pixels])
+            (self._there[device],) = to_device(device, [self.pixels])
         return self._there[device]

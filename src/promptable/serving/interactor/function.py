@@ -91,7 +91,7 @@ class InteractorFunction:
         request = wire.parse(body)
         hw = self._hw(request.image)
         prompts = prompts_of(request.inside(hw))
-        with self._features.only_finite(request.image.digest):
+        with naming_out_of_memory(), self._features.only_finite(request.image.digest):
             masks = self._masks(request.image, hw, prompts)
             return wire.encode(masks, hw, self._settings.answer_form, self._settings.polygon_tolerance)
 
@@ -119,7 +119,6 @@ class InteractorFunction:
 
     def _predict(self, digest: str, features: ImageFeatures, prompt: Prompt) -> Prediction:
         prompt = self._history.with_mask_input(digest, prompt)
-        with naming_out_of_memory():
-            prediction = self._segmenter.predict(features, prompt, self._settings.click_means)
+        prediction = self._segmenter.predict(features, prompt, self._settings.click_means)
         self._history.remember(digest, prompt, prediction.low_res_logits)
         return prediction

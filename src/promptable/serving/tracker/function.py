@@ -14,6 +14,7 @@ from promptable.errors import BadRequestError, GoneError
 from promptable.models.load import load_video_tracker
 from promptable.models.runtime import device
 from promptable.models.runtime.memory import keep_freed_memory
+from promptable.models.runtime.out_of_memory import naming_out_of_memory
 from promptable.models.runtime.precision import decide
 from promptable.models.runtime.threads import choose_threads, take_threads
 from promptable.models.sam2.object_results import ObjectResult
@@ -89,7 +90,7 @@ class TrackerFunction:
         """
         take_threads()
         request = wire.parse(body)
-        with self._features.only_finite(request.image.digest):
+        with naming_out_of_memory(), self._features.only_finite(request.image.digest):
             return self._start(request) if isinstance(request, wire.StartRequest) else self._continue(request)
 
     def _start(self, request: wire.StartRequest) -> str:
