@@ -1,6 +1,8 @@
 """Replicas of the interactor encode a picture once between them, and a restart forgets nothing."""
 
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -85,6 +87,18 @@ def test_features_of_another_precision_are_not_taken(server: RedisServer, encode
     _answer(_replica(server, encoded, model))
     _answer(_replica(server, encoded, model, PROMPTABLE_PRECISION="bf16"))
     assert len(encoded) == 1
+
+
+def test_features_of_another_configuration_are_not_taken(
+    server: RedisServer, encoded: list[int], tmp_path: Path
+) -> None:
+    """The same weights, built with other windows: features of the same form, but not the same."""
+    for name, windows in (("one", "[8, 8, 6]"), ("other", "[8, 8, 4]")):
+        shutil.copytree(TOY / "sam2", tmp_path / name)
+        config = tmp_path / name / "config.yaml"
+        config.write_text(config.read_text().replace("window_spec: [8, 8, 6]", f"window_spec: {windows}"))
+        _replica(server, encoded, str(tmp_path / name)).answer(BODY)
+        assert len(encoded) == 1
 
 
 def test_hosts_with_and_without_a_matrix_unit_agree(

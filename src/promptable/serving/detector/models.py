@@ -26,7 +26,7 @@ class Models:
     ``segmenter`` returns the segmenter, which is loaded at the first call: only labels of type mask or polygon need it.
     ``threshold`` is the detector's default threshold. ``fallback`` returns the same models on the CPU, for a picture
     that needs more memory than the GPU has; it is None if the settings do not allow that. ``name`` identifies the
-    detector by its model name and the fingerprint of its weights.
+    detector by its model name and the fingerprint of its weights and configuration.
     """
 
     detector: Detector
@@ -57,5 +57,6 @@ def _load_on(settings: DetectorSettings, where: str) -> Models:
     detector = load_detector(settings.model, *source)
     segmenter = cache(partial(load_segmenter, settings.mask_model, *source))
     threshold = default_threshold(settings.model, settings.weights_dir)
-    weights = locate(settings.model, settings.weights_dir).weights
-    return Models(detector, segmenter, where, threshold, name=f"{settings.model} {fingerprint(weights)}")
+    files = locate(settings.model, settings.weights_dir)
+    name = f"{settings.model} {fingerprint(files.weights, files.config)}"
+    return Models(detector, segmenter, where, threshold, name=name)

@@ -43,8 +43,9 @@ def load_function(logger: Any) -> "InteractorFunction":
     keep_freed_memory()
     where = device.resolve(settings.device)
     model = sam2_model(where) if settings.model == AUTO else settings.model
+    files = locate(model, settings.weights_dir)
     if where == "cpu":
-        choose_threads([locate(model, settings.weights_dir).weights])
+        choose_threads([files.weights])
     redis = shared_redis()
     precision = decide(settings.precision, where, shared=redis is not None)
     segmenter = load_segmenter(model, settings.weights_dir, where, precision, settings.cuda_graphs)
@@ -54,15 +55,14 @@ def load_function(logger: Any) -> "InteractorFunction":
     features, logits = warm_up(segmenter, _CLICKS_WITH_GRAPHS if with_graphs else 1)
     if redis is None:
         return InteractorFunction(segmenter, settings)
-    weights = fingerprint(locate(model, settings.weights_dir).weights)
-    encoder = f"{_FORM}:{weights}:{precision}:{where.partition(':')[0]}"
+    encoder = f"{_FORM}:{fingerprint(files.weights, files.config)}:{precision}:{where.partition(':')[0]}"
     feature_cache, history_cache = _caches(redis, encoder, settings.click_means)
     shared = SharedFeatures(feature_cache, features), SharedHistory(history_cache, logits.shape)
     return InteractorFunction(segmenter, settings, *shared)
 
 
 def _caches(redis: RedisServer, encoder: str, click_means: Extent) -> tuple[RedisCache, RedisCache]:
-    """The caches of features and clicks for replicas of one ``encoder``: of its weights, precision, kind of device."""
+    """The caches of features and clicks for replicas of one ``encoder``: one model, precision and kind of device."""
     prefixes = (f"promptable:features:{encoder}:", f"promptable:clicks:{encoder}:{click_means}:")
     features, clicks = (RedisCache(redis, prefix, _LIFETIME_SECONDS) for prefix in prefixes)
     return features, clicks
