@@ -58,6 +58,14 @@ def test_a_broken_picture_is_an_error_unless_the_setting_says_tag(tmp_path: Path
     assert function.answer(BODY), "the next picture is answered"
 
 
+def test_who_asks_for_candidates_gets_the_error_whatever_the_setting(tmp_path: Path) -> None:
+    """A list of items would be no answer: ``promptable annotate`` would take it for an old function's."""
+    function = new_detector(tmp_path, [{"name": THING}, FAILED], PROMPTABLE_ON_FAILURE="tag")
+    response = function.post(truncated() | {"floor": 0.05})
+    assert response.status_code == 400
+    assert "a complete picture file" in response.body
+
+
 def test_a_wrong_request_is_an_error_whatever_the_setting(tmp_path: Path) -> None:
     function = new_detector(tmp_path, [{"name": THING}, FAILED], PROMPTABLE_ON_FAILURE="tag")
     assert function.post(BODY | {"threshold": "high"}).status_code == 400

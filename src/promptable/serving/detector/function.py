@@ -81,7 +81,7 @@ class DetectorFunction:
         try:
             return self._answer(request, labels)
         except (BadRequestError, OutOfMemoryError) as error:
-            if self._failed is None or labels is not self._deployed:
+            if self._failed is None or labels is not self._deployed or request.floor is not None:
                 raise
             _log.error("picture %s failed: %s", request.image.digest, error)
             return wire.encode([self._failed])
