@@ -135,6 +135,18 @@ def test_distractor_frames_have_no_age_and_take_the_place_of_recent_ones() -> No
     assert ages(bank, features=True) == {27: 3, 28: 2, 29: 1}
 
 
+@pytest.mark.parametrize("other", [ALL, VISIBLE])
+def test_a_distractor_frame_that_another_rule_has_kept_only_the_pointer_of_is_none_any_more(other: MemoryRule) -> None:
+    """While a function is deployed anew with another rule, replicas of both may take turns with a track."""
+    before = [memory(step, distractor=step == 4, prompted=step == 0) for step in range(15)]
+    kept = [one.memory for one in other.attended(15, before, OFFICIAL)]
+    assert next(one for one in kept if one.step == 4).features is None
+    bank = DISTRACTOR.attended(15, kept, OFFICIAL)
+    assert ages(bank, ageless=True, features=True) == {0: 15}
+    assert ages(bank, features=True) == {step: 15 - step for step in range(9, 15)}
+    assert ages(bank) == {step: 15 - step for step in range(1, 15)}
+
+
 def test_of_too_many_prompted_frames_the_nearest_count_and_others_as_any_frame() -> None:
     few = Capacity(prompted=2, features=6, pointers=15)
     bank = ALL.attended(12, past(11, prompted=(0, 3, 8, 10)), few)
@@ -170,6 +182,14 @@ def test_a_rival_is_a_candidate_whose_box_is_elsewhere(places: list[tuple[int, i
     assert evidence.area == (0 if places[0] is None else 64)
     assert evidence.iou == pytest.approx(0.9)
     assert evidence.score == pytest.approx((2 / (1 + np.exp(-2)) - 1) * 0.9)
+
+
+@pytest.mark.parametrize(("iou", "score"), [(1.1, 1.0), (-0.1, 0.0)])
+def test_a_score_is_a_share_even_if_a_predicted_iou_is_none(iou: float, score: float) -> None:
+    """As of a model that predicts IoUs without a sigmoid (``iou_prediction_use_sigmoid``)."""
+    mask = squares((4, 4))
+    (evidence,) = read_evidence(evidence_of(mask, torch.tensor([[40.0]]), mask, torch.tensor([[iou]])))
+    assert evidence.score == score
 
 
 def test_an_object_that_is_not_there_has_no_score() -> None:

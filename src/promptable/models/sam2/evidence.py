@@ -16,7 +16,8 @@ class Evidence:
     """How sure one frame's mask is.
 
     ``score`` in [0, 1] is max(0, 2 * sigmoid(object score) - 1) * ``iou``, the rule of SAM 3's tracker; ``iou`` the
-    predicted IoU; ``area`` the pixels of the low-res mask; ``rival`` whether the model had a candidate mask elsewhere.
+    predicted IoU, which may lie outside [0, 1] if the model has no sigmoid there, and then counts as 0 or 1 in the
+    score; ``area`` the pixels of the low-res mask; ``rival`` whether the model had a candidate mask elsewhere.
     """
 
     score: float
@@ -36,7 +37,7 @@ def evidence_of(chosen: Tensor, object_scores: Tensor, candidates: Tensor, ious:
     ``candidates`` [N, M, h, w] the logits of all masks that the decoder offered, ``ious`` [N, M] its predicted IoUs.
     """
     best = ious.float().amax(1)
-    scores = (2 * object_scores[:, 0].float().sigmoid() - 1).clamp(min=0) * best
+    scores = (2 * object_scores[:, 0].float().sigmoid() - 1).clamp(min=0) * best.clamp(0, 1)
     return torch.stack([scores, best, _areas(chosen), _have_rivals(chosen > 0, candidates > 0)], 1)
 
 

@@ -90,7 +90,7 @@ class MemoryRule:
         )
 
     def _distractors(self, memories: Sequence[Memory]) -> list[Memory]:
-        taken = [memory for memory in memories if memory.distractor]
+        taken = [memory for memory in memories if memory.distractor and memory.features is not None]
         return taken[max(0, len(taken) - self.distractors) :]
 
     def _recent(self, step: int, memories: Sequence[Memory]) -> list[tuple[int, Memory]]:
