@@ -221,12 +221,23 @@ def test_a_mask_corrects_a_rectangle_which_stays_one(tracker: Function) -> None:
     mask = VIDEO[1].objects[0].mask
     corrections = [{"type": "mask", "points": mask_to_rle(mask).tolist()}]
     answer = tracker.answer(continuing(states, 1) | {"corrections": corrections})
-    np.testing.assert_allclose(answer["shapes"][0]["points"], mask_to_xyxy(mask), atol=3)
+    assert answer["shapes"] == [{"type": "rectangle", "points": mask_to_xyxy(mask).tolist()}]
     drawn = {"type": "rectangle", "points": [20.5, 30, 90, 100]}
     answer = tracker.answer(continuing(states, 1) | {"corrections": [drawn]})
     assert answer["shapes"] == [drawn]
     assert answer["states"][0]["box"] == drawn["points"]
     assert [name[1:] for name in answer["states"][0]["memories"]] == [[0, True], [1, True]]
+
+
+@pytest.mark.parametrize("kind", ["rectangle", "polygon", "mask"])
+def test_what_the_model_does_not_see_is_still_answered_where_it_was_drawn(tracker: Function, kind: str) -> None:
+    """A mask of one pixel on a picture of one gray: the object is not lost, since a person has just drawn it."""
+    states = tracker.answer(starting(first_shapes(kind)[:1]))["states"]
+    corrections = [{"type": "mask", "points": [0, 1, 90, 3, 90, 3]}]
+    answer = tracker.answer(continuing(states, 1) | GONE | {"corrections": corrections})
+    points = {"rectangle": [90, 3, 91, 4], "polygon": [91, 4, 91, 3, 90, 3, 90, 4], "mask": [0, 1, 90, 3, 90, 3]}
+    assert answer["shapes"] == [{"type": kind, "points": points[kind]}]
+    assert not answer["states"][0]["outside"]
 
 
 def test_a_correction_outside_the_picture_is_refused(tracker: Function, line: list[Answer]) -> None:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from promptable.errors import BadRequestError
 from promptable.wire.shapes import Shape, ShapeType, lost_rectangle, shape_of_mask
-from promptable.wire.tracker import ContinueRequest, MemoryName, StartRequest, TrackState, encode, parse
+from promptable.wire.state import MemoryName, TrackState
+from promptable.wire.tracker import ContinueRequest, StartRequest, encode, parse
 from tests.wire.samples import IMAGE, mask_of, masks
 
 RECTANGLE = Shape(ShapeType.RECTANGLE, np.array([10.5, 20.0, 110.0, 120.0], np.float64))

@@ -38,8 +38,8 @@ class TrackState:
     ``[l, t, r, b]`` rectangles; ``step``: the number of frames since the start, whose step is 0; ``memories``: the
     names of the object's 1 to 32 memories, oldest first, or none for a rectangle that is outside and has no memory;
     ``last_xyxy``: the object's last box, ordered, in picture pixels, which is the answer for a rectangle while its
-    object is lost (None only for masks and polygons, in states of the version before); ``outside``: whether the object
-    was lost in the last answer.
+    object is lost (None only for masks and polygons: not found yet, or in states of the version before); ``outside``:
+    whether the object was lost in the last answer.
     """
 
     model: str

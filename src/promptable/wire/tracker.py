@@ -14,15 +14,8 @@ from promptable.wire.answers import to_json
 from promptable.wire.fields import as_list, expected, read_object
 from promptable.wire.images import EncodedImage, parse_image
 from promptable.wire.most_objects import MOST_OBJECTS
-from promptable.wire.shapes import Shape as Shape
-from promptable.wire.shapes import ShapeType as ShapeType
-from promptable.wire.shapes import lost_rectangle as lost_rectangle
-from promptable.wire.shapes import read_shape, write_points, write_shape
-from promptable.wire.shapes import shape_of_crop as shape_of_crop
-from promptable.wire.shapes import shape_of_mask as shape_of_mask
-from promptable.wire.state import MemoryName as MemoryName
-from promptable.wire.state import TrackState as TrackState
-from promptable.wire.state import read_state, write_state
+from promptable.wire.shapes import Shape, ShapeType, read_shape, write_points, write_shape
+from promptable.wire.state import TrackState, read_state, write_state
 
 
 @dataclass(frozen=True)

@@ -42,9 +42,8 @@ _POSTPROCESSING = {
 def build(files: ModelFiles) -> SAM2Base:
     """The model of ``files`` on the CPU, in eval mode, as ``sam2.build_sam.build_sam2*`` would build it.
 
-    Images and videos share it. Unlike upstream's video predictor it fills no small holes (``fill_hole_area``): that
-    needs a CUDA extension that is not built.
-    Raises ModelError where the configuration is not a SAM 2 model's, or the weights do not belong to it.
+    Images and videos share it. Raises ModelError where the configuration is not a SAM 2 model's, or the weights do not
+    belong to it.
     """
     with initialisation.left_out():
         model = build_architecture(files.config or official_config(files.name))

@@ -31,6 +31,11 @@ class ObjectResult:
     low_res_logits: NDArray[np.float32]
     memory: Memory
 
+    @property
+    def hw(self) -> tuple[int, int]:
+        """Height and width of the frame."""
+        return self.mask.shape[0], self.mask.shape[1]
+
 
 def read_results(
     hw: tuple[int, int], found: Sequence[Tensor], evidence: Tensor, steps: Sequence[int], conditioning: bool

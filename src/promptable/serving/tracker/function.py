@@ -31,14 +31,15 @@ from promptable.serving.tracker.objects import Objects
 from promptable.serving.tracker.prompts import last_box, prompt_of
 from promptable.serving.tracker.shapes import AnsweredShapes
 from promptable.serving.tracker.stored_memories import Names, StoredMemories
-from promptable.serving.tracker.track import Correction, NewTrack, Track
+from promptable.serving.tracker.track import Drawing, NewTrack, Track
 from promptable.store.entry_store import EntryStore, InProcessStore
 from promptable.store.redis_server import RedisServer
 from promptable.store.redis_store import RedisStore
 from promptable.wire import tracker as wire
 from promptable.wire.images import EncodedImage
 from promptable.wire.most_objects import most_objects
-from promptable.wire.tracker import Shape, TrackState
+from promptable.wire.shapes import Shape
+from promptable.wire.state import TrackState
 
 _log = logging.getLogger(__name__)
 
@@ -102,11 +103,12 @@ class TrackerFunction:
         self._check_count("shapes", len(request.shapes), request.image)
         features = self._encode(request.image)
         tracks = _new_tracks(request, features.hw)
-        results = self._objects.start(features, [track.prompt for track in tracks if track.prompt is not None])
+        prompts = [track.drawing.prompt for track in tracks]
+        results = self._objects.start(features, [prompt for prompt in prompts if prompt is not None])
         begun = iter(zip(results, self._memories.start([result.memory for result in results]), strict=True))
         answers = [
-            self._begun(track, None if track.prompt is None else next(begun), request.bare, features.hw)
-            for track in tracks
+            self._begun(track, None if prompt is None else next(begun), request.bare, features.hw)
+            for track, prompt in zip(tracks, prompts, strict=True)
         ]
         return wire.encode([shape for shape, _ in answers], [state for _, state in answers], request.bare)
 
@@ -115,7 +117,7 @@ class TrackerFunction:
     ) -> Answer:
         """One object's first shape and state; ``begun`` is the model's result and the memory's name, None for a shape
         outside the picture."""
-        shape = self._shapes.first(track, None if begun is None else begun[0], hw)
+        shape = self._shapes.drawn(track.drawing, track.answered, None if begun is None else begun[0], hw)
         if begun is None and shape is None:
             return None, None
         state = TrackState(
@@ -141,30 +143,11 @@ class TrackerFunction:
         if None in pasts and self._settings.on_expired is OnExpired.ERROR:
             raise GoneError("states: a state has expired, start tracking again from this frame")
         features = self._encode(request.image)
-        corrected = self._corrections(request, features.hw)
+        corrected = _corrections(request, features.hw)
         tracks = [Track(*each) for each in zip(states, pasts, corrected, strict=True)]
         answers = iter(self._answers(features, tracks))
         pairs = [(None, None) if state is None else next(answers) for state in request.states]
         return wire.encode([shape for shape, _ in pairs], [state for _, state in pairs], request.bare)
-
-    def _corrections(self, request: wire.ContinueRequest, hw: tuple[int, int]) -> list[Correction | None]:
-        """The correction of each object whose state is not None; None for an object without a correction.
-
-        Raises BadRequestError for a shape wholly outside the picture.
-        """
-        given = zip(request.states, request.corrections, strict=True)
-        return [
-            None if shape is None else self._correction(f"corrections[{i}].points", shape, hw)
-            for i, (state, shape) in enumerate(given)
-            if state is not None
-        ]
-
-    def _correction(self, field: str, shape: Shape, hw: tuple[int, int]) -> Correction:
-        prompt = prompt_of(shape, hw, field)
-        drawn = self._shapes.drawn(shape, prompt, hw)
-        if prompt is None or drawn is None:
-            raise BadRequestError(f"{field}: expected an object in the {hw[1]} x {hw[0]} picture, got one outside")
-        return Correction(prompt, drawn)
 
     def _answers(self, features: ImageFeatures, tracks: Sequence[Track]) -> list[Answer]:
         known = [i for i, track in enumerate(tracks) if track.past]
@@ -201,8 +184,10 @@ class TrackerFunction:
 
     def _answer(self, track: Track, step: int, result: ObjectResult, names: Names) -> Answer:
         """The answer for an object that is at this step now, and remembers ``names``."""
-        state = replace(track.state, step=step, memories=names)
-        return answer(state, self._shapes.later(state.shape_type, result, track.drawn), result.mask.shape)
+        state, hw = replace(track.state, step=step, memories=names), result.hw
+        if track.drawing is None:
+            return answer(state, self._shapes.found(state.shape_type, result), hw)
+        return answer(state, self._shapes.drawn(track.drawing, state.shape_type, result, hw), hw)
 
     def _check_count(self, field: str, count: int, image: EncodedImage) -> None:
         """Raise BadRequestError for objects whose masks would take gigabytes, each as large as the picture."""
@@ -219,4 +204,25 @@ def _new_tracks(request: wire.StartRequest, hw: tuple[int, int]) -> list[NewTrac
     prompts = [prompt_of(shape, hw, f"shapes[{i}].points") for i, shape in enumerate(request.shapes)]
     if outside := [i for i, prompt in enumerate(prompts) if prompt is None]:
         _log.warning("shapes %s lie outside the %d x %d picture: no track starts there", outside, hw[1], hw[0])
-    return [NewTrack(*each) for each in zip(request.shapes, request.answered_types, prompts, strict=True)]
+    drawings = [Drawing(*each) for each in zip(request.shapes, prompts, strict=True)]
+    return [NewTrack(*each) for each in zip(drawings, request.answered_types, strict=True)]
+
+
+def _corrections(request: wire.ContinueRequest, hw: tuple[int, int]) -> list[Drawing | None]:
+    """The correction of each object whose state is not None; None for an object without a correction.
+
+    Raises BadRequestError for a shape wholly outside the picture.
+    """
+    given = zip(request.states, request.corrections, strict=True)
+    return [
+        None if shape is None else _correction(f"corrections[{i}].points", shape, hw)
+        for i, (state, shape) in enumerate(given)
+        if state is not None
+    ]
+
+
+def _correction(field: str, shape: Shape, hw: tuple[int, int]) -> Drawing:
+    prompt = prompt_of(shape, hw, field)
+    if prompt is None:
+        raise BadRequestError(f"{field}: expected an object in the {hw[1]} x {hw[0]} picture, got one outside")
+    return Drawing(shape, prompt)

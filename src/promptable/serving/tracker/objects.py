@@ -8,7 +8,7 @@ from promptable.models.sam2.video_prompts import BoxPrompt, MaskPrompt, VideoPro
 from promptable.models.sam2.video_tracker import VideoTracker
 from promptable.models.segmentation.features import ImageFeatures
 from promptable.wire.masks import mask_to_xyxy
-from promptable.wire.tracker import TrackState
+from promptable.wire.state import TrackState
 
 
 class Objects:

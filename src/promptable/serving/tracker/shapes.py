@@ -2,14 +2,15 @@
 
 from dataclasses import replace
 
+import numpy as np
+
 from promptable.config.settings import TrackerSettings
 from promptable.models.sam2.object_results import ObjectResult
-from promptable.models.sam2.video_prompts import MaskPrompt, VideoPrompt
+from promptable.models.sam2.video_prompts import BoxPrompt, MaskPrompt
 from promptable.serving.cleaning import cleaning
-from promptable.serving.tracker.prompts import drawn_inside
-from promptable.serving.tracker.track import NewTrack
+from promptable.serving.tracker.track import Drawing
 from promptable.wire.masks import mask_to_crop
-from promptable.wire.tracker import Shape, ShapeType, shape_of_crop, shape_of_mask
+from promptable.wire.shapes import Shape, ShapeType, lost_rectangle, shape_of_crop, shape_of_mask
 
 
 class AnsweredShapes:
@@ -19,27 +20,42 @@ class AnsweredShapes:
         self._tolerance = settings.polygon_tolerance
         self._cleaning = cleaning(settings)
 
-    def drawn(self, shape: Shape, prompt: VideoPrompt | None, hw: tuple[int, int]) -> Shape | None:
-        """The part of a drawn shape inside the picture; ``prompt`` is that of the shape. None if there is none."""
-        return drawn_inside(shape, prompt, hw, self._tolerance)
+    def drawn(
+        self, drawing: Drawing, answered: ShapeType, result: ObjectResult | None, hw: tuple[int, int]
+    ) -> Shape | None:
+        """A drawing in a picture of ``hw`` as a shape of the answered type; ``result`` is the model's for its prompt.
 
-    def first(self, track: NewTrack, result: ObjectResult | None, hw: tuple[int, int]) -> Shape | None:
-        """The drawn shape as a shape of the answered type; None if there is no object inside the picture."""
-        if track.answered is track.drawn.type:
-            return self.drawn(track.drawn, track.prompt, hw)
-        if isinstance(track.prompt, MaskPrompt):
-            return shape_of_mask(track.prompt.mask, track.answered, self._tolerance)
-        return None if result is None else self._found(track.answered, result)
+        A mask or polygon is converted; for a box, the model's mask of the object in it. None if there is no object
+        inside the picture.
+        """
+        if answered is drawing.shape.type:
+            return self._inside(drawing, hw)
+        if isinstance(drawing.prompt, MaskPrompt):
+            return shape_of_mask(drawing.prompt.mask, answered, self._tolerance)
+        return None if result is None else self._seen(answered, result)
 
-    def later(self, answered: ShapeType, result: ObjectResult, drawn: Shape | None) -> Shape | None:
-        """The shape of a tracked object: the one ``drawn`` on this frame, if it is of the answered type, else the found
-        one. None if the object is lost."""
-        if drawn is not None and drawn.type is answered:
-            return drawn
-        shape, memory = self._found(answered, result), result.memory
+    def found(self, answered: ShapeType, result: ObjectResult) -> Shape | None:
+        """The shape of an object that the model has found, with its score, or that starts again, without. None if the
+        object is lost."""
+        shape, memory = self._seen(answered, result), result.memory
         return shape if shape is None or memory.conditioning else replace(shape, score=memory.evidence.score)
 
-    def _found(self, answered: ShapeType, result: ObjectResult) -> Shape | None:
+    def _inside(self, drawing: Drawing, hw: tuple[int, int]) -> Shape | None:
+        """The part of a drawing inside the picture, in its own type.
+
+        A rectangle wholly outside the picture becomes one pixel at the nearest border, marked ``outside``; any other
+        shape wholly outside becomes None. A polygon that must be cut may differ from the drawn one by the tolerance.
+        """
+        shape = drawing.shape
+        match drawing.prompt:
+            case None:
+                return lost_rectangle(shape.xyxy, hw) if shape.type is ShapeType.RECTANGLE else None
+            case BoxPrompt(xyxy=xyxy):
+                return Shape(shape.type, xyxy.astype(np.float64))
+            case MaskPrompt(mask=mask):
+                return shape if shape.lies_in(hw) else shape_of_mask(mask, shape.type, self._tolerance)
+
+    def _seen(self, answered: ShapeType, result: ObjectResult) -> Shape | None:
         if result.xyxy is None:
             return None
         cleaned = self._cleaning.apply(result.mask)

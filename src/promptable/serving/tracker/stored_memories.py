@@ -11,7 +11,7 @@ from promptable.models.sam2.video_tracker import VideoTracker
 from promptable.serving.tracker.entries import DIGEST_BYTES, MemoryEntry, PointerEntry, features_key, pointer_key
 from promptable.store.entry_store import EntryStore
 from promptable.store.errors import EntryDamagedError, ServerError
-from promptable.wire.tracker import MemoryName, TrackState
+from promptable.wire.state import MemoryName, TrackState
 
 _ID_BYTES = 12
 

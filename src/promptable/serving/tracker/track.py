@@ -5,38 +5,36 @@ from dataclasses import dataclass
 
 from promptable.models.sam2.memory import Memory
 from promptable.models.sam2.video_prompts import VideoPrompt
-from promptable.wire.tracker import Shape, ShapeType, TrackState
+from promptable.wire.shapes import Shape, ShapeType
+from promptable.wire.state import TrackState
 
 
 @dataclass(frozen=True)
-class NewTrack:
-    """A person's drawing of an object, and the type of its answers. Without a ``prompt`` it is outside the picture."""
+class Drawing:
+    """A shape that a person drew around an object, and the prompt that the model gets for it; None for a shape outside
+    the picture."""
 
-    drawn: Shape
-    answered: ShapeType
+    shape: Shape
     prompt: VideoPrompt | None
 
 
 @dataclass(frozen=True)
-class Correction:
-    """A new shape that a person drew for a tracked object, and the ``prompt`` that the model gets for it."""
+class NewTrack:
+    """A new object, and the type of its answers."""
 
-    prompt: VideoPrompt
-    drawn: Shape
+    drawing: Drawing
+    answered: ShapeType
 
 
 @dataclass(frozen=True)
 class Track:
-    """One object to be found on a frame. ``past`` are its memories; None if they have expired."""
+    """One object to be found on a frame, or ``drawing`` if a person has drawn it there. ``past`` are its memories; None
+    if they have expired."""
 
     state: TrackState
     past: Sequence[Memory] | None
-    correction: Correction | None
+    drawing: Drawing | None
 
     @property
     def prompt(self) -> VideoPrompt | None:
-        return None if self.correction is None else self.correction.prompt
-
-    @property
-    def drawn(self) -> Shape | None:
-        return None if self.correction is None else self.correction.drawn
+        return None if self.drawing is None else self.drawing.prompt
