@@ -2,9 +2,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from torchvision.ops import batched_nms
 
 from promptable.models.detection.detector import PromptScores
 from promptable.models.detection.proposals import best_prompts, synonym_scores
@@ -77,6 +79,20 @@ def test_prompts_of_different_captions_compete_for_an_object_too() -> None:
     assert len(choose(apart, scores[:2], captions=(0, 1)).labels) == 2, "only boxes that are nearly the same"
 
 
+@pytest.mark.parametrize("iou", [0.3, 0.6])
+def test_within_a_label_suppression_is_torchvisions(iou: float) -> None:
+    random = np.random.default_rng(5)
+    corners = random.uniform(0, 25, (300, 2))
+    boxes = np.hstack([corners, corners + random.uniform(2, 15, (300, 2))]).astype(np.float32)
+    scores = random.permutation(np.linspace(0.1, 0.9, 600, dtype=np.float32)).reshape(300, 2)
+    found = choose(boxes.tolist(), scores.tolist(), thresholds=(0.0, 0.0), suppression=Suppression(iou))
+    best, labels = torch.from_numpy(scores).max(1)
+    kept = batched_nms(torch.from_numpy(boxes), best, labels, iou)
+    assert 100 < len(kept) < 280
+    np.testing.assert_array_equal(found.boxes_xyxy, boxes[kept])
+    np.testing.assert_array_equal(found.labels, labels[kept])
+
+
 def test_boxes_about_as_large_as_the_picture_can_be_dropped() -> None:
     boxes, scores = [[-1, 0, 60, 40], [0, 0, 60, 37], LEFT], [[0.9, 0], [0.8, 0], [0.7, 0]]
     assert choose(boxes, scores, max_area=0.95).boxes_xyxy.tolist() == [[0, 0, 60, 37], LEFT]
@@ -96,6 +112,20 @@ def test_what_is_no_box_is_dropped() -> None:
 def test_the_limit_keeps_the_best() -> None:
     found = choose([LEFT, MIDDLE, RIGHT], [[0.5, 0], [0.7, 0], [0.6, 0]], suppression=Suppression(limit=2))
     np.testing.assert_allclose(found.scores, [0.7, 0.6])
+
+
+@pytest.mark.parametrize("captions", [(0, 0, 0), (0, 1, 2)], ids=["one caption", "several"])
+@pytest.mark.parametrize("cross_label_iou", [0.8, 1.0])
+@pytest.mark.parametrize("scores", [(0.9, 0.8, 0.7), (0.7, 0.8, 0.9)])
+def test_tags_are_no_rivals_of_other_labels(
+    scores: tuple[float, ...], cross_label_iou: float, captions: tuple[int, ...]
+) -> None:
+    """As "night" and "street" are said of a picture that a person fills."""
+    boxes = np.array([[0, 0, 60, 40], [0, 0, 60, 38], [0, 1, 60, 40]], np.float32)
+    proposed = PromptScores(boxes, np.diag(scores).astype(np.float32), np.array(captions))
+    rules = [LabelRule(0.35, shape=False), LabelRule(0.35), LabelRule(0.35, shape=False)]
+    found = select(best_prompts(proposed), (0, 1, 2), rules, HW, Suppression(cross_label_iou=cross_label_iou))
+    assert sorted(found.labels.tolist()) == [0, 1, 2]
 
 
 def test_the_limit_is_for_shapes() -> None:

@@ -1,4 +1,4 @@
-// The function's rules for choosing detections (promptable/models/detection/selection.py and tiling.py, serving's
+// The function's rules for choosing detections (promptable/models/detection/selection.py and pieces.py, serving's
 // items.py), operation by operation: numbers here are the double precision that it computes in, and scores, thresholds
 // and answered boxes are rounded to float32 where it rounds them. A change on one side is a change on both.
 
@@ -47,8 +47,8 @@ function overlap(a, b) {
 function suppressed(boxes, rules) {
   let kept = [...boxes].sort((a, b) => b.score - a.score);
   kept = best(kept, rules.nms_iou, (a, b) => a.label === b.label);
-  kept = best(kept, rules.same_object, (a, b) => a.caption !== b.caption);
-  return rules.cross_label_iou < 1 ? best(kept, rules.cross_label_iou, () => true) : kept;
+  kept = best(kept, rules.same_object, (a, b) => a.shape && b.shape && a.caption !== b.caption);
+  return rules.cross_label_iou < 1 ? best(kept, rules.cross_label_iou, (a, b) => a.shape && b.shape) : kept;
 }
 
 /** Of boxes, given best first, those that overlap by no more than an IoU of `most` with a rival kept before them. */

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from promptable.models.detection.pieces import PIECES, are_parts, join_pieces
 from promptable.models.detection.proposals import Proposals
-from promptable.models.detection.tiling import PIECES, are_parts, join_pieces
 
 _SAME_OBJECT = 0.8
-"""Boxes of different captions with a larger IoU are one object. (Prompts of one caption compete inside the model.)"""
+"""Shapes of different captions with a larger IoU are one object. (Prompts of one caption compete inside the model.)"""
 
 COMPARISONS = {"same_object": _SAME_OBJECT, **PIECES}
 """The fixed limits by which boxes are compared, beside the settings; for clients that apply the same rules."""
@@ -53,7 +53,7 @@ class LabelRule:
 class Suppression:
     """Which of several overlapping boxes stay, and how many shapes are answered.
 
-    Of two boxes of one label with an IoU over ``nms_iou``, only the better one stays. The same holds for boxes of any
+    Of two boxes of one label with an IoU over ``nms_iou``, only the better one stays. The same holds for shapes of any
     labels with an IoU over ``cross_label_iou`` (1 keeps them all). Of the remaining shapes, the ``limit`` best stay.
     """
 
@@ -84,7 +84,7 @@ def select(
     shapes = np.array([rule.shape for rule in rules])[labels]
     fits = _area(boxes) <= np.array([rule.max_area for rule in rules])[labels] * hw[0] * hw[1]
     kept = np.flatnonzero(fits & ~are_parts(boxes, joined.beyond_overlap, fits & shapes))
-    order = kept[_suppressed(boxes[kept], labels[kept], joined[kept], suppression)]
+    order = kept[_suppressed(boxes[kept], labels[kept], shapes[kept], joined[kept], suppression)]
     order = order[~shapes[order] | (shapes[order].cumsum() <= suppression.limit)]
     return Detections(boxes[order].astype(np.float32), labels[order], joined.scores[order])
 
@@ -168,15 +168,20 @@ def _area(boxes_xyxy: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _suppressed(
-    boxes: NDArray[np.float64], labels: NDArray[np.int64], found: Proposals, suppression: Suppression
+    boxes: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    shapes: NDArray[np.bool_],
+    found: Proposals,
+    suppression: Suppression,
 ) -> NDArray[np.int64]:
-    """Indices of the boxes that remain, best first."""
+    """Indices of the boxes that remain, best first; across labels only shapes suppress one another."""
     kept = np.argsort(-found.scores, kind="stable")
     kept = kept[_best(boxes[kept], suppression.nms_iou, same=labels[kept])]
-    kept = kept[_best(boxes[kept], _SAME_OBJECT, different=found.captions[kept])]
+    rivals = kept[shapes[kept]]
+    rivals = rivals[_best(boxes[rivals], _SAME_OBJECT, different=found.captions[rivals])]
     if suppression.cross_label_iou < 1:
-        kept = kept[_best(boxes[kept], suppression.cross_label_iou)]
-    return kept
+        rivals = rivals[_best(boxes[rivals], suppression.cross_label_iou)]
+    return kept[~shapes[kept] | np.isin(kept, rivals)]
 
 
 def _best(
