@@ -200,7 +200,8 @@ class QueryPosition(nn.Module):
 
 
 class QueryChoice(nn.Module):
-    """The pixels that fit a token best become queries."""
+    """The pixels that fit a token best become queries: all of them in a picture with fewer pixels than queries, such as
+    a narrow strip, with which upstream fails."""
 
     def __init__(self, transformer: Transformer) -> None:
         super().__init__()
@@ -212,10 +213,11 @@ class QueryChoice(nn.Module):
     def forward(self, pixels: Tensor, tokens: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
         """States [Q, C] and boxes cxcywh in 0..1 [Q, 4] from pixels [n, C] and tokens [T, C]."""
         candidates = self._norm(self._output(pixels * layout.valid))
-        chosen = (candidates @ tokens.T).amax(1).topk(self._count).indices
+        count = min(self._count, len(pixels))
+        chosen = (candidates @ tokens.T).amax(1).topk(count).indices
         states = candidates[chosen]
         boxes = (self._box(states) + layout.anchors[chosen]).sigmoid()
-        return states if self._states is None else self._states.weight, boxes
+        return states if self._states is None else self._states.weight[:count], boxes
 
 
 class DecoderLayer(nn.Module):

@@ -62,6 +62,7 @@ class DetectorFunction:
         self._threshold = settings.threshold if isinstance(settings.threshold, float) else models.threshold
         self._deployed = LabelSet(tuple(labels))
         self._deployed.check(models)
+        self._suppression = Suppression(settings.nms_iou, settings.cross_label_nms_iou, settings.max_detections)
         self._failed = _failure_tag(ItemRules(labels, settings.review_threshold), settings.on_failure)
         self._requested = RequestedLabels(models)
         if self._deployed.prompts:
@@ -96,20 +97,30 @@ class DetectorFunction:
 
     @naming_out_of_memory()
     def _answer(self, request: wire.DetectorRequest, labels: LabelSet) -> str:
-        settings = self._settings
-        picture = RequestPicture(request.image, settings.max_megapixels)
+        picture = RequestPicture(request.image, self._settings.max_megapixels)
         scored = self._score(picture, labels)
         rules = [self._rule(label, request.threshold) for label in labels.labels]
-        suppression = Suppression(settings.nms_iou, settings.cross_label_nms_iou, settings.max_detections)
-        chosen_by = rules, scored.hw, suppression
         if request.floor is not None:
-            masks = partial(self._masker.masks, picture)
-            review = settings.review_threshold
-            name = self._models.name
-            return encode(candidates(scored.proposals, labels, *chosen_by, request.floor, review, masks, name))
-        detections = select(scored.proposals, labels.label_of_prompt, *chosen_by)
-        items = ItemRules(labels.labels, settings.review_threshold)
+            return self._candidates(request.floor, picture, scored, labels, rules)
+        detections = select(scored.proposals, labels.label_of_prompt, rules, scored.hw, self._suppression)
+        items = ItemRules(labels.labels, self._settings.review_threshold)
         return wire.encode(items.items(detections, self._masks(picture, labels, detections)))
+
+    def _candidates(
+        self, floor: float, picture: RequestPicture, scored: ScoredImage, labels: LabelSet, rules: Sequence[LabelRule]
+    ) -> str:
+        found = candidates(
+            scored.proposals,
+            labels,
+            rules,
+            scored.hw,
+            self._suppression,
+            floor,
+            review_threshold=self._settings.review_threshold,
+            masks=partial(self._masker.masks, picture),
+            model=self._models.name,
+        )
+        return encode(found)
 
     def _rule(self, label: Label, requested: float | None) -> LabelRule:
         """The rule with the request's threshold, else the label's own, else the default.
