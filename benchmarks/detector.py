@@ -33,7 +33,8 @@ from benchmarks.turns import Rounds, Timed, in_turn, median_seconds, paired
 from promptable.models.detection.detector import PromptScores
 from promptable.models.grounding_dino.build import SWIN_B, SWIN_T, GroundingDinoConfig, build
 from promptable.models.grounding_dino.captions import Caption, pack
-from promptable.models.grounding_dino.detector import GroundingDINO, preprocess, span_scores, use_fast_layers
+from promptable.models.grounding_dino.detector import GroundingDINO, span_scores, use_fast_layers
+from promptable.models.grounding_dino.preprocess import preprocess
 from promptable.models.grounding_dino.text_encoder import load_tokenizer, new_bert
 from promptable.models.runtime import device
 from promptable.models.runtime.memory import keep_freed_memory

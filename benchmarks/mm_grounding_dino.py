@@ -13,7 +13,8 @@ from benchmarks import machine
 from promptable.models.detection.detector import PromptScores
 from promptable.models.grounding_dino.build import SWIN_T
 from promptable.models.grounding_dino.captions import pack
-from promptable.models.grounding_dino.detector import preprocess, span_scores
+from promptable.models.grounding_dino.detector import span_scores
+from promptable.models.grounding_dino.preprocess import preprocess
 from promptable.models.grounding_dino.text_encoder import load_tokenizer
 from promptable.models.mm_grounding_dino.detector import load
 from promptable.models.runtime import device

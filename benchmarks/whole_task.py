@@ -137,7 +137,7 @@ class StandIn:
 
     def detect(self, image: Picture, prompts: Sequence[str], scale: float = 1.0) -> PromptScores:
         """As many boxes as Grounding DINO's, none of them good enough."""
-        from promptable.models.grounding_dino.detector import resized
+        from promptable.models.grounding_dino.preprocess import resized
 
         resized(image, round(800 * scale), 1333)
         with Path(os.environ["DEVICE"]).open("w") as device:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from promptable.models.grounding_dino.build import GroundingDinoConfig
-from promptable.models.grounding_dino.detector import preprocess
+from promptable.models.grounding_dino.preprocess import preprocess
 from toy.scenes import COLOURS, SHAPES, Scene, Sprite, draw, texture
 
 BATCH = 8

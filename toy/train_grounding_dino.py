@@ -22,7 +22,8 @@ from torch.nn import functional
 from torchvision.ops import box_convert, generalized_box_iou
 
 from promptable.models.grounding_dino.build import GroundingDinoConfig, build
-from promptable.models.grounding_dino.detector import load, preprocess
+from promptable.models.grounding_dino.detector import load
+from promptable.models.grounding_dino.preprocess import preprocess
 from promptable.models.grounding_dino.text_encoder import load_tokenizer, new_bert
 from promptable.models.weights import read_sizes
 from toy.evaluate_grounding_dino import evaluate

@@ -6,7 +6,6 @@ reach some tens that leaves 1e-2, and 4e-2 with SAM's random weights, which mult
 """
 
 from copy import deepcopy
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from safetensors.torch import save_file
 from promptable.models.detection.detector import Detector
 from promptable.models.grounding_dino.detector import GroundingDINO, use_fast_layers
 from promptable.models.load import load_detector, load_segmenter, load_video_tracker
+from promptable.models.mm_grounding_dino.contrastive import ScaledContrastiveEmbed
 from promptable.models.sam.segmenter import load as load_sam
 from promptable.models.sam2.video_prompts import MaskPrompt
 from promptable.models.sam2.video_tracker import VideoTracker
@@ -109,11 +109,13 @@ def test_sam2_of_random_weights(tmp_path: Path) -> None:
         memories = [here.retain([*past, one.memory]) for past, one in zip(memories, results, strict=True)]
 
 
-@pytest.mark.parametrize("contrastive_bias", [False, True])
-def test_grounding_dino_of_random_weights(tmp_path: Path, contrastive_bias: bool) -> None:
+@pytest.mark.parametrize("scaled", [False, True])
+def test_grounding_dino_of_random_weights(tmp_path: Path, scaled: bool) -> None:
     """With its own logits and with those of MM-Grounding-DINO."""
-    config = replace(tiny_dino.CONFIG, contrastive_bias=contrastive_bias)
-    network = tiny_dino.tiny_model(tiny_dino.word_tokenizer(tmp_path), config)
+    config = tiny_dino.CONFIG
+    network = tiny_dino.tiny_model(tiny_dino.word_tokenizer(tmp_path))
+    if scaled:
+        network.class_embed[-1] = ScaledContrastiveEmbed()
     words = ["red circle", "blue circle", "cargo"]
     expected = GroundingDINO(use_fast_layers(deepcopy(network)), config).detect(_noise(64, 64), words)
     found = GroundingDINO(use_fast_layers(network.to(CUDA)), config).detect(_noise(64, 64), words)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +11,7 @@ from segment_anything.modeling import Sam
 from transformers import BertTokenizerFast
 
 from promptable.models.grounding_dino.detector import GroundingDINO, use_fast_layers
+from promptable.models.mm_grounding_dino.contrastive import ScaledContrastiveEmbed
 from promptable.models.sam.segmenter import SamSegmenter
 from tests.models.grounding_dino.tiny import CONFIG, tiny_model
 from tests.models.sam.test_segmenter import prompts
@@ -41,12 +41,14 @@ def test_a_part_of_sam_left_behind(cuda: torch.device, tiny_sam: Sam, noise_imag
         segmenter.predict(segmenter.encode_image(noise_image(48, 96)), prompts(48, 96)["click"])
 
 
-@pytest.mark.parametrize("contrastive_bias", [False, True])
+@pytest.mark.parametrize("scaled", [False, True])
 def test_grounding_dino(
-    cuda: torch.device, tokenizer: BertTokenizerFast, noise_image: NoiseImage, contrastive_bias: bool
+    cuda: torch.device, tokenizer: BertTokenizerFast, noise_image: NoiseImage, scaled: bool
 ) -> None:
     """With its own logits and with those of MM-Grounding-DINO."""
-    network, image = tiny_model(tokenizer, replace(CONFIG, contrastive_bias=contrastive_bias)), noise_image(64, 64)
+    network, image = tiny_model(tokenizer), noise_image(64, 64)
+    if scaled:
+        network.class_embed[-1] = ScaledContrastiveEmbed()
     expected = GroundingDINO(use_fast_layers(deepcopy(network)), CONFIG).detect(image, PROMPTS)
     found = GroundingDINO(use_fast_layers(network.to(cuda)), CONFIG).detect(image, PROMPTS)
     np.testing.assert_allclose(found.scores, expected.scores, atol=1e-5)

@@ -4,7 +4,7 @@ import math
 import runpy
 import socket
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,8 @@ from transformers import BertTokenizerFast
 
 from promptable.models.catalogue import OFFICIAL
 from promptable.models.grounding_dino.build import SWIN_B, SWIN_T, GroundingDinoConfig
-from promptable.models.grounding_dino.detector import GroundingDINO, load, preprocess, use_fast_layers
+from promptable.models.grounding_dino.detector import GroundingDINO, load, use_fast_layers
+from promptable.models.grounding_dino.preprocess import preprocess
 from tests.models.grounding_dino.tiny import BERT, CONFIG, tiny_model, word_tokenizer
 from toy.evaluate_grounding_dino import evaluate
 
@@ -117,6 +118,24 @@ def test_pictures_of_any_shape_give_finite_boxes(
     found = detector.detect(noise_image(*hw), ["dog"])
     assert np.isfinite(found.boxes_xyxy).all()
     assert ((found.scores > 0) & (found.scores < 1)).all()
+
+
+def test_a_picture_with_fewer_places_than_queries_gives_a_box_for_each_place(
+    tokenizer: BertTokenizerFast, noise_image: NoiseImage
+) -> None:
+    """As the official models' 900 queries find them on a strip at half the resolution, when memory is scarce."""
+    config = replace(CONFIG, num_queries=900)
+    found = GroundingDINO(use_fast_layers(tiny_model(tokenizer, config)), config).detect(noise_image(64, 64), ["dog"])
+    assert len(found.boxes_xyxy) == len(found.captions) == 16 * 16 + 8 * 8 + 4 * 4 + 2 * 2
+    assert np.isfinite(found.boxes_xyxy).all()
+
+
+@pytest.mark.parametrize(
+    ("hw", "seen"),
+    [((20_000, 400), (1350, 64)), ((20_000, 3), (1333, 64)), ((1, 20_000), (64, 1333)), ((1, 1), (800, 800))],
+)
+def test_of_a_narrow_strip_the_longer_side_keeps_its_size(hw: tuple[int, int], seen: tuple[int, int]) -> None:
+    assert preprocess(np.zeros((*hw, 3), np.uint8), 800, 1333).shape[1:] == seen
 
 
 @pytest.mark.parametrize(("part", "value"), [("boxes", math.nan), ("boxes", math.inf), ("logits", math.nan)])

@@ -10,7 +10,8 @@ from torch import Tensor
 from transformers import BertTokenizerFast, MMGroundingDinoConfig, MMGroundingDinoForObjectDetection
 
 from promptable.models.grounding_dino.captions import pack
-from promptable.models.grounding_dino.detector import preprocess, span_scores
+from promptable.models.grounding_dino.detector import span_scores
+from promptable.models.grounding_dino.preprocess import preprocess
 from tests.models.grounding_dino.tiny import BERT
 
 _SWIN = {"embed_dim": 8, "depths": [1, 2], "num_heads": [1, 2], "window_size": 3, "image_size": 64}

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.Image import Resampling
 
-from promptable.models.grounding_dino.detector import resized
+from promptable.models.grounding_dino.preprocess import resized
 from promptable.models.pixels.resize import resize
 
 HW = {

@@ -13,7 +13,6 @@ from groundingdino.models.GroundingDINO.backbone.swin_transformer import SwinTra
 from groundingdino.models.GroundingDINO.transformer import Transformer
 from transformers import BertModel, PreTrainedTokenizerBase
 
-from promptable.models.grounding_dino.contrastive import ScaledContrastiveEmbed
 from promptable.models.grounding_dino.text_encoder import TextEncoder
 
 _HIDDEN_DIM = 256  # upstream writes this number into its sine embeddings: no other width runs
@@ -25,8 +24,7 @@ class GroundingDinoConfig:
 
     The official models share the defaults. ``return_interm_indices`` are the Swin stages whose maps are used; levels
     beyond these are made by strided convolutions. Pictures are resized so that their shorter side is ``short_side``
-    pixels, or less where the longer one would pass ``long_side``. ``contrastive_bias`` is whether logits are those of
-    ``ScaledContrastiveEmbed``.
+    pixels, or less where the longer one would pass ``long_side``.
     """
 
     swin_embed_dim: int
@@ -44,7 +42,6 @@ class GroundingDinoConfig:
     dec_n_points: int = 4
     embed_init_tgt: bool = True
     dec_pred_bbox_embed_share: bool = True
-    contrastive_bias: bool = False
     short_side: int = 800
     long_side: int = 1333
 
@@ -70,9 +67,6 @@ def build(config: GroundingDinoConfig, bert: BertModel, tokenizer: PreTrainedTok
             two_stage_bbox_embed_share=False,
             two_stage_class_embed_share=False,
         )
-    if config.contrastive_bias:
-        # The decoder has the same list, and the logits of its other layers are unused.
-        model.class_embed[-1] = ScaledContrastiveEmbed()
     return model.eval()
 
 

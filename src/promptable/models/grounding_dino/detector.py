@@ -18,21 +18,19 @@ from groundingdino.models.GroundingDINO.utils import get_sine_pos_embed
 from groundingdino.util.misc import NestedTensor
 from torch import Tensor, nn
 from torchvision.ops import box_convert
-from torchvision.transforms.v2 import functional as transforms
 
 from promptable.models.catalogue import BERT_VOCABULARY
 from promptable.models.detection.detector import PromptScores
 from promptable.models.grounding_dino.build import PRESETS, GroundingDinoConfig, build
 from promptable.models.grounding_dino.captions import Caption, pack
 from promptable.models.grounding_dino.deformable_attention import Shapes
+from promptable.models.grounding_dino.preprocess import preprocess
 from promptable.models.grounding_dino.spelling import spell
 from promptable.models.grounding_dino.swin import FastSwin
 from promptable.models.grounding_dino.text_encoder import load_tokenizer, new_bert
 from promptable.models.grounding_dino.transformer import FastTransformer, Layout, TextFeatures, as_pixels
 from promptable.models.grounding_dino.windows import Stages
-from promptable.models.pixels.normalise import normalise_
 from promptable.models.pixels.picture import Picture
-from promptable.models.pixels.resize import resize_as_pytorch
 from promptable.models.runtime import initialisation
 from promptable.models.runtime.cuda_graphs import Graphs
 from promptable.models.runtime.out_of_memory import naming_out_of_memory
@@ -41,8 +39,6 @@ from promptable.models.runtime.precision import InFloat32, autocast, guarded, nu
 from promptable.models.runtime.transfer import to_cpu, to_device
 from promptable.models.weights import load_weights, locate, read_sizes
 
-_MIN_SIDE = 64
-_CPU = torch.device("cpu")
 _PROMPT_SETS_KEPT = 8
 _SIZES, _SIZES_AND_CAPTIONS = 4, 8
 """Layouts and CUDA graphs that are kept."""
@@ -243,33 +239,3 @@ def span_scores(logits: Tensor, spans: Sequence[tuple[int, int]]) -> Tensor:
     chooses the tokens that it decodes into a phrase, has no counterpart: no phrase is decoded.
     """
     return torch.stack([logits[:, start:stop].sigmoid().mean(1) for start, stop in spans], 1)
-
-
-def preprocess(image: Picture, short_side: int, long_side: int, device: torch.device = _CPU) -> Tensor:
-    """Resize and normalise as upstream's ``load_image`` does: RGB uint8 [H, W, 3] to float32 [3, h, w] on a device."""
-    return normalise_(resized(image, short_side, long_side, device).float().div_(255))
-
-
-def resized(image: Picture, short_side: int, long_side: int, device: torch.device = _CPU) -> Tensor:
-    """RGB uint8 [H, W, 3] to uint8 [3, h, w] on a device, by torchvision: quicker than upstream's Pillow, with coarser
-    weights, so that some bytes are one more or less. A GPU makes the same bytes as a CPU.
-    """
-    hw = _resized_hw(image.shape[0], image.shape[1], short_side, long_side)
-    if device.type != "cpu":
-        return resize_as_pytorch(image, hw, device).permute(2, 0, 1)
-    pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
-    smaller: Tensor = transforms.resize(pixels, list(hw), antialias=True)
-    return smaller
-
-
-def _resized_hw(height: int, width: int, short_side: int, long_side: int) -> tuple[int, int]:
-    """As groundingdino.datasets.transforms.resize: ``short_side``, or less where the other would pass ``long_side``.
-
-    But no side is below 64 pixels: upstream would round it to nothing or find fewer positions than it has queries.
-    """
-    short, long = min(height, width), max(height, width)
-    if long / short * short_side > long_side:
-        short_side = round(long_side * short / long)
-    other = int(short_side * long / short)
-    sides = max(short_side, _MIN_SIDE), max(other, _MIN_SIDE)
-    return sides if height < width else (sides[1], sides[0])

@@ -1,4 +1,4 @@
-"""The sizes of MM-Grounding-DINO and LLMDet, the published ones and those of a folder in transformers' form."""
+"""The networks of MM-Grounding-DINO and LLMDet, of the published sizes or those of a folder in transformers' form."""
 
 import json
 from collections.abc import Mapping
@@ -7,10 +7,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from transformers import BertConfig, MMGroundingDinoConfig
+from groundingdino.models.GroundingDINO.groundingdino import GroundingDINO
+from transformers import BertConfig, BertModel, MMGroundingDinoConfig, PreTrainedTokenizerBase
 
 from promptable.models.errors import ModelError
+from promptable.models.grounding_dino import build as grounding_dino
 from promptable.models.grounding_dino.build import SWIN_B, SWIN_T, GroundingDinoConfig
+from promptable.models.mm_grounding_dino.contrastive import ScaledContrastiveEmbed
 
 _PREPROCESSOR_FILE = "preprocessor_config.json"
 _ALWAYS = {
@@ -45,7 +48,7 @@ class MMConfig:
 
 
 def _mm(sizes: GroundingDinoConfig, bert: BertConfig) -> MMConfig:
-    return MMConfig(replace(sizes, dec_pred_bbox_embed_share=False, contrastive_bias=True), bert)
+    return MMConfig(replace(sizes, dec_pred_bbox_embed_share=False), bert)
 
 
 _SWIN_L = GroundingDinoConfig(
@@ -60,6 +63,13 @@ PRESETS: Mapping[str, MMConfig] = MappingProxyType(
         for size, config in _SIZES.items()
     }
 )
+
+
+def build(config: MMConfig, tokenizer: PreTrainedTokenizerBase) -> GroundingDINO:
+    """Upstream's Grounding DINO with these models' logits and random weights, in evaluation mode."""
+    network = grounding_dino.build(config.network, BertModel(config.bert), tokenizer)
+    network.class_embed[-1] = ScaledContrastiveEmbed()  # the decoder has the same list; its other logits are unused
+    return network
 
 
 def read_config(file: Path) -> MMConfig:

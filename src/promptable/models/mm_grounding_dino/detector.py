@@ -7,14 +7,12 @@ They differ from it in the decoder's heads alone: each layer has a box head of i
 from pathlib import Path
 
 from torch import nn
-from transformers import BertModel
 
 from promptable.models.catalogue import BERT_VOCABULARY
 from promptable.models.errors import ModelError
-from promptable.models.grounding_dino.build import build
 from promptable.models.grounding_dino.detector import GroundingDINO, use_fast_layers
 from promptable.models.grounding_dino.text_encoder import load_tokenizer
-from promptable.models.mm_grounding_dino.build import PRESETS, read_config
+from promptable.models.mm_grounding_dino.build import PRESETS, build, read_config
 from promptable.models.mm_grounding_dino.names import translated
 from promptable.models.runtime import initialisation
 from promptable.models.weights import ModelFiles, fill, load_state_dict, locate
@@ -33,7 +31,7 @@ def load(
     vocabulary_sha256 = BERT_VOCABULARY.sha256 if files.config is None else None
     tokenizer = load_tokenizer(files.folder / BERT_VOCABULARY.file_name, vocabulary_sha256)
     with initialisation.left_out():
-        network = build(config.network, BertModel(config.bert), tokenizer)
+        network = build(config, tokenizer)
     _load_published(network, files)
     return GroundingDINO(use_fast_layers(network.to(device), precision), config.network, precision, cuda_graphs)
 
