@@ -1,72 +1,23 @@
 """Writing the journal: what a run is about to do, and what it has done."""
 
 import json
-import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from promptable.cvat.detection import Detection
-from promptable.cvat.journal.database import now, open_to_write, path_of
-from promptable.cvat.journal.reading import JournalReader
-from promptable.cvat.journal.records import Batch, Deleted, OpenedIssue, Run, SentUpload, Upload, read_upload
-from promptable.cvat.server.annotations import KINDS, highest_ids
-from promptable.cvat.server.errors import CvatError
-from promptable.cvat.server.sent import Annotations
-
-_HELD = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-"""SQLite's result codes when another process holds the lock."""
-_PRIMARY = 0xFF
-"""The bits of SQLite's extended result codes that are the primary result code: https://sqlite.org/rescode.html."""
+from promptable.cvat.journal.database import now
+from promptable.cvat.journal.deletions import Deletions
+from promptable.cvat.journal.issues import Issues
+from promptable.cvat.journal.records import Batch, Run, SentUpload, Upload, read_upload
 
 
-_FORGET_DELETED = "DELETE FROM deleted WHERE run = ? AND job = ? AND kind = ? AND server_id = ?"
-
-
-class Journal(JournalReader):
+class Journal(Deletions, Issues):
     """The journal of one task, for the command that works on the task.
 
     A batch is written to the journal before it is sent, and its ids afterwards. After an interruption, the command
     looks on the server for a batch that has no ids yet.
     """
-
-    def __init__(self, path: Path) -> None:
-        """Opens the journal, and creates it if there is none."""
-        self.path = path
-        self._db = open_to_write(path)
-
-    @classmethod
-    @contextmanager
-    def of_task(cls, client: Any, task: Any) -> Iterator[Self]:
-        """The journal of a task, locked as by ``alone``; ``client`` and ``task`` are cvat-sdk's. Raises CvatError."""
-        journal = cls(path_of(client, task))
-        try:
-            with journal.alone():
-                yield journal
-        finally:
-            journal.close()
-
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Hold the task's lock, so that no other run works on the task. Raises CvatError if another run holds it.
-
-        The lock of a killed process is released. Raises sqlite3.OperationalError, as all of the journal, if the disk
-        cannot be written or does not support locks.
-        """
-        lock = sqlite3.connect(self.path.with_suffix(".lock"), timeout=0, isolation_level=None)
-        try:
-            lock.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError as error:
-            lock.close()
-            if error.sqlite_errorcode & _PRIMARY not in _HELD:
-                raise
-            raise CvatError("another run is at work on this task: wait until it is done") from None
-        try:
-            yield
-        finally:
-            lock.close()
 
     def begin(
         self,
@@ -200,97 +151,8 @@ class Journal(JournalReader):
             rows = [(one.id,) for one in uploads]
             self._db.executemany("UPDATE uploads SET state = 'removed' WHERE id = ?", rows)
 
-    def jobs(self, run: int) -> list[int]:
-        """The jobs that a run wrote into or deleted from."""
-        changed = "SELECT job FROM batches WHERE run = :run UNION SELECT job FROM deleted WHERE run = :run"
-        return [row["job"] for row in self._db.execute(changed, {"run": run})]
-
-    def keep(self, run: int, job: int, held: Annotations, going: Annotations) -> None:
-        """Keep what a run is about to delete from a job; it is safely on the disk when this returns.
-
-        ``held`` is what the job holds: what of it was kept earlier was not deleted, and may not go any more.
-        """
-        there = [(run, job, kind, one["id"]) for kind, one in _by_kind(held)]
-        highest = highest_ids(held)
-        rows = [(run, job, kind, one["id"], json.dumps(one), highest[kind]) for kind, one in _by_kind(going)]
-        with self._writing(durable=True):
-            self._db.executemany(_FORGET_DELETED, there)
-            self._db.executemany("INSERT INTO deleted VALUES (?, ?, ?, ?, ?, ?)", rows)
-
-    def deleted(self, run: int, job: int) -> None:
-        """Note that what a run has kept of a job is deleted: of what runs wrote there, that is removed now."""
-        self._db.execute(
-            "UPDATE uploads SET state = 'removed' WHERE job = :job AND state = 'stored' AND (kind, server_id) IN "
-            "(SELECT kind, server_id FROM deleted WHERE run = :run AND job = :job)",
-            {"run": run, "job": job},
-        )
-
-    def kept(self, run: int, job: int) -> list[Deleted]:
-        """What a run has deleted from a job and was not put back."""
-        rows = self._db.execute("SELECT * FROM deleted WHERE run = ? AND job = ? ORDER BY kind, server_id", (run, job))
-        return [Deleted(row["kind"], json.loads(row["item"]), row["highest"]) for row in rows]
-
-    def put_back(self, run: int, job: int, deleted: Iterable[Deleted]) -> None:
-        """Note that this is in the job again, under its ids."""
-        ids = [(one.item["frame"], one.kind, one.item["id"]) for one in deleted]
-        with self._writing():
-            self._db.executemany(_FORGET_DELETED, [(run, job, kind, number) for _, kind, number in ids])
-            self._db.executemany(
-                "UPDATE uploads SET state = 'stored' "
-                "WHERE job = ? AND frame = ? AND kind = ? AND server_id = ? AND state = 'removed'",
-                [(job, *one) for one in ids],
-            )
-
-    def never_put_back(self, run: int, job: int) -> None:
-        """Keep no longer what later runs have deleted of what this one wrote: it was taken back."""
-        self._db.execute(
-            "DELETE FROM deleted WHERE job = :job AND (kind, server_id) IN "
-            "(SELECT kind, server_id FROM uploads WHERE run = :run AND job = :job)",
-            {"run": run, "job": job},
-        )
-
-    def about_to_open(self, run: int, job: int, frame: int, message: str) -> int:
-        """Note an issue that a run is about to open; it is safely on the disk when this returns its id here.
-
-        An equal one of which nothing is known was never opened.
-        """
-        issue = (job, frame, message)
-        with self._writing(durable=True):
-            never = "DELETE FROM opened_issues WHERE job = ? AND frame = ? AND message = ? AND server_id IS NULL"
-            self._db.execute(never, issue)
-            return self._insert("opened_issues (run, job, frame, message)", (run, *issue))
-
-    def opened(self, issue: int, server_id: int) -> None:
-        """Note CVAT's id of an issue that was about to be opened."""
-        self._db.execute("UPDATE opened_issues SET server_id = ? WHERE id = ?", (server_id, issue))
-
-    def opened_issues(self, run: int) -> list[OpenedIssue]:
-        """The issues that a run has opened, or was about to."""
-        rows = self._db.execute("SELECT * FROM opened_issues WHERE run = ? ORDER BY id", (run,))
-        return [OpenedIssue(row["job"], row["frame"], row["message"], row["server_id"]) for row in rows]
-
     def _batch(self, number: int) -> Batch:
         row = self._db.execute("SELECT * FROM batches WHERE id = ?", (number,)).fetchone()
         uploads = self._db.execute("SELECT * FROM uploads WHERE batch = ? ORDER BY id", (number,))
         after = {"shape": row["after_shape"], "tag": row["after_tag"]}
         return Batch(number, row["run"], row["job"], after, [read_upload(one) for one in uploads])
-
-    def _insert(self, where: str, values: Sequence[object]) -> int:
-        marks = ", ".join("?" * len(values))
-        return int(self._db.execute(f"INSERT INTO {where} VALUES ({marks})", values).lastrowid or 0)  # noqa: S608
-
-    @contextmanager
-    def _writing(self, *, durable: bool = False) -> Iterator[None]:
-        """One transaction. ``durable`` waits until it, and everything written before, is on the disk."""
-        self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
-
-
-def _by_kind(annotations: Annotations) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    return ((kind, one) for kind in KINDS for one in annotations[f"{kind}s"])
