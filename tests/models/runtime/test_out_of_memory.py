@@ -37,6 +37,11 @@ def test_when_the_cache_is_freed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert held == [0]
 
 
+def test_an_error_without_words() -> None:
+    with pytest.raises(OutOfMemoryError, match=r"^not enough memory$"), naming_out_of_memory():
+        raise MemoryError
+
+
 def test_when_less_is_tried() -> None:
     model = Model()
 

@@ -40,7 +40,7 @@ def naming_out_of_memory() -> Iterator[None]:
             raise
         clear_frames(error.__traceback__)  # their variables hold the failed call's tensors, as long as the error lives
         torch.cuda.empty_cache()
-        raise OutOfMemoryError(f"not enough memory: {error}") from None
+        raise OutOfMemoryError(f"not enough memory: {error}".removesuffix(": ")) from None
 
 
 def in_batches(items: Sequence[T], run: Callable[[list[T]], Sequence[R]], most: int) -> list[R]:
