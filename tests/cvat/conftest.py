@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from promptable.cvat.journal import database, writing
+from promptable.cvat.journal import database, writable
 from toy.cvat.http import serve
 from toy.cvat.stand_in import TOKEN, StandIn
 
@@ -31,7 +31,7 @@ def _journals_do_not_wait_for_the_disk() -> Iterator[None]:
         return journal
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(writing, "open_to_write", open_to_write)
+        patch.setattr(writable, "open_to_write", open_to_write)
         yield
 
 

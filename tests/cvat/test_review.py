@@ -9,7 +9,7 @@ import pytest
 
 from promptable.cli.main import main
 from promptable.cvat.detection import Detection
-from promptable.cvat.journal import writing
+from promptable.cvat.journal import writable
 from promptable.cvat.review.queue import Doubt, QueuedFrame, choose, spacing
 from promptable.cvat.server.annotations import JobAnnotations
 from tests.cvat import propagating
@@ -188,7 +188,7 @@ def test_lost_tracks_come_from_the_journal_too_which_is_only_read(
     propagating.draw(cvat, [10, 60, 30, 80])
     assert propagating.propagate(cvat, "--page", str(tmp_path / "tracks.html")) == 0
     capsys.readouterr()
-    monkeypatch.setattr(writing, "open_to_write", None)
+    monkeypatch.setattr(writable, "open_to_write", None)
     task = str(propagating.TASK)
     assert main(["review", "--task", task, "--url", cvat.url, "--page", str(tmp_path / "review.html")]) == 0
     page = (tmp_path / "review.html").read_text()
