@@ -75,7 +75,7 @@ def test_labels_that_are_nested_without_end_are_a_400(boxes_only: Function) -> N
     nested = "[" * 1000 + "]" * 1000
     response = boxes_only.post(f'{{"image": "{BODY["image"]}", "labels": {nested}}}'.encode())
     assert response.status_code == 400
-    assert "labels: expected names and mappings" in json.loads(response.body)["error"]
+    assert json.loads(response.body)["error"].startswith("labels: ")
 
 
 @pytest.mark.parametrize("floor", [-0.1, 1.5, "low", True, []])

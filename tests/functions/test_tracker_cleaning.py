@@ -1,4 +1,4 @@
-"""The settings that clean masks hold for what the tracker finds, not for what people have drawn."""
+"""What the tracker finds is cleaned before it is answered, boxes by default; what people have drawn is not."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -53,7 +53,7 @@ def second_shapes(model: VideoTracker, kind: str, **settings: Any) -> Any:
 
 
 @pytest.mark.parametrize("kind", ["rectangle", "mask", "polygon"])
-@pytest.mark.parametrize("settings", [{"remove_specks": 12}, {"largest_part_only": True}])
+@pytest.mark.parametrize("settings", [{"remove_specks": 12, "box_parts": 0}, {"largest_part_only": True}])
 def test_a_speck_is_in_no_answer(
     model: VideoTracker, monkeypatch: pytest.MonkeyPatch, kind: str, settings: dict[str, Any]
 ) -> None:
@@ -62,11 +62,16 @@ def test_a_speck_is_in_no_answer(
     assert second_shapes(model, kind, **settings) == wanted
 
 
-def test_by_default_a_box_is_around_all_that_the_model_sees(
-    model: VideoTracker, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_by_default_a_speck_is_in_no_box(model: VideoTracker, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = second_shapes(model, "rectangle")
     see_a_speck(model, monkeypatch)
-    assert all(shape["points"][2:] == FAR for shape in second_shapes(model, "rectangle"))
+    assert second_shapes(model, "rectangle") == wanted
+    assert all(shape["points"][2:] == FAR for shape in second_shapes(model, "rectangle", box_parts=0))
+
+
+def test_by_default_masks_are_as_the_model_sees_them(model: VideoTracker, monkeypatch: pytest.MonkeyPatch) -> None:
+    see_a_speck(model, monkeypatch)
+    assert all(shape["points"][-2:] == [189, 182] for shape in second_shapes(model, "mask"))
 
 
 def test_what_a_person_drew_is_left_as_it_is(model: VideoTracker) -> None:

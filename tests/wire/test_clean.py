@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from promptable.wire.clean import BOX_MARGIN, Cleaning, within_box
+from promptable.wire.clean import BOX_MARGIN, Cleaning, box_of_parts, within_box
+from promptable.wire.masks import MaskCrop, mask_to_crop, mask_to_xyxy
 from tests.wire.samples import mask_of
 
 MASK = mask_of("""
@@ -180,3 +181,16 @@ def test_cleaned_inside_a_box_a_mask_is_the_same_as_cleaned_in_the_whole_picture
     part = within_box(mask, np.array([x1, y1, x2, y2], np.float32))
     whole = cleaning.apply(part.in_picture(mask.shape))
     np.testing.assert_array_equal(replace(part, pixels=cleaning.apply(part.pixels)).in_picture(mask.shape), whole)
+
+
+@pytest.mark.parametrize(
+    ("least", "xyxy"), [(2 / 32, [0, 0, 13, 8]), (0.1, [2, 2, 13, 8]), (5 / 32, [2, 2, 13, 8]), (0.2, [2, 2, 10, 8])]
+)
+def test_a_box_is_around_the_parts_that_are_not_too_small_beside_the_largest(least, xyxy):
+    assert box_of_parts(MaskCrop(MASK, 0, 0), least).tolist() == xyxy
+    assert box_of_parts(MaskCrop(MASK, 30, 500), least).tolist() == np.add(xyxy, [30, 500, 30, 500]).tolist()
+
+
+@given(masks().filter(np.any))
+def test_a_box_around_all_parts_is_the_masks_own(mask):
+    np.testing.assert_array_equal(box_of_parts(mask_to_crop(mask), 0), mask_to_xyxy(mask))

@@ -213,6 +213,11 @@ class TrackerSettings(MaskSettings):
         "Which frames it remembers: `all` the last ones, as SAM 2; `visible` those that surely show the object;"
         " `distractor` beside those some that show it next to something alike",
     )
+    box_parts: Share = _setting(
+        "PROMPTABLE_BOX_PARTS",
+        0.05,
+        "A box is drawn around the parts of a mask that have at least this share of the largest's area; 0 takes all",
+    )
     on_expired: Annotated[OnExpired, Takes(" or ".join(OnExpired))] = _setting(
         "PROMPTABLE_ON_EXPIRED",
         OnExpired.ERROR,

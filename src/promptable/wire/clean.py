@@ -65,6 +65,21 @@ def within_box(mask: Mask, xyxy: NDArray[np.float32], margin: float = BOX_MARGIN
     return part
 
 
+def box_of_parts(crop: MaskCrop, least: float) -> NDArray[np.float32]:
+    """The box, float32 [4], xyxy, right and bottom exclusive, around those parts of a mask whose area is at least the
+    share ``least`` of the largest part's. ``crop`` has a pixel of the mask.
+
+    >>> box_of_parts(MaskCrop(np.array([[1, 0, 1, 1], [0, 0, 1, 1]], np.bool_), left=8, top=4), least=0.5).tolist()
+    [10.0, 4.0, 12.0, 6.0]
+    """
+    _, boxes = _parts(crop.pixels, 8)
+    left, top, width, height, area = boxes[1:].T
+    kept = area >= least * area.max()
+    x, y = (left + crop.left)[kept], (top + crop.top)[kept]
+    corners = x.min(), y.min(), (x + width[kept]).max(), (y + height[kept]).max()
+    return np.array(corners, np.float32)
+
+
 def _around(left: int, top: int, right: int, bottom: int) -> tuple[slice, slice]:
     """The rows and columns of a mask's box with a margin of a pixel or two: no other pixels matter for cleaning.
 

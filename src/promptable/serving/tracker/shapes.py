@@ -9,6 +9,7 @@ from promptable.models.sam2.object_results import ObjectResult
 from promptable.models.sam2.video_prompts import BoxPrompt, MaskPrompt
 from promptable.serving.cleaning import cleaning
 from promptable.serving.tracker.track import Drawing
+from promptable.wire.clean import box_of_parts
 from promptable.wire.masks import mask_to_crop
 from promptable.wire.shapes import Shape, ShapeType, lost_rectangle, shape_of_crop, shape_of_mask
 
@@ -19,6 +20,7 @@ class AnsweredShapes:
     def __init__(self, settings: TrackerSettings) -> None:
         self._tolerance = settings.polygon_tolerance
         self._cleaning = cleaning(settings)
+        self._box_parts = settings.box_parts
 
     def drawn(
         self, drawing: Drawing, answered: ShapeType, result: ObjectResult | None, hw: tuple[int, int]
@@ -60,4 +62,6 @@ class AnsweredShapes:
             return None
         cleaned = self._cleaning.apply(result.mask)
         crop = mask_to_crop(cleaned, result.xyxy if cleaned is result.mask else None)
+        if answered is ShapeType.RECTANGLE:
+            return Shape(answered, box_of_parts(crop, self._box_parts).astype(np.float64))
         return shape_of_crop(crop, answered, self._tolerance)
