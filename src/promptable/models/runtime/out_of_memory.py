@@ -76,6 +76,7 @@ def first_that_fits(attempts: Iterable[tuple[str, Callable[[], T]]]) -> T:
             with naming_out_of_memory():
                 return attempt()
         except OutOfMemoryError as error:
-            failure = OutOfMemoryError(*error.args)  # a new one: this one's traceback holds the failed call's tensors
-            _log.warning("not enough memory for %s: %s", name, failure)
+            clear_frames(error.__traceback__)
+            _log.warning("not enough memory for %s: %s", name, error)
+            failure = error
     raise failure
