@@ -8,12 +8,10 @@ from sam2.sam2_image_predictor import SAM2ImagePredictor
 from segment_anything import SamPredictor
 from segment_anything.modeling import Sam
 
+from promptable.models.sam import segmenter as sam
 from promptable.models.sam.build import PRESETS, SamConfig, build
-from promptable.models.sam.image_encoder import fuse_encoder
-from promptable.models.sam.segmenter import SamSegmenter
+from promptable.models.sam2 import segmenter as sam2
 from promptable.models.sam2.build import build_architecture, official_config
-from promptable.models.sam2.image_encoder import fuse_encoder as fuse_sam2_encoder
-from promptable.models.sam2.segmenter import Sam2Segmenter
 from promptable.models.segmentation.segmenter import Segmenter
 
 Model: TypeAlias = Sam | SAM2Base
@@ -51,7 +49,7 @@ def upstream(model: Model) -> Any:
 def ours(model: Model, precision: str = "fp32", cuda_graphs: bool = False) -> Segmenter:
     """The function's segmenter, which takes the model over."""
     if isinstance(model, Sam):
-        fuse_encoder(model.image_encoder, precision)
-        return SamSegmenter(model, precision, cuda_graphs)
-    fuse_sam2_encoder(model, precision)
-    return Sam2Segmenter(model, precision, cuda_graphs)
+        sam.prepare_for_pictures(model, precision)
+        return sam.SamSegmenter(model, precision, cuda_graphs)
+    sam2.prepare_for_pictures(model, precision)
+    return sam2.Sam2Segmenter(model, precision, cuda_graphs)

@@ -26,7 +26,7 @@ def test_the_features_are_upstreams(tiny_sam: Sam, most_weights: int, monkeypatc
 
 @torch.inference_mode()
 def test_positions_folded_into_queries_and_keys_are_the_same(tiny_sam: Sam) -> None:
-    """Both are off by up to 5e-5 from the same in float64 (values reach 40): how far depends on the CPU's instructions."""
+    """Both are off by up to 5e-5 from the same in float64, whose values reach 40, on one CPU more than on another."""
     torch.manual_seed(3)
     tokens = torch.randn(2, 8, 8, 16)
     attention = tiny_sam.image_encoder.blocks[1].attn

@@ -82,6 +82,16 @@ def test_features_come_back_from_their_bytes() -> None:
     assert all(torch.equal(*pair) for pair in zip(found.tensors, tensors, strict=True))
 
 
+def test_features_come_back_in_the_layout_of_others() -> None:
+    """A decoder is quicker with maps whose channels lie last."""
+    last = torch.channels_last
+    tensors = (torch.randn(1, 4, 8, 8), torch.zeros(10, dtype=torch.bfloat16))
+    like = ImageFeatures((9, 9), (torch.zeros(1, 4, 8, 8).to(memory_format=last), tensors[1]))
+    found, _ = ImageFeatures.from_bytes(ImageFeatures(HW, tensors).to_bytes(), HW, like).tensors
+    assert found.is_contiguous(memory_format=last)
+    assert torch.equal(found, tensors[0])
+
+
 @pytest.mark.parametrize("wrong", [torch.nan, torch.inf])
 def test_features_that_are_not_finite_have_no_bytes(wrong: float) -> None:
     features = ImageFeatures(HW, (torch.zeros(1, 4, 8, 8), torch.tensor([1.0, wrong])))

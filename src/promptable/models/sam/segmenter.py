@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from PIL.Image import Resampling
 from segment_anything.modeling import Sam
+from segment_anything.modeling.common import LayerNorm2d
 from segment_anything.utils.transforms import ResizeLongestSide
 from torch import Tensor
 
@@ -23,6 +24,7 @@ from promptable.models.sam.build import PRESETS, SamConfig, build
 from promptable.models.sam.image_encoder import fuse_encoder
 from promptable.models.sam.prompt_encoder import embed_points
 from promptable.models.segmentation.base import BaseSegmenter, Embeddings, Given
+from promptable.models.segmentation.mask_decoder import fuse_decoder
 from promptable.models.segmentation.segmenter import PictureError, Prompt
 from promptable.models.weights import load_weights, locate, read_sizes
 
@@ -39,8 +41,14 @@ def load(
     with initialisation.left_out():
         sam = build(config)
     load_weights(sam, files)
-    fuse_encoder(sam.to(device).image_encoder, precision)
+    prepare_for_pictures(sam.to(device), precision)
     return SamSegmenter(sam, precision, cuda_graphs)
+
+
+def prepare_for_pictures(sam: Sam, precision: str = "fp32") -> None:
+    """Give a model in evaluation mode, on the device where it stays, faster layers of the same meaning."""
+    fuse_encoder(sam.image_encoder, precision)
+    fuse_decoder(sam.mask_decoder, sam.prompt_encoder, LayerNorm2d, torch.float32)
 
 
 class SamSegmenter(BaseSegmenter):

@@ -10,6 +10,7 @@ Upstream already runs its attention fused. What is saved:
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F  # noqa: N812
 from sam2.modeling.backbones.hieradet import Hiera
 from sam2.modeling.backbones.image_encoder import FpnNeck, ImageEncoder
@@ -42,6 +43,7 @@ class FastEncoder(nn.Module):
     def __init__(self, encoder: ImageEncoder, heads: Sequence[nn.Conv2d], image_size: int) -> None:
         super().__init__()
         trunk, self.neck = encoder.trunk, encoder.neck
+        trunk.patch_embed.to(memory_format=torch.channels_last)
         self.patch_embed, self.blocks = InFloat32(trunk.patch_embed), trunk.blocks
         laterals = [_as_linear(convolution[0]) for convolution in reversed(self.neck.convs)]
         self.laterals = nn.ModuleList(
@@ -55,7 +57,7 @@ class FastEncoder(nn.Module):
 
     def forward(self, pixels: Tensor) -> dict[str, list[Tensor]]:
         """The levels of a batch of pictures [B, 3, S, S] as maps [B, C, h, w], finest first."""
-        tokens = self.patch_embed(pixels).contiguous() + self._positions
+        tokens = self.patch_embed(pixels) + self._positions
         stages = []
         for number, block in enumerate(self.blocks):
             tokens = block(tokens)
@@ -68,7 +70,7 @@ class FastEncoder(nn.Module):
         """Upstream's ``FpnNeck``: coarser levels are added to the finer ones in ``fpn_top_down_levels``."""
         levels: list[Tensor] = []
         for number in reversed(range(len(stages))):
-            level = self.laterals[number](stages[number]).permute(0, 3, 1, 2).contiguous()
+            level = self.laterals[number](stages[number]).permute(0, 3, 1, 2)
             if levels and number in self.neck.fpn_top_down_levels:
                 level = level + F.interpolate(levels[0], scale_factor=2.0, mode="nearest")
             levels.insert(0, level)

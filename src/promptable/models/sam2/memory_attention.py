@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from promptable.models.runtime.packed_linear import ActivatedLinear, pack_linears
 from promptable.models.runtime.precision import InFloat32, as_multiplied, numbers
+from promptable.models.runtime.products import product
 from promptable.models.sam2.memory_bank import MemoryTokens
 
 _HOPPER = (9, 0)
@@ -177,11 +178,11 @@ def _weighted(query: Tensor, key: Tensor, values: Tensor) -> Tensor:
     highest = query.new_full((len(query), 1), -torch.inf)
     total, summed = torch.zeros_like(highest), query.new_zeros(len(query), values.shape[1])
     for some_keys, some_values in zip(torch.split(key, _BLOCK), torch.split(values, _BLOCK), strict=True):
-        scores = query @ some_keys.T
+        scores = product(query, some_keys)
         before, highest = highest, torch.maximum(highest, scores.amax(1, keepdim=True))
         weights, shrinkage = scores.sub_(highest).exp_(), (before - highest).exp_()
         total.mul_(shrinkage).add_(weights.sum(1, keepdim=True))
-        summed.mul_(shrinkage).addmm_(weights, some_values)
+        summed.mul_(shrinkage).add_(product(weights, some_values.T))
     return summed / total
 
 

@@ -44,6 +44,7 @@ from promptable.models.sam2.track_memory import TrackMemory
 from promptable.models.sam2.video_prompts import VideoPrompt, prompt_inputs
 from promptable.models.segmentation.channel_norm import fuse_norms
 from promptable.models.segmentation.features import ImageFeatures
+from promptable.models.segmentation.mask_decoder import fuse_decoder
 from promptable.models.weights import fingerprint, locate
 
 # What of track_step's outputs is answered or remembered.
@@ -274,7 +275,8 @@ def prepare_for_video(model: SAM2Base, precision: str = "fp32") -> None:
     """Give a model in evaluation mode, on the device where it stays, faster layers of the same meaning."""
     fuse_encoder(model, precision)
     use_frame_attention(model, precision)
-    fuse_norms(model, LayerNorm2d)
+    fuse_decoder(model.sam_mask_decoder, model.sam_prompt_encoder, LayerNorm2d, numbers(precision))
+    fuse_norms(model.memory_encoder.to(memory_format=torch.channels_last), LayerNorm2d)
     pack_linears(model.memory_encoder, model.device, numbers(precision))
 
 
@@ -294,7 +296,7 @@ def _position(owner: torch.nn.Module, shape: tuple[int, ...], device: torch.devi
     """The constant positional encoding that a module gives to a map of ``shape`` [C, h, w], as [1, C, h, w]."""
     encode = owner.get_submodule("position_encoding")
     encoding: Tensor = encode(torch.zeros(1, *shape, device=device))
-    return encoding
+    return encoding.contiguous(memory_format=torch.channels_last)
 
 
 def _as_sequence(tensor: Tensor, objects: int) -> Tensor:

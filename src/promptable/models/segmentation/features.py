@@ -56,11 +56,17 @@ class ImageFeatures:
             )
         if not all_finite(*named.values()):
             raise ValueError("features: expected finite numbers, got NaN or Infinity")
-        return cls(hw, tuple(to_device(like.tensors[0].device, [named[name] for name in _named(like.tensors)])))
+        tensors = to_device(like.tensors[0].device, [named[name] for name in _named(like.tensors)])
+        return cls(hw, tuple(_laid_out(*each) for each in zip(tensors, like.tensors, strict=True)))
 
 
 def _named(tensors: Sequence[Tensor]) -> dict[str, Tensor]:
     return {str(number): tensor for number, tensor in enumerate(tensors)}
+
+
+def _laid_out(tensor: Tensor, like: Tensor) -> Tensor:
+    """The tensor with its numbers in the order in memory that those of ``like`` have."""
+    return tensor if tensor.stride() == like.stride() else torch.empty_like(like).copy_(tensor)
 
 
 def _loaded(data: bytes) -> dict[str, Tensor]:
