@@ -8,7 +8,7 @@ import signal
 import sys
 from importlib import import_module
 
-from promptable.models.runtime import openmp
+from promptable.models.cores import openmp
 
 _NAMES = (
     "interactor",

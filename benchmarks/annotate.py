@@ -239,9 +239,10 @@ def _real_model() -> Callable[[Mapping[str, Any]], Any]:
     """Grounding DINO Swin-T with random weights, one request at a time as a worker answers them."""
     from benchmarks import detector, machine
     from promptable.config.settings import DetectorSettings
+    from promptable.models.cores import openmp
     from promptable.models.grounding_dino.build import SWIN_T
     from promptable.models.grounding_dino.detector import GroundingDINO, use_fast_layers
-    from promptable.models.runtime import device, openmp
+    from promptable.models.runtime import device
     from promptable.serving.detector.function import DetectorFunction
     from promptable.serving.detector.models import Models
 

@@ -31,8 +31,8 @@ from benchmarks.screen import step
 from benchmarks.tracker_scene import jpeg
 from promptable.config import labels
 from promptable.config.function_yaml import dump, load
+from promptable.models.cores import openmp
 from promptable.models.grounding_dino.text_encoder import load_tokenizer
-from promptable.models.runtime import openmp
 
 _ROOT = Path(__file__).parents[1]
 _STARTS = 2

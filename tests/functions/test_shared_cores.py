@@ -2,7 +2,7 @@
 
 import pytest
 
-from promptable.models.runtime import threads
+from promptable.models.cores import threads
 from tests.functions.conftest import Function
 from tests.functions.requests import good_request
 

@@ -8,7 +8,7 @@ import yaml
 
 from promptable.config.function_yaml import load
 from promptable.local.options import Options, environment, with_labels
-from promptable.models.runtime import openmp
+from promptable.models.cores import openmp
 
 from .conftest import Serve, write_function
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from promptable.config import labels
 from promptable.config.function_yaml import dump
 from promptable.config.nuclio import FunctionConfig, FunctionType
-from promptable.models.runtime import openmp
+from promptable.models.cores import openmp
 
 _MODEL_FOLDERS = {"grounding-dino": "grounding-dino", "sam-interactor": "sam", "sam2-tracker": "sam2"}
 _MASK_MODEL_FOLDER = "sam"

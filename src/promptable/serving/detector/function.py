@@ -11,11 +11,11 @@ from promptable.config.environment import SettingsError, read
 from promptable.config.labels import Label, LabelType, Mark
 from promptable.config.settings import DetectorSettings, OnFailure
 from promptable.errors import BadRequestError, OutOfMemoryError
+from promptable.models.cores.threads import take_threads
 from promptable.models.detection.proposals import Proposals
 from promptable.models.detection.selection import Detections, LabelRule, Suppression, select
 from promptable.models.detection.tiling import Tiling, enlarged, propose
 from promptable.models.runtime.out_of_memory import first_that_fits, naming_out_of_memory
-from promptable.models.runtime.threads import take_threads
 from promptable.serving.detector.candidates import candidates
 from promptable.serving.detector.items import ItemRules
 from promptable.serving.detector.label_set import LabelSet, RequestedLabels

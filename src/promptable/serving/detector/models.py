@@ -6,12 +6,12 @@ from functools import cache, partial
 
 from promptable.config.labels import Label, LabelType
 from promptable.config.settings import DetectorSettings
+from promptable.models.cores.threads import choose_threads
 from promptable.models.detection.detector import Detector
 from promptable.models.load import default_threshold, load_detector, load_segmenter
 from promptable.models.runtime import device
 from promptable.models.runtime.memory import keep_freed_memory
 from promptable.models.runtime.precision import decide
-from promptable.models.runtime.threads import choose_threads
 from promptable.models.segmentation.segmenter import Segmenter
 from promptable.models.weights import fingerprint, locate
 

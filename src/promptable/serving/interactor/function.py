@@ -7,12 +7,12 @@ from typing import Any
 from promptable.config.environment import read
 from promptable.config.settings import InteractorSettings
 from promptable.models.catalogue import AUTO, sam2_model
+from promptable.models.cores.threads import choose_threads, take_threads
 from promptable.models.load import load_segmenter
 from promptable.models.runtime import device
 from promptable.models.runtime.memory import keep_freed_memory
 from promptable.models.runtime.out_of_memory import naming_out_of_memory
 from promptable.models.runtime.precision import decide
-from promptable.models.runtime.threads import choose_threads, take_threads
 from promptable.models.segmentation.extent import Extent
 from promptable.models.segmentation.features import ImageFeatures
 from promptable.models.segmentation.segmenter import Prediction, Prompt, Segmenter

@@ -11,12 +11,12 @@ import numpy as np
 from promptable.config.environment import read
 from promptable.config.settings import OnExpired, TrackerSettings
 from promptable.errors import BadRequestError, GoneError
+from promptable.models.cores.threads import choose_threads, take_threads
 from promptable.models.load import load_video_tracker
 from promptable.models.runtime import device
 from promptable.models.runtime.memory import keep_freed_memory
 from promptable.models.runtime.out_of_memory import naming_out_of_memory
 from promptable.models.runtime.precision import decide
-from promptable.models.runtime.threads import choose_threads, take_threads
 from promptable.models.sam2.object_results import ObjectResult
 from promptable.models.sam2.video_tracker import VideoTracker
 from promptable.models.segmentation.features import ImageFeatures

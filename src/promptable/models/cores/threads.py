@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from promptable.models.runtime.shared_cores import SharedCores
+from promptable.models.cores.shared_cores import SharedCores
 
 _SMALL_BYTES = 32 * 2**20
 _CGROUPS = Path("/sys/fs/cgroup")

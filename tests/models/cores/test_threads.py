@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from promptable.models.runtime import threads
-from promptable.models.runtime.shared_cores import SharedCores
-from promptable.models.runtime.threads import available_cpus, choose_threads, take_threads
+from promptable.models.cores import threads
+from promptable.models.cores.shared_cores import SharedCores
+from promptable.models.cores.threads import available_cpus, choose_threads, take_threads
 
 CORES = len(os.sched_getaffinity(0))
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from promptable.models.runtime import shared_cores
-from promptable.models.runtime.shared_cores import SharedCores
+from promptable.models.cores import shared_cores
+from promptable.models.cores.shared_cores import SharedCores
 
 TICKS = os.sysconf("SC_CLK_TCK")
 Used = Callable[[float, float, float], None]
