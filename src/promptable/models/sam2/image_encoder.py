@@ -10,7 +10,6 @@ Upstream already runs its attention fused. What is saved:
 
 from collections.abc import Sequence
 
-import torch
 import torch.nn.functional as F  # noqa: N812
 from sam2.modeling.backbones.hieradet import Hiera
 from sam2.modeling.backbones.image_encoder import FpnNeck, ImageEncoder
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 
 from promptable.models.runtime.packed_linear import ActivatedLinear, linear_of, pack_linears
 from promptable.models.runtime.precision import InFloat32, numbers
+from promptable.models.segmentation.channels_last import channels_last
 
 
 def fuse_encoder(model: SAM2Base, precision: str = "fp32") -> None:
@@ -43,7 +43,7 @@ class FastEncoder(nn.Module):
     def __init__(self, encoder: ImageEncoder, heads: Sequence[nn.Conv2d], image_size: int) -> None:
         super().__init__()
         trunk, self.neck = encoder.trunk, encoder.neck
-        trunk.patch_embed.to(memory_format=torch.channels_last)
+        channels_last(trunk.patch_embed)
         self.patch_embed, self.blocks = InFloat32(trunk.patch_embed), trunk.blocks
         laterals = [_as_linear(convolution[0]) for convolution in reversed(self.neck.convs)]
         self.laterals = nn.ModuleList(
@@ -57,7 +57,7 @@ class FastEncoder(nn.Module):
 
     def forward(self, pixels: Tensor) -> dict[str, list[Tensor]]:
         """The levels of a batch of pictures [B, 3, S, S] as maps [B, C, h, w], finest first."""
-        tokens = self.patch_embed(pixels) + self._positions
+        tokens = self.patch_embed(pixels).contiguous() + self._positions
         stages = []
         for number, block in enumerate(self.blocks):
             tokens = block(tokens)

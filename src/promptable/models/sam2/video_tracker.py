@@ -43,6 +43,7 @@ from promptable.models.sam2.object_results import ObjectResult, read_results
 from promptable.models.sam2.track_memory import TrackMemory
 from promptable.models.sam2.video_prompts import VideoPrompt, prompt_inputs
 from promptable.models.segmentation.channel_norm import fuse_norms
+from promptable.models.segmentation.channels_last import channels_last
 from promptable.models.segmentation.features import ImageFeatures
 from promptable.models.segmentation.mask_decoder import fuse_decoder
 from promptable.models.weights import fingerprint, locate
@@ -276,7 +277,8 @@ def prepare_for_video(model: SAM2Base, precision: str = "fp32") -> None:
     fuse_encoder(model, precision)
     use_frame_attention(model, precision)
     fuse_decoder(model.sam_mask_decoder, model.sam_prompt_encoder, LayerNorm2d, numbers(precision))
-    fuse_norms(model.memory_encoder.to(memory_format=torch.channels_last), LayerNorm2d)
+    channels_last(model.memory_encoder)
+    fuse_norms(model.memory_encoder, LayerNorm2d)
     pack_linears(model.memory_encoder, model.device, numbers(precision))
 
 

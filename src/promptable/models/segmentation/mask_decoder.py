@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from promptable.models.runtime.packed_linear import pack_linears
 from promptable.models.segmentation.channel_norm import fuse_norms
+from promptable.models.segmentation.channels_last import channels_last
 
 
 def fuse_decoder(decoder: Any, prompt_encoder: Any, norm: type[nn.Module], numbers: torch.dtype) -> None:
@@ -20,13 +21,13 @@ def fuse_decoder(decoder: Any, prompt_encoder: Any, norm: type[nn.Module], numbe
     compute in the dtype ``numbers``.
     """
     positions = prompt_encoder.get_dense_pe().detach()
-    decoder.transformer = ChannelsLast(decoder.transformer, positions)
-    decoder.output_upscaling.to(memory_format=torch.channels_last)
+    decoder.transformer = TwoWay(decoder.transformer, positions)
+    channels_last(decoder.output_upscaling)
     fuse_norms(decoder, norm)
     pack_linears(decoder, positions.device, numbers)
 
 
-class ChannelsLast(nn.Module):
+class TwoWay(nn.Module):
     """Either package's ``TwoWayTransformer``, on maps whose channels lie last in memory.
 
     ``image_pe`` [1, C, h, w] is the positional encoding, which is the same for all pictures.
