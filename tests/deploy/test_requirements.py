@@ -64,3 +64,15 @@ def test_what_is_asked_for_is_pinned(file: Path) -> None:
 @pytest.mark.parametrize("package", _pins("models.txt"))
 def test_what_the_model_packages_lack_is_named(package: str) -> None:
     assert _missing(package, IMAGE) == NOT_NEEDED[package]
+
+
+def test_lists_agree_on_a_package_that_several_of_them_pin() -> None:
+    """On its version and its hashes: where another list installed it before, pip would not notice."""
+    block = re.compile(r"^([\w.-]+)==([^\s;]+)[^\n]*\n((?: +--hash=[^\n]+\n)+)", re.MULTILINE)
+    found: dict[str, set[tuple[str, frozenset[str]]]] = {}
+    for file in REQUIREMENTS.glob("*.txt"):
+        for name, version, hashes in block.findall(file.read_text()):
+            pinned = version, frozenset(re.findall(r"sha256:(\w+)", hashes))
+            found.setdefault(canonicalize_name(name), set()).add(pinned)
+    assert sum(map(len, found.values())) > 100
+    assert [name for name, pins in found.items() if len(pins) > 1] == []
