@@ -1,6 +1,7 @@
 # Everything people and CI do here. `make help` lists it.
 PYTHONS := python3.11 python3.12 python3.13
 PYTHON ?= $(firstword $(foreach name,$(PYTHONS),$(shell command -v $(name))))
+MACHINE := $(shell uname -sm)
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -16,6 +17,7 @@ setup: $(INSTALLED)  ## Build .venv with exactly pinned packages
 
 $(INSTALLED): $(REQUIREMENTS) pyproject.toml
 	@test -n "$(PYTHON)" || { echo "none of $(PYTHONS) is here: install one, or name one: make PYTHON=/path/to/python"; exit 1; }
+	@test "$(MACHINE)" = "Linux x86_64" || { echo "the functions' packages are pinned for Linux x86_64, this is $(MACHINE). The commands over a CVAT server need less: make cvat"; exit 1; }
 	@echo "Python: $(PYTHON)$(if $(findstring 3.11,$(PYTHON)),, (the images have 3.11))"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --require-hashes -r requirements/build.txt
