@@ -9,5 +9,6 @@ def channels_last(module: nn.Module) -> None:
 
     On a GPU nothing changes: there cuDNN's convolutions of few or separate channels may be slower so.
     """
-    if all(parameter.is_cpu for parameter in module.parameters()):
-        module.to(memory_format=torch.channels_last)
+    for weight in module.parameters():
+        if weight.is_cpu and weight.dim() == 4:
+            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
