@@ -77,9 +77,10 @@ def test_the_whole_track_equals_upstreams(
 ) -> None:
     """One object, and several in one batch. ``pytest -s`` prints the differences.
 
-    Measured: no pixel of any mask, 2e-5 of scores, and of logits up to 29, where a mask's edge is 0, 1.6e-3 with one
-    object and 1.1e-2 with six. Attention that is computed in another order rounds the last bits of float32 differently,
-    which now and then flips the bfloat16 rounding of a memory; another CPU may round otherwise again.
+    Measured: no pixel of any mask, and of logits up to 29, where a mask's edge is 0, 1.6e-3 with one object and 1.1e-2
+    with six. Of scores around 5, 4e-5, and 2e-3 in four frames after a memory of one object in six had been rounded
+    otherwise: sums in another order differ in the last bits of float32, which now and then flips the bfloat16 rounding
+    of a memory, on one CPU here and on another there.
     """
     prompts = prompts_of(video, kinds)
     ours = follow(tracker, features_of(tracker, video), prompts, together=True)
@@ -93,7 +94,8 @@ def test_the_whole_track_equals_upstreams(
     print(f"{kinds}: logits {max(logits):.1e} of {largest:.0f}, scores {max(scores):.1e}, pixels {differing:.0f}")
     assert max(logits) < 3e-2
     assert np.mean(logits[-13:]) < 5 * np.mean(logits[1:14]), "the error does not grow"
-    assert max(scores) < 2e-4
+    assert max(scores) < 1e-2
+    assert np.median(scores) < 2e-4
     assert differing <= 4
 
 
