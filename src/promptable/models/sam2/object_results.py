@@ -54,7 +54,7 @@ def read_results(
         masks, mask_boxes(masks), low_res[:, 0].float(), scores[:, 0], pointers.float(), features, evidence, finite
     )
     require(finite)
-    # Copies, lest the memory of one object keep the whole batch alive; in bf16 some batches lie channels last.
+    # Copies, lest the memory of one object keep the whole batch alive; some batches lie channels last.
     parts = zip(steps, pointers, features, read_evidence(evidence), strict=True)
     memories = [
         Memory(step, conditioning, pointer.clone(), feature.clone(memory_format=torch.contiguous_format), judged)
