@@ -1,5 +1,10 @@
 """A GPU's pixels are Pillow's to the byte, so that what models see does not depend on the device."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -27,6 +32,18 @@ HW = {
     "a thousand to one": ((3, 3000), (1, 3)),
     "a single pixel": ((1, 1), (5, 7)),
 }
+
+RESIZED = """
+import sys
+from pathlib import Path
+import numpy as np
+import torch
+from promptable.models.grounding_dino.preprocess import resized
+
+assert torch.backends.cpu.get_cpu_capability() == "DEFAULT"
+folder = Path(sys.argv[1])
+np.save(folder / "resized.npy", resized(np.load(folder / "picture.npy"), 80, 300).numpy())
+"""
 
 
 def picture(hw: tuple[int, int]) -> NDArray[np.uint8]:
@@ -64,3 +81,13 @@ def test_grounding_dino_sees_the_same_bytes_on_a_cpu_and_a_gpu(cuda: torch.devic
     assert torch.equal(resized(image, 80, 300, cuda).cpu(), found)
     upstream, _ = RandomResize([80], max_size=300)(Image.fromarray(image), None)
     assert np.abs(found.numpy().astype(int) - np.asarray(upstream).transpose(2, 0, 1)).max() <= 1
+
+
+def test_grounding_dino_sees_the_same_bytes_on_a_cpu_without_avx2(tmp_path: Path) -> None:
+    """As in virtual machines that hide AVX2. There PyTorch resizes in floats: 1 byte of 6 would be another."""
+    image = picture((90, 160))
+    np.save(tmp_path / "picture.npy", image)
+    subprocess.run(  # noqa: S603
+        [sys.executable, "-c", RESIZED, str(tmp_path)], env={**os.environ, "ATEN_CPU_CAPABILITY": "default"}, check=True
+    )
+    np.testing.assert_array_equal(np.load(tmp_path / "resized.npy"), resized(image, 80, 300).numpy())

@@ -20,14 +20,19 @@ def preprocess(image: Picture, short_side: int, long_side: int, device: torch.de
 
 def resized(image: Picture, short_side: int, long_side: int, device: torch.device = _CPU) -> Tensor:
     """RGB uint8 [H, W, 3] to uint8 [3, h, w] on a device, by torchvision: quicker than upstream's Pillow, with coarser
-    weights, so that some bytes are one more or less. A GPU makes the same bytes as a CPU.
+    weights, so that some bytes are one more or less. The bytes are the same on every CPU and GPU.
     """
     hw = _resized_hw(image.shape[0], image.shape[1], short_side, long_side)
-    if device.type != "cpu":
+    if device.type != "cpu" or not _pytorch_resizes_bytes():
         return resize_as_pytorch(image, hw, device).permute(2, 0, 1)
     pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
     smaller: Tensor = transforms.resize(pixels, list(hw), antialias=True)
     return smaller
+
+
+def _pytorch_resizes_bytes() -> bool:
+    """Whether PyTorch computes in whole numbers here. Without AVX2 it has floats instead, and other bytes."""
+    return torch.backends.cpu.get_cpu_capability() != "DEFAULT"
 
 
 def _resized_hw(height: int, width: int, short_side: int, long_side: int) -> tuple[int, int]:

@@ -39,12 +39,12 @@ def resize(image: Picture, hw: tuple[int, int], kernel: Resampling, device: torc
     """
     if device.type == "cpu":
         return torch.from_numpy(np.array(Image.fromarray(np.asarray(image)).resize(hw[::-1], kernel)))
-    return _on_gpu(image, hw, kernel, device, _BITS, _pillow_order(image.shape[:2], hw))
+    return _by_shares(image, hw, kernel, device, _BITS, _pillow_order(image.shape[:2], hw))
 
 
 def resize_as_pytorch(image: Picture, hw: tuple[int, int], device: torch.device) -> Tensor:
-    """As ``resize``, bilinear and on a GPU only: the same bytes as from PyTorch's ``interpolate`` on a CPU."""
-    return _on_gpu(image, hw, Resampling.BILINEAR, device, None, (1, 0))
+    """As ``resize``, bilinear: the same bytes as from PyTorch's ``interpolate`` on a CPU with AVX2, but on any device."""
+    return _by_shares(image, hw, Resampling.BILINEAR, device, None, (1, 0))
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ _known: LRUCache[Hashable, Sequence[_Line]] = LRUCache(_SIZES_KEPT)
 _lock = Lock()
 
 
-def _on_gpu(
+def _by_shares(
     image: Picture,
     hw: tuple[int, int],
     kernel: Resampling,
