@@ -16,6 +16,7 @@ import torch
 from benchmarks import click_models, detector, machine, tracker_scene
 from benchmarks.click_requests import body
 from benchmarks.measure import Measurement, Row, in_fresh_process, peak_megabytes, timed_each
+from benchmarks.tracker import objects
 from promptable.config.labels import Label, LabelType
 from promptable.config.settings import DetectorSettings, InteractorSettings
 from promptable.models.catalogue import sam2_model
@@ -91,7 +92,7 @@ def _tracker() -> list[Row]:
     for count in (1, _OBJECTS):
         request = tracker_scene.continuing(function, count)
         seconds = _median(function.answer, [request] * _REQUESTS)
-        served.append(_served(f"sam2-tracker {name}, a new frame of {count} objects", seconds))
+        served.append(_served(f"sam2-tracker {name}, a new frame of {objects(count)}", seconds))
     return served
 
 
