@@ -33,8 +33,7 @@ def named(answer: Any, labels: TaskLabels) -> Any:
     """What CVAT makes of an answer, which names labels and attributes of the task by number, by their names."""
     if isinstance(answer, list):
         return answer
-    by_id = {label.id: label for label in labels.by_name.values()}
-    return {kind: [_named(one, by_id[one["label_id"]]) for one in answer[kind]] for kind in ("shapes", "tags")}
+    return {kind: [_named(one, labels.by_id[one["label_id"]]) for one in answer[kind]] for kind in ("shapes", "tags")}
 
 
 def _named(one: Mapping[str, Any], label: TaskLabel) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ Scores are kept. ``promptable annotate`` does more: jobs, videos, resuming, the 
 """
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 from cvat_sdk import auto_annotation as cvataa
@@ -45,7 +46,7 @@ class DetectorFunction:
     ) -> list[models.LabeledImageRequest | models.LabeledShapeRequest]:
         """What reaches the threshold that cvat-cli was given, or that of each label. Raises CvatError."""
         given = {"min_confidence": context.conf_threshold, "polygons": context.conv_mask_to_poly}
-        options = Options(**{**vars(self._options), **given})
+        options = replace(self._options, **given)
         detector = Detector(self._function, self._described, options, TaskLabels({}))
         packed = io.BytesIO()
         image.save(packed, "PNG", compress_level=1)

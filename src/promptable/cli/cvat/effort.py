@@ -9,6 +9,7 @@ from promptable.cli.cvat.files import write_text
 from promptable.cli.cvat.options import add_server_arguments, connected
 from promptable.cli.cvat.terminal import DONE, say, show, told
 from promptable.cli.values import number, unit_number
+from promptable.cvat.server.errors import CvatError
 
 if TYPE_CHECKING:
     from promptable.cvat.effort.page.pictures import Pictures
@@ -81,8 +82,6 @@ def _effort(parsed: argparse.Namespace) -> int:
 
 def _check(parsed: argparse.Namespace) -> None:
     """Raise CvatError for options that do not go together."""
-    from promptable.cvat.server.errors import CvatError
-
     if parsed.output is not None and parsed.output.suffix == ".json":
         raise CvatError(f"--output names the page, and its JSON lies beside it: {parsed.output.with_suffix('.html')}")
     if parsed.seconds_per_edit is not None and parsed.seconds_per_box is None:
@@ -115,7 +114,6 @@ def _advice(parsed: argparse.Namespace, evidence: "EvidenceByModel") -> "Advice"
     from promptable.cvat.effort.suggest.advice import advise
     from promptable.cvat.effort.suggest.thresholds import Goal
     from promptable.cvat.labels.entries import read_labels
-    from promptable.cvat.server.errors import CvatError
 
     latest = evidence.latest()
     if latest is None:

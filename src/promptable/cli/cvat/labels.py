@@ -7,6 +7,7 @@ from pathlib import Path
 from promptable.cli.cvat.options import add_server_arguments, connected
 from promptable.cli.cvat.terminal import DONE, say, told
 from promptable.cli.weights import add_folder
+from promptable.cvat.server.errors import CvatError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +65,6 @@ def _not_checked(file: Path, why: str) -> None:
 
 def _fetch_labels(parsed: argparse.Namespace) -> int:
     from promptable.cvat.labels.entries import fetch
-    from promptable.cvat.server.errors import CvatError
 
     if parsed.output.exists():
         raise CvatError(f"{parsed.output} exists: move it away, or name another file with --output")

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from promptable.cvat.server.errors import CvatError
+
 if TYPE_CHECKING:
     from promptable.cvat.functions import Function, Source
 
@@ -50,8 +52,6 @@ def _user(text: str) -> str:
 @contextmanager
 def connected(parsed: argparse.Namespace, *, writes: bool = False) -> Iterator[Any]:
     """The cvat-sdk Client that the options of ``add_server_arguments`` describe. Raises CvatError."""
-    from promptable.cvat.server.errors import CvatError
-
     try:
         from promptable.cvat.server.client import Login, connect
     except ImportError:
@@ -74,7 +74,6 @@ def function_of(
     Raises CvatError.
     """
     from promptable.cvat.functions import CvatFunction, DirectFunction
-    from promptable.cvat.server.errors import CvatError
 
     if parsed.function is not None:
         return DirectFunction(where or parsed.function, kind)
@@ -88,8 +87,6 @@ def function_of(
 
 
 def _local(model: str | None, kind: str) -> "Function":
-    from promptable.cvat.server.errors import CvatError
-
     try:
         if kind == "tracker":
             from promptable.cvat.local_tracker import LocalTracker
@@ -102,8 +99,6 @@ def _local(model: str | None, kind: str) -> "Function":
 
 
 def _url(parsed: argparse.Namespace) -> str | None:
-    from promptable.cvat.server.errors import CvatError
-
     parts = [parsed.server_host, parsed.server_port]
     if parsed.profile is not None and any(part is not None for part in (*parts, parsed.url, parsed.auth)):
         raise CvatError("--profile says where CVAT is and who logs in: leave out --url, --server-host and --auth")

@@ -10,6 +10,7 @@ from promptable.cli.cvat.files import write_text
 from promptable.cli.cvat.options import add_model_arguments, add_server_arguments, connected, function_of
 from promptable.cli.cvat.terminal import DONE, FOUND, complain, say, told
 from promptable.cli.values import unit_number
+from promptable.cvat.server.errors import CvatError
 
 if TYPE_CHECKING:
     from promptable.cvat.functions import Function, Source
@@ -83,7 +84,6 @@ def _frames(parsed: argparse.Namespace, client: Any) -> tuple["Source | None", s
     from promptable.cvat.annotate.plan import named_frames
     from promptable.cvat.functions import Source
     from promptable.cvat.preview.run import frames_of_cvat, frames_of_folder, spread
-    from promptable.cvat.server.errors import CvatError
     from promptable.cvat.server.frames import Frames
 
     count = _count(parsed.frames)
@@ -103,8 +103,6 @@ def _frames(parsed: argparse.Namespace, client: Any) -> tuple["Source | None", s
 
 def _count(text: str) -> int | None:
     """How many frames, None where they are named. Raises CvatError for none."""
-    from promptable.cvat.server.errors import CvatError
-
     if not (text.isascii() and text.isdecimal()):
         return None
     if not int(text):
@@ -139,7 +137,6 @@ def _specs(parsed: argparse.Namespace) -> "list[VariantSpec]":
 def _labels(spec: "VariantSpec", function: "Function") -> "Sequence[Mapping[str, Any]] | None":
     """The label list of a variant, None for the function's own. Raises CvatError where CVAT would not pass it on."""
     from promptable.cvat.labels.entries import read_labels
-    from promptable.cvat.server.errors import CvatError
 
     if spec.labels is None:
         return None

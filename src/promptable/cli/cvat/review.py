@@ -12,6 +12,7 @@ from promptable.cli.cvat.terminal import DONE, left_alone, say, show, told
 from promptable.cli.cvat.undo import METAVAR, check_meant, run_of, say_closed, say_withdrawn, which_run
 from promptable.cli.values import count, unit_number
 from promptable.cvat.plural import counted
+from promptable.cvat.server.errors import CvatError
 
 if TYPE_CHECKING:
     from promptable.cvat.review.queue import Queue
@@ -53,7 +54,6 @@ def _review(parsed: argparse.Namespace) -> int:
 def _undo(parsed: argparse.Namespace, client: Any) -> None:
     """Take a run of the task back, or the last one of each of the project's tasks."""
     from promptable.cvat.review.reviewer import COMMAND, take_back
-    from promptable.cvat.server.errors import CvatError
 
     if parsed.issues or parsed.assign is not None:
         raise CvatError("--undo takes a run back and does no more: leave out --issues and --assign")

@@ -12,6 +12,7 @@ from promptable.cli.cvat.terminal import DONE, left_alone, say, show, told
 from promptable.cli.cvat.undo import METAVAR, check_meant, run_of, say_taken, which_run
 from promptable.cli.values import count, number
 from promptable.cvat.plural import counted
+from promptable.cvat.server.errors import CvatError
 
 if TYPE_CHECKING:
     from promptable.cvat.journal import Journal
@@ -61,7 +62,6 @@ def _found(parsed: argparse.Namespace, client: Any) -> "list[TaskSegments]":
     """The ranges of each task. Raises CvatError where no run has looked for tags."""
     from promptable.cvat.segments.segments import TaskSegments, segments
     from promptable.cvat.segments.viterbi import Smoothing
-    from promptable.cvat.server.errors import CvatError
 
     smoothing = Smoothing(parsed.min_length, parsed.min_gap)
     found = [

@@ -5,6 +5,8 @@ import sqlite3
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
+from promptable.cvat.server.errors import CvatError
+
 DONE, WRONG, FOUND, INTERRUPTED = 0, 1, 3, 130
 """Exit statuses; ``FOUND`` is of work that is done and has something to tell, such as frames that failed."""
 _CONTROLS = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
@@ -17,8 +19,6 @@ def told(command: str, work: Callable[[], int], if_interrupted: str) -> int:
 
     ``if_interrupted`` says what is kept after Ctrl-C, or what to do.
     """
-    from promptable.cvat.server.errors import CvatError
-
     try:
         return work()
     except OSError as error:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from promptable.cli.cvat.terminal import left_alone, say, show
 from promptable.cvat.plural import counted, ranges
+from promptable.cvat.server.errors import CvatError
 
 if TYPE_CHECKING:
     from promptable.cvat.journal import Run
@@ -35,8 +36,6 @@ def run_of(client: Any, frames: "Frames", command: str, asked: int | Literal["la
 
 def check_meant(parsed: argparse.Namespace, client: Any, tasks: "Iterable[Frames]", command: str) -> None:
     """Raise CvatError, with the runs of a project's tasks shown, where a number stands for another run in each."""
-    from promptable.cvat.server.errors import CvatError
-
     if parsed.project is None or not isinstance(parsed.undo, int):
         return
     rows = [
@@ -53,8 +52,6 @@ def check_meant(parsed: argparse.Namespace, client: Any, tasks: "Iterable[Frames
 
 def check_no_dry_run(parsed: argparse.Namespace) -> None:
     """Raise CvatError where both are asked for: a run would be taken back in earnest."""
-    from promptable.cvat.server.errors import CvatError
-
     if parsed.dry_run and parsed.undo is not None:
         raise CvatError("--undo deletes what a run wrote, and --dry-run deletes nothing: leave out one of them")
 

@@ -9,6 +9,7 @@ from promptable.cli.cvat.options import add_server_arguments, connected
 from promptable.cli.cvat.terminal import failures, say, told
 from promptable.cli.values import count
 from promptable.cvat.plural import counted
+from promptable.cvat.server.errors import CvatError
 
 if TYPE_CHECKING:
     from promptable.cvat.server.frames import Frames
@@ -47,8 +48,6 @@ def _warm(parsed: argparse.Namespace) -> int:
 
 def _numbers(parsed: argparse.Namespace, frames: "Frames") -> "Sequence[int]":
     """The frames that come next. Raises CvatError where there are none."""
-    from promptable.cvat.server.errors import CvatError
-
     following = [number for number in frames.numbers if parsed.first is None or number >= parsed.first]
     if not following:
         last = f": its last is {frames.numbers[-1]}" if frames.numbers else ""
@@ -70,7 +69,6 @@ def _report(warmed: "Warmed") -> int:
 
 def _ask(frames: int, *, yes: bool) -> None:
     """Say what it takes and where it goes, and go on only if told. Raises CvatError."""
-    from promptable.cvat.server.errors import CvatError
     from promptable.cvat.warm import LIFETIME, MEGABYTES
 
     sam, sam2 = (frames * each for each in MEGABYTES)

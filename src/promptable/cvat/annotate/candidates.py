@@ -4,6 +4,7 @@ So a run knows what lay below the thresholds, and uploads exactly what the funct
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ def read_candidates(
         raise CvatError(f"the answer cannot be read: {type(error).__name__}: {error}") from None
     return [
         *_tags_once(read_answer(chosen, hw, polygons=polygons)),
-        *(_unchosen(one) for one in _tags_once(read_answer(below, hw, polygons=polygons))),
+        *(replace(one, chosen=False) for one in _tags_once(read_answer(below, hw, polygons=polygons))),
     ]
 
 
@@ -113,7 +114,3 @@ def _tags_once(found: Sequence[Detection]) -> list[Detection]:
     """Each tag once, the strongest: the picture has it or not."""
     tags = {one.label: one for one in reversed(found) if one.type == TAG}
     return [one for one in found if one.type != TAG] + list(tags.values())
-
-
-def _unchosen(one: Detection) -> Detection:
-    return Detection(one.label, one.type, one.score, one.points, one.attributes, chosen=False)

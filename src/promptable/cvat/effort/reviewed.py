@@ -36,5 +36,5 @@ class Reviewed:
 
 def reviewed_frames(frames: Frames, job: Any, reviewed: Reviewed) -> set[int]:
     """The frames of a job that people have looked at and that are not deleted."""
-    own = set(range(job.start_frame, job.stop_frame + 1)) & set(frames.numbers)
-    return {frame for frame in own if reviewed.has(job, frame)}
+    shown = frames.shown_in(job)
+    return {frame for frame in frames.numbers if frame in shown and reviewed.has(job, frame)}

@@ -45,7 +45,7 @@ class SourceCounts:
 def counted_sources(client: Any, frames: Frames, labels: TaskLabels, reviewed: Reviewed) -> SourceCounts:
     """Of the reviewed frames of a task. ``client`` is cvat-sdk's. Raises CvatError."""
     counts = SourceCounts()
-    names = {label.id: label.name for label in labels.by_name.values() if label.name not in labels.marks}
+    names = {number: label.name for number, label in labels.by_id.items() if label.name not in labels.marks}
     for job in frames.jobs:
         if looked_at := reviewed_frames(frames, job, reviewed):
             for one in _held(JobAnnotations(client, job.id).read(), looked_at):

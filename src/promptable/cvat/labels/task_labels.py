@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from cvat_sdk.core.helpers import get_paginated_collection
@@ -19,6 +20,11 @@ class TaskLabels:
 
     by_name: Mapping[str, TaskLabel]
     marks: Mapping[str, Mark] = field(default_factory=lambda: MARKS)
+
+    @cached_property
+    def by_id(self) -> Mapping[int, TaskLabel]:
+        """The labels by CVAT's numbers."""
+        return {label.id: label for label in self.by_name.values()}
 
     def get(self, name: str) -> TaskLabel | None:
         return self.by_name.get(name)

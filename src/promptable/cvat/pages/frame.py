@@ -8,9 +8,7 @@ from importlib.resources import files
 from string import Template
 
 
-def framed(
-    package: str, title: str, scripts: Sequence[str] = ("page.js",), shared: Sequence[str] = (), **parts: str
-) -> str:
+def framed(package: str, title: str, scripts: Sequence[str] = (), shared: Sequence[str] = (), **parts: str) -> str:
     """The page that ``page.html``, ``page.css`` and the scripts of a package describe.
 
     ``shared`` are scripts of this folder: ``links.js`` for links that one works through.

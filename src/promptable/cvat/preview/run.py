@@ -2,19 +2,20 @@
 
 import itertools
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from math import ceil
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
-from rich.progress import Progress
 
 from promptable.cvat.annotate.picture_files import pictures_of
 from promptable.cvat.functions import Picture
 from promptable.cvat.labels.entries import own_keys
 from promptable.cvat.preview.page import PageFrame, PageVariant, broken, render
 from promptable.cvat.preview.variants import Variant
+from promptable.cvat.progress import Progress
 from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.frames import Frames
 
@@ -58,30 +59,30 @@ def readable(frames: Sequence[PageFrame]) -> tuple[list[PageFrame], list[str]]:
 
 def preview(title: str, frames: Sequence[PageFrame], variants: Sequence[Variant], seed: int) -> tuple[str, str]:
     """The page and its JSON. Raises CvatError where no frame could be answered."""
-    console = Console(stderr=True)
-    bar = Progress(console=console, transient=True, disable=not console.is_terminal)
-    with bar as progress, ThreadPoolExecutor(_AT_ONCE) as pool:
-        task = progress.add_task("asking", total=len(frames) * len(variants))
-        given: list[dict[str, object]] = []
+    with Progress() as progress, ThreadPoolExecutor(_AT_ONCE) as pool:
+        bar = progress.begin("asking", len(frames) * len(variants), unit="answers")
+        given = []
         for answer in pool.map(_ask, [one for one in variants for _ in frames], [*frames] * len(variants)):
             given.append(answer)
-            progress.advance(task)
+            bar.advance()
     answers = [given[first : first + len(frames)] for first in range(0, len(given), len(frames))]
-    silent = {one.name: str(row[0]["error"]) for one, row in zip(variants, answers, strict=True) if _failed(row)}
+    silent = {one.name: row[0]["error"] for one, row in zip(variants, answers, strict=True) if _failed(row)}
     if len(silent) == len(variants):
         raise CvatError(silent[variants[0].name])
     for name, error in silent.items():
-        console.print(f"variant {name!r} has no answer: {error}", markup=False, highlight=False, soft_wrap=True)
+        Console(stderr=True).print(
+            f"variant {name!r} has no answer: {error}", markup=False, highlight=False, soft_wrap=True
+        )
     columns = [_column(variant, row) for variant, row in zip(variants, answers, strict=True)]
     about = f"{len(frames)} frames, chosen with seed {seed}"
     return render(title, about, frames, columns)
 
 
-def _failed(answers: Sequence[Mapping[str, object]]) -> bool:
+def _failed(answers: Sequence[Mapping[str, Any]]) -> bool:
     return all("error" in answer for answer in answers)
 
 
-def _ask(variant: Variant, frame: PageFrame) -> dict[str, object]:
+def _ask(variant: Variant, frame: PageFrame) -> dict[str, Any]:
     picture = Picture(frame.name, lambda: frame.data, frame.number)
     try:
         return dict(variant.ask(picture))
@@ -89,33 +90,25 @@ def _ask(variant: Variant, frame: PageFrame) -> dict[str, object]:
         return {"error": str(error)}
 
 
-def _column(variant: Variant, answers: Sequence[dict[str, object]]) -> PageVariant:
+def _column(variant: Variant, answers: Sequence[dict[str, Any]]) -> PageVariant:
     """How a variant stands on the page: what its labels are, and where their sliders begin."""
     candidates = [answer for answer in answers if "proposals" in answer]
     exact = bool(candidates)
     if exact:
-        described = {label["name"]: label for label in _labels(candidates[0])}
+        described = {label["name"]: label for label in candidates[0]["labels"]}
         given = [own_keys(entry) for entry in variant.labels or described.values()]
         labels = [_with_threshold(entry, described[entry["name"]]) for entry in given]
         note = f"{variant.function}; what a slider shows is what a run at that threshold answers"
     else:
-        names = sorted({str(item["label"]) for answer in answers for item in _items(answer)})
+        names = sorted({str(item["label"]) for answer in answers for item in answer.get("items", ())})
         threshold = 0.0 if variant.threshold is None else variant.threshold
         labels = [{"name": name, "type": "any", "threshold": threshold} for name in names]
         why = "no frame was answered" if _failed(answers) else "CVAT passes no labels on: the answer at one threshold"
         note = f"{variant.function}; {why}"
-    floor = max([float(str(answer["floor"])) for answer in candidates], default=0.0)
+    floor = max([answer["floor"] for answer in candidates], default=0.0)
     return PageVariant(variant.name, note, exact, ceil(100 * floor - 1e-6) / 100, labels, answers)
 
 
-def _labels(answer: dict[str, object]) -> Iterator[dict[str, object]]:
-    yield from answer["labels"]  # type: ignore[misc]
-
-
-def _items(answer: dict[str, object]) -> Iterator[dict[str, object]]:
-    yield from answer.get("items", ())  # type: ignore[misc]
-
-
-def _with_threshold(entry: Mapping[str, object], described: Mapping[str, object]) -> Mapping[str, object]:
+def _with_threshold(entry: Mapping[str, Any], described: Mapping[str, Any]) -> Mapping[str, Any]:
     kept = {key: value for key, value in entry.items() if key in ("name", "type", "prompts", "attributes", "marks")}
     return kept | {"threshold": described["threshold"]} | {k: described[k] for k in ("marks",) if described.get(k)}

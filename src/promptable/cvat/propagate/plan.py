@@ -85,7 +85,7 @@ def passes(frames: Frames, jobs: Iterable[Any], first: int, options: Options) ->
         end = min(asked, farthest) if step > 0 else max(asked, farthest)
         if (end - first) * step < 0:
             raise CvatError(f"--to {end} lies before --from {first}: --backward follows towards earlier frames")
-        way = sorted(number for number in frames.numbers if first * step <= number * step <= end * step)
+        way = [number for number in frames.numbers if first * step <= number * step <= end * step]
         ways[step] = way[::step]
     return ways
 

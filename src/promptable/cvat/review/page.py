@@ -20,7 +20,6 @@ def render(
     return framed(
         __package__,
         title,
-        scripts=(),
         shared=("links.js",),
         about="\n".join(f"<p>{escape(sentence)}</p>" for sentence in about),
         labels="\n".join(_label(label, review_below) for label in labels),

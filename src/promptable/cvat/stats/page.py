@@ -26,7 +26,6 @@ def render(title: str, since: str | None, figures: Figures, host: str, *, by_ann
     return framed(
         __package__,
         title,
-        scripts=(),
         shared=("links.js",),
         about=escape(_about(figures, since)),
         left_out="".join(f"<p>Left out: {escape(sentence)}</p>" for sentence in figures.left_out),

@@ -43,7 +43,7 @@ def resize(image: Picture, hw: tuple[int, int], kernel: Resampling, device: torc
 
 
 def resize_as_pytorch(image: Picture, hw: tuple[int, int], device: torch.device) -> Tensor:
-    """As ``resize``, bilinear: the same bytes as from PyTorch's ``interpolate`` on a CPU with AVX2, but on any device."""
+    """As ``resize``, bilinear, on any device the same bytes as from PyTorch's ``interpolate`` on a CPU with AVX2."""
     return _by_shares(image, hw, Resampling.BILINEAR, device, None, (1, 0))
 
 

@@ -35,8 +35,10 @@ def candidates(
     """
     floor = max(floor, _floor_of_most(proposals.scores))
     kept = proposals[np.flatnonzero(proposals.scores >= np.float32(floor))]
-    lowest = [LabelRule(floor, rule.max_area, rule.shape) for rule in rules]
-    masked = [_masked(rule, label) for rule, label in zip(lowest, labels.labels, strict=True)]
+    masked = [
+        LabelRule(floor, rule.max_area, shape=label.type in MASKED)
+        for rule, label in zip(rules, labels.labels, strict=True)
+    ]
     boxes = possible_boxes(kept, labels.label_of_prompt, masked, hw, suppression.nms_iou)
     return Candidates(
         model=model,
@@ -63,11 +65,6 @@ def _floor_of_most(scores: NDArray[np.float32]) -> float:
     if len(scores) <= _MOST:
         return 0.0
     return float(np.nextafter(np.sort(scores)[-_MOST - 1], np.float32(2)))
-
-
-def _masked(rule: LabelRule, label: Label) -> LabelRule:
-    """The rule, with ``shape`` true only for labels whose shapes need a mask."""
-    return LabelRule(rule.threshold, rule.max_area, shape=label.type in MASKED)
 
 
 def _described(label: Label, rule: LabelRule) -> CandidateLabel:

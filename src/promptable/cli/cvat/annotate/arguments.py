@@ -2,14 +2,12 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from promptable.cli.cvat.options import add_model_arguments, add_server_arguments
 from promptable.cli.cvat.undo import METAVAR, which_run
 from promptable.cli.values import count, unit_number
-
-if TYPE_CHECKING:
-    from promptable.cvat.annotate.options import Include, Options
+from promptable.cvat.annotate.options import Include, Mode, Options, parse_include
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,17 +65,14 @@ def _add_where(group: Any) -> None:
     add("--yes", action="store_true", help="do not ask before --replace-all, or before --append adds again")
 
 
-def _include(text: str) -> "list[Include]":
-    from promptable.cvat.annotate.options import parse_include
-
+def _include(text: str) -> list[Include]:
     try:
         return parse_include(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def options_of(parsed: argparse.Namespace) -> "Options":
-    from promptable.cvat.annotate.options import Mode, Options
+def options_of(parsed: argparse.Namespace) -> Options:
     from promptable.cvat.labels.entries import read_labels
 
     given = [mode for mode in Mode if getattr(parsed, mode.replace("-", "_"))]

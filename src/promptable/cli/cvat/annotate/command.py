@@ -12,7 +12,9 @@ from promptable.cli.cvat.options import connected, function_of
 from promptable.cli.cvat.source import sources
 from promptable.cli.cvat.terminal import DONE, failures, left_alone, say, told_and_resumable
 from promptable.cli.cvat.undo import check_meant, check_no_dry_run, run_of, say_may_arrive, say_taken
+from promptable.cvat.annotate.options import COMMAND, Include
 from promptable.cvat.plural import counted
+from promptable.cvat.server.errors import CvatError
 
 if TYPE_CHECKING:
     from promptable.cvat.annotate.caution import Caution
@@ -52,7 +54,6 @@ def _folder(parsed: argparse.Namespace) -> int:
     from promptable.cvat.annotate.picture_files import digest_of, pictures_of
     from promptable.cvat.labels.task_labels import TaskLabels
     from promptable.cvat.progress import Progress
-    from promptable.cvat.server.errors import CvatError
 
     if told := [option for option in _OF_CVAT if getattr(parsed, option)]:
         raise CvatError(f"--images: a folder has no use for --{told[0].replace('_', '-')}: leave it out")
@@ -73,16 +74,12 @@ def _folder(parsed: argparse.Namespace) -> int:
 
 def _check_no_output(parsed: argparse.Namespace) -> None:
     """Raise CvatError for the folder's option where there is none."""
-    from promptable.cvat.server.errors import CvatError
-
     if parsed.output is not None:
         raise CvatError("--output: that is for --images, what is found in a task goes to CVAT (its page: --queue FILE)")
 
 
 def _sources(parsed: argparse.Namespace, client: Any) -> "Iterator[Frames]":
     """The frames of the job, of the task, of each of the project's tasks."""
-    from promptable.cvat.annotate.options import Include
-
     told = {
         "with_ground_truth": Include.GROUND_TRUTH in parsed.include,
         "with_deleted": Include.DELETED in parsed.include,
@@ -110,7 +107,6 @@ def _one(parsed: argparse.Namespace, client: Any, frames: "Frames") -> int:
 
 def _undo(parsed: argparse.Namespace, client: Any) -> int:
     """Take a run of the task back, or the last one of each of the project's tasks."""
-    from promptable.cvat.annotate.options import COMMAND, Include
     from promptable.cvat.annotate.writing.undo import undo
     from promptable.cvat.journal import Journal
     from promptable.cvat.progress import Progress
@@ -216,8 +212,6 @@ def _say_dry(annotator: "Annotator") -> None:
 
 def _check_agreed(caution: "Caution", *, yes: bool) -> None:
     """Raise CvatError where people do not agree."""
-    from promptable.cvat.server.errors import CvatError
-
     question = f"{caution.what}. Type yes to go on: "
     if not yes and not (sys.stdin.isatty() and input(question).strip() == "yes"):
         raise CvatError(f"{caution.what}: {caution.remedy}")

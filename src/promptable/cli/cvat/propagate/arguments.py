@@ -2,15 +2,14 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from promptable.cli.cvat.options import add_model_arguments, add_server_arguments
 from promptable.cli.cvat.undo import METAVAR, which_run
 from promptable.cli.values import count, frame_number, number
 from promptable.cvat.detection import MASK, POLYGON, RECTANGLE
-
-if TYPE_CHECKING:
-    from promptable.cvat.propagate.options import Options
+from promptable.cvat.propagate.options import Direction, Options
+from promptable.cvat.server.errors import CvatError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -104,11 +103,9 @@ def _share(text: str) -> float:
     return number(text, "a number above 0, up to 1", lambda value: 0 < value <= 1)
 
 
-def options_of(parsed: argparse.Namespace) -> "Options":
+def options_of(parsed: argparse.Namespace) -> Options:
     """Raises CvatError for what does not go together."""
     from promptable.cvat.labels.entries import read_labels
-    from promptable.cvat.propagate.options import Direction, Options
-    from promptable.cvat.server.errors import CvatError
 
     detects = parsed.detect is not None
     if parsed.every is not None and not detects:

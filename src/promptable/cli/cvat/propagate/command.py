@@ -12,12 +12,13 @@ from promptable.cli.cvat.propagate.output import report, review, say_plan
 from promptable.cli.cvat.terminal import DONE, WRONG, left_alone, say, told_and_resumable
 from promptable.cli.cvat.undo import check_no_dry_run, run_of, say_may_arrive, say_taken, say_withdrawn
 from promptable.cvat.plural import counted
+from promptable.cvat.propagate.options import Options
+from promptable.cvat.server.errors import CvatError
 
 if TYPE_CHECKING:
     from promptable.cvat.journal import Run
     from promptable.cvat.propagate.following.words import Newcomers
     from promptable.cvat.propagate.journal import TrackJournal
-    from promptable.cvat.propagate.options import Options
     from promptable.cvat.server.frames import Frames
     from promptable.cvat.tracking import Tracker
 
@@ -122,7 +123,7 @@ def _begun(
     client: Any,
     frames: "Frames",
     journal: "TrackJournal",
-    options: "Options",
+    options: Options,
     tracker: "Tracker",
     newcomers: "Newcomers | None",
 ) -> "Run":
@@ -143,7 +144,6 @@ def _models(parsed: argparse.Namespace, client: Any, frames: "Frames") -> "tuple
     """The tracker, and what looks for new objects if that is wanted. Raises CvatError."""
     from promptable.cvat.functions import Source
     from promptable.cvat.propagate.following.words import Newcomers
-    from promptable.cvat.server.errors import CvatError
     from promptable.cvat.tracking import Tracker
 
     if parsed.detect == "" and not parsed.local:

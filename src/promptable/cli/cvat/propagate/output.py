@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from promptable.cli.cvat.files import write_text
 from promptable.cli.cvat.terminal import DONE, left_alone, say, show
 from promptable.cvat.plural import counted
+from promptable.cvat.propagate.options import Options
+from promptable.cvat.server.editor import job_link
 
 if TYPE_CHECKING:
     from promptable.cvat.journal import Run
     from promptable.cvat.propagate.journal import TrackJournal, TrackReader
-    from promptable.cvat.propagate.options import Options
     from promptable.cvat.propagate.plan import Plan
     from promptable.cvat.propagate.review.places import Review
     from promptable.cvat.server.frames import Frames
@@ -21,7 +22,7 @@ _MOST_OBJECTS = 20
 """In a table; the page has more."""
 
 
-def say_plan(plan: "Plan", frames: "Frames", options: "Options") -> None:
+def say_plan(plan: "Plan", frames: "Frames", options: Options) -> None:
     """What will be followed, and what is left alone."""
     for sentence in plan.left_out:
         left_alone(sentence)
@@ -43,7 +44,6 @@ def review(parsed: argparse.Namespace, client: Any, frames: "Frames", journal: "
     from promptable.cvat.propagate.review.page import pictured, render
     from promptable.cvat.propagate.review.pictures import pictures
     from promptable.cvat.propagate.review.places import review as reviewed
-    from promptable.cvat.server.editor import job_link
 
     found, task = reviewed(client, journal, run, frames), frames.task
     _show_table(found)

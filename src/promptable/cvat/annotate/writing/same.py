@@ -74,7 +74,7 @@ def unchanged(written: Iterable[SentUpload], there: Mapping[str, Any], labels: T
 
 def is_unchanged(written: Mapping[str, Any], now: Mapping[str, Any], labels: TaskLabels) -> bool:
     """Whether nobody moved, relabelled or edited it: every field as written, attributes that came later at default."""
-    label = next((label for label in labels.by_name.values() if label.id == now["label_id"]), None)
+    label = labels.by_id.get(now["label_id"])
     return is_as_sent(written, now, defaults_of(label.attributes if label else ()))
 
 

@@ -54,11 +54,11 @@ class JobNow:
 
     def label(self, number: int) -> TaskLabel | None:
         """The label of this number, None where it is gone from the task."""
-        return self._labels.get(number)
+        return self.labels.by_id.get(number)
 
     def labelled(self, one: Mapping[str, Any]) -> TaskLabel:
         """The label of what has one: what lost its label was left out."""
-        return self._labels[one["label_id"]]
+        return self.labels.by_id[one["label_id"]]
 
     def has(self, frame: int, form: str) -> bool:
         """Whether shapes of this form on a frame are this job's, and not in the job before it."""
@@ -68,10 +68,6 @@ class JobNow:
         """What is seen on a frame, tracks as shapes too, without what marks frames and what a label lacks."""
         held = [*self._by_frame[kind][frame], *(self._tracks(frame) if kind == "shape" else ())]
         return [one for one in held if (label := self.label(one["label_id"])) and label.name not in self.labels.marks]
-
-    @cached_property
-    def _labels(self) -> Mapping[int, TaskLabel]:
-        return {label.id: label for label in self.labels.by_name.values()}
 
     @cached_property
     def _by_frame(self) -> Mapping[str, Mapping[int, list[Mapping[str, Any]]]]:

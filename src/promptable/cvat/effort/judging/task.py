@@ -89,7 +89,7 @@ class JobJudge:
 
     @cached_property
     def _names(self) -> Mapping[int, str]:
-        return {label.id: label.name for label in self._task.labels.by_name.values()}
+        return {number: label.name for number, label in self._task.labels.by_id.items()}
 
     @cached_property
     def _now(self) -> JobNow:

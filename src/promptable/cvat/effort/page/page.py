@@ -38,7 +38,6 @@ def render(report: Report, server: str, pictures: Pictures) -> str:
     return framed(
         __package__,
         report.title,
-        (),
         sentences="\n".join(
             f"  <p>{escape(sentence[0].upper() + sentence[1:])}.</p>" for sentence in report.sentences()
         ),

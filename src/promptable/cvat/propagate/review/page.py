@@ -42,7 +42,6 @@ def render(title: str, run: int, review: Review, pictures: Mapping[Place, Image]
     return framed(
         __package__,
         title,
-        scripts=(),
         shared=("links.js",),
         about=f"Run {run}: {counted(len(objects), 'object')}, {_to_look_at(len(places))}.",
         objects="\n".join(_object(one, count, review.bins) for one, count in objects[:_MOST_OBJECTS]),
