@@ -528,6 +528,17 @@ def test_a_project_is_its_tasks_one_after_the_other(
     assert (tmp_path / "review-task-8-run-1.html").exists()
 
 
+def test_each_task_of_a_project_has_its_page_of_the_name_that_was_given(cvat: StandIn, tmp_path: Path) -> None:
+    prepare(cvat)
+    cvat.tasks[8] = Task(cvat.tasks[TASK].pictures[5:8], (40, 60), [(11, "annotation", 0, 2)])
+    cvat.labels["task_id", 8] = cvat.labels["project_id", 1] = cvat.labels["task_id", TASK]
+    queue = ["--queue", str(tmp_path / "night.html")]
+    assert main(["annotate", "--project", "1", "--url", cvat.url, "--function", f"{cvat.url}/", *queue]) == 3
+    assert "Review of task 3" in (tmp_path / "night-task-3-run-1.html").read_text()
+    assert "Review of task 8" in (tmp_path / "night-task-8-run-1.html").read_text()
+    assert not (tmp_path / "night.html").exists()
+
+
 def test_a_later_run_has_a_page_of_its_own(cvat: StandIn, tmp_path: Path) -> None:
     prepare(cvat)
     command = ["annotate", "--task", str(TASK), "--url", cvat.url, "--function", f"{cvat.url}/"]

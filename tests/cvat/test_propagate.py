@@ -337,6 +337,7 @@ def test_a_dry_run_names_a_function_that_is_no_tracker(cvat: StandIn, capsys: py
         (("--labels", "car,boat"), "--labels: the task has no label 'boat', it has car, "),
         (("--from", "30"), "there is no frame 30"),
         (("--from", "5", "--to", "2"), "--to 2 lies before --from 5"),
+        (("--from", "5", "--to", "8", "--both"), "--to ends one direction, and --both has two"),
     ],
 )
 def test_what_cannot_be_is_a_sentence(
@@ -460,6 +461,27 @@ def test_tagged_frames_are_starts_and_lose_their_tags(cvat: StandIn, capsys: pyt
     assert propagate(cvat, "--tagged", "propagate") == 0
     assert propagate(cvat, "--tagged", "follow") == 1
     assert "the task has no label 'follow'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("job", "why"),
+    [((1, "consensus_replica", 0, 11), "consensus replica job"), ((1, "annotation", 0, 11), "completed: --include")],
+    ids=["replica", "handed in"],
+)
+def test_tags_in_jobs_that_are_left_alone_are_left_too(
+    cvat: StandIn, capsys: pytest.CaptureFixture[str], job: tuple[int, str, int, int], why: str
+) -> None:
+    prepare(cvat, jobs=[job, (2, "annotation", 0, 19)], states={1: "completed"} if job[1] == "annotation" else {})
+    cvat.labels["task_id", TASK] += [("propagate", "tag")]
+    draw(cvat, BOX, frame=3, job=2)
+    tag = {"frame": 3, "label_id": 3, "group": 0, "source": "manual", "attributes": []}
+    cvat.annotations.patch(1, "create", {"tags": [tag]})
+    before = cvat.annotations.all()
+    assert propagate(cvat, "--tagged", "propagate") == 0
+    assert cvat.annotations.all() == before
+    said = capsys.readouterr().out
+    assert f"left alone: job 1 is {'a ' if 'replica' in why else ''}{why}" in said
+    assert "no frame is tagged 'propagate'" in said
 
 
 @pytest.mark.parametrize(("form", "frame", "job"), [("rectangle", 14, 2), ("rectangle", 5, 1), ("mask", 14, 2)])

@@ -143,6 +143,16 @@ def test_what_people_drew_is_known_and_made_no_double(cvat: StandIn) -> None:
     assert [keyframes(one)[0] for one in tracks(cvat)] == [(3, at(LATE, -2), False), (0, BOX, False)]
 
 
+def test_what_another_annotator_has_in_a_replica_is_not_known(cvat: StandIn) -> None:
+    replica = (2, "consensus_replica", 0, 19)
+    prepare(cvat, jobs=[(1, "annotation", 0, 19), replica])
+    cvat.answers["detector"] = detector(two_cars)
+    for frame in (0, 5, 10):
+        draw(cvat, at(BOX, frame), frame=frame, job=2)
+    assert detect(cvat, "--every", "5", "--to", "10") == 0
+    assert len(tracks(cvat)) == 2
+
+
 def test_a_second_run_makes_no_doubles(cvat: StandIn) -> None:
     prepare(cvat)
     cvat.answers["detector"] = detector(two_cars)

@@ -1,5 +1,6 @@
 """Frames that two jobs show: CVAT exports equal masks of the two twice, so that one of them alone gets a mask."""
 
+import base64
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,26 @@ def test_the_first_of_two_jobs_has_the_masks_and_both_have_the_tags(
     assert _frames(cvat, "tags") == [(FIRST, 6), (SECOND, 6), (SECOND, 7)]
     said = "left alone: masks on frames 5-6 of job 2, since the job beside it has them, and CVAT would export"
     assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("how", ["handed in", "annotated by people"])
+def test_the_second_job_has_the_masks_where_the_first_became_peoples_meanwhile(
+    cvat: StandIn, words: list[str], how: str
+) -> None:
+    def masks(request: Mapping[str, Any]) -> Any:
+        if not base64.b64decode(request["image"]).startswith(b"picture"):
+            return _masks(request)  # before it begins
+        if how == "handed in":
+            cvat.tasks[TASK].states = {FIRST: "completed"}
+        elif not cvat.annotations.job(FIRST).by_kind["shapes"]:
+            for frame in SEAM:
+                Person(cvat, TASK).add(frame, 0, [50, 1, 58, 9])
+        return _masks(request)
+
+    cvat.answers = {"": masks}
+    assert annotate(cvat, *words) == 0
+    written = [(SECOND, 5), (SECOND, 6), (SECOND, 6), (SECOND, 7), (SECOND, 7)]
+    assert _frames(cvat) == ([] if how == "handed in" else [(FIRST, frame) for frame in sorted(SEAM)]) + written
 
 
 def test_what_is_in_two_jobs_counts_once(

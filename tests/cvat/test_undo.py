@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.cvat import annotating
-from tests.cvat.propagating import CAR, MUTABLE, TASK, draw, prepare, propagate, stored
+from tests.cvat import annotating, propagating
+from tests.cvat.propagating import CAR, MUTABLE, PERSON, TASK, draw, prepare, propagate, stored
 from toy.cvat.stand_in import StandIn
 
 BOX = (10, 20, 30, 40)
@@ -102,6 +102,34 @@ def test_a_drawn_shape_that_an_open_editor_made_again_stays_as_it_is(cvat: Stand
     assert propagate(cvat, "--undo", "1") == 0
     assert cvat.annotations.job(1).by_kind["shapes"] == {number: again}
     assert not cvat.annotations.job(1).by_kind["tracks"]
+
+
+def test_a_drawn_shape_comes_back_without_an_attribute_that_its_label_has_lost(cvat: StandIn) -> None:
+    """CVAT refuses a request that names one."""
+    prepare(cvat)
+    values = [{"spec_id": PLATE, "value": "AB 12"}, {"spec_id": BRAKING, "value": "true"}]
+    number = draw(cvat, BOX, attributes=values)
+    assert propagate(cvat) == 0
+    cvat.attributes = MUTABLE[1:]
+    assert propagate(cvat, "--undo", "1") == 0
+    (back,) = cvat.annotations.job(1).by_kind["shapes"].values()
+    assert (back["id"], back["attributes"]) == (number, values[1:])
+    assert not cvat.annotations.job(1).by_kind["tracks"]
+
+
+def test_what_went_does_not_come_back_without_its_label(cvat: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a label CVAT deletes what has it, and refuses a request that names it."""
+    prepare(cvat)
+    cvat.labels["task_id", TASK] = [("car", "any"), ("person", "any")]
+    draw(cvat, (0, 400, 10, 60, 29, 79), "mask", label_id=PERSON)
+    assert propagate(cvat, "--job", "1", "--to", "3") == 0
+    monkeypatch.setattr(propagating, "LOST_AT", range(1, 20))
+    assert propagate(cvat, "--job", "1", "--from", "0", "--to", "3") == 0
+    assert [one["frame"] for one in cvat.annotations.job(1).by_kind["shapes"].values()] == [0]
+    cvat.annotations.job(1).by_kind["shapes"].clear()
+    cvat.labels["task_id", TASK].pop(PERSON)
+    assert propagate(cvat, "--undo", "2") == 0
+    assert not cvat.annotations.job(1).by_kind["shapes"]
 
 
 @pytest.mark.parametrize("state", ["completed", "rejected"])

@@ -21,6 +21,7 @@ _PAGE = 3
 _CHUNK = 4
 _NOT_FOUND: Answer = (404, {"detail": "Not found."})
 _FORBIDDEN: Answer = (403, {"detail": "You do not have permission to perform this action."})
+_NO_SUCH_LABEL: Answer = (400, ["label_id or spec_id is not valid"])
 _NO_DATA: Answer = (400, ["Data is not uploaded for the task yet"])
 
 
@@ -146,6 +147,10 @@ class StandIn:
                 self.late_writes -= 1
                 self.late.append(partial(self.annotations.patch, int(number), query["action"], given))
                 return 504, {}
+            case ["jobs", number, "annotations"] if query["action"] != "delete" and self._is_foreign(
+                int(number), given
+            ):
+                return _NO_SUCH_LABEL
             case ["jobs", number, "annotations"]:
                 answer = self.annotations.patch(int(number), query["action"], given)
                 self.when_stored()
@@ -245,15 +250,31 @@ class StandIn:
         assignee = next((user for user in self.users if user["id"] == given["assignee"]), None)
         task.fields[number] = {**task.fields.get(number, {}), **given, "assignee": assignee}
 
+    def _is_foreign(self, job: int, given: Mapping[str, Any]) -> bool:
+        """Whether annotations have a label, or attributes, that their task lacks."""
+        task = next(number for number, task in self.tasks.items() if job in [one for one, *_ in task.jobs])
+        specs = {
+            label["id"]: {one["id"] for one in label["attributes"]}
+            for label in self._described(self.labels["task_id", task])
+        }
+        return any(
+            one["label_id"] not in specs or {value["spec_id"] for value in part["attributes"]} - specs[one["label_id"]]
+            for kind in KINDS
+            for one in given.get(kind, ())
+            for part in (one, *one.get("shapes", ()))
+        )
+
     def _labels(self, query: Mapping[str, str]) -> Answer:
         found = [labels for (key, number), labels in self.labels.items() if query.get(key) == str(number)]
         if len(found) != 1:
             return 500, "<html>Server Error</html>"
-        entries = [
+        return 200, _page(self._described(found[0]), query)
+
+    def _described(self, labels: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+        return [
             {"id": i, "name": name, "type": kind, "attributes": [*(self.attributes or _confidence(i))]}
-            for i, (name, kind) in enumerate(found[0])
+            for i, (name, kind) in enumerate(labels)
         ]
-        return 200, _page(entries, query)
 
 
 def _confidence(label: int) -> Sequence[Mapping[str, Any]]:

@@ -59,8 +59,8 @@ class JournalReader:
         return [(row["job"], row["frame"]) for row in rows]
 
     def jobs_of_frame(self, run: int, frame: int) -> set[int]:
-        """The jobs in which a run is about a frame."""
-        rows = self._db.execute("SELECT job FROM places WHERE run = ? AND frame = ?", (run, frame))
+        """The jobs in which a run is about a frame, without those where it was left to people."""
+        rows = self._db.execute("SELECT job FROM places WHERE run = ? AND frame = ? AND state <> 'left'", (run, frame))
         return {row["job"] for row in rows}
 
     def sent_elsewhere(self, run: int, kind: str) -> dict[int, list[int]]:

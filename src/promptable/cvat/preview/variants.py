@@ -72,7 +72,8 @@ def _items_of_cvat(answer: Any, task_labels: Sequence[Mapping[str, Any]]) -> lis
     specs = {spec["id"] for label in task_labels for spec in label["attributes"] if spec["name"] == CONFIDENCE}
 
     def item(shape: Mapping[str, Any]) -> Mapping[str, Any]:
-        percent = [int(one["value"]) for one in shape["attributes"] if one["spec_id"] in specs]
+        values = [one["value"] for one in shape["attributes"] if one["spec_id"] in specs]
+        percent = [int(value) for value in values if value.isdecimal()]  # another function may write what it likes
         common = {"label": names[shape["label_id"]], "score": percent[0] / 100 if percent else None}
         return {**common, **_geometry(shape)}
 

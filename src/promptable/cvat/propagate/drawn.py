@@ -92,7 +92,7 @@ class DrawnShapes:
         return named and (ids is None or item["id"] in ids)
 
     def _spread(self, copies: Sequence[Copy], taken: set[int]) -> list[Copy]:
-        """With the tracks of other jobs that go on with it: there they overlap, as CVAT itself joins them.
+        """With the tracks of other jobs that go on with it.
 
         A track is of one object alone: ``taken`` are those of objects that were met before, and grow.
         """
@@ -100,10 +100,17 @@ class DrawnShapes:
         for copy in found:  # grows
             taken.add(copy.item["id"])
             for job in [number for number in self._held if number not in {one.job for one in found}]:
-                seam = sorted(set(self._ranges[job]) & set(self._ranges[copy.job]))
-                free = (track for track in self._held[job]["tracks"] if track["id"] not in taken)
-                found += [Copy(job, TRACK, track) for track in free if _goes_on(copy.item, track, seam)][:1]
+                free = [track for track in self._held[job]["tracks"] if track["id"] not in taken]
+                found += [Copy(job, TRACK, track) for track in self._going_on(copy, job, free)][:1]
         return found
+
+    def _going_on(self, copy: Copy, job: int, free: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """Of the tracks of another job those that go on with one: a run wrote both as one object, whatever people have
+        mended since; or else they overlap on the frames that the jobs share, as CVAT itself joins them."""
+        alike = [track for track in free if _is_alike(copy.item, track)]
+        written = [track for track in alike if self._ours.of_one_object(copy.item["id"], track["id"])]
+        seam = sorted(set(self._ranges[job]) & set(self._ranges[copy.job]))
+        return written or [track for track in alike if _goes_on(copy.item, track, seam)]
 
 
 def _check_names(wanted: Sequence[str], names: Sequence[str]) -> None:
@@ -127,9 +134,14 @@ def _merged(starts: Iterable[tuple[Copy, Position]]) -> Iterator[tuple[list[Copy
             yield from (([copy], position) for copy, position in group)
 
 
-def _goes_on(track: Mapping[str, Any], other: Mapping[str, Any], seam: Sequence[int]) -> bool:
-    if not seam or track["label_id"] != other["label_id"] or other.get("elements"):
+def _is_alike(track: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether another track is of the same label and form; skeletons have ``elements``."""
+    if track["label_id"] != other["label_id"] or other.get("elements") or not other["shapes"]:
         return False
-    pairs = [(position_at(track, frame), position_at(other, frame)) for frame in seam if other["shapes"]]
+    return bool(track["shapes"][0]["type"] == other["shapes"][0]["type"])
+
+
+def _goes_on(track: Mapping[str, Any], other: Mapping[str, Any], seam: Sequence[int]) -> bool:
+    pairs = [(position_at(track, frame), position_at(other, frame)) for frame in seam]
     both = [(one, two) for one, two in pairs if one is not None and two is not None]
-    return bool(both) and all(one.form == two.form and one.overlaps(two) for one, two in both)
+    return bool(both) and all(one.overlaps(two) for one, two in both)

@@ -9,12 +9,12 @@ from promptable.cvat.geometry.position import Placed
 from promptable.cvat.propagate.drawn import DrawnShapes
 from promptable.cvat.propagate.following.pictures import picture_of
 from promptable.cvat.propagate.following.words import Known, Newcomers
+from promptable.cvat.propagate.jobs import why_left_alone
 from promptable.cvat.propagate.journal import Ours
 from promptable.cvat.propagate.objects import Object
 from promptable.cvat.propagate.options import Options
 from promptable.cvat.server.errors import CvatError
-from promptable.cvat.server.frames import Frames, text_of
-from promptable.cvat.server.jobs import OPEN
+from promptable.cvat.server.frames import Frames
 
 
 class NothingToFollowError(CvatError):
@@ -52,8 +52,9 @@ def make_plan(client: Any, frames: Frames, options: Options, ours: Ours, newcome
 
     Raises CvatError.
     """
-    left_out: list[str] = []
-    jobs = [job for job in frames.jobs if _is_open(job, options, left_out)]
+    why = {job.id: why_left_alone(job, options) for job in frames.jobs}
+    jobs = [job for job in frames.jobs if why[job.id] is None]
+    left_out = [sentence for sentence in why.values() if sentence is not None]
     if not jobs:
         raise CvatError("; ".join(left_out) or "there is no job")
     first = min(job.start_frame for job in jobs) if options.first is None else options.first
@@ -69,8 +70,10 @@ def make_plan(client: Any, frames: Frames, options: Options, ours: Ours, newcome
     if not objects and options.every is None:
         if drawn.followed:
             raise AllFollowedError("; ".join(left_out))
-        why = "; ".join(left_out) or "draw a rectangle, polygon or mask there first, or look for words with --detect"
-        raise NothingToFollowError(f"there is nothing to follow on frame {first}: {why}")
+        reasons = (
+            "; ".join(left_out) or "draw a rectangle, polygon or mask there first, or look for words with --detect"
+        )
+        raise NothingToFollowError(f"there is nothing to follow on frame {first}: {reasons}")
     return Plan(objects, ways, left_out)
 
 
@@ -88,14 +91,3 @@ def passes(frames: Frames, jobs: Iterable[Any], first: int, options: Options) ->
         way = [number for number in frames.numbers if first * step <= number * step <= end * step]
         ways[step] = way[::step]
     return ways
-
-
-def _is_open(job: Any, options: Options, left_out: list[str]) -> bool:
-    state, kind = text_of(job.state), text_of(job.type)
-    if kind != "annotation" and options.job is None:
-        left_out.append(f"job {job.id} is a {kind.replace('_', ' ')} job")
-        return False
-    if state not in OPEN and options.include is None:
-        left_out.append(f"job {job.id} is {state}: --include completed takes it too")
-        return False
-    return True

@@ -40,12 +40,20 @@ def report(parsed: argparse.Namespace, client: Any, frames: "Frames", journal: "
     _show_table(labels, below)
     say(f"run {run.id}: {stored} stored")
     if queue.frames or any(label.found for label in labels):  # else a page would show nothing
-        page = parsed.queue or Path(f"review-task-{task.id}-run-{run.id}.html")
+        page = _page(parsed, f"task-{task.id}-run-{run.id}")
         about = [f"Run {run.id}: {stored} stored; below {below:g} is to review."]
         html = render(f"Review of task {task.id}, {task.name}", about, queue, labels, below, client.api_map.host)
         write_text(page, html)
         say(page)
     return failures(journal.errors(run.id))
+
+
+def _page(parsed: argparse.Namespace, of_run: str) -> Path:
+    """Where the page of a run goes: of a project each task has its own."""
+    queue: Path | None = parsed.queue
+    if queue is None:
+        return Path(f"review-{of_run}.html")
+    return queue if parsed.project is None else queue.with_stem(f"{queue.stem}-{of_run}")
 
 
 def _show_table(labels: "Sequence[LabelFound]", review_below: float) -> None:

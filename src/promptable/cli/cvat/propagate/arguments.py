@@ -110,6 +110,8 @@ def options_of(parsed: argparse.Namespace) -> Options:
     detects = parsed.detect is not None
     if parsed.every is not None and not detects:
         raise CvatError("--every says how often --detect looks: leave it out, or add --detect")
+    if parsed.both and parsed.last is not None:
+        raise CvatError("--to ends one direction, and --both has two: leave it out, or follow each way in its own run")
     return Options(
         function=parsed.function or parsed.via_cvat or "local",
         job=parsed.job,

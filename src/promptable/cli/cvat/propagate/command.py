@@ -70,13 +70,17 @@ def _run_tagged(
     parsed: argparse.Namespace, client: Any, frames: "Frames", journal: "TrackJournal", models: "_Models"
 ) -> int:
     """A run from each frame that is tagged so, which then loses the tag."""
+    from promptable.cvat.propagate.jobs import why_left_alone
     from promptable.cvat.propagate.plan import AllFollowedError, NothingToFollowError
     from promptable.cvat.propagate.tagged import tagged_frames, untag
 
     status, stopped = DONE, journal.unfinished()
     began = None if stopped is None else stopped.options["asked"]["first"]
-    tagged = tagged_frames(client, frames, parsed.tagged, began)
+    options = options_of(parsed)
+    tagged = tagged_frames(client, frames, options, began)
     if not tagged:
+        for why in filter(None, (why_left_alone(job, options) for job in frames.jobs)):
+            left_alone(why)
         say(f"no frame is tagged {parsed.tagged!r}")
     for frame in tagged:
         say(f"from frame {frame}")
@@ -90,7 +94,7 @@ def _run_tagged(
             status = WRONG
             continue
         if not parsed.dry_run:
-            untag(client, frames, journal, parsed.tagged, frame)
+            untag(client, frames, journal, options, frame)
     return status
 
 

@@ -80,7 +80,11 @@ class Newcomers:
     def _shown(self, frame: int, followed: Sequence[Object]) -> list[Placed]:
         """What CVAT shows on a frame beside what is followed: whoever made it, it is known."""
         own = {(copy.kind, copy.item["id"]) for one in followed for copy in one.copies}
-        jobs = [job.id for job in self._frames.jobs if job.start_frame <= frame <= job.stop_frame]
+        jobs = [
+            job.id
+            for job in self._frames.jobs
+            if frame in self._frames.shown_in(job) and not self._frames.is_replica(job)
+        ]
         return [
             Placed(item["label_id"], position)
             for job in jobs

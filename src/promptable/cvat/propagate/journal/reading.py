@@ -97,7 +97,7 @@ class TrackReader(JournalReader):
     def ours(self) -> Ours:
         """All that runs of this command have written into the task."""
         rows = self._db.execute("SELECT * FROM writes WHERE state = 'stored' AND action <> 'delete'").fetchall()
-        return Ours([item for row in rows for item in json.loads(row["items"]) if item.get("id") is not None])
+        return Ours([read_write(row) for row in rows])
 
     def written_to(self, job: int) -> list[Write]:
         """What runs that were not taken back have sent to a job, in order."""

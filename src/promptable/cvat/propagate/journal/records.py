@@ -42,12 +42,15 @@ class Write:
 class Ours:
     """What runs have written, by the server's ids: keyframes of tracks, and shapes."""
 
-    def __init__(self, items: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, writes: Sequence[Write]) -> None:
+        """Of creates and updates that the server has stored."""
         self._keyframes: dict[int, Written] = {}
         self._shapes: dict[int, Written] = {}
-        for item in items:
+        self._tracks: dict[tuple[int, int], set[int]] = {}  # by run and object
+        for run, item in ((write.run, item) for write in writes for item in write.items if item.get("id") is not None):
             if item["kind"] == TRACK:
                 self._add_keyframes(self._keyframes.setdefault(item["id"], Written()), item)
+                self._tracks.setdefault((run, item["object"]), set()).add(item["id"])
             else:
                 self._shapes.setdefault(item["id"], Written()).add(item["new"], dict(values(item["new"])))
 
@@ -62,6 +65,10 @@ class Ours:
     def keyframes(self, track: int) -> Written:
         """The keyframes that runs gave to a track."""
         return self._keyframes.get(track, Written())
+
+    def of_one_object(self, track: int, other: int) -> bool:
+        """Whether a run wrote both tracks, in whatever jobs, as those of one object."""
+        return any({track, other} <= tracks for tracks in self._tracks.values())
 
     def has(self, shape: Mapping[str, Any]) -> bool:
         """Whether a shape is as a run wrote it."""

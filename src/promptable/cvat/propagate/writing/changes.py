@@ -204,8 +204,9 @@ class Changes:
             yield "delete", _gone(copy.item, part.one.number)
 
     def _mask_changes(self, part: Part, copy: Copy | None, job: int) -> Iterator[tuple[str, Item]]:
-        """The drawn one stays, in the group, as a mask; earlier runs' masks of it go where there are new ones."""
-        one, frames = part.one, set()
+        """The drawn one stays, in the group, as a mask; earlier runs' masks of it go where there are new ones, and
+        where it is lost now."""
+        one, frames = part.one, {frame for frame, position in part.found.items() if position is None}
         for shape in mask_shapes(part):
             if self._seams.is_elsewhere(job, shape["frame"], one.label_id, position_of(shape), self._jobs):
                 self._elsewhere[job].add(shape["frame"])

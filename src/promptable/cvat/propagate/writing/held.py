@@ -70,6 +70,23 @@ class Held:
         return found
 
 
+def as_before(items: Sequence[Item], defaults: Defaults) -> dict[str, list[Any]]:
+    """What ``JobAnnotations.change`` takes to make items as they were, as far as the task still has their labels and
+    attributes: CVAT refuses a request with any that it lacks."""
+    known = [item for item in items if item["before"]["label_id"] in defaults]
+    return by_kind([{**item, "before": _without_lost(item["before"], defaults)} for item in known], "before")
+
+
+def _without_lost(one: Mapping[str, Any], defaults: Defaults) -> dict[str, Any]:
+    """A shape, or a track and its keyframes, without the attributes that its label no longer has."""
+    specs = defaults[one["label_id"]]
+
+    def kept(part: Mapping[str, Any]) -> dict[str, Any]:
+        return {**part, "attributes": [value for value in part["attributes"] if value["spec_id"] in specs]}
+
+    return kept(one) | ({"shapes": [kept(key) for key in one["shapes"]]} if "shapes" in one else {})
+
+
 def by_kind(items: Sequence[Item], key: str) -> dict[str, list[Any]]:
     """What ``JobAnnotations.change`` takes: ``key`` (new or before) of the items."""
     return {f"{kind}s": [item[key] for item in items if item["kind"] == kind] for kind in (SHAPE, TRACK)}

@@ -1,5 +1,6 @@
 """What was found of an object, as the annotations of a job: a track of few keyframes, or a mask on every frame."""
 
+from bisect import bisect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -64,14 +65,17 @@ def kept_keyframes(
     """The keyframes of a track that stay: people's, and all where nothing new was found."""
     if copy is None or copy.kind != TRACK:
         return {}
-    last = max(found, default=-1)
-    return {key["frame"]: key for key in copy.item["shapes"] if not _is_replaced(key, found, last, written)}
+    again = range(min(found), max(found) + 1) if found else range(0)
+    return {key["frame"]: key for key in copy.item["shapes"] if not _is_replaced(key, again, written)}
 
 
-def _is_replaced(key: Mapping[str, Any], found: Mapping[int, Position | None], last: int, written: Written) -> bool:
-    """Whether it is a run's and lies where the object was followed again, or closes the track right behind."""
-    closes = key["outside"] and key["frame"] == last + 1
-    return key in written and (key["frame"] in found or closes)
+def _is_replaced(key: Mapping[str, Any], again: range, written: Written) -> bool:
+    """Whether it is a run's and lies where the object was followed ``again``, or closes the track right behind.
+
+    Frames that were deleted since are not followed through, and their keyframes count.
+    """
+    closes = key["outside"] and key["frame"] == again.stop
+    return key in written and (key["frame"] in again or closes)
 
 
 def track_of(part: Part, keyframe_iou: float | None) -> dict[str, Any]:
@@ -79,7 +83,7 @@ def track_of(part: Part, keyframe_iou: float | None) -> dict[str, Any]:
     item = part.one.item
     keys = {key["frame"]: key for key in _keyframes(part, keyframe_iou)} | dict(part.kept)
     ordered = [keys[frame] for frame in sorted(keys)]
-    if part.is_new:
+    if part.is_new or ordered[0]["frame"] not in part.kept:  # else CVAT takes the label's defaults
         values = held_values(item, part.one.frame)["attributes"]
         ordered[0] = {**ordered[0], "attributes": [one for one in values if one["spec_id"] in part.mutable]}
     return {
@@ -131,11 +135,13 @@ def _keyframes(part: Part, keyframe_iou: float | None) -> Iterator[dict[str, Any
 
 
 def _stretches(part: Part) -> Iterator[list[tuple[int, Position]]]:
-    """Runs of followed frames on which the object is seen; each keyframe that stays begins a new one."""
+    """Runs of followed frames on which the object is seen; each keyframe that stays, also on a frame that was deleted,
+    begins a new one."""
+    kept = sorted(part.kept)
     stretch: list[tuple[int, Position]] = []
     for frame in part.followed:
         position = part.seen_on(frame)
-        if stretch and (position is None or frame in part.kept):
+        if stretch and (position is None or bisect(kept, stretch[-1][0]) < bisect(kept, frame)):
             yield stretch
             stretch = []
         if position is not None:
