@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from promptable.cvat import functions, local_detector
+from promptable.cvat import functions, local_function
 from promptable.cvat.functions import CvatFunction, DirectFunction, Picture, Source
 from promptable.cvat.server.annotations import JobAnnotations
 from promptable.cvat.server.client import Login, connect
@@ -130,7 +130,7 @@ def test_what_goes_wrong_in_this_process_has_the_status_of_a_deployed_function(
         return refuse
 
     for name in ("load_models", "DetectorFunction"):
-        monkeypatch.setattr(local_detector, name, function)
+        monkeypatch.setattr(local_function, name, function)
     with pytest.raises(CvatError, match=rf"a\.png: {error}") as raised:
-        local_detector.LocalDetector().call(PICTURE, {})
+        local_function.LocalFunction("detector").call(PICTURE, {})
     assert raised.value.status == status, "else a run takes five in a row for a function that is gone"

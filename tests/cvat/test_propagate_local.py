@@ -12,7 +12,7 @@ from PIL import Image
 from promptable.cli.main import main
 from promptable.cvat.geometry.overlap import iou
 from promptable.cvat.geometry.position import Position, position_at
-from promptable.cvat.local_tracker import LocalTracker
+from promptable.cvat.local_function import LocalFunction
 from promptable.wire.masks import mask_to_rle
 from toy.cvat.stand_in import StandIn, Task
 from toy.scenes import SIZE, Scene, Sprite, draw, texture
@@ -93,14 +93,14 @@ def test_after_an_interruption_the_tracker_has_forgotten_and_is_told_again(
     cvat: StandIn, clip: list[Scene], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     _draw_the_circle(cvat, clip)
-    call, calls = LocalTracker.call, count(1)
+    call, calls = LocalFunction.call, count(1)
 
-    def interrupted(self: LocalTracker, *arguments: Any) -> Any:
+    def interrupted(self: LocalFunction, *arguments: Any) -> Any:
         if next(calls) == 3:
             raise KeyboardInterrupt
         return call(self, *arguments)
 
-    monkeypatch.setattr(LocalTracker, "call", interrupted)
+    monkeypatch.setattr(LocalFunction, "call", interrupted)
     assert _propagate(cvat, tmp_path) == 130
     assert _propagate(cvat, tmp_path) == 0
     assert "going on with run 1" in capsys.readouterr().out

@@ -88,14 +88,10 @@ def function_of(
 
 def _local(model: str | None, kind: str) -> "Function":
     try:
-        if kind == "tracker":
-            from promptable.cvat.local_tracker import LocalTracker
-
-            return LocalTracker(model)
-        from promptable.cvat.local_detector import LocalDetector
+        from promptable.cvat.local_function import LocalFunction
     except ImportError as error:
         raise CvatError(f"--local needs the models' packages ({error.name} is missing): make setup") from None
-    return LocalDetector(model)
+    return LocalFunction(kind, model)
 
 
 def _url(parsed: argparse.Namespace) -> str | None:
