@@ -20,7 +20,9 @@ from urllib3.util import Retry
 
 from promptable.cvat.server.body import read_body, read_json
 from promptable.cvat.server.errors import CvatError, reason_of
+from promptable.cvat.server.plain import get_json
 
+_FUNCTIONS = "/api/lambda/functions"
 _UNKNOWN = "unknown"
 """CVAT's kind of a function that does not say."""
 THROUGH_CVAT = "(through CVAT)"
@@ -149,7 +151,6 @@ class CvatFunction:
     def __init__(self, client: Any, name: str, source: Source, kind: str) -> None:
         """``client`` is cvat-sdk's. Raises CvatError where CVAT has no such function, or one of another kind."""
         self._client = client
-        self._url = client.api_map.make_endpoint_url("/api/lambda/functions")
         self._name = name
         self._where = {"task": source.task} if source.job is None else {"job": source.job}
         self.described = self._described(kind)
@@ -161,7 +162,7 @@ class CvatFunction:
         if picture.frame is None:
             raise CvatError(f"{picture.name} is no frame of a task: through CVAT only those can be asked about")
         response = self._client.api_client.rest_client.POST(
-            f"{self._url}/{quote(self._name)}",
+            self._client.api_map.make_endpoint_url(f"{_FUNCTIONS}/{quote(self._name)}"),
             headers=make_request_headers(self._client.api_client),
             body={**fields, **self._where, "frame": picture.frame},
         )
@@ -169,14 +170,13 @@ class CvatFunction:
 
     def _described(self, kind: str) -> Mapping[str, Any]:
         """What CVAT's list says of the function: ``id``, ``kind``, ``labels_v2``."""
-        api = self._client.api_client
         try:
-            response = api.rest_client.GET(self._url, headers=make_request_headers(api))
+            listed = get_json(self._client, _FUNCTIONS)
         except CvatError as error:
             if error.status is None or error.status < 500:
                 raise
             raise CvatError(f"CVAT cannot list its functions ({error}): is Nuclio up?", error.status) from None
-        functions = {str(function["id"]): function for function in read_json(response, self._url)}
+        functions = {str(function["id"]): function for function in listed}
         if self._name not in functions:
             known = ", ".join(sorted(functions)) or "none: is Nuclio up?"
             raise CvatError(f"CVAT lists no function {self._name!r}; it has {known}")

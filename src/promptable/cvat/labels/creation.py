@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cvat_sdk.core.helpers import make_request_headers
-
 from promptable.config.labels import ATTRIBUTES
+from promptable.cvat.server.plain import send_json
 
 
 def create_labels(client: Any, task: Any, entries: Sequence[Mapping[str, Any]]) -> None:
@@ -13,12 +12,7 @@ def create_labels(client: Any, task: Any, entries: Sequence[Mapping[str, Any]]) 
     are the task's. Raises CvatError."""
     wanted = [{"name": entry["name"], "type": entry["type"], "attributes": _new_attributes(entry)} for entry in entries]
     where = f"/api/projects/{task.project_id}" if task.project_id else f"/api/tasks/{task.id}"
-    api = client.api_client
-    api.rest_client.PATCH(
-        client.api_map.make_endpoint_url(where),
-        headers=make_request_headers(api) | {"Content-Type": "application/json"},
-        body={"labels": wanted},
-    )
+    send_json(client, "PATCH", where, {"labels": wanted})
 
 
 def _new_attributes(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:

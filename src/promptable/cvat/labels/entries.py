@@ -42,15 +42,12 @@ def fetch(client: Any, task: int | None = None, project: int | None = None) -> C
 
 def listed(client: Any, task: int | None = None, project: int | None = None) -> list[Mapping[str, Any]]:
     """CVAT's own list of them: ``id``, ``name``, ``type``, ``attributes``. Raises CvatError."""
-    from cvat_sdk.core.helpers import get_paginated_collection
+    from promptable.cvat.server.plain import list_json
 
     api = client.api_client.tasks_api if project is None else client.api_client.projects_api
     api.retrieve(task if project is None else project, _parse_response=False)  # or the list says 500 for an unknown one
     source = {"project_id": project} if task is None else {"task_id": task}
-    labels: list[Mapping[str, Any]] = get_paginated_collection(  # JSON differs less between CVAT's versions than models
-        client.api_client.labels_api.list_endpoint, return_json=True, _parse_response=False, **source
-    )
-    return labels
+    return list_json(client.api_client.labels_api.list_endpoint, **source)
 
 
 def labels_of(labels: Iterable[Mapping[str, Any]]) -> CvatLabels:

@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from cvat_sdk.core.helpers import get_paginated_collection
-
 from promptable.config.labels import Mark
 from promptable.cvat.detection import TAG
 from promptable.cvat.labels.entries import MARKS
 from promptable.cvat.labels.task_label import TaskLabel
+from promptable.cvat.server.plain import list_json
 
 
 @dataclass(frozen=True)
@@ -58,9 +57,7 @@ def task_labels(client: Any, task: int, looked_for: Iterable[Mapping[str, Any]] 
 
     Entries of ``looked_for`` with ``marks`` mark frames, beside ``needs-review`` and ``failed``.
     """
-    entries = get_paginated_collection(
-        client.api_client.labels_api.list_endpoint, return_json=True, _parse_response=False, task_id=task
-    )
+    entries = list_json(client.api_client.labels_api.list_endpoint, task_id=task)
     labels = [TaskLabel(one["id"], one["name"], one["type"], one["attributes"]) for one in entries]
     own = {str(entry["name"]): Mark(entry["marks"]) for entry in looked_for if entry.get("marks")}
     return TaskLabels({label.name: label for label in labels}, own | MARKS)

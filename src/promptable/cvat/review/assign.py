@@ -4,10 +4,9 @@ from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from cvat_sdk.core.helpers import get_paginated_collection, make_request_headers
-
 from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.frames import text_of
+from promptable.cvat.server.plain import list_json, send_json
 
 _REVIEW = {"stage": "validation", "state": "in progress"}
 """A job of this stage opens in CVAT's review workspace."""
@@ -17,9 +16,7 @@ Hands = Mapping[str, Any]
 
 def user_id(client: Any, name: str) -> int:
     """CVAT's id of a user by the login. Raises CvatError where this account sees none of that name."""
-    users = get_paginated_collection(
-        client.api_client.users_api.list_endpoint, return_json=True, _parse_response=False, search=name
-    )
+    users = list_json(client.api_client.users_api.list_endpoint, search=name)
     found = [user["id"] for user in users if user["username"] == name]
     if not found:
         near = ", ".join(sorted(str(user["username"]) for user in users)) or "none like it"
@@ -47,7 +44,7 @@ def to_give(jobs: Iterable[Any], user: int) -> tuple[dict[int, Hands], list[str]
 def give(client: Any, jobs: Iterable[int], user: int) -> None:
     """Put jobs on a user's page, to be reviewed. ``client`` is cvat-sdk's. Raises CvatError."""
     for job in jobs:
-        _put(client, job, {"assignee": user, **_REVIEW})
+        send_json(client, "PATCH", f"/api/jobs/{job}", {"assignee": user, **_REVIEW})
 
 
 def give_back(client: Any, given: Mapping[int, Hands], user: int) -> tuple[int, int]:
@@ -58,7 +55,7 @@ def give_back(client: Any, given: Mapping[int, Hands], user: int) -> tuple[int, 
     now = {job: hands for job in given if (hands := _hands_now(client, job)) is not None}
     back = [job for job, hands in now.items() if hands == {"assignee": user, **_REVIEW}]
     for job in back:
-        _put(client, job, given[job])
+        send_json(client, "PATCH", f"/api/jobs/{job}", given[job])
     return len(back), sum(now[job] != given[job] for job in now if job not in back)
 
 
@@ -79,11 +76,3 @@ def _hands_now(client: Any, job: int) -> Hands | None:
         if error.status != HTTPStatus.NOT_FOUND:
             raise
         return None
-
-
-def _put(client: Any, job: int, hands: Hands) -> None:
-    client.api_client.rest_client.PATCH(
-        client.api_map.make_endpoint_url(f"/api/jobs/{job}"),
-        headers=make_request_headers(client.api_client) | {"Content-Type": "application/json"},
-        body=dict(hands),
-    )

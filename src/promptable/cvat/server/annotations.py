@@ -1,13 +1,10 @@
-"""The annotations of a job over CVAT's REST API, as plain JSON: cvat-sdk's models take seconds for many shapes."""
+"""The annotations of a job over CVAT's REST API."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise, zip_longest
 from typing import Any
 
-from cvat_sdk.core.helpers import make_request_headers
-
-from promptable.cvat.server.body import read_json
-from promptable.cvat.server.rest import get_json
+from promptable.cvat.server.plain import get_json, send_json
 
 KINDS = ("shape", "tag")
 _MOST_ITEMS = 5000
@@ -21,13 +18,11 @@ class JobAnnotations:
     def __init__(self, client: Any, job: int) -> None:
         """``client`` is cvat-sdk's."""
         self._client = client
-        self._url = client.api_map.make_endpoint_url(f"/api/jobs/{job}/annotations")
+        self._path = f"/api/jobs/{job}/annotations"
 
     def read(self) -> Mapping[str, Any]:
         """All annotations of the job, under the keys ``shapes``, ``tags``, ``tracks``. Raises CvatError."""
-        api = self._client.api_client
-        response = api.rest_client.GET(self._url, headers=make_request_headers(api))
-        annotations: Mapping[str, Any] = read_json(response, self._url)
+        annotations: Mapping[str, Any] = get_json(self._client, self._path)
         return annotations
 
     def create(self, shapes: Sequence[Mapping[str, Any]], tags: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -69,14 +64,8 @@ class JobAnnotations:
         tags: Sequence[Mapping[str, Any]],
         tracks: Sequence[Mapping[str, Any]] = (),
     ) -> Mapping[str, Any]:
-        api = self._client.api_client
-        response = api.rest_client.PATCH(
-            self._url,
-            headers=make_request_headers(api) | {"Content-Type": "application/json"},
-            query_params=[("action", action)],
-            body={"shapes": list(shapes), "tags": list(tags), "tracks": list(tracks)},
-        )
-        answer: Mapping[str, Any] = read_json(response, self._url)
+        body = {"shapes": list(shapes), "tags": list(tags), "tracks": list(tracks)}
+        answer: Mapping[str, Any] = send_json(self._client, "PATCH", self._path, body, [("action", action)])
         return answer
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from promptable.cvat.server.rest import get_json
+from promptable.cvat.server.plain import get_json
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import Any
 from promptable.cvat.server.editor import job_link
 from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.frame_meta import read_meta
-from promptable.cvat.server.rest import get_json
+from promptable.cvat.server.plain import get_json
 
 _FORBIDDEN = 403
 _ANNOTATION, _GROUND_TRUTH = "annotation", "ground_truth"

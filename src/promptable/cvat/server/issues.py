@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from cvat_sdk.core.helpers import get_paginated_collection, make_request_headers
+from cvat_sdk.core.helpers import make_request_headers
 
-from promptable.cvat.server.body import read_json
 from promptable.cvat.server.errors import CvatError
-from promptable.cvat.server.rest import get_json
+from promptable.cvat.server.plain import get_json, list_json, send_json
 
 
 @dataclass(frozen=True)
@@ -33,9 +32,7 @@ def not_there(client: Any, wanted: Sequence[Issue]) -> list[Issue]:
 
 def issues_on(client: Any, job: int, frames: Set[int]) -> Mapping[tuple[int, str], int]:
     """CVAT's ids of a job's issues on these frames, resolved ones too, by frame and first comment. Raises CvatError."""
-    issues = get_paginated_collection(
-        client.api_client.issues_api.list_endpoint, return_json=True, _parse_response=False, job_id=job
-    )
+    issues = list_json(client.api_client.issues_api.list_endpoint, job_id=job)
     return {
         (issue["frame"], words[0]): int(issue["id"])
         for issue in issues
@@ -45,10 +42,8 @@ def issues_on(client: Any, job: int, frames: Set[int]) -> Mapping[tuple[int, str
 
 def open_issue(client: Any, issue: Issue) -> int:
     """Open an issue, and return CVAT's id of it. Raises CvatError."""
-    api, url = client.api_client, client.api_map.make_endpoint_url("/api/issues")
     body = {"job": issue.job, "frame": issue.frame, "position": list(issue.box), "message": issue.message}
-    headers = make_request_headers(api) | {"Content-Type": "application/json"}
-    return int(read_json(api.rest_client.POST(url, headers=headers, body=body), url)["id"])
+    return int(send_json(client, "POST", "/api/issues", body)["id"])
 
 
 def withdraw(client: Any, opened: Iterable[tuple[int, str]]) -> tuple[int, int]:
@@ -75,7 +70,5 @@ def withdraw(client: Any, opened: Iterable[tuple[int, str]]) -> tuple[int, int]:
 
 def _words(client: Any, issue: int) -> list[str]:
     """What was said in an issue, the first comment first."""
-    comments = get_paginated_collection(
-        client.api_client.comments_api.list_endpoint, return_json=True, _parse_response=False, issue_id=issue
-    )
+    comments = list_json(client.api_client.comments_api.list_endpoint, issue_id=issue)
     return [str(comment["message"]) for comment in sorted(comments, key=lambda comment: int(comment["id"]))]

@@ -5,19 +5,18 @@ import json
 import re
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
 
 from cvat_sdk.api_client.exceptions import ApiException
 from cvat_sdk.api_client.rest import RESTClientObject
-from cvat_sdk.core.helpers import make_request_headers
 from urllib3 import HTTPResponse
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
 from urllib3.util import Retry
 
-from promptable.cvat.server.body import read_body, read_json
+from promptable.cvat.server.body import read_body
 from promptable.cvat.server.errors import CvatError, WebPageError, reason_of
 
 PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
@@ -93,16 +92,6 @@ def _asked(url: str) -> str:
     """What was asked, without the query."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}{parts.path}"
-
-
-def get_json(client: Any, path: str, object_hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
-    """CVAT's answer to a GET of a path of its API. ``client`` is cvat-sdk's, ``object_hook`` that of ``json.loads``.
-
-    Raises CvatError.
-    """
-    api = client.api_client
-    url = client.api_map.make_endpoint_url(path)
-    return read_json(api.rest_client.GET(url, headers=make_request_headers(api)), url, object_hook)
 
 
 def _no_page(response: Any, url: str) -> Any:
