@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from promptable.cli.cvat.files import write_text
 from promptable.cli.cvat.options import add_server_arguments, connected
-from promptable.cli.cvat.terminal import DONE, say, show, told
+from promptable.cli.cvat.source import source_name, sources
+from promptable.cli.cvat.terminal import DONE, left_alone, say, show, told
 from promptable.cli.values import number, unit_number
 from promptable.cvat.server.errors import CvatError
 
@@ -39,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_advice(parser.add_argument_group("what to set better"))
     add_server_arguments(parser)
     kept = "it only reads, and no report was written"
-    parser.set_defaults(run=lambda parsed: told("effort", lambda: _effort(parsed), kept))
+    parser.set_defaults(job=None, run=lambda parsed: told("effort", lambda: _effort(parsed), kept))
 
 
 def _add_advice(group: Any) -> None:
@@ -124,21 +125,16 @@ def _advice(parsed: argparse.Namespace, evidence: "EvidenceByModel") -> "Advice"
 
 def _tasks(parsed: argparse.Namespace, client: Any) -> tuple[list[Any], str]:
     """The frames of each task, and what the report is called."""
-    from promptable.cvat.server.frames import Frames, without_frames
-
-    if parsed.project is None:
-        frames = Frames(client, task=parsed.task)
-        return [frames], f"Effort of task {parsed.task}, {frames.task.name}"
-    project = client.projects.retrieve(parsed.project)
-    tasks = [task for task in project.get_tasks() if without_frames(task) is None]
-    numbers = sorted(int(task.id) for task in tasks)
-    return [Frames(client, task=number) for number in numbers], f"Effort of project {parsed.project}, {project.name}"
+    tasks = list(sources(parsed, client, left_alone))
+    what, number = source_name(parsed)
+    named = tasks[0].task if parsed.project is None else client.projects.retrieve(number)
+    return tasks, f"Effort of {what} {number}, {named.name}"
 
 
 def _write(parsed: argparse.Namespace, server: str, report: "Report", pictures: "Pictures") -> None:
     from promptable.cvat.effort.page.page import render
 
-    page = parsed.output or _default_page(parsed)
+    page = parsed.output or Path("effort-{}-{}.html".format(*source_name(parsed)))
     write_text(page, render(report, server, pictures))
     write_text(page.with_suffix(".json"), report.to_json())
     _show(report)
@@ -146,11 +142,6 @@ def _write(parsed: argparse.Namespace, server: str, report: "Report", pictures: 
         write_text(parsed.suggest, report.advice.to_yaml())
         say(parsed.suggest)
     say(f"{page}\n{page.with_suffix('.json')}")
-
-
-def _default_page(parsed: argparse.Namespace) -> Path:
-    what = f"task-{parsed.task}" if parsed.project is None else f"project-{parsed.project}"
-    return Path(f"effort-{what}.html")
 
 
 def _show(report: "Report") -> None:
