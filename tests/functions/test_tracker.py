@@ -40,6 +40,25 @@ def test_the_shape_type_that_came_in_comes_out(tracker: Function, kind: str) -> 
     assert all(0.5 < shape["score"] <= 1 for shape in following["shapes"]), "the model says how sure it is"
 
 
+THIN = [10, 50.6, 150, 50.9, 150, 51.3, 10, 51.2]
+"""A wire of half a pixel: no pixel's centre lies in it."""
+
+
+def test_a_polygon_too_thin_for_a_pixel_starts_a_track(tracker: Function) -> None:
+    started = _start(tracker, [{"type": "polygon", "points": THIN}])
+    assert started["shapes"] == [{"type": "polygon", "points": THIN}]
+    assert _step(tracker, started["states"])["states"][0] is not None
+    flat = {"type": "polygon", "points": [10, 50, 150, 50, 80, 50]}
+    assert _start(tracker, [flat])["states"] == [None], "which has no height at all"
+
+
+def test_a_polygon_too_thin_for_a_pixel_corrects_a_track(tracker: Function) -> None:
+    states = _start(tracker, first_shapes("polygon"))["states"][:1]
+    thin = {"type": "polygon", "points": THIN}
+    answer = tracker.answer({"image": png_base64(VIDEO[1].image), "states": states, "corrections": [thin]})
+    assert answer["shapes"] == [thin]
+
+
 def test_masks_and_polygons_land_on_the_objects(tracker: Function) -> None:
     truths = [thing.mask for thing in VIDEO[1].objects]
     masks = _step(tracker, _start(tracker, first_shapes("mask"))["states"])["shapes"]

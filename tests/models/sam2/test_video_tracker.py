@@ -644,6 +644,12 @@ class TestBadInput:
         with pytest.raises(ValueError, match="expected a SAM 2"):
             VideoTracker(build_architecture(tmp_path / "config.yaml"), "0")
 
+    def test_a_model_that_remembers_more_than_a_state_holds_is_refused(self, config: Path, tmp_path: Path) -> None:
+        changed = OmegaConf.merge(OmegaConf.load(config), OmegaConf.from_dotlist(["model.max_obj_ptrs_in_encoder=40"]))
+        OmegaConf.save(changed, tmp_path / "config.yaml")
+        with pytest.raises(ValueError, match="max_obj_ptrs_in_encoder: expected at most 16"):
+            VideoTracker(build_architecture(tmp_path / "config.yaml"), "0")
+
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from promptable.models.runtime.finite import all_finite, require
 from promptable.models.runtime.transfer import to_cpu
 from promptable.models.sam2.evidence import read_evidence
 from promptable.models.sam2.memory import Memory
+from promptable.models.segmentation.enlarging import masks_at_once
 from promptable.models.segmentation.mask_boxes import PixelBox, mask_boxes, read_boxes
 
 
@@ -48,7 +49,7 @@ def read_results(
     """
     low_res, scores, pointers, features = found
     features = features.bfloat16()
-    masks = (F.interpolate(low_res, hw, mode="bilinear", align_corners=False) > 0)[:, 0]
+    masks = _enlarged(low_res, hw)
     finite = all_finite(low_res, scores, pointers, features, evidence)
     masks, boxes, logits, scores, pointers, features, evidence, finite = to_cpu(
         masks, mask_boxes(masks), low_res[:, 0].float(), scores[:, 0], pointers.float(), features, evidence, finite
@@ -62,3 +63,12 @@ def read_results(
     ]
     said = masks.numpy(), read_boxes(boxes), scores.tolist(), logits.numpy()
     return [ObjectResult(*each) for each in zip(*said, memories, strict=True)]
+
+
+def _enlarged(low_res: Tensor, hw: tuple[int, int]) -> Tensor:
+    """Low-res logits [objects, 1, h, w] as masks of a frame, bool [objects, H, W]."""
+    masks = torch.empty((len(low_res), *hw), dtype=torch.bool, device=low_res.device)
+    together = masks_at_once(hw, low_res.device)
+    for into, logits in zip(torch.split(masks, together), torch.split(low_res, together), strict=True):
+        torch.gt(F.interpolate(logits, hw, mode="bilinear", align_corners=False)[:, 0], 0, out=into)
+    return masks

@@ -54,6 +54,9 @@ _OUTPUTS = ("pred_masks", "object_score_logits", "obj_ptr", "maskmem_features")
 # The most prompted frames that a step attends to as such: upstream has no limit, but a state must stay small.
 _MOST_PROMPTED = 8
 
+# The most frames to whose object pointers a model may attend, as many as in SAM 2 and 2.1: a state must stay small.
+_MOST_POINTERS = 16
+
 # How many CUDA graphs are kept: encoders, one a precision; heads, one a number of objects, captured at its 4th frame.
 _ENCODERS, _HEADS, _OFTEN = 2, 4, 4
 
@@ -77,9 +80,12 @@ class VideoTracker:
         rule: MemoryRule = RULES[TrackMemory.ALL],
         cuda_graphs: bool = False,
     ) -> None:
-        """Raises ValueError for a model without memory, or whose memory depends on frame numbers or other objects."""
+        """Raises ValueError for a model without memory, or with more than a state of a track has room for, or whose
+        memory depends on frame numbers or other objects."""
         if model.num_maskmem < 1 or model.memory_temporal_stride_for_eval != 1 or model.non_overlap_masks_for_mem_enc:
             raise ValueError("expected a SAM 2 with memory, of stride 1, without non_overlap_masks_for_mem_enc")
+        if model.max_obj_ptrs_in_encoder > _MOST_POINTERS:
+            raise ValueError(f"max_obj_ptrs_in_encoder: expected at most {_MOST_POINTERS}")
         self.fingerprint = fingerprint
         self._precision = precision
         self._model = model.eval()

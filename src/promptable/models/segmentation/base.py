@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import partial
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from promptable.models.runtime.finite import all_finite, require
 from promptable.models.runtime.precision import guarded
 from promptable.models.runtime.transfer import to_cpu, to_device
 from promptable.models.segmentation.candidates import choose
+from promptable.models.segmentation.enlarging import masks_at_once
 from promptable.models.segmentation.extent import Extent
 from promptable.models.segmentation.features import ImageFeatures
 from promptable.models.segmentation.segmenter import Prediction, Prompt
@@ -30,8 +30,6 @@ float32; ``masks`` [N, 1, h, w] are logits."""
 
 _ENCODERS, _DECODERS = 2, 12
 """How many CUDA graphs are kept: encoders, one for each precision; decoders, one for each number of points."""
-_PIXELS_AT_ONCE = 2**26
-"""How many mask pixels a GPU enlarges at once: 256 MB of logits."""
 
 
 class BaseSegmenter(ABC):
@@ -98,7 +96,7 @@ class BaseSegmenter(ABC):
         decode = self._decoder_of_one if len(inputs[0]) == 1 else self._run_decoder
         low_res, scores = decode(*inputs, given=tuple(prompts), multimask=multimask)
         finite, chosen = features.finite & all_finite(low_res, scores), choose(low_res, scores, extent)
-        together = 1 if self._device.type == "cpu" else max(1, _PIXELS_AT_ONCE // prod(features.hw))
+        together = masks_at_once(features.hw, self._device)
         groups = zip(*(torch.split(each, together) for each in chosen), strict=True)
         return [one for low_res, scores in groups for one in self._predictions(low_res, scores, finite, features.hw)]
 

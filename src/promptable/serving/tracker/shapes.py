@@ -53,7 +53,7 @@ class AnsweredShapes:
             case None:
                 return lost_rectangle(shape.xyxy, hw) if shape.type is ShapeType.RECTANGLE else None
             case BoxPrompt(xyxy=xyxy):
-                return Shape(shape.type, xyxy.astype(np.float64))
+                return Shape(shape.type, xyxy.astype(np.float64)) if shape.type is ShapeType.RECTANGLE else shape
             case MaskPrompt(mask=mask):
                 return shape if shape.lies_in(hw) else shape_of_mask(mask, shape.type, self._tolerance)
 
