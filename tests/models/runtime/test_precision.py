@@ -39,10 +39,19 @@ def test_a_cpu_decides_by_its_flags(
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: flags)
     monkeypatch.setattr(torch.cpu, "_init_amx", lambda: usable)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
     with caplog.at_level(logging.INFO):
         assert decide("auto", "cpu", shared) == expected
     assert f"precision {expected}: " in caplog.text
     assert "matrix unit (AMX)" in caplog.text
+
+
+def test_a_cpu_that_hides_avx2_is_told_of(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
+    with caplog.at_level(logging.INFO):
+        assert decide("auto", "cpu") == "fp32"
+    assert "the CPU shows no AVX2" in caplog.text
 
 
 @pytest.mark.parametrize(

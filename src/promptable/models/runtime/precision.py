@@ -96,6 +96,8 @@ def _on_gpu(device: str) -> tuple[str, str]:
 
 def _on_cpu(shared: bool) -> tuple[str, str]:
     """Decide by the CPU's flags only: a decision by measured time could change from one start to the next."""
+    if torch.backends.cpu.get_cpu_capability() == "DEFAULT":
+        return "fp32", "the CPU shows no AVX2, without which models take twice as long: a virtual machine may hide it"
     if not _has_matrix_unit():
         return "fp32", "the CPU has no matrix unit (AMX)"
     if shared:
