@@ -73,8 +73,12 @@ def test_a_rectangle_outside_gets_a_box_on_every_frame(tracker: Function, bare: 
         assert answer["shapes"] == [wanted]
 
 
-def test_a_polygon_of_less_than_a_pixel_is_null(tracker: Function) -> None:
-    assert tracker.answer(starting([_shape("polygon", [1, 1, 1.2, 1, 1.2, 1.2])]))["shapes"] == [None]
+def test_a_polygon_of_less_than_a_pixel_starts_from_its_box(tracker: Function) -> None:
+    """As a rectangle of that size does."""
+    speck = _shape("polygon", [1, 1, 1.2, 1, 1.2, 1.2])
+    answer = tracker.answer(starting([speck]))
+    assert answer["shapes"] == [speck]
+    assert answer["states"] != [None]
 
 
 @pytest.mark.parametrize("drawn", ["rectangle", "polygon", "mask"])
