@@ -4,12 +4,15 @@ from collections.abc import Callable
 
 import pytest
 
-from promptable.cvat import functions, local_function
+from promptable.cvat import functions
 from promptable.cvat.functions import CvatFunction, DirectFunction, Picture, Source
+from promptable.cvat.local_function import LocalFunction
 from promptable.cvat.server.annotations import JobAnnotations
 from promptable.cvat.server.client import Login, connect
 from promptable.cvat.server.errors import CvatError
 from promptable.errors import BadRequestError, OutOfMemoryError
+from promptable.serving.detector import function as detector
+from promptable.serving.detector import models
 from toy.cvat.stand_in import StandIn
 
 PICTURE = Picture("a.png", lambda: b"bytes", frame=4)
@@ -129,8 +132,8 @@ def test_what_goes_wrong_in_this_process_has_the_status_of_a_deployed_function(
 
         return refuse
 
-    for name in ("load_models", "DetectorFunction"):
-        monkeypatch.setattr(local_function, name, function)
+    monkeypatch.setattr(models, "load_models", function)
+    monkeypatch.setattr(detector, "DetectorFunction", function)
     with pytest.raises(CvatError, match=rf"a\.png: {error}") as raised:
-        local_function.LocalFunction("detector").call(PICTURE, {})
+        LocalFunction("detector").call(PICTURE, {})
     assert raised.value.status == status, "else a run takes five in a row for a function that is gone"

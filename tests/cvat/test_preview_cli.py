@@ -54,6 +54,16 @@ def test_through_cvat_the_answer_at_one_threshold_is_shown(
     assert len(data["frames"]) == 5
 
 
+@pytest.mark.parametrize("value", ["0.87", "", "high"])
+def test_what_another_function_calls_its_confidence_is_no_score(
+    url: str, cvat: StandIn, tmp_path: Path, value: str
+) -> None:
+    cvat.answers["dino"]["shapes"][0]["attributes"][0]["value"] = value
+    assert _preview(tmp_path, "--url", url, "--task", "12", "--via-cvat", "dino", "--threshold", "0.3") == 0
+    (variant,) = json.loads((tmp_path / "p.json").read_text())["variants"]
+    assert variant["answers"][0]["items"][0]["score"] is None
+
+
 def test_frames_are_named_as_for_a_run(url: str, tmp_path: Path) -> None:
     assert _preview(tmp_path, "--url", url, "--task", "12", "--via-cvat", "dino", "--frames", "0-2,5,7-") == 0
     frames = json.loads((tmp_path / "p.json").read_text())["frames"]

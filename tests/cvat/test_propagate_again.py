@@ -89,6 +89,20 @@ def test_another_label_is_another_object_whoever_wrote_it(cvat: StandIn) -> None
     assert [track["label_id"] for track in _tracks(cvat, 2)] == [propagating.PERSON, CAR]
 
 
+def test_of_two_forms_of_an_object_each_goes_on_with_its_own(cvat: StandIn) -> None:
+    prepare(cvat, jobs=[(1, "annotation", 0, 9), (2, "annotation", 10, 19)])
+    draw(cvat, BOX)
+    assert propagate(cvat) == 0
+    (second,) = cvat.annotations.job(2).by_kind["tracks"].values()
+    second["shapes"][-1]["points"] = [100, 20, 120, 40]  # a person's, so that some of the rectangle stays
+    assert propagate(cvat, "--from", "3", "--as", "polygon") == 0
+    forms = [{track["id"]: track["shapes"][0]["type"] for track in _tracks(cvat, job)} for job in (1, 2)]
+    (polygon,) = (number for number, form in forms[0].items() if form == "polygon")
+    assert sorted(forms[1].values()) == ["polygon", "rectangle"]
+    assert propagate(cvat, "--from", "4", "--shapes", str(polygon)) == 0
+    assert [{track["id"]: track["shapes"][0]["type"] for track in _tracks(cvat, job)} for job in (1, 2)] == forms
+
+
 def test_a_runs_keyframe_on_a_frame_that_was_deleted_since_hides_nothing(
     cvat: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:

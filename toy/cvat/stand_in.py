@@ -21,7 +21,7 @@ _PAGE = 3
 _CHUNK = 4
 _NOT_FOUND: Answer = (404, {"detail": "Not found."})
 _FORBIDDEN: Answer = (403, {"detail": "You do not have permission to perform this action."})
-_NO_SUCH_LABEL: Answer = (400, ["label_id or spec_id is not valid"])
+_FOREIGN: Answer = (400, ["a foreign label_id or spec_id"])  # a real server has other words
 _NO_DATA: Answer = (400, ["Data is not uploaded for the task yet"])
 
 
@@ -147,10 +147,8 @@ class StandIn:
                 self.late_writes -= 1
                 self.late.append(partial(self.annotations.patch, int(number), query["action"], given))
                 return 504, {}
-            case ["jobs", number, "annotations"] if query["action"] != "delete" and self._is_foreign(
-                int(number), given
-            ):
-                return _NO_SUCH_LABEL
+            case ["jobs", number, "annotations"] if query["action"] != "delete" and self._is_foreign(number, given):
+                return _FOREIGN
             case ["jobs", number, "annotations"]:
                 answer = self.annotations.patch(int(number), query["action"], given)
                 self.when_stored()
@@ -250,13 +248,11 @@ class StandIn:
         assignee = next((user for user in self.users if user["id"] == given["assignee"]), None)
         task.fields[number] = {**task.fields.get(number, {}), **given, "assignee": assignee}
 
-    def _is_foreign(self, job: int, given: Mapping[str, Any]) -> bool:
-        """Whether annotations have a label, or attributes, that their task lacks."""
-        task = next(number for number, task in self.tasks.items() if job in [one for one, *_ in task.jobs])
-        specs = {
-            label["id"]: {one["id"] for one in label["attributes"]}
-            for label in self._described(self.labels["task_id", task])
-        }
+    def _is_foreign(self, job: str, given: Mapping[str, Any]) -> bool:
+        """Whether annotations have a label, or attributes, that their task lacks: CVAT stores none of them then."""
+        task = next(number for number, task in self.tasks.items() if int(job) in [one for one, *_ in task.jobs])
+        labels = self._described(self.labels["task_id", task])
+        specs = {label["id"]: {one["id"] for one in label["attributes"]} for label in labels}
         return any(
             one["label_id"] not in specs or {value["spec_id"] for value in part["attributes"]} - specs[one["label_id"]]
             for kind in KINDS

@@ -11,10 +11,7 @@ from promptable.config.environment import read
 from promptable.config.settings import DetectorSettings, TrackerSettings
 from promptable.cvat.functions import Picture
 from promptable.cvat.server.errors import CvatError
-from promptable.serving.detector.function import DetectorFunction
-from promptable.serving.detector.models import load_models
 from promptable.serving.respond import STATUS
-from promptable.serving.tracker import function as tracker
 
 Answer = Callable[[Any], str]
 
@@ -27,7 +24,7 @@ class LocalFunction:
     def __init__(self, kind: str, model: str | None = None) -> None:
         """``kind`` is detector or tracker; ``model`` replaces PROMPTABLE_MODEL.
 
-        Raises CvatError where the models cannot be loaded.
+        Raises CvatError where the models cannot be loaded, ImportError without their packages.
         """
         environment = dict(os.environ) | ({} if model is None else {"PROMPTABLE_MODEL": model})
         try:
@@ -49,13 +46,18 @@ class LocalFunction:
 
 
 def _detector(environment: Mapping[str, str]) -> tuple[Answer, str]:
+    from promptable.serving.detector.function import DetectorFunction  # here, since it takes seconds
+    from promptable.serving.detector.models import load_models
+
     settings = read(DetectorSettings, environment)
     return DetectorFunction(load_models(settings, ()), (), settings), settings.model
 
 
 def _tracker(environment: Mapping[str, str]) -> tuple[Answer, str]:
+    from promptable.serving.tracker.function import load
+
     settings = read(TrackerSettings, environment)
-    return tracker.load(settings), settings.model
+    return load(settings), settings.model
 
 
 _LOADERS: Mapping[str, Callable[[Mapping[str, str]], tuple[Answer, str]]] = {

@@ -89,9 +89,10 @@ def function_of(
 def _local(model: str | None, kind: str) -> "Function":
     try:
         from promptable.cvat.local_function import LocalFunction
+
+        return LocalFunction(kind, model)
     except ImportError as error:
         raise CvatError(f"--local needs the models' packages ({error.name} is missing): make setup") from None
-    return LocalFunction(kind, model)
 
 
 def _url(parsed: argparse.Namespace) -> str | None:

@@ -66,9 +66,9 @@ class Ours:
         """The keyframes that runs gave to a track."""
         return self._keyframes.get(track, Written())
 
-    def of_one_object(self, track: int, other: int) -> bool:
-        """Whether a run wrote both tracks, in whatever jobs, as those of one object."""
-        return any({track, other} <= tracks for tracks in self._tracks.values())
+    def same_object(self, track: int) -> set[int]:
+        """The tracks that runs wrote, in whatever jobs, as those of one object with a track."""
+        return set().union(*(tracks for tracks in self._tracks.values() if track in tracks))
 
     def has(self, shape: Mapping[str, Any]) -> bool:
         """Whether a shape is as a run wrote it."""
