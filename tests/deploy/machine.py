@@ -16,10 +16,12 @@ from promptable.cli.main import main
 
 REPOSITORY = Path(__file__).parents[2]
 TOOLS = ("docker", "nuctl", "kubectl", "nvidia-smi")
+ENGINE = "0f8fad5b-d9cb-469f-a165-70867728950e"
 RUNNING = "NEW running 0 healthy"
 
 HEALTHY = {
     "docker": "",
+    r"docker info .*\.ID": ENGINE,
     "docker info .*ServerVersion": "28.2.2",
     r"docker info .*\{json": '{"DockerRootDir": "/nowhere"}',
     "docker version .*Server": "28.2.2",
@@ -46,6 +48,7 @@ HEALTHY = {
     "nuctl delete": "",
     "nuctl create": "",
     "kubectl": "",
+    r"kubectl get namespace .*\.metadata\.uid": "7c9e6679-7425-40de-944b-e07fc1f90ae7",
     "kubectl .*get pods -l nuclio.io/app=dashboard": "quay.io/nuclio/dashboard:1.15.9-amd64",
     "kubectl .*get services": "cvat-nuclio-dashboard ClusterIP",
     "kubectl get nodes": "\n1",
@@ -192,9 +195,14 @@ class Machine:
         calls = [call.removeprefix("docker rmi ") for call in self.calls("docker rmi ")]
         return [image for image in calls if not image.endswith(":unchecked")]
 
+    @property
+    def remembered(self) -> Path:
+        """The folder of what this user has deployed on this machine's engine."""
+        return self.folder / "state" / "promptable" / f"local-nuclio-{ENGINE}"
+
     def forget_state(self) -> None:
         """As if another user, or another machine, had deployed."""
-        for file in (self.folder / "state" / "promptable" / "local-nuclio").iterdir():
+        for file in self.remembered.iterdir():
             file.unlink()
 
 

@@ -69,7 +69,7 @@ def test_a_wrong_answer_prints_and_keeps_the_log(machine: Machine, answering: tu
     outcome = machine.deploy("sam2-tracker", "--cpu")
     assert outcome.status == 1
     assert "| the container's own log" in outcome.out
-    kept = machine.folder / "state" / "promptable" / "local-nuclio" / "sam2-tracker.failed.log"
+    kept = machine.remembered / "sam2-tracker.failed.log"
     assert kept.read_text() == "the container's own log"
     assert str(kept) in outcome.err
 
@@ -78,7 +78,7 @@ def test_a_log_is_kept_without_a_terminals_colours(machine: Machine) -> None:
     machine.answer("nuctl deploy", status=1)
     machine.answer("docker logs", "\x1b[34m(I)\x1b[0m started")
     machine.deploy("sam2-tracker", "--cpu")
-    kept = machine.folder / "state" / "promptable" / "local-nuclio" / "sam2-tracker.failed.log"
+    kept = machine.remembered / "sam2-tracker.failed.log"
     assert kept.read_text() == "(I) started"
 
 
@@ -109,7 +109,7 @@ def test_a_log_that_cannot_be_kept_is_only_above(machine: Machine) -> None:
     machine.deploy("sam2-tracker", "--cpu")
     machine.built("bad0bad0bad0bad0")
     machine.answer("nuctl deploy .*cpu-bad0bad0bad0", status=1)
-    (machine.folder / "state" / "promptable" / "local-nuclio" / "sam2-tracker.failed.log").mkdir()
+    (machine.remembered / "sam2-tracker.failed.log").mkdir()
     outcome = machine.deploy("sam2-tracker", "--cpu")
     assert "| the container's own log" in outcome.out
     assert "remedy:  its log is above\n" in outcome.err

@@ -110,7 +110,7 @@ def test_the_one_before_comes_back_though_the_log_cannot_be_kept(machine: Machin
     machine.deploy("sam2-tracker", "--cpu")
     machine.built("bad0bad0bad0bad0")
     machine.answer("nuctl deploy .*cpu-bad0bad0bad0", status=1)
-    (tmp_path / "state" / "promptable" / "local-nuclio" / "sam2-tracker.failed.new").mkdir()
+    (machine.remembered / "sam2-tracker.failed.new").mkdir()
     outcome = machine.deploy("sam2-tracker", "--cpu")
     assert outcome.status == 1
     assert "sam2-tracker's log, not kept, since" in outcome.out
@@ -155,7 +155,7 @@ def test_rollback_without_names_and_without_a_version_before(machine: Machine) -
     machine.deploy("--cpu")
     outcome = machine.start("rollback")
     assert outcome.status == 1
-    assert "no function has a previous version" in outcome.err
+    assert "no function that runs has a previous version" in outcome.err
     assert machine.changes() == []
 
 

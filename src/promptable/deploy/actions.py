@@ -23,6 +23,7 @@ from promptable.deploy.rendering.target import PlatformName
 from promptable.deploy.rollout.outcome import COLUMNS, Outcome
 from promptable.deploy.rollout.rollout import Rollout
 from promptable.deploy.rollout.state import LockedError, State, state_of
+from promptable.deploy.rollout.way_back import WayBack
 
 
 @dataclass(frozen=True)
@@ -88,12 +89,15 @@ class Run:
             raise StoppedError
 
     def rollback(self) -> None:
-        """Back to what was deployed before; of functions that were not named, to those that have a version before."""
+        """Back to what was deployed before, or has been removed; of functions that were not named, those that run and
+        have a version before."""
         self._check_nuctl()
         self._reach()
-        chosen = self._rollbacks()
+        reported = self._reported(self.functions)
         self.console.stop_on_problems()
-        reported = self._reported(chosen)
+        chosen = WayBack(self.console, self.platform, self.images, self.state).choose(
+            reported, named=bool(self.options.functions)
+        )
         self.console.stop_on_problems()
         outcomes = {}
         for function, previous in chosen.items():
@@ -109,8 +113,14 @@ class Run:
         """Out of CVAT's model list; the images stay."""
         self._check_nuctl()
         self._reach()
+        stay = []
         for function in self.functions:
-            self._change(self.nuclio.delete_command(function))
+            if not self._change(self.nuclio.delete_command(function)):
+                stay.append(function)
+            elif not self.options.dry_run:
+                self.state.end(function)
+        if stay:
+            raise StoppedError
 
     # What the run works with.
 
@@ -133,7 +143,11 @@ class Run:
 
     @cached_property
     def state(self) -> State:
-        return state_of(self.options.platform, self.options.namespace)
+        try:
+            return state_of(self.options.platform, self.options.namespace)
+        except RuntimeError:  # pathlib's for a user whom the system does not know
+            self.console.problem("this user has no home folder to remember deployments in", "export XDG_STATE_HOME=DIR")
+            raise StoppedError from None
 
     @cached_property
     def preparation(self) -> Preparation:
@@ -182,8 +196,10 @@ class Run:
         self, rendered: Mapping[str, Rendered], reported: Mapping[str, Reported | None], redis: Mapping[str, str]
     ) -> None:
         self.console.step("deployment")
-        if self.options.dry_run or not self.nuclio.has_project():
-            self._change(self.nuclio.create_project_command())
+        if (self.options.dry_run or not self.nuclio.has_project()) and not self._change(
+            self.nuclio.create_project_command()
+        ):
+            raise StoppedError
         outcomes = {}
         for function, file in rendered.items():
             if self.options.dry_run:
@@ -206,22 +222,6 @@ class Run:
         if failed:
             raise StoppedError
 
-    def _rollbacks(self) -> Mapping[str, Rendered]:
-        chosen = {}
-        for function in self.functions:
-            previous = self.state.previous(function)
-            if previous is not None:
-                chosen[function] = previous
-            elif self.options.functions:
-                self.console.problem(
-                    f"nothing was deployed before the present {function}",
-                    "deploy the version you want with ./deploy.sh",
-                )
-        if not chosen and not self.options.functions:
-            what = f"no function has a previous version in {self.state.folder}"
-            self.console.problem(what, "deploy the version you want with ./deploy.sh")
-        return chosen
-
     def _status(self, function: str) -> Sequence[str]:
         try:
             reported = self.nuclio.get(function) if commands.installed("nuctl") else None
@@ -230,13 +230,14 @@ class Run:
         said = ("-", "-") if reported is None else (reported.state, str(reported.port or "-"))
         return function, *self.platform.status(function), *said
 
-    def _change(self, command: Sequence[str]) -> None:
-        """Show the command; run it unless this is a dry run. Raises StoppedError."""
+    def _change(self, command: Sequence[str]) -> bool:
+        """Show the command, and run it unless this is a dry run. Whether it succeeded; a failure has been said."""
         self.console.command(command)
         if self.options.dry_run:
-            return
+            return True
         try:
             commands.run(command)
         except CommandError as error:
-            self.console.problem(f"{' '.join(command[:3])} failed: {error}", "run the command above by hand")
-            raise StoppedError from None
+            self.console.problem(f"{' '.join(command[:4])} failed: {error}", "run the command above by hand")
+            return False
+        return True

@@ -14,7 +14,8 @@ _USAGE = """
   ./deploy.sh status   [FUNCTION...]         what runs, and what Nuclio tells CVAT of it
   ./deploy.sh logs     [FUNCTION...]         follow a function's log
   ./deploy.sh rollback [FUNCTION...]         back to what was deployed before; once more: forward again;
-                                             no name: each function that has a version before
+                                             of a removed function: what was deployed last;
+                                             no name: each function that runs and has a version before
   ./deploy.sh remove   [FUNCTION...]         out of CVAT's model list; the images stay"""
 _MORE = """
 Each run deploys exactly what its options say: repeat --labels and --model with every deployment that should keep them.
@@ -29,7 +30,8 @@ Examples
   ./deploy.sh sam-interactor --model sam2.1-tiny --cpu
   ./deploy.sh --platform kube --registry registry.example.com/cvat --toleration nvidia.com/gpu:NoSchedule
 
-Files: what is deployed, and what was before, is kept in ${XDG_STATE_HOME:-~/.local/state}/promptable/.
+Files: what is deployed, and what was before, is kept for each engine and cluster in
+${XDG_STATE_HOME:-~/.local/state}/promptable/.
 `promptable deploy`, in the checkout's own environment, is the same command as ./deploy.sh."""
 
 _DEVICE_HELP = {

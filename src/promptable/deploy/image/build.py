@@ -89,10 +89,14 @@ class Images:
         """Are the pinned packages, the largest part of all, in an image on this machine already?"""
         return _label(f"promptable-base:{device}", PACKAGES_LABEL) == packages_digest(self._repository)
 
+    def exists(self, image: str) -> bool:
+        """Is it on this machine?"""
+        return commands.ask("docker", "image", "inspect", image).ok
+
     def drop(self, image: str, kept: Sequence[str]) -> None:
         """Remove an image of gigabytes; what is kept or a container uses stays, whoever's it is."""
         used = commands.ask("docker", "ps", "--all", "--format", "{{.Image}}").out.splitlines()
-        if not image or image in kept or image in used or not commands.ask("docker", "image", "inspect", image).ok:
+        if not image or image in kept or image in used or not self.exists(image):
             return
         try:
             self._change("docker", "rmi", image)

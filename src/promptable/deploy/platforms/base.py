@@ -89,8 +89,8 @@ class Platform(Protocol):
     def verify(self, deployed: Mapping[str, Rendered]) -> None:
         """After the deployment: does CVAT find these functions, and reach them?"""
 
-    def drops_images(self) -> bool:
-        """Are the images on this machine, where old ones take its disk?"""
+    def holds_images(self) -> bool:
+        """Are the images on this machine, where a version needs its own and old ones take disk?"""
 
     def status(self, function: str) -> Sequence[str]:
         """A row of ``columns``."""

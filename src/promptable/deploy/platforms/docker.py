@@ -105,7 +105,7 @@ class Docker:
     def verify(self, deployed: Mapping[str, Rendered]) -> None:
         self._cvat.verify(deployed)
 
-    def drops_images(self) -> bool:
+    def holds_images(self) -> bool:
         return True
 
     def status(self, function: str) -> Sequence[str]:

@@ -135,7 +135,7 @@ class Kubernetes:
             if rendered.redis_host:
                 self._verify_redis(function)
 
-    def drops_images(self) -> bool:
+    def holds_images(self) -> bool:
         return False
 
     def status(self, function: str) -> Sequence[str]:

@@ -38,22 +38,24 @@ class Rollout:
     work: Path
 
     def before(self, function: str, reported: Reported | None) -> Rendered | None:
-        """What runs now: as Nuclio reports it, if that differs from what this user deployed last."""
+        """What to come back to: what runs, as Nuclio reports it if that differs from what this user deployed last.
+
+        A version that an interrupted run was trying is none: then it is what ran before that run.
+        """
+        attempt = self.state.attempt(function)
+        if attempt is not None and not _is_other(reported, attempt.tried):
+            return attempt.before
         known = self.state.current(function)
-        if reported is None or not reported.working:
-            return known
-        if known is not None and not reported.differs(known):
-            return known
-        return reported.deployable()
+        return reported.deployable() if reported is not None and _is_other(reported, known) else known
 
     def deploy(self, function: str, rendered: Rendered, reported: Reported | None) -> Outcome:
         """Deploy it unless exactly that runs already, where Nuclio says, and answers."""
         before = self.before(function, reported)
-        if rendered == before and reported is not None and reported.leads_to(rendered):
+        if self._runs(function, rendered, reported):
             timing = self._answering(function, rendered)
             if timing is not None:
                 self.console.say("unchanged and ready: left alone")
-                return Outcome(rendered, "unchanged", timing=timing)
+                return self._remembered(function, rendered, before, "unchanged", timing)
         return self.deploy_anew(function, rendered, before, reported)
 
     def deploy_anew(
@@ -61,6 +63,7 @@ class Rollout:
     ) -> Outcome:
         """Deploy it, check it and remember it; if it does not work, bring back what ran before."""
         start = monotonic()
+        self.state.begin(function, rendered, before)
         if reported is not None and reported.stuck:
             self.console.say(f"{function} is stuck in an earlier deployment: cleared")
             self._remove(function)
@@ -79,6 +82,14 @@ class Rollout:
     @cached_property
     def _starter(self) -> Starter:
         return Starter(self.platform, self.nuclio, self.console, self.work)
+
+    def _runs(self, function: str, rendered: Rendered, reported: Reported | None) -> bool:
+        """Whether Nuclio has what this user deployed, or was deploying, and CVAT finds it there."""
+        attempt = self.state.attempt(function)
+        own = (self.state.current(function), None if attempt is None else attempt.tried)
+        return (
+            rendered in own and reported is not None and reported.leads_to(rendered) and not reported.differs(rendered)
+        )
 
     def _answering(self, function: str, rendered: Rendered) -> Timing | None:
         """How fast it answers that runs already; None if it is not ready, or answers wrongly."""
@@ -120,6 +131,7 @@ class Rollout:
         failure = f"not deployed: {function}: {why}"
         if before is None:
             self._remove(function)
+            self.state.end(function)
             return Outcome(None, "removed", f"{failure}; nothing ran before")
         self.console.say(f"bringing back {before.image}")
         if self._is_stuck(function):
@@ -129,6 +141,7 @@ class Rollout:
         except CommandError as error:
             down = f"{failure}; the one before does not come up either ({error}): nothing runs now"
             return Outcome(None, "down", down)
+        self.state.end(function)
         return Outcome(before, "restored", f"{failure}; the one before runs again")
 
     def _is_stuck(self, function: str) -> bool:
@@ -157,7 +170,7 @@ class Rollout:
         return Outcome(rendered, how, timing=timing)
 
     def _drop(self, image: str, *kept: Rendered | None) -> None:
-        if self.platform.drops_images():
+        if self.platform.holds_images():
             self.images.drop(image, [each.image for each in kept if each is not None])
 
     def _remove(self, function: str) -> None:
@@ -167,3 +180,8 @@ class Rollout:
             commands.run(command)
         except CommandError as error:
             self.console.warn(f"{function} could not be removed: {error}")
+
+
+def _is_other(reported: Reported | None, known: Rendered | None) -> bool:
+    """Whether Nuclio runs something else than ``known``, which works."""
+    return reported is not None and reported.working and (known is None or reported.differs(known))

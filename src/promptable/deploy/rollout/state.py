@@ -1,4 +1,4 @@
-"""What this user deployed last, and what was before: on disk, a rendered function.yaml each."""
+"""What this user deployed last, what was before, and what was being tried: on disk, a rendered function.yaml each."""
 
 import fcntl
 import os
@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from promptable.deploy.platforms.identity import identity
 from promptable.deploy.rendering.rendered import Rendered
 from promptable.deploy.rendering.target import PlatformName
 
@@ -16,8 +17,17 @@ class LockedError(RuntimeError):
 
 
 @dataclass(frozen=True)
+class Attempt:
+    """A deployment that has begun, and has neither been found to work nor been taken back: it was interrupted."""
+
+    tried: Rendered
+    before: Rendered | None
+    """What ran when it began; None if nothing did."""
+
+
+@dataclass(frozen=True)
 class State:
-    """The versions that are known of one platform and namespace."""
+    """The versions that are known of one namespace of one engine or cluster."""
 
     folder: Path
 
@@ -35,6 +45,25 @@ class State:
         if before is not None and before != now:
             _write(self._file(function, "previous"), before.text)
         _write(self._file(function, "current"), now.text)
+        self.end(function)
+
+    def attempt(self, function: str) -> Attempt | None:
+        """The deployment that was interrupted."""
+        tried = _read(self._file(function, "tried"))
+        return None if tried is None else Attempt(tried, _read(self._file(function, "before")))
+
+    def begin(self, function: str, tried: Rendered, before: Rendered | None) -> None:
+        """``tried`` is about to be deployed in place of ``before``."""
+        if before is None:
+            self._file(function, "before").unlink(missing_ok=True)
+        else:
+            _write(self._file(function, "before"), before.text)
+        _write(self._file(function, "tried"), tried.text)  # last: without it there is no attempt
+
+    def end(self, function: str) -> None:
+        """Whatever was tried works, or what ran before it does, or nothing is to run."""
+        for which in ("tried", "before"):
+            self._file(function, which).unlink(missing_ok=True)
 
     def keep_log(self, function: str, log: str) -> Path:
         """Keep the log of a version that did not work; its container goes."""
@@ -65,7 +94,8 @@ class State:
 def state_of(platform: PlatformName, namespace: str) -> State:
     """The state of this user's deployments, in the folder that XDG names for such things."""
     home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return State(Path(home) / "promptable" / f"{platform}-{namespace}")
+    place = "-".join(filter(None, (platform, namespace, identity(platform, namespace))))
+    return State(Path(home) / "promptable" / place)
 
 
 def _read(file: Path) -> Rendered | None:
