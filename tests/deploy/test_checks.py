@@ -268,7 +268,9 @@ def test_no_image_for_no_build(machine: Machine) -> None:
         (("--weights", "/nowhere"), "there is no folder /nowhere"),
         (("--redis", "user:secret@host:6379"), "expected HOST:PORT without user or password"),
         (("--redis", "host"), "expected HOST:PORT"),
-        (("--redis-tls",), "need --redis"),
+        (("--redis-tls",), "--redis-tls needs --redis"),
+        (("--redis-ca", "/dev/null"), "--redis-ca needs --redis"),
+        (("--redis", "host:1", "--redis-ca", "/dev/null"), "needs --redis-tls"),
         (("--redis", "host:1", "--redis-secret", "login"), "--redis-secret is for --platform kube"),
         (("--redis", "host:1", "--redis-password-file", "/nowhere"), "there is no file /nowhere"),
         (

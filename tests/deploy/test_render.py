@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from promptable.deploy.rendering.render import render
-from promptable.deploy.rendering.target import Device, PlatformName, Scheduling, Target
+from promptable.deploy.rendering.target import WEIGHTS_DIR, Device, PlatformName, Scheduling, SharedRedis, Target
 
 REPOSITORY = Path(__file__).parents[2]
 FUNCTIONS = sorted((REPOSITORY / "functions").glob("*/function.yaml"))
@@ -80,11 +80,98 @@ def test_what_a_function_yaml_says_of_requests_and_of_the_autoscaler_is_kept(tmp
     assert spec["targetCPU"] == 60
 
 
+def _with_spec(folder: Path, function: Path = FUNCTIONS[0], /, **spec: Any) -> Path:
+    document = yaml.safe_load(function.read_text())
+    env = [*document["spec"]["env"], *spec.pop("env", [])]
+    document["spec"] |= {**spec, "env": env}
+    path = folder / "function.yaml"
+    path.write_text(yaml.safe_dump(document))
+    return path
+
+
+OWN_VOLUME = {
+    "volume": {"name": "redis-ca", "secret": {"secretName": "redis-ca"}},
+    "volumeMount": {"name": "redis-ca", "mountPath": "/run/redis-ca", "readOnly": True},
+}
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"nodeSelector": {"zone": "a"}},
+        {"tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}]},
+        {"minReplicas": 2, "maxReplicas": 5},
+        {"minReplicas": 0, "maxReplicas": 2},
+        {"imagePullSecrets": "a-secret"},
+        {"volumes": [OWN_VOLUME]},
+    ],
+)
+def test_in_a_cluster_what_no_option_says_is_function_yamls(tmp_path: Path, spec: dict[str, Any]) -> None:
+    rendered = _rendered(_with_spec(tmp_path, **spec), platform=PlatformName.KUBE)["spec"]
+    assert {key: rendered[key] for key in spec} == spec
+
+
+def test_in_a_cluster_options_win_over_function_yaml(tmp_path: Path) -> None:
+    path = _with_spec(tmp_path, nodeSelector={"zone": "a"}, minReplicas=2, maxReplicas=5, imagePullSecrets="a-secret")
+    scheduling = Scheduling({"zone": "b"}, replicas=(1, 3), pull_secret="another")  # noqa: S106
+    spec = _rendered(path, platform=PlatformName.KUBE, scheduling=scheduling)["spec"]
+    assert (spec["nodeSelector"], spec["minReplicas"], spec["maxReplicas"]) == ({"zone": "b"}, 1, 3)
+    assert spec["imagePullSecrets"] == "another"
+
+
+@pytest.mark.parametrize(("own", "counts"), [({}, (1, 1)), ({"minReplicas": 2}, (2, 2)), ({"maxReplicas": 3}, (1, 3))])
+def test_replicas_that_are_said_by_half(tmp_path: Path, own: dict[str, int], counts: tuple[int, int]) -> None:
+    spec = _rendered(_with_spec(tmp_path, **own), platform=PlatformName.KUBE)["spec"]
+    assert (spec["minReplicas"], spec["maxReplicas"]) == counts
+
+
+def test_a_redis_in_function_yaml_lets_the_tracker_have_replicas(tmp_path: Path) -> None:
+    redis = [{"name": "CVAT_FUNCTIONS_REDIS_HOST", "value": "redis.cvat"}]
+    path = _with_spec(tmp_path, FUNCTIONS[2], minReplicas=2, maxReplicas=2, env=redis)
+    assert _rendered(path, platform=PlatformName.KUBE)["spec"]["minReplicas"] == 2
+
+
+def test_volumes_of_function_yaml_stay_beside_those_of_the_options(tmp_path: Path) -> None:
+    old = {"volume": {"name": "w", "emptyDir": {}}, "volumeMount": {"name": "w", "mountPath": WEIGHTS_DIR}}
+    path = _with_spec(tmp_path, volumes=[OWN_VOLUME, old])
+    spec = _rendered(path, platform=PlatformName.KUBE, scheduling=Scheduling(weights_claim="weights"))["spec"]
+    assert [entry["volume"]["name"] for entry in spec["volumes"]] == ["redis-ca", "weights"]
+
+
+def test_on_docker_volumes_stay_too(tmp_path: Path) -> None:
+    volume = OWN_VOLUME | {"volume": {"name": "redis-ca", "hostPath": {"path": "/etc/redis-ca"}}}
+    assert _rendered(_with_spec(tmp_path, volumes=[volume]))["spec"]["volumes"] == [volume]
+
+
+@pytest.mark.parametrize(
+    ("own", "device", "expected"),
+    [("cuda:1", Device.GPU, "cuda:1"), ("cuda:1", Device.CPU, "cpu"), ("cpu", Device.GPU, "cuda")],
+)
+def test_a_card_that_function_yaml_names_stays(tmp_path: Path, own: str, device: Device, expected: str) -> None:
+    path = _with_spec(tmp_path, env=[{"name": "PROMPTABLE_DEVICE", "value": own}])
+    env = {entry["name"]: entry["value"] for entry in _rendered(path, device=device)["spec"]["env"]}
+    assert env["PROMPTABLE_DEVICE"] == expected
+
+
+@pytest.mark.parametrize("own", [{"nvidia.com/gpu": 2}, {"nvidia.com/mig-1g.10gb": 1}])
+def test_what_of_a_gpu_function_yaml_asks_for_stays(tmp_path: Path, own: dict[str, int]) -> None:
+    path = _with_spec(tmp_path, resources={"limits": {"memory": "8Gi", **own}})
+    assert _rendered(path)["spec"]["resources"]["limits"] == {"memory": "8Gi", **own}
+    assert _rendered(path, device=Device.CPU)["spec"]["resources"]["limits"] == {"memory": "8Gi"}
+
+
+def test_the_authority_of_redis_is_mounted(tmp_path: Path) -> None:
+    redis = SharedRedis("redis", 6379, tls=True, ca_file=tmp_path / "ca.crt")
+    spec = _rendered(FUNCTIONS[2], redis=redis)["spec"]
+    env = {entry["name"]: entry["value"] for entry in spec["env"]}
+    (volume,) = spec["volumes"]
+    assert volume["volume"]["hostPath"] == {"path": f"{tmp_path}/ca.crt"}
+    assert volume["volumeMount"]["mountPath"] == env["CVAT_FUNCTIONS_REDIS_CA_FILE"]
+
+
 def test_replicas_are_kept_from_the_tracker_only() -> None:
     counts = {
-        path.parent.name: _rendered(
-            path, platform=PlatformName.KUBE, scheduling=Scheduling(min_replicas=2, max_replicas=5)
-        )
+        path.parent.name: _rendered(path, platform=PlatformName.KUBE, scheduling=Scheduling(replicas=(2, 5)))
         for path in FUNCTIONS
     }
     assert {name: document["spec"]["maxReplicas"] for name, document in counts.items()} == {

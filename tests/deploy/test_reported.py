@@ -47,6 +47,7 @@ def test_one_that_never_came_up_is_not_brought_back(state: str, stuck: bool) -> 
     [
         ({}, False),
         ({"minReplicas": 1}, False),
+        ({"maxReplicas": 3, "resources": {"requests": {"cpu": "1"}}}, False),
         ({"image": "an-image:gpu-2"}, True),
         ({"env": [{"name": "PROMPTABLE_MODEL", "value": "sam2.1-large"}]}, True),
     ],
@@ -55,7 +56,45 @@ def test_what_is_known_already_is_told_from_what_somebody_else_deployed(changes:
     assert read(_said(**changes)).differs(Rendered(yaml.safe_dump(FUNCTION))) is differs
 
 
-@pytest.mark.parametrize("said", ["", "nothing of the kind", "metadata:\n  name: x\n"])
+MOUNT: dict[str, Any] = {
+    "volume": {"name": "weights", "persistentVolumeClaim": {"claimName": "weights"}},
+    "volumeMount": {"name": "weights", "mountPath": "/weights"},
+}
+OPTIONS: dict[str, Any] = {
+    "minReplicas": 1,
+    "maxReplicas": 3,
+    "nodeSelector": {"zone": "a"},
+    "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}],
+    "volumes": [MOUNT],
+    "eventTimeout": "55s",
+    "triggers": {"http": {"kind": "http", "numWorkers": 1}},
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "differs"),
+    [
+        ({}, False),
+        ({"nodeSelector": {"zone": "a", "kubernetes.io/os": "linux"}}, False),
+        ({"volumes": [MOUNT | {"volumeMount": MOUNT["volumeMount"] | {"readOnly": True}}]}, False),
+        ({"triggers": {"http": {"kind": "http", "maxWorkers": 1, "attributes": {"port": 32103}}}}, False),
+        ({"minReplicas": 2}, True),
+        ({"maxReplicas": 1}, True),
+        ({"nodeSelector": {"zone": "b"}}, True),
+        ({"tolerations": []}, True),
+        ({"volumes": []}, True),
+        ({"eventTimeout": "2m"}, True),
+        ({"triggers": {"http": {"kind": "http", "numWorkers": 4}}}, True),
+    ],
+)
+def test_where_and_how_often_it_runs_counts_as_far_as_a_deployment_chose_it(
+    changes: dict[str, Any], differs: bool
+) -> None:
+    known = Rendered(yaml.safe_dump(FUNCTION | {"spec": FUNCTION["spec"] | OPTIONS}))
+    assert read(_said(**OPTIONS | changes)).differs(known) is differs
+
+
+@pytest.mark.parametrize("said", ["", "metadata:\n\tname: [x\n", "nothing of the kind", "metadata:\n  name: x\n"])
 def test_what_is_no_configuration(said: str) -> None:
     with pytest.raises(DeployError, match="expected metadata, spec and status"):
         read(said)

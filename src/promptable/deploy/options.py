@@ -7,10 +7,11 @@ from pathlib import Path
 
 from promptable.deploy.rendering.target import Device, PlatformName, Scheduling, SharedRedis, Toleration
 
-_LOCAL_ONLY = ("port_base", "redis_password_file")
+_LOCAL_ONLY = ("port_base", "redis_password_file", "redis_ca")
 _KUBE_ONLY = ("registry", "pull_secret", "weights_pvc", "node_selector", "replicas", "tolerations", "redis_secret")
 _CONTAINER_USER = 1000
-_FILES = ("labels", "redis_password_file", "ca", "pip_config")
+_MOUNTED = ("redis_password_file", "redis_ca")
+_FILES = ("labels", *_MOUNTED, "ca", "pip_config")
 
 
 class Action(StrEnum):
@@ -52,6 +53,7 @@ class Options:
     redis: tuple[str, int] | None = None
     redis_tls: bool = False
     redis_password_file: Path | None = None
+    redis_ca: Path | None = None
     redis_secret: str = ""
     ca: Path | None = None
     pip_config: Path | None = None
@@ -69,17 +71,15 @@ class Options:
         if self.redis is None:
             return None
         host, port = self.redis
-        return SharedRedis(host, port, self.redis_tls, self.redis_password_file, self.redis_secret)
+        return SharedRedis(host, port, self.redis_tls, self.redis_password_file, self.redis_secret, self.redis_ca)
 
     @property
     def scheduling(self) -> Scheduling:
         """Where and how often Kubernetes runs each function."""
-        least, most = self.replicas or (1, 1)
         return Scheduling(
             node_selector=self.node_selector,
             tolerations=self.tolerations,
-            min_replicas=least,
-            max_replicas=most,
+            replicas=self.replicas,
             pull_secret=self.pull_secret,
             weights_claim=self.weights_pvc,
         )
@@ -97,9 +97,10 @@ def problems(options: Options, functions: Sequence[str]) -> Iterator[Problem]:
             yield Problem(f"there is no function {name}", f"one of: {', '.join(functions)}")
     yield from _missing_files(options)
     yield from _contradictions(options)
+    yield from _redis(options)
     yield from _other_platforms(options)
     yield from _ports(options, len(functions))
-    yield from _password(options)
+    yield from _mounted(options)
 
 
 def _missing_files(options: Options) -> Iterator[Problem]:
@@ -124,8 +125,14 @@ def _contradictions(options: Options) -> Iterator[Problem]:
             yield Problem(f"{_flag(name)} is for an image, and --no-build makes none", "leave one of the two out")
     if options.weights and options.weights_pvc:
         yield Problem("with --weights-pvc the images hold no checkpoints for --weights", "leave one of the two out")
-    if not options.redis and (options.redis_tls or options.redis_password_file or options.redis_secret):
-        yield Problem("--redis-tls, --redis-password-file and --redis-secret need --redis", "--redis HOST:PORT")
+
+
+def _redis(options: Options) -> Iterator[Problem]:
+    for name in ("redis_tls", "redis_password_file", "redis_ca", "redis_secret"):
+        if getattr(options, name) and not options.redis:
+            yield Problem(f"{_flag(name)} needs --redis", "--redis HOST:PORT")
+    if options.redis_ca and not options.redis_tls:
+        yield Problem("--redis-ca is the authority of a TLS certificate, and needs --redis-tls", "add --redis-tls")
 
 
 def _other_platforms(options: Options) -> Iterator[Problem]:
@@ -144,13 +151,14 @@ def _ports(options: Options, count: int) -> Iterator[Problem]:
         yield Problem(what, "--port-base 32101")
 
 
-def _password(options: Options) -> Iterator[Problem]:
-    file = options.redis_password_file
-    if file is not None and file.is_file() and not _readable_in_container(file):
-        yield Problem(
-            f"--redis-password-file: the containers run as user {_CONTAINER_USER}, which cannot read {file}",
-            f"sudo chown {_CONTAINER_USER} {file} && sudo chmod 400 {file}",
-        )
+def _mounted(options: Options) -> Iterator[Problem]:
+    for name in _MOUNTED:
+        file: Path | None = getattr(options, name)
+        if file is not None and file.is_file() and not _readable_in_container(file):
+            yield Problem(
+                f"{_flag(name)}: the containers run as user {_CONTAINER_USER}, which cannot read {file}",
+                f"sudo chown {_CONTAINER_USER} {file} && sudo chmod 400 {file}",
+            )
 
 
 def _readable_in_container(file: Path) -> bool:

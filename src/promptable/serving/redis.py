@@ -19,10 +19,15 @@ def shared_redis() -> RedisServer | None:
     settings = read(RedisSettings)
     if not settings.host:
         return None
-    password = settings.password or settings.password_from_file
-    server = connect(settings.host, settings.port, password, settings.tls, settings.ca_file)
+    server = redis_of(settings)
     _try(server, f"Redis at {settings.host}:{settings.port}")
     return server
+
+
+def redis_of(settings: RedisSettings) -> RedisServer:
+    """The server that the settings name; it is not asked yet."""
+    password = settings.password or settings.password_from_file
+    return connect(settings.host, settings.port, password, settings.tls, settings.ca_file)
 
 
 def _try(server: RedisServer, name: str) -> None:

@@ -108,6 +108,12 @@ def _add_redis(group: argparse._ArgumentGroup) -> None:
     add("--redis", type=values.host_and_port, metavar="HOST:PORT", help="CVAT's own: cvat_redis_ondisk:6666")
     add("--redis-tls", action="store_true", help="speak TLS to it")
     add(
+        "--redis-ca",
+        type=values.path,
+        metavar="FILE",
+        help="local: the authority that signed its certificate; kube: docs/kubernetes.md",
+    )
+    add(
         "--redis-password-file",
         type=values.path,
         metavar="FILE",

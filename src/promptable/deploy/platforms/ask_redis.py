@@ -1,19 +1,18 @@
-"""Runs in a function's image: a PING to the Redis of its settings. Prints ``ok``, or what is wrong."""
+"""Runs in a function's image: a PING to the Redis of its settings, as the function reaches it.
 
-import os
+Prints ``ok``, or what is wrong.
+"""
+
 import sys
 
-import redis
+from redis import RedisError
 
-env = os.environ.get
-prefix = "CVAT_FUNCTIONS_REDIS_"
+from promptable.config.environment import SettingsError, read
+from promptable.config.settings import RedisSettings
+from promptable.serving.redis import redis_of
+
 try:
-    path = env(f"{prefix}PASSWORD_FILE")
-    password = open(path).read().strip() if path else None
-    tls = env(f"{prefix}TLS") == "true"
-    host, port = env(f"{prefix}HOST", ""), int(env(f"{prefix}PORT", "6379"))
-    redis.Redis(host, port, password=password, ssl=tls, socket_connect_timeout=5, socket_timeout=5).ping()
-except (OSError, redis.RedisError) as error:
-    print(error)
-    sys.exit(1)
-print("ok")
+    redis_of(read(RedisSettings)).client.ping()
+except (SettingsError, RedisError, OSError) as error:
+    sys.exit(f"{error}")
+sys.stdout.write("ok\n")

@@ -15,7 +15,7 @@ from promptable.deploy.platforms.composed_cvat import ComposedCvat, inspect
 from promptable.deploy.platforms.gpus import Gpus
 from promptable.deploy.rendering.render import redis_variables
 from promptable.deploy.rendering.rendered import Rendered
-from promptable.deploy.rendering.target import REDIS_PASSWORD_FILE, Device, SharedRedis
+from promptable.deploy.rendering.target import REDIS_CA_FILE, REDIS_PASSWORD_FILE, Device, SharedRedis
 
 _LOG_LINES = "50"
 _HERE = Path(__file__).parent
@@ -97,8 +97,9 @@ class Docker:
         command = ["docker", "run", "--rm", "--interactive", "--network", self._cvat.network]
         for name, value in redis_variables(redis).items():
             command += ["--env", f"{name}={value}"]
-        if redis.password_file:
-            command += ["--volume", f"{redis.password_file}:{REDIS_PASSWORD_FILE}:ro"]
+        for file, place in ((redis.password_file, REDIS_PASSWORD_FILE), (redis.ca_file, REDIS_CA_FILE)):
+            if file:
+                command += ["--volume", f"{file}:{place}:ro"]
         said = ask(*command, "--entrypoint", "python", image, "-", stdin=(_HERE / "ask_redis.py").read_text())
         return "ok" if said.ok else said.why
 

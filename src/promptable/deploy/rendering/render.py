@@ -3,7 +3,7 @@
 It has no build keys: nuctl builds as soon as there is one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -12,10 +12,12 @@ from promptable.config.nuclio import FunctionConfig, FunctionType, Volume
 from promptable.deploy.errors import DeployError
 from promptable.deploy.rendering.rendered import Rendered
 from promptable.deploy.rendering.target import (
+    REDIS_CA_FILE,
     REDIS_PASSWORD_FILE,
     WEIGHTS_DIR,
     Device,
     PlatformName,
+    Scheduling,
     SharedRedis,
     Target,
     Toleration,
@@ -29,7 +31,8 @@ _TASKS = {
 }
 """What the model of each type of function is for."""
 
-_GPU = "nvidia.com/gpu"
+_NVIDIA = "nvidia.com/"
+_GPU = f"{_NVIDIA}gpu"
 _TORCH_DEVICE = {Device.GPU: "cuda", Device.CPU: "cpu"}
 _WITH_REDIS = (FunctionType.INTERACTOR, FunctionType.TRACKER)
 _LARGEST = 94_000
@@ -51,7 +54,7 @@ def render(path: Path, target: Target) -> Rendered:
     if target.labels and config.type is FunctionType.DETECTOR:
         config = config.with_annotations(spec=labels.render(target.labels))
     config = config.with_env(**_environment(config, target))
-    config = _with_gpus(config, target.device).with_spec(volumes=_volumes(config.type, target) or None)
+    config = _with_gpus(config, target.device).with_spec(volumes=_volumes(config, target) or None)
     text = function_yaml.dump(_PLATFORMS[target.platform](config, target))
     if target.platform is PlatformName.LOCAL:
         _check_size(text)
@@ -70,7 +73,7 @@ def _check_size(text: str) -> None:
 
 def _environment(config: FunctionConfig, target: Target) -> Mapping[str, str]:
     """The variables that the deployment decides."""
-    variables = {"PROMPTABLE_DEVICE": _TORCH_DEVICE[target.device]}
+    variables = {"PROMPTABLE_DEVICE": _device(config, target.device)}
     if target.model:
         variables["PROMPTABLE_MODEL"] = _known_model(config.type, target.model)
     elif config.env.get("PROMPTABLE_MODEL") == AUTO:
@@ -84,6 +87,12 @@ def _environment(config: FunctionConfig, target: Target) -> Mapping[str, str]:
     return variables
 
 
+def _device(config: FunctionConfig, device: Device) -> str:
+    """PyTorch's name of it; where function.yaml names one such device among several, as cuda:1, that one."""
+    kind, own = _TORCH_DEVICE[device], config.env.get("PROMPTABLE_DEVICE", "")
+    return own if own.startswith(f"{kind}:") else kind
+
+
 def redis_variables(redis: SharedRedis) -> dict[str, str]:
     """The variables that tell a function of its Redis."""
     variables = {"HOST": redis.host, "PORT": str(redis.port)}
@@ -91,6 +100,8 @@ def redis_variables(redis: SharedRedis) -> dict[str, str]:
         variables["TLS"] = "true"
     if redis.password_file or redis.secret:
         variables["PASSWORD_FILE"] = REDIS_PASSWORD_FILE
+    if redis.ca_file:
+        variables["CA_FILE"] = REDIS_CA_FILE
     return {f"CVAT_FUNCTIONS_REDIS_{name}": value for name, value in variables.items()}
 
 
@@ -103,11 +114,11 @@ def _known_model(kind: FunctionType, model: str, option: str = "--model") -> str
 
 
 def _with_gpus(config: FunctionConfig, device: Device) -> FunctionConfig:
-    """Ask for one GPU on the device gpu, else for none."""
+    """Ask for what of NVIDIA's function.yaml says, or one GPU, on the device gpu, else for none."""
     resources = config.spec.resources
-    limits = {name: amount for name, amount in resources.limits.items() if name != _GPU}
+    limits = {name: amount for name, amount in resources.limits.items() if not name.startswith(_NVIDIA)}
     if device is Device.GPU:
-        limits[_GPU] = 1
+        limits = dict(resources.limits) if limits != resources.limits else {**limits, _GPU: 1}
     changed = resources.replace(limits=limits or None)
     return config.with_spec(resources=changed if changed.model_fields_set else None)
 
@@ -130,7 +141,7 @@ def _for_kubernetes(config: FunctionConfig, target: Target) -> FunctionConfig:
         security_context=spec.security_context.replace(seccomp_profile={"type": "RuntimeDefault"}),
         resources=spec.resources.replace(requests=_requests(config)),
         image_pull_policy="IfNotPresent",  # the tag names the content
-        **_scheduled(config.type, target),
+        **_scheduled(config, target.scheduling),
     )
 
 
@@ -151,16 +162,26 @@ def memory_gib(kind: FunctionType, models: Sequence[str]) -> int:
 _PLATFORMS = {PlatformName.LOCAL: _for_docker, PlatformName.KUBE: _for_kubernetes}
 
 
-def _scheduled(kind: FunctionType, target: Target) -> dict[str, Any]:
-    """A tracker without Redis stays at one replica: another one would not know its objects."""
-    scheduling, one = target.scheduling, kind is FunctionType.TRACKER and target.redis is None
-    return {
-        "min_replicas": 1 if one else scheduling.min_replicas,
-        "max_replicas": 1 if one else scheduling.max_replicas,
-        "node_selector": dict(scheduling.node_selector) or None,
-        "tolerations": tuple(_toleration(toleration) for toleration in scheduling.tolerations) or None,
-        "image_pull_secrets": scheduling.pull_secret or None,
+def _scheduled(config: FunctionConfig, scheduling: Scheduling) -> dict[str, Any]:
+    """What the options say of pods and nodes; what they do not is function.yaml's."""
+    least, most = _replicas(config, scheduling)
+    given = {
+        "node_selector": dict(scheduling.node_selector),
+        "tolerations": tuple(_toleration(toleration) for toleration in scheduling.tolerations),
+        "image_pull_secrets": scheduling.pull_secret,
     }
+    named = {name: value for name, value in given.items() if value}
+    return {"min_replicas": least, "max_replicas": most, **named}
+
+
+def _replicas(config: FunctionConfig, scheduling: Scheduling) -> tuple[int, int]:
+    """How many at least and at most. A tracker without Redis stays at one: another would not know its objects."""
+    if config.type is FunctionType.TRACKER and not config.env.get("CVAT_FUNCTIONS_REDIS_HOST"):
+        return 1, 1
+    if scheduling.replicas is not None:
+        return scheduling.replicas
+    least = 1 if config.spec.min_replicas is None else config.spec.min_replicas
+    return least, max(1, least) if config.spec.max_replicas is None else config.spec.max_replicas
 
 
 def _toleration(toleration: Toleration) -> nuclio.Toleration:
@@ -169,29 +190,33 @@ def _toleration(toleration: Toleration) -> nuclio.Toleration:
     return nuclio.Toleration.model_validate(given | {key: value for key, value in optional.items() if value})
 
 
-def _volumes(kind: FunctionType, target: Target) -> tuple[Volume, ...]:
+def _volumes(config: FunctionConfig, target: Target) -> tuple[Volume, ...]:
+    """Those of the options, and of function.yaml those that are mounted elsewhere."""
     claim = target.scheduling.weights_claim
-    volumes: tuple[Volume, ...] = (_weights_volume(claim),) if claim else ()
-    if target.redis and kind in _WITH_REDIS:
-        volumes += _password_volumes(target.redis)
-    return volumes
+    own: tuple[Volume, ...] = (_weights_volume(claim),) if claim else ()
+    if target.redis and config.type in _WITH_REDIS:
+        own += tuple(_redis_volumes(target.redis))
+    places = [volume.volume_mount["mountPath"] for volume in own]
+    return (*(volume for volume in config.spec.volumes if volume.volume_mount.get("mountPath") not in places), *own)
 
 
-def _password_volumes(redis: SharedRedis) -> tuple[Volume, ...]:
-    if redis.password_file:
-        source: dict[str, Any] = {"hostPath": {"path": str(redis.password_file)}}
-        place = REDIS_PASSWORD_FILE
-    elif redis.secret:
+def _redis_volumes(redis: SharedRedis) -> Iterator[Volume]:
+    for name, file, place in (
+        ("redis-password", redis.password_file, REDIS_PASSWORD_FILE),
+        ("redis-ca", redis.ca_file, REDIS_CA_FILE),
+    ):
+        if file:
+            yield _volume(name, place, {"hostPath": {"path": str(file)}})
+    if redis.secret:
         source = {"secret": {"secretName": redis.secret, "items": [{"key": "password", "path": "password"}]}}
-        place = str(PurePosixPath(REDIS_PASSWORD_FILE).parent)
-    else:
-        return ()
-    mount = {"name": "redis-password", "mountPath": place, "readOnly": True}
-    return (Volume(volume={"name": "redis-password"} | source, volume_mount=mount),)
+        yield _volume("redis-password", str(PurePosixPath(REDIS_PASSWORD_FILE).parent), source)
 
 
 def _weights_volume(claim: str) -> Volume:
-    return Volume(
-        volume={"name": "weights", "persistentVolumeClaim": {"claimName": claim, "readOnly": True}},
-        volume_mount={"name": "weights", "mountPath": WEIGHTS_DIR, "readOnly": True},
-    )
+    return _volume("weights", WEIGHTS_DIR, {"persistentVolumeClaim": {"claimName": claim, "readOnly": True}})
+
+
+def _volume(name: str, place: str, source: Mapping[str, Any]) -> Volume:
+    """Mounted read-only at ``place``; ``source`` is Kubernetes' word for what it is."""
+    mount = {"name": name, "mountPath": place, "readOnly": True}
+    return Volume(volume={"name": name, **source}, volume_mount=mount)

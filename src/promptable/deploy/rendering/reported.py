@@ -5,7 +5,9 @@ pkg/functionconfig/types.go), after log lines if there are any.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import yaml
 
@@ -21,6 +23,9 @@ _WORKING = (*_UP, "scaledToZero")
 """States of a function that has come up."""
 _STUCK = ("building", "waitingForBuild", "waitingForResourceConfiguration", "configuringResources")
 """States that an interrupted deployment leaves, and in which Nuclio refuses another one."""
+
+
+_CHOSEN = ("minReplicas", "maxReplicas", "nodeSelector", "tolerations", "volumes", "eventTimeout", "imagePullSecrets")
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,7 @@ class Reported:
 
     def differs(self, known: Rendered) -> bool:
         """Was something else deployed than ``known``?"""
-        return _essence(self.config) != _essence(known.config)
+        return _essence(self.config) != _essence(known.config) or not _says(_chosen(self.config), _chosen(known.config))
 
     def deployable(self) -> Rendered:
         """The function.yaml that deploys it again."""
@@ -67,7 +72,7 @@ class Reported:
 def read(said: str) -> Reported:
     """What nuctl printed. Raises DeployError where that is not a function's configuration."""
     start = re.search(r"^metadata:$", said, re.MULTILINE)
-    document = yaml.safe_load(said[start.start() :]) if start else None
+    document = _parsed(said[start.start() :]) if start else None
     if not isinstance(document, dict) or not isinstance(document.get("status"), dict):
         raise DeployError(f"nuctl get function: expected metadata, spec and status, got {said[:300]!r}")
     status = document.pop("status")
@@ -79,6 +84,28 @@ def read(said: str) -> Reported:
     return Reported(config, status.get("state") or "unknown", status.get("httpPort") or None, urls)
 
 
+def _parsed(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return None
+
+
 def _essence(config: FunctionConfig) -> tuple[object, ...]:
-    """What a deployment chooses; Nuclio fills in the rest."""
-    return config.spec.image, config.env, config.metadata.annotations.spec
+    """What every deployment chooses."""
+    return config.spec.image, config.env, config.metadata.annotations.spec, config.trigger.workers
+
+
+def _chosen(config: FunctionConfig) -> Mapping[str, Any]:
+    """What a deployment may choose. Resources are not among them: Kubernetes writes amounts in its own way."""
+    spec = function_yaml.to_document(config)["spec"]
+    return {key: spec[key] for key in _CHOSEN if key in spec}
+
+
+def _says(whole: Any, part: Any) -> bool:
+    """Whether ``whole`` says all that ``part`` does: Nuclio and Kubernetes fill in the rest."""
+    if isinstance(part, Mapping):
+        return isinstance(whole, Mapping) and all(_says(whole.get(key), value) for key, value in part.items())
+    if isinstance(part, list):
+        return isinstance(whole, list) and len(whole) == len(part) and all(map(_says, whole, part))
+    return bool(whole == part)

@@ -10,6 +10,8 @@ WEIGHTS_DIR = "/opt/promptable/weights"
 
 REDIS_PASSWORD_FILE = "/run/secrets/redis/password"  # noqa: S105 - where it lies, not what it is
 """Where the password of Redis is mounted in a container."""
+REDIS_CA_FILE = "/run/secrets/redis-ca.crt"
+"""Where the authority of its certificate is."""
 
 
 class PlatformName(StrEnum):
@@ -48,16 +50,18 @@ class SharedRedis:
     tls: bool = False
     password_file: Path | None = None
     secret: str = ""
+    ca_file: Path | None = None
+    """The authority that signed its certificate; None: the system knows it, or function.yaml names it."""
 
 
 @dataclass(frozen=True)
 class Scheduling:
-    """Where and how often Kubernetes runs a function."""
+    """Where and how often Kubernetes runs a function. What is empty or None is left to function.yaml."""
 
     node_selector: Mapping[str, str] = field(default_factory=dict)
     tolerations: tuple[Toleration, ...] = ()
-    min_replicas: int = 1
-    max_replicas: int = 1
+    replicas: tuple[int, int] | None = None
+    """How many at least and at most."""
     pull_secret: str = ""
     weights_claim: str = ""
     """PersistentVolumeClaim that holds the checkpoints; empty: they are in the image."""
