@@ -1,6 +1,7 @@
 # Everything people and CI do here. `make help` lists it.
 PYTHONS := python3.11 python3.12 python3.13
 PYTHON ?= $(firstword $(foreach name,$(PYTHONS),$(shell command -v $(name))))
+HAS_PYTHON = test -n "$(PYTHON)" || { echo "none of $(PYTHONS) is here: install one, or name one: make PYTHON=/path/to/python"; exit 1; }
 MACHINE := $(shell uname -sm)
 VENV := .venv
 BIN := $(VENV)/bin
@@ -16,7 +17,7 @@ help:  ## List the commands
 setup: $(INSTALLED)  ## Build .venv with exactly pinned packages
 
 $(INSTALLED): $(REQUIREMENTS) pyproject.toml
-	@test -n "$(PYTHON)" || { echo "none of $(PYTHONS) is here: install one, or name one: make PYTHON=/path/to/python"; exit 1; }
+	@$(HAS_PYTHON)
 	@test "$(MACHINE)" = "Linux x86_64" || { echo "the functions' packages are pinned for Linux x86_64, this is $(MACHINE). The commands over a CVAT server need less: make cvat"; exit 1; }
 	@echo "Python: $(PYTHON)$(if $(findstring 3.11,$(PYTHON)),, (the images have 3.11))"
 	$(PYTHON) -m venv $(VENV)
@@ -29,6 +30,7 @@ $(INSTALLED): $(REQUIREMENTS) pyproject.toml
 	touch $@
 
 cvat:  ## Only the commands over a CVAT server, in .venv-cvat: small, without torch
+	@$(HAS_PYTHON)
 	$(PYTHON) -m venv .venv-cvat
 	.venv-cvat/bin/pip install --quiet --require-hashes -r requirements/build.txt
 	.venv-cvat/bin/pip install --quiet --require-hashes -r requirements/cvat.txt

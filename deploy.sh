@@ -4,7 +4,7 @@
 set -euo pipefail
 repository=${BASH_SOURCE[0]%/*}
 [[ -d $repository ]] || repository=.
-repository=$(cd "$repository" && pwd)
+repository=$(CDPATH='' cd -- "$repository" && pwd)
 own=$repository/.venv-deploy packages=$repository/requirements/deploy.txt
 export PYTHONPATH=$repository/src
 
@@ -16,7 +16,10 @@ make_environment() {
     for base in python3.13 python3.12 python3.11 python3 none; do ! has "$base" "ensurepip, venv" || break; done
     [[ $base != none ]] || die "no Python from 3.11 on, with venv" "sudo apt install python3-venv (older systems: python3.11-venv)"
     while (($#)); do
-        [[ $1 != --wheels ]] || offline=(--no-index --find-links "${2:-}")
+        case $1 in
+            --wheels) offline=(--no-index --find-links "${2:-}") ;;
+            --wheels=*) offline=(--no-index --find-links "${1#*=}") ;;
+        esac
         shift
     done
     "$base" -m venv "$own" || die "$own cannot be made" "see above"

@@ -103,6 +103,28 @@ def test_a_mirror_has_the_files_under_their_own_names(
     assert publisher.asked[1:] == [("/models/vit_b.pth", 0)]  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("ALL_PROXY", "socks5://127.0.0.1:1"), ("HTTPS_PROXY", "nonsense://x"), ("SSL_CERT_FILE", "/no")],
+)
+def test_an_environment_that_does_not_reach_the_net_is_named(
+    tmp_path: Path,
+    url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    value: str,
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert main(["download", "vit_b", "--weights", str(tmp_path)]) == 1
+    assert f"promptable download: nothing can be fetched with the environment's {name}" in capsys.readouterr().err
+
+
+def test_a_folder_of_weights_that_the_system_does_not_look_at(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "--weights", "/" + "x" * 300]) == 1
+    assert "cannot be looked at: File name too long" in capsys.readouterr().err
+
+
 def test_another_file_than_the_official_one_is_not_kept(
     tmp_path: Path,
     url: str,

@@ -42,8 +42,9 @@ def test_set_up_takes_python_3_11_or_the_nearest_newer_one_and_says_so(
     assert (f"Python: {tmp_path / chosen} (the images have 3.11)" in commands) == (chosen != "python3.11")
 
 
-def test_without_one_it_says_what_to_do(tmp_path: Path) -> None:
-    made = _make(tmp_path, "setup")
+@pytest.mark.parametrize("target", ["setup", "cvat"])
+def test_without_one_it_says_what_to_do(tmp_path: Path, target: str) -> None:
+    made = _make(tmp_path, target)
     assert made.returncode != 0
     assert "none of python3.11 python3.12 python3.13 is here" in made.stdout
 

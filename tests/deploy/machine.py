@@ -193,7 +193,7 @@ class Machine:
     def dropped(self) -> list[str]:
         """The images that the last run removed, but for the build's own temporary name."""
         calls = [call.removeprefix("docker rmi ") for call in self.calls("docker rmi ")]
-        return [image for image in calls if not image.endswith(":unchecked")]
+        return [image for image in calls if ":promptable-deploy-" not in image]
 
     @property
     def remembered(self) -> Path:

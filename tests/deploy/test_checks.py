@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from promptable.deploy.image.build import packages_digest
+from tests.deploy.conftest import Answering
 from tests.deploy.machine import REPOSITORY, Machine
 
 GROUP = "permission denied while trying to connect to the Docker daemon socket"
@@ -252,6 +255,58 @@ def test_a_cvat_that_does_not_answer(machine: Machine) -> None:
     assert machine.changes() == []
 
 
+@pytest.mark.parametrize("url", ["localhost", "http://local host:80", "http://[", "http://127.0.0.1:port"])
+def test_an_address_of_cvat_that_is_none(machine: Machine, url: str) -> None:
+    outcome = machine.deploy("--cpu", "--cvat-url", url)
+    assert outcome.status == 1
+    assert f"CVAT does not answer at {url}: " in outcome.err
+    assert "--cvat-url takes the address that you open CVAT at" in outcome.err
+
+
+def test_something_else_than_http_at_the_address_of_cvat(machine: Machine) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        thread = threading.Thread(target=lambda: server.accept()[0].sendall(b"SSH-2.0-OpenSSH_9.2\r\n"))
+        thread.start()
+        outcome = machine.deploy("--cpu", "--cvat-url", url)
+        thread.join()
+    assert outcome.status == 1
+    assert f"CVAT does not answer at {url}: " in outcome.err
+
+
+def test_a_cvat_on_this_machine_is_not_asked_for_through_a_proxy(
+    machine: Machine, answering: tuple[Answering, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = {"http_proxy": "http://127.0.0.1:1"}
+    monkeypatch.setattr(machine, "environment", lambda: Machine.environment(machine) | proxy)
+    answering[0].answer = {"version": "2.50.0"}
+    url = f"http://127.0.0.1:{answering[0].server_port}"
+    assert "answers as mask" in machine.deploy("sam-interactor", "--cpu", "--dry-run", "--cvat-url", url).out
+    assert "CVAT does not answer" in machine.deploy("--cpu", "--dry-run", "--cvat-url", "http://cvat.example.org").err
+
+
+def test_a_driver_too_old_to_be_asked_for_the_cards_capability(machine: Machine) -> None:
+    machine.answer("docker run .*nvidia-smi", 'Field "compute_cap" is not a valid field to query.', status=2)
+    outcome = machine.deploy("sam2-tracker", "--gpu")
+    assert outcome.status == 1
+    assert "PyTorch with CUDA 13 needs 580" in outcome.err
+    assert "nvidia-container-toolkit" not in outcome.err
+
+
+@pytest.mark.parametrize("option", ["--labels", "--redis-password-file", "--weights", "--ca"])
+def test_a_file_that_the_system_does_not_look_at(machine: Machine, option: str) -> None:
+    outcome = machine.deploy("--cpu", option, "/" + "x" * 300)
+    assert outcome.status == 1
+    assert "File name too long" in outcome.err
+    assert "may this user read and write there" in outcome.err
+
+
+def test_a_model_in_a_home_that_nobody_knows(machine: Machine) -> None:
+    outcome = machine.deploy("sam2-tracker", "--cpu", "--model", "~nobody-of-this-name/model")
+    assert outcome.status == 1
+    assert "expected a model folder or one of" in outcome.err
+
+
 def test_no_image_for_no_build(machine: Machine) -> None:
     outcome = machine.deploy("sam2-tracker", "--cpu", "--no-build")
     assert outcome.status == 1
@@ -268,6 +323,8 @@ def test_no_image_for_no_build(machine: Machine) -> None:
         (("--weights", "/nowhere"), "there is no folder /nowhere"),
         (("--redis", "user:secret@host:6379"), "expected HOST:PORT without user or password"),
         (("--redis", "host"), "expected HOST:PORT"),
+        (("--redis", "host:99999"), "expected a port from 1 to 65535, got 99999"),
+        (("--labels", "~nobody-of-this-name/labels.yaml"), "does not know whose home"),
         (("--redis-tls",), "--redis-tls needs --redis"),
         (("--redis-ca", "/dev/null"), "--redis-ca needs --redis"),
         (("--redis", "host:1", "--redis-ca", "/dev/null"), "needs --redis-tls"),

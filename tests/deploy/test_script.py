@@ -67,8 +67,8 @@ def test_an_environment_is_made_once_from_the_wheels_that_are_given(
         f"/bin/cp {pip} {made}/lib/python3.{sys.version_info.minor}/site-packages/pip/__main__.py\n"
     )
     python.chmod(0o755)
-    for _ in range(2):
-        process = machine.script("sam2-tracker", "--wheels", "wheels", "--help", script=checkout / "deploy.sh")
+    for option in (("--wheels=wheels",), ("--wheels", "wheels")):
+        process = machine.script("sam2-tracker", *option, "--help", script=checkout / "deploy.sh")
         _, err = process.communicate(timeout=200)
         assert process.returncode == 0, err
     (asked,) = (tmp_path / "asked").read_text().splitlines()

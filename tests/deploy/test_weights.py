@@ -48,6 +48,18 @@ def test_from_the_net(folders: tuple[Path, Path, Path]) -> None:
     assert (folders[2] / "tiny.pt").read_bytes() == GOOD
 
 
+def test_a_model_of_ones_own_is_readable_in_the_image_whatever_the_umask_was(
+    folders: tuple[Path, Path, Path],
+) -> None:
+    model = folders[0] / "mine-0123456789ab"
+    model.mkdir(mode=0o700)
+    for name in ("config.json", "model.safetensors"):
+        (model / name).touch(mode=0o600)
+    (copied,) = collect([model.name], *folders)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (copied, *copied.iterdir())}
+    assert modes == {model.name: 0o755, "config.json": 0o644, "model.safetensors": 0o644}
+
+
 def test_from_a_local_folder(folders: tuple[Path, Path, Path], net: Net) -> None:
     net.content = None
     (folders[0] / "tiny.pt").write_bytes(GOOD)

@@ -13,7 +13,7 @@ import pytest
 from starlette.responses import PlainTextResponse
 
 from promptable.local.hosts import only_under_known_names
-from promptable.local.server import Running, listen
+from promptable.local.server import Running, ServeError, listen
 
 from .conftest import Serve, write_function
 
@@ -246,6 +246,12 @@ def test_a_small_answer_does_not_wait_for_the_clients_delayed_acknowledgement() 
         connection, _ = listener.accept()
         with connection:
             assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+@pytest.mark.parametrize("port", [70_000, -1])
+def test_a_port_that_there_is_not(port: int) -> None:
+    with pytest.raises(ServeError, match=f"there is no port {port}: choose one from 1 to 65535"):
+        listen("127.0.0.1", port)
 
 
 def test_parallel_requests_queue_and_each_gets_its_own_answer(

@@ -1,6 +1,7 @@
 """``promptable models``: the catalogue, and what of it lies on this machine."""
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,12 +19,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_models)
 
 
-def _models(parsed: argparse.Namespace) -> None:
+def _models(parsed: argparse.Namespace) -> int:
     from rich.console import Console
 
     console = Console(width=_WIDTH, soft_wrap=True)
-    console.print(_table(parsed.weights, sources := _sources()))
+    try:
+        table = _table(parsed.weights, sources := _sources())
+    except OSError as error:
+        sys.stderr.write(f"promptable models: {error.filename} cannot be looked at: {error.strerror}\n")
+        return 1
+    console.print(table)
     console.print("\n".join(f"[{number}] {source}" for source, number in sources.items()), markup=False)
+    return 0
 
 
 def _sources() -> dict[str, int]:

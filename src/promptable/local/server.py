@@ -148,6 +148,8 @@ def listen(host: str, port: int) -> socket.socket:
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
         raise ServeError(f"cannot listen on {host} port {port}: {error.strerror}; choose another port") from None
+    except OverflowError:
+        raise ServeError(f"there is no port {port}: choose one from 1 to 65535") from None
     # Connections inherit it. asyncio sets it only on sockets made with an explicit protocol number: each answer would
     # wait 40 ms for a delayed acknowledgement.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

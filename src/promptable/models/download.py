@@ -4,6 +4,7 @@ Of some no public record gives a checksum: the first download is recorded, and h
 """
 
 import logging
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ _log = logging.getLogger(__name__)
 _READABLE = 0o644
 _HOSTS_RECORD = "X-Linked-ETag"
 """The header in which Hugging Face says the SHA-256 of a large file."""
+_ENVIRONMENT = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
+"""What httpx reads there."""
 _TIMEOUT = httpx.Timeout(30.0)
 
 
@@ -98,7 +101,7 @@ def _receive(url: str, part: Path) -> str | None:
     """
     held = part.stat().st_size if part.is_file() else 0
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={held}-"} if held else {})
-    with httpx.stream("GET", url, headers=headers, timeout=_TIMEOUT, follow_redirects=True) as response:
+    with _client() as client, client.stream("GET", url, headers=headers) as response:
         said = _said_by_host(response)
         if held and response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
             return said  # all of it is there
@@ -111,6 +114,15 @@ def _receive(url: str, part: Path) -> str | None:
                 file.write(chunk)
                 advance(len(chunk))
     return said
+
+
+def _client() -> httpx.Client:
+    """A client with the proxies and certificates of the environment. Raises DownloadError where these are of no use."""
+    try:
+        return httpx.Client(timeout=_TIMEOUT, follow_redirects=True)
+    except (ImportError, ValueError, OSError) as error:  # SOCKS without its package; no proxy's address; no such file
+        given = [name for name in _ENVIRONMENT if os.environ.get(name) or os.environ.get(name.lower())]
+        raise DownloadError(f"nothing can be fetched with the environment's {', '.join(given)}: {error}") from None
 
 
 def _said_by_host(response: httpx.Response) -> str | None:

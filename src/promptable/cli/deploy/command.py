@@ -23,10 +23,7 @@ def deploy(parsed: argparse.Namespace) -> int:
     from promptable.deploy.console import Console
 
     options = options_of(parsed)
-    console = Console(options.dry_run)
-    wrong = list(problems(options, all_functions(REPOSITORY)))
-    console.problems(wrong)
-    return _WRONG if wrong else _run(options, console)
+    return _run(options, Console(options.dry_run))
 
 
 def _run(options: Options, console: "Console") -> int:
@@ -34,13 +31,17 @@ def _run(options: Options, console: "Console") -> int:
     from promptable.deploy.console import StoppedError
 
     try:
+        wrong = list(problems(options, all_functions(REPOSITORY)))
+        console.problems(wrong)
+        if wrong:
+            return _WRONG
         with _ended_as_by_ctrl_c(), tempfile.TemporaryDirectory(prefix="promptable-deploy-") as work:
             Run(options, console, REPOSITORY, Path(work))()
     except StoppedError:
         return _WRONG
     except OSError as error:
         where = "" if error.filename is None else f"{error.filename}: "
-        console.problem(f"{where}{error.strerror or error}", "is there room, and may this user write there?")
+        console.problem(f"{where}{error.strerror or error}", "may this user read and write there, and is there room?")
         return _WRONG
     except KeyboardInterrupt:
         if options.action is not Action.LOGS:  # which only end so

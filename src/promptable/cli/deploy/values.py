@@ -6,6 +6,8 @@ from pathlib import Path
 
 from promptable.deploy.rendering.target import Toleration
 
+LAST_PORT = 65535
+
 
 def text(given: str) -> str:
     """Any but the empty text."""
@@ -16,7 +18,10 @@ def text(given: str) -> str:
 
 def path(given: str) -> Path:
     """A path, from the working directory on."""
-    return Path(text(given)).expanduser().absolute()
+    try:
+        return Path(text(given)).expanduser().absolute()
+    except RuntimeError:  # pathlib's for a home that the system does not know
+        raise argparse.ArgumentTypeError(f"the system does not know whose home {given!r} is in") from None
 
 
 def host_and_port(given: str) -> tuple[str, int]:
@@ -27,6 +32,8 @@ def host_and_port(given: str) -> tuple[str, int]:
             " machine; use --redis-password-file (local) or --redis-secret (kube)"
         )
     host, _, port = given.rpartition(":")
+    if not 1 <= int(port) <= LAST_PORT:
+        raise argparse.ArgumentTypeError(f"expected a port from 1 to {LAST_PORT}, got {port}")
     return host, int(port)
 
 

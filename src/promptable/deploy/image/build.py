@@ -55,7 +55,7 @@ class Images:
         So building the same twice changes nothing. Raises CommandError.
         """
         held = () if self._options.weights_pvc else models
-        built = f"promptable-{function}:unchecked"
+        built = f"promptable-{function}:{self._work.name}"  # of this run alone: others may build here too
         arguments = {
             "DEVICE": device,
             "NUCLIO_VERSION": nuclio_version,

@@ -1,6 +1,7 @@
 """A model folder of the admin's own, on its way into an image."""
 
 import hashlib
+import os
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -49,7 +50,7 @@ def own_model(model: str) -> OwnModel | None:
     """The folder that ``--model`` names; None for an official model, or none. Raises DeployError."""
     if not model or model in catalogue.OFFICIAL:
         return None
-    folder = Path(model).expanduser().absolute()
+    folder = Path(os.path.expanduser(model)).absolute()  # noqa: PTH111 - which leaves a home that nobody knows as it is
     if not folder.is_dir():
         raise DeployError(f"--model: expected a model folder or one of {', '.join(catalogue.OFFICIAL)}, got {model!r}")
     for names in ((WEIGHTS_FILE,), CONFIG_FILES):

@@ -14,6 +14,8 @@ from promptable.models.catalogue import Download, files_of
 from promptable.models.checksum import sha256_of
 from promptable.models.download import download
 
+_FOLDER_MODE, _FILE_MODE = 0o755, 0o644
+
 
 def collect(models: Sequence[str], local: Path, cache: Path, into: Path) -> list[Path]:
     """Put the files of ``models`` into ``into``: from ``local`` where they lie there, else from ``cache`` or the net.
@@ -42,7 +44,10 @@ def _collected(model: str, local: Path, cache: Path, into: Path) -> Iterator[Pat
 def _own(model: str, local: Path, into: Path) -> Path:
     if not (local / model).is_dir():
         raise ValueError(f"{model!r} is no official model, and no folder of this name was given with --model")
-    return Path(shutil.copytree(local / model, into / model, dirs_exist_ok=True))
+    copied = Path(shutil.copytree(local / model, into / model, dirs_exist_ok=True))
+    for path in (copied, *copied.rglob("*")):  # the container's user is not the admin who wrote them
+        path.chmod(_FOLDER_MODE if path.is_dir() else _FILE_MODE)
+    return copied
 
 
 def _copy(source: Download, folder: Path, into: Path) -> Path:

@@ -27,6 +27,9 @@ class Gpus:
             self._console.command(command)
             return
         said = ask(*command, seconds=CONTAINER_SECONDS)
+        if not said.ok and "compute_cap" in f"{said.out}{said.err}":  # nvidia-smi knows it from driver 470 on
+            self._say_too_old("too old to say what the card can do")
+            return
         if not said.ok:
             self._console.problem(
                 f"containers do not see the GPU: {said.why}",
@@ -48,10 +51,13 @@ class Gpus:
     def _check_driver(self) -> None:
         driver = self._cards[0][0]
         if numbers(driver) < _LEAST_DRIVER:
-            self._console.problem(
-                f"the NVIDIA driver is {driver}, and PyTorch with CUDA 13 needs 580",
-                "update the driver (ubuntu-drivers install), or use --cpu",
-            )
+            self._say_too_old(driver)
+
+    def _say_too_old(self, driver: str) -> None:
+        self._console.problem(
+            f"the NVIDIA driver is {driver}, and PyTorch with CUDA 13 needs 580",
+            "update the driver (ubuntu-drivers install), or use --cpu",
+        )
 
     def _check_capability(self) -> None:
         old = [f"{name} ({capability})" for _, name, capability, *_ in self._cards if _too_old(capability)]
