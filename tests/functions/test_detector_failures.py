@@ -1,6 +1,7 @@
 """A picture that cannot be answered does not end a run over thousands."""
 
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -143,9 +144,9 @@ def test_masks_that_do_not_fit_at_once_are_decoded_one_by_one(tmp_path: Path, mo
 
 def one_box_at_a_time(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     counts: list[int] = []
-    plain: Callable[..., list[Prediction]] = SamSegmenter.predict_boxes
+    plain: Callable[..., Iterator[Prediction]] = SamSegmenter.predict_boxes
 
-    def predict(self: SamSegmenter, features: ImageFeatures, boxes: NDArray[np.float32]) -> list[Prediction]:
+    def predict(self: SamSegmenter, features: ImageFeatures, boxes: NDArray[np.float32]) -> Iterator[Prediction]:
         counts.append(len(boxes))
         return plain(self, features, boxes) if len(boxes) == 1 else fail()
 
@@ -198,7 +199,7 @@ def test_masks_that_are_not_finite_are_an_error(tmp_path: Path, monkeypatch: pyt
 def give(mask: NDArray[np.bool_], monkeypatch: pytest.MonkeyPatch) -> None:
     """Let SAM answer every box so."""
     one = Prediction(mask, 0.0, np.zeros((4, 4), np.float32))
-    monkeypatch.setattr(SamSegmenter, "predict_boxes", lambda _, __, boxes: [one] * len(boxes))
+    monkeypatch.setattr(SamSegmenter, "predict_boxes", lambda _, __, boxes: iter([one] * len(boxes)))
 
 
 @pytest.mark.parametrize("kind", ["mask", "polygon"])
@@ -235,11 +236,11 @@ def test_masks_are_cleaned_as_the_interactors_are(tmp_path: Path, monkeypatch: p
 
 
 def test_many_masks_are_decoded_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each holds a mask of the whole picture until its crop is taken."""
+    """The decoder holds the picture's features for each."""
     counts: list[int] = []
-    plain: Callable[..., list[Prediction]] = SamSegmenter.predict_boxes
+    plain: Callable[..., Iterator[Prediction]] = SamSegmenter.predict_boxes
 
-    def predict(self: SamSegmenter, features: ImageFeatures, boxes: NDArray[np.float32]) -> list[Prediction]:
+    def predict(self: SamSegmenter, features: ImageFeatures, boxes: NDArray[np.float32]) -> Iterator[Prediction]:
         counts.append(len(boxes))
         return plain(self, features, boxes)
 
@@ -248,6 +249,27 @@ def test_many_masks_are_decoded_in_batches(tmp_path: Path, monkeypatch: pytest.M
     items = function.answer(BODY | {"threshold": 0.0})
     assert len(items) == sum(counts) > 64
     assert max(counts) == 32
+
+
+def test_a_mask_of_the_whole_picture_is_dropped_before_the_next_but_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alive: list[weakref.ref[NDArray[np.bool_]]] = []
+    most = 0
+    plain: Callable[..., Iterator[Prediction]] = SamSegmenter.predict_boxes
+
+    def predict(*given: Any) -> Iterator[Prediction]:
+        nonlocal most
+        for prediction in plain(*given):
+            alive[:] = [mask for mask in alive if mask() is not None]
+            alive.append(weakref.ref(prediction.mask))
+            most = max(most, len(alive))
+            yield prediction
+
+    monkeypatch.setattr(SamSegmenter, "predict_boxes", predict)
+    items = new_detector(tmp_path, [{"name": THING, "type": "mask"}]).answer(BODY | {"threshold": 0.0})
+    assert len(items) > 4
+    assert most == 2
 
 
 def test_a_picture_gets_no_more_tiles_than_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,7 +105,7 @@ def test_boxes_together_are_as_one_by_one(tiny_sam: Sam, noise_image: NoiseImage
     features = segmenter.encode_image(noise_image(*size))
     corners = np.random.default_rng(1).uniform(0, 1, (5, 2, 2)) * [size[1], size[0]]
     boxes = np.sort(corners, axis=1).reshape(5, 4).astype(np.float32)
-    together = segmenter.predict_boxes(features, boxes)
+    together = list(segmenter.predict_boxes(features, boxes))
     for box, actual in zip(boxes, together, strict=True):
         expected = segmenter.predict(features, Prompt(box_xyxy=box))
         assert actual.score == pytest.approx(expected.score, abs=BATCH_TOLERANCE)
@@ -118,14 +118,16 @@ def test_boxes_are_decoded_once(tiny_sam: Sam, noise_image: NoiseImage) -> None:
     features = segmenter.encode_image(noise_image(64, 64))
     calls: list[object] = []
     hook = tiny_sam.mask_decoder.register_forward_hook(lambda *_: calls.append(_))
-    segmenter.predict_boxes(features, np.array([[1, 2, 30, 40], [5, 6, 50, 60]], np.float32))
+    list(segmenter.predict_boxes(features, np.array([[1, 2, 30, 40], [5, 6, 50, 60]], np.float32)))
     hook.remove()
     assert len(calls) == 1
 
 
 def test_no_boxes_give_no_masks(tiny_sam: Sam, noise_image: NoiseImage) -> None:
     segmenter = SamSegmenter(tiny_sam)
-    assert segmenter.predict_boxes(segmenter.encode_image(noise_image(64, 64)), np.zeros((0, 4), np.float32)) == []
+    assert (
+        list(segmenter.predict_boxes(segmenter.encode_image(noise_image(64, 64)), np.zeros((0, 4), np.float32))) == []
+    )
 
 
 @pytest.mark.parametrize("shape", [(4,), (2, 3), (1, 2, 2)])

@@ -139,14 +139,14 @@ def test_boxes_are_decoded_once(model: SAM2Base, noise_image: NoiseImage) -> Non
     features = segmenter.encode_image(noise_image(64, 64))
     calls: list[object] = []
     hook = model.sam_mask_decoder.register_forward_hook(lambda *_: calls.append(_))
-    segmenter.predict_boxes(features, np.array([[1, 2, 30, 40], [5, 6, 50, 60]], np.float32))
+    list(segmenter.predict_boxes(features, np.array([[1, 2, 30, 40], [5, 6, 50, 60]], np.float32)))
     hook.remove()
     assert len(calls) == 1
 
 
 def test_no_boxes_give_no_masks(model: SAM2Base, noise_image: NoiseImage) -> None:
     segmenter = Sam2Segmenter(model)
-    assert segmenter.predict_boxes(segmenter.encode_image(noise_image(9, 9)), np.zeros((0, 4), np.float32)) == []
+    assert list(segmenter.predict_boxes(segmenter.encode_image(noise_image(9, 9)), np.zeros((0, 4), np.float32))) == []
 
 
 def test_features_are_the_picture_and_its_size(model: SAM2Base, noise_image: NoiseImage) -> None:

@@ -1,7 +1,7 @@
 """The steps from a picture to its masks that SAM and SAM 2 share."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -67,16 +67,15 @@ class BaseSegmenter(ABC):
         FloatingPointError if the model's output contains NaN or Infinity.
         """
         given = {**self._given(prompt, features.hw), "masks": self._mask_input(prompt)}
-        return self._answers(features, given, prompt.is_ambiguous, extent)[0]
+        return next(self._answers(features, given, prompt.is_ambiguous, extent))
 
-    @torch.inference_mode()
-    def predict_boxes(self, features: ImageFeatures, boxes_xyxy: NDArray[np.float32]) -> list[Prediction]:
+    def predict_boxes(self, features: ImageFeatures, boxes_xyxy: NDArray[np.float32]) -> Iterator[Prediction]:
         """One mask for each box, float32 [N, 4], all in one call of the decoder; the same masks as ``predict`` gives
-        box by box."""
+        box by box. They are enlarged as they are taken: a mask takes a byte for each pixel of the picture."""
         if boxes_xyxy.ndim != 2 or boxes_xyxy.shape[1] != 4:
             raise ValueError(f"expected boxes of [N, 4], got {boxes_xyxy.shape}")
         if not len(boxes_xyxy):
-            return []
+            return iter(())
         return self._answers(features, self._given_boxes(boxes_xyxy, features.hw), False, Extent.BEST)
 
     def _features(self, image: Picture, precision: str) -> ImageFeatures:
@@ -89,16 +88,17 @@ class BaseSegmenter(ABC):
             require(features.finite)
         return features
 
-    def _answers(self, features: ImageFeatures, given: Given, multimask: bool, extent: Extent) -> list[Prediction]:
-        """Decode the prompts. Masks are enlarged in small groups: many boxes on a large picture must fit in memory."""
+    @torch.inference_mode()
+    def _answers(self, features: ImageFeatures, given: Given, multimask: bool, extent: Extent) -> Iterator[Prediction]:
+        """Decode the prompts at once, and enlarge the masks in small groups: many on a large picture do not fit."""
         prompts = {name: _narrow(each) for name, each in given.items() if each is not None}
         inputs = (*to_device(self._device, list(prompts.values())), *features.tensors)
         decode = self._decoder_of_one if len(inputs[0]) == 1 else self._run_decoder
         low_res, scores = decode(*inputs, given=tuple(prompts), multimask=multimask)
         finite, chosen = features.finite & all_finite(low_res, scores), choose(low_res, scores, extent)
         together = masks_at_once(features.hw, self._device)
-        groups = zip(*(torch.split(each, together) for each in chosen), strict=True)
-        return [one for low_res, scores in groups for one in self._predictions(low_res, scores, finite, features.hw)]
+        for low_res, scores in zip(*(torch.split(each, together) for each in chosen), strict=True):
+            yield from self._predictions(low_res, scores, finite, features.hw)
 
     def _run_decoder(self, *inputs: Tensor, given: tuple[str, ...], multimask: bool) -> tuple[Tensor, ...]:
         """``_decode`` for prompts: the first inputs are what is ``given``, the others a picture's features."""

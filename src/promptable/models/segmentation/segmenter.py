@@ -4,6 +4,7 @@ Coordinates are continuous pixels of the original picture: pixel (row, column) c
 [column, column + 1) x [row, row + 1).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -87,5 +88,5 @@ class Segmenter(Protocol):
     def predict(self, features: ImageFeatures, prompt: Prompt, extent: Extent = Extent.BEST) -> Prediction:
         """The mask of the object that the prompt points at; ``extent`` says which mask a single point means."""
 
-    def predict_boxes(self, features: ImageFeatures, boxes_xyxy: NDArray[np.float32]) -> list[Prediction]:
-        """One mask for each box, float32 [N, 4], all in one decoding."""
+    def predict_boxes(self, features: ImageFeatures, boxes_xyxy: NDArray[np.float32]) -> Iterator[Prediction]:
+        """One mask for each box, float32 [N, 4], all in one decoding; each is made when it is taken."""

@@ -23,7 +23,7 @@ from promptable.wire.masks import MaskCrop, crop_to_polygon
 _log = logging.getLogger(__name__)
 
 _TOGETHER = 32
-"""The most boxes that are decoded together: each needs memory for a mask of the whole picture until it is cropped."""
+"""The most boxes that are decoded together: the decoder holds the picture's features for each."""
 
 
 @dataclass(frozen=True)
