@@ -260,13 +260,13 @@ def test_what_a_reviewer_was_given_is_taken_back(
     assert [cvat.get(f"/api/jobs/{job}", {})[1]["stage"] for job in (1, 2)] == ["annotation", "annotation"]  # type: ignore[index]
     assert cvat.tasks[TASK].fields[1] == {"assignee": BOB, "state": "new", "stage": "annotation"}
     assert capsys.readouterr().out.splitlines() == [
-        "task 3: run 2 is taken back",
+        "run 2 is taken back",
         "2 issues withdrawn",
         "left alone: 1 issue of it that people have resolved, taken or answered",
         "2 jobs given back",
     ]
     assert _undo(cvat, "--undo", "last") == 0
-    assert "task 3: no run is left to take back\n" in capsys.readouterr().out
+    assert "no run is left to take back\n" in capsys.readouterr().out
 
 
 def test_a_job_that_was_moved_on_is_not_given_back(

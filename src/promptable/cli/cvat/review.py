@@ -9,7 +9,7 @@ from promptable.cli.cvat.files import write_text
 from promptable.cli.cvat.options import add_server_arguments, connected
 from promptable.cli.cvat.source import add_source_arguments, source_name, sources
 from promptable.cli.cvat.terminal import DONE, left_alone, say, show, told
-from promptable.cli.cvat.undo import METAVAR, check_meant, run_of, say_closed, say_withdrawn, which_run
+from promptable.cli.cvat.undo import METAVAR, runs_meant, say_closed, say_withdrawn, which_run
 from promptable.cli.values import count, unit_number
 from promptable.cvat.plural import counted
 from promptable.cvat.server.errors import CvatError
@@ -52,19 +52,13 @@ def _review(parsed: argparse.Namespace) -> int:
 
 
 def _undo(parsed: argparse.Namespace, client: Any) -> None:
-    """Take a run of the task back, or the last one of each of the project's tasks."""
     from promptable.cvat.review.reviewer import COMMAND, take_back
 
     if parsed.issues or parsed.assign is not None:
         raise CvatError("--undo takes a run back and does no more: leave out --issues and --assign")
-    check_meant(parsed, client, sources(parsed, client, lambda _: None), COMMAND)
-    for frames in sources(parsed, client, left_alone):
-        run = run_of(client, frames, COMMAND, parsed.undo)
-        if run is None:
-            say(f"task {frames.task.id}: no run is left to take back")
-            continue
+    for frames, run in runs_meant(parsed, client, COMMAND):
         issues, back, left = take_back(client, frames, run, completed=parsed.include is not None)
-        say(f"task {frames.task.id}: run {run} is taken back")
+        say(f"run {run} is taken back")
         say_withdrawn(issues)
         say_closed(issues, f"--undo {run} --include completed takes that back too")
         if back:

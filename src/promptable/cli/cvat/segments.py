@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from promptable.cli.cvat.options import add_server_arguments, connected
 from promptable.cli.cvat.source import add_source_arguments, sources
 from promptable.cli.cvat.terminal import DONE, left_alone, say, show, told
-from promptable.cli.cvat.undo import METAVAR, check_meant, run_of, say_taken, which_run
+from promptable.cli.cvat.undo import METAVAR, runs_meant, say_taken, say_task, which_run
 from promptable.cli.values import count, number
 from promptable.cvat.plural import counted
 from promptable.cvat.server.errors import CvatError
@@ -128,7 +128,7 @@ def _write(parsed: argparse.Namespace, client: Any, one: "TaskSegments") -> None
     from promptable.cvat.journal import Journal
 
     with Journal.of_task(client, one.frames.task) as journal:
-        _say_task(parsed, one.frames)
+        say_task(parsed, one.frames)
         writer = _writer(client, journal, one.frames)
         changes, left = writer.plan(one.segments, one.labels)
         for sentence in left:
@@ -144,28 +144,16 @@ def _write(parsed: argparse.Namespace, client: Any, one: "TaskSegments") -> None
 
 
 def _undo(parsed: argparse.Namespace, client: Any) -> None:
-    """Take a run of the task back, or the last one of each of the project's tasks."""
     from promptable.cvat.annotate.writing.undo import undo
     from promptable.cvat.journal import Journal
     from promptable.cvat.progress import Progress
     from promptable.cvat.segments.write import COMMAND
 
-    check_meant(parsed, client, sources(parsed, client, lambda _: None), COMMAND)
-    for frames in sources(parsed, client, left_alone):
-        _say_task(parsed, frames)
-        run = run_of(client, frames, COMMAND, parsed.undo)
-        if run is None:
-            say("no run is left to take back")
-            continue
+    for frames, run in runs_meant(parsed, client, COMMAND):
         with Journal.of_task(client, frames.task) as journal, Progress() as progress:
             taken = undo(client, journal, run, frames.task.id, progress, completed=False, command=COMMAND)
         what = f"{counted(taken.gone, 'tag')} taken away"
         say_taken(run, what, taken, f"set it back to 'in progress' in CVAT and give --undo {run} again")
-
-
-def _say_task(parsed: argparse.Namespace, frames: "Frames") -> None:
-    if parsed.project is not None:
-        say(f"task {frames.task.id}, {frames.task.name}")
 
 
 def _writer(client: Any, journal: "Journal", frames: "Frames") -> "Writer":

@@ -1,10 +1,11 @@
 """``--undo``: which run of a task is taken back. Runs are numbered task by task."""
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Literal
 
+from promptable.cli.cvat.source import sources
 from promptable.cli.cvat.terminal import left_alone, say, show
 from promptable.cvat.plural import counted, ranges
 from promptable.cvat.server.errors import CvatError
@@ -34,7 +35,28 @@ def run_of(client: Any, frames: "Frames", command: str, asked: int | Literal["la
     return next((run.id for run in _newest_first(client, frames, command) if run.state != "undone"), None)
 
 
-def check_meant(parsed: argparse.Namespace, client: Any, tasks: "Iterable[Frames]", command: str) -> None:
+def runs_meant(parsed: argparse.Namespace, client: Any, command: str) -> "Iterator[tuple[Frames, int]]":
+    """The run that is meant of the task, or the last one of each of the project's tasks, which are named.
+
+    Raises CvatError where a number stands for another run in each task.
+    """
+    _check_meant(parsed, client, sources(parsed, client, lambda _: None), command)
+    for frames in sources(parsed, client, left_alone):
+        say_task(parsed, frames)
+        run = run_of(client, frames, command, parsed.undo)
+        if run is None:
+            say("no run is left to take back")
+        else:
+            yield frames, run
+
+
+def say_task(parsed: argparse.Namespace, frames: "Frames") -> None:
+    """Name a task of a project."""
+    if parsed.project is not None:
+        say(f"task {frames.task.id}, {frames.task.name}")
+
+
+def _check_meant(parsed: argparse.Namespace, client: Any, tasks: "Iterable[Frames]", command: str) -> None:
     """Raise CvatError, with the runs of a project's tasks shown, where a number stands for another run in each."""
     if parsed.project is None or not isinstance(parsed.undo, int):
         return

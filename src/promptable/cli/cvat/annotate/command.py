@@ -11,7 +11,7 @@ from promptable.cli.cvat.annotate.output import report, say_plan
 from promptable.cli.cvat.options import connected, function_of
 from promptable.cli.cvat.source import sources
 from promptable.cli.cvat.terminal import DONE, failures, left_alone, say, told_and_resumable
-from promptable.cli.cvat.undo import check_meant, check_no_dry_run, run_of, say_may_arrive, say_taken
+from promptable.cli.cvat.undo import check_no_dry_run, runs_meant, say_may_arrive, say_taken, say_task
 from promptable.cvat.annotate.options import COMMAND, Include
 from promptable.cvat.plural import counted
 from promptable.cvat.server.errors import CvatError
@@ -85,8 +85,7 @@ def _sources(parsed: argparse.Namespace, client: Any) -> "Iterator[Frames]":
         "with_deleted": Include.DELETED in parsed.include,
     }
     for frames in sources(parsed, client, left_alone, **told):
-        if parsed.project is not None:
-            say(f"task {frames.task.id}, {frames.task.name}")
+        say_task(parsed, frames)
         yield frames
 
 
@@ -106,17 +105,11 @@ def _one(parsed: argparse.Namespace, client: Any, frames: "Frames") -> int:
 
 
 def _undo(parsed: argparse.Namespace, client: Any) -> int:
-    """Take a run of the task back, or the last one of each of the project's tasks."""
     from promptable.cvat.annotate.writing.undo import undo
     from promptable.cvat.journal import Journal
     from promptable.cvat.progress import Progress
 
-    check_meant(parsed, client, sources(parsed, client, lambda _: None), COMMAND)
-    for frames in _sources(parsed, client):
-        run = run_of(client, frames, COMMAND, parsed.undo)
-        if run is None:
-            say("no run is left to take back")
-            continue
+    for frames, run in runs_meant(parsed, client, COMMAND):
         with Journal.of_task(client, frames.task) as journal, Progress() as progress:
             completed = Include.COMPLETED in parsed.include
             taken = undo(client, journal, run, frames.task.id, progress, completed=completed)
