@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from promptable.cli import deploy, models, serve, weights
 from promptable.cli.cvat import annotate, effort, labels, preview, propagate, review, segments, stats, warm
 from promptable.cli.parser import IntermixedParser
+from promptable.cli.terminal import INTERRUPTED, warn
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,8 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return parsed.run(parsed) or 0
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
-        return 130
+        warn("interrupted")
+        return INTERRUPTED
 
 
 def _say_version() -> None:

@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promptable.cli.cvat.terminal import say, show
+from promptable.cli.terminal import say, show
 
 if TYPE_CHECKING:
     from promptable.local.options import Options

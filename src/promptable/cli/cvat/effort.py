@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from promptable.cli.cvat.files import write_text
 from promptable.cli.cvat.options import add_server_arguments, connected
+from promptable.cli.cvat.outcome import told
 from promptable.cli.cvat.source import source_name, sources
-from promptable.cli.cvat.terminal import DONE, left_alone, say, show, told
+from promptable.cli.terminal import DONE, left_alone, say, show
 from promptable.cli.values import number, unit_number
 from promptable.cvat.server.errors import CvatError
 

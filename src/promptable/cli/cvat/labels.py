@@ -1,11 +1,11 @@
 """``promptable labels``: labels.yaml to what CVAT reads, and CVAT's labels to labels.yaml."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from promptable.cli.cvat.options import add_server_arguments, connected
-from promptable.cli.cvat.terminal import DONE, say, told
+from promptable.cli.cvat.outcome import told
+from promptable.cli.terminal import DONE, complain, say, warn
 from promptable.cli.weights import add_folder
 from promptable.cvat.server.errors import CvatError
 
@@ -35,7 +35,7 @@ def _render_labels(parsed: argparse.Namespace) -> int:
         spec = render(parsed.file)
         _check_spelling(parsed.file, spec, parsed.weights / "vocab.txt")
     except LabelError as error:
-        sys.stderr.write(f"promptable labels: {error}\n")
+        complain("labels", str(error))
         return 1
     say(spec)
     return 0
@@ -60,7 +60,7 @@ def _check_spelling(file: Path, spec: str, vocabulary: Path) -> None:
 
 
 def _not_checked(file: Path, why: str) -> None:
-    sys.stderr.write(f"{file}: not checked as the model reads it: {why}; the function checks when it starts\n")
+    warn(f"{file}: not checked as the model reads it: {why}; the function checks when it starts")
 
 
 def _fetch_labels(parsed: argparse.Namespace) -> int:
@@ -73,10 +73,10 @@ def _fetch_labels(parsed: argparse.Namespace) -> int:
     with parsed.output.open("x", encoding="utf-8") as file:
         file.write(labels.to_yaml())
     for name in labels.left_out:
-        sys.stderr.write(f"left out: {name!r} takes a shape that the detector does not answer\n")
+        warn(f"left out: {name!r} takes a shape that the detector does not answer")
     if labels.tags:
         names = ", ".join(map(repr, labels.tags))
         advice = "if people mark frames by one of them, take it out"
-        sys.stderr.write(f"tags, which a frame gets that shows these words: {names}; {advice}\n")
+        warn(f"tags, which a frame gets that shows these words: {names}; {advice}")
     say(parsed.output)
     return DONE

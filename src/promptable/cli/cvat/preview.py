@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from promptable.cli.cvat.files import write_text
 from promptable.cli.cvat.options import add_model_arguments, add_server_arguments, connected, function_of
-from promptable.cli.cvat.terminal import DONE, FOUND, complain, say, told
+from promptable.cli.cvat.outcome import told
+from promptable.cli.terminal import DONE, FOUND, complain, say
 from promptable.cli.values import unit_number
 from promptable.cvat.server.errors import CvatError
 

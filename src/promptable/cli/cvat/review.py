@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from promptable.cli.cvat.files import write_text
 from promptable.cli.cvat.options import add_server_arguments, connected
+from promptable.cli.cvat.outcome import told
 from promptable.cli.cvat.source import add_source_arguments, source_name, sources
-from promptable.cli.cvat.terminal import DONE, left_alone, say, show, told
 from promptable.cli.cvat.undo import METAVAR, runs_meant, say_closed, say_withdrawn, which_run
+from promptable.cli.terminal import DONE, left_alone, say, show
 from promptable.cli.values import count, unit_number
 from promptable.cvat.plural import counted
 from promptable.cvat.server.errors import CvatError

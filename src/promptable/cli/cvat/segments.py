@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptable.cli.cvat.options import add_server_arguments, connected
+from promptable.cli.cvat.outcome import told
 from promptable.cli.cvat.source import add_source_arguments, sources
-from promptable.cli.cvat.terminal import DONE, left_alone, say, show, told
 from promptable.cli.cvat.undo import METAVAR, runs_meant, say_taken, say_task, which_run
+from promptable.cli.terminal import DONE, left_alone, say, show
 from promptable.cli.values import count, number
 from promptable.cvat.plural import counted
 from promptable.cvat.server.errors import CvatError

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -11,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from promptable.cli.cvat.files import write_text
 from promptable.cli.cvat.options import add_server_arguments, connected
+from promptable.cli.cvat.outcome import told
 from promptable.cli.cvat.source import add_source_arguments, source_name, sources
-from promptable.cli.cvat.terminal import DONE, FOUND, say, show, told
+from promptable.cli.terminal import DONE, FOUND, complain, say, show
 from promptable.cvat.plural import counted
 from promptable.cvat.stats.faults import Kind
 
@@ -79,7 +79,7 @@ def _stats(parsed: argparse.Namespace) -> int:
 def _verdict(figures: "Figures", fail_on: Sequence[Kind]) -> int:
     found = [f"{figures.faults.counts[kind]} {kind}" for kind in fail_on if figures.faults.counts[kind]]
     if found:
-        sys.stderr.write(f"promptable stats: {', '.join(found)}\n")
+        complain("stats", ", ".join(found))
     return FOUND if found else DONE
 
 

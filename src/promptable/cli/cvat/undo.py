@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, Literal
 
 from promptable.cli.cvat.source import sources
-from promptable.cli.cvat.terminal import left_alone, say, show
+from promptable.cli.terminal import left_alone, say, show
 from promptable.cvat.plural import counted, ranges
 from promptable.cvat.server.errors import CvatError
 

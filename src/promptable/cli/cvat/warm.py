@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from promptable.cli.cvat.options import add_server_arguments, connected
-from promptable.cli.cvat.terminal import failures, say, told
+from promptable.cli.cvat.outcome import failures, told
+from promptable.cli.terminal import say
 from promptable.cli.values import count
 from promptable.cvat.plural import counted
 from promptable.cvat.server.errors import CvatError

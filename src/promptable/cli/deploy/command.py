@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from promptable.cli.deploy.arguments import options_of
+from promptable.cli.terminal import DONE, INTERRUPTED, WRONG
 from promptable.deploy.options import Action, Options, all_functions, problems
 
 if TYPE_CHECKING:
     from promptable.deploy.console import Console
 
 REPOSITORY = Path(__file__).parents[4]
-_WRONG, _INTERRUPTED = 1, 130
 
 
 def deploy(parsed: argparse.Namespace) -> int:
@@ -34,20 +34,20 @@ def _run(options: Options, console: "Console") -> int:
         wrong = list(problems(options, all_functions(REPOSITORY)))
         console.problems(wrong)
         if wrong:
-            return _WRONG
+            return WRONG
         with _ended_as_by_ctrl_c(), tempfile.TemporaryDirectory(prefix="promptable-deploy-") as work:
             Run(options, console, REPOSITORY, Path(work))()
     except StoppedError:
-        return _WRONG
+        return WRONG
     except OSError as error:
         where = "" if error.filename is None else f"{error.filename}: "
         console.problem(f"{where}{error.strerror or error}", "may this user read and write there, and is there room?")
-        return _WRONG
+        return WRONG
     except KeyboardInterrupt:
         if options.action is not Action.LOGS:  # which only end so
             console.warn("interrupted: run the same command again; a function that is half deployed is cleared then")
-        return _INTERRUPTED
-    return 0
+        return INTERRUPTED
+    return DONE
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from promptable.models.sam2.evidence import GIVEN, Evidence
+from promptable.models.sam2.evidence import GIVEN, Evidence, read_evidence
 
 _Layout = Mapping[str, tuple[torch.dtype, int]]
 """Type and rank of each tensor by its name."""
@@ -94,8 +94,7 @@ def _nbytes(tensor: Tensor) -> int:
 def _evidence(values: Tensor) -> Evidence:
     if len(values) != len(fields(Evidence)):
         raise ValueError(f"a memory's evidence is {len(fields(Evidence))} numbers, got {len(values)}")
-    score, iou, area, rival = values.tolist()
-    return Evidence(score, iou, int(area), bool(rival))
+    return read_evidence(values[None])[0]
 
 
 def _read(data: bytes, *layouts: _Layout) -> dict[str, Tensor]:

@@ -20,13 +20,13 @@ from promptable.models.runtime.precision import autocast
 from promptable.models.runtime.transfer import to_device
 from promptable.models.sam2.build import build
 from promptable.models.sam2.image_encoder import fuse_encoder
+from promptable.models.sam2.video_prompts import BOX_LABELS
 from promptable.models.segmentation.base import BaseSegmenter, Embeddings, Given
 from promptable.models.segmentation.mask_decoder import fuse_decoder
 from promptable.models.segmentation.segmenter import Prompt
 from promptable.models.weights import locate
 
 _LOGIT_LIMIT = 32.0
-_BOX_LABELS = (2, 3)
 
 
 def load(
@@ -81,11 +81,11 @@ class Sam2Segmenter(BaseSegmenter):
         points, labels = prompt.points_xy, prompt.labels
         if prompt.box_xyxy is not None:
             points = np.concatenate([prompt.box_xyxy.reshape(2, 2), points])
-            labels = np.concatenate([np.array(_BOX_LABELS, np.int32), labels])
+            labels = np.concatenate([np.array(BOX_LABELS, np.int32), labels])
         return {"points": self._placed(points[None], hw), "labels": labels[None]} if len(points) else {}
 
     def _given_boxes(self, boxes_xyxy: NDArray[np.float32], hw: tuple[int, int]) -> Given:
-        labels = np.tile(np.array(_BOX_LABELS, np.int32), (len(boxes_xyxy), 1))
+        labels = np.tile(np.array(BOX_LABELS, np.int32), (len(boxes_xyxy), 1))
         return {"points": self._placed(boxes_xyxy.reshape(-1, 2, 2), hw), "labels": labels}
 
     def _embed(self, given: Mapping[str, Tensor]) -> Embeddings:

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from promptable.models.runtime.transfer import to_device
 
-# How SAM2VideoPredictor.add_new_points_or_box labels a box's two corners among points.
-_CORNER_LABELS = (2, 3)
+BOX_LABELS = (2, 3)
+"""How SAM 2 labels a box's two corners among points (``SAM2VideoPredictor.add_new_points_or_box``)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +60,7 @@ def _corners(
     height, width = hw
     corners = torch.from_numpy(boxes_xyxy).view(-1, 2, 2)
     points = corners / torch.tensor([width, height]) * size
-    labels = torch.tensor(_CORNER_LABELS, dtype=torch.int32).expand(len(boxes_xyxy), -1)
+    labels = torch.tensor(BOX_LABELS, dtype=torch.int32).expand(len(boxes_xyxy), -1)
     points, labels = to_device(device, [points, labels])
     return {"point_coords": points, "point_labels": labels}
 

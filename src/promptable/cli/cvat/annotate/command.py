@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from promptable.cli.cvat.annotate.arguments import options_of
 from promptable.cli.cvat.annotate.output import report, say_plan
 from promptable.cli.cvat.options import connected, function_of
+from promptable.cli.cvat.outcome import failures, told_and_resumable
 from promptable.cli.cvat.source import sources
-from promptable.cli.cvat.terminal import DONE, failures, left_alone, say, told_and_resumable
 from promptable.cli.cvat.undo import check_no_dry_run, runs_meant, say_may_arrive, say_taken, say_task
+from promptable.cli.terminal import DONE, left_alone, say
 from promptable.cvat.annotate.options import COMMAND, Include
 from promptable.cvat.plural import counted
 from promptable.cvat.server.errors import CvatError

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptable.cli.cvat.files import write_text
-from promptable.cli.cvat.terminal import failures, left_alone, say, show
+from promptable.cli.cvat.outcome import failures
+from promptable.cli.terminal import left_alone, say, show
 from promptable.cvat.plural import counted
 
 if TYPE_CHECKING:

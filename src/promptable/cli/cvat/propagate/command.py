@@ -7,10 +7,11 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from promptable.cli.cvat.options import connected, function_of
+from promptable.cli.cvat.outcome import told_and_resumable
 from promptable.cli.cvat.propagate.arguments import options_of
 from promptable.cli.cvat.propagate.output import report, review, say_plan
-from promptable.cli.cvat.terminal import DONE, WRONG, left_alone, say, told_and_resumable
 from promptable.cli.cvat.undo import check_no_dry_run, run_of, say_may_arrive, say_taken, say_withdrawn
+from promptable.cli.terminal import DONE, WRONG, left_alone, say
 from promptable.cvat.plural import counted
 from promptable.cvat.propagate.options import Options
 from promptable.cvat.server.errors import CvatError

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptable.cli.cvat.files import write_text
-from promptable.cli.cvat.terminal import DONE, left_alone, say, show
+from promptable.cli.terminal import DONE, left_alone, say, show
 from promptable.cvat.plural import counted
 from promptable.cvat.propagate.options import Options
 from promptable.cvat.server.editor import job_link

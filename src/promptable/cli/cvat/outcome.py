@@ -1,0 +1,41 @@
+"""How a command over CVAT ends: its exit status, and a sentence for what went wrong."""
+
+import signal
+import sqlite3
+from collections.abc import Callable, Mapping
+
+from promptable.cli.terminal import DONE, FOUND, INTERRUPTED, WRONG, complain, warn
+from promptable.cvat.server.errors import CvatError
+
+
+def told(command: str, work: Callable[[], int], if_interrupted: str) -> int:
+    """The exit status of the work; ``WRONG`` with a sentence for what CVAT, a file or the journal refuses.
+
+    ``if_interrupted`` says what is kept after Ctrl-C, or what to do.
+    """
+    try:
+        return work()
+    except OSError as error:
+        where = "" if error.filename is None else f"{error.filename}: "
+        complain(command, f"{where}{error.strerror or error}")
+    except sqlite3.Error as error:
+        complain(command, f"the journal of this task cannot be used ({error}): is there room, and may it be written?")
+    except CvatError as error:
+        complain(command, str(error))
+    except KeyboardInterrupt:
+        complain(command, f"interrupted; {if_interrupted}")
+        return INTERRUPTED
+    return WRONG
+
+
+def told_and_resumable(command: str, work: Callable[[], int]) -> int:
+    """As ``told``, of work that goes on where Ctrl-C or SIGTERM stopped it."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    return told(command, work, "the same command goes on where it stopped")
+
+
+def failures(errors: Mapping[int, str]) -> int:
+    """List the frames that failed, and why; returns the exit status."""
+    for frame, error in sorted(errors.items()):
+        warn(f"frame {frame} failed: {error}")
+    return FOUND if errors else DONE

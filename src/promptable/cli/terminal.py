@@ -1,0 +1,54 @@
+"""What commands say on the terminal: sentences, tables, and the exit status."""
+
+import sys
+from collections.abc import Sequence
+
+DONE, WRONG, FOUND, INTERRUPTED = 0, 1, 3, 130
+"""Exit statuses; ``FOUND`` is of work that is done and has something to tell, such as frames that failed."""
+_CONTROLS = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+_WIDE = 200
+"""Columns where the output is no terminal: links stay whole."""
+
+
+def complain(command: str, sentence: str) -> None:
+    """Say on standard error what is wrong with a command."""
+    warn(f"promptable {command}: {sentence}")
+
+
+def warn(what: object) -> None:
+    """Print a sentence on standard error."""
+    sys.stderr.write(_harmless(f"{what}\n"))
+
+
+def _harmless(text: str) -> str:
+    """Without control characters: in a label's name, say, they could clear a terminal or write to its clipboard."""
+    return text.translate(_CONTROLS)
+
+
+def say(what: object) -> None:
+    """Print a sentence, or the path of what was written, as a line."""
+    sys.stdout.write(_harmless(f"{what}\n"))
+
+
+def left_alone(sentence: str) -> None:
+    """Print what the command does not touch, and why."""
+    say(f"left alone: {sentence}")
+
+
+def show(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table, texts to the left and whole numbers to the right; nothing without rows.
+
+    What people have named is shown as it is: rich's own marks in it mean nothing.
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    if not rows:
+        return
+    table = Table(box=None)
+    for heading, cell in zip(headings, rows[0], strict=True):
+        table.add_column(heading, justify="right" if isinstance(cell, int) else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(_harmless(str(cell))) for cell in row))
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDE).print(table)
