@@ -310,6 +310,18 @@ def test_a_redis_that_does_not_answer_is_found_before_anything_is_deployed(machi
     assert machine.calls("nuctl deploy") == []
 
 
+def test_a_redis_with_a_certificate_of_ones_own(machine: Machine, tmp_path: Path) -> None:
+    (tmp_path / "ca.crt").write_text("an authority")
+    machine.answer("docker run .*--network", "SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed", status=1)
+    machine.answer("docker run .*redis-ca.crt", "ok")
+    outcome = machine.deploy("sam2-tracker", "--cpu", "--redis", "redis:6379", "--redis-tls")
+    assert "--redis-ca FILE names the authority" in outcome.err
+    redis = ("--redis", "redis:6379", "--redis-tls", "--redis-ca", str(tmp_path / "ca.crt"))
+    assert machine.deploy("sam2-tracker", "--cpu", *redis).status == 0
+    (deployed,) = machine.deployed()
+    assert environment_of(deployed)["CVAT_FUNCTIONS_REDIS_CA_FILE"] == "/run/secrets/redis-ca.crt"
+
+
 def test_a_redis_that_answers_is_in_the_table(machine: Machine) -> None:
     table = machine.deploy("--cpu", "--redis", "redis:6379").out.splitlines()[-3:]
     assert [line.split()[4] for line in table] == ["-", "ok", "ok"]

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from promptable.deploy.errors import DeployError
 from promptable.deploy.rendering.render import render
 from promptable.deploy.rendering.target import WEIGHTS_DIR, Device, PlatformName, Scheduling, SharedRedis, Target
 
@@ -129,6 +130,15 @@ def test_a_redis_in_function_yaml_lets_the_tracker_have_replicas(tmp_path: Path)
     redis = [{"name": "CVAT_FUNCTIONS_REDIS_HOST", "value": "redis.cvat"}]
     path = _with_spec(tmp_path, FUNCTIONS[2], minReplicas=2, maxReplicas=2, env=redis)
     assert _rendered(path, platform=PlatformName.KUBE)["spec"]["minReplicas"] == 2
+
+
+def test_workers_of_a_tracker_need_a_redis(tmp_path: Path) -> None:
+    workers = {"triggers": {"http": {"kind": "http", "numWorkers": 2}}}
+    with pytest.raises(DeployError, match=r"numWorkers: 2, and a worker of a tracker .* without --redis"):
+        _rendered(_with_spec(tmp_path, FUNCTIONS[2], **workers))
+    path = _with_spec(tmp_path, FUNCTIONS[2], **workers)
+    assert _rendered(path, redis=SharedRedis("redis", 6379))["spec"]["triggers"]["http"]["numWorkers"] == 2
+    assert _rendered(_with_spec(tmp_path, FUNCTIONS[1], **workers))["spec"]["triggers"]["http"]["numWorkers"] == 2
 
 
 def test_volumes_of_function_yaml_stay_beside_those_of_the_options(tmp_path: Path) -> None:

@@ -267,6 +267,16 @@ def test_parallel_requests_queue_and_each_gets_its_own_answer(
     assert seconds >= 8 * 0.05
 
 
+def test_workers_of_a_tracker_need_a_redis(tmp_path: Path, serve_all: Serve) -> None:
+    folder = write_function(tmp_path, "tracks", trigger={"numWorkers": 2})
+    file = folder / "function.yaml"
+    file.write_text(file.read_text().replace("detector", "tracker"))
+    with pytest.raises(ServeError, match=r"numWorkers: 2, .* without CVAT_FUNCTIONS_REDIS_HOST"), serve_all():
+        pass
+    with serve_all(env={"CVAT_FUNCTIONS_REDIS_HOST": "redis"}) as running:
+        running.require_ready()
+
+
 def test_two_workers_work_at_the_same_time(tmp_path: Path, serve_all: Serve, client: httpx.Client) -> None:
     main = (
         "import os, time\nfrom pathlib import Path\n"

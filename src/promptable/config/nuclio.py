@@ -294,6 +294,12 @@ class FunctionConfig(NuclioSection):
             return trigger.replace(name=name)
         return HttpTrigger.model_validate({"name": "default-http"})
 
+    def lacks_redis(self, environment: Mapping[str, str]) -> bool:
+        """Whether it needs a Redis, and has none in this environment: a tracker's workers are processes, each of which
+        knows only the objects that began in it."""
+        one = self.type is not FunctionType.TRACKER or self.trigger.workers == 1
+        return not one and not environment.get("CVAT_FUNCTIONS_REDIS_HOST")
+
     @property
     def event_timeout_seconds(self) -> float | None:
         """How long an answer may take; None for as long as it likes."""

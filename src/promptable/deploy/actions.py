@@ -25,6 +25,9 @@ from promptable.deploy.rollout.rollout import Rollout
 from promptable.deploy.rollout.state import LockedError, State, state_of
 from promptable.deploy.rollout.way_back import WayBack
 
+_REDIS_REMEDY = "check --redis and its password; CVAT's own is cvat_redis_ondisk:6666"
+_CERTIFICATE_REMEDY = "--redis-ca FILE names the authority that signed its certificate, as a PEM file"
+
 
 @dataclass(frozen=True)
 class Run:
@@ -188,7 +191,7 @@ class Run:
         for answer in sorted(set(said.values()) - {"ok", ""}):
             self.console.problem(
                 f"Redis at {redis.host}:{redis.port} does not answer on CVAT's network: {answer}",
-                "check --redis and its password; CVAT's own is cvat_redis_ondisk:6666",
+                _REDIS_REMEDY if "certificate" not in answer else _CERTIFICATE_REMEDY,
             )
         return said
 

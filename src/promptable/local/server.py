@@ -14,6 +14,7 @@ from anyio.from_thread import start_blocking_portal
 from starlette.types import ASGIApp
 
 from promptable.config import function_yaml
+from promptable.config.nuclio import FunctionConfig
 from promptable.local.apps import dashboard_app, function_app
 from promptable.local.function import Function, State
 from promptable.local.hosts import only_under_known_names
@@ -72,12 +73,23 @@ def serve(functions_dir: Path, names: Sequence[str] = (), options: Options | Non
         listeners = [stack.enter_context(listen(options.host, port)) for port in (*ports, options.dashboard_port)]
         log_fd = stack.enter_context(options.log.open("ab")).fileno() if options.log else _STDERR
         config_dir = Path(stack.enter_context(TemporaryDirectory(prefix="promptable-")))
+        environments = [environment(config, options, config_dir) for config in configs]
+        _check_workers(configs, environments)
         functions = [
-            Function(Surroundings(folder, config, environment(config, options, config_dir), log_fd))
-            for folder, config in zip(found, configs, strict=True)
+            Function(Surroundings(folder, config, variables, log_fd))
+            for folder, config, variables in zip(found, configs, environments, strict=True)
         ]
         portal = stack.enter_context(start_blocking_portal())
         yield stack.enter_context(portal.wrap_async_context_manager(_serving(options, functions, listeners)))
+
+
+def _check_workers(configs: Sequence[FunctionConfig], environments: Sequence[Mapping[str, str]]) -> None:
+    for config, variables in zip(configs, environments, strict=True):
+        if config.lacks_redis(variables):
+            raise ServeError(
+                f"{config.name} has numWorkers: {config.trigger.workers}, and a worker of a tracker does not know the"
+                " objects of another one without CVAT_FUNCTIONS_REDIS_HOST"
+            )
 
 
 @asynccontextmanager

@@ -54,6 +54,11 @@ def render(path: Path, target: Target) -> Rendered:
     if target.labels and config.type is FunctionType.DETECTOR:
         config = config.with_annotations(spec=labels.render(target.labels))
     config = config.with_env(**_environment(config, target))
+    if config.lacks_redis(config.env):
+        raise DeployError(
+            f"{path} has numWorkers: {config.trigger.workers}, and a worker of a tracker does not know the objects of"
+            " another one without --redis"
+        )
     config = _with_gpus(config, target.device).with_spec(volumes=_volumes(config, target) or None)
     text = function_yaml.dump(_PLATFORMS[target.platform](config, target))
     if target.platform is PlatformName.LOCAL:
