@@ -27,7 +27,7 @@ class Gpus:
             self._console.command(command)
             return
         said = ask(*command, seconds=CONTAINER_SECONDS)
-        if not said.ok and "compute_cap" in f"{said.out}{said.err}":  # nvidia-smi knows it from driver 470 on
+        if not said.ok and "compute_cap" in f"{said.out}{said.err}":  # older nvidia-smi do not know it
             self._say_too_old("too old to say what the card can do")
             return
         if not said.ok:

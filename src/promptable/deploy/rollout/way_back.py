@@ -33,8 +33,9 @@ class WayBack:
             for function, before in found.items()
             if before is not None and (named or reported[function] is not None)
         }
-        for function in found.keys() - chosen.keys() if named else ():
-            self.console.problem(f"nothing was deployed before the present {function}", _REMEDY)
+        for function in found:
+            if named and function not in chosen:
+                self.console.problem(f"nothing was deployed before the present {function}", _REMEDY)
         if not chosen and not named:
             self.console.problem(f"no function that runs has a previous version in {self.state.folder}", _REMEDY)
         self._check_images(chosen)
