@@ -29,7 +29,7 @@ from promptable.models.sam.build import PRESETS
 from promptable.models.segmentation.segmenter import Prompt
 from promptable.wire.answer_form import AnswerForm
 from promptable.wire.fields import read_object
-from promptable.wire.images import parse_image
+from promptable.wire.images.encoded import parse_image
 from promptable.wire.interactor import ScoredMask, encode
 from promptable.wire.masks import rle_to_mask
 from toy.metrics import mask_iou

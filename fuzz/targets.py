@@ -17,7 +17,7 @@ from fuzz.pictures import pictures
 from promptable.config.labels import LabelError, render
 from promptable.errors import BadRequestError, GoneError
 from promptable.wire import detector, interactor, tracker
-from promptable.wire.images import EncodedImage
+from promptable.wire.images.encoded import EncodedImage
 
 Target = Callable[[Random], None]
 Answer = Callable[[object], object]

@@ -13,7 +13,7 @@ import pytest
 
 from demo.interact import deepest
 from promptable.models.pixels import resize
-from promptable.wire.images import EncodedImage
+from promptable.wire.images.encoded import EncodedImage
 from tests.functions.conftest import TOY, Function, new_detector
 from tests.functions.requests import SCENE, VIDEO, first_shapes
 from tests.redis_server import running_redis

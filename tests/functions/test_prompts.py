@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from promptable.serving.interactor.prompts import prompts_of
-from promptable.wire.images import EncodedImage
+from promptable.wire.images.encoded import EncodedImage
 from promptable.wire.interactor import InteractorRequest
 
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from promptable.errors import BadRequestError
-from promptable.wire.images import EncodedImage
+from promptable.wire.images.encoded import EncodedImage
 from tests.wire.picture_files import chunk, png
 from tests.wire.samples import PIXELS, file_bytes
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from promptable.errors import BadRequestError
-from promptable.wire.images import EncodedImage
+from promptable.wire.images.encoded import EncodedImage
 from promptable.wire.images.formats import jpeg
 from tests.wire.picture_files import LONG, SHORT, chunk, indexed_bmp, png, tiff
 from tests.wire.samples import PIXELS, file_bytes
@@ -43,7 +43,62 @@ def with_segments(count):
     return whole[:after_size] + b"\xff\x64\0\4\0\1" * count + whole[after_size:]
 
 
+def jpeg_2000(side, precinct, levels=2, layers=1, block=6):
+    """A bare codestream of one tile, RGB, whose precincts and code-blocks have sides of these powers of two."""
+    whole = bytearray(file_bytes(PIXELS, "JPEG2000", no_jp2=True, num_resolutions=1))
+    for at in (8, 24):
+        struct.pack_into(">II", whole, at, side, side)
+    coding = struct.pack(">BBHBBBBBB", 1, 0, layers, 1, levels, block - 2, block - 2, 0, 1)
+    coding += bytes([precinct * 17] * (levels + 1))
+    steps = b"\x40" * (3 * levels + 2)
+    for marker, content in ((b"\xff\x52", coding), (b"\xff\x5c", steps)):
+        at = whole.find(marker)
+        whole[at + 2 : at + 2 + int.from_bytes(whole[at + 2 : at + 4], "big")] = segment(content)
+    whole[whole.find(b"\xff\x90") + 6 :][:4] = bytes(4)
+    return bytes(whole)
+
+
+def segment(content):
+    return struct.pack(">H", 2 + len(content)) + content
+
+
+def in_a_tile_part(data):
+    """The same file with what its main header says of precincts in its tile's header instead."""
+    at = data.find(b"\xff\x52")
+    coding = data[at : at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")]
+    plain = b"\xff\x52" + segment(coding[4:5].replace(b"\1", b"\0") + coding[5:14])
+    header = data.find(b"\xff\x90") + 12
+    return data[:at] + plain + data[at + len(coding) : header] + coding + data[header:]
+
+
+def of_a_component(data):
+    """The same file with what it says of precincts said of one component instead."""
+    at = data.find(b"\xff\x52")
+    coding = data[at : at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")]
+    plain = b"\xff\x52" + segment(coding[4:5].replace(b"\1", b"\0") + coding[5:14])
+    return data[:at] + plain + b"\xff\x53" + segment(b"\1\1" + coding[9:]) + data[at + len(coding) :]
+
+
+def with_shared_strips(count, stored):
+    """A TIFF of one pixel across, all of whose strips are the same bytes."""
+    places, sizes = (LONG, [8] * count), (LONG, [stored] * count)
+    more = {257: (LONG, [count]), 273: places, 278: (LONG, [1]), 279: sizes}
+    return tiff(np.zeros((1, 1), np.uint8), more=more) + bytes(stored)
+
+
+def with_wide_tiles(count):
+    side, rows = 2**22, 16
+    more = {
+        **{256: (LONG, [16]), 257: (LONG, [rows * count]), 322: (LONG, [side]), 323: (LONG, [rows])},
+        **{324: (LONG, [8] * count), 325: (LONG, [100] * count)},
+    }
+    return tiff(U8, more=more, without=(273, 278, 279))
+
+
 WITHIN = {
+    "precincts": file_bytes(PIXELS, "JPEG2000", num_resolutions=3, precinct_size=(32, 32), codeblock_size=(4, 4)),
+    "tiles": file_bytes(np.zeros((256, 256, 3), np.uint8), "JPEG2000", tile_size=(32, 32)),
+    "comments of a text": b"P2\n" + b"#a\n" * 90_000 + b"1 1 255 7",
     "500 scans": with_scans(500),
     "filling": with_filling(10_000),
     "chunks": with_chunks(90_000),
@@ -64,6 +119,14 @@ OVER = {
     "chunks": (with_chunks(100_001), "a PNG of at most 100000 chunks"),
     "comments": (with_comments(100_001), "a GIF of at most 100000 blocks before its first image"),
     "boxes": (b"\0\0\0\x0cjP  \r\n\x87\n" + b"\0\0\0\x08free" * 1001, "a JPEG 2000 of at most 1000 boxes"),
+    "precincts": (jpeg_2000(1000, 1), "at most 131250 code-blocks and precincts of its size, got 57"),
+    "code-blocks": (jpeg_2000(4000, 15, block=2), "code-blocks and precincts"),
+    "layers": (jpeg_2000(4000, 5, layers=65_535), "code-blocks and precincts"),
+    "precincts of a tile part": (in_a_tile_part(jpeg_2000(1000, 1)), "code-blocks and precincts"),
+    "precincts of a component": (of_a_component(jpeg_2000(1000, 1)), "code-blocks and precincts"),
+    "shared strips": (with_shared_strips(1000, 2**20), "at most 268435456 bytes in all of its strips or tiles, got 10"),
+    "wide tiles": (with_wide_tiles(3), "at most 128 megapixels in all of its tiles, got 201"),
+    "comments of a text": (b"P2\n" + b"#\n" * 100_001 + b"1 1 255 7", "PPM of at most 100000 comments, got 100001"),
     "segments of a codestream": (with_segments(100_000), "a JPEG 2000 of at most 100000 segments"),
     "tags": (tiff(U8, more={tag: (SHORT, [1]) for tag in range(60_000, 64_100)}), "a TIFF of at most 4096 tags"),
     "a tile": (tiff(U8, more={322: (LONG, [2**16]), 323: (LONG, [2**16])}), "at most 128 megapixels in a tile"),

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from promptable.errors import BadRequestError
-from promptable.wire.images import EncodedImage
+from promptable.wire.images.encoded import EncodedImage
 from tests.wire.picture_files import LONG, SHORT, chunk, indexed_bmp, png, tiff
 from tests.wire.samples import PIXELS, file_bytes
 
@@ -295,7 +295,7 @@ def test_nothing_is_written_to_the_streams(tmp_path):
         (tmp_path / name).write_bytes(data)
     code = (
         "import pathlib, sys; from promptable.errors import BadRequestError\n"
-        "from promptable.wire.images import EncodedImage\n"
+        "from promptable.wire.images.encoded import EncodedImage\n"
         "for path in pathlib.Path(sys.argv[1]).iterdir():\n"
         "    try: EncodedImage(path.read_bytes()).decode(1)\n"
         "    except BadRequestError: pass\n"

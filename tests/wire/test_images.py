@@ -17,7 +17,7 @@ from PIL import Image
 from PIL.ImageFile import ImageFile
 
 from promptable.errors import BadRequestError
-from promptable.wire.images import EncodedImage, parse_image
+from promptable.wire.images.encoded import EncodedImage, parse_image
 from tests.wire.samples import IMAGE, PIXELS, base64_text, colours, file_bytes
 
 GRAY = PIXELS[..., 0]
@@ -155,7 +155,7 @@ def test_deep_gray_is_stretched_in_little_memory(kind):
 
 WITH_EVER_MORE_MEMORY = """
 import os, resource, sys
-from promptable.wire.images import EncodedImage
+from promptable.wire.images.encoded import EncodedImage
 
 image = EncodedImage(sys.stdin.buffer.read())
 image.hw(5)
@@ -348,7 +348,7 @@ def test_good_pictures_leave_no_trace_on_the_streams(tmp_path):
         paths.append(tmp_path / name.replace(" ", "-"))
         paths[-1].write_bytes(data + b"trailing bytes")
     code = (
-        "import pathlib, sys; from promptable.wire.images import EncodedImage; "
+        "import pathlib, sys; from promptable.wire.images.encoded import EncodedImage; "
         "[EncodedImage(pathlib.Path(p).read_bytes()).decode(1) for p in sys.argv[1:]]"
     )
     done = subprocess.run([sys.executable, "-c", code, *map(str, paths)], capture_output=True, check=True)  # noqa: S603

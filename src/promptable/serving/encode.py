@@ -6,7 +6,7 @@ from promptable.errors import BadRequestError
 from promptable.models.pixels.picture import Picture
 from promptable.models.segmentation.features import ImageFeatures
 from promptable.models.segmentation.segmenter import PictureError
-from promptable.wire.images import EncodedImage
+from promptable.wire.images.encoded import EncodedImage
 
 
 class ImageEncoder(Protocol):

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from promptable.wire.answers import corners, outline, to_json, unit
 from promptable.wire.fields import as_list, as_number, read_object
-from promptable.wire.images import EncodedImage, parse_image
+from promptable.wire.images.encoded import EncodedImage, parse_image
 from promptable.wire.masks import MaskCrop
 
 

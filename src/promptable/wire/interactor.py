@@ -10,7 +10,7 @@ from promptable.errors import BadRequestError
 from promptable.wire.answer_form import AnswerForm
 from promptable.wire.answers import finite, to_json
 from promptable.wire.fields import as_list, as_pairs, as_xyxy, clipped_xyxy, expected, read_object
-from promptable.wire.images import EncodedImage, parse_image
+from promptable.wire.images.encoded import EncodedImage, parse_image
 from promptable.wire.masks import Mask, mask_to_polygon, mask_to_rle
 
 MOST_POINTS = 1000

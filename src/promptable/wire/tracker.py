@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from promptable.errors import BadRequestError
 from promptable.wire.answers import to_json
 from promptable.wire.fields import as_list, expected, read_object
-from promptable.wire.images import EncodedImage, parse_image
+from promptable.wire.images.encoded import EncodedImage, parse_image
 from promptable.wire.most_objects import MOST_OBJECTS
 from promptable.wire.shapes import Shape, ShapeType, read_shape, write_points, write_shape
 from promptable.wire.state import TrackState, read_state, write_state

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from promptable.cvat.server.errors import CvatError
+from promptable.wire.images.formats import codestream
 
 LARGEST = 100_000
 """More than any side: a picture in its full size, of which a part is cut."""
@@ -40,8 +41,8 @@ def opened(data: bytes) -> Iterator[Image.Image]:
             yield file
     except UnidentifiedImageError:
         raise CvatError("that is no picture, or a damaged one", 400) from None
-    except (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError) as error:
-        raise CvatError(f"the picture cannot be read: {error}", 400) from None
+    except (OSError, ValueError, RuntimeError, SyntaxError, struct.error, Image.DecompressionBombError) as error:
+        raise CvatError(f"the picture cannot be read: {str(error).removeprefix('image: ')}", 400) from None
 
 
 def shown(data: bytes, longest: int, hw: tuple[int, int] | None = None) -> tuple[tuple[int, int], Image.Image]:
@@ -50,7 +51,8 @@ def shown(data: bytes, longest: int, hw: tuple[int, int] | None = None) -> tuple
     ``data`` is a file's bytes; ``hw`` is what CVAT says of it, None for its own. Raises CvatError for no picture.
     """
     with opened(data) as file:
-        _check_memory(file)
+        if file.format == "JPEG2000":
+            _check_memory(file, data)
         ImageOps.exif_transpose(file, in_place=True)
         image = _eight_bit(file)
         hw = hw or (image.height, image.width)
@@ -85,11 +87,15 @@ def address(image: Image.Image, quality: int) -> str:
     return f"data:image/webp;base64,{base64.b64encode(packed.getvalue()).decode()}"
 
 
-def _check_memory(file: Image.Image) -> None:
-    """Raise ValueError for a picture whose decoder would take much more memory than the pixels."""
-    if file.format == "JPEG2000" and file.width * file.height > _MOST_JPEG2000_MEGAPIXELS * 1e6:
+def _check_memory(file: Image.Image, data: bytes) -> None:
+    """Raise ValueError for a JPEG 2000 whose decoder would take much more memory than its pixels."""
+    if file.width * file.height > _MOST_JPEG2000_MEGAPIXELS * 1e6:
         size = f"{file.width} x {file.height}"
         raise ValueError(f"expected a JPEG 2000 of at most {_MOST_JPEG2000_MEGAPIXELS} megapixels, got {size} pixels")
+    stream = codestream.read(data)
+    if file.size != stream.hw[::-1]:
+        raise ValueError("its boxes say another size than its codestream")
+    stream.check_blocks()
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from promptable.models.pixels.picture import Picture
 from promptable.models.runtime.transfer import to_device
-from promptable.wire.images import EncodedImage
+from promptable.wire.images.encoded import EncodedImage
 
 
 class RequestPicture:

@@ -29,7 +29,7 @@ from promptable.serving.redis import shared_redis
 from promptable.store.redis_cache import RedisCache
 from promptable.store.redis_server import RedisServer
 from promptable.wire import interactor as wire
-from promptable.wire.images import EncodedImage
+from promptable.wire.images.encoded import EncodedImage
 
 _CLICKS_WITH_GRAPHS = 6  # graphs for up to 6 clicks on one object are captured at start; others at the first such click
 _FORM = 2  # the version of the values in Redis; increase it when their meaning changes

@@ -36,7 +36,7 @@ from promptable.store.entry_store import EntryStore, InProcessStore
 from promptable.store.redis_server import RedisServer
 from promptable.store.redis_store import RedisStore
 from promptable.wire import tracker as wire
-from promptable.wire.images import EncodedImage
+from promptable.wire.images.encoded import EncodedImage
 from promptable.wire.most_objects import most_objects
 from promptable.wire.shapes import Shape
 from promptable.wire.state import TrackState

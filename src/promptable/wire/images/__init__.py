@@ -2,8 +2,5 @@
 
 There is one module for each kind of file. The module reads the header itself, within stated bounds, and calls Pillow's
 C decoders directly to turn the data into pixels. Pillow's Python classes are used only for kinds whose header is read
-in C.
+in C. ``encoded`` is what the functions use.
 """
-
-from promptable.wire.images.encoded import EncodedImage as EncodedImage
-from promptable.wire.images.encoded import parse_image as parse_image

@@ -7,8 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from promptable.wire.images.broken import over_bound
 from promptable.wire.images.levels import stretched
 from promptable.wire.images.picture import gray_to_rgb
+
+MOST_COMMENTS = 100_000
+"""The most comments of a text format; each takes some hundred bytes of memory until they are out."""
 
 _TOKEN = re.compile(rb"(?>[ \t\n\v\f\r]|#[^\r\n]*+[\r\n])*+(\d{1,9})")
 _COMMENT = re.compile(rb"#[^\r\n]*+")
@@ -82,6 +86,8 @@ def read(data: bytes) -> Netpbm:
     """Read the numbers of the header."""
     number = int(data[1:2])
     bitmap, text = number in (1, 4), number <= 3
+    if text and (comments := data.count(b"#")) > MOST_COMMENTS:
+        raise over_bound("PBM, PGM or PPM", f"{MOST_COMMENTS} comments", f"{comments}")
     width, at = _token(data, 2)
     height, at = _token(data, at)
     maxval, at = (1, at) if bitmap else _token(data, at)

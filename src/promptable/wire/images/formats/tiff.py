@@ -7,6 +7,7 @@ names it. libtiff unpacks strips and tiles of all its compressions, and returns 
 import ctypes
 from dataclasses import dataclass, field
 from functools import cache
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,11 +22,17 @@ from promptable.wire.images.picture import coloured, colours_of, decoded, gray_t
 
 MOST_TILE_MEGAPIXELS = 128
 """The most megapixels of one tile, which is unpacked as a whole even for a small picture."""
+MOST_STORED_BYTES = 2**28
+"""The most bytes of all strips or tiles of a file that is smaller: several may name the same bytes."""
+
+_MOST_TILED = 4
+"""The most pixels that all tiles have together, in pixels of the picture, beside ``MOST_TILE_MEGAPIXELS``."""
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
 _ORIENTATION, _SAMPLES, _PLANAR, _COLOUR_MAP = 274, 277, 284, 320
 _TILE_WIDTH, _TILE_HEIGHT, _EXTRA, _SAMPLE_FORMAT = 322, 323, 338, 339
-_WANTED = frozenset((256, 257, 258, 259, 262, 274, 277, 284, 320, 322, 323, 338, 339))
+_STRIP_BYTES, _TILE_BYTES = 279, 325
+_WANTED = frozenset((256, 257, 258, 259, 262, 274, 277, 279, 284, 320, 322, 323, 325, 338, 339))
 
 _COMPRESSIONS = {1, 2, 3, 4, 5, 6, 7, 8, 32771, 32773, 32946, 34925, 50000, 50001}
 _NAMES = {
@@ -140,7 +147,8 @@ def read(data: bytes) -> Tiff:
     """Read the tags of the first page, and decide how to decode it."""
     tags = read_tags(data, _WANTED)
     hw = tags.one(_HEIGHT, 0), tags.one(_WIDTH, 0)
-    _check_tiles(tags)
+    _check_tiles(tags, hw)
+    _check_stored(tags, len(data))
     orientation = tags.one(_ORIENTATION, 1)
     photometric = _photometric(tags)
     return Tiff(
@@ -154,10 +162,23 @@ def read(data: bytes) -> Tiff:
     )
 
 
-def _check_tiles(tags: TiffTags) -> None:
-    tile = tags.one(_TILE_WIDTH, 0) * tags.one(_TILE_HEIGHT, 0)
+def _check_tiles(tags: TiffTags, hw: tuple[int, int]) -> None:
+    """Raise BadRequestError for tiles that reach far beyond the picture: each is unpacked as a whole."""
+    sides = tags.one(_TILE_HEIGHT, 0), tags.one(_TILE_WIDTH, 0)
+    tile = prod(sides)
     if tile > MOST_TILE_MEGAPIXELS * 1e6:
         raise over_bound("TIFF", f"{MOST_TILE_MEGAPIXELS} megapixels in a tile", f"{tile / 1e6:.0f}")
+    tiled = tile and tile * prod(-(-length // side) for length, side in zip(hw, sides, strict=True))
+    most = _MOST_TILED * prod(hw) / 1e6 + MOST_TILE_MEGAPIXELS
+    if tiled > most * 1e6:
+        raise over_bound("TIFF", f"{most:.0f} megapixels in all of its tiles", f"{tiled / 1e6:.0f}")
+
+
+def _check_stored(tags: TiffTags, size: int) -> None:
+    """Raise BadRequestError where strips or tiles name the same bytes over and over."""
+    stored = sum(map(sum, (tags.all(_STRIP_BYTES), tags.all(_TILE_BYTES))))
+    if stored > (most := max(size, MOST_STORED_BYTES)):
+        raise over_bound("TIFF", f"{most} bytes in all of its strips or tiles", f"{stored}")
 
 
 def _photometric(tags: TiffTags) -> int:
