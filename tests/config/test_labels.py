@@ -51,6 +51,7 @@ def test_our_extra_keys_are_read() -> None:
         ({"name": "car", "threshold": 1.5}, "threshold"),
         ({"name": "car", "threshold": "0.5"}, "threshold"),
         ({"name": "car", "threshold": True}, "threshold"),
+        ({"name": "car", "a\n12:00:00 error\x1b[2J": 1}, r"label 'car': 'a\\n12:00:00 error\\x1b\[2J' is unknown"),
         ({"name": "car", "promts": ["car"]}, "label 'car': promts is unknown, expected one of id, name, type"),
         ({"name": "car", "attributes": ["a"]}, "attribute"),
         ({"name": "car", "attributes": [{"input_type": "text", "values": []}]}, r"attributes\[0\].name is missing"),

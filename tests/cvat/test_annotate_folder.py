@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 import struct
 from pathlib import Path
@@ -164,6 +165,16 @@ def test_what_is_about_tasks_is_refused_and_asks_no_function(
     assert f"a folder has no use for {option.partition('=')[0]}: leave it out" in capsys.readouterr().err
     assert not cvat.bodies
     assert not (folder.parent / "out").exists()
+
+
+@pytest.mark.parametrize("command", [("annotate", "--output", "out"), ("preview", "--labels", "labels.yaml")])
+def test_a_name_that_is_not_utf_8_is_a_sentence(
+    cvat: StandIn, folder: Path, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
+) -> None:
+    (folder / os.fsdecode(b"caf\xe9.png")).write_bytes(next(folder.glob("*.png")).read_bytes())
+    (folder.parent / "labels.yaml").write_text("- rust\n")
+    assert main([*command, "--images", str(folder), "--function", cvat.url]) == 1
+    assert "caf\\udce9.png' is not named in UTF-8: rename it" in capsys.readouterr().err
 
 
 def test_other_pictures_are_another_run(cvat: StandIn, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

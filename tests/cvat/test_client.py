@@ -114,6 +114,13 @@ def test_every_failure_is_a_sentence(cvat: StandIn, status: int, sentence: str) 
     assert caught.value.status == (status or None)
 
 
+@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 900 + b"1" + b"}" * 900])
+def test_a_refusal_that_is_nested_too_deep_is_shown_as_it_is(body: bytes) -> None:
+    answered = ApiException(500, "Internal Server Error")
+    answered.body = body
+    assert "answered 500 to /api/tasks/7" in str(refusal(answered, "http://cvat/api/tasks/7"))
+
+
 def test_an_organization_that_is_not_there_is_said() -> None:
     answered = ApiException(404, "Not Found")
     answered.body = b'{"detail":"acme organization does not exist."}'

@@ -1,5 +1,8 @@
 """Which frames a task or a job has, and their bytes."""
 
+import io
+import zipfile
+
 import pytest
 
 from promptable.cvat.preview.run import frames_of_cvat, spread
@@ -45,6 +48,24 @@ def test_a_chunk_that_arrives_damaged_is_asked_for_frame_by_frame(
     with connect(Login(cvat.url)) as client:
         assert dict(Frames(client, task=3).read([5, 6, 7])) == {i: PICTURES[i] for i in (5, 6, 7)}
     assert _chunks(cvat) == 1
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2])
+def test_a_chunk_that_unpacks_to_more_than_it_has_is_not_unpacked(
+    cvat: StandIn, monkeypatch: pytest.MonkeyPatch, packing: int
+) -> None:
+    """CVAT stores originals in it as they are."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", packing) as archive:
+        for number in range(4):
+            archive.writestr(f"{number}.png", bytes(2**20))
+    cvat.tasks = {3: Task(PICTURES, (40, 60), JOBS)}
+    whole = stand_in._data
+    monkeypatch.setattr(
+        stand_in, "_data", lambda *asked: packed.getvalue() if asked[1]["type"] == "chunk" else whole(*asked)
+    )
+    with connect(Login(cvat.url)) as client:
+        assert dict(Frames(client, task=3).read([5, 6, 7])) == {i: PICTURES[i] for i in (5, 6, 7)}
 
 
 def test_a_task_of_deleted_frames_is_a_sentence(cvat: StandIn) -> None:

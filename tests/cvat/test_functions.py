@@ -38,6 +38,33 @@ def test_what_a_function_sends_is_not_unpacked(cvat: StandIn) -> None:
         DirectFunction(cvat.url).call(PICTURE, {})
 
 
+def test_an_answer_that_is_nested_too_deep_is_no_functions(cvat: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(functions, "read_body", lambda *_, **__: b"[" * 100_000)
+    cvat.answers = {"": []}
+    with pytest.raises(CvatError, match="what answered is no function"):
+        DirectFunction(cvat.url).call(PICTURE, {})
+
+
+def test_a_query_is_sent_and_told_to_nobody(cvat: StandIn) -> None:
+    cvat.answers = {"": []}
+    function = DirectFunction(f"{cvat.url}/?token=secret")
+    assert repr(function) == f"{cvat.url}/"
+    assert function.call(PICTURE, {}) == []
+    cvat.failures = [(400, {})]
+    with pytest.raises(CvatError) as refused:
+        function.call(PICTURE, {})
+    assert "secret" not in str(refused.value)
+    with pytest.raises(CvatError) as unreachable:
+        DirectFunction("127.0.0.1:1/?token=secret").call(PICTURE, {})
+    assert "secret" not in str(unreachable.value)
+
+
+def test_a_login_in_a_functions_address_is_refused_and_not_repeated() -> None:
+    with pytest.raises(CvatError, match="holds a login") as refused:
+        DirectFunction("http://user:secret@localhost:32101")
+    assert "secret" not in str(refused.value)
+
+
 def test_a_busy_function_is_asked_again(cvat: StandIn) -> None:
     cvat.answers = {"": []}
     cvat.failures = [(503, {})] * 2
@@ -51,10 +78,13 @@ def test_who_waits_is_told_and_a_silent_function_is_asked_once(
     monkeypatch.setattr(functions, "_TIMEOUT", (10.0, 0.5))
     monkeypatch.setattr(functions, "_TOLD_AFTER_S", 0.01)
     cvat.slow = [1.0]
+    picture = Picture("\x1b[2Ja.png", lambda: b"bytes")
     with pytest.raises(CvatError, match=r"a\.png: no answer in 0\.5 s: the function hangs or"):
-        DirectFunction(cvat.url).call(PICTURE, {})
+        DirectFunction(cvat.url).call(picture, {})
     assert len(cvat.asked) == 1
-    assert "a.png: no answer for 0.01 s, waiting up to 0.5 s\n" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "a.png: no answer for 0.01 s, waiting up to 0.5 s\n" in said
+    assert "\x1b" not in said
 
 
 def test_an_unreachable_function_names_the_tunnel() -> None:

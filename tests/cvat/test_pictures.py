@@ -11,6 +11,7 @@ from PIL import Image
 from promptable.cvat.pages.pictures import shown
 from promptable.cvat.server.errors import CvatError
 from tests.functions.requests import file_bytes
+from tests.wire.test_image_bounds import jpeg_2000
 
 PIXELS = np.zeros((4, 6, 3), np.uint8)
 PIXELS[0, :] = 255
@@ -39,6 +40,24 @@ def test_a_jpeg_2000_of_a_few_bytes_fills_no_memory() -> None:
     with pytest.raises(CvatError, match="at most 100 megapixels, got 10001 x 10000 pixels") as refused:
         shown(bytes(data), 100)
     assert refused.value.status == 400
+
+
+def test_a_jpeg_2000_of_many_small_parts_fills_no_memory() -> None:
+    with pytest.raises(CvatError, match="cannot be read: expected a JPEG 2000 of at most 131250 code-blocks"):
+        shown(jpeg_2000(1000, 1), 100)
+
+
+def test_a_damaged_avif_is_a_picture_that_cannot_be_read() -> None:
+    whole = file_bytes(np.full((40, 50, 3), 90, np.uint8), "AVIF")
+    raised = set()
+    for place in range(0, len(whole), 3):
+        damaged = bytearray(whole)
+        damaged[place] ^= 0xFF
+        try:
+            shown(bytes(damaged), 100)
+        except CvatError as error:
+            raised.add(error.status)
+    assert raised == {400}
 
 
 def test_a_size_that_cvat_says_fills_no_memory_either() -> None:

@@ -14,7 +14,10 @@ from promptable.cli.main import main
 from promptable.cvat.detection import Detection
 from promptable.cvat.journal import JournalReader, journal_path
 from promptable.cvat.segments.scores import TagScores, tag_scores
+from promptable.cvat.segments.segments import Segment, TaskSegments, write_csv
 from promptable.cvat.segments.viterbi import Smoothing, ranges
+from promptable.cvat.server.client import Login, connect
+from promptable.cvat.server.frames import Frames
 from tests.cvat.journaled import JOBS, NIGHT, TASK, run, seen, tagged
 from toy.cvat.person import Person
 from toy.cvat.stand_in import StandIn, Task
@@ -143,6 +146,18 @@ def test_the_file(person: Person, tmp_path: Path) -> None:
     segments(person.cvat)
     assert [row["start_s"] for row in csv.DictReader((tmp_path / "segments.csv").open())] == [""]
     assert person.cvat.annotations.all() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"), [("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"), ("@a", "'@a"), ("a=b", "a=b")]
+)
+def test_a_labels_name_is_no_formula(cvat: StandIn, tmp_path: Path, name: str, cell: str) -> None:
+    cvat.tasks = {TASK: Task([b""] * 100, (100, 200), JOBS, video=True)}
+    with connect(Login(cvat.url)) as client:
+        found = TaskSegments(Frames(client, task=TASK), [name], [Segment(name, range(3), None)])
+        write_csv(tmp_path / "segments.csv", [found], None)
+    (row,) = csv.DictReader((tmp_path / "segments.csv").open())
+    assert row["label"] == cell
 
 
 def test_times_are_those_of_the_video_the_task_was_cut_from(person: Person, tmp_path: Path) -> None:

@@ -3,9 +3,10 @@
 import sys
 from collections.abc import Sequence
 
+from promptable.cvat.harmless import for_a_terminal
+
 DONE, WRONG, FOUND, INTERRUPTED = 0, 1, 3, 130
 """Exit statuses; ``FOUND`` is of work that is done and has something to tell, such as frames that failed."""
-_CONTROLS = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 _WIDE = 200
 """Columns where the output is no terminal: links stay whole."""
 
@@ -17,17 +18,12 @@ def complain(command: str, sentence: str) -> None:
 
 def warn(what: object) -> None:
     """Print a sentence on standard error."""
-    sys.stderr.write(_harmless(f"{what}\n"))
-
-
-def _harmless(text: str) -> str:
-    """Without control characters: in a label's name, say, they could clear a terminal or write to its clipboard."""
-    return text.translate(_CONTROLS)
+    sys.stderr.write(for_a_terminal(f"{what}\n"))
 
 
 def say(what: object) -> None:
     """Print a sentence, or the path of what was written, as a line."""
-    sys.stdout.write(_harmless(f"{what}\n"))
+    sys.stdout.write(for_a_terminal(f"{what}\n"))
 
 
 def left_alone(sentence: str) -> None:
@@ -50,5 +46,5 @@ def show(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     for heading, cell in zip(headings, rows[0], strict=True):
         table.add_column(heading, justify="right" if isinstance(cell, int) else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(_harmless(str(cell))) for cell in row))
+        table.add_row(*(Text(for_a_terminal(str(cell))) for cell in row))
     Console(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDE).print(table)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Self
 
@@ -51,8 +52,8 @@ def _fit(kind: str, values: Sequence[str]) -> bool:
 
 def _names_differ(attributes: tuple[_Attribute, ...]) -> tuple[_Attribute, ...]:
     """Two attributes of one name break CVAT's whole list of models."""
-    names = [attribute.name for attribute in attributes]
-    if repeated := sorted({name for name in names if names.count(name) > 1}):
+    counts = Counter(attribute.name for attribute in attributes)
+    if repeated := sorted(name for name, count in counts.items() if count > 1):
         raise refusal(f"attribute names must differ, but these come twice: {', '.join(repeated)}")
     return attributes
 

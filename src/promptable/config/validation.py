@@ -99,7 +99,12 @@ def problems(error: ValidationError) -> list[Problem]:
 
 def dotted(place: Sequence[str | int]) -> str:
     """``("a", 0, "b")`` as ``a[0].b``."""
-    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place).removeprefix(".")
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{_key(step)}" for step in place).removeprefix(".")
+
+
+def _key(name: str) -> str:
+    """A key as it is, or quoted where it would write lines of its own into a log."""
+    return name if name.isprintable() else repr(name)
 
 
 _WORDS = {

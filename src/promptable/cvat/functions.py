@@ -18,6 +18,7 @@ from PIL import Image
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 from urllib3.util import Retry
 
+from promptable.cvat.harmless import for_a_terminal
 from promptable.cvat.server.body import read_body, read_json
 from promptable.cvat.server.errors import CvatError, reason_of
 from promptable.cvat.server.plain import get_json
@@ -102,19 +103,25 @@ class DirectFunction:
     takes_labels = True
 
     def __init__(self, url: str, kind: str = "detector") -> None:
-        """``kind`` is what the function should be, as CVAT says: detector, interactor or tracker."""
+        """``kind`` is what the function should be, as CVAT says: detector, interactor or tracker.
+
+        Raises CvatError for a URL with a login.
+        """
         self._kind = kind
         self._url = url if "://" in url else f"http://{url}"
+        if "@" in self._url.partition("?")[0]:  # it would be told on pages, in journals and to this machine's users
+            raise CvatError("the function's address holds a login, which functions do not know: leave it out")
         self._http = urllib3.PoolManager(
             maxsize=8, retries=_RETRIES, timeout=urllib3.Timeout(connect=_TIMEOUT[0], read=_TIMEOUT[1])
         )
 
     def __repr__(self) -> str:
-        return self._url
+        """Its address as pages and journals show it: a query may hold what a gateway lets in."""
+        return self._url.partition("?")[0]
 
     def call(self, picture: Picture, fields: Mapping[str, object]) -> Any:
         body = orjson.dumps({**fields, "image": base64.b64encode(picture.data()).decode()})
-        asked = f"{self._url}, {picture.name}"
+        asked = f"{self!r}, {picture.name}"
         try:
             with _told_of_waiting(asked):
                 response = self._http.request(
@@ -127,7 +134,7 @@ class DirectFunction:
             ) from None
         except HTTPError as error:
             raise CvatError(
-                f"{self._url} cannot be reached ({reason_of(error)}): is the function up? Functions listen for CVAT's "
+                f"{self!r} cannot be reached ({reason_of(error)}): is the function up? Functions listen for CVAT's "
                 "machine only: from another one, ssh -L 32101:localhost:32101 HOST, then localhost:32101"
             ) from None
         try:
@@ -140,7 +147,7 @@ class DirectFunction:
         """Raise CvatError where what is refused shows that the function is another one."""
         for field, kind in _ASKED_FIRST.items():
             if kind != self._kind and f" answered 400: {field}: " in refused:
-                raise CvatError(f"{self._url} is of kind {kind}, not the {self._kind} that is wanted: {_CHECK}", 400)
+                raise CvatError(f"{self!r} is of kind {kind}, not the {self._kind} that is wanted: {_CHECK}", 400)
 
 
 class CvatFunction:
@@ -193,7 +200,7 @@ class CvatFunction:
 @contextmanager
 def _told_of_waiting(asked: str) -> Iterator[None]:
     """Say on standard error what is waited for, if it takes long."""
-    sentence = f"{asked}: no answer for {_TOLD_AFTER_S:g} s, waiting up to {_TIMEOUT[1]:g} s\n"
+    sentence = for_a_terminal(f"{asked}: no answer for {_TOLD_AFTER_S:g} s, waiting up to {_TIMEOUT[1]:g} s\n")
     timer = Timer(_TOLD_AFTER_S, lambda: sys.stderr.write(sentence))
     timer.daemon = True
     timer.start()
@@ -207,7 +214,7 @@ def _answer(status: int, body: bytes, asked: str) -> Any:
     """The answer's JSON. Raises CvatError with the function's own sentence."""
     try:
         answer = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         if status == 200:
             raise CvatError(f"{asked}: what answered is no function, but a web page or so: {_CHECK}") from None
         answer = {"error": body[:200].decode("utf-8", "replace")}

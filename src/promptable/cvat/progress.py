@@ -9,6 +9,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as Bars
 from rich.text import Text
 
+from promptable.cvat.harmless import for_a_terminal
+
 
 class _Bars(Bars):
     """Bars, and below them what is waited for."""
@@ -54,8 +56,8 @@ class Progress:
     def waits_for(self, sentence: str) -> None:
         """Say what is waited for, until there is an empty sentence; without bars in a line, and only the first."""
         if self._bars.disable and sentence and not self._bars.waited_for:
-            sys.stderr.write(f"{sentence}\n")
-        self._bars.waited_for = sentence
+            sys.stderr.write(for_a_terminal(f"{sentence}\n"))
+        self._bars.waited_for = for_a_terminal(sentence)
         self._bars.refresh()
 
 

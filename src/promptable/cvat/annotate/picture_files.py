@@ -14,10 +14,14 @@ _ENDINGS = (
 
 
 def pictures_of(folder: Path) -> list[Path]:
-    """The pictures in a folder and below, in order. Raises CvatError where there are none."""
+    """The pictures in a folder and below, in order. Raises CvatError where there are none, and for a name that is not
+    UTF-8: neither a page nor COCO could hold it."""
     files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in _ENDINGS)
     if not files:
         raise CvatError(f"{folder} holds no pictures ({', '.join(_ENDINGS)})")
+    for file in files:
+        if (name := str(file)) != name.encode(errors="replace").decode():
+            raise CvatError(f"{name!a} is not named in UTF-8: rename it, or move it elsewhere")
     return files
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from promptable.cvat.harmless import for_a_spreadsheet
 from promptable.cvat.segments.scores import TagScores
 from promptable.cvat.segments.viterbi import Smoothing, ranges
 from promptable.cvat.server.frames import Frames
@@ -66,7 +67,7 @@ def _row(frames: Frames, one: Segment, fps: float | None) -> tuple[object, ...]:
     first, last = one.frames[0], one.frames[-1]
     times = ("", "") if fps is None else (_seconds(frames, first, fps), _seconds(frames, last + 1, fps))
     score = "" if one.mean_score is None else f"{one.mean_score:.4f}"
-    return frames.task.id, one.label, first, last, *times, len(one.frames), score
+    return frames.task.id, for_a_spreadsheet(one.label), first, last, *times, len(one.frames), score
 
 
 def _seconds(frames: Frames, number: int, fps: float) -> str:

@@ -6,6 +6,7 @@ ground truth, are left out unless the caller asks for them.
 
 import io
 import zipfile
+import zlib
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -189,16 +190,22 @@ class Frames:
                 yield number, whole[number] if number in whole else self.data(number)
 
     def _chunk(self, chunk: int) -> Mapping[int, bytes]:
-        """The original files of a chunk, by frame number; empty if the archive is damaged, or its number of files is
-        not that of the chunk's frames."""
+        """The original files of a chunk, by frame number; empty if the archive is damaged, its number of files is not
+        that of the chunk's frames, or they are not stored as they are, as CVAT does it."""
         _, response = self.task.api.retrieve_data(self.task.id, type="chunk", number=chunk, quality="original")
         first = chunk * self.chunk_size
         count = min(self.chunk_size, int(self.task.size) - first)
         try:
             with zipfile.ZipFile(io.BytesIO(response.data)) as archive:
                 names = sorted(name for name in archive.namelist() if not name.endswith("/"))
-                return {first + i: archive.read(name) for i, name in enumerate(names)} if len(names) == count else {}
-        except zipfile.BadZipFile:
+                if len(names) != count or sum(one.file_size for one in archive.infolist()) > len(response.data):
+                    return {}
+                return {first + i: archive.read(name) for i, name in enumerate(names)}
+        except (
+            zipfile.BadZipFile,
+            zlib.error,
+            RuntimeError,
+        ):  # the latter for encrypted ones, and unknown ways to pack
             return {}
 
 

@@ -179,10 +179,9 @@ def _said(body: object) -> str:
     """What CVAT says in a body, in a line: Django REST framework's ``detail``, or its lists of messages by field."""
     text = body.decode("utf-8", "replace") if isinstance(body, bytes) else str(body or "")
     try:
-        said = json.loads(text)
-    except ValueError:
+        return " ".join(_messages(json.loads(text)))[:_SHOWN]
+    except (ValueError, RecursionError):
         return "" if "<html" in text.lower() else " ".join(text.split())[:_SHOWN]
-    return " ".join(_messages(said))[:_SHOWN]
 
 
 def _messages(said: object) -> list[str]:

@@ -11,7 +11,7 @@ from promptable.cli.cvat.outcome import told_and_resumable
 from promptable.cli.cvat.propagate.arguments import options_of
 from promptable.cli.cvat.propagate.output import report, review, say_plan
 from promptable.cli.cvat.undo import check_no_dry_run, run_of, say_may_arrive, say_taken, say_withdrawn
-from promptable.cli.terminal import DONE, WRONG, left_alone, say
+from promptable.cli.terminal import DONE, WRONG, complain, left_alone, say
 from promptable.cvat.plural import counted
 from promptable.cvat.propagate.options import Options
 from promptable.cvat.server.errors import CvatError
@@ -91,7 +91,7 @@ def _run_tagged(
         except AllFollowedError as error:
             left_alone(str(error))
         except NothingToFollowError as error:
-            sys.stderr.write(f"promptable propagate: {error}; it keeps its tag\n")
+            complain("propagate", f"{error}; it keeps its tag")
             status = WRONG
             continue
         if not parsed.dry_run:
