@@ -88,6 +88,12 @@ def test_frames_to_review_and_frames_that_failed_are_tagged(cvat: StandIn, capsy
     assert asked_frames(cvat).count(BAD) == 1, "what a function refuses it would refuse again"
 
 
+def test_the_journal_does_not_keep_what_lets_a_request_in(cvat: StandIn, tmp_path: Path) -> None:
+    prepare(cvat)
+    assert annotate(cvat, "--function", f"{cvat.url}/?token=secret") == 3
+    assert not any("secret" in line for line in _journal(tmp_path).iterdump())
+
+
 def test_the_journal_keeps_what_was_not_uploaded(cvat: StandIn, tmp_path: Path) -> None:
     prepare(cvat)
     annotate(cvat)

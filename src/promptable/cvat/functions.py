@@ -18,7 +18,7 @@ from PIL import Image
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 from urllib3.util import Retry
 
-from promptable.cvat.harmless import for_a_terminal
+from promptable.cvat.harmless import for_a_journal, for_a_terminal
 from promptable.cvat.server.body import read_body, read_json
 from promptable.cvat.server.errors import CvatError, reason_of
 from promptable.cvat.server.plain import get_json
@@ -116,8 +116,7 @@ class DirectFunction:
         )
 
     def __repr__(self) -> str:
-        """Its address as pages and journals show it: a query may hold what a gateway lets in."""
-        return self._url.partition("?")[0]
+        return for_a_journal(self._url)
 
     def call(self, picture: Picture, fields: Mapping[str, object]) -> Any:
         body = orjson.dumps({**fields, "image": base64.b64encode(picture.data()).decode()})

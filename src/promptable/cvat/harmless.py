@@ -9,6 +9,11 @@ def for_a_terminal(text: str) -> str:
     return text.translate(_CONTROLS)
 
 
+def for_a_journal(address: str) -> str:
+    """An address without its query, which may hold what a gateway lets in."""
+    return address.partition("?")[0]
+
+
 def for_a_spreadsheet(cell: str) -> str:
     """With an apostrophe before what spreadsheets would compute."""
     return f"'{cell}" if cell.startswith(_FORMULA) else cell

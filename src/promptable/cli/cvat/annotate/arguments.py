@@ -8,6 +8,7 @@ from promptable.cli.cvat.options import add_model_arguments, add_server_argument
 from promptable.cli.cvat.undo import METAVAR, which_run
 from promptable.cli.values import count, unit_number
 from promptable.cvat.annotate.options import Include, Mode, Options, parse_include
+from promptable.cvat.harmless import for_a_journal
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,7 +78,7 @@ def options_of(parsed: argparse.Namespace) -> Options:
 
     given = [mode for mode in Mode if getattr(parsed, mode.replace("-", "_"))]
     return Options(
-        function=parsed.function or parsed.via_cvat or "local",
+        function=for_a_journal(parsed.function or parsed.via_cvat or "local"),
         job=parsed.job,
         mode=given[0] if given else Mode.SKIP_ANNOTATED,
         labels=None if parsed.labels is None else read_labels(parsed.labels),

@@ -8,6 +8,7 @@ from promptable.cli.cvat.options import add_model_arguments, add_server_argument
 from promptable.cli.cvat.undo import METAVAR, which_run
 from promptable.cli.values import count, frame_number, number
 from promptable.cvat.detection import MASK, POLYGON, RECTANGLE
+from promptable.cvat.harmless import for_a_journal
 from promptable.cvat.propagate.options import Direction, Options
 from promptable.cvat.server.errors import CvatError
 
@@ -113,7 +114,7 @@ def options_of(parsed: argparse.Namespace) -> Options:
     if parsed.both and parsed.last is not None:
         raise CvatError("--to ends one direction, and --both has two: leave it out, or follow each way in its own run")
     return Options(
-        function=parsed.function or parsed.via_cvat or "local",
+        function=for_a_journal(parsed.function or parsed.via_cvat or "local"),
         job=parsed.job,
         first=parsed.first,
         last=parsed.last,
