@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from promptable.local import bodies
 from promptable.local.server import ServeError
 
 from .conftest import Serve, runs, wait_until, write_function
@@ -102,6 +103,17 @@ def test_a_body_over_the_limit_is_400(tmp_path: Path, serve_all: Serve, client: 
         at_limit = client.post(running.url("cats"), content=body[:-1])
     assert (over.status_code, at_limit.status_code) == (400, 200)
     assert "maxRequestBodySize of 1000000 bytes" in over.json()["error"]
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(
+    tmp_path: Path, serve_all: Serve, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "LONGEST_S", 0.2)
+    write_function(tmp_path, "cats")
+    with serve_all() as running, socket.create_connection(("127.0.0.1", running.ports["cats"])) as link:
+        link.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nhalf")
+        assert b" 408 " in link.recv(1000)
+        assert client.post(running.url("cats"), content=b"{}").status_code == 200
 
 
 @pytest.mark.parametrize(

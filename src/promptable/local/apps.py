@@ -9,11 +9,12 @@ import uuid
 from collections.abc import Mapping
 
 from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from promptable.config.function_yaml import to_document
+from promptable.local.bodies import Bodies, BodyError
 from promptable.local.function import Function
 from promptable.local.messages import Message, error_message
 
@@ -21,16 +22,16 @@ _OF_A_PAGE = "a web page asks: functions answer programs such as CVAT's server, 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
-def function_app(function: Function) -> Starlette:
+def function_app(function: Function, bodies: Bodies) -> Starlette:
     """The function as CVAT's direct mode calls it, ``POST /``; every other method and path reaches the handler too."""
 
     async def invoke(request: Request) -> Response:
-        return await _invoke(function, request, request.url.path)
+        return await _invoke(function, bodies, request, request.url.path)
 
     return Starlette(routes=[Route("/{path:path}", invoke, methods=_METHODS)])
 
 
-def dashboard_app(functions: Mapping[str, Function], ports: Mapping[str, int]) -> Starlette:
+def dashboard_app(functions: Mapping[str, Function], ports: Mapping[str, int], bodies: Bodies) -> Starlette:
     """The dashboard over these functions; both mappings go by function name."""
 
     async def listing(_request: Request) -> Response:
@@ -46,7 +47,8 @@ def dashboard_app(functions: Mapping[str, Function], ports: Mapping[str, int]) -
         name = request.headers.get("x-nuclio-function-name", "")
         if name not in functions:
             return _unknown(name)
-        return await _invoke(functions[name], request, "/" + request.headers.get("x-nuclio-path", "").lstrip("/"))
+        path = "/" + request.headers.get("x-nuclio-path", "").lstrip("/")
+        return await _invoke(functions[name], bodies, request, path)
 
     return Starlette(
         routes=[
@@ -73,28 +75,14 @@ def _unknown(name: str) -> Response:
     return _http(error_message(404, f"there is no function {name!r}"))
 
 
-async def _invoke(function: Function, request: Request, path: str) -> Response:
+async def _invoke(function: Function, bodies: Bodies, request: Request, path: str) -> Response:
     if "origin" in request.headers:  # any page that is open in a browser of this machine could keep the models busy
         return _http(error_message(403, _OF_A_PAGE))
-    limit = function.config.trigger.max_body_bytes
     try:
-        body = await _body(request, limit)
-    except ClientDisconnect:
-        return _http(error_message(400, "the client left before its request was complete"))
-    if body is None:
-        return _http(error_message(400, f"the body is over this function's maxRequestBodySize of {limit} bytes"))
-    return _http(await function.call(Message(_event(function, request, path, len(body)), body)))
-
-
-async def _body(request: Request, limit: int) -> bytes | None:
-    """The body, or None if it is over ``limit`` bytes; read to its end all the same, or the client would not listen."""
-    chunks: list[bytes] = []
-    length = 0
-    async for chunk in request.stream():
-        length += len(chunk)
-        if length <= limit:
-            chunks.append(chunk)
-    return b"".join(chunks) if length <= limit else None
+        async with bodies.received(request, function.config.trigger.max_body_bytes) as body:
+            return _http(await function.call(Message(_event(function, request, path, len(body)), body)))
+    except BodyError as error:
+        return _http(error_message(error.status, str(error)))
 
 
 def _event(function: Function, request: Request, path: str, size: int) -> Mapping[str, object]:

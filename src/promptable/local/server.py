@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 from promptable.config import function_yaml
 from promptable.config.nuclio import FunctionConfig
 from promptable.local.apps import dashboard_app, function_app
+from promptable.local.bodies import Bodies
 from promptable.local.function import Function, State
 from promptable.local.hosts import only_under_known_names
 from promptable.local.options import Options, environment, with_labels
@@ -100,7 +101,8 @@ async def _serving(
     by_name = {function.config.name: function for function in functions}
     *ports, dashboard_port = (listener.getsockname()[1] for listener in listeners)
     running = Running(options.host, dashboard_port, dict(zip(by_name, ports, strict=True)), by_name)
-    apps = (*map(function_app, functions), dashboard_app(by_name, running.ports))
+    bodies = Bodies()
+    apps = (*(function_app(each, bodies) for each in functions), dashboard_app(by_name, running.ports, bodies))
     allowed = (options.host, socket.gethostname(), *options.allowed_hosts)
     servers = [_http_server(only_under_known_names(app, allowed)) for app in apps]
     serving = [
