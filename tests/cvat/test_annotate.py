@@ -4,6 +4,7 @@ import json
 import re
 import sqlite3
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -177,7 +178,7 @@ def test_to_include_what_there_is_not_is_refused(cvat: StandIn, capsys: pytest.C
     prepare(cvat)
     with pytest.raises(SystemExit):
         annotate(cvat, "--include", "deleted,rejected")
-    expected = "expected of completed, ground-truth, honeypots, deleted, with commas between, got 'rejected'"
+    expected = "expected some of completed, ground-truth, honeypots, deleted, got 'rejected'"
     assert expected in capsys.readouterr().err
 
 
@@ -456,6 +457,46 @@ def test_labels_that_the_task_keeps_for_other_shapes_are_all_named(
     file.write_text("- {name: rust, type: mask}\n")
     assert annotate(cvat, "--labels", str(file)) == 1
     assert "and a mask is answered: --polygons makes masks polygons" in capsys.readouterr().err
+    cvat.labels["task_id", TASK] = [("rust", "mask"), ("bolt", "mask"), ("nut", "any")]
+    file.write_text("- {name: rust, type: mask}\n- {name: bolt, type: mask}\n")
+    assert annotate(cvat, "--labels", str(file), "--polygons") == 1
+    assert (
+        "in the task 'rust', 'bolt' are of type mask, and a polygon is answered: leave --polygons out"
+    ) in capsys.readouterr().err
+
+
+def test_a_run_about_no_frame_is_none(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    """Else --undo last would take back that one."""
+    prepare(cvat)
+    assert annotate(cvat) == 3
+    assert annotate(cvat, "--frames", "5-7", "--skip-annotated") == 0
+    assert "0 frames to ask about\n" in capsys.readouterr().out
+    assert annotate(cvat, "--undo", "last") == 0
+    assert "run 1: " in capsys.readouterr().out
+    assert _shapes(cvat) == []
+
+
+@pytest.mark.parametrize(
+    "command", [("annotate", "--append", "--function", ""), ("stats", "--auth", "ann")], ids=["question", "password"]
+)
+def test_a_question_that_nobody_answers_is_a_sentence(
+    cvat: StandIn, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    """Ctrl-D."""
+
+    def end(_: str) -> str:
+        raise EOFError
+
+    prepare(cvat)
+    assert annotate(cvat) == 3
+    for variable in ("PASS", "CVAT_PASSWORD"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr("builtins.input", end)
+    monkeypatch.setattr("getpass.getpass", end)
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+    asked = [word or cvat.url for word in command]
+    assert main([*asked, "--task", str(TASK), "--url", cvat.url]) == 1
+    assert f"promptable {command[0]}: nobody answered" in capsys.readouterr().err
 
 
 def test_through_cvat_answers_name_labels_by_number(cvat: StandIn, tmp_path: Path) -> None:

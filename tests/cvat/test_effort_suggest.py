@@ -231,6 +231,17 @@ def test_prompts_of_the_functions_own_labels_come_from_a_file(cvat: StandIn, tmp
     assert yaml.safe_load(new.read_text()) == [{"name": "rust", "type": "rectangle", "prompts": ["oxidized rivet"]}]
 
 
+def test_a_labels_yaml_of_people_is_not_overwritten(
+    cvat: StandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = tmp_path / "labels.yaml"
+    mine.write_text("- rust\n")
+    assert main(["effort", "--task", "3", "--url", cvat.url, "--suggest", str(mine)]) == 1
+    assert f"--suggest: {mine} is there, and is not overwritten" in capsys.readouterr().err
+    assert mine.read_text() == "- rust\n"
+    assert not cvat.asked
+
+
 def test_nothing_reviewed_suggests_nothing(cvat: StandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cvat.tasks = {3: Task([PICTURE] * 3, (40, 60), [(1, "annotation", 0, 2)])}
     cvat.labels = {("task_id", 3): [("rust", "rectangle")]}

@@ -87,6 +87,15 @@ def test_who_waits_is_told_and_a_silent_function_is_asked_once(
     assert "\x1b" not in said
 
 
+@pytest.mark.parametrize(
+    "url", ["127.0.0.1:1", "http://[::1]:1/", "http://no.such.host.invalid", "http://[", "http://:80"]
+)
+def test_whether_something_listens_is_known_at_once(cvat: StandIn, url: str) -> None:
+    DirectFunction(cvat.url).reach()
+    with pytest.raises(CvatError, match=r"cannot be reached \(.*\): is the function up\?"):
+        DirectFunction(url).reach()
+
+
 def test_an_unreachable_function_names_the_tunnel() -> None:
     with pytest.raises(CvatError, match=r"127\.0\.0\.1:1 cannot be reached \(Connection refused\).* ssh -L"):
         DirectFunction("127.0.0.1:1").call(PICTURE, {})

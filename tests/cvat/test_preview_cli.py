@@ -64,6 +64,21 @@ def test_what_another_function_calls_its_confidence_is_no_score(
     assert variant["answers"][0]["items"][0]["score"] is None
 
 
+@pytest.mark.parametrize("answer", [[1, 2], {"shapes": [{"label_id": 99}], "tags": []}, {"shapes": 5}, None])
+def test_an_answer_of_another_form_is_a_sentence(
+    url: str, cvat: StandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str], answer: Any
+) -> None:
+    cvat.answers["dino"] = answer
+    assert _preview(tmp_path, "--url", url, "--task", "12", "--via-cvat", "dino") == 1
+    assert "dino (through CVAT): the answer cannot be read: " in capsys.readouterr().err
+
+
+def test_frames_that_there_are_not_are_named(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _preview(tmp_path, "--url", url, "--task", "12", "--via-cvat", "dino", "--frames", "1,99,500-") == 0
+    assert "left alone: --frames names 99, 500-, and there are frames 0-" in capsys.readouterr().out
+    assert json.loads((tmp_path / "p.json").read_text())["about"] == "1 frame"
+
+
 def test_frames_are_named_as_for_a_run(url: str, tmp_path: Path) -> None:
     assert _preview(tmp_path, "--url", url, "--task", "12", "--via-cvat", "dino", "--frames", "0-2,5,7-") == 0
     frames = json.loads((tmp_path / "p.json").read_text())["frames"]

@@ -309,7 +309,7 @@ def test_a_dry_run_asks_about_no_frame_and_writes_nothing(cvat: StandIn, capsys:
     draw(cvat, MASK, "mask", label_id=1)
     before = stored(cvat)
     assert propagate(cvat, "--dry-run") == 0
-    assert "2 objects (1 rectangle, 1 mask) to follow through 19 frames" in capsys.readouterr().out
+    assert "2 objects (1 rectangle, 1 mask) would be followed through 19 frames" in capsys.readouterr().out
     assert stored(cvat) == before
     assert not asked(cvat)
     assert propagate(cvat, "--dry-run", "--labels", "person") == 0
@@ -389,6 +389,8 @@ def test_undo_takes_back_what_nobody_changed(cvat: StandIn, capsys: pytest.Captu
     assert propagate(cvat) == 0
     assert propagate(cvat, "--undo", "1") == 0
     assert stored(cvat) == before
+    assert propagate(cvat, "--shapes", "9999", "--job", "1") == 1
+    assert "--shapes 9999: no shape or track of frame 0, those there are: " in capsys.readouterr().err
     assert propagate(cvat, "--shapes", str(kept), "--job", "1") == 0
     held = cvat.annotations.job(1).by_kind["tracks"]
     (number,) = held

@@ -45,6 +45,17 @@ def test_lost_back_jumped_grown_and_shrunk_are_worth_a_look() -> None:
     assert next(doubts(enumerate(found))).box == (2, 10, 22, 30), "where it was last"
 
 
+def test_a_speck_far_from_a_mask_makes_it_no_larger() -> None:
+    pixels = np.zeros((60, 80), bool)
+    pixels[20:40, 20:40] = True
+    specks = pixels.copy()
+    specks[59, 78:] = True
+    grown = pixels.copy()
+    grown[20:40, 20:70] = True
+    masks = [Position("mask", run_lengths.encode(each, 0, 0)) for each in (pixels, specks, pixels, grown)]
+    assert [(doubt.frame, doubt.what) for doubt in doubts(enumerate(masks))] == [(3, "grew")]
+
+
 def test_of_frames_in_a_row_of_low_score_the_lowest_is_shown() -> None:
     scores = [0.9, 0.55, 0.3, 0.4, 0.9, 0.5, 0.2]
     found = [_at(i, score=score) for i, score in enumerate(scores)]

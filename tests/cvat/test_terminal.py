@@ -1,11 +1,13 @@
 """What commands over a CVAT server say where something is in their way, in place of a traceback."""
 
 import base64
+import sys
 from pathlib import Path
 
 import pytest
 
 from promptable.cli.main import main
+from promptable.cli.terminal import show
 from promptable.cvat.journal import JournalReader, journal_path
 from tests.cvat import annotating, propagating
 from toy.cvat.stand_in import StandIn
@@ -108,3 +110,18 @@ def test_run_0_is_no_run(option: str, cvat: StandIn, capsys: pytest.CaptureFixtu
     propagating.draw(cvat, [10, 20, 30, 40])
     assert propagating.propagate(cvat, option, "0") == 1
     assert "there is no run 0 of this task; those there are: none" in capsys.readouterr().err
+
+
+def test_a_link_and_a_word_are_whole_however_narrow_the_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    link = "http://127.0.0.1:18080/tasks/12/jobs/42?frame=18"
+    show(("label", "unchanged", "look"), [("a red triangle that is somewhere", 3, link)])
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.rstrip().endswith(link) for line in lines)
+    assert "unchanged" in lines[0]
+    assert all(word in " ".join(lines) for word in ("triangle", "somewhere"))
+    show(("label", "found"), [("a red triangle that is somewhere", 3)])
+    assert max(map(len, capsys.readouterr().out.splitlines()[1:])) <= 40

@@ -2,11 +2,15 @@
 
 import sys
 from collections.abc import Sequence
+from typing import Literal
 
 from promptable.cvat.harmless import for_a_terminal
 
 DONE, WRONG, FOUND, INTERRUPTED = 0, 1, 3, 130
 """Exit statuses; ``FOUND`` is of work that is done and has something to tell, such as frames that failed."""
+_BETWEEN = 2
+"""Columns of the terminal between those of a table."""
+_LONG_NAME = 30
 _WIDE = 200
 """Columns where the output is no terminal: links stay whole."""
 
@@ -34,7 +38,8 @@ def left_alone(sentence: str) -> None:
 def show(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print a table, texts to the left and whole numbers to the right; nothing without rows.
 
-    What people have named is shown as it is: rich's own marks in it mean nothing.
+    What people have named is shown as it is: rich's own marks in it mean nothing. Lines break between words, and where
+    these are more than a terminal's line holds, as links are, they are longer: a link in two parts is none.
     """
     from rich.console import Console
     from rich.table import Table
@@ -43,8 +48,18 @@ def show(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     if not rows:
         return
     table = Table(box=None)
-    for heading, cell in zip(headings, rows[0], strict=True):
-        table.add_column(heading, justify="right" if isinstance(cell, int) else "left", overflow="fold")
+    columns = list(zip(headings, *rows, strict=True))
+    for column in columns:
+        justify: Literal["right", "left"] = "right" if isinstance(column[1], int) else "left"
+        table.add_column(str(column[0]), justify=justify, overflow="fold", min_width=_longest_word(column))
     for row in rows:
         table.add_row(*(Text(for_a_terminal(str(cell))) for cell in row))
-    Console(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDE).print(table)
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDE)
+    console.width = max(console.width, sum(map(_longest_word, columns)) + _BETWEEN * len(columns))
+    console.print(table, crop=False)
+
+
+def _longest_word(column: Sequence[object]) -> int:
+    """Characters; of a name without spaces a part."""
+    words = [word for cell in column for word in str(cell).split()]
+    return max((len(word) if "://" in word else min(len(word), _LONG_NAME) for word in words), default=0)

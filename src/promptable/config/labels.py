@@ -95,7 +95,7 @@ def naming(path: Path) -> Iterator[None]:
 
 def _entries(entries: object) -> list[LabelEntry]:
     if not isinstance(entries, list):
-        raise LabelError(f"expected a list, got {entries!r}")
+        raise LabelError(f"expected a list of labels, got {'nothing' if entries is None else repr(entries)}")
     return [read_entry({"name": entry} if isinstance(entry, str) else entry) for entry in entries]
 
 

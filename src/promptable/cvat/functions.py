@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -118,6 +119,15 @@ class DirectFunction:
     def __repr__(self) -> str:
         return for_a_journal(self._url)
 
+    def reach(self) -> None:
+        """Raise CvatError where nothing listens at its address: a call would try for a quarter of a minute."""
+        try:
+            address = urllib3.util.parse_url(self._url)
+            port = address.port or (443 if address.scheme == "https" else 80)
+            socket.create_connection(((address.host or "").strip("[]"), port), _TIMEOUT[0]).close()
+        except (OSError, ValueError, HTTPError) as error:
+            raise self._unreachable(error) from None
+
     def call(self, picture: Picture, fields: Mapping[str, object]) -> Any:
         body = orjson.dumps({**fields, "image": base64.b64encode(picture.data()).decode()})
         asked = f"{self!r}, {picture.name}"
@@ -132,15 +142,18 @@ class DirectFunction:
                 f"{asked}: no answer in {_TIMEOUT[1]:g} s: the function hangs or has too much to do, its log says which"
             ) from None
         except HTTPError as error:
-            raise CvatError(
-                f"{self!r} cannot be reached ({reason_of(error)}): is the function up? Functions listen for CVAT's "
-                "machine only: from another one, ssh -L 32101:localhost:32101 HOST, then localhost:32101"
-            ) from None
+            raise self._unreachable(error) from None
         try:
             return _answer(response.status, answer, asked)
         except CvatError as error:
             self._check_kind(str(error))
             raise
+
+    def _unreachable(self, error: Exception) -> CvatError:
+        return CvatError(
+            f"{self!r} cannot be reached ({reason_of(error)}): is the function up? Functions listen for CVAT's "
+            "machine only: from another one, ssh -L 32101:localhost:32101 HOST, then localhost:32101"
+        )
 
     def _check_kind(self, refused: str) -> None:
         """Raise CvatError where what is refused shows that the function is another one."""

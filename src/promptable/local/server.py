@@ -1,6 +1,7 @@
 """``promptable serve``: the functions in processes of this machine, behind the ports that CVAT knows."""
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
@@ -161,7 +162,10 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
-        raise ServeError(f"cannot listen on {host} port {port}: {error.strerror}; choose another port") from None
+        raise ServeError(
+            f"cannot listen on {host} port {port} ({os.strerror(error.errno or 0)}): --port-base and --dashboard-port"
+            " choose others"
+        ) from None
     except OverflowError:
         raise ServeError(f"there is no port {port}: choose one from 1 to 65535") from None
     # Connections inherit it. asyncio sets it only on sockets made with an explicit protocol number: each answer would

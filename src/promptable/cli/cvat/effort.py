@@ -88,6 +88,15 @@ def _check(parsed: argparse.Namespace) -> None:
         raise CvatError(f"--output names the page, and its JSON lies beside it: {parsed.output.with_suffix('.html')}")
     if parsed.seconds_per_edit is not None and parsed.seconds_per_box is None:
         raise CvatError("--seconds-per-edit: say with --seconds-per-box what drawing takes")
+    if parsed.suggest is not None and parsed.suggest.exists() and not _is_advice(parsed.suggest):
+        raise CvatError(f"--suggest: {parsed.suggest} is there, and is not overwritten: name another file")
+
+
+def _is_advice(file: Path) -> bool:
+    """Whether an earlier report suggested it."""
+    from promptable.cvat.effort.suggest.advice import OPENING
+
+    return file.read_text(encoding="utf-8", errors="replace").startswith(OPENING)
 
 
 def _report(parsed: argparse.Namespace, client: Any) -> tuple["Report", "Pictures"]:

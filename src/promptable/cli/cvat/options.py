@@ -76,7 +76,9 @@ def function_of(
     from promptable.cvat.functions import CvatFunction, DirectFunction
 
     if parsed.function is not None:
-        return DirectFunction(where or parsed.function, kind)
+        function = DirectFunction(where or parsed.function, kind)
+        function.reach()
+        return function
     if parsed.local:
         return _local(where, kind)
     if parsed.via_cvat is None:

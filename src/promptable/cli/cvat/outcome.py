@@ -22,6 +22,8 @@ def told(command: str, work: Callable[[], int], if_interrupted: str) -> int:
         complain(command, f"the journal of this task cannot be used ({error}): is there room, and may it be written?")
     except CvatError as error:
         complain(command, str(error))
+    except EOFError:
+        complain(command, "nobody answered: --help says which option or variable does")
     except KeyboardInterrupt:
         complain(command, f"interrupted; {if_interrupted}")
         return INTERRUPTED

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from promptable.cli.cvat.files import write_text
 from promptable.cli.cvat.options import add_model_arguments, add_server_arguments, connected, function_of
 from promptable.cli.cvat.outcome import told
-from promptable.cli.terminal import DONE, FOUND, complain, say
+from promptable.cli.terminal import DONE, FOUND, complain, left_alone, say
 from promptable.cli.values import unit_number
 from promptable.cvat.server.errors import CvatError
 
@@ -77,12 +77,13 @@ def _made(parsed: argparse.Namespace) -> "tuple[str, str, list[str]]":
         source, title, frames = _frames(parsed, client)
         shown, left_out = readable(frames)
         variants = _variants(parsed, client, source)
-        return *preview(title, shown, variants, parsed.seed), left_out
+        chosen = "" if _count(parsed.frames) is None else f", chosen with seed {parsed.seed}"
+        return *preview(title, shown, variants, chosen), left_out
 
 
 def _frames(parsed: argparse.Namespace, client: Any) -> tuple["Source | None", str, "list[PageFrame]"]:
     """Where they are from, by CVAT's numbers and in words, and the frames."""
-    from promptable.cvat.annotate.plan import named_frames
+    from promptable.cvat.annotate.plan import named_frames, unknown_frames
     from promptable.cvat.functions import Source
     from promptable.cvat.preview.run import frames_of_cvat, frames_of_folder, spread
     from promptable.cvat.server.frames import Frames
@@ -96,6 +97,8 @@ def _frames(parsed: argparse.Namespace, client: Any) -> tuple["Source | None", s
     frames = Frames(client, task=parsed.task, job=parsed.job)
     if count is None:
         wanted = sorted(named_frames(frames, parsed.frames))
+        for sentence in unknown_frames(frames, parsed.frames):
+            left_alone(sentence)
     else:
         wanted = spread(frames.numbers, count, parsed.seed)
     title = f"Preview of task {frames.task.id}, {frames.task.name}"

@@ -137,7 +137,7 @@ def _show_labels(figures: "Figures") -> None:
         kept = [label.objects, label.shapes, label.tracks, label.tags, label.frames]
         rows.append([label.name, *kept, size, _automatic(label.sources)])
     show(("label", "objects", "shapes", "tracks", "tags", "frames", "median size", "automatic"), rows)
-    if figures.unused:
+    if figures.unused and figures.jobs:
         say(f"nothing is labelled {', '.join(figures.unused)}")
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from promptable.cvat.server.jobs import TakenBack
 
 _LAST: Literal["last"] = "last"
+_UNFINISHED = "unfinished"
 METAVAR = "RUN|last"
 
 
@@ -61,7 +62,7 @@ def _check_meant(parsed: argparse.Namespace, client: Any, tasks: "Iterable[Frame
     if parsed.project is None or not isinstance(parsed.undo, int):
         return
     rows = [
-        (frames.task.id, run.id, run.begun, run.state)
+        (frames.task.id, run.id, run.begun, _UNFINISHED if run.state == "running" else run.state)
         for frames in tasks
         for run in _newest_first(client, frames, command)
     ]

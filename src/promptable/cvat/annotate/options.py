@@ -76,7 +76,7 @@ def check_same(run: int, before: Mapping[str, Any], now: Mapping[str, Any]) -> N
 
 
 def _option(name: str) -> str:
-    return "the model" if name == "model" else f"--{name.replace('_', '-')}"
+    return f"the {name}" if name in ("model", "function") else f"--{name.replace('_', '-')}"
 
 
 def _shown(value: Any) -> str:
@@ -96,7 +96,7 @@ def parse_include(text: str) -> list[Include]:
     """``completed,deleted`` as what it names, once each and in one order. Raises ValueError."""
     named = {part.strip() for part in text.split(",")}
     if unknown := named - set(Include):
-        raise ValueError(f"expected of {', '.join(Include)}, with commas between, got {', '.join(sorted(unknown))!r}")
+        raise ValueError(f"expected some of {', '.join(Include)}, got {', '.join(sorted(unknown))!r}")
     return [one for one in Include if one in named]
 
 

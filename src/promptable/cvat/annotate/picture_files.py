@@ -14,8 +14,13 @@ _ENDINGS = (
 
 
 def pictures_of(folder: Path) -> list[Path]:
-    """The pictures in a folder and below, in order. Raises CvatError where there are none, and for a name that is not
-    UTF-8: neither a page nor COCO could hold it."""
+    """The pictures in a folder and below, in order.
+
+    Raises CvatError where there are none, or no folder, and for a name that is not UTF-8: neither a page nor COCO could
+    hold it.
+    """
+    if not folder.is_dir():
+        raise CvatError(f"there is no folder {folder}")
     files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in _ENDINGS)
     if not files:
         raise CvatError(f"{folder} holds no pictures ({', '.join(_ENDINGS)})")

@@ -13,6 +13,9 @@ from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.frames import Frames, is_replica, text_of
 from promptable.cvat.server.jobs import OPEN
 
+_LAST_FRAME = 2**31
+"""CVAT's numbers are smaller; an open end is beyond."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -35,7 +38,8 @@ class Plan:
 def make_plan(client: Any, frames: Frames, labels: TaskLabels, options: Options) -> Plan:
     """Look at jobs and annotations, and write nothing. ``client`` is cvat-sdk's. Raises CvatError."""
     named = frozenset(frames.numbers) if options.frames is None else named_frames(frames, options.frames)
-    left_out = list(_left_out(frames, named, options))
+    left_out = [] if options.frames is None else list(unknown_frames(frames, options.frames))
+    left_out += _left_out(frames, named, options)
     wanted = named if Include.HONEYPOTS in options.include else named - frames.honeypots
     seams, frames_of = Seams(client, frames), {}
     open_jobs = [job.id for job in frames.jobs if not_open(job, options) is None]
@@ -78,6 +82,18 @@ def named_frames(frames: Frames, text: str) -> frozenset[int]:
     if not named:
         raise CvatError(f"--frames {text}: there are frames {ranges(frames.numbers)}")
     return named
+
+
+def unknown_frames(frames: Frames, text: str) -> Iterator[str]:
+    """What of ``--frames`` names no frame, in a sentence."""
+    parts = [part for part in parse_frames(text) if not any(number in part for number in frames.numbers)]
+    if parts:
+        named = ", ".join(str(part.start) if len(part) == 1 else f"{part.start}-{_end(part)}" for part in parts)
+        yield f"--frames names {named}, and there are frames {ranges(frames.numbers)}"
+
+
+def _end(part: range) -> str:
+    return "" if part.stop > _LAST_FRAME else str(part.stop - 1)
 
 
 def _left_out(frames: Frames, named: frozenset[int], options: Options) -> Iterator[str]:

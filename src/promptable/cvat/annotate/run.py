@@ -9,6 +9,7 @@ from promptable.cvat.annotate.detector import Described, Detector
 from promptable.cvat.annotate.options import COMMAND, Mode, check_same
 from promptable.cvat.annotate.pipeline import Fetched, Result, ask_all, fetch
 from promptable.cvat.annotate.plan import Plan, make_plan
+from promptable.cvat.annotate.writing.late import remove_late
 from promptable.cvat.annotate.writing.upload import Uploader
 from promptable.cvat.functions import Function, Picture
 from promptable.cvat.journal import Journal, Run
@@ -46,6 +47,10 @@ class Annotator:
     def caution(self, plan: Plan) -> Caution | None:
         """What people must agree to before such a run. Raises CvatError."""
         return caution(self._client, self._journal, plan, self._detector)
+
+    def remove_late(self) -> None:
+        """Take away what a slow server has stored twice by now of earlier runs. Raises CvatError."""
+        remove_late(self._client, self._journal, self._detector.labels)
 
     @going_on()
     def carry_out(self, run: Run, concurrency: int, progress: Progress) -> None:

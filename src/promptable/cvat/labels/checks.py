@@ -49,10 +49,22 @@ def check_types(labels: TaskLabels, entries: Iterable[Mapping[str, Any]], polygo
     wrong = [(label, shape) for label, shape in answered if label is not None and not label.takes(shape)]
     if not wrong:
         return
-    named = "; ".join(f"{label.name!r} is of type {label.type}, and a {shape} is answered" for label, shape in wrong)
-    outlines = all((label.type, shape) == (POLYGON, MASK) for label, shape in wrong)
-    remedy = "--polygons makes masks polygons" if outlines else "set type in labels.yaml, or the label's type in CVAT"
-    raise CvatError(f"in the task {named}: {remedy}")
+    kinds: dict[tuple[str, str], list[str]] = {}
+    for label, shape in wrong:
+        kinds.setdefault((label.type, shape), []).append(label.name)
+    named = "; ".join(
+        f"{_quoted(names)} {'is' if len(names) == 1 else 'are'} of type {kept}, and a {shape} is answered"
+        for (kept, shape), names in kinds.items()
+    )
+    raise CvatError(f"in the task {named}: {_REMEDIES.get(tuple(kinds), _REMEDY)}")
+
+
+_REMEDY = "set type in labels.yaml, or the label's type in CVAT"
+_REMEDIES: Mapping[tuple[tuple[str, str], ...], str] = {
+    ((POLYGON, MASK),): "--polygons makes masks polygons",
+    ((MASK, POLYGON),): "leave --polygons out, or set type in labels.yaml",
+}
+"""By what the labels are of and what is answered, where they are all alike."""
 
 
 def shape_type(answered: str, polygons: bool) -> str:

@@ -13,6 +13,7 @@ from rich.console import Console
 from promptable.cvat.annotate.picture_files import pictures_of
 from promptable.cvat.functions import Picture
 from promptable.cvat.labels.entries import own_keys
+from promptable.cvat.plural import counted
 from promptable.cvat.preview.page import PageFrame, PageVariant, broken, render
 from promptable.cvat.preview.variants import Variant
 from promptable.cvat.progress import Progress
@@ -57,14 +58,15 @@ def readable(frames: Sequence[PageFrame]) -> tuple[list[PageFrame], list[str]]:
     return [frame for frame, sentence in zip(frames, why, strict=True) if sentence is None], failed
 
 
-def preview(title: str, frames: Sequence[PageFrame], variants: Sequence[Variant], seed: int) -> tuple[str, str]:
-    """The page and its JSON. Raises CvatError where no frame could be answered."""
+def preview(title: str, frames: Sequence[PageFrame], variants: Sequence[Variant], chosen: str) -> tuple[str, str]:
+    """The page and its JSON; ``chosen`` says how the frames were. Raises CvatError where no frame could be answered."""
     with Progress() as progress, ThreadPoolExecutor(_AT_ONCE) as pool:
         bar = progress.begin("asking", len(frames) * len(variants), unit="answers")
-        given = []
+        given: list[dict[str, Any]] = []
         for answer in pool.map(_ask, [one for one in variants for _ in frames], [*frames] * len(variants)):
             given.append(answer)
-            bar.advance()
+            failed = sum("error" in one for one in given)
+            bar.advance(**({"failed": failed} if failed else {}))
     answers = [given[first : first + len(frames)] for first in range(0, len(given), len(frames))]
     silent = {one.name: row[0]["error"] for one, row in zip(variants, answers, strict=True) if _failed(row)}
     if len(silent) == len(variants):
@@ -74,8 +76,7 @@ def preview(title: str, frames: Sequence[PageFrame], variants: Sequence[Variant]
             f"variant {name!r} has no answer: {error}", markup=False, highlight=False, soft_wrap=True
         )
     columns = [_column(variant, row) for variant, row in zip(variants, answers, strict=True)]
-    about = f"{len(frames)} frames, chosen with seed {seed}"
-    return render(title, about, frames, columns)
+    return render(title, f"{counted(len(frames), 'frame')}{chosen}", frames, columns)
 
 
 def _failed(answers: Sequence[Mapping[str, Any]]) -> bool:

@@ -47,7 +47,7 @@ class Variant:
         """The function's candidates; through CVAT, its items at one threshold. Raises CvatError."""
         if not self.function.takes_labels:
             asked = {} if self.threshold is None else {"threshold": self.threshold}
-            return {"items": _items_of_cvat(self.function.call(picture, asked), self.task_labels)}
+            return {"items": _read_items(self.function, self.function.call(picture, asked), self.task_labels)}
         fields: dict[str, object] = {"floor": self._floor()}
         if self.labels is not None:
             fields["labels"] = self.labels
@@ -61,6 +61,14 @@ class Variant:
     def _floor(self) -> float:
         given: list[float] = [entry["threshold"] for entry in self.labels or () if entry.get("threshold") is not None]
         return min([_FLOOR, *given, *([] if self.threshold is None else [self.threshold])])
+
+
+def _read_items(function: Function, answer: Any, task_labels: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """As ``_items_of_cvat``. Raises CvatError for an answer of another form."""
+    try:
+        return _items_of_cvat(answer, task_labels)
+    except (KeyError, TypeError, ValueError, AttributeError, LookupError) as error:
+        raise CvatError(f"{function}: the answer cannot be read: {error!r}") from None
 
 
 def _items_of_cvat(answer: Any, task_labels: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -53,7 +53,7 @@ class DrawnShapes:
     def look(self) -> Drawn:
         """Which of them can be followed. Raises CvatError."""
         objects: list[Object] = []
-        left_out: list[str] = []
+        left_out = list(self._unknown())
         followed = 0
         taken: set[int] = set()
         for copies, position in _merged(self._starts()):
@@ -74,6 +74,14 @@ class DrawnShapes:
             theirs = theirs_of(spread, self._held, self._first, self._ours)
             objects.append(Object(len(objects), start.item["label_id"], form, self._first, position, spread, theirs))
         return Drawn(objects, left_out, followed)
+
+    def _unknown(self) -> Iterator[str]:
+        """What of ``--shapes`` is not there, in a sentence."""
+        held = (found_on(self._held[job], self._first) for job, frames in self._ranges.items() if self._first in frames)
+        there = sorted({item["id"] for found in held for _, item, _ in found})
+        if unknown := sorted(set(self._options.shapes or ()) - set(there)):
+            named = "those there are: " + (", ".join(map(str, there)) or "none that can be followed")
+            yield f"--shapes {', '.join(map(str, unknown))}: no shape or track of frame {self._first}, {named}"
 
     def _is_followed(self, copies: Sequence[Copy]) -> bool:
         """Whether a run has followed an object through the first frame, and nobody has changed it there."""

@@ -68,7 +68,7 @@ def _folder(parsed: argparse.Namespace) -> int:
             parsed.images, parsed.output, detector, parsed.concurrency, progress, new_run=parsed.new_run
         )
     errors = journal.errors(run.id)
-    say(f"run {run.id}: {counted(journal.count_chosen(run.id), 'object')}\n{path}")
+    say(f"run {run.id}: {counted(journal.count_chosen(run.id), 'object')}\n{path}\n{parsed.output / 'coco.zip'}")
     journal.close()
     return failures(errors)
 
@@ -102,7 +102,7 @@ def _one(parsed: argparse.Namespace, client: Any, frames: "Frames") -> int:
             _say_dry(annotator)
             return DONE
         run = _carried_out(parsed, annotator, journal, detector)
-        return report(parsed, client, frames, journal, run)
+        return DONE if run is None else report(parsed, client, frames, journal, run)
 
 
 def _undo(parsed: argparse.Namespace, client: Any) -> int:
@@ -167,8 +167,10 @@ def _task_labels(
     return task_labels(client, frames.task.id, described.labels)
 
 
-def _carried_out(parsed: argparse.Namespace, annotator: "Annotator", journal: "Journal", detector: "Detector") -> "Run":
-    """A run gone on with, or a new one, at its end."""
+def _carried_out(
+    parsed: argparse.Namespace, annotator: "Annotator", journal: "Journal", detector: "Detector"
+) -> "Run | None":
+    """A run gone on with, or a new one, at its end; None where no frame is to be asked about."""
     from promptable.cvat.annotate.run import give_up, unfinished
     from promptable.cvat.progress import Progress
 
@@ -179,16 +181,24 @@ def _carried_out(parsed: argparse.Namespace, annotator: "Annotator", journal: "J
         say(f"going on with run {run.id}")
     else:
         run = _begun(parsed, annotator, journal, detector)
+    if run is None:
+        return None
     with Progress() as progress:
         annotator.carry_out(run, parsed.concurrency, progress)
     return run
 
 
-def _begun(parsed: argparse.Namespace, annotator: "Annotator", journal: "Journal", detector: "Detector") -> "Run":
-    """A new run, whose plan is in the journal."""
+def _begun(
+    parsed: argparse.Namespace, annotator: "Annotator", journal: "Journal", detector: "Detector"
+) -> "Run | None":
+    """A new run, whose plan is in the journal; None without frames, or --undo last would take it for the last."""
     from promptable.cvat.annotate.run import begin
 
     plan = annotator.plan()
+    if not plan.frames:
+        say_plan(plan, "to ask about")
+        annotator.remove_late()
+        return None
     if (caution := annotator.caution(plan)) is not None:
         _check_agreed(caution, yes=parsed.yes)
     run = begin(journal, detector, plan.places)

@@ -107,7 +107,7 @@ def _run(parsed: argparse.Namespace, client: Any, frames: "Frames", journal: "Tr
     if parsed.dry_run:
         if parsed.function is not None or parsed.via_cvat is not None:
             models()[0].check()
-        say_plan(make_plan(client, frames, options, journal.ours()), frames, options)
+        say_plan(make_plan(client, frames, options, journal.ours()), frames, options, "would be followed")
         return DONE
     if parsed.new_run:
         runs.give_up(journal)
@@ -139,7 +139,7 @@ def _begun(
 
     remove_late(client, journal, frames.task.id)
     plan = make_plan(client, frames, options, journal.ours(), newcomers)
-    say_plan(plan, frames, options)
+    say_plan(plan, frames, options, "to follow")
     run = begin(journal, plan, options, {"function": repr(tracker.function)})
     say(f"run {run.id}")
     return run

@@ -22,15 +22,15 @@ _MOST_OBJECTS = 20
 """In a table; the page has more."""
 
 
-def say_plan(plan: "Plan", frames: "Frames", options: Options) -> None:
-    """What will be followed, and what is left alone."""
+def say_plan(plan: "Plan", frames: "Frames", options: Options, will: str) -> None:
+    """What is followed, as ``will`` says, and what is left alone."""
     for sentence in plan.left_out:
         left_alone(sentence)
     if frames.deleted:
         left_alone(f"{counted(len(frames.deleted), 'deleted frame')}")
     forms = [one.form for one in plan.objects]
     by_form = ", ".join(counted(forms.count(form), form) for form in dict.fromkeys(forms)) or "none yet"
-    say(f"{counted(len(forms), 'object')} ({by_form}) to follow through {counted(plan.frames, 'frame')}")
+    say(f"{counted(len(forms), 'object')} ({by_form}) {will} through {counted(plan.frames, 'frame')}")
     if plan.met and not options.restart_at_keyframes:
         where = f"where people have them, the first on frame {plan.met[0]}"
         say(f"{len(plan.met)} of them end {where}: --restart-at-keyframes goes on from there")

@@ -10,6 +10,8 @@ from promptable.cvat.effort.suggest.evidence import Evidence
 from promptable.cvat.effort.suggest.review_threshold import ReviewThreshold, review_threshold
 from promptable.cvat.effort.suggest.thresholds import FOLDS, RESAMPLES, Goal, Suggestion, suggested
 
+OPENING = "# promptable effort:"
+"""How the text begins."""
 _WIDTH = 10_000
 """No line is broken."""
 _KEYS = ("name", "type", "threshold", "marks")
@@ -39,7 +41,7 @@ class Advice:
 
     def _head(self) -> str:
         return (
-            f"# promptable effort: thresholds for {self.goal}, from {self.frames} reviewed frames.\n"
+            f"{OPENING} thresholds for {self.goal}, from {self.frames} reviewed frames.\n"
             "# F1 is of objects found with an IoU of 0.5, on frames that the threshold was not chosen on, in "
             f"{FOLDS} blocks.\n# Intervals are of 95%: of thresholds by {RESAMPLES} bootstrap resamples of the frames, "
             f"of shares by Wilson.\n# {self.review}\n{'' if self.prompts_known else _PROMPTS_UNKNOWN}"

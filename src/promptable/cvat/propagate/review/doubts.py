@@ -3,12 +3,19 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+from promptable.cvat.geometry import run_lengths
+from promptable.cvat.geometry.interpolation import Points
 from promptable.cvat.geometry.keyframes import box_iou
-from promptable.cvat.geometry.position import Position
+from promptable.cvat.geometry.position import MASK, Position
 from promptable.cvat.tracking import UNSURE
 
 _JUMP_IOU = 0.3
 _GROWN, _SHRUNK = 1.5, 0.5
+_SPECKS = 0.02
+"""The share of a mask's pixels that may lie beyond each side of its box."""
 
 Course = Iterable[tuple[int, Position | None]]
 """Of one object: frame and position, in the order in which it was followed; None where it was lost."""
@@ -67,13 +74,30 @@ def _frames(course: Course) -> Iterator[tuple[Doubt | None, bool]]:
 
 def _change(last: Position, position: Position) -> tuple[str, float] | None:
     """What is unlikely between neighbouring frames: boxes of IoU below 0.3, or half as large or half as large again."""
-    iou = float(box_iou(last.box, position.box))
+    boxes = _box(last), _box(position)
+    iou = float(box_iou(*boxes))
     if iou < _JUMP_IOU:
         return "jumped", iou
-    before, now = (float((box[2:] - box[:2]).prod()) for box in (last.box, position.box))
+    before, now = (float((box[2:] - box[:2]).prod()) for box in boxes)
     if now > before * _GROWN:
         return "grew", before / now
     return ("shrank", now / before) if now < before * _SHRUNK else None
+
+
+def _box(position: Position) -> Points:
+    """Around it [4]; of a mask around most of it, since a speck of it may lie far away."""
+    if position.form != MASK:
+        return position.box
+    pixels, left, top = run_lengths.decode(position.points)
+    (x1, x2), (y1, y2) = (_most(pixels.sum(axis)) for axis in (0, 1))
+    return np.array([left + x1, top + y1, left + x2, top + y2], np.float64)
+
+
+def _most(counts: NDArray[np.int64]) -> tuple[int, int]:
+    """From where to where the pixels of columns or rows are, but for a few at each end."""
+    before = counts.cumsum()
+    few = _SPECKS * before[-1]
+    return int(np.searchsorted(before, few, "right")), int(np.searchsorted(before, before[-1] - few)) + 1
 
 
 def _corners(position: Position) -> tuple[float, ...]:

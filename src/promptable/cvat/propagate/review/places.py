@@ -3,7 +3,7 @@
 import heapq
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from promptable.cvat.geometry.position import Position
@@ -78,20 +78,20 @@ def review(client: Any, journal: TrackReader, run: Run, frames: Frames) -> Revie
     bins = _bins({frame for way in run.options["passes"].values() for frame in way})
     ways = [(one, direction) for one in objects for direction in journal.directions(run.id)]
     followed = [_followed(one, names[one.label_id], dict(journal.scores(run.id, one.number)), bins) for one in objects]
-    places = {
-        (place.frame, place.number): place  # where it starts is on the way of each direction
-        for one, direction in reversed(ways)
+    places = [
+        place
+        for one, direction in ways
         for place in _places(one, names[one.label_id], course(journal, run.id, one, direction), frames.first_jobs)
-    }
-    return Review(followed, [places[key] for key in sorted(places)], 1 + max(bins.values()))
+    ]
+    return Review(followed, sorted(places, key=lambda place: (place.frame, place.number)), 1 + max(bins.values()))
 
 
 def course(journal: TrackReader, run: int, one: Object, direction: int) -> Iterator[tuple[int, Position | None]]:
     """Where an object was found in a direction, None where it was lost: from where it starts, by way of where people
-    have it on other frames."""
+    have it on other frames. Where it starts the tracker was told: a detector's score is none of how it was followed."""
     drawn = [
         (frame, position)
-        for frame, position in {**one.theirs, one.frame: one.start}.items()
+        for frame, position in {**one.theirs, one.frame: replace(one.start, score=1.0)}.items()
         if position is not None and (frame - one.frame) * direction >= 0
     ]
     drawn.sort(key=lambda pair: pair[0] * direction)
