@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import yaml
 
@@ -80,9 +81,14 @@ def _measure(client: Client, tasks: Sequence[page.Section], pilot: Mapping[str, 
     outcome.summary["seconds"]["total"] = round(perf_counter() - started, 1)
     lead = "Generated scenes, small checkpoints of the real model classes, over HTTP with the JSON that CVAT sends."
     page.write(_FOLDER / "index.html", lead, [*outcome.sections, *tasks], links=_LINKS)
-    text = json.dumps(outcome.summary, indent=2)
+    text = json.dumps(_rounded(outcome.summary), indent=2)
     (_FOLDER / "summary.json").write_text(text + "\n")
     print(text)
+
+
+def _rounded(summary: Mapping[str, Any]) -> Any:
+    """With four digits after the point: more are noise."""
+    return json.loads(json.dumps(summary), parse_float=lambda number: round(float(number), 4))
 
 
 if __name__ == "__main__":
