@@ -223,6 +223,34 @@ def test_a_moved_slider_moves_counts_and_labels_yaml(tmp_path: Path) -> None:
     assert seen[4] == ["grid", "hidden"], "the frames of one variant lie beside it; what marks frames has no threshold"
 
 
+@needs_chromium
+def test_labels_are_as_large_on_every_picture_and_drawn_in_the_screens_pixels(tmp_path: Path) -> None:
+    item = {"label": "a", "type": "rectangle", "score": 0.5, "review": False, "box": [1, 1, 20, 20]}
+    variants = [PageVariant(name, "", False, 0.1, _LIST[:1], [{"items": [item]}] * 3) for name in "vw"]
+    pictures = [np.zeros((*hw, 3), np.uint8) for hw in ((3000, 1200), (30, 40), (1080, 1920))]
+    frames = [PageFrame(f"{i}.png", i, file_bytes(one, "PNG")) for i, one in enumerate(pictures)]
+    look = """
+      const drawn = () => [...document.querySelectorAll("canvas")].map((canvas) => {
+        const { width, height } = canvas.getBoundingClientRect();
+        const g = canvas.getContext("2d");
+        const text = parseFloat(g.font) * g.getTransform().a * width / canvas.width;
+        return [Math.round(text), canvas.width - width, width / height];
+      });
+      const seen = [drawn()];
+      document.body.style.width = "390px";
+      dispatchEvent(new Event("resize"));
+      seen.push(drawn());
+      enlarge(0);
+      return [...seen, drawn()];
+    """
+    wide, narrow, enlarged = run_in_page(render("Preview", "", frames, variants)[0], look, tmp_path)
+    assert [len(wide), len(narrow), len(enlarged)] == [6, 6, 8]
+    for text, rounded, proportion in (*wide, *narrow, *enlarged):
+        assert text == 12
+        assert abs(rounded) <= 0.5, "no pixel is enlarged"
+        assert min(abs(proportion - one) for one in (0.4, 4 / 3, 16 / 9)) < 0.01, "and nothing is stretched"
+
+
 def test_pictures_of_any_kind_are_shown_and_cropped_to_cvats_size() -> None:
     deep = file_bytes((np.arange(64, dtype=np.uint16) * 900).reshape(8, 8), "PNG")
     wide = file_bytes(np.zeros((12, 14, 3), np.uint8), "PNG")

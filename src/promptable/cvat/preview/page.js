@@ -58,7 +58,7 @@ function build() {
   grid.append(pictures);
   state.frames.forEach((frame, f) => {
     state.cells.push(state.variants.map((variant, v) => {
-      const canvas = element("canvas", { onclick: () => enlarge(f) });
+      const canvas = canvasFor(frame, { onclick: () => enlarge(f) });
       const caption = element("figcaption");
       const cell = element("figure", { dataset: { variant: v, frame: f } }, canvas, caption);
       pictures.append(cell);
@@ -112,12 +112,17 @@ function refresh() {
     });
     if (variant.exact) document.querySelector(`pre[data-yaml="${v}"]`).textContent = labelsYaml(variant.labels);
   });
+  redraw();
+}
+
+function redraw() {
+  for (const canvas of document.querySelectorAll("canvas")) canvas.redraw();
 }
 
 function show({ canvas, caption }, variant, f, items) {
   const frame = state.frames[f];
   const error = variant.answers[f].error;
-  draw(canvas, frame, items, variant, 900);
+  canvas.redraw = () => draw(canvas, frame, items, variant);
   const tags = items.filter((item) => item.type === "tag").map((tag) => element("span", { className: "tag" }, tag.label));
   const review = items.filter((item) => item.review).length;
   caption.replaceChildren(
@@ -133,23 +138,30 @@ function title(frame) {
   return frame.url ? [element("a", { href: frame.url, target: "cvat" }, `frame ${frame.number}`), file] : [file];
 }
 
-/** Draw a frame and its items, at most `width` pixels wide. */
-function draw(canvas, frame, items, variant, width) {
-  const [height, full] = frame.hw;
-  const scale = Math.min(1, width / full);
-  canvas.width = Math.round(full * scale);
-  canvas.height = Math.round(height * scale);
+/** As large as a frame's picture can be in its place. */
+function canvasFor(frame, properties = {}) {
+  const [height, width] = frame.hw;
+  return element("canvas", { style: `--ratio: ${width / height}`, ...properties });
+}
+
+/** Draw a frame and its items in the screen's own pixels, and lines and texts in the page's, however large the frame. */
+function draw(canvas, frame, items, variant) {
+  const { width, height } = canvas.getBoundingClientRect();
+  if (!width) return;
+  canvas.width = Math.round(width * devicePixelRatio);
+  canvas.height = Math.round(height * devicePixelRatio);
   const g = canvas.getContext("2d");
+  g.imageSmoothingQuality = "high";
   g.drawImage(frame.image, 0, 0, canvas.width, canvas.height);
-  g.scale(scale, scale);
+  g.scale(canvas.width / frame.hw[1], canvas.height / frame.hw[0]);
   const colours = Object.fromEntries(variant.labels.map((label) => [label.name, label.colour]));
-  const unit = Math.max(canvas.width / 450, 1) / scale;
+  const unit = frame.hw[1] / width;
   for (const item of [...items].reverse()) if (item.type !== "tag") drawItem(g, item, colours[item.label] ?? "#888", unit);
 }
 
 function drawItem(g, item, colour, unit) {
   g.strokeStyle = g.fillStyle = colour;
-  g.lineWidth = 1.5 * unit;
+  g.lineWidth = 2 * unit;
   if (item.type === "mask" && item.mask) {
     const [left, top, right, bottom] = item.mask.rle.slice(-4);
     g.globalAlpha = 0.45;
@@ -169,14 +181,14 @@ function drawItem(g, item, colour, unit) {
 }
 
 function write(g, text, x, y, colour, unit) {
-  g.font = `${9 * unit}px system-ui, sans-serif`;
-  const width = g.measureText(text).width + 4 * unit;
+  g.font = `${12 * unit}px system-ui, sans-serif`;
+  const width = g.measureText(text).width + 6 * unit;
   const left = Math.max(Math.min(x, g.canvas.width / g.getTransform().a - width), 0);
-  const top = Math.max(y - 12 * unit, 0);
+  const top = Math.max(y - 16 * unit, 0);
   g.fillStyle = colour;
-  g.fillRect(left, top, width, 12 * unit);
+  g.fillRect(left, top, width, 16 * unit);
   g.fillStyle = "#fff";
-  g.fillText(text, left + 2 * unit, top + 9.5 * unit);
+  g.fillText(text, left + 3 * unit, top + 12 * unit);
 }
 
 /** A mask's pixels in its box, from CVAT's run lengths: zeros first, then left, top, right, bottom. */
@@ -201,12 +213,15 @@ function enlarge(f) {
   const dialog = document.getElementById("large");
   const frame = state.frames[f];
   dialog.querySelector("h2").replaceChildren(...title(frame).flatMap((part) => [part, " "]));
-  dialog.querySelector("div").replaceChildren(...state.variants.filter((variant) => variant.shown).map((variant) => {
-    const canvas = element("canvas");
-    draw(canvas, frame, answered(variant, f), variant, 1920);
+  const shown = state.variants.filter((variant) => variant.shown);
+  dialog.style.setProperty("--columns", shown.length);
+  dialog.querySelector("div").replaceChildren(...shown.map((variant) => {
+    const canvas = canvasFor(frame);
+    canvas.redraw = () => draw(canvas, frame, answered(variant, f), variant);
     return element("figure", {}, canvas, element("figcaption", {}, variant.name));
   }));
   if (!dialog.open) dialog.showModal();
+  redraw();
   dialog.onkeydown = (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (step && !event.ctrlKey && !event.metaKey && !event.altKey && state.frames[f + step]) enlarge(f + step);
@@ -226,4 +241,5 @@ function labelsYaml(labels) {
   }).join("");
 }
 
+addEventListener("resize", redraw);
 open();
