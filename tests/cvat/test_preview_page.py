@@ -251,6 +251,26 @@ def test_labels_are_as_large_on_every_picture_and_drawn_in_the_screens_pixels(tm
         assert min(abs(proportion - one) for one in (0.4, 4 / 3, 16 / 9)) < 0.01, "and nothing is stretched"
 
 
+@needs_chromium
+def test_an_enlarged_picture_is_in_the_middle_and_closes_by_a_click_beside_it(tmp_path: Path) -> None:
+    frame = PageFrame("1.png", 1, file_bytes(np.zeros((30, 40, 3), np.uint8), "PNG"))
+    variant = PageVariant("v", "", False, 0.1, _LIST, [{"items": []}])
+    look = """
+      const dialog = document.getElementById("large");
+      enlarge(0);
+      const { left, right, top, bottom } = dialog.getBoundingClientRect();
+      const { clientWidth, clientHeight } = document.documentElement;
+      const around = [left - (clientWidth - right), top - (clientHeight - bottom)];
+      const click = (x, y) => {
+        document.elementFromPoint(x, y).dispatchEvent(new MouseEvent("click", { bubbles: true }));
+        return dialog.open;
+      };
+      return [left > 20, ...around.map(Math.round), click(left + 4, top + 4), click(left - 10, top + 4)];
+    """
+    seen = run_in_page(render("Preview", "", [frame], [variant])[0], look, tmp_path)
+    assert seen == [True, 0, 0, True, False]
+
+
 def test_pictures_of_any_kind_are_shown_and_cropped_to_cvats_size() -> None:
     deep = file_bytes((np.arange(64, dtype=np.uint16) * 900).reshape(8, 8), "PNG")
     wide = file_bytes(np.zeros((12, 14, 3), np.uint8), "PNG")

@@ -220,6 +220,7 @@ function enlarge(f) {
     canvas.redraw = () => draw(canvas, frame, answered(variant, f), variant);
     return element("figure", {}, canvas, element("figcaption", {}, variant.name));
   }));
+  dialog.onclick = (event) => event.target === dialog && dialog.close(); // on what is around it: it has no padding
   if (!dialog.open) dialog.showModal();
   redraw();
   dialog.onkeydown = (event) => {
