@@ -88,7 +88,7 @@ function panel(variant, v) {
       type: "range", min: variant.floor, max: 1, step: 0.01, value: label.at, disabled: fixed, hidden: fixed,
       oninput: () => { label.at = Number(slider.value); value.textContent = label.at; refresh(); },
     });
-    const name = element("span", { className: "name", title: (label.prompts ?? [label.name]).join(", ") });
+    const name = element("span", { className: "name", title: [label.name, ...(label.prompts ?? [])].join("\n") });
     name.append(element("span", { className: "swatch", style: `background:${label.colour}` }), label.name);
     const count = element("span", { className: "count", dataset: { count: `${v}-${l}` } });
     return element("div", { className: "label", dataset: { label: label.name } }, on, name, slider, value, count);
