@@ -285,6 +285,39 @@ def test_names_of_labels_have_more_room_than_sliders_and_are_in_full_where_the_m
     assert seen == ["yellow triangle\na sign\ngive way", True, True]
 
 
+@needs_chromium
+def test_what_has_been_copied_or_refused_is_said_for_two_seconds(tmp_path: Path) -> None:
+    page, _ = render("Preview", "", [], [PageVariant("v", "", True, 0.1, _LIST, [])])
+    look = """
+      const button = document.querySelector("details button");
+      const after = (ms) => new Promise((done) => setTimeout(done, ms));
+      const seen = [];
+      for (const answer of [Promise.resolve(), Promise.reject(new Error())]) {
+        Object.defineProperty(navigator, "clipboard", { value: { writeText: () => answer }, configurable: true });
+        button.click();
+        for (const ms of [1000, 1500]) { await after(ms); seen.push(button.textContent); }
+      }
+      return seen;
+    """
+    refused = "the browser refused: select the text and copy it"
+    assert run_in_page(page, look, tmp_path) == ["copied", "copy", refused, "copy"]
+
+
+@needs_chromium
+def test_everything_has_a_name_and_a_place_in_the_tab_order(tmp_path: Path) -> None:
+    frame = PageFrame("1.png", 1, file_bytes(np.zeros((30, 40, 3), np.uint8), "PNG"))
+    page, _ = render("Preview", "", [frame], [PageVariant("v", "", True, 0.1, _LIST[:1], [{"items": []}])])
+    look = """
+      const inputs = [...document.querySelectorAll(".label input, figure button")];
+      const picture = inputs.at(-1);
+      picture.focus();
+      const focused = document.activeElement === picture;
+      picture.click();
+      return [inputs.map((one) => one.ariaLabel), focused, document.getElementById("large").open];
+    """
+    assert run_in_page(page, look, tmp_path) == [["show a", "threshold of a", "enlarge 1.png, v"], True, True]
+
+
 def test_pictures_of_any_kind_are_shown_and_cropped_to_cvats_size() -> None:
     deep = file_bytes((np.arange(64, dtype=np.uint16) * 900).reshape(8, 8), "PNG")
     wide = file_bytes(np.zeros((12, 14, 3), np.uint8), "PNG")

@@ -58,9 +58,11 @@ function build() {
   grid.append(pictures);
   state.frames.forEach((frame, f) => {
     state.cells.push(state.variants.map((variant, v) => {
-      const canvas = canvasFor(frame, { onclick: () => enlarge(f) });
+      const canvas = canvasFor(frame);
+      const ariaLabel = `enlarge ${frame.name}, ${variant.name}`;
+      const picture = element("button", { type: "button", className: "enlarge", ariaLabel, onclick: () => enlarge(f) }, canvas);
       const caption = element("figcaption");
-      const cell = element("figure", { dataset: { variant: v, frame: f } }, canvas, caption);
+      const cell = element("figure", { dataset: { variant: v, frame: f } }, picture, caption);
       pictures.append(cell);
       return { cell, canvas, caption };
     }));
@@ -81,11 +83,15 @@ function layOut() {
 
 function panel(variant, v) {
   const rows = variant.labels.map((label, l) => {
-    const on = element("input", { type: "checkbox", checked: true, title: "show", onchange: () => { label.on = on.checked; refresh(); } });
+    const on = element("input", {
+      type: "checkbox", checked: true, title: "show", ariaLabel: `show ${label.name}`,
+      onchange: () => { label.on = on.checked; refresh(); },
+    });
     const fixed = !variant.exact || Boolean(label.marks);
     const value = element("output", { hidden: fixed }, label.at);
     const slider = element("input", {
       type: "range", min: variant.floor, max: 1, step: 0.01, value: label.at, disabled: fixed, hidden: fixed,
+      ariaLabel: `threshold of ${label.name}`,
       oninput: () => { label.at = Number(slider.value); value.textContent = label.at; refresh(); },
     });
     const name = element("span", { className: "name", title: [label.name, ...(label.prompts ?? [])].join("\n") });
@@ -96,9 +102,20 @@ function panel(variant, v) {
   const heading = [element("h2", {}, variant.name), element("p", {}, variant.note)];
   if (!variant.exact) return element("section", { dataset: { variant: v } }, ...heading, ...rows);
   const text = element("pre", { dataset: { yaml: v } });
-  const copy = element("button", { type: "button", onclick: () => navigator.clipboard.writeText(text.textContent) }, "copy");
-  const yaml = element("details", {}, element("summary", {}, "labels.yaml with these thresholds "), copy, text);
+  const button = element("button", { type: "button", ariaLive: "polite", onclick: () => copy(button, text.textContent) }, "copy");
+  const yaml = element("details", {}, element("summary", {}, "labels.yaml with these thresholds "), button, text);
   return element("section", { dataset: { variant: v } }, ...heading, ...rows, yaml);
+}
+
+/** Copy a text, and say on the button for two seconds what came of it. */
+async function copy(button, text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    button.textContent = "copied";
+  } catch {
+    button.textContent = "the browser refused: select the text and copy it";
+  }
+  setTimeout(() => { button.textContent = "copy"; }, 2000);
 }
 
 function refresh() {
@@ -139,9 +156,9 @@ function title(frame) {
 }
 
 /** As large as a frame's picture can be in its place. */
-function canvasFor(frame, properties = {}) {
+function canvasFor(frame) {
   const [height, width] = frame.hw;
-  return element("canvas", { style: `--ratio: ${width / height}`, ...properties });
+  return element("canvas", { style: `--ratio: ${width / height}` });
 }
 
 /** Draw a frame and its items in the screen's own pixels, and lines and texts in the page's, however large the frame. */
