@@ -35,18 +35,22 @@ _TEMPLATE = Template(
 <meta name="viewport" content="width=device-width">
 <title>Promptable: what the functions answered</title>
 <style>
-  body { font: 16px/1.5 system-ui, sans-serif; max-width: 1640px; margin: 2rem auto; padding: 0 1rem; color: #222; }
+  :root { color-scheme: light dark; --soft: light-dark(#666, #9aa3af); }
+  body { font: 16px/1.5 system-ui, sans-serif; max-width: 1640px; margin: 2rem auto; padding: 0 1rem; }
+  body { color: light-dark(#222, #e4e6ea); background: light-dark(#fff, #131519); }
   h2 { margin-top: 3rem; }
-  dl { display: flex; gap: 2rem; margin: 1rem 0; }
-  dt { color: #666; font-size: .85rem; }
+  dl { display: flex; flex-wrap: wrap; gap: 1rem 2rem; margin: 1rem 0; }
+  dt { color: var(--soft); font-size: .85rem; }
   dd { margin: 0; font-size: 1.6rem; font-variant-numeric: tabular-nums; }
-  .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(560px, 1fr)); gap: 1rem; }
+  .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 560px), 1fr)); gap: 1rem; }
+  .table { overflow-x: auto; }
   table { border-collapse: collapse; font-size: .8rem; font-variant-numeric: tabular-nums; margin: 1rem 0; }
-  caption { text-align: left; color: #666; padding-bottom: .5rem; }
+  caption { text-align: left; color: var(--soft); padding-bottom: .5rem; }
   th { font-weight: normal; text-align: right; padding-right: .4rem; white-space: nowrap; }
   thead th { writing-mode: vertical-rl; transform: rotate(180deg); text-align: left; padding: .3rem 0 0; }
-  td { border: 1px solid #e4e4e4; width: 1.5rem; height: 1.5rem; text-align: center; background: #fbe3e0; }
-  td.right { background: #d5efd8; }
+  td { border: 1px solid light-dark(#e4e4e4, #3a3f47); width: 1.5rem; height: 1.5rem; text-align: center; }
+  td { background: light-dark(#fbe3e0, #5c2b27); }
+  td.right { background: light-dark(#d5efd8, #1f4d2a); }
   td.none { background: none; color: transparent; }
   img { width: 100%; border-radius: 4px; }
 </style>
@@ -59,13 +63,13 @@ _TEMPLATE = Template(
 <dl>{% for name, value in section.figures.items() %}
   <div><dt>{{ name }}</dt><dd>{{ value if value is integer else "%.3f" | format(value) }}</dd></div>{% endfor %}
 </dl>
-{% if section.table %}<table>
+{% if section.table %}<div class="table"><table>
 <caption>{{ section.table.caption }}</caption>
 <thead><tr><td class="none"></td>{% for name in section.table.columns %}<th>{{ name }}</th>{% endfor %}</tr></thead>
 {% for name, counts in section.table.rows %}<tr><th>{{ name }}</th>{% for count in counts %}
 <td class="{{ "none" if not count else "right" if section.table.columns[loop.index0] == name }}">{{ count }}</td>
 {% endfor %}</tr>{% endfor %}
-</table>{% endif %}
+</table></div>{% endif %}
 <div class="pictures">{% for picture in section.pictures %}
   <img src="{{ picture }}" alt="{{ section.title }}" loading="lazy">{% endfor %}
 </div>
