@@ -8,8 +8,8 @@ import pytest
 
 from promptable.cvat.preview.page import PageFrame, PageVariant, render
 from promptable.cvat.review import page as review_page
-from promptable.cvat.review.queue import Queue
-from tests.cvat.chromium import needs_chromium, opened
+from promptable.cvat.review.queue import Doubt, Queue, QueuedFrame
+from tests.cvat.chromium import needs_chromium, opened, run_in_page
 from tests.functions.requests import SCENE, file_bytes
 
 ATTACK = (
@@ -39,3 +39,17 @@ def test_a_page_runs_its_own_script_and_no_other(page: Callable[[], str], tmp_pa
     body = re.search("<body[^>]*>", dumped)
     assert body is not None
     assert body[0] == '<body data-ready="yes">'
+
+
+@needs_chromium
+def test_a_link_is_a_line_of_its_table_however_narrow_the_window(tmp_path: Path) -> None:
+    doubt = Doubt("yellow triangle", "or green triangle? scores 0.41 and 0.38", 0.1)
+    queue = Queue([QueuedFrame(12, 43, 29, [doubt])], 1)
+    look = """
+      document.body.style.width = "390px";
+      const row = document.querySelector(".links tbody tr");
+      const section = row.closest("section");
+      return [row.offsetHeight < 40, section.offsetWidth <= 390, section.scrollWidth > section.clientWidth];
+    """
+    page = review_page.render("Review", [], queue, [], 0.45, "http://cvat")
+    assert run_in_page(page, look, tmp_path) == [True, True, True], "one line, and the section scrolls"
