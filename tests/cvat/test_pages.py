@@ -6,8 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from promptable.cvat.effort.page import page as effort_page
+from promptable.cvat.effort.page.pictures import Pictures
+from promptable.cvat.effort.report import Report
+from promptable.cvat.effort.sources import SourceCounts
 from promptable.cvat.preview.page import PageFrame, PageVariant, render
 from promptable.cvat.review import page as review_page
+from promptable.cvat.review.found import LabelFound
 from promptable.cvat.review.queue import Doubt, Queue, QueuedFrame
 from tests.cvat.chromium import needs_chromium, opened, run_in_page
 from tests.functions.requests import SCENE, file_bytes
@@ -53,3 +58,31 @@ def test_a_link_is_a_line_of_its_table_however_narrow_the_window(tmp_path: Path)
     """
     page = review_page.render("Review", [], queue, [], 0.45, "http://cvat")
     assert run_in_page(page, look, tmp_path) == [True, True, True], "one line, and the section scrolls"
+
+
+_SEEN = """
+  const seen = (of) => [...document.querySelectorAll(of)].filter((one) => one.checkVisibility());
+  return [seen("p").map((one) => one.textContent), seen("table, select, kbd, section").length];
+"""
+
+
+@needs_chromium
+def test_a_review_of_nothing_has_no_tables(tmp_path: Path) -> None:
+    page = review_page.render("Review", ["no journal"], Queue([], 5, near=2, settled=3), [], 0.45, "http://cvat")
+    sentence = "Nothing to look at; left out: 2 close to one of these, 3 dealt with"
+    assert run_in_page(page, _SEEN, tmp_path) == [["no journal", sentence], 0]
+
+
+@needs_chromium
+def test_a_review_of_nothing_says_what_was_found(tmp_path: Path) -> None:
+    found = [LabelFound("rust", [0] * 90 + [1] * 10, [0] * 100)]
+    page = review_page.render("Review", [], Queue([], 0), found, 0.45, "http://cvat")
+    assert run_in_page(page, _SEEN, tmp_path) == [["Nothing to look at"], 2], "a section, and its table"
+
+
+@needs_chromium
+def test_an_effort_of_nothing_has_no_tables(tmp_path: Path) -> None:
+    report = Report("Effort", "the frames of completed jobs", sources={7: SourceCounts()})
+    page = effort_page.render(report, "http://cvat", Pictures([], []))
+    sentences, shown = run_in_page(page.replace("<body>", '<body data-ready="yes">'), _SEEN, tmp_path)
+    assert ("only CVAT's own word on what is there: nothing" in sentences[1], shown) == (True, 0)

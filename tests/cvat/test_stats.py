@@ -296,6 +296,18 @@ def test_the_page(person: Person, tmp_path: Path) -> None:
     assert "<td>2026-11-26 04:10 UTC</td>" in page
 
 
+@needs_chromium
+def test_where_nothing_looks_wrong_the_page_says_so_without_tables(person: Person, tmp_path: Path) -> None:
+    for frame in range(9):
+        person.add(frame, CAR, [10, 10, 30, 50])
+    stats(person.cvat, tmp_path)
+    code = """
+      const about = document.querySelector("header p").textContent;
+      return [about.split("; ").at(-1), document.querySelector("table.links").checkVisibility()];
+    """
+    assert run_in_page((tmp_path / "stats.html").read_text(), code, tmp_path) == ["nothing looks wrong", False]
+
+
 def test_a_project_is_its_tasks_together(person: Person, tmp_path: Path) -> None:
     cvat = person.cvat
     cvat.tasks |= {8: Task([b""] * 2, HW, [(11, "annotation", 0, 1)]), 9: Task([], HW, [])}

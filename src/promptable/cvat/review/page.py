@@ -1,7 +1,7 @@
 """The review queue as a page: one file that works without a network, whose links open CVAT's editor."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 
 from promptable.cvat.pages.bars import bars
@@ -21,7 +21,7 @@ def render(
         __package__,
         title,
         shared=("links.js",),
-        about="\n".join(f"<p>{escape(sentence)}</p>" for sentence in about),
+        about="\n".join(f"<p>{escape(sentence)}</p>" for sentence in (*about, *_nothing(queue))),
         labels="\n".join(_label(label, review_below) for label in labels),
         frames="\n".join(_frame(one, host) for one in queue.frames),
         more=escape(more(queue)),
@@ -38,6 +38,13 @@ def more(queue: Queue) -> str:
     counts = {"close to one of these": queue.near, "dealt with": queue.settled, "surer": queue.surer}
     parts = [f"{count} {what}" for what, count in counts.items() if count > 0]
     return f"left out: {', '.join(parts)}" if parts else ""
+
+
+def _nothing(queue: Queue) -> Iterator[str]:
+    """What is said in place of an empty queue, whose section is hidden."""
+    if not queue.frames:
+        left = more(queue)
+        yield f"Nothing to look at{f'; {left}' if left else ''}"
 
 
 def _label(label: LabelFound, review_below: float) -> str:

@@ -43,7 +43,9 @@ def _about(figures: Figures, since: str | None) -> str:
     totals = figures.totals()
     found = f"{counted(totals['objects'], 'object')} on {totals['annotated_frames']} of {totals['frames']} frames"
     parts = ", ".join(counted(totals[f"{kind}s"], kind) for kind in ("shape", "track", "tag"))
-    return f"{found}: {parts} in {counted(totals['jobs'], 'job')}" + (f"; only {since}" if since else "")
+    only = f"; only {since}" if since else ""
+    nothing = "" if any(figures.faults) else "; nothing looks wrong"
+    return f"{found}: {parts} in {counted(totals['jobs'], 'job')}{only}{nothing}"
 
 
 def _label(label: LabelFigures) -> str:
