@@ -1,7 +1,7 @@
 """What a browser lets a page do, in a real one."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -86,3 +86,25 @@ def test_an_effort_of_nothing_has_no_tables(tmp_path: Path) -> None:
     page = effort_page.render(report, "http://cvat", Pictures([], []))
     sentences, shown = run_in_page(page.replace("<body>", '<body data-ready="yes">'), _SEEN, tmp_path)
     assert ("only CVAT's own word on what is there: nothing" in sentences[1], shown) == (True, 0)
+
+
+@needs_chromium
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_bars_stand_out_from_what_they_lie_on(tmp_path: Path, scheme: str) -> None:
+    found = [LabelFound("rust", [1] * 100, [1] * 100)]
+    page = review_page.render("Review", [], Queue([], 0), found, 0.45, "http://cvat")
+    look = f"""
+      document.documentElement.style.colorScheme = "{scheme}";
+      const numbers = (colour) => colour.match(/[0-9.]+/g).map(Number);
+      const bars = ["doubtful", "sure", "known"].map((kind) => document.querySelector(`rect.${{kind}}`));
+      const card = getComputedStyle(document.querySelector("section")).backgroundColor;
+      return [numbers(card), ...bars.map((bar) => numbers(getComputedStyle(bar).fill))];
+    """
+    card, *bars = (_luminance(colour) for colour in run_in_page(page, look, tmp_path))
+    for bar in bars:
+        assert (max(bar, card) + 0.05) / (min(bar, card) + 0.05) > 2
+
+
+def _luminance(rgb: Sequence[float]) -> float:
+    """Of WCAG, but with a plain gamma."""
+    return sum(part * (value / 255) ** 2.2 for part, value in zip((0.2126, 0.7152, 0.0722), rgb, strict=True))
