@@ -13,6 +13,9 @@ from promptable.cvat.effort.page.page import render
 from promptable.cvat.effort.page.pictures import Pictures
 from promptable.cvat.effort.page.thumbnails import before_and_after, track_before_and_after
 from promptable.cvat.effort.report import Report
+from promptable.cvat.effort.suggest.advice import Advice
+from promptable.cvat.effort.suggest.review_threshold import ReviewThreshold
+from promptable.cvat.effort.suggest.thresholds import Goal, Suggestion
 from promptable.cvat.geometry.position import MASK, RECTANGLE, Position
 from tests.cvat.chromium import needs_chromium, run_in_page
 
@@ -67,3 +70,12 @@ def _reworked_track() -> JudgedTrack:
     place = Position(RECTANGLE, (10, 10, 40, 40))
     judged = Judged(3, 1, 5, "track", "van, <small>", Verdict.REWORKED, iou=0.6)
     return JudgedTrack(judged, 9, 3.6, [Correction(7, 0.2, place, place)])
+
+
+def test_thresholds_have_two_decimals() -> None:
+    suggestions = [Suggestion("rust", 0.4, 0.5, 40, f1_now=0.5, f1_chosen=0.6), Suggestion("van", 0.3, 0.3, 3, "few")]
+    advice = Advice(Goal(), 3, suggestions, ReviewThreshold(0.7, 40, 10, 9, 20), [], prompts_known=True)
+    page = render(Report("Effort", "all", advice=advice), "http://cvat", Pictures([], []))
+    assert "<td>rust</td><td>0.40</td><td>0.50</td>" in page
+    assert "<td>van</td><td>0.30</td>" in page
+    assert "--review-below 0.70 has" in page

@@ -63,7 +63,7 @@ def test_the_best_f1_is_the_middle_of_what_tells_right_from_wrong() -> None:
     assert found.interval == (0.46, 0.46)
     assert (found.right, found.answered) == (40, 40)
     assert str(found) == (
-        "threshold 0.2 -> 0.46; resampled: 0.46 to 0.46. 99 reviewed objects: F1 now 0.67, then 1.00; "
+        "threshold 0.20 -> 0.46; resampled: 0.46 to 0.46. 99 reviewed objects: F1 now 0.67, then 1.00; "
         "40 of 40 answers right at 0.46 (91% to 100%)."
     )
 
@@ -107,7 +107,7 @@ def test_a_wanted_precision_is_had_on_the_reviewed_frames() -> None:
 def test_under_30_reviewed_objects_it_says_so() -> None:
     found = suggested(evidence(CLEAR, 0.2, reviewed=29), "rust", Goal())
     assert found.threshold == 0.2
-    assert str(found) == "threshold stays 0.2: 29 reviewed objects, and 30 are needed to say something."
+    assert str(found) == "threshold stays 0.20: 29 reviewed objects, and 30 are needed to say something."
 
 
 def test_noise_moves_no_threshold_much() -> None:

@@ -273,16 +273,17 @@ def test_an_enlarged_picture_is_in_the_middle_and_closes_by_a_click_beside_it(tm
 
 @needs_chromium
 def test_names_of_labels_have_more_room_than_sliders_and_are_in_full_where_the_mouse_rests(tmp_path: Path) -> None:
-    labels = [{"name": "yellow triangle", "type": "mask", "prompts": ["a sign", "give way"], "threshold": 0.35}]
+    labels = [{"name": "yellow triangle", "type": "mask", "prompts": ["a sign", "give way"], "threshold": 0.4}]
     variants = [PageVariant(name, "", True, 0.1, labels, []) for name in "uvw"]
     look = """
       document.body.style.width = "1080px";
       const name = document.querySelector(".name");
       const slider = document.querySelector(".label input[type=range]");
-      return [name.title, name.scrollWidth <= name.clientWidth, slider.offsetWidth >= 50];
+      const value = document.querySelector(".label output");
+      return [value.textContent, name.title, name.scrollWidth <= name.clientWidth, slider.offsetWidth >= 50];
     """
     seen = run_in_page(render("Preview", "", [], variants)[0], look, tmp_path)
-    assert seen == ["yellow triangle\na sign\ngive way", True, True]
+    assert seen == ["0.40", "yellow triangle\na sign\ngive way", True, True]
 
 
 @needs_chromium

@@ -60,6 +60,17 @@ def test_the_nearer_to_its_threshold_the_earlier(
     assert len(review(person.cvat, capsys, tmp_path, "--review-below", "0.47")) == 5
 
 
+def test_scores_have_two_decimals_and_do_not_read_as_if_they_reached_a_threshold(
+    person: Person, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    run(person.cvat, {0: [seen(0.3499)], 10: [seen(0.3517)], 20: [seen(0.4)]})
+    assert review(person.cvat, capsys, tmp_path) == [
+        (1, 0, "rust: missing? score 0.34, threshold 0.35"),
+        (1, 10, "rust: score 0.35, threshold 0.35"),
+        (1, 20, "rust: score 0.40, threshold 0.35"),
+    ]
+
+
 def test_doubt_reaches_around_thresholds_above_where_it_begins(
     person: Person, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -84,7 +95,7 @@ def test_other_doubts(person: Person, capsys: pytest.CaptureFixture[str], tmp_pa
     )
     assert review(person.cvat, capsys, tmp_path) == [
         (1, 20, "rust: no mask was found: its box is filled"),
-        (1, 30, "night: missing? score 0.29, threshold 0.3"),
+        (1, 30, "night: missing? score 0.29, threshold 0.30"),
         (1, 0, "rust: or crack? scores 0.62 and 0.58"),
         (1, 40, "rust: the mask's score is 0.63"),
     ]
@@ -99,8 +110,8 @@ def test_a_word_that_mostly_agrees_and_here_does_not(
     found = {0: [agreed(0.6)], 10: [agreed(0.41)], 20: [agreed(0.36)], 30: [agreed(0.7)], 40: [agreed(0.04)]}
     run(person.cvat, found | {60: [agreed(0.1, "crack")], 70: [agreed(0.1, "crack")], 80: [agreed(0.4, "crack")]})
     assert review(person.cvat, capsys, tmp_path) == [
-        (1, 40, "rust: only one of its words: score 0.8, the next word's 0.04"),
-        (1, 20, "rust: only one of its words: score 0.8, the next word's 0.36"),
+        (1, 40, "rust: only one of its words: score 0.80, the next word's 0.04"),
+        (1, 20, "rust: only one of its words: score 0.80, the next word's 0.36"),
     ], "less than half, though above the threshold; the words of crack agree on one of three"
 
 
@@ -219,7 +230,7 @@ def test_issues_are_opened_once(person: Person, capsys: pytest.CaptureFixture[st
     run(person.cvat, {0: [seen(0.36)], 60: [Detection("night", "tag", 0.29, chosen=False)]})
     review(person.cvat, capsys, tmp_path, "--issues")
     assert [(one["job"], one["frame"], one["position"], one["message"]) for one in person.cvat.issues] == [
-        (2, 60, [0, 0, 200, 100], "night: missing? score 0.29, threshold 0.3"),
+        (2, 60, [0, 0, 200, 100], "night: missing? score 0.29, threshold 0.30"),
         (1, 0, BOX, "rust: score 0.36, threshold 0.35"),
     ]
     review(person.cvat, capsys, tmp_path, "--issues")
@@ -322,7 +333,7 @@ def test_a_project_shares_the_budget(person: Person, capsys: pytest.CaptureFixtu
     shape = {"type": "rectangle", "points": BOX, "frame": 1, "label_id": RUST, "source": "auto", "score": 0.225}
     cvat.annotations.patch(11, "create", {"shapes": [shape]})
     queue = review(cvat, capsys, tmp_path, "--project", "1", "--budget", "2")
-    assert queue == [(1, 0, "rust: score 0.38, threshold 0.35"), (11, 1, "rust: score 0.23")], "0.3 and 0.5 sure"
+    assert queue == [(1, 0, "rust: score 0.38, threshold 0.35"), (11, 1, "rust: score 0.22")], "0.3 and 0.5 sure"
 
 
 def test_a_label_is_no_markup(person: Person, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -294,6 +294,8 @@ def test_the_page(person: Person, tmp_path: Path) -> None:
     assert (everything, tiny) == (9, [f"{person.cvat.url}/tasks/7/jobs/1?frame=0"])
     assert "<script>alert" not in page
     assert "<td>2026-11-26 04:10 UTC</td>" in page
+    assert "</svg>8.94 to 8.94, median 8.94</td>" in page
+    assert "<td>2.00 x 40.00</td>" in page, "two decimals everywhere"
 
 
 @needs_chromium

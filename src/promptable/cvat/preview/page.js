@@ -88,11 +88,11 @@ function panel(variant, v) {
       onchange: () => { label.on = on.checked; refresh(); },
     });
     const fixed = !variant.exact || Boolean(label.marks);
-    const value = element("output", { hidden: fixed }, label.at);
+    const value = element("output", { hidden: fixed }, label.at.toFixed(2));
     const slider = element("input", {
       type: "range", min: variant.floor, max: 1, step: 0.01, value: label.at, disabled: fixed, hidden: fixed,
       ariaLabel: `threshold of ${label.name}`,
-      oninput: () => { label.at = Number(slider.value); value.textContent = label.at; refresh(); },
+      oninput: () => { label.at = Number(slider.value); value.textContent = label.at.toFixed(2); refresh(); },
     });
     const name = element("span", { className: "name", title: [label.name, ...(label.prompts ?? [])].join("\n") });
     name.append(element("span", { className: "swatch", style: `background:${label.colour}` }), label.name);

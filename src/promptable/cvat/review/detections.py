@@ -10,6 +10,7 @@ from promptable.cvat.detection import MASK_SCORE, SYNONYM_SCORE, TAG, Detection
 from promptable.cvat.geometry.keyframes import box_iou
 from promptable.cvat.geometry.position import Position
 from promptable.cvat.journal import Found, JournalReader, Run
+from promptable.cvat.review.found import two_decimals
 from promptable.cvat.review.queue import Doubt
 
 _SAME_PLACE = 0.7
@@ -60,7 +61,7 @@ def _near_threshold(one: Found, threshold: float, reach: float) -> Doubt | None:
     score = one.detection.stored_score
     if not abs(score - threshold) < reach:
         return None
-    what = f"score {score:.3g}, threshold {threshold:g}" if threshold else f"score {score:.3g}"
+    what = f"score {two_decimals(score)}" + (f", threshold {two_decimals(threshold)}" if threshold else "")
     said = what if one.detection.chosen else f"missing? {what}"
     sure = abs(score - threshold) / reach
     return Doubt(one.detection.label, said, sure, _box(one.detection), one.id, not one.detection.chosen)
@@ -82,8 +83,9 @@ def _synonym(one: Found) -> Doubt | None:
     """Sure is how near the best other prompt's score comes to agreeing; 0 where it is not even near."""
     if (agreement := _agreement(one)) >= 1:
         return None
-    synonym = float(one.detection.attributes.get(SYNONYM_SCORE, 0.0))
-    what = f"only one of its words: score {one.detection.score:.3g}, the next word's {synonym:.3g}"
+    score = two_decimals(one.detection.stored_score)
+    synonym = two_decimals(float(one.detection.attributes.get(SYNONYM_SCORE, 0.0)))
+    what = f"only one of its words: score {score}, the next word's {synonym}"
     return Doubt(one.detection.label, what, agreement, _box(one.detection), one.id)
 
 
@@ -99,7 +101,7 @@ def _mask(one: Found) -> Doubt | None:
     if attributes.get(REVIEW) == "true":
         return Doubt(one.detection.label, "no mask was found: its box is filled", 0.0, box, one.id)
     score = float(attributes.get(MASK_SCORE, 1.0))
-    what = f"the mask's score is {score:.2f}"
+    what = f"the mask's score is {two_decimals(score)}"
     return Doubt(one.detection.label, what, score / _GOOD_MASK, box, one.id) if score < _GOOD_MASK else None
 
 
@@ -110,7 +112,7 @@ def _either(one: Found, other: Found) -> Iterator[Doubt]:
     if best.label == second.label or not best.chosen or apart >= _SAME_SCORE:
         return
     if box_iou(_position(best).box, _position(second).box) >= _SAME_PLACE:
-        what = f"or {second.label}? scores {best.score:.2f} and {second.score:.2f}"
+        what = f"or {second.label}? scores {two_decimals(best.stored_score)} and {two_decimals(second.stored_score)}"
         number = one.id if one.detection is best else other.id
         yield Doubt(best.label, what, apart / _SAME_SCORE, _box(best), number)
 

@@ -10,6 +10,15 @@ BINS = 100
 """Of a histogram: a hundredth of confidence each."""
 
 
+def two_decimals(confidence: float) -> str:
+    """In words: cut, not rounded, so that what misses a threshold does not read as if it reached it.
+
+    >>> two_decimals(0.3499), two_decimals(0.4)
+    ('0.34', '0.40')
+    """
+    return f"{int(confidence * BINS + 1e-6) / BINS:.2f}"
+
+
 @dataclass(frozen=True)
 class LabelFound:
     """What was found of a label: how many objects are in CVAT by confidence, and how many only in the journal.

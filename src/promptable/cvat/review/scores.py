@@ -5,7 +5,7 @@ from itertools import groupby
 from typing import Any
 
 from promptable.cvat.geometry.extent import extent_of
-from promptable.cvat.review.found import BINS
+from promptable.cvat.review.found import BINS, two_decimals
 from promptable.cvat.review.queue import Doubt
 
 
@@ -38,4 +38,4 @@ def _doubt(one: Mapping[str, Any], names: Mapping[int, str], review_below: float
         box = extent_of(one).box
     except ValueError:
         box = None
-    return Doubt(names[one["label_id"]], f"score {one['score']:.2f}", one["score"] / review_below, box)
+    return Doubt(names[one["label_id"]], f"score {two_decimals(one['score'])}", one["score"] / review_below, box)

@@ -39,14 +39,14 @@ def _tiny(rows: Rows) -> Iterator[Finding]:
     """Lines and points may be thin."""
     sides = rows["box"][:, 2:] - rows["box"][:, :2]
     for at in np.flatnonzero((sides.min(1) < TINY_SIDE) & np.isfinite(rows["area"])):
-        yield Kind.TINY, int(at), f"{sides[at, 0]:g} x {sides[at, 1]:g}"
+        yield Kind.TINY, int(at), f"{sides[at, 0]:.2f} x {sides[at, 1]:.2f}"
 
 
 def _outside(rows: Rows, hw: NDArray[np.int64]) -> Iterator[Finding]:
     wh = np.tile(hw[rows["index"], ::-1], 2)
     beyond = np.maximum(-rows["box"], rows["box"] - wh).max(1)
     for at in np.flatnonzero(beyond > BEYOND):
-        yield Kind.OUTSIDE, int(at), f"{beyond[at]:g} pixels beyond {wh[at, 0]} x {wh[at, 1]}"
+        yield Kind.OUTSIDE, int(at), f"{beyond[at]:.2f} pixels beyond {wh[at, 0]} x {wh[at, 1]}"
 
 
 def _doubles(rows: Rows, shapes: Mapping[int, Mapping[str, Any]]) -> Iterator[Finding]:

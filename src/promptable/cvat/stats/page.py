@@ -63,7 +63,7 @@ def _histogram(numbers: NDArray[np.float64], edges: NDArray[np.float64], about: 
         return ""
     counts, _ = np.histogram(np.clip(numbers, edges[0], edges[-1]), edges)
     drawn = bars([[(int(count), "sure")] for count in counts], about, line)
-    return f"{drawn}{known['min']:g} to {known['max']:g}, median {known['median']:g}"
+    return f"{drawn}{known['min']:.2f} to {known['max']:.2f}, median {known['median']:.2f}"
 
 
 def _per_frame(figures: Figures) -> str:

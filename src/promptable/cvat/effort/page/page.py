@@ -126,8 +126,8 @@ def _advice(advice: Advice) -> str:
     rows = [
         (
             one.label,
-            f"{one.now:g}",
-            "" if one.why else f"{one.threshold:g}",
+            f"{one.now:.2f}",
+            "" if one.why else f"{one.threshold:.2f}",
             "" if one.interval is None else f"{one.interval[0]:.2f} to {one.interval[1]:.2f}",
             "" if one.f1_now is None else f"{one.f1_now:.2f}",
             "" if one.f1_chosen is None else f"{one.f1_chosen:.2f}",

@@ -30,7 +30,7 @@ class ReviewThreshold:
             return f"Where to look: {self.why}."
         low, high = wilson(self.caught, self.errors)
         return (
-            f"Where to look: --review-below {self.below:g} has {self.caught} of {self.errors} errors below it "
+            f"Where to look: --review-below {self.below:.2f} has {self.caught} of {self.errors} errors below it "
             f"({low:.0%} to {high:.0%}), and {self.looked} of all {self.labels} labels."
         )
 

@@ -87,16 +87,16 @@ class Suggestion:
     answered: int = 0
 
     def __str__(self) -> str:
-        stays = f"threshold stays {self.now:g}: {self.why}"
+        stays = f"threshold stays {self.now:.2f}: {self.why}"
         if self.f1_now is None or self.f1_chosen is None:
             return f"{stays}."
-        change = stays if self.why else f"threshold {self.now:g} -> {self.threshold:g}"
+        change = stays if self.why else f"threshold {self.now:.2f} -> {self.threshold:.2f}"
         low, high = wilson(self.right, self.answered)
         drawn = "" if self.interval is None else f"; resampled: {self.interval[0]:.2f} to {self.interval[1]:.2f}"
         return (
             f"{change}{drawn}. {counted(self.objects, 'reviewed object')}: "
             f"F1 now {self.f1_now:.2f}, then {self.f1_chosen:.2f}; "
-            f"{self.right} of {self.answered} answers right at {self.threshold:g} ({low:.0%} to {high:.0%})."
+            f"{self.right} of {self.answered} answers right at {self.threshold:.2f} ({low:.0%} to {high:.0%})."
         )
 
 
