@@ -103,6 +103,50 @@ def test_of_two_forms_of_an_object_each_goes_on_with_its_own(cvat: StandIn) -> N
     assert [{track["id"]: track["shapes"][0]["type"] for track in _tracks(cvat, job)} for job in (1, 2)] == forms
 
 
+def test_backward_twice_is_the_same(cvat: StandIn) -> None:
+    prepare(cvat, jobs=ONE_JOB)
+    draw(cvat, BOX, frame=4)
+    for _ in range(2):
+        assert propagate(cvat, "--from", "4", "--backward") == 0
+        (track,) = _tracks(cvat, 1)
+        assert [position_at(track, frame) is not None for frame in (0, 4, 5, 19)] == [True, True, False, False]
+
+
+def test_another_form_up_to_where_people_have_it_leaves_the_next_job_alone(cvat: StandIn) -> None:
+    prepare(cvat, jobs=[(1, "annotation", 0, 9), (2, "annotation", 10, 19)])
+    draw(cvat, BOX)
+    assert propagate(cvat) == 0
+    (first,) = cvat.annotations.job(1).by_kind["tracks"].values()
+    first["shapes"].insert(1, {**first["shapes"][0], "frame": 4, "points": [11, 22, 33, 44]})
+    before = _tracks(cvat, 2)
+    assert propagate(cvat, "--as", "polygon") == 0
+    assert _tracks(cvat, 2) == before
+    assert sorted(track["shapes"][0]["type"] for track in _tracks(cvat, 1)) == ["polygon", "rectangle"]
+
+
+def test_what_people_mended_in_the_next_job_is_not_lost_in_this_one(cvat: StandIn) -> None:
+    prepare(cvat, jobs=[(1, "annotation", 0, 11), (2, "annotation", 7, 19)])
+    draw(cvat, BOX)
+    assert propagate(cvat) == 0
+    (second,) = cvat.annotations.job(2).by_kind["tracks"].values()
+    mended = [29, 22, 49, 42]
+    second["shapes"].insert(1, {**second["shapes"][0], "frame": 9, "points": mended})
+    assert propagate(cvat) == 0
+    for job, frames in ((1, range(12)), (2, range(7, 20))):
+        (track,) = _tracks(cvat, job)
+        assert all(position_at(track, frame) is not None for frame in frames)
+        assert _there(track, 9) == tuple(mended)
+
+
+def test_the_first_frame_is_the_first_that_is_not_deleted(cvat: StandIn) -> None:
+    prepare(cvat, jobs=ONE_JOB)
+    cvat.tasks[TASK] = replace(cvat.tasks[TASK], deleted=(0,))
+    draw(cvat, BOX, frame=1)
+    assert propagate(cvat) == 0
+    (track,) = _tracks(cvat, 1)
+    assert track["frame"] == 1
+
+
 def test_a_runs_keyframe_on_a_frame_that_was_deleted_since_hides_nothing(
     cvat: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -157,7 +157,10 @@ def test_a_taken_port_is_named(tmp_path: Path, serve_all: Serve) -> None:
     write_function(tmp_path, "cats")
     with serve_all() as running:
         taken = running.dashboard_port
-        with pytest.raises(ServeError, match=f"port {taken} .Address already in use.: --port-base"), serve_all(dashboard_port=taken):
+        with (
+            pytest.raises(ServeError, match=f"port {taken} .Address already in use.: --port-base"),
+            serve_all(dashboard_port=taken),
+        ):
             pass
 
 

@@ -57,7 +57,7 @@ def make_plan(client: Any, frames: Frames, options: Options, ours: Ours, newcome
     left_out = [sentence for sentence in why.values() if sentence is not None]
     if not jobs:
         raise CvatError("; ".join(left_out) or "there is no job")
-    first = min(job.start_frame for job in jobs) if options.first is None else options.first
+    first = _first_of(frames, jobs) if options.first is None else options.first
     frames.frame(first)  # raises where there is none
     ways = passes(frames, jobs, first, options)
     neighbours = [frame for way in ways.values() for frame in way[1:2]]
@@ -75,6 +75,12 @@ def make_plan(client: Any, frames: Frames, options: Options, ours: Ours, newcome
         )
         raise NothingToFollowError(f"there is nothing to follow on frame {first}: {reasons}")
     return Plan(objects, ways, left_out)
+
+
+def _first_of(frames: Frames, jobs: Iterable[Any]) -> int:
+    """The first frame of these jobs that is not deleted; one that is where all are."""
+    starts = [range(job.start_frame, job.stop_frame + 1) for job in jobs]
+    return min((number for number in frames.numbers for start in starts if number in start), default=starts[0].start)
 
 
 def passes(frames: Frames, jobs: Iterable[Any], first: int, options: Options) -> dict[int, list[int]]:

@@ -14,7 +14,14 @@ from promptable.cvat.propagate.objects import Copy, Object, found_on
 from promptable.cvat.propagate.options import Options
 from promptable.cvat.propagate.people import people_around
 from promptable.cvat.propagate.writing.handover import rest_of
-from promptable.cvat.propagate.writing.tracks import Part, kept_keyframes, mask_shapes, own_frames, track_of
+from promptable.cvat.propagate.writing.tracks import (
+    Part,
+    drawn_elsewhere,
+    kept_keyframes,
+    mask_shapes,
+    own_frames,
+    track_of,
+)
 from promptable.cvat.seams import Seams, told_elsewhere
 from promptable.cvat.server.annotations import JobAnnotations, read_task
 from promptable.cvat.server.frames import Frames, text_of
@@ -144,7 +151,7 @@ class Changes:
             yield from self._handed_over(part, copy)
         elif one.form == MASK:
             yield from self._mask_changes(part, copy, job)
-        elif part.is_seen or (copy is not None and one.is_track):
+        elif part.is_seen or (copy is not None and one.is_track and not one.changes_form):
             yield from self._track_changes(part, copy)
 
     def _handed_over(self, part: Part, copy: Copy) -> Iterator[tuple[str, Item]]:
@@ -172,9 +179,9 @@ class Changes:
             here,
             followed=[frame for frame in self._followed if frame in frames],
             frames=frames,
-            kept=kept_keyframes(copy, here, written),
+            kept=drawn_elsewhere(one, copy, frames) | kept_keyframes(copy, here, written),
+            track=None if copy is None or copy.kind == SHAPE else copy.item,
             mutable=self._mutable,
-            is_new=copy is None or copy.kind == SHAPE,
             stays_open=one.is_track and not one.changes_form and self._only_backward,
         )
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from promptable.cvat.geometry.keyframes import polygon_keyframes, rectangle_keyframes
-from promptable.cvat.geometry.position import MASK, POLYGON, RECTANGLE, Position, position_of
+from promptable.cvat.geometry.position import MASK, POLYGON, RECTANGLE, Position, position_at, position_of
 from promptable.cvat.propagate.content import SHAPE, TRACK, Written
 from promptable.cvat.propagate.objects import Copy, Object, held_values
 
@@ -31,8 +31,8 @@ class Part:
     kept: Mapping[int, Mapping[str, Any]]
     mutable: frozenset[int]
     """Attributes that may differ from frame to frame: a track has them at its keyframes."""
-    is_new: bool = True
-    """Whether the job gets a track of its own."""
+    track: Mapping[str, Any] | None = None
+    """The object's track here, as CVAT has it; None where the job gets one of its own."""
     stays_open: bool = False
     """Whether what comes behind the last frame is as it was: people's track was followed backward only."""
 
@@ -69,6 +69,16 @@ def kept_keyframes(
     return {key["frame"]: key for key in copy.item["shapes"] if not _is_replaced(key, again, written)}
 
 
+def drawn_elsewhere(one: Object, copy: Copy | None, frames: range) -> dict[int, Mapping[str, Any]]:
+    """Keyframes for a track on a job's ``frames`` where people have it in another job that shares them: it is not lost
+    there."""
+    if copy is None or copy.kind != TRACK:
+        return {}
+    held = held_values(one.item, one.frame)
+    there = {frame: position for frame, position in one.theirs.items() if frame in frames and position is not None}
+    return {frame: keyframe(held, frame, position) for frame, position in there.items() if position.form == one.form}
+
+
 def _is_replaced(key: Mapping[str, Any], again: range, written: Written) -> bool:
     """Whether it is a run's and lies where the object was followed ``again``, or closes the track right behind.
 
@@ -83,7 +93,7 @@ def track_of(part: Part, keyframe_iou: float | None) -> dict[str, Any]:
     item = part.one.item
     keys = {key["frame"]: key for key in _keyframes(part, keyframe_iou)} | dict(part.kept)
     ordered = [keys[frame] for frame in sorted(keys)]
-    if part.is_new or ordered[0]["frame"] not in part.kept:  # else CVAT takes the label's defaults
+    if part.track is None or ordered[0]["frame"] not in part.kept:  # else CVAT takes the label's defaults
         values = held_values(item, part.one.frame)["attributes"]
         ordered[0] = {**ordered[0], "attributes": [one for one in values if one["spec_id"] in part.mutable]}
     return {
@@ -178,8 +188,9 @@ def _ending(part: Part, last: int) -> int | None:
     """The frame from which on nothing is seen after ``last``, if no person's keyframe says more."""
     later = [frame for frame in part.followed if frame > last]
     end = later[0] if later else last + 1
-    goes_on = not later and (part.stays_open or any(frame > last for frame in part.kept))
-    was_looked_for = last not in part.kept or end in part.found
+    was_closed = part.track is not None and position_at(part.track, end) is None
+    goes_on = not later and ((part.stays_open and not was_closed) or any(frame > last for frame in part.kept))
+    was_looked_for = last not in part.kept or end in part.found or was_closed
     return end if end in part.frames and end not in part.kept and was_looked_for and not goes_on else None
 
 
