@@ -94,6 +94,31 @@ def test_where_and_how_often_it_runs_counts_as_far_as_a_deployment_chose_it(
     assert read(_said(**OPTIONS | changes)).differs(known) is differs
 
 
+@pytest.mark.parametrize(
+    ("known", "reported", "differs"),
+    [
+        ({"nodeSelector": {}, "tolerations": [], "imagePullSecrets": "", "eventTimeout": ""}, {}, False),
+        (
+            {"tolerations": [{"key": "k", "operator": "Exists", "value": "", "effect": ""}]},
+            {"tolerations": [{"key": "k", "operator": "Exists"}]},
+            False,
+        ),
+        (
+            {"volumes": [{"volume": {"name": "s", "emptyDir": {}}, "volumeMount": {"name": "s", "readOnly": False}}]},
+            {"volumes": [{"volume": {"name": "s", "emptyDir": {}}, "volumeMount": {"name": "s"}}]},
+            False,
+        ),
+        ({"nodeSelector": {}}, {"nodeSelector": {"zone": "a"}}, True),
+        ({"tolerations": []}, {"tolerations": [{"key": "k"}]}, True),
+    ],
+)
+def test_what_is_empty_or_false_is_left_out_by_kubernetes(
+    known: dict[str, Any], reported: dict[str, Any], differs: bool
+) -> None:
+    own = Rendered(yaml.safe_dump(FUNCTION | {"spec": FUNCTION["spec"] | known}))
+    assert read(_said(**reported)).differs(own) is differs
+
+
 @pytest.mark.parametrize("said", ["", "metadata:\n\tname: [x\n", "nothing of the kind", "metadata:\n  name: x\n"])
 def test_what_is_no_configuration(said: str) -> None:
     with pytest.raises(DeployError, match="expected metadata, spec and status"):

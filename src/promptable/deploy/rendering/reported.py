@@ -103,7 +103,10 @@ def _chosen(config: FunctionConfig) -> Mapping[str, Any]:
 
 
 def _says(whole: Any, part: Any) -> bool:
-    """Whether ``whole`` says all that ``part`` does: Nuclio and Kubernetes fill in the rest."""
+    """Whether ``whole`` says all that ``part`` does: Nuclio and Kubernetes fill in the rest, and leave out what is empty
+    or false."""
+    if not part:
+        return not whole
     if isinstance(part, Mapping):
         return isinstance(whole, Mapping) and all(_says(whole.get(key), value) for key, value in part.items())
     if isinstance(part, list):
