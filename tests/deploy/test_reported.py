@@ -108,7 +108,6 @@ def test_where_and_how_often_it_runs_counts_as_far_as_a_deployment_chose_it(
             {"volumes": [{"volume": {"name": "s", "emptyDir": {}}, "volumeMount": {"name": "s"}}]},
             False,
         ),
-        ({"nodeSelector": {}}, {"nodeSelector": {"zone": "a"}}, True),
         ({"tolerations": []}, {"tolerations": [{"key": "k"}]}, True),
     ],
 )

@@ -103,12 +103,14 @@ def _chosen(config: FunctionConfig) -> Mapping[str, Any]:
 
 
 def _says(whole: Any, part: Any) -> bool:
-    """Whether ``whole`` says all that ``part`` does: Nuclio and Kubernetes fill in the rest, and leave out what is empty
-    or false."""
-    if not part:
-        return not whole
+    """Whether ``whole`` says all that ``part`` does.
+
+    Nuclio and Kubernetes fill in the rest, and leave out what is empty or false.
+    """
     if isinstance(part, Mapping):
-        return isinstance(whole, Mapping) and all(_says(whole.get(key), value) for key, value in part.items())
+        held = whole or {}
+        return isinstance(held, Mapping) and all(_says(held.get(key), value) for key, value in part.items())
     if isinstance(part, list):
-        return isinstance(whole, list) and len(whole) == len(part) and all(map(_says, whole, part))
-    return bool(whole == part)
+        held = whole or []
+        return isinstance(held, list) and len(held) == len(part) and all(map(_says, held, part))
+    return bool(whole == part or not (whole or part))
