@@ -138,6 +138,23 @@ def test_what_people_mended_in_the_next_job_is_not_lost_in_this_one(cvat: StandI
         assert _there(track, 9) == tuple(mended)
 
 
+def test_what_people_mend_again_or_take_away_in_the_next_job_is_followed_in_this_one(cvat: StandIn) -> None:
+    prepare(cvat, jobs=[(1, "annotation", 0, 11), (2, "annotation", 7, 19)])
+    draw(cvat, BOX)
+    assert propagate(cvat) == 0
+    followed = [_there(_tracks(cvat, job)[0], 9) for job in (1, 2)]
+    (second,) = cvat.annotations.job(2).by_kind["tracks"].values()
+    for mended in ([29, 22, 49, 42], [26, 19, 46, 39]):
+        second["shapes"] = [key for key in second["shapes"] if key["frame"] != 9]
+        second["shapes"].insert(1, {**second["shapes"][0], "frame": 9, "points": mended})
+        assert propagate(cvat) == 0
+        (second,) = cvat.annotations.job(2).by_kind["tracks"].values()
+        assert [_there(_tracks(cvat, job)[0], 9) for job in (1, 2)] == [tuple(mended)] * 2
+    second["shapes"] = [key for key in second["shapes"] if key["frame"] != 9]
+    assert propagate(cvat) == 0
+    assert [_there(_tracks(cvat, job)[0], 9) for job in (1, 2)] == followed
+
+
 def test_the_first_frame_is_the_first_that_is_not_deleted(cvat: StandIn) -> None:
     prepare(cvat, jobs=ONE_JOB)
     cvat.tasks[TASK] = replace(cvat.tasks[TASK], deleted=(0,))

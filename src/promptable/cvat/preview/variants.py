@@ -67,7 +67,7 @@ def _read_items(function: Function, answer: Any, task_labels: Sequence[Mapping[s
     """As ``_items_of_cvat``. Raises CvatError for an answer of another form."""
     try:
         return _items_of_cvat(answer, task_labels)
-    except (KeyError, TypeError, ValueError, AttributeError, LookupError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise CvatError(f"{function}: the answer cannot be read: {error!r}") from None
 
 

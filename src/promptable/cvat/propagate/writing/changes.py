@@ -173,13 +173,16 @@ class Changes:
         here = {frame: position for frame, position in found.items() if frame in frames}
         copy = None if one.changes_form else one.copy_in(job)
         written = Written() if copy is None else self._ours.keyframes(copy.item["id"])
+        elsewhere = drawn_elsewhere(one, copy, frames, written)
+        kept = kept_keyframes(copy, here, written)
         return Part(
             one,
             group,
             here,
             followed=[frame for frame in self._followed if frame in frames],
             frames=frames,
-            kept=drawn_elsewhere(one, copy, frames) | kept_keyframes(copy, here, written),
+            kept={frame: key for frame, key in kept.items() if frame not in elsewhere},
+            elsewhere=elsewhere,
             track=None if copy is None or copy.kind == SHAPE else copy.item,
             mutable=self._mutable,
             stays_open=one.is_track and not one.changes_form and self._only_backward,

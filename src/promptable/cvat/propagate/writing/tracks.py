@@ -2,7 +2,8 @@
 
 from bisect import bisect
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,8 @@ _DECIMALS = 2
 class Part:
     """What a job is given of an object: ``found`` by frame, on the ``followed`` ones; ``frames`` are the job's.
 
-    ``group`` is the object's, ``kept`` are the keyframes of its track here that stay.
+    ``group`` is the object's, ``kept`` are the keyframes of its track here that stay, and ``elsewhere`` those that it
+    gets where people have it in another job.
     """
 
     one: Object
@@ -31,6 +33,7 @@ class Part:
     kept: Mapping[int, Mapping[str, Any]]
     mutable: frozenset[int]
     """Attributes that may differ from frame to frame: a track has them at its keyframes."""
+    elsewhere: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     track: Mapping[str, Any] | None = None
     """The object's track here, as CVAT has it; None where the job gets one of its own."""
     stays_open: bool = False
@@ -40,9 +43,14 @@ class Part:
     def is_seen(self) -> bool:
         return any(position is not None for position in self.found.values())
 
+    @cached_property
+    def fixed(self) -> Mapping[int, Mapping[str, Any]]:
+        """The keyframes of the track that are no matter of what was found."""
+        return {**self.kept, **self.elsewhere}
+
     def seen_on(self, frame: int) -> Position | None:
         """Where the object is: as people say, or else as it was found; None where it is not."""
-        key = self.kept.get(frame)
+        key = self.fixed.get(frame)
         if key is None:
             return self.found.get(frame)
         return None if key["outside"] else position_of(key)
@@ -69,14 +77,19 @@ def kept_keyframes(
     return {key["frame"]: key for key in copy.item["shapes"] if not _is_replaced(key, again, written)}
 
 
-def drawn_elsewhere(one: Object, copy: Copy | None, frames: range) -> dict[int, Mapping[str, Any]]:
-    """Keyframes for a track on a job's ``frames`` where people have it in another job that shares them: it is not lost
-    there."""
+def drawn_elsewhere(one: Object, copy: Copy | None, frames: range, written: Written) -> dict[int, Mapping[str, Any]]:
+    """Keyframes for a track on a job's ``frames`` where people have it in another job that shares them, and not here.
+
+    It is not lost there. They are the run's, so that the next one looks at people's again.
+    """
     if copy is None or copy.kind != TRACK:
         return {}
-    held = held_values(one.item, one.frame)
-    there = {frame: position for frame, position in one.theirs.items() if frame in frames and position is not None}
-    return {frame: keyframe(held, frame, position) for frame, position in there.items() if position.form == one.form}
+    held, here = held_values(one.item, one.frame), {key["frame"] for key in copy.item["shapes"] if key not in written}
+    return {
+        frame: keyframe(held, frame, position)
+        for frame, position in one.theirs.items()
+        if frame in frames and frame not in here and position is not None and position.form == one.form
+    }
 
 
 def _is_replaced(key: Mapping[str, Any], again: range, written: Written) -> bool:
@@ -91,7 +104,7 @@ def _is_replaced(key: Mapping[str, Any], again: range, written: Written) -> bool
 def track_of(part: Part, keyframe_iou: float | None) -> dict[str, Any]:
     """A track as CVAT's REST API takes it, closed behind its last frame."""
     item = part.one.item
-    keys = {key["frame"]: key for key in _keyframes(part, keyframe_iou)} | dict(part.kept)
+    keys = {key["frame"]: key for key in _keyframes(part, keyframe_iou)} | dict(part.fixed)
     ordered = [keys[frame] for frame in sorted(keys)]
     if part.track is None or ordered[0]["frame"] not in part.kept:  # else CVAT takes the label's defaults
         values = held_values(item, part.one.frame)["attributes"]
@@ -147,7 +160,7 @@ def _keyframes(part: Part, keyframe_iou: float | None) -> Iterator[dict[str, Any
 def _stretches(part: Part) -> Iterator[list[tuple[int, Position]]]:
     """Runs of followed frames on which the object is seen; each keyframe that stays, also on a frame that was deleted,
     begins a new one."""
-    kept = sorted(part.kept)
+    kept = sorted(part.fixed)
     stretch: list[tuple[int, Position]] = []
     for frame in part.followed:
         position = part.seen_on(frame)
@@ -189,9 +202,9 @@ def _ending(part: Part, last: int) -> int | None:
     later = [frame for frame in part.followed if frame > last]
     end = later[0] if later else last + 1
     was_closed = part.track is not None and position_at(part.track, end) is None
-    goes_on = not later and ((part.stays_open and not was_closed) or any(frame > last for frame in part.kept))
-    was_looked_for = last not in part.kept or end in part.found or was_closed
-    return end if end in part.frames and end not in part.kept and was_looked_for and not goes_on else None
+    goes_on = not later and ((part.stays_open and not was_closed) or any(frame > last for frame in part.fixed))
+    was_looked_for = last not in part.fixed or end in part.found or was_closed
+    return end if end in part.frames and end not in part.fixed and was_looked_for and not goes_on else None
 
 
 def keyframe(held: Mapping[str, Any], frame: int, position: Position, *, outside: bool = False) -> dict[str, Any]:
