@@ -340,7 +340,9 @@ def test_a_label_is_no_markup(person: Person, capsys: pytest.CaptureFixture[str]
     person.cvat.labels["task_id", TASK][0] = ("<script>alert(1)</script>", "any")
     person.add(10, RUST, BOX, source="auto", score=0.4)
     assert review(person.cvat, capsys, tmp_path) == [(1, 10, "<script>alert(1)</script>: score 0.40")]
-    assert "<script>alert" not in (tmp_path / "review.html").read_text()
+    page = (tmp_path / "review.html").read_text()
+    assert "<script>alert" not in page
+    assert f"<title>Review of task {TASK}, pictures</title>" in page
 
 
 def test_each_job_is_read_once_and_none_is_kept(

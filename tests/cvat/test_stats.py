@@ -293,6 +293,7 @@ def test_the_page(person: Person, tmp_path: Path) -> None:
     everything, tiny, _ = run_in_page(page, code, tmp_path)
     assert (everything, tiny) == (9, [f"{person.cvat.url}/tasks/7/jobs/1?frame=0"])
     assert "<script>alert" not in page
+    assert "<title>Statistics of task 7, pictures</title>" in page
     assert "<td>2026-11-26 04:10 UTC</td>" in page
     assert "</svg>8.94 to 8.94, median 8.94</td>" in page
     assert "<td>2.00 x 40.00</td>" in page, "two decimals everywhere"
@@ -322,6 +323,7 @@ def test_a_project_is_its_tasks_together(person: Person, tmp_path: Path) -> None
     assert [label["name"] for label in figures["labels"]] == [*NAMES, "van"]
     assert (figures["labels"][CAR]["shapes"], figures["labels"][CAR]["frames"]) == (2, 2)
     assert figures["left_out"] == ["task 9 has no data yet"]
+    assert "<title>Statistics of project 1, project</title>" in (tmp_path / "stats.html").read_text()
 
 
 def test_a_file_that_cannot_be_written_is_named(

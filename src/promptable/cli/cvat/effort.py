@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from promptable.cli.cvat.files import write_text
 from promptable.cli.cvat.options import add_server_arguments, connected
 from promptable.cli.cvat.outcome import told
-from promptable.cli.cvat.source import source_name, sources
+from promptable.cli.cvat.source import named, source_name, sources
 from promptable.cli.terminal import DONE, left_alone, say, show
 from promptable.cli.values import number, unit_number
 from promptable.cvat.server.errors import CvatError
@@ -136,9 +136,7 @@ def _advice(parsed: argparse.Namespace, evidence: "EvidenceByModel") -> "Advice"
 def _tasks(parsed: argparse.Namespace, client: Any) -> tuple[list[Any], str]:
     """The frames of each task, and what the report is called."""
     tasks = list(sources(parsed, client, left_alone))
-    what, number = source_name(parsed)
-    named = tasks[0].task if parsed.project is None else client.projects.retrieve(number)
-    return tasks, f"Effort of {what} {number}, {named.name}"
+    return tasks, f"Effort of {named(parsed, client, (frames.task for frames in tasks))}"
 
 
 def _write(parsed: argparse.Namespace, server: str, report: "Report", pictures: "Pictures") -> None:

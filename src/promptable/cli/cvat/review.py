@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from promptable.cli.cvat.files import write_text
 from promptable.cli.cvat.options import add_server_arguments, connected
 from promptable.cli.cvat.outcome import told
-from promptable.cli.cvat.source import add_source_arguments, source_name, sources
+from promptable.cli.cvat.source import add_source_arguments, named, source_name, sources
 from promptable.cli.cvat.undo import METAVAR, runs_meant, say_closed, say_withdrawn, which_run
 from promptable.cli.terminal import DONE, left_alone, say, show
 from promptable.cli.values import count, unit_number
@@ -82,7 +82,8 @@ def _look(parsed: argparse.Namespace, client: Any) -> None:
     user = None if parsed.assign is None else user_id(client, parsed.assign)
     queue = _together(list(reviews.values()), parsed.budget)
     about += [f"task {task}: {note}" for task, review in reviews.items() for note in review.notes]
-    _report(parsed, client.api_map.host, reviews, queue, about)
+    title = f"Review of {named(parsed, client, (frames.task for frames in tasks.values()))}"
+    _report(parsed, client.api_map.host, title, reviews, queue, about)
     if parsed.issues or user is not None:
         _hand_over(parsed, client, tasks, queue, user)
 
@@ -97,7 +98,12 @@ def _together(reviews: "Sequence[TaskReview]", budget: int) -> "Queue":
 
 
 def _report(
-    parsed: argparse.Namespace, host: str, reviews: "dict[int, TaskReview]", queue: "Queue", about: Sequence[str]
+    parsed: argparse.Namespace,
+    host: str,
+    title: str,
+    reviews: "dict[int, TaskReview]",
+    queue: "Queue",
+    about: Sequence[str],
 ) -> None:
     """As a table and as a page."""
     from promptable.cvat.review.found import together
@@ -107,10 +113,9 @@ def _report(
         say(sentence)
     rows = [[one.doubts[0].label, one.doubts[0].what, len(one.doubts), link(host, one)] for one in queue.frames]
     show(("label", "least sure", "doubts", "frame"), rows)
-    what, number = source_name(parsed)
-    page = parsed.page or Path(f"review-{what}-{number}.html")
+    page = parsed.page or Path("review-{}-{}.html".format(*source_name(parsed)))
     labels = together([review.labels for review in reviews.values()], parsed.review_below)
-    html = render(f"Review of {what} {number}", about, queue, labels, parsed.review_below, host)
+    html = render(title, about, queue, labels, parsed.review_below, host)
     write_text(page, html)
     left = more(queue)
     say(f"{counted(len(queue.frames), 'frame')} to look at{f'; {left}' if left else ''}\n{page}")

@@ -1,7 +1,7 @@
 """Which frames a command that looks through a task is about: ``--task``, ``--project`` or ``--job``."""
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,6 +20,13 @@ def source_name(parsed: argparse.Namespace) -> tuple[str, int]:
     """Such as task and 12."""
     what = next(name for name in ("task", "project", "job") if getattr(parsed, name) is not None)
     return what, int(getattr(parsed, what))
+
+
+def named(parsed: argparse.Namespace, client: Any, tasks: Iterable[Any]) -> str:
+    """Such as ``task 12, night drive``: by the name that people gave it. ``tasks`` are CVAT's, also of a job."""
+    what, number = source_name(parsed)
+    one = next(iter(tasks)) if parsed.project is None else client.projects.retrieve(number)
+    return f"{what} {number}, {one.name}"
 
 
 def sources(

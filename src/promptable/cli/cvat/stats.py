@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from promptable.cli.cvat.files import write_text
 from promptable.cli.cvat.options import add_server_arguments, connected
 from promptable.cli.cvat.outcome import told
-from promptable.cli.cvat.source import add_source_arguments, source_name, sources
+from promptable.cli.cvat.source import add_source_arguments, named, source_name, sources
 from promptable.cli.terminal import DONE, FOUND, complain, say, show
 from promptable.cvat.plural import counted
 from promptable.cvat.stats.faults import Kind
@@ -70,9 +70,9 @@ def _kinds(text: str) -> Sequence[Kind]:
 
 def _stats(parsed: argparse.Namespace) -> int:
     with connected(parsed) as client:
-        figures, host = _figures(parsed, client), client.api_map.host
+        (figures, title), host = _figures(parsed, client), client.api_map.host
     _show(figures, host, by_annotator=parsed.by_annotator)
-    _write(parsed, figures, host)
+    _write(parsed, title, figures, host)
     return _verdict(figures, parsed.fail_on)
 
 
@@ -83,27 +83,28 @@ def _verdict(figures: "Figures", fail_on: Sequence[Kind]) -> int:
     return FOUND if found else DONE
 
 
-def _figures(parsed: argparse.Namespace, client: Any) -> "Figures":
+def _figures(parsed: argparse.Namespace, client: Any) -> tuple["Figures", str]:
+    """The figures, and what their page is called."""
     from promptable.cvat.progress import Progress
     from promptable.cvat.stats.collect import add_task, find_outliers
     from promptable.cvat.stats.figures import Figures
 
-    figures = Figures()
+    figures, tasks = Figures(), []
     with Progress() as progress:
         for frames in sources(parsed, client, figures.left_out.append):
             bar = progress.begin(f"task {frames.task.id}", len(frames.numbers))
             add_task(figures, client, frames, bar, since=parsed.since)
+            tasks.append(frames.task)
     find_outliers(figures)
-    return figures
+    return figures, f"Statistics of {named(parsed, client, tasks)}"
 
 
-def _write(parsed: argparse.Namespace, figures: "Figures", host: str) -> None:
+def _write(parsed: argparse.Namespace, title: str, figures: "Figures", host: str) -> None:
     from promptable.cvat.stats.page import render
 
-    what, number = source_name(parsed)
-    page = parsed.page or Path(f"stats-{what}-{number}.html")
+    page = parsed.page or Path("stats-{}-{}.html".format(*source_name(parsed)))
     since = None if parsed.since is None else f"jobs changed since {parsed.since:%Y-%m-%d %H:%M} UTC"
-    html = render(f"Statistics of {what} {number}", since, figures, host, by_annotator=parsed.by_annotator)
+    html = render(title, since, figures, host, by_annotator=parsed.by_annotator)
     write_text(page, html)
     say(page)
     if parsed.json is not None:
