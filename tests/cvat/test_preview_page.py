@@ -252,6 +252,23 @@ def test_labels_are_as_large_on_every_picture_and_drawn_in_the_screens_pixels(tm
 
 
 @needs_chromium
+def test_labels_stand_above_the_masks_of_surer_items(tmp_path: Path) -> None:
+    sure = {"label": "a", "type": "mask", "score": 0.9, "review": False, "box": [0, 0, 400, 300]}
+    sure["mask"] = {"rle": [0, 400 * 300, 0, 0, 399, 299]}
+    weak = {"label": "b", "type": "rectangle", "score": 0.5, "review": False, "box": [100, 100, 200, 200]}
+    frames = [PageFrame("0.png", 0, file_bytes(np.zeros((*HW, 3), np.uint8), "PNG"))]
+    variants = [PageVariant("v", "", False, 0.1, _LIST[:2], [{"items": [sure, weak]}])]
+    look = """
+      const canvas = document.querySelector("canvas");
+      const scale = canvas.width / 400;
+      const [x, y] = [101, 99].map((at) => Math.floor(at * scale));
+      return [...canvas.getContext("2d").getImageData(x, y - 2, 1, 1).data].slice(0, 3);
+    """
+    colour = run_in_page(render("Preview", "", frames, variants)[0], look, tmp_path)
+    assert colour == [0x3C, 0xB4, 0x4B], "the label's own, with no mask over it"
+
+
+@needs_chromium
 def test_an_enlarged_picture_is_in_the_middle_and_closes_by_a_click_beside_it(tmp_path: Path) -> None:
     frame = PageFrame("1.png", 1, file_bytes(np.zeros((30, 40, 3), np.uint8), "PNG"))
     variant = PageVariant("v", "", False, 0.1, _LIST, [{"items": []}])

@@ -173,7 +173,8 @@ function draw(canvas, frame, items, variant) {
   g.scale(canvas.width / frame.hw[1], canvas.height / frame.hw[0]);
   const colours = Object.fromEntries(variant.labels.map((label) => [label.name, label.colour]));
   const unit = frame.hw[1] / width;
-  for (const item of [...items].reverse()) if (item.type !== "tag") drawItem(g, item, colours[item.label] ?? "#888", unit);
+  const drawn = items.filter((item) => item.type !== "tag").reverse();
+  for (const step of [drawItem, nameItem]) for (const item of drawn) step(g, item, colours[item.label] ?? "#888", unit);
 }
 
 function drawItem(g, item, colour, unit) {
@@ -193,6 +194,10 @@ function drawItem(g, item, colour, unit) {
   g.setLineDash(item.review ? [5 * unit, 3 * unit] : []);
   if (item.type !== "mask" || outline) g.stroke();
   g.setLineDash([]);
+}
+
+/** An item's label, above all masks: one of a surer item may lie where it stands. */
+function nameItem(g, item, colour, unit) {
   const score = item.score === null ? "" : ` ${Math.floor(100 * item.score)}`;
   write(g, `${item.label}${score}`, item.box[0], item.box[1], colour, unit);
 }
