@@ -29,7 +29,13 @@ def going_on() -> Iterator[None]:
     try:
         yield
     except CvatError as error:
-        raise CvatError(f"{error}. What was done is kept: the same command goes on from there", error.status) from error
+        kept = "What was done is kept: the same command goes on from there"
+        raise CvatError(f"{_ended(str(error))} {kept}", error.status) from error
+
+
+def _ended(text: str) -> str:
+    """A text as a sentence that another one may follow: some end in a question already."""
+    return text if text.endswith((".", "?", "!")) else f"{text}."
 
 
 def reason_of(error: Exception) -> str:
