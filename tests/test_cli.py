@@ -207,10 +207,23 @@ def test_the_models_and_which_of_them_lie_here(
     assert main(["models"]) == 0
     assert capsys.readouterr().out == said, "as labels render and the functions"
     lines = said.splitlines()
-    assert {line.split()[0] for line in lines if line.rstrip().endswith(" yes")} == {"swin-t", "llmdet-large"}
+    assert {line.split()[0] for line in lines if " yes " in line} == {"swin-t", "llmdet-large"}
     (large,) = (line for line in lines if line.startswith("llmdet-large"))
-    assert re.search(r"LLMDet +detection +343 M +1372 MB +3 GiB +Apache-2.0 +LVIS minival 51.1 AP \[3\]", large)
+    assert re.search(r"343 M +1372 MB +3 GiB +yes +LVIS minival 51.1 AP \[3\]", large)
+    (family,) = (line for line in lines if line.startswith("LLMDet"))
+    assert family.split()[1:] == ["detection;", "Apache-2.0"]
     assert any(line.startswith("[3] https://github.com/iSEE-Laboratory/LLMDet") for line in lines)
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+def test_the_table_of_models_fits_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert main(["models", "--weights", str(tmp_path)]) == 0
+    table = [line.rstrip() for line in capsys.readouterr().out.splitlines() if not line.startswith("[")]
+    assert max(map(len, table)) <= columns
+    assert any(re.fullmatch(r"mm-grounding-dino-tiny +173 M +692 MB +2 GiB +no +LVIS.* AP \[1\]", one) for one in table)
 
 
 def test_a_download_needs_no_torch() -> None:
