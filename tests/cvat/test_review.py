@@ -237,6 +237,22 @@ def test_issues_are_opened_once(person: Person, capsys: pytest.CaptureFixture[st
     assert len(person.cvat.issues) == 2
 
 
+def test_an_issue_is_known_again_however_its_numbers_are_written(
+    person: Person, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    run(person.cvat, {0: [seen(0.36)]})
+    review(person.cvat, capsys, tmp_path, "--issues")
+    (there,) = person.cvat.issues
+    for message, position, opened in (
+        ("rust: score 0.357, threshold 0.4", BOX, 1),
+        ("rust: missing? score 0.36, threshold 0.35", BOX, 2),
+        ("rust: score 0.36, threshold 0.35", [0, 0, 9, 9], 2),
+    ):
+        person.cvat.issues[:] = [there | {"message": message, "position": position}]
+        review(person.cvat, capsys, tmp_path, "--issues")
+        assert len(person.cvat.issues) == opened, (message, position)
+
+
 def test_jobs_go_to_a_reviewer(person: Person, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     cvat = person.cvat
     run(cvat, {0: [seen(0.36)], 60: [seen(0.36)]})

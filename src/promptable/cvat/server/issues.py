@@ -1,6 +1,7 @@
 """Issues in CVAT: marked places on frames, through which a reviewer can step in the editor."""
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -9,6 +10,8 @@ from cvat_sdk.core.helpers import make_request_headers
 
 from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.plain import get_json, list_json, send_json
+
+_NUMBER = re.compile(r"\d+(\.\d+)?")
 
 
 @dataclass(frozen=True)
@@ -22,22 +25,23 @@ class Issue:
 
 
 def not_there(client: Any, wanted: Sequence[Issue]) -> list[Issue]:
-    """Without those whose frame already has an issue with the same message, open or resolved. Raises CvatError."""
+    """Without those of which there is one already, open or resolved: on the frame, at the place to the pixel, with the
+    same message but for its numbers. Raises CvatError.
+    """
     frames: dict[int, set[int]] = {}
     for issue in wanted:
         frames.setdefault(issue.job, set()).add(issue.frame)
-    there = {job: issues_on(client, job, of_job) for job, of_job in frames.items()}
-    return [issue for issue in wanted if (issue.frame, issue.message) not in there[issue.job]]
+    there = {
+        (job, _about(issue["frame"], issue["position"], message))
+        for job, of_job in frames.items()
+        for issue, message in _opened(client, job, of_job)
+    }
+    return [issue for issue in wanted if (issue.job, _about(issue.frame, issue.box, issue.message)) not in there]
 
 
 def issues_on(client: Any, job: int, frames: Set[int]) -> Mapping[tuple[int, str], int]:
     """CVAT's ids of a job's issues on these frames, resolved ones too, by frame and first comment. Raises CvatError."""
-    issues = list_json(client.api_client.issues_api.list_endpoint, job_id=job)
-    return {
-        (issue["frame"], words[0]): int(issue["id"])
-        for issue in issues
-        if issue["frame"] in frames and (words := _words(client, issue["id"]))  # a request for each
-    }
+    return {(issue["frame"], message): int(issue["id"]) for issue, message in _opened(client, job, frames)}
 
 
 def open_issue(client: Any, issue: Issue) -> int:
@@ -66,6 +70,19 @@ def withdraw(client: Any, opened: Iterable[tuple[int, str]]) -> tuple[int, int]:
                 raise
             left += error.status == HTTPStatus.FORBIDDEN
     return gone, left
+
+
+def _opened(client: Any, job: int, frames: Set[int]) -> Iterator[tuple[Mapping[str, Any], str]]:
+    """A job's issues on these frames as CVAT has them, and their first comments."""
+    for issue in list_json(client.api_client.issues_api.list_endpoint, job_id=job):
+        if issue["frame"] in frames and (words := _words(client, issue["id"])):  # a request for each
+            yield issue, words[0]
+
+
+def _about(frame: int, box: Sequence[float], message: str) -> tuple[int, tuple[int, ...], str]:
+    """Frame, place and kind: what an issue is about, however versions and runs write the numbers behind its label."""
+    label, _, what = message.partition(": ")
+    return frame, tuple(map(round, box)), f"{label}: {_NUMBER.sub('', what)}"
 
 
 def _words(client: Any, issue: int) -> list[str]:
