@@ -11,7 +11,7 @@ from PIL import Image
 from promptable.cvat.pages.pictures import shown
 from promptable.cvat.server.errors import CvatError
 from tests.functions.requests import file_bytes
-from tests.wire.test_image_bounds import jpeg_2000
+from tests.wire.test_image_bounds import OVER, jpeg_2000
 
 PIXELS = np.zeros((4, 6, 3), np.uint8)
 PIXELS[0, :] = 255
@@ -45,6 +45,16 @@ def test_a_jpeg_2000_of_a_few_bytes_fills_no_memory() -> None:
 def test_a_jpeg_2000_of_many_small_parts_fills_no_memory() -> None:
     with pytest.raises(CvatError, match="cannot be read: expected a JPEG 2000 of at most 131250 code-blocks"):
         shown(jpeg_2000(1000, 1), 100)
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize(
+    "name", ["scans", "scanned pixels", "scanned pixels in a TIFF", "wide tiles", "shared strips", "a tile"]
+)
+def test_what_functions_refuse_by_its_header_is_not_decoded_for_a_page_either(name: str) -> None:
+    data, message = OVER[name]
+    with pytest.raises(CvatError, match=f"the picture cannot be read: expected .*{message}"):
+        shown(data, 100)
 
 
 def test_a_damaged_avif_is_a_picture_that_cannot_be_read() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from promptable.errors import BadRequestError
 from promptable.wire.images.encoded import EncodedImage
-from promptable.wire.images.formats import jpeg
+from promptable.wire.images.headers import jpeg
 from tests.wire.picture_files import LONG, SHORT, chunk, indexed_bmp, png, tiff
 from tests.wire.samples import PIXELS, file_bytes
 
@@ -86,6 +86,13 @@ def with_shared_strips(count, stored):
     return tiff(np.zeros((1, 1), np.uint8), more=more) + bytes(stored)
 
 
+def with_jpeg(data, hw, rows):
+    """A TIFF of this size that is a strip of this JPEG, in which others begin with as many ``rows``."""
+    more = {256: (LONG, [hw[1]]), 257: (LONG, [hw[0]]), 278: (LONG, [rows]), 279: (LONG, [len(data)])}
+    page = tiff(np.zeros((1, 1, 3), np.uint8), 6, compression=7, more=more | {273: (LONG, [8])})
+    return tiff(np.zeros((1, 1, 3), np.uint8), 6, compression=7, more=more | {273: (LONG, [len(page)])}) + data
+
+
 def with_wide_tiles(count):
     side, rows = 2**22, 16
     more = {
@@ -100,6 +107,7 @@ WITHIN = {
     "tiles": file_bytes(np.zeros((256, 256, 3), np.uint8), "JPEG2000", tile_size=(32, 32)),
     "comments of a text": b"P2\n" + b"#a\n" * 90_000 + b"1 1 255 7",
     "500 scans": with_scans(500),
+    "a progressive JPEG in a TIFF": with_jpeg(PROGRESSIVE, PIXELS.shape[:2], 12),
     "filling": with_filling(10_000),
     "chunks": with_chunks(90_000),
     "comments": with_comments(90_000),
@@ -114,6 +122,14 @@ def test_within_the_bounds(name):
 OVER = {
     "scans": (with_scans(501), "a JPEG of at most 500 scans, got 501"),
     "scanned pixels": (with_scans(100, (5000, 5000)), "at most 2000 megapixels in all of its scans, got 2500"),
+    "scanned pixels in a TIFF": (
+        with_jpeg(with_scans(90, (5000, 5000)), (5000, 5000), 5000),
+        "a TIFF of at most 2000 megapixels in all of its scans, got 2250",
+    ),
+    "scanned pixels below a TIFF": (
+        with_jpeg(with_scans(90, (5000, 5000)), (1, 5000), 1),
+        "a TIFF of at most 2000 megapixels in all of its scans, got 2250",
+    ),
     "filling": (with_filling(2**21), "a JPEG of at most 1048576 bytes between its segments"),
     "segments": (PROGRESSIVE[:2] + b"\xff\xfe\0\2" * 10_001 + PROGRESSIVE[2:], "a JPEG of at most 10000 segments"),
     "chunks": (with_chunks(100_001), "a PNG of at most 100000 chunks"),

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from promptable.cvat.server.errors import CvatError
-from promptable.wire.images.formats import codestream
+from promptable.wire.images.headers import codestream, jpeg
+from promptable.wire.images.headers.tiff_bounds import check_bounds
+from promptable.wire.images.headers.tiff_tags import read_tags
 
 LARGEST = 100_000
 """More than any side: a picture in its full size, of which a part is cut."""
@@ -51,8 +53,7 @@ def shown(data: bytes, longest: int, hw: tuple[int, int] | None = None) -> tuple
     ``data`` is a file's bytes; ``hw`` is what CVAT says of it, None for its own. Raises CvatError for no picture.
     """
     with opened(data) as file:
-        if file.format == "JPEG2000":
-            _check_memory(file, data)
+        _check_header(file, data)
         ImageOps.exif_transpose(file, in_place=True)
         image = _eight_bit(file)
         hw = hw or (image.height, image.width)
@@ -85,6 +86,17 @@ def address(image: Image.Image, quality: int) -> str:
     packed = io.BytesIO()
     image.save(packed, "WEBP", quality=quality, method=4)
     return f"data:image/webp;base64,{base64.b64encode(packed.getvalue()).decode()}"
+
+
+def _check_header(file: Image.Image, data: bytes) -> None:
+    """Raise ValueError, or struct.error, for what would take long or much memory, by the bounds of the functions."""
+    match file.format:
+        case "JPEG2000":
+            _check_memory(file, data)
+        case "JPEG" | "MPO":
+            jpeg.read(data)
+        case "TIFF":
+            check_bounds(read_tags(data), data)
 
 
 def _check_memory(file: Image.Image, data: bytes) -> None:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 
 from promptable.wire.images.broken import unsupported
-from promptable.wire.images.formats import codestream
+from promptable.wire.images.headers import codestream
 from promptable.wire.images.levels import stretched
 from promptable.wire.images.picture import colours_of, gray_to_rgb
 

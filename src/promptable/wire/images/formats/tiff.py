@@ -7,7 +7,6 @@ names it. libtiff unpacks strips and tiles of all its compressions, and returns 
 import ctypes
 from dataclasses import dataclass, field
 from functools import cache
-from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,24 +14,11 @@ from numpy.typing import NDArray
 from PIL import _imaging
 
 from promptable.errors import BadRequestError
-from promptable.wire.images.broken import over_bound, unsupported
-from promptable.wire.images.formats.tiff_tags import TiffTags, read_tags
+from promptable.wire.images.broken import unsupported
+from promptable.wire.images.headers.tiff_bounds import check_bounds
+from promptable.wire.images.headers.tiff_tags import Tag, TiffTags, read_tags
 from promptable.wire.images.levels import stretched
 from promptable.wire.images.picture import coloured, colours_of, decoded, gray_to_rgb
-
-MOST_TILE_MEGAPIXELS = 128
-"""The most megapixels of one tile, which is unpacked as a whole even for a small picture."""
-MOST_STORED_BYTES = 2**28
-"""The most bytes of all strips or tiles of a file that is smaller: several may name the same bytes."""
-
-_MOST_TILED = 4
-"""The most pixels that all tiles have together, in pixels of the picture, beside ``MOST_TILE_MEGAPIXELS``."""
-
-_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
-_ORIENTATION, _SAMPLES, _PLANAR, _COLOUR_MAP = 274, 277, 284, 320
-_TILE_WIDTH, _TILE_HEIGHT, _EXTRA, _SAMPLE_FORMAT = 322, 323, 338, 339
-_STRIP_BYTES, _TILE_BYTES = 279, 325
-_WANTED = frozenset((256, 257, 258, 259, 262, 274, 277, 279, 284, 320, 322, 323, 325, 338, 339))
 
 _COMPRESSIONS = {1, 2, 3, 4, 5, 6, 7, 8, 32771, 32773, 32946, 34925, 50000, 50001}
 _NAMES = {
@@ -145,69 +131,48 @@ class Tiff:
 
 def read(data: bytes) -> Tiff:
     """Read the tags of the first page, and decide how to decode it."""
-    tags = read_tags(data, _WANTED)
-    hw = tags.one(_HEIGHT, 0), tags.one(_WIDTH, 0)
-    _check_tiles(tags, hw)
-    _check_stored(tags, len(data))
-    orientation = tags.one(_ORIENTATION, 1)
+    tags = read_tags(data)
+    check_bounds(tags, data)
+    orientation = tags.one(Tag.ORIENTATION, 1)
     photometric = _photometric(tags)
     return Tiff(
         data,
         tags.directory,
-        hw,
+        (tags.one(Tag.HEIGHT, 0), tags.one(Tag.WIDTH, 0)),
         orientation if 1 <= orientation <= 8 else 1,
         photometric,
         _reading(tags, photometric),
-        _palette(tags.all(_COLOUR_MAP)),
+        _palette(tags.all(Tag.COLOUR_MAP)),
     )
-
-
-def _check_tiles(tags: TiffTags, hw: tuple[int, int]) -> None:
-    """Raise BadRequestError for tiles that reach far beyond the picture: each is unpacked as a whole."""
-    sides = tags.one(_TILE_HEIGHT, 0), tags.one(_TILE_WIDTH, 0)
-    tile = prod(sides)
-    if tile > MOST_TILE_MEGAPIXELS * 1e6:
-        raise over_bound("TIFF", f"{MOST_TILE_MEGAPIXELS} megapixels in a tile", f"{tile / 1e6:.0f}")
-    tiled = tile and tile * prod(-(-length // side) for length, side in zip(hw, sides, strict=True))
-    most = _MOST_TILED * prod(hw) / 1e6 + MOST_TILE_MEGAPIXELS
-    if tiled > most * 1e6:
-        raise over_bound("TIFF", f"{most:.0f} megapixels in all of its tiles", f"{tiled / 1e6:.0f}")
-
-
-def _check_stored(tags: TiffTags, size: int) -> None:
-    """Raise BadRequestError where strips or tiles name the same bytes over and over."""
-    stored = sum(map(sum, (tags.all(_STRIP_BYTES), tags.all(_TILE_BYTES))))
-    if stored > (most := max(size, MOST_STORED_BYTES)):
-        raise over_bound("TIFF", f"{most} bytes in all of its strips or tiles", f"{stored}")
 
 
 def _photometric(tags: TiffTags) -> int:
     """The photometric interpretation; files with the old kind of JPEG do not always state it."""
-    compression = tags.one(_COMPRESSION, 1)
+    compression = tags.one(Tag.COMPRESSION, 1)
     if compression not in _COMPRESSIONS:
         name = _NAMES.get(compression, "an unknown method")
         raise unsupported(f"a TIFF compressed by {name} ({compression})", "save it with LZW, Deflate or no compression")
-    return tags.one(_PHOTOMETRIC, _YCBCR if compression == _OLD_JPEG else _WHITE_IS_ZERO)
+    return tags.one(Tag.PHOTOMETRIC, _YCBCR if compression == _OLD_JPEG else _WHITE_IS_ZERO)
 
 
 def _reading(tags: TiffTags, photometric: int) -> _Reading:
-    bits, formats = set(tags.all(_BITS, (1,))), set(tags.all(_SAMPLE_FORMAT, (_UNSIGNED,)))
-    samples = tags.one(_SAMPLES, _COLOURS[_YCBCR] if photometric == _YCBCR else 1)
-    planar = tags.one(_PLANAR, 1) == _PLANES and samples > 1
+    bits, formats = set(tags.all(Tag.BITS, (1,))), set(tags.all(Tag.SAMPLE_FORMAT, (_UNSIGNED,)))
+    samples = tags.one(Tag.SAMPLES, _COLOURS[_YCBCR] if photometric == _YCBCR else 1)
+    planar = tags.one(Tag.PLANAR, 1) == _PLANES and samples > 1
     found = None
     if len(bits) == len(formats) == 1:
         extra = _extra(tags, samples - _COLOURS.get(photometric, 1))
         found = _known(photometric, formats.pop(), bits.pop(), extra, planar)
     if found is None:
         raise _unknown(tags, photometric, samples, planar)
-    if photometric == _YCBCR and (tags.one(_COMPRESSION, 1) != _JPEG or planar):
+    if photometric == _YCBCR and (tags.one(Tag.COMPRESSION, 1) != _JPEG or planar):
         return _Reading("RGB", "RGBX")  # libtiff's own conversion, which knows of coarser colours, gives four bytes
     return found
 
 
 def _extra(tags: TiffTags, number: int) -> tuple[int, ...]:
     """The kinds of the samples beside the colours; samples that the file does not describe have no meaning."""
-    known = tags.all(_EXTRA)[: max(number, 0)]
+    known = tags.all(Tag.EXTRA)[: max(number, 0)]
     return known + (_PLAIN,) * (number - len(known))
 
 
@@ -227,9 +192,9 @@ def _unknown(tags: TiffTags, photometric: int, samples: int, planar: bool) -> Ba
     if photometric in _PHOTOMETRICS:
         return unsupported(f"a TIFF of {_PHOTOMETRICS[photometric]}")
     kinds = " and ".join(
-        _FORMATS.get(each, f"unknown ({each})") for each in sorted(set(tags.all(_SAMPLE_FORMAT, (1,))))
+        _FORMATS.get(each, f"unknown ({each})") for each in sorted(set(tags.all(Tag.SAMPLE_FORMAT, (1,))))
     )
-    depths = " and ".join(map(str, sorted(set(tags.all(_BITS, (1,))))))
+    depths = " and ".join(map(str, sorted(set(tags.all(Tag.BITS, (1,))))))
     apart = " in planes of their own" if planar else ""
     return unsupported(
         f"a TIFF of {samples} {kinds} samples of {depths} bits{apart}, photometric interpretation {photometric},"

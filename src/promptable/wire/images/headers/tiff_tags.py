@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Literal
 
 import numpy as np
@@ -15,6 +16,18 @@ MOST_VALUES = 2**20
 
 # numpy's name of each integer type, by the type's number in TIFF. Texts and fractions are not needed here.
 _INTEGERS = {1: "u1", 3: "u2", 4: "u4", 6: "i1", 8: "i2", 9: "i4", 16: "u8", 17: "i8"}
+
+
+class Tag(IntEnum):
+    """The tags that are read. ``PLACES`` and ``BYTES`` are of the data of strips or tiles."""
+
+    WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
+    STRIP_PLACES, ORIENTATION, SAMPLES, STRIP_ROWS, STRIP_BYTES = 273, 274, 277, 278, 279
+    PLANAR, COLOUR_MAP = 284, 320
+    TILE_WIDTH, TILE_HEIGHT, TILE_PLACES, TILE_BYTES, EXTRA, SAMPLE_FORMAT = 322, 323, 324, 325, 338, 339
+
+
+_WANTED = frozenset(Tag)
 
 
 @dataclass(frozen=True)
@@ -32,15 +45,15 @@ class TiffTags:
         return self.values.get(tag, default)
 
 
-def read_tags(data: bytes, wanted: frozenset[int]) -> TiffTags:
-    """Read the wanted tags of the first page. Raises ValueError or struct.error if the file is damaged."""
+def read_tags(data: bytes) -> TiffTags:
+    """Read the tags of the first page. Raises ValueError or struct.error if the file is damaged."""
     order: Literal["<", ">"] = "<" if data[:2] == b"II" else ">"
     if struct.unpack_from(order + "H", data, 2)[0] == 43:
-        return _read_directory(data, wanted, order, start="8xQ", count="Q", entry="HHQ8s")
-    return _read_directory(data, wanted, order, start="4xI", count="H", entry="HHI4s")
+        return _read_directory(data, order, start="8xQ", count="Q", entry="HHQ8s")
+    return _read_directory(data, order, start="4xI", count="H", entry="HHI4s")
 
 
-def _read_directory(data: bytes, wanted: frozenset[int], order: str, start: str, count: str, entry: str) -> TiffTags:
+def _read_directory(data: bytes, order: str, start: str, count: str, entry: str) -> TiffTags:
     (directory,) = struct.unpack_from(order + start, data)
     (tags,) = struct.unpack_from(order + count, data, _inside(data, directory))
     if tags > MOST_TAGS:
@@ -49,7 +62,7 @@ def _read_directory(data: bytes, wanted: frozenset[int], order: str, start: str,
     values: dict[int, tuple[int, ...]] = {}
     for at in range(first, first + tags * each.size, each.size):
         tag, kind, number, inline = each.unpack_from(data, at)
-        if tag in wanted and kind in _INTEGERS and number:
+        if tag in _WANTED and kind in _INTEGERS and number:
             values.setdefault(tag, _integers(data, order, kind, number, inline))
     return TiffTags(directory, values)
 
