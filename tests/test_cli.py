@@ -226,6 +226,16 @@ def test_the_table_of_models_fits_a_terminal(
     assert any(re.fullmatch(r"mm-grounding-dino-tiny +173 M +692 MB +2 GiB +no +LVIS.* AP \[1\]", one) for one in table)
 
 
+def test_each_command_is_beside_what_it_does(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    main([])
+    commands = [line for line in capsys.readouterr().out.splitlines() if re.match(" {4}[a-z]", line)]
+    assert len(commands) == 13
+    assert all(re.match(r" {4}[a-z]+ +[a-zA-Z]", line) for line in commands)
+
+
 def test_a_download_needs_no_torch() -> None:
     code = "import sys, promptable.models.download; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603

@@ -6,21 +6,22 @@ from collections.abc import Sequence
 
 from promptable.cli import deploy, models, serve, weights
 from promptable.cli.cvat import annotate, effort, labels, preview, propagate, review, segments, stats, warm
-from promptable.cli.parser import IntermixedParser
+from promptable.cli.parser import CommandsFormatter, IntermixedParser
 from promptable.cli.terminal import INTERRUPTED, warn
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command with these arguments (None: those of the process); returns the exit status, 130 after Ctrl-C."""
-    parser = argparse.ArgumentParser(prog="promptable", description="Promptable foundation models inside CVAT.")
+    about = "Promptable foundation models inside CVAT."
+    parser = argparse.ArgumentParser(prog="promptable", description=about, formatter_class=CommandsFormatter)
     parser.add_argument("--version", action="store_true", help="say which version this is, and no more")
     parser.set_defaults(run=lambda parsed: _say_version() if parsed.version else parser.print_help())
     commands = parser.add_subparsers(metavar="command", parser_class=IntermixedParser)
     add = commands.add_parser
     serve.add_arguments(add("serve", help="run the functions without Docker, for CVAT or for trying them out"))
-    models.add_arguments(add("models", help="the models there are, how large and how good, and which lie here"))
+    models.add_arguments(add("models", help="the models: how large, how good, and which lie here"))
     weights.add_arguments(add("download", help="fetch official checkpoints and check their SHA-256"))
-    labels.add_arguments(add("labels", help="labels.yaml to what CVAT reads, and CVAT's labels to labels.yaml"))
+    labels.add_arguments(add("labels", help="labels.yaml to what CVAT reads, and back from a task"))
     preview.add_arguments(add("preview", help="try words on a few frames: a page with thresholds to move"))
     annotate.add_arguments(add("annotate", help="words on every frame of a task, uploaded into CVAT"))
     propagate.add_arguments(add("propagate", help="objects on one frame are followed through a video, as tracks"))

@@ -25,3 +25,12 @@ class IntermixedParser(argparse.ArgumentParser):
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}")
         return parsed, unknown
+
+
+class CommandsFormatter(argparse.HelpFormatter):
+    """Gives commands the room that their names need: argparse forgets that they stand further in than options."""
+
+    def add_argument(self, action: argparse.Action) -> None:
+        self._indent()
+        super().add_argument(action)
+        self._dedent()
