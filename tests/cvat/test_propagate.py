@@ -70,6 +70,24 @@ def test_a_rectangle_becomes_a_track_of_few_keyframes_in_both_jobs(
     assert "run 1: 1 track of 5 keyframes\n" in capsys.readouterr().out, "at 0, 7, 10, 11, 19"
 
 
+@pytest.mark.parametrize(
+    ("form", "points", "why"),
+    [
+        ("polygon", [1, 1, 9, 9], "an outline of 4 numbers"),
+        ("rectangle", [1, 1, float("nan"), 9], "a coordinate that is no number"),
+    ],
+)
+def test_a_broken_shape_is_named(
+    cvat: StandIn, capsys: pytest.CaptureFixture[str], form: str, points: list[float], why: str
+) -> None:
+    prepare(cvat)
+    number = draw(cvat, points, form)
+    assert propagate(cvat) == 1
+    said = f"shape {number} (car) on frame 0 is broken: {why}; draw it anew or delete it in CVAT"
+    assert said in " ".join(capsys.readouterr().err.split())
+    assert not asked(cvat)
+
+
 def test_one_request_a_frame_for_all_objects(cvat: StandIn) -> None:
     prepare(cvat)
     for i in range(10):

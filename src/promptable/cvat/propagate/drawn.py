@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from promptable.cvat.geometry.extent import extent_of
 from promptable.cvat.geometry.position import Position, position_at
 from promptable.cvat.labels.entries import ANY, listed
 from promptable.cvat.propagate.content import TRACK
@@ -92,7 +93,16 @@ class DrawnShapes:
         for job in (job for job, frames in self._ranges.items() if self._first in frames):
             for kind, item, position in found_on(self._held[job], self._first):
                 if self._is_wanted(item):
+                    self._check(kind, item, position)
                     yield Copy(job, kind, item), position
+
+    def _check(self, kind: str, item: Mapping[str, Any], position: Position) -> None:
+        """Raise CvatError for points that make no shape: the tracker, which would refuse them, cannot say whose."""
+        try:
+            extent_of({"type": position.form, "points": position.points, "rotation": position.rotation})
+        except ValueError as error:
+            named = f"{kind} {item['id']} ({self._labels[item['label_id']]['name']}) on frame {self._first}"
+            raise CvatError(f"{named} is broken: {error}; draw it anew or delete it in CVAT") from None
 
     def _is_wanted(self, item: Mapping[str, Any]) -> bool:
         names, ids = self._options.labels, self._options.shapes
