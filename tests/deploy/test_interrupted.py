@@ -123,6 +123,49 @@ def test_an_interrupted_rollback_goes_to_the_same_version_again(
         assert _images(machine) == [expected]
 
 
+def test_rollback_after_an_interruption_goes_one_version_back(
+    machine: Machine, deploy: Callable[[str], int], interrupt: Callable[[str], None]
+) -> None:
+    deploy(FIRST)
+    deploy(SECOND)
+    interrupt(THIRD)
+    for expected in (SECOND, FIRST):
+        assert machine.start("rollback", "sam2-tracker").status == 0
+        assert _images(machine) == [expected]
+
+
+def test_the_image_of_what_was_interrupted_goes_with_the_next_version(
+    machine: Machine, deploy: Callable[[str], int], interrupt: Callable[[str], None]
+) -> None:
+    deploy(FIRST)
+    interrupt(SECOND)
+    deploy(THIRD)
+    assert machine.dropped() == [f"promptable-sam2-tracker:cpu-{SECOND}"]
+
+
+def test_what_was_removed_does_not_come_back_after_a_version_that_fails(
+    machine: Machine, deploy: Callable[[str], int]
+) -> None:
+    deploy(FIRST)
+    machine.start("remove", "sam2-tracker")
+    machine.answer(f"nuctl deploy .*cpu-{SECOND}", status=1)
+    assert deploy(SECOND) == 1
+    assert _images(machine) == [SECOND]
+    assert machine.calls("nuctl delete function sam2-tracker")
+    machine.start("rollback", "sam2-tracker")
+    assert _images(machine) == [FIRST]
+
+
+def test_what_was_removed_is_the_version_before_of_what_comes_then(
+    machine: Machine, deploy: Callable[[str], int]
+) -> None:
+    deploy(FIRST)
+    machine.start("remove", "sam2-tracker")
+    deploy(SECOND)
+    machine.start("rollback", "sam2-tracker")
+    assert _images(machine) == [FIRST]
+
+
 def test_rollback_brings_back_what_was_removed(machine: Machine, deploy: Callable[[str], int]) -> None:
     deploy(FIRST)
     deploy(SECOND)

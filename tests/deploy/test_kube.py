@@ -199,6 +199,14 @@ def test_new_labels_need_neither_docker_nor_a_push(cluster: Machine, tmp_path: A
     assert cluster.changes() == cluster.calls("nuctl deploy")
 
 
+def test_no_build_deploys_what_was_removed_once_more(cluster: Machine) -> None:
+    cluster.start("grounding-dino", *KUBE)
+    cluster.start("remove", "grounding-dino", "--platform", "kube")
+    outcome = cluster.start("grounding-dino", *KUBE, "--no-build")
+    assert outcome.status == 0, outcome.err
+    assert len(cluster.calls("nuctl deploy")) == 1
+
+
 def test_a_failure_prints_the_pods_log_and_brings_the_one_before_back(cluster: Machine) -> None:
     cluster.start("sam2-tracker", *KUBE)
     cluster.built("bad0bad0bad0bad0")

@@ -93,6 +93,17 @@ def test_what_somebody_else_deployed_can_be_rolled_back_to(machine: Machine) -> 
     assert image_of(machine.deployed()[-1]) == "promptable-sam2-tracker:cpu-0123456789ab"
 
 
+def test_rollback_from_what_somebody_else_deployed_goes_to_ones_own(machine: Machine) -> None:
+    for image in ("aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb"):
+        machine.built(image)
+        machine.deploy("sam2-tracker", "--cpu")
+    stored = machine.folder / "nuclio.sam2-tracker"
+    stored.write_text(stored.read_text().replace("cpu-bbbbbbbbbbbb", "cpu-eeeeeeeeeeee"))
+    for expected in ("bbbbbbbbbbbb", "eeeeeeeeeeee"):
+        assert machine.start("rollback", "sam2-tracker").status == 0
+        assert image_of(machine.deployed()[-1]) == f"promptable-sam2-tracker:cpu-{expected}"
+
+
 def test_a_version_before_that_does_not_come_up_either(machine: Machine) -> None:
     machine.deploy("sam2-tracker", "--cpu")
     machine.built("bad0bad0bad0bad0")

@@ -21,6 +21,7 @@ from promptable.deploy.rendering.rendered import Rendered
 from promptable.deploy.rendering.reported import Reported
 from promptable.deploy.rendering.target import PlatformName
 from promptable.deploy.rollout.outcome import COLUMNS, Outcome
+from promptable.deploy.rollout.past import past
 from promptable.deploy.rollout.rollout import Rollout
 from promptable.deploy.rollout.state import LockedError, State, state_of
 from promptable.deploy.rollout.way_back import WayBack
@@ -65,8 +66,8 @@ class Run:
         self.console.step("checks")
         found = self.preparation.check(self.functions)
         reported = self._reported(self.functions)
-        before = {function: self.rollout.before(function, reported[function]) for function in self.functions}
-        rendered = self.preparation.prepare(found, before)
+        last = {function: past(self.state, function, reported[function]).last for function in self.functions}
+        rendered = self.preparation.prepare(found, last)
         redis = self._ask_redis(rendered)
         self.console.stop_on_problems()
         self._roll_out(rendered, reported, redis)
@@ -107,8 +108,7 @@ class Run:
             self.console.step(function)
             self.console.say(f"back to {previous.image}")
             if not self.options.dry_run:
-                before = self.rollout.before(function, reported[function])
-                outcomes[function] = self.rollout.deploy_anew(function, previous, before, reported[function])
+                outcomes[function] = self.rollout.deploy(function, previous, reported[function], anew=True)
         if not self.options.dry_run:
             self._conclude(outcomes, {})
 

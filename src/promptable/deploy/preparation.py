@@ -61,17 +61,17 @@ class Preparation:
         self.console.stop_on_problems()
         return Found(functions, self._known(site) if self.options.dry_run else site, device, answer_form)
 
-    def prepare(self, found: Found, before: Mapping[str, Rendered | None]) -> Mapping[str, Rendered]:
+    def prepare(self, found: Found, last: Mapping[str, Rendered | None]) -> Mapping[str, Rendered]:
         """The function.yaml files to deploy, with their images, which are built unless there is --no-build.
 
-        ``before`` is what runs now.
+        ``last`` is each function's version that runs, or ran before it was removed.
         """
-        existing = {} if self.options.build else self._existing_images.find(before)
+        existing = {} if self.options.build else self._existing_images.find(last)
         device = found.device or self._existing_images.device(existing)
         self.console.stop_on_problems()
         rendered = self._render_all(found, device, existing)
         for function in existing.keys() & rendered.keys():
-            self._existing_images.check_models(rendered[function].with_image(existing[function]), before[function])
+            self._existing_images.check_models(rendered[function].with_image(existing[function]), last[function])
         self._print_plan(found, device, rendered)
         self.console.stop_on_problems()
         self.console.step("images")

@@ -93,10 +93,10 @@ class Images:
         """Is it on this machine?"""
         return commands.ask("docker", "image", "inspect", image).ok
 
-    def drop(self, image: str, kept: Sequence[str]) -> None:
-        """Remove an image of gigabytes; what is kept or a container uses stays, whoever's it is."""
+    def drop(self, image: str) -> None:
+        """Remove an image of gigabytes; what a container uses stays, whoever's it is."""
         used = commands.ask("docker", "ps", "--all", "--format", "{{.Image}}").out.splitlines()
-        if not image or image in kept or image in used or not self.exists(image):
+        if not image or image in used or not self.exists(image):
             return
         try:
             self._change("docker", "rmi", image)

@@ -22,9 +22,9 @@ class ExistingImages:
     platform: Platform
     images: Images
 
-    def find(self, before: Mapping[str, Rendered | None]) -> Mapping[str, str]:
-        """Each function's image: the one that is deployed, ``before``, or else the newest that was built here."""
-        found = {function: self._image(function, running) for function, running in before.items()}
+    def find(self, last: Mapping[str, Rendered | None]) -> Mapping[str, str]:
+        """Each function's image: that of its ``last`` version, or else the newest that was built here."""
+        found = {function: self._image(function, version) for function, version in last.items()}
         for function, image in found.items():
             if not image:
                 self.console.problem(f"there is no image of {function} yet for --no-build", "leave --no-build out once")
@@ -42,11 +42,11 @@ class ExistingImages:
         self.platform.check_gpu()
         return Device.GPU
 
-    def check_models(self, rendered: Rendered, before: Rendered | None) -> None:
-        """Does its image hold the checkpoints of the function.yaml? ``before`` is what runs now."""
+    def check_models(self, rendered: Rendered, last: Rendered | None) -> None:
+        """Does its image hold the checkpoints of the function.yaml? ``last`` is the version that had this image."""
         if rendered.claim:
             return
-        held = self.platform.held_models(rendered.image, before)
+        held = self.platform.held_models(rendered.image, last)
         for model in rendered.models:
             if model not in held:
                 self.console.problem(
@@ -54,9 +54,9 @@ class ExistingImages:
                     f"{_WITH_BUILD} an image with it is built",
                 )
 
-    def _image(self, function: str, running: Rendered | None) -> str:
-        if running is not None:
-            return running.image
+    def _image(self, function: str, last: Rendered | None) -> str:
+        if last is not None:
+            return last.image
         local = self.options.platform is PlatformName.LOCAL
         return self.images.newest(function, self.options.device) if local else ""
 

@@ -1,5 +1,6 @@
 """One function's deployment, and the way back."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,7 @@ from promptable.deploy.rendering.rendered import Rendered
 from promptable.deploy.rendering.reported import Reported
 from promptable.deploy.rollout import smoke
 from promptable.deploy.rollout.outcome import Outcome
+from promptable.deploy.rollout.past import Past, past
 from promptable.deploy.rollout.smoke import SmokeError, Timing
 from promptable.deploy.rollout.starting import Starter, UnscheduledError
 from promptable.deploy.rollout.state import State
@@ -37,33 +39,30 @@ class Rollout:
     console: Console
     work: Path
 
-    def before(self, function: str, reported: Reported | None) -> Rendered | None:
-        """What to come back to: what runs, as Nuclio reports it if that differs from what this user deployed last.
+    def deploy(self, function: str, rendered: Rendered, reported: Reported | None, *, anew: bool = False) -> Outcome:
+        """Deploy it and check it; if it does not work, bring back what ran before.
 
-        A version that an interrupted run was trying is none: then it is what ran before that run.
+        Exactly that, where it runs already and answers, is left alone, unless it is to be deployed ``anew``.
         """
-        attempt = self.state.attempt(function)
-        if attempt is not None and not _is_other(reported, attempt.tried):
-            return attempt.before
-        known = self.state.current(function)
-        return reported.deployable() if reported is not None and _is_other(reported, known) else known
+        before, images = past(self.state, function, reported), self.state.images(function) | {rendered.image}
+        outcome = None if anew else self._left_alone(function, rendered, before, reported)
+        if outcome is None:
+            outcome = self._replace(function, rendered, before, reported)
+        self._drop(images - self.state.images(function))
+        return outcome
 
-    def deploy(self, function: str, rendered: Rendered, reported: Reported | None) -> Outcome:
-        """Deploy it unless exactly that runs already, where Nuclio says, and answers."""
-        before = self.before(function, reported)
-        if self._runs(function, rendered, reported):
-            timing = self._answering(function, rendered)
-            if timing is not None:
-                self.console.say("unchanged and ready: left alone")
-                return self._remembered(function, rendered, before, "unchanged", timing)
-        return self.deploy_anew(function, rendered, before, reported)
+    def _left_alone(self, function: str, rendered: Rendered, before: Past, reported: Reported | None) -> Outcome | None:
+        """The outcome where it runs as Nuclio says, and answers; None where it has to be deployed."""
+        timing = self._answering(function, rendered) if self._runs(function, rendered, reported) else None
+        if timing is None:
+            return None
+        self.console.say("unchanged and ready: left alone")
+        return self._remembered(function, rendered, before, "unchanged", timing)
 
-    def deploy_anew(
-        self, function: str, rendered: Rendered, before: Rendered | None, reported: Reported | None
-    ) -> Outcome:
-        """Deploy it, check it and remember it; if it does not work, bring back what ran before."""
+    def _replace(self, function: str, rendered: Rendered, before: Past, reported: Reported | None) -> Outcome:
+        """Deploy it in place of what is there, check it and remember it, or bring back what ran."""
         start = monotonic()
-        self.state.begin(function, rendered, before)
+        self.state.begin(function, rendered, before.runs)
         if reported is not None and reported.stuck:
             self.console.say(f"{function} is stuck in an earlier deployment: cleared")
             self._remove(function)
@@ -74,8 +73,7 @@ class Rollout:
         except (CommandError, SmokeError, OpenError) as error:
             self.console.say(f"{function} does not work: {error}")
             where = self._show_log(function, running)
-            outcome = self._restore(function, before, str(error))
-            self._drop(rendered.image, before, self.state.previous(function))
+            outcome = self._restore(function, before.runs, str(error))
             return replace(outcome, remedy=_GIVE_PLACE if isinstance(error, UnscheduledError) else where)
         return self._remembered(function, rendered, before, f"{monotonic() - start:.0f} s", timing)
 
@@ -152,26 +150,23 @@ class Rollout:
             return False
         return reported is not None and reported.stuck
 
-    def _remembered(
-        self, function: str, rendered: Rendered, before: Rendered | None, how: str, timing: Timing
-    ) -> Outcome:
-        """What was current becomes the previous one, and the image of the one before that goes."""
-        forgotten = self.state.previous(function)
+    def _remembered(self, function: str, rendered: Rendered, before: Past, how: str, timing: Timing) -> Outcome:
+        """It runs, and what worked last becomes the version before."""
         try:
-            self.state.remember(function, rendered, before)
+            self.state.remember(function, rendered, before.last)
         except OSError as error:
             failure = (
                 f"{function} runs, but rollback would not know it: {self.state.folder} cannot be written ({error})"
             )
             remedy = f"let this user write to {self.state.folder}, then run the same command again"
             return Outcome(rendered, "unrecorded", failure, remedy, timing)
-        if forgotten is not None:
-            self._drop(forgotten.image, rendered, self.state.previous(function))
         return Outcome(rendered, how, timing=timing)
 
-    def _drop(self, image: str, *kept: Rendered | None) -> None:
+    def _drop(self, images: Iterable[str]) -> None:
+        """Images of versions that nobody can come back to."""
         if self.platform.holds_images():
-            self.images.drop(image, [each.image for each in kept if each is not None])
+            for image in sorted(images):
+                self.images.drop(image)
 
     def _remove(self, function: str) -> None:
         command = self.nuclio.delete_command(function)
@@ -180,8 +175,3 @@ class Rollout:
             commands.run(command)
         except CommandError as error:
             self.console.warn(f"{function} could not be removed: {error}")
-
-
-def _is_other(reported: Reported | None, known: Rendered | None) -> bool:
-    """Whether Nuclio runs something else than ``known``, which works."""
-    return reported is not None and reported.working and (known is None or reported.differs(known))

@@ -39,13 +39,20 @@ class State:
         """What was deployed before that."""
         return _read(self._file(function, "previous"))
 
-    def remember(self, function: str, now: Rendered, before: Rendered | None) -> None:
-        """``now`` runs; ``before`` is what it replaced, None if nothing. The same again keeps what was previous."""
+    def remember(self, function: str, now: Rendered, last: Rendered | None) -> None:
+        """``now`` runs; ``last`` is what worked before it, None if nothing. The same again keeps what was previous."""
         self._make_folder()
-        if before is not None and before != now:
-            _write(self._file(function, "previous"), before.text)
+        if last is not None and last != now:
+            _write(self._file(function, "previous"), last.text)
         _write(self._file(function, "current"), now.text)
         self.end(function)
+
+    def images(self, function: str) -> set[str]:
+        """The images of these versions, and of the one that is being tried."""
+        attempt = self.attempt(function)
+        tried = None if attempt is None else attempt.tried
+        known = (self.current(function), self.previous(function), tried)
+        return {each.image for each in known if each is not None}
 
     def attempt(self, function: str) -> Attempt | None:
         """The deployment that was interrupted."""

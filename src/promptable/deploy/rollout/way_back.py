@@ -8,6 +8,7 @@ from promptable.deploy.image.build import Images
 from promptable.deploy.platforms.base import Platform
 from promptable.deploy.rendering.rendered import Rendered
 from promptable.deploy.rendering.reported import Reported
+from promptable.deploy.rollout.past import past
 from promptable.deploy.rollout.state import State
 
 _REMEDY = "deploy the version you want with ./deploy.sh"
@@ -27,7 +28,7 @@ class WayBack:
 
         Functions that somebody ``named`` must have one; of the others those are left out that do not, or do not run.
         """
-        found = {function: self._before(function, reported[function]) for function in reported}
+        found = {function: past(self.state, function, there).back for function, there in reported.items()}
         chosen = {
             function: before
             for function, before in found.items()
@@ -40,10 +41,6 @@ class WayBack:
             self.console.problem(f"no function that runs has a previous version in {self.state.folder}", _REMEDY)
         self._check_images(chosen)
         return chosen
-
-    def _before(self, function: str, reported: Reported | None) -> Rendered | None:
-        """What was deployed before the one that runs; of a function that was removed, what was deployed last."""
-        return self.state.current(function) if reported is None else self.state.previous(function)
 
     def _check_images(self, chosen: Mapping[str, Rendered]) -> None:
         """Are they still there? Else a version that works would be replaced by one that cannot start."""
