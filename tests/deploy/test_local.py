@@ -135,16 +135,6 @@ def test_an_image_that_somebody_removed_already_is_no_news(machine: Machine) -> 
     assert "warning" not in outcome.err
 
 
-def test_a_function_stuck_in_building_is_cleared(machine: Machine) -> None:
-    machine.answer("nuctl deploy", state="building")
-    machine.deploy("sam2-tracker", "--cpu")
-    assert "sam2-tracker is stuck in an earlier deployment" in machine.deploy("sam2-tracker", "--cpu").out
-    assert [call.split(" --")[0] for call in machine.changes()][-2:] == [
-        "nuctl delete function sam2-tracker",
-        "nuctl deploy sam2-tracker",
-    ]
-
-
 def _called_unhealthy(machine: Machine) -> None:
     """As Nuclio stores it: the rest stays, the port too."""
     stored = machine.folder / "nuclio.sam2-tracker"

@@ -36,10 +36,13 @@ def test_a_working_function_can_be_deployed_again(state: str) -> None:
     assert yaml.safe_load(reported.deployable().text) == FUNCTION
 
 
-@pytest.mark.parametrize(("state", "stuck"), [("error", False), ("building", True)])
-def test_one_that_never_came_up_is_not_brought_back(state: str, stuck: bool) -> None:
+@pytest.mark.parametrize(
+    ("state", "provisioning"),
+    [("error", False), ("imported", False), ("building", True), ("waitingForScaleResourceFromZero", True), ("", True)],
+)
+def test_one_that_never_came_up_is_not_brought_back(state: str, provisioning: bool) -> None:
     reported = read(_said(state))
-    assert (reported.working, reported.stuck, reported.port) == (False, stuck, None)
+    assert (reported.working, reported.provisioning, reported.port) == (False, provisioning, None)
 
 
 @pytest.mark.parametrize(

@@ -135,14 +135,14 @@ def test_the_one_before_comes_back_though_nuclio_says_nothing_of_it(
     machine.deploy("sam2-tracker", "--cpu")
     machine.built("bad0bad0bad0bad0")
     machine.answer("nuctl deploy .*cpu-bad0bad0bad0", status=1)
-    asked = [Nuclio.get]
+    asked = [Nuclio.get, Nuclio.get]
 
-    def once(nuclio: Nuclio, function: str) -> Reported | None:
+    def twice(nuclio: Nuclio, function: str) -> Reported | None:
         if not asked:
             raise DeployError("connection refused")
         return asked.pop()(nuclio, function)
 
-    monkeypatch.setattr(Nuclio, "get", once)
+    monkeypatch.setattr(Nuclio, "get", twice)
     outcome = machine.deploy("sam2-tracker", "--cpu")
     assert outcome.status == 1
     assert not asked

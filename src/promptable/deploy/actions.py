@@ -70,7 +70,7 @@ class Run:
         rendered = self.preparation.prepare(found, last)
         redis = self._ask_redis(rendered)
         self.console.stop_on_problems()
-        self._roll_out(rendered, reported, redis)
+        self._roll_out(rendered, redis)
 
     def status(self) -> None:
         """What runs, and what Nuclio tells CVAT of it."""
@@ -108,7 +108,7 @@ class Run:
             self.console.step(function)
             self.console.say(f"back to {previous.image}")
             if not self.options.dry_run:
-                outcomes[function] = self.rollout.deploy(function, previous, reported[function], anew=True)
+                outcomes[function] = self.rollout.deploy(function, previous, anew=True)
         if not self.options.dry_run:
             self._conclude(outcomes, {})
 
@@ -195,9 +195,7 @@ class Run:
             )
         return said
 
-    def _roll_out(
-        self, rendered: Mapping[str, Rendered], reported: Mapping[str, Reported | None], redis: Mapping[str, str]
-    ) -> None:
+    def _roll_out(self, rendered: Mapping[str, Rendered], redis: Mapping[str, str]) -> None:
         self.console.step("deployment")
         if (self.options.dry_run or not self.nuclio.has_project()) and not self._change(
             self.nuclio.create_project_command()
@@ -210,12 +208,13 @@ class Run:
                 self.console.command(self.nuclio.deploy_command(function, printed, file.image))
                 continue
             self.console.step(function)
-            outcomes[function] = self.rollout.deploy(function, file, reported[function])
+            outcomes[function] = self.rollout.deploy(function, file)
         if not self.options.dry_run:
             self._conclude(outcomes, redis)
 
     def _conclude(self, outcomes: Mapping[str, Outcome], redis: Mapping[str, str]) -> None:
         """The table, CVAT's own view, and what failed. Raises StoppedError if something did."""
+        outcomes = {function: self.rollout.confirmed(function, outcome) for function, outcome in outcomes.items()}
         rows = [outcome.row(function, redis.get(function, "")) for function, outcome in outcomes.items()]
         self.console.table("deployed", COLUMNS, rows)
         self.platform.verify({name: each.runs for name, each in outcomes.items() if each.runs is not None})

@@ -68,6 +68,12 @@ class Platform(Protocol):
     def ready(self, function: str, replicas: int) -> bool:
         """Are so many replicas up? The function is asked itself: what Nuclio has stored is wrong after a crash."""
 
+    def patience(self, *, own: bool) -> int:
+        """Seconds in which a deployment that is under way may yet come to its end.
+
+        ``own``: a run of this user began it, and was interrupted.
+        """
+
     def log(self, function: str) -> str:
         """The last lines of its log; empty if nothing runs."""
 

@@ -18,6 +18,8 @@ from promptable.deploy.rendering.rendered import Rendered
 from promptable.deploy.rendering.target import REDIS_CA_FILE, REDIS_PASSWORD_FILE, Device, SharedRedis
 
 _LOG_LINES = "50"
+_OTHERS_SECONDS = 120
+"""Until somebody else's container is healthy, or was given up."""
 _HERE = Path(__file__).parent
 
 
@@ -72,6 +74,10 @@ class Docker:
     def ready(self, function: str, replicas: int) -> bool:
         container = self._container(function)
         return container.status == "running" and container.health == "healthy"
+
+    def patience(self, *, own: bool) -> int:
+        """Here nuctl itself deploys: nobody goes on where it was interrupted."""
+        return 0 if own else _OTHERS_SECONDS
 
     def log(self, function: str) -> str:
         container = container_of(function, self._options.namespace)

@@ -35,6 +35,8 @@ _ONLY_NEW = re.compile(r"(\d+)/\1/(\d+)/\2/(?P<up>\d+)")
 _STARTING = ("", "ContainerCreating", "PodInitializing")
 _LOG_LINES = "50"
 _ROLLOUT_SECONDS = 60
+_OWN_SECONDS, _OTHERS_SECONDS = 60, 600
+"""Until a pod is ready, or was given up; somebody else's may have to pull its image of gigabytes first."""
 _HERE = Path(__file__).parent
 
 
@@ -96,6 +98,10 @@ class Kubernetes:
             return True
         command = ("rollout", "status", deployment, f"--timeout={_ROLLOUT_SECONDS}s")
         return self._kube(*command, seconds=QUESTION_SECONDS + _ROLLOUT_SECONDS).ok
+
+    def patience(self, *, own: bool) -> int:
+        """Nuclio's controller deploys, and goes on though nuctl was interrupted."""
+        return _OWN_SECONDS if own else _OTHERS_SECONDS
 
     def log(self, function: str) -> str:
         """The newest pod's: others may be of the version before, which still answers."""

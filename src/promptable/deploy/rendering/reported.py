@@ -21,9 +21,8 @@ _UP = ("ready", "unhealthy")
 """States of a function that is there; ``unhealthy`` is one whose container did not answer when Nuclio looked last."""
 _WORKING = (*_UP, "scaledToZero")
 """States of a function that has come up."""
-_STUCK = ("building", "waitingForBuild", "waitingForResourceConfiguration", "configuringResources")
-"""States that an interrupted deployment leaves, and in which Nuclio refuses another one."""
-
+_PROVISIONED = (*_WORKING, "error", "imported")
+"""States that a deployment ends in (Nuclio's FunctionStateProvisioned)."""
 
 _CHOSEN = ("minReplicas", "maxReplicas", "nodeSelector", "tolerations", "volumes", "eventTimeout", "imagePullSecrets")
 
@@ -41,8 +40,9 @@ class Reported:
     """Where Nuclio's dashboard calls it for CVAT in a cluster; none after one that failed, even if it is ready."""
 
     @property
-    def stuck(self) -> bool:
-        return self.state in _STUCK
+    def provisioning(self) -> bool:
+        """Is it being deployed, or was that interrupted? Nuclio refuses another deployment then."""
+        return self.state not in _PROVISIONED
 
     @property
     def working(self) -> bool:
@@ -59,9 +59,13 @@ class Reported:
             return False
         return bool(self.urls) if known.port is None else self.port == known.port
 
+    def holds(self, known: Rendered) -> bool:
+        """Is it ``known``, as far as Nuclio keeps every letter of it?"""
+        return _essence(self.config) == _essence(known.config)
+
     def differs(self, known: Rendered) -> bool:
         """Was something else deployed than ``known``?"""
-        return _essence(self.config) != _essence(known.config) or not _says(_chosen(self.config), _chosen(known.config))
+        return not self.holds(known) or not _says(_chosen(self.config), _chosen(known.config))
 
     def deployable(self) -> Rendered:
         """The function.yaml that deploys it again."""

@@ -16,7 +16,8 @@ class Outcome:
     runs: Rendered | None
     """What runs now; None if nothing does."""
     how: str
-    """The end in a word, for the table: seconds, ``unchanged``, ``restored``, ``removed``, ``down``, ``unrecorded``."""
+    """The end in a word, for the table: seconds, ``unchanged``, ``restored``, ``removed``, ``down``, ``unrecorded``, or
+    ``replaced`` and ``gone`` where somebody else did that, ``unknown`` where Nuclio does not answer."""
     failure: str = ""
     """What went wrong, naming the function; empty if the version that was asked for runs and is remembered."""
     remedy: str = ""

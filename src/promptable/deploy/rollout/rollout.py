@@ -19,6 +19,7 @@ from promptable.deploy.rendering.reported import Reported
 from promptable.deploy.rollout import smoke
 from promptable.deploy.rollout.outcome import Outcome
 from promptable.deploy.rollout.past import Past, past
+from promptable.deploy.rollout.settling import Settling
 from promptable.deploy.rollout.smoke import SmokeError, Timing
 from promptable.deploy.rollout.starting import Starter, UnscheduledError
 from promptable.deploy.rollout.state import State
@@ -26,6 +27,8 @@ from promptable.deploy.rollout.state import State
 _GIVE_PLACE = (
     "make room on the nodes for every replica and one more, or deploy with a fixed number that fits (--replicas 1)"
 )
+_ASK_AGAIN = "run the same command again once Nuclio answers"
+_OTHERS = "./deploy.sh status shows what runs: agree with whoever else deploys here, then run the same command again"
 
 
 @dataclass(frozen=True)
@@ -39,17 +42,38 @@ class Rollout:
     console: Console
     work: Path
 
-    def deploy(self, function: str, rendered: Rendered, reported: Reported | None, *, anew: bool = False) -> Outcome:
+    def deploy(self, function: str, rendered: Rendered, *, anew: bool = False) -> Outcome:
         """Deploy it and check it; if it does not work, bring back what ran before.
 
         Exactly that, where it runs already and answers, is left alone, unless it is to be deployed ``anew``.
         """
+        try:
+            reported = self._settled(function)
+        except DeployError as error:
+            return Outcome(None, "unknown", f"not deployed: {function}: {error}", _ASK_AGAIN)
         before, images = past(self.state, function, reported), self.state.images(function) | {rendered.image}
         outcome = None if anew else self._left_alone(function, rendered, before, reported)
         if outcome is None:
             outcome = self._replace(function, rendered, before, reported)
         self._drop(images - self.state.images(function))
         return outcome
+
+    def confirmed(self, function: str, outcome: Outcome) -> Outcome:
+        """The outcome at the end of the run: somebody else may have removed or replaced what it says runs."""
+        try:
+            reported = self.nuclio.get(function)
+        except DeployError:
+            return outcome
+        if outcome.runs is None or (reported is not None and reported.holds(outcome.runs)):
+            return outcome
+        how = "gone" if reported is None else "replaced"
+        what = f"{function} is {how}: somebody else has {'removed' if reported is None else 'deployed'} it meanwhile"
+        return Outcome(None, how, "; ".join(filter(None, (outcome.failure, what))), _OTHERS)
+
+    def _settled(self, function: str) -> Reported | None:
+        attempt = self.state.attempt(function)
+        settling = Settling(self.platform, self.nuclio, self.console)
+        return settling.settled(function, None if attempt is None else attempt.tried)
 
     def _left_alone(self, function: str, rendered: Rendered, before: Past, reported: Reported | None) -> Outcome | None:
         """The outcome where it runs as Nuclio says, and answers; None where it has to be deployed."""
@@ -63,7 +87,7 @@ class Rollout:
         """Deploy it in place of what is there, check it and remember it, or bring back what ran."""
         start = monotonic()
         self.state.begin(function, rendered, before.runs)
-        if reported is not None and reported.stuck:
+        if reported is not None and reported.provisioning:
             self.console.say(f"{function} is stuck in an earlier deployment: cleared")
             self._remove(function)
         running = self.platform.instance(function).identity
@@ -73,7 +97,7 @@ class Rollout:
         except (CommandError, SmokeError, OpenError) as error:
             self.console.say(f"{function} does not work: {error}")
             where = self._show_log(function, running)
-            outcome = self._restore(function, before.runs, str(error))
+            outcome = self._restore(function, rendered, before.runs, str(error))
             return replace(outcome, remedy=_GIVE_PLACE if isinstance(error, UnscheduledError) else where)
         return self._remembered(function, rendered, before, f"{monotonic() - start:.0f} s", timing)
 
@@ -124,15 +148,18 @@ class Rollout:
         self.console.quote(log)
         return where
 
-    def _restore(self, function: str, before: Rendered | None, why: str) -> Outcome:
+    def _restore(self, function: str, failed: Rendered, before: Rendered | None, why: str) -> Outcome:
         """Bring back what ran before this run; a function that never ran is removed, or it would restart for ever."""
-        failure = f"not deployed: {function}: {why}"
+        failure, there = f"not deployed: {function}: {why}", self._there(function)
+        if there is not None and not any(each is not None and there.holds(each) for each in (failed, before)):
+            self.state.end(function)
+            return Outcome(None, "replaced", f"{failure}; somebody else has deployed it meanwhile, which stays")
         if before is None:
             self._remove(function)
             self.state.end(function)
             return Outcome(None, "removed", f"{failure}; nothing ran before")
         self.console.say(f"bringing back {before.image}")
-        if self._is_stuck(function):
+        if there is not None and there.provisioning:
             self._remove(function)
         try:
             self._starter.start(function, before, self.platform.instance(function).identity)
@@ -142,13 +169,12 @@ class Rollout:
         self.state.end(function)
         return Outcome(before, "restored", f"{failure}; the one before runs again")
 
-    def _is_stuck(self, function: str) -> bool:
-        """Whether Nuclio would refuse another deployment; one that does not say is tried."""
+    def _there(self, function: str) -> Reported | None:
+        """What Nuclio has; None also where it does not say."""
         try:
-            reported = self.nuclio.get(function)
+            return self.nuclio.get(function)
         except DeployError:
-            return False
-        return reported is not None and reported.stuck
+            return None
 
     def _remembered(self, function: str, rendered: Rendered, before: Past, how: str, timing: Timing) -> Outcome:
         """It runs, and what worked last becomes the version before."""
