@@ -78,8 +78,8 @@ OPTIONS: dict[str, Any] = {
     ("changes", "differs"),
     [
         ({}, False),
-        ({"nodeSelector": {"zone": "a", "kubernetes.io/os": "linux"}}, False),
-        ({"volumes": [MOUNT | {"volumeMount": MOUNT["volumeMount"] | {"readOnly": True}}]}, False),
+        ({"nodeSelector": {"zone": "a", "kubernetes.io/os": "linux"}}, True),
+        ({"volumes": [MOUNT | {"volumeMount": MOUNT["volumeMount"] | {"readOnly": True}}]}, True),
         ({"triggers": {"http": {"kind": "http", "maxWorkers": 1, "attributes": {"port": 32103}}}}, False),
         ({"minReplicas": 2}, True),
         ({"maxReplicas": 1}, True),
@@ -111,7 +111,9 @@ def test_where_and_how_often_it_runs_counts_as_far_as_a_deployment_chose_it(
             {"volumes": [{"volume": {"name": "s", "emptyDir": {}}, "volumeMount": {"name": "s"}}]},
             False,
         ),
+        ({"affinity": {"nodeAffinity": {}}}, {}, False),
         ({"tolerations": []}, {"tolerations": [{"key": "k"}]}, True),
+        ({"minReplicas": 0}, {"minReplicas": 1}, True),
     ],
 )
 def test_what_is_empty_or_false_is_left_out_by_kubernetes(
@@ -119,6 +121,56 @@ def test_what_is_empty_or_false_is_left_out_by_kubernetes(
 ) -> None:
     own = Rendered(yaml.safe_dump(FUNCTION | {"spec": FUNCTION["spec"] | known}))
     assert read(_said(**reported)).differs(own) is differs
+
+
+@pytest.mark.parametrize(
+    ("added", "differs"),
+    [
+        ({"tolerations": [{"key": "k", "operator": "Exists"}]}, True),
+        ({"volumes": [MOUNT]}, True),
+        ({"nodeSelector": {"zone": "a"}}, True),
+        ({"affinity": {"nodeAffinity": {"x": [1]}}}, True),
+        ({"envFrom": [{"secretRef": {"name": "s"}}]}, True),
+        ({"env": [*FUNCTION["spec"]["env"], {"name": "KEY", "valueFrom": {"secretKeyRef": {"key": "k"}}}]}, True),
+        ({"eventTimeout": "55s"}, True),
+        ({"imagePullSecrets": "regcred"}, True),
+        ({"resources": {"requests": {"cpu": "25m", "memory": "1Mi"}}, "minReplicas": 1, "maxReplicas": 4}, False),
+        ({"targetCPU": 75, "alias": "latest", "version": -1, "imageHash": "1", "platform": {}}, False),
+        ({"disableDefaultHTTPTrigger": False, "readinessTimeoutSeconds": 600}, False),
+    ],
+)
+def test_what_somebody_else_only_added_is_told_from_what_nuclio_fills_in(added: dict[str, Any], differs: bool) -> None:
+    assert read(_said(**added)).differs(Rendered(yaml.safe_dump(FUNCTION))) is differs
+
+
+def _of_amounts(size: object, cpu: object) -> dict[str, Any]:
+    volume = {"volume": {"name": "s", "emptyDir": {"sizeLimit": size}}, "volumeMount": {"name": "s", "mountPath": "/s"}}
+    return {"volumes": [volume], "resources": {"requests": {"cpu": cpu}}}
+
+
+@pytest.mark.parametrize(
+    ("size", "cpu", "differs"),
+    [
+        ("1024Mi", "500m", False),
+        ("1073741824", "0.5", False),
+        ("1Gi", ".5", False),
+        ("1G", "500m", True),
+        ("1Gi", "501m", True),
+        ("1Gi", "5e-1", False),
+    ],
+)
+def test_an_amount_may_be_written_in_another_way(size: object, cpu: object, differs: bool) -> None:
+    known = Rendered(yaml.safe_dump(FUNCTION | {"spec": FUNCTION["spec"] | _of_amounts(size, cpu)}))
+    assert read(_said(**_of_amounts("1Gi", "500m"))).differs(known) is differs
+
+
+@pytest.mark.parametrize(
+    "added", [{"nodeSelector": {"cores": "1000m"}}, {"tolerations": [{"key": "k", "value": "1k"}]}]
+)
+def test_what_is_no_amount_is_not_read_as_one(added: dict[str, Any]) -> None:
+    own = Rendered(yaml.safe_dump(FUNCTION | {"spec": FUNCTION["spec"] | added}))
+    written = yaml.safe_load(str(added).replace("1000m", "1").replace("1k", "1000"))
+    assert read(_said(**written)).differs(own)
 
 
 @pytest.mark.parametrize("said", ["", "metadata:\n\tname: [x\n", "nothing of the kind", "metadata:\n  name: x\n"])

@@ -5,7 +5,6 @@ pkg/functionconfig/types.go), after log lines if there are any.
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +14,7 @@ from promptable.config import function_yaml
 from promptable.config.function_yaml import FunctionConfigError
 from promptable.config.nuclio import FunctionConfig
 from promptable.deploy.errors import DeployError
+from promptable.deploy.rendering.comparison import same
 from promptable.deploy.rendering.rendered import Rendered
 
 _UP = ("ready", "unhealthy")
@@ -23,8 +23,6 @@ _WORKING = (*_UP, "scaledToZero")
 """States of a function that has come up."""
 _PROVISIONED = (*_WORKING, "error", "imported")
 """States that a deployment ends in (Nuclio's FunctionStateProvisioned)."""
-
-_CHOSEN = ("minReplicas", "maxReplicas", "nodeSelector", "tolerations", "volumes", "eventTimeout", "imagePullSecrets")
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ class Reported:
 
     def differs(self, known: Rendered) -> bool:
         """Was something else deployed than ``known``?"""
-        return not self.holds(known) or not _says(_chosen(self.config), _chosen(known.config))
+        return not (self.holds(known) and same(self.config, known.config))
 
     def deployable(self) -> Rendered:
         """The function.yaml that deploys it again."""
@@ -98,23 +96,3 @@ def _parsed(text: str) -> Any:
 def _essence(config: FunctionConfig) -> tuple[object, ...]:
     """What every deployment chooses."""
     return config.spec.image, config.env, config.metadata.annotations.spec, config.trigger.workers
-
-
-def _chosen(config: FunctionConfig) -> Mapping[str, Any]:
-    """What a deployment may choose. Resources are not among them: Kubernetes writes amounts in its own way."""
-    spec = function_yaml.to_document(config)["spec"]
-    return {key: spec[key] for key in _CHOSEN if key in spec}
-
-
-def _says(whole: Any, part: Any) -> bool:
-    """Whether ``whole`` says all that ``part`` does.
-
-    Nuclio and Kubernetes fill in the rest, and leave out what is empty or false.
-    """
-    if isinstance(part, Mapping):
-        held = whole or {}
-        return isinstance(held, Mapping) and all(_says(held.get(key), value) for key, value in part.items())
-    if isinstance(part, list):
-        held = whole or []
-        return isinstance(held, list) and len(held) == len(part) and all(map(_says, held, part))
-    return bool(whole == part or not (whole or part))
