@@ -50,6 +50,7 @@ HEALTHY = {
     "kubectl": "",
     r"kubectl get namespace .*\.metadata\.uid": "7c9e6679-7425-40de-944b-e07fc1f90ae7",
     "kubectl .*get pods -l nuclio.io/app=dashboard": "quay.io/nuclio/dashboard:1.15.9-amd64",
+    "kubectl .*get pods -l nuclio.io/app=controller": "True",
     "kubectl .*get services": "cvat-nuclio-dashboard ClusterIP",
     "kubectl get nodes": "\n1",
     "kubectl config current-context": "the-cluster",

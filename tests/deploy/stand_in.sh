@@ -6,6 +6,7 @@ PATH=/usr/bin:/bin # of its own: the machine under test has only its stand-ins
 tool=${0##*/}
 line="$tool $*"
 echo "$line" >> "$STAND_INS/calls"
+[[ ! ${KUBECONFIG:-} ]] || echo "$(< "$KUBECONFIG") $line" >> "$STAND_INS/contexts"
 
 shopt -s nullglob
 for rule in "$STAND_INS"/{rules,healthy}/*; do

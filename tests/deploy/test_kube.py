@@ -5,9 +5,12 @@ import os
 import re
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
+from promptable.deploy.platforms.context import pinned
+from promptable.deploy.rollout import starting
 from tests.deploy.conftest import FUNCTIONS, Answering
 from tests.deploy.machine import Machine
 
@@ -199,6 +202,45 @@ def test_new_labels_need_neither_docker_nor_a_push(cluster: Machine, tmp_path: A
     assert cluster.changes() == cluster.calls("nuctl deploy")
 
 
+def test_all_of_a_run_goes_to_the_cluster_in_which_it_began(cluster: Machine) -> None:
+    cluster.answer("kubectl config view --minify --flatten --raw$", "the-first")
+    outcome = cluster.start("sam2-tracker", *KUBE, "--cpu")
+    assert outcome.status == 0, outcome.err
+    asked = (cluster.folder / "contexts").read_text().splitlines()
+    assert asked == [f"the-first {call}" for call in cluster.calls()[1:]]
+    assert "KUBECONFIG" not in os.environ
+
+
+def test_the_copy_of_the_configuration_is_nobody_elses_to_read(tmp_path: Path, cluster: Machine) -> None:
+    cluster.answer("kubectl config view", "with a token")
+    with mock.patch.dict(os.environ, cluster.environment()), pinned(tmp_path):
+        copy = Path(os.environ["KUBECONFIG"])
+        assert copy.read_text() == "with a token"
+        assert copy.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_context_that_was_chosen_is_chosen_again_after_the_run(
+    cluster: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    cluster.answer("kubectl config view", "the-copy")
+    monkeypatch.setenv("PATH", cluster.environment()["PATH"])
+    monkeypatch.setenv("STAND_INS", str(cluster.folder))
+    monkeypatch.setenv("KUBECONFIG", "/dev/null")
+    with pinned(tmp_path):
+        assert os.environ["KUBECONFIG"] != "/dev/null"
+    assert os.environ["KUBECONFIG"] == "/dev/null"
+
+
+def test_nothing_is_waited_for_without_an_end(cluster: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where Nuclio's controller has gone since the checks."""
+    monkeypatch.setattr(starting, "_START_SECONDS", 1)
+    cluster.answer("nuctl deploy", seconds=60)
+    outcome = cluster.start("sam2-tracker", *KUBE, "--cpu")
+    assert outcome.status == 1
+    assert "not deployed: sam2-tracker: Nuclio has not brought it up in 0 minutes" in outcome.err
+    assert "kubectl logs -l nuclio.io/app=controller" in outcome.err
+
+
 def test_no_build_deploys_what_was_removed_once_more(cluster: Machine) -> None:
     cluster.start("grounding-dino", *KUBE)
     cluster.start("remove", "grounding-dino", "--platform", "kube")
@@ -241,6 +283,7 @@ def test_no_log_is_promised_where_the_cluster_made_no_pod(cluster: Machine) -> N
             "no Nuclio dashboard runs in namespace cvat",
             "nuclio.enabled",
         ),
+        ("kubectl .*get pods -l nuclio.io/app=controller", "no Nuclio controller is ready", "describe pods"),
         ("kubectl .*get pvc", "has no pvc weights (--weights-pvc)", "get pvc"),
         ("kubectl .*get secret", "has no secret regcred (--pull-secret)", "get secret"),
     ],

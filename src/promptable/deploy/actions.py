@@ -1,6 +1,7 @@
 """What ``promptable deploy`` does: deploy, status, logs, rollback, remove."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,7 @@ from promptable.deploy.nuclio import Nuclio
 from promptable.deploy.options import Action, Options, all_functions
 from promptable.deploy.platforms import tools
 from promptable.deploy.platforms.base import Platform
+from promptable.deploy.platforms.context import pinned
 from promptable.deploy.platforms.docker import Docker
 from promptable.deploy.platforms.kubernetes import Kubernetes
 from promptable.deploy.preparation import Preparation
@@ -48,16 +50,11 @@ class Run:
             Action.ROLLBACK: self.rollback,
             Action.REMOVE: self.remove,
         }
-        if self.options.action in (Action.STATUS, Action.LOGS) or self.options.dry_run:
-            actions[self.options.action]()
-            return
-        try:
-            with self.state.locked():
+        with pinned(self.work) if self.options.platform is PlatformName.KUBE else nullcontext():
+            if self.options.action in (Action.STATUS, Action.LOGS) or self.options.dry_run:
                 actions[self.options.action]()
-        except LockedError:
-            where = f"{self.options.platform}, namespace {self.options.namespace}"
-            self.console.problem(f"another deploy.sh is at work on {where}", "wait until it has ended")
-            raise StoppedError from None
+            else:
+                self._alone(actions[self.options.action])
 
     # Actions.
 
@@ -124,6 +121,16 @@ class Run:
                 self.state.end(function)
         if stay:
             raise StoppedError
+
+    def _alone(self, action: Callable[[], None]) -> None:
+        """Do it while no other run of this user changes anything there."""
+        try:
+            with self.state.locked():
+                action()
+        except LockedError:
+            where = f"{self.options.platform}, namespace {self.options.namespace}"
+            self.console.problem(f"another deploy.sh is at work on {where}", "wait until it has ended")
+            raise StoppedError from None
 
     # What the run works with.
 

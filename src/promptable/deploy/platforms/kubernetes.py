@@ -19,6 +19,8 @@ from promptable.deploy.rendering.target import Device, SharedRedis
 from promptable.deploy.versions import tag_version
 
 _FORWARDING = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+) ")
+_CONTROLLER = "nuclio.io/app=controller"
+_READY = 'jsonpath={.items[*].status.conditions[?(@.type=="Ready")].status}'
 _AGE = ".metadata.creationTimestamp"
 _HINDERED = (
     r'jsonpath={range .items[*]}{"\n"}{.metadata.name}{"\t"}'
@@ -41,7 +43,7 @@ _HERE = Path(__file__).parent
 
 
 class Kubernetes:
-    """The platform ``kube``: the cluster of kubectl's current context."""
+    """The platform ``kube``: the cluster of kubectl's context."""
 
     columns = ("pods (name, ready, status, restarts, age)",)
 
@@ -183,6 +185,11 @@ class Kubernetes:
             )
             return
         tools.check_nuctl_version(self._console, self._nuclio_version)
+        if "True" not in self._kube("get", "pods", "-l", _CONTROLLER, "-o", _READY).out:
+            self._console.problem(
+                f"no Nuclio controller is ready in namespace {self._options.namespace}: it would start nothing",
+                f"kubectl --namespace {self._options.namespace} describe pods -l {_CONTROLLER} says why",
+            )
         template = r'jsonpath={range .items[*]}{.metadata.name} {.spec.type}{"\n"}{end}'
         if re.search("nuclio-dashboard (NodePort|LoadBalancer)", self._kube("get", "services", "-o", template).out):
             self._console.warn(

@@ -21,12 +21,9 @@ from promptable.deploy.rollout.outcome import Outcome
 from promptable.deploy.rollout.past import Past, past
 from promptable.deploy.rollout.settling import Settling
 from promptable.deploy.rollout.smoke import SmokeError, Timing
-from promptable.deploy.rollout.starting import Starter, UnscheduledError
+from promptable.deploy.rollout.starting import NotStartedError, Starter
 from promptable.deploy.rollout.state import State
 
-_GIVE_PLACE = (
-    "make room on the nodes for every replica and one more, or deploy with a fixed number that fits (--replicas 1)"
-)
 _ASK_AGAIN = "run the same command again once Nuclio answers"
 _OTHERS = "./deploy.sh status shows what runs: agree with whoever else deploys here, then run the same command again"
 
@@ -98,7 +95,7 @@ class Rollout:
             self.console.say(f"{function} does not work: {error}")
             where = self._show_log(function, running)
             outcome = self._restore(function, rendered, before.runs, str(error))
-            return replace(outcome, remedy=_GIVE_PLACE if isinstance(error, UnscheduledError) else where)
+            return replace(outcome, remedy=error.remedy if isinstance(error, NotStartedError) else where)
         return self._remembered(function, rendered, before, f"{monotonic() - start:.0f} s", timing)
 
     @cached_property

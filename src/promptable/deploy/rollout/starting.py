@@ -6,7 +6,7 @@ from pathlib import Path
 from time import monotonic, sleep
 
 from promptable.deploy import commands
-from promptable.deploy.commands import CommandError
+from promptable.deploy.commands import CONTAINER_SECONDS, CommandError
 from promptable.deploy.console import Console
 from promptable.deploy.nuclio import Nuclio
 from promptable.deploy.platforms.base import Instance, Platform
@@ -15,6 +15,8 @@ from promptable.deploy.rendering.rendered import Rendered
 
 _LOOK_SECONDS = 1.0
 """How often a container is looked at while nuctl waits for it."""
+_START_SECONDS = 180
+"""Until Nuclio has made a container; it makes none where its controller does not work, and nuctl waits for ever."""
 _ENDING_SECONDS = 40
 """Until pods that end have given their place free: Kubernetes' grace is 30."""
 _UNSCHEDULED = re.compile(r"pod \(\S+\) is unschedulable")
@@ -23,8 +25,21 @@ _NO_ROOM = "Insufficient"
 """Kubernetes' word for nodes that would do, and are full."""
 
 
-class UnscheduledError(CommandError):
+class NotStartedError(CommandError):
+    """Nuclio does not start the version; ``remedy`` is what to do."""
+
+    remedy = (
+        "its log says why: docker logs of Nuclio's dashboard, in a cluster kubectl logs -l nuclio.io/app=controller;"
+        " once it works, run the same command again"
+    )
+
+
+class UnscheduledError(NotStartedError):
     """A pod has no place on a node."""
+
+    remedy = (
+        "make room on the nodes for every replica and one more, or deploy with a fixed number that fits (--replicas 1)"
+    )
 
 
 @dataclass(frozen=True)
@@ -69,21 +84,32 @@ class Starter:
         return not why
 
     def _run_nuctl(self, function: str, rendered: Rendered, running: str) -> None:
-        """Wait for nuctl, but no longer once the new container has crashed. Raises CommandError."""
+        """Wait for nuctl, but no longer once the new container has crashed, or none is made. Raises CommandError."""
         self.console.command(self.nuclio.deploy_command(function, self.work / f"{function}.yaml", rendered.image))
         with (
             self.console.progress(f"{function}: waiting until it is ready"),
             self.nuclio.deploying(function, rendered, self.work) as nuctl,
         ):
-            said, told = commands.Collected(nuctl), {""}
+            said, told, start = commands.Collected(nuctl), {""}, monotonic()
             while not said.ended(_LOOK_SECONDS):
                 now = self.new_instance(function, running)
                 if now.crashed:
-                    nuctl.terminate()
                     raise CommandError("its container has crashed")
+                _check_time(monotonic() - start, _START_SECONDS if not now.identity else _most_seconds(rendered))
                 if now.hindered not in told:
                     self.console.warn(now.hindered)
                 told.add(now.hindered)
         if nuctl.returncode:
             why = self.new_instance(function, running).hindered or reason(said.text)
             raise UnscheduledError(why) if _UNSCHEDULED.search(said.text) else CommandError(why)
+
+
+def _most_seconds(rendered: Rendered) -> int:
+    """Until a container is ready whose image may have to be pulled first."""
+    return CONTAINER_SECONDS + rendered.config.spec.readiness_timeout_seconds
+
+
+def _check_time(passed: float, most: int) -> None:
+    """Raises NotStartedError."""
+    if passed > most:
+        raise NotStartedError(f"Nuclio has not brought it up in {most // 60} minutes")
