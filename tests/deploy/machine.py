@@ -52,6 +52,7 @@ HEALTHY = {
     "kubectl .*get pods -l nuclio.io/app=dashboard": "quay.io/nuclio/dashboard:1.15.9-amd64",
     "kubectl .*get pods -l nuclio.io/app=controller": "True",
     "kubectl .*get services": "cvat-nuclio-dashboard ClusterIP",
+    "kubectl .*get deployment/nuclio-": "1/1/9/9/9",
     "kubectl get nodes": "\n1",
     "kubectl config current-context": "the-cluster",
     "kubectl .*logs": "the pod's own log",

@@ -3,16 +3,19 @@
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import pytest
+import yaml
 
+from promptable.cli.deploy import command
 from promptable.deploy.platforms.context import pinned
 from promptable.deploy.rollout import starting
 from tests.deploy.conftest import FUNCTIONS, Answering
-from tests.deploy.machine import Machine
+from tests.deploy.machine import REPOSITORY, Machine
 
 KUBE = ("--platform", "kube", "--registry", "registry.example.com/cvat")
 
@@ -298,6 +301,79 @@ def test_a_problem_of_the_cluster(cluster: Machine, pattern: str, what: str, rem
     assert cluster.changes() == []
 
 
+def test_who_lacks_a_right_learns_which_it_takes(cluster: Machine) -> None:
+    forbidden = 'Error from server (Forbidden): namespaces "cvat" is forbidden: User "narrow" cannot get resource'
+    cluster.answer("kubectl get namespace", err=forbidden, status=1)
+    for action in ((), ("status",), ("remove",)):
+        err = cluster.start(*action, "sam2-tracker", *KUBE[: None if not action else 2]).err
+        assert (
+            "remedy:  docs/kubernetes.md says which rights it takes; kubectl auth can-i --list --namespace cvat" in err
+        )
+
+
+def test_a_cluster_that_does_not_answer_leaves_no_folder(cluster: Machine, tmp_path: Path) -> None:
+    cluster.answer("kubectl get namespace", err="not found", status=1)
+    for words in (("sam2-tracker", *KUBE), ("rollback", *KUBE[:2])):
+        assert cluster.start(*words).status == 1
+    assert list((tmp_path / "state").iterdir()) == []
+
+
+def test_a_function_that_somebody_scaled_to_none_is_deployed_anew(cluster: Machine) -> None:
+    cluster.start("sam2-tracker", *KUBE)
+    cluster.answer("kubectl .*get deployment/nuclio-sam2-tracker", "4/4///")
+    outcome = cluster.start("sam2-tracker", *KUBE)
+    assert "unchanged" not in outcome.out
+    assert len(cluster.calls("nuctl deploy")) >= 1
+    assert cluster.calls("kubectl --namespace cvat port-forward") == [], "there is nobody to call"
+
+
+def test_a_claim_that_is_mounted_elsewhere_holds_no_checkpoints(
+    cluster: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "REPOSITORY", _repository(tmp_path, {"volumes": [_claimed("/scratch")]}))
+    cluster.start("sam2-tracker", *KUBE)
+    outcome = cluster.start("sam2-tracker", *KUBE, "--no-build", "--model", "sam2.1-tiny")
+    assert "does not hold sam2.1-tiny, but: sam2.1-large" in outcome.err
+
+
+@pytest.mark.parametrize("place", ["/opt/promptable/weights", "/opt/promptable"])
+def test_a_claim_of_function_yaml_may_hold_the_checkpoints(
+    place: str, cluster: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "REPOSITORY", _repository(tmp_path, {"volumes": [_claimed(place)]}))
+    cluster.start("sam2-tracker", *KUBE)
+    outcome = cluster.start("sam2-tracker", *KUBE, "--no-build", "--model", "sam2.1-tiny")
+    assert outcome.status == 0, outcome.err
+
+
+def _claimed(place: str) -> dict[str, Any]:
+    volume = {"name": "v", "persistentVolumeClaim": {"claimName": "c"}}
+    return {"volume": volume, "volumeMount": {"name": "v", "mountPath": place}}
+
+
+def _repository(folder: Path, spec: dict[str, Any]) -> Path:
+    """This repository, but for the spec of the tracker's function.yaml."""
+    functions = folder / "repository" / "functions"
+    for name in ("docker", "requirements"):
+        shutil.copytree(REPOSITORY / name, folder / "repository" / name)
+    shutil.copytree(REPOSITORY / "functions", functions)
+    file = functions / "sam2-tracker" / "function.yaml"
+    document = yaml.safe_load(file.read_text())
+    file.write_text(yaml.safe_dump(document | {"spec": document["spec"] | spec}))
+    return functions.parent
+
+
+def test_a_fault_in_function_yaml_is_answered_with_that_file(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "REPOSITORY", _repository(tmp_path, {"evntTimeout": "1s"}))
+    for more in ((), ("--dry-run",), KUBE):
+        outcome = machine.start("sam2-tracker", "--cpu", *more)
+        assert "sam2-tracker/function.yaml: " in outcome.err
+        assert "remedy:  change that file; docs/settings.md" in outcome.err
+        assert machine.changes() == []
+
+
 def test_a_cluster_without_a_gpu(cluster: Machine) -> None:
     cluster.answer("kubectl get nodes", "\n")
     outcome = cluster.start(*KUBE)
@@ -371,6 +447,7 @@ def test_a_replica_that_lacks_a_place_after_nuctl_is_done_is_answered_with_what_
     """As under load: while pods are replaced Nuclio asks for as many as it counts, the old and the new."""
     why = "0/1 nodes are available: 1 Insufficient cpu."
     cluster.answer("kubectl .*get pods -l nuclio.io/function-name=sam2-tracker --sort-by", f"\nLATEST\t{why}")
+    cluster.answer("kubectl .*get deployment/nuclio-sam2-tracker", "4/4/2/1/1")
     cluster.answer("kubectl .*rollout status", err="error: timed out waiting for the condition", status=1)
     err = cluster.start("sam2-tracker", *KUBE).err
     assert why in err

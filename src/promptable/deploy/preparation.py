@@ -54,6 +54,7 @@ class Preparation:
     def check(self, functions: Sequence[str]) -> Found:
         """Would a deployment of these functions work? Changes nothing."""
         self._check_files()
+        functions = [function for function in functions if self._readable(function)]
         device = self.options.device or (self.platform.default_device() if self.options.build else None)
         ports = {function: port for function in functions if (port := self._port(function))}
         site = self.platform.check(device, self.options.build, ports)
@@ -101,6 +102,15 @@ class Preparation:
                 own_model(text)
         except (ValueError, OSError) as error:
             self.console.problem(str(error), "docs/labels.md shows what --labels takes, docs/deploy.md the models")
+
+    def _readable(self, function: str) -> bool:
+        """Is its function.yaml as it must be?"""
+        try:
+            function_yaml.load(self._function_yaml(function))
+        except function_yaml.FunctionConfigError as error:
+            self.console.problem(str(error), "change that file; docs/settings.md lists the variables that it may set")
+            return False
+        return True
 
     def _port(self, function: str) -> int | None:
         """The function's port on this machine; in Kubernetes it has none."""

@@ -94,12 +94,11 @@ class Kubernetes:
 
     def ready(self, function: str, replicas: int) -> bool:
         """More than so many may still be wanted by the autoscaler, and lack a place on the nodes."""
-        deployment = f"deployment/{deployment_of(function)}"
-        only_new = _ONLY_NEW.fullmatch(self._kube("get", deployment, "-o", _COUNTS).out)
-        if only_new and int(only_new["up"]) >= replicas:
+        if self._has(function, replicas):
             return True
-        command = ("rollout", "status", deployment, f"--timeout={_ROLLOUT_SECONDS}s")
-        return self._kube(*command, seconds=QUESTION_SECONDS + _ROLLOUT_SECONDS).ok
+        command = ("rollout", "status", f"deployment/{deployment_of(function)}", f"--timeout={_ROLLOUT_SECONDS}s")
+        rolled_out = self._kube(*command, seconds=QUESTION_SECONDS + _ROLLOUT_SECONDS).ok
+        return rolled_out and self._has(function, replicas)  # one that is scaled to none is rolled out too
 
     def patience(self, *, own: bool) -> int:
         """Nuclio's controller deploys, and goes on though nuctl was interrupted."""
@@ -150,6 +149,12 @@ class Kubernetes:
         pods = self._kube("get", "pods", "-l", _pods_of(function), "--no-headers").out
         return ("\n".join(" ".join(line.split()) for line in pods.splitlines()) or "none",)
 
+    def _has(self, function: str, replicas: int) -> bool:
+        """Are so many up of this version, and none of another one?"""
+        counts = self._kube("get", f"deployment/{deployment_of(function)}", "-o", _COUNTS).out
+        only_new = _ONLY_NEW.fullmatch(counts)
+        return only_new is not None and int(only_new["up"]) >= replicas
+
     def _verify_redis(self, function: str) -> None:
         command = ("exec", "--stdin", f"deployment/{deployment_of(function)}", "--", "python", "-")
         said = self._kube(*command, stdin=(_HERE / "ask_redis.py").read_text())
@@ -171,10 +176,11 @@ class Kubernetes:
         if said.ok:
             self._console.say(f"cluster: {ask('kubectl', 'config', 'current-context').out}")
             return True
-        self._console.problem(
-            f"namespace {namespace} is not reachable: {said.why}",
-            "kubectl config get-contexts shows the clusters; --namespace is the one of CVAT's helm release",
-        )
+        remedy = "kubectl config get-contexts shows the clusters; --namespace is the one of CVAT's helm release"
+        if "Forbidden" in said.why:
+            yours = f"kubectl auth can-i --list --namespace {namespace} lists yours"
+            remedy = f"docs/kubernetes.md says which rights it takes; {yours}"
+        self._console.problem(f"namespace {namespace} is not reachable: {said.why}", remedy)
         return False
 
     def _check_nuclio(self) -> None:

@@ -8,7 +8,7 @@ import yaml
 
 from promptable.config import function_yaml
 from promptable.config.nuclio import FunctionConfig
-from promptable.deploy.rendering.target import Device
+from promptable.deploy.rendering.target import WEIGHTS_DIR, Device
 
 _MODEL_VARIABLES = ("PROMPTABLE_MODEL", "PROMPTABLE_MASK_MODEL")
 
@@ -63,8 +63,12 @@ class Rendered:
     @property
     def claim(self) -> str:
         """The PersistentVolumeClaim with its checkpoints; empty: they are in the image."""
-        claims = (entry.volume.get("persistentVolumeClaim", {}) for entry in self.config.spec.volumes)
-        return next((claim["claimName"] for claim in claims if claim), "")
+        weights = PurePosixPath(self.config.env.get("PROMPTABLE_WEIGHTS", WEIGHTS_DIR))
+        for each in self.config.spec.volumes:
+            claim = each.volume.get("persistentVolumeClaim")
+            if claim and weights.is_relative_to(each.volume_mount.get("mountPath", "")):
+                return str(claim["claimName"])
+        return ""
 
 
 def image_device(image: str) -> Device:

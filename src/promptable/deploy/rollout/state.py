@@ -30,6 +30,8 @@ class State:
     """The versions that are known of one namespace of one engine or cluster."""
 
     folder: Path
+    answers: bool = True
+    """Does the engine or cluster answer? Nothing is changed, and so nothing remembered, of one that does not."""
 
     def current(self, function: str) -> Rendered | None:
         """What was deployed last."""
@@ -82,6 +84,9 @@ class State:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Two runs at once would take each other's functions for their own. Raises LockedError."""
+        if not self.answers:
+            yield
+            return
         self._make_folder()
         with (self.folder / "lock").open("w") as file:
             try:
@@ -101,8 +106,9 @@ class State:
 def state_of(platform: PlatformName, namespace: str) -> State:
     """The state of this user's deployments, in the folder that XDG names for such things."""
     home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    place = "-".join(filter(None, (platform, namespace, identity(platform, namespace))))
-    return State(Path(home) / "promptable" / place)
+    known = identity(platform, namespace)
+    place = "-".join(filter(None, (platform, namespace, known)))
+    return State(Path(home) / "promptable" / place, answers=bool(known))
 
 
 def _read(file: Path) -> Rendered | None:
