@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from shutil import which
 from threading import Thread
@@ -158,4 +158,5 @@ class Collected:
         return True
 
     def _read(self) -> None:
-        self._lines.extend(self._process.stdout or ())
+        with suppress(ValueError):  # the pipe of a process that was given up is closed
+            self._lines.extend(self._process.stdout or ())

@@ -45,7 +45,7 @@ def _run(options: Options, console: "Console") -> int:
         return WRONG
     except KeyboardInterrupt:
         if options.action is not Action.LOGS:  # which only end so
-            console.warn("interrupted: run the same command again; a function that is half deployed is cleared then")
+            console.warn("interrupted: run the same command again, or rollback: what is half deployed is cleared then")
         return INTERRUPTED
     return DONE
 

@@ -151,18 +151,22 @@ class Rollout:
         if there is not None and not any(each is not None and there.holds(each) for each in (failed, before)):
             self.state.end(function)
             return Outcome(None, "replaced", f"{failure}; somebody else has deployed it meanwhile, which stays")
-        if before is None:
-            self._remove(function)
-            self.state.end(function)
-            return Outcome(None, "removed", f"{failure}; nothing ran before")
+        if before is not None:
+            return self._bring_back(function, before, failure, there)
+        self._remove(function)
+        self.state.end(function)
+        return Outcome(None, "removed", f"{failure}; nothing ran before")
+
+    def _bring_back(self, function: str, before: Rendered, failure: str, there: Reported | None) -> Outcome:
         self.console.say(f"bringing back {before.image}")
         if there is not None and there.provisioning:
             self._remove(function)
         try:
             self._starter.start(function, before, self.platform.instance(function).identity)
         except CommandError as error:
-            down = f"{failure}; the one before does not come up either ({error}): nothing runs now"
-            return Outcome(None, "down", down)
+            return Outcome(
+                None, "down", f"{failure}; the one before does not come up either ({error}): nothing runs now"
+            )
         self.state.end(function)
         return Outcome(before, "restored", f"{failure}; the one before runs again")
 
