@@ -234,13 +234,24 @@ def test_a_context_that_was_chosen_is_chosen_again_after_the_run(
     assert os.environ["KUBECONFIG"] == "/dev/null"
 
 
-def test_nothing_is_waited_for_without_an_end(cluster: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("pod", "bound", "why"),
+    [
+        ("", "_START_SECONDS", "it had no container for 0 minutes: Nuclio makes none, or somebody has removed it"),
+        ("\nLATEST\t ", "CONTAINER_SECONDS", "it is not ready after 0 minutes"),
+    ],
+    ids=["no pod", "not ready"],
+)
+def test_nothing_is_waited_for_without_an_end(
+    cluster: Machine, monkeypatch: pytest.MonkeyPatch, pod: str, bound: str, why: str
+) -> None:
     """As where Nuclio's controller has gone since the checks."""
-    monkeypatch.setattr(starting, "_START_SECONDS", 1)
+    monkeypatch.setattr(starting, bound, 1 if bound == "_START_SECONDS" else -600)
+    cluster.answer("kubectl .*get pods -l nuclio.io/function-name=sam2-tracker --sort-by", pod)
     cluster.answer("nuctl deploy", seconds=60)
     outcome = cluster.start("sam2-tracker", *KUBE, "--cpu")
     assert outcome.status == 1
-    assert "not deployed: sam2-tracker: Nuclio has not brought it up in 0 minutes" in outcome.err
+    assert f"not deployed: sam2-tracker: {why}" in outcome.err
     assert "kubectl logs -l nuclio.io/app=controller" in outcome.err
 
 

@@ -15,8 +15,8 @@ from promptable.deploy.rendering.rendered import Rendered
 
 _LOOK_SECONDS = 1.0
 """How often a container is looked at while nuctl waits for it."""
-_START_SECONDS = 180
-"""Until Nuclio has made a container; it makes none where its controller does not work, and nuctl waits for ever."""
+_START_SECONDS = 120
+"""Until Nuclio has made a container. nuctl waits on where its controller makes none, and where somebody removes it."""
 _ENDING_SECONDS = 40
 """Until pods that end have given their place free: Kubernetes' grace is 30."""
 _UNSCHEDULED = re.compile(r"pod \(\S+\) is unschedulable")
@@ -40,6 +40,25 @@ class UnscheduledError(NotStartedError):
     remedy = (
         "make room on the nodes for every replica and one more, or deploy with a fixed number that fits (--replicas 1)"
     )
+
+
+class _Patience:
+    """How long nuctl may go on: until a container is ready whose image may have to be pulled first."""
+
+    def __init__(self, rendered: Rendered) -> None:
+        self._most = CONTAINER_SECONDS + rendered.config.spec.readiness_timeout_seconds
+        self._start = self._seen = monotonic()
+
+    def check(self, instance: Instance) -> None:
+        """Is it to be given up? Raises NotStartedError."""
+        now = monotonic()
+        if instance.identity:
+            self._seen = now
+        if now - self._seen > _START_SECONDS:
+            minutes = f"{_START_SECONDS / 60:.0f} minutes"
+            raise NotStartedError(f"it had no container for {minutes}: Nuclio makes none, or somebody has removed it")
+        if now - self._start > self._most:
+            raise NotStartedError(f"it is not ready after {self._most // 60} minutes")
 
 
 @dataclass(frozen=True)
@@ -90,26 +109,15 @@ class Starter:
             self.console.progress(f"{function}: waiting until it is ready"),
             self.nuclio.deploying(function, rendered, self.work) as nuctl,
         ):
-            said, told, start = commands.Collected(nuctl), {""}, monotonic()
+            said, told, patience = commands.Collected(nuctl), {""}, _Patience(rendered)
             while not said.ended(_LOOK_SECONDS):
                 now = self.new_instance(function, running)
                 if now.crashed:
                     raise CommandError("its container has crashed")
-                _check_time(monotonic() - start, _START_SECONDS if not now.identity else _most_seconds(rendered))
+                patience.check(now)
                 if now.hindered not in told:
                     self.console.warn(now.hindered)
                 told.add(now.hindered)
         if nuctl.returncode:
             why = self.new_instance(function, running).hindered or reason(said.text)
             raise UnscheduledError(why) if _UNSCHEDULED.search(said.text) else CommandError(why)
-
-
-def _most_seconds(rendered: Rendered) -> int:
-    """Until a container is ready whose image may have to be pulled first."""
-    return CONTAINER_SECONDS + rendered.config.spec.readiness_timeout_seconds
-
-
-def _check_time(passed: float, most: int) -> None:
-    """Raises NotStartedError."""
-    if passed > most:
-        raise NotStartedError(f"Nuclio has not brought it up in {most // 60} minutes")
