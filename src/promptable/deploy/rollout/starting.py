@@ -29,8 +29,8 @@ class NotStartedError(CommandError):
     """Nuclio does not start the version; ``remedy`` is what to do."""
 
     remedy = (
-        "its log says why: docker logs of Nuclio's dashboard, in a cluster kubectl logs -l nuclio.io/app=controller;"
-        " once it works, run the same command again"
+        "Nuclio's own log says why: docker logs of its dashboard, or kubectl logs -l nuclio.io/app=controller; once it"
+        " works, run the same command again"
     )
 
 
