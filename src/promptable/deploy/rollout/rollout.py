@@ -57,11 +57,13 @@ class Rollout:
 
     def confirmed(self, function: str, outcome: Outcome) -> Outcome:
         """The outcome at the end of the run: somebody else may have removed or replaced what it says runs."""
+        if outcome.runs is None:
+            return outcome
         try:
             reported = self.nuclio.get(function)
         except DeployError:
             return outcome
-        if outcome.runs is None or (reported is not None and reported.holds(outcome.runs)):
+        if reported is not None and reported.holds(outcome.runs):
             return outcome
         how = "gone" if reported is None else "replaced"
         what = f"{function} is {how}: somebody else has {'removed' if reported is None else 'deployed'} it meanwhile"
