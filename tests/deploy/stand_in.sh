@@ -27,14 +27,17 @@ if [[ $line == "nuctl deploy "*" --platform kube "* && ${NUCLIO_CONTAINER_BUILDE
     exit 1
 fi
 
-# What a deployment leaves behind: the container, and what Nuclio has stored, with the port that CVAT reads there.
+# What a deployment leaves behind: the container, and what Nuclio has stored, with what it fills in and the port that CVAT
+# reads there.
 if [[ $line == "nuctl deploy "* ]]; then
     file=${line#* --file } file=${file%% --run-image *}
     cp "$file" "$STAND_INS/deployed.${EPOCHREALTIME/./}.yaml"
     [[ $state || $status$seconds != 00 ]] || state=ready
     port=$(sed -nE 's/^ +port: ([0-9]+)$/\1/p' "$file")
     [[ $state == ready ]] || port=
-    { cat "$file" && printf 'status:\n  state: %s\n  httpPort: %s\n' "${state:-error}" "${port:-0}"; } > "$STAND_INS/nuclio.$function"
+    filled="  build: {functionConfigPath: ${file//\//\\/}}\n  disableDefaultHTTPTrigger: false\n  targetCPU: 75"
+    grep -q '^  resources:' "$file" || filled+="\n  resources: {requests: {cpu: 25m, memory: 1Mi}}"
+    { sed "s/^spec:$/&\n$filled/" "$file" && printf 'status:\n  state: %s\n  httpPort: %s\n' "${state:-error}" "${port:-0}"; } > "$STAND_INS/nuclio.$function"
     [[ $status != 0 ]] || printf '  internalInvocationUrls: ["%s:8080"]\n' "nuclio-$function" >> "$STAND_INS/nuclio.$function"
     sed "s/NEW/${EPOCHREALTIME/./}/" "$rule/container" > "$STAND_INS/container.$function"
 fi
