@@ -112,11 +112,21 @@ def test_where_and_how_often_it_runs_counts_as_far_as_a_deployment_chose_it(
             False,
         ),
         ({"affinity": {"nodeAffinity": {}}}, {}, False),
+        (
+            {"volumes": [{"volume": {"name": "s", "emptyDir": {}}, "volumeMount": {"mountPath": "/s"}}]},
+            {"volumes": [{"volume": {"name": "s", "emptyDir": {}}, "volumeMount": {"name": "s", "mountPath": "/s"}}]},
+            False,
+        ),
+        (
+            {"sidecars": [{"name": "proxy", "image": "proxy:1"}]},
+            {"sidecars": [{"name": "proxy", "image": "proxy:1", "env": [{"name": "A", "value": "1"}]}]},
+            False,
+        ),
         ({"tolerations": []}, {"tolerations": [{"key": "k"}]}, True),
         ({"minReplicas": 0}, {"minReplicas": 1}, True),
     ],
 )
-def test_what_is_empty_or_false_is_left_out_by_kubernetes(
+def test_what_nuclio_leaves_out_or_fills_in_by_itself_is_no_change(
     known: dict[str, Any], reported: dict[str, Any], differs: bool
 ) -> None:
     own = Rendered(yaml.safe_dump(FUNCTION | {"spec": FUNCTION["spec"] | known}))
@@ -132,6 +142,8 @@ def test_what_is_empty_or_false_is_left_out_by_kubernetes(
         ({"affinity": {"nodeAffinity": {"x": [1]}}}, True),
         ({"envFrom": [{"secretRef": {"name": "s"}}]}, True),
         ({"env": [*FUNCTION["spec"]["env"], {"name": "KEY", "valueFrom": {"secretKeyRef": {"key": "k"}}}]}, True),
+        ({"sidecars": [{"name": "proxy"}]}, True),
+        ({"initContainers": [{"name": "fetch"}]}, True),
         ({"eventTimeout": "55s"}, True),
         ({"imagePullSecrets": "regcred"}, True),
         ({"resources": {"requests": {"cpu": "25m", "memory": "1Mi"}}, "minReplicas": 1, "maxReplicas": 4}, False),

@@ -16,12 +16,12 @@ _EMPTY_BY_DEFAULT = (
     "affinity",
     "volumes",
     "envFrom",
-    "initContainers",
-    "sidecars",
     "eventTimeout",
     "imagePullSecrets",
 )
 """Nuclio fills in nothing here: what is there beside what was deployed, somebody has added."""
+_CONTAINERS = ("initContainers", "sidecars")
+"""Nuclio fills in what is inside them, the function's variables for one."""
 _FILLED_IN = ("minReplicas", "maxReplicas", "resources")
 """What a deployment does not say of these, Nuclio does."""
 _AMOUNTS = ("requests", "limits", "sizeLimit", "divisor")
@@ -31,15 +31,26 @@ _AMOUNTS = ("requests", "limits", "sizeLimit", "divisor")
 def same(there: FunctionConfig, known: FunctionConfig) -> bool:
     """Whether ``there``, which Nuclio reports, is what deploying ``known`` gives, as to when, where and how it runs."""
     has, says = _spec(there), _spec(known)
-    return all(has.get(key) == says.get(key) for key in ("env", *_EMPTY_BY_DEFAULT)) and all(
+    return all(has.get(key) == says.get(key) for key in ("env", *_EMPTY_BY_DEFAULT, *_CONTAINERS)) and all(
         _covers(has.get(key), says[key]) for key in _FILLED_IN if key in says
     )
 
 
 def _spec(config: FunctionConfig) -> Mapping[str, Any]:
     spec = function_yaml.to_document(config)["spec"]
-    bare: Mapping[str, Any] = _bare({**spec, "env": {variable["name"]: variable for variable in spec.get("env", ())}})
+    told_apart = {
+        "env": {variable["name"]: variable for variable in spec.get("env", ())},
+        "volumes": [_named(volume) for volume in spec.get("volumes", ())],
+        **{key: [container.get("name") for container in spec.get(key) or ()] for key in _CONTAINERS},
+    }
+    bare: Mapping[str, Any] = _bare({**spec, **told_apart})
     return bare
+
+
+def _named(volume: Mapping[str, Any]) -> Mapping[str, Any]:
+    """As Nuclio stores it: what has no name gets its mount's, and a mount its volume's."""
+    name = volume["volume"].get("name") or volume["volumeMount"].get("name")
+    return {key: {**part, "name": name} for key, part in volume.items()}
 
 
 def _bare(value: Any, key: str = "") -> Any:
