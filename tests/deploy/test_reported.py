@@ -113,11 +113,6 @@ def test_where_and_how_often_it_runs_counts_as_far_as_a_deployment_chose_it(
         ),
         ({"affinity": {"nodeAffinity": {}}}, {}, False),
         (
-            {"volumes": [{"volume": {"name": "s", "emptyDir": {}}, "volumeMount": {"mountPath": "/s"}}]},
-            {"volumes": [{"volume": {"name": "s", "emptyDir": {}}, "volumeMount": {"name": "s", "mountPath": "/s"}}]},
-            False,
-        ),
-        (
             {"sidecars": [{"name": "proxy", "image": "proxy:1"}]},
             {"sidecars": [{"name": "proxy", "image": "proxy:1", "env": [{"name": "A", "value": "1"}]}]},
             False,

@@ -40,17 +40,10 @@ def _spec(config: FunctionConfig) -> Mapping[str, Any]:
     spec = function_yaml.to_document(config)["spec"]
     told_apart = {
         "env": {variable["name"]: variable for variable in spec.get("env", ())},
-        "volumes": [_named(volume) for volume in spec.get("volumes", ())],
         **{key: [container.get("name") for container in spec.get(key) or ()] for key in _CONTAINERS},
     }
     bare: Mapping[str, Any] = _bare({**spec, **told_apart})
     return bare
-
-
-def _named(volume: Mapping[str, Any]) -> Mapping[str, Any]:
-    """As Nuclio stores it: what has no name gets its mount's, and a mount its volume's."""
-    name = volume["volume"].get("name") or volume["volumeMount"].get("name")
-    return {key: {**part, "name": name} for key, part in volume.items()}
 
 
 def _bare(value: Any, key: str = "") -> Any:
