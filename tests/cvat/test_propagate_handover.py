@@ -5,13 +5,16 @@ from typing import Any
 
 import pytest
 
+from promptable.cvat.geometry.position import position_at
 from promptable.cvat.server import sent
 from tests.cvat.killing import assert_same_wherever_killed
-from tests.cvat.propagating import CAR, draw_track, keyframes, prepare, propagate, stored
+from tests.cvat.propagating import CAR, draw, draw_track, keyframes, prepare, propagate, stored
 from toy.cvat.stand_in import StandIn
 
 BOX = (10, 20, 30, 40)
 """Moves by 2 pixels a frame."""
+JOBS = {1: (0, 9), 2: (10, 19)}
+"""Of the task that is cut without overlap."""
 
 
 @pytest.fixture(autouse=True)
@@ -134,3 +137,103 @@ def test_killed_at_every_point_it_ends_the_same(cvat: StandIn, monkeypatch: pyte
         return propagate(cvat, "--as", "polygon", "--from", "1", "--to", "2")
 
     assert assert_same_wherever_killed(fresh, run, lambda: stored(cvat)) > 8
+
+
+def _seen(cvat: StandIn, job: int) -> list[int]:
+    """The frames of a job on which something is seen, one entry for each of it."""
+    held = cvat.annotations.read(job)
+    first, last = JOBS[job]
+    tracks = [
+        frame for track in held["tracks"] for frame in range(first, last + 1) if position_at(track, frame) is not None
+    ]
+    return sorted([*tracks, *(shape["frame"] for shape in held["shapes"])])
+
+
+@pytest.fixture
+def apart(cvat: StandIn) -> StandIn:
+    """The task in two jobs that share no frame."""
+    prepare(cvat, jobs=[(job, "annotation", *frames) for job, frames in JOBS.items()])
+    return cvat
+
+
+@pytest.mark.parametrize("form", ["rectangle", "polygon"])
+def test_masks_make_room_for_the_track_of_the_same_object(apart: StandIn, form: str) -> None:
+    draw(apart, BOX)
+    assert propagate(apart, "--as", "mask") == 0
+    masks = stored(apart)
+    assert propagate(apart, "--as", form) == 0
+    assert (_seen(apart, 1), _seen(apart, 2)) == (list(range(10)), list(range(10, 20)))
+    assert not apart.annotations.read(1)["shapes"]
+    assert propagate(apart, "--undo", "2") == 0
+    assert stored(apart) == masks
+
+
+def test_masks_that_people_mended_stay_where_a_track_takes_over(apart: StandIn) -> None:
+    draw(apart, BOX)
+    assert propagate(apart, "--as", "mask") == 0
+    mended = next(shape for shape in apart.annotations.read(1)["shapes"] if shape["frame"] == 5)
+    apart.annotations.patch(1, "update", {"shapes": [{**mended, "points": [0, 100, 20, 30, 29, 39]}]})
+    assert propagate(apart, "--as", "rectangle") == 0
+    assert _seen(apart, 1) == list(range(10))
+    assert [shape["frame"] for shape in apart.annotations.read(1)["shapes"]] == [5, 6, 7, 8, 9]
+
+
+def test_masks_of_another_object_of_the_label_stay(apart: StandIn) -> None:
+    one, other = draw(apart, BOX), draw(apart, (10, 60, 30, 80))
+    assert propagate(apart, "--as", "mask", "--shapes", f"{one},{other}") == 0
+    assert propagate(apart, "--as", "rectangle", "--shapes", str(one)) == 0
+    (group,) = {shape["group"] for shape in apart.annotations.read(1)["shapes"]}
+    assert [shape["group"] for shape in apart.annotations.read(2)["shapes"]] == [group] * 10
+
+
+@pytest.mark.parametrize("form", ["polygon", "mask"])
+def test_other_forms_make_room_where_the_track_is_followed_again(apart: StandIn, form: str) -> None:
+    number = draw_track(apart, [(0, BOX, False)])
+    assert propagate(apart, "--job", "1", "--as", form, "--from", "3") == 0
+    before = stored(apart)
+    assert propagate(apart, "--job", "1") == 0
+    assert _seen(apart, 1) == list(range(10))
+    assert [track["id"] for track in _tracks(apart, 1)] == [number]
+    assert propagate(apart, "--undo", "2") == 0
+    assert stored(apart) == before
+
+
+def test_followed_back_from_another_form_the_track_makes_room(apart: StandIn) -> None:
+    draw_track(apart, [(0, BOX, False)])
+    assert propagate(apart, "--job", "1", "--as", "polygon", "--from", "5") == 0
+    polygon = max(track["id"] for track in _tracks(apart, 1))
+    assert propagate(apart, "--job", "1", "--from", "5", "--shapes", str(polygon), "--backward") == 0
+    own, _ = sorted(_tracks(apart, 1), key=lambda track: track["id"])
+    assert keyframes(own) == [(0, BOX, False), (1, BOX, True)]
+    assert _seen(apart, 1) == list(range(10))
+
+
+@pytest.mark.parametrize("form", ["polygon", "mask"])
+def test_where_people_say_that_it_is_outside_every_form_ends(apart: StandIn, form: str) -> None:
+    draw(apart, BOX)
+    assert propagate(apart) == 0
+    track = _tracks(apart, 1)[0]
+    track["shapes"] = [key | {"outside": key["frame"] == 7} for key in track["shapes"] if key["frame"] < 7] + [
+        track["shapes"][0] | {"frame": 7, "outside": True}
+    ]
+    apart.annotations.patch(1, "update", {"tracks": [track]})
+    before = stored(apart)
+    assert propagate(apart, "--as", form) == 0
+    once = stored(apart)
+    assert (_seen(apart, 1), _seen(apart, 2)) == (list(range(7)), list(range(10, 20)))
+    assert propagate(apart, "--as", form) == 0
+    assert stored(apart) == once
+    assert [propagate(apart, "--undo", run) for run in ("3", "2")] == [0, 0]
+    assert stored(apart) == before
+
+
+def test_outside_before_a_track_is_kept_by_another_form(apart: StandIn) -> None:
+    number = draw_track(apart, [(2, BOX, True), (9, _box(9), False)])
+    assert propagate(apart, "--job", "1", "--from", "9", "--backward", "--as", "polygon", "--to", "4") == 0
+    (only,) = _tracks(apart, 1)
+    assert only["id"] == number
+    assert [(key["frame"], key["type"], key["outside"]) for key in only["shapes"]] == [
+        (2, "polygon", True),
+        *((frame, "polygon", False) for frame in range(4, 10)),
+    ]
+    assert _seen(apart, 1) == list(range(4, 10))

@@ -126,8 +126,8 @@ class DrawnShapes:
         """Of the tracks of another job those that go on with one: a run wrote both as one object, whatever people have
         mended since; or else they overlap on the frames that the jobs share, as CVAT itself joins them."""
         alike = [track for track in free if _is_alike(copy.item, track)]
-        same = self._ours.same_object(copy.item["id"])
-        written = [track for track in alike if track["id"] in same]
+        same = self._ours.same_object(TRACK, copy.item["id"])
+        written = [track for track in alike if (TRACK, track["id"]) in same]
         seam = sorted(set(self._ranges[job]) & set(self._ranges[copy.job]))
         return written or [track for track in alike if _goes_on(copy.item, track, seam)]
 

@@ -23,16 +23,18 @@ class Followed:
         return is_a_runs and all(self._is_seen(copies, neighbour) for neighbour in neighbours)
 
     def _is_a_runs_track(self, copies: Sequence[Copy], frame: int) -> bool:
-        """Whether the keyframe of a frame is a run's in each job; without one there, any of the two around it."""
+        """Whether the keyframe of a frame is a run's in each job; without one there, any of the two around it that does
+        not hide it."""
         keys = [
-            (int(key["frame"]), key in self._ours.keyframes(copy.item["id"]))
+            (int(key["frame"]), bool(key["outside"]), key in self._ours.keyframes(copy.item["id"]))
             for copy in copies
             for key in copy.item["shapes"]
         ]
-        if there := [is_a_runs for at, is_a_runs in keys if at == frame]:
+        if there := [is_a_runs for at, _, is_a_runs in keys if at == frame]:
             return all(there)
-        around = max(at for at, _ in keys if at < frame), min((at for at, _ in keys if at > frame), default=None)
-        return any(is_a_runs for at, is_a_runs in keys if at in around)
+        before, after = (at for at, *_ in keys if at < frame), (at for at, *_ in keys if at > frame)
+        around = max(before), min(after, default=None)
+        return any(is_a_runs for at, outside, is_a_runs in keys if at in around and not outside)
 
     def _is_seen(self, copies: Sequence[Copy], frame: int) -> bool:
         """Whether a track, or a shape's group in whatever job, is seen on a frame."""

@@ -14,18 +14,30 @@ def theirs_of(
 ) -> dict[int, Position | None]:
     """Where people have an object on other frames than ``first``, None where they say that it is outside.
 
-    Those are the keyframes of its track that no run wrote, and of a shape those of its group. ``held`` are annotations
-    by job.
+    Those are the keyframes of its track that no run wrote, and of a shape those of its group; also of the track that it
+    took over from in another form. ``held`` are annotations by job.
     """
     theirs: dict[int, Position | None] = {}
+    for track in _other_forms(copies, held, ours):
+        theirs |= dict(_keyframes(track, ours))
     for copy in copies:
-        theirs |= dict(_keyframes(copy, ours) if copy.kind == TRACK else _of_group(copy, held[copy.job], ours))
+        theirs |= dict(_keyframes(copy.item, ours) if copy.kind == TRACK else _of_group(copy, held[copy.job], ours))
     return {frame: position for frame, position in sorted(theirs.items()) if frame != first}
 
 
-def _keyframes(copy: Copy, ours: Ours) -> Iterator[tuple[int, Position | None]]:
-    written = ours.keyframes(copy.item["id"])
-    for key in copy.item["shapes"]:
+def _other_forms(
+    copies: Sequence[Copy], held: Mapping[int, Mapping[str, Any]], ours: Ours
+) -> Iterator[Mapping[str, Any]]:
+    """The tracks that runs wrote as the same object in other forms, unless people gave them another label."""
+    own, label_id = {(copy.kind, copy.item["id"]) for copy in copies}, copies[0].item["label_id"]
+    same = set().union(*(ours.same_object(*one) for one in own)) - own
+    tracks = (track for one in held.values() for track in one["tracks"] if track["label_id"] == label_id)
+    yield from (track for track in tracks if (TRACK, track["id"]) in same)
+
+
+def _keyframes(track: Mapping[str, Any], ours: Ours) -> Iterator[tuple[int, Position | None]]:
+    written = ours.keyframes(track["id"])
+    for key in track["shapes"]:
         if key not in written:
             yield key["frame"], None if key["outside"] else position_of(key)
 

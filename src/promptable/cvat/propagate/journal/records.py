@@ -26,7 +26,8 @@ class Write:
     """One request: ``action`` create, update or delete, with ``items``.
 
     An item is ``kind`` (shape or track), ``new`` (None at delete), ``before`` (as the server had it, None at create)
-    and, once the server has it, ``id``; of a track ``own`` are the frames of the keyframes that are not people's.
+    and, once the server has it, ``id``; of a track ``own`` are the frames of the keyframes that are not people's, and
+    ``borders`` those of the ones by which people's track makes room for another form.
     ``object`` is whose it is. ``after`` are the highest ids of the job before a create was sent first.
     """
 
@@ -46,11 +47,11 @@ class Ours:
         """Of creates and updates that the server has stored."""
         self._keyframes: dict[int, Written] = {}
         self._shapes: dict[int, Written] = {}
-        self._tracks: dict[tuple[int, int], set[int]] = {}  # by run and object
+        self._objects: dict[tuple[int, int], set[tuple[str, int]]] = {}  # by run and number
         for run, item in ((write.run, item) for write in writes for item in write.items if item.get("id") is not None):
+            self._objects.setdefault((run, item["object"]), set()).add((item["kind"], item["id"]))
             if item["kind"] == TRACK:
                 self._add_keyframes(self._keyframes.setdefault(item["id"], Written()), item)
-                self._tracks.setdefault((run, item["object"]), set()).add(item["id"])
             else:
                 self._shapes.setdefault(item["id"], Written()).add(item["new"], dict(values(item["new"])))
 
@@ -59,16 +60,16 @@ class Ours:
         held: dict[int, str] = {}
         for key in in_order(item["new"]):
             held = {**held, **dict(values(key))} if key["attributes"] else held
-            if key["frame"] in item["own"]:
+            if key["frame"] in item["own"] or key["frame"] in item.get("borders", ()):
                 written.add(key, held)
 
     def keyframes(self, track: int) -> Written:
         """The keyframes that runs gave to a track."""
         return self._keyframes.get(track, Written())
 
-    def same_object(self, track: int) -> set[int]:
-        """The tracks that runs wrote, in whatever jobs, as those of one object with a track."""
-        return set().union(*(tracks for tracks in self._tracks.values() if track in tracks))
+    def same_object(self, kind: str, number: int) -> set[tuple[str, int]]:
+        """Kind and id of all that runs wrote, in whatever jobs, as of one object with a shape or track."""
+        return set().union(*(one for one in self._objects.values() if (kind, number) in one))
 
     def has(self, shape: Mapping[str, Any]) -> bool:
         """Whether a shape is as a run wrote it."""

@@ -3,6 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -13,7 +14,9 @@ from promptable.cvat.propagate.journal import TrackJournal
 from promptable.cvat.propagate.objects import Copy, Object, found_on
 from promptable.cvat.propagate.options import Options
 from promptable.cvat.propagate.people import people_around
-from promptable.cvat.propagate.writing.handover import rest_of
+from promptable.cvat.propagate.writing.handover import is_seen, outside_in_form, rest_of
+from promptable.cvat.propagate.writing.items import Item, gone, left_of
+from promptable.cvat.propagate.writing.room import Room
 from promptable.cvat.propagate.writing.tracks import (
     Part,
     drawn_elsewhere,
@@ -27,8 +30,6 @@ from promptable.cvat.server.annotations import JobAnnotations, read_task
 from promptable.cvat.server.frames import Frames, text_of
 from promptable.cvat.server.jobs import OPEN
 
-Item = dict[str, Any]
-"""As ``propagate.journal.Write`` has it."""
 _ACTIONS = ("create", "update", "delete")
 _MOST_CHARACTERS = 2_000_000
 """In one request."""
@@ -49,6 +50,7 @@ class Changes:
         self._held = {number: JobAnnotations(client, number).read() for number in self._jobs}
         self.left_out: list[str] = []
         self._seams = Seams(client, frames)
+        self._room = Room(self._ours, journal.objects(run), stays_open=self._only_backward)
         self._elsewhere: dict[int, set[int]] = defaultdict(set)  # by job, frames whose masks another one has
 
     def requests(self) -> Iterator[tuple[int, str, Sequence[Item]]]:
@@ -153,28 +155,29 @@ class Changes:
             yield from self._mask_changes(part, copy, job)
         elif part.is_seen or (copy is not None and one.is_track and not one.changes_form):
             yield from self._track_changes(part, copy)
+        yield from self._room.made_for(part, self._held[job])
 
     def _handed_over(self, part: Part, copy: Copy) -> Iterator[tuple[str, Item]]:
-        """A track that goes on in another form: as itself if nothing else is left of it, else as something new."""
-        written = self._ours.keyframes(copy.item["id"])
-        rest = rest_of(copy, part, written, stays_open=self._only_backward)
-        is_itself = rest is None and part.is_seen and part.one.form != MASK
+        """A track that goes on in another form: as itself if it is seen nowhere else, or else as something new."""
+        rest, borders = rest_of(copy.item, part, self._ours.keyframes(copy.item["id"]), stays_open=self._only_backward)
+        is_itself = part.is_seen and part.one.form != MASK and (rest is None or not is_seen(rest))
         if part.one.form == MASK:
             yield from self._mask_changes(part, None, copy.job)
+        elif is_itself:
+            outside = {} if rest is None else outside_in_form(rest, part)
+            yield from self._track_changes(replace(part, kept=outside), copy)
         elif part.is_seen:
-            yield from self._track_changes(part, copy if is_itself else None)
-        gone = _gone(copy.item, part.one.number, TRACK)
-        if rest is not None:
-            yield "update", {**gone, "new": rest, "own": []}
-        elif not is_itself:
-            yield "delete", gone
+            yield from self._track_changes(part, None)
+        if not is_itself:
+            yield left_of(copy.item, rest, borders, part.one.number)
 
     def _part(self, one: Object, group: int, job: int, frames: range, found: Mapping[int, Position | None]) -> Part:
         here = {frame: position for frame, position in found.items() if frame in frames}
         copy = None if one.changes_form else one.copy_in(job)
-        written = Written() if copy is None else self._ours.keyframes(copy.item["id"])
-        elsewhere = drawn_elsewhere(one, copy, frames, written)
-        kept = kept_keyframes(copy, here, written)
+        track = None if copy is None or copy.kind == SHAPE else copy.item
+        written = Written() if track is None else self._ours.keyframes(track["id"])
+        elsewhere = drawn_elsewhere(one, track, frames, written)
+        kept = kept_keyframes(track, here, written)
         return Part(
             one,
             group,
@@ -183,7 +186,7 @@ class Changes:
             frames=frames,
             kept={frame: key for frame, key in kept.items() if frame not in elsewhere},
             elsewhere=elsewhere,
-            track=None if copy is None or copy.kind == SHAPE else copy.item,
+            track=track,
             mutable=self._mutable,
             stays_open=one.is_track and not one.changes_form and self._only_backward,
         )
@@ -211,26 +214,20 @@ class Changes:
             kept = {key: copy.item[key] for key in ("id", "attributes", "group")}
             yield "update", item | {"new": track | kept, "before": copy.item, "id": copy.item["id"]}
         if copy is not None and copy.kind == SHAPE:
-            yield "delete", _gone(copy.item, part.one.number)
+            yield "delete", gone(copy.item, part.one.number)
 
     def _mask_changes(self, part: Part, copy: Copy | None, job: int) -> Iterator[tuple[str, Item]]:
-        """The drawn one stays, in the group, as a mask; earlier runs' masks of it go where there are new ones, and
-        where it is lost now."""
-        one, frames = part.one, {frame for frame, position in part.found.items() if position is None}
+        """The drawn one stays, in the group, as a mask."""
+        one = part.one
         for shape in mask_shapes(part):
             if self._seams.is_elsewhere(job, shape["frame"], one.label_id, position_of(shape), self._jobs):
                 self._elsewhere[job].add(shape["frame"])
             else:
-                frames.add(shape["frame"])
                 yield "create", {"kind": SHAPE, "object": one.number, "new": shape, "before": None}
-        for shape in self._held[job]["shapes"]:
-            alike = (shape["group"], shape["label_id"], shape["type"]) == (part.group, one.label_id, MASK)
-            if alike and shape["frame"] in frames and self._ours.has(shape):
-                yield "delete", _gone(shape, one.number)
         drawn = part.found.get(one.frame)
         if copy is not None and drawn is not None and (copy.item["type"] != MASK or copy.item["group"] != part.group):
             new = {**copy.item, "type": MASK, "points": list(drawn.points), "rotation": 0, "group": part.group}
-            yield "update", {**_gone(copy.item, one.number), "new": new}
+            yield "update", {**gone(copy.item, one.number), "new": new}
 
 
 def _is_taken(one: Object, position: Position | None, theirs: Iterable[Placed]) -> bool:
@@ -238,10 +235,6 @@ def _is_taken(one: Object, position: Position | None, theirs: Iterable[Placed]) 
     if position is None:
         return False
     return any(placed.is_double(one.label_id, position) for placed in theirs)
-
-
-def _gone(item: Mapping[str, Any], number: int, kind: str = SHAPE) -> Item:
-    return {"kind": kind, "object": number, "new": None, "before": item, "id": item["id"]}
 
 
 def _packed(items: Iterable[str]) -> Iterator[Sequence[str]]:

@@ -1,31 +1,51 @@
-"""A track whose object goes on in another form: where it ends, what it keeps, where it comes back."""
+"""An object that goes on in another form: what becomes of the track, and of earlier runs' masks, that it had before."""
 
 from bisect import bisect
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from promptable.cvat.geometry.position import position_at
+from promptable.cvat.geometry.position import Position, position_at
 from promptable.cvat.propagate.content import Written
-from promptable.cvat.propagate.objects import Copy, held_values
+from promptable.cvat.propagate.objects import held_values
 from promptable.cvat.propagate.writing.tracks import Part, kept_keyframes, keyframe
 
 Keyframes = Mapping[int, Mapping[str, Any]]
 """By frame."""
 
 
-def rest_of(copy: Copy, part: Part, written: Written, *, stays_open: bool) -> dict[str, Any] | None:
-    """The track of ``copy`` without the frames of ``part``, its other form; None where nothing of it is seen any more.
+def rest_of(
+    track: Mapping[str, Any], part: Part, written: Written, *, stays_open: bool
+) -> tuple[dict[str, Any] | None, list[int]]:
+    """A track without the frames of ``part``, its other form; None where nothing of it is left. Also its borders.
 
-    What people have on other frames stays, and it is seen between them as it was. ``written`` are the keyframes of
-    runs; ``stays_open`` is a track that goes on behind the last frame, since its object was followed backward only.
+    What people have on other frames stays, and it is seen between them as it was; that it is outside is also something
+    that they have. ``written`` are the keyframes of runs; ``stays_open`` is a track that goes on behind the last frame,
+    since its object was followed backward only. Borders are the frames of the keyframes that are new.
     """
-    every = kept_keyframes(copy, part.found, written)
-    kept = {frame: key for frame, key in every.items() if frame not in part.found}
-    keys = kept | dict(_borders(copy.item, part, kept, stays_open))
-    if all(key["outside"] for key in keys.values()):
-        return None
-    return {**copy.item, "frame": min(keys), "shapes": [keys[frame] for frame in sorted(keys)]}
+    kept = {frame: key for frame, key in kept_keyframes(track, part.found, written).items() if frame not in part.found}
+    borders = dict(_borders(track, part, kept, stays_open))
+    keys = kept | borders
+    if all(key["outside"] for key in keys.values()) and all(key in written for key in kept.values()):
+        return None, []
+    return {**track, "frame": min(keys), "shapes": [keys[frame] for frame in sorted(keys)]}, sorted(borders)
+
+
+def is_seen(track: Mapping[str, Any]) -> bool:
+    """Whether it is on any frame."""
+    return not all(key["outside"] for key in track["shapes"])
+
+
+def outside_in_form(track: Mapping[str, Any], part: Part) -> Keyframes:
+    """The keyframes of a track that is nowhere seen, in the form of ``part``: each with the nearest place found."""
+    seen = {frame: position for frame, position in part.found.items() if position is not None}
+    return {
+        key["frame"]: keyframe(key, key["frame"], _nearest(seen, key["frame"]), outside=True) for key in track["shapes"]
+    }
+
+
+def _nearest(seen: Mapping[int, Position], frame: int) -> Position:
+    return seen[min(seen, key=lambda one: abs(one - frame))]
 
 
 def _borders(

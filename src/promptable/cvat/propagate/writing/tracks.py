@@ -10,8 +10,8 @@ import numpy as np
 
 from promptable.cvat.geometry.keyframes import polygon_keyframes, rectangle_keyframes
 from promptable.cvat.geometry.position import MASK, POLYGON, RECTANGLE, Position, position_at, position_of
-from promptable.cvat.propagate.content import SHAPE, TRACK, Written
-from promptable.cvat.propagate.objects import Copy, Object, held_values
+from promptable.cvat.propagate.content import SHAPE, Written
+from promptable.cvat.propagate.objects import Object, held_values
 
 _RECTANGLE_IOU = 0.95
 _DECIMALS = 2
@@ -68,23 +68,25 @@ class Part:
 
 
 def kept_keyframes(
-    copy: Copy | None, found: Mapping[int, Position | None], written: Written
+    track: Mapping[str, Any] | None, found: Mapping[int, Position | None], written: Written
 ) -> dict[int, Mapping[str, Any]]:
     """The keyframes of a track that stay: people's, and all where nothing new was found."""
-    if copy is None or copy.kind != TRACK:
+    if track is None:
         return {}
     again = range(min(found), max(found) + 1) if found else range(0)
-    return {key["frame"]: key for key in copy.item["shapes"] if not _is_replaced(key, again, written)}
+    return {key["frame"]: key for key in track["shapes"] if not _is_replaced(key, again, written)}
 
 
-def drawn_elsewhere(one: Object, copy: Copy | None, frames: range, written: Written) -> dict[int, Mapping[str, Any]]:
+def drawn_elsewhere(
+    one: Object, track: Mapping[str, Any] | None, frames: range, written: Written
+) -> dict[int, Mapping[str, Any]]:
     """Keyframes for a track on a job's ``frames`` where people have it in another job that shares them, and not here.
 
     It is not lost there. They are the run's, so that the next one looks at people's again.
     """
-    if copy is None or copy.kind != TRACK:
+    if track is None:
         return {}
-    held, here = held_values(one.item, one.frame), {key["frame"] for key in copy.item["shapes"] if key not in written}
+    held, here = held_values(one.item, one.frame), {key["frame"] for key in track["shapes"] if key not in written}
     return {
         frame: keyframe(held, frame, position)
         for frame, position in one.theirs.items()
