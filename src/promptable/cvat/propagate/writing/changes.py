@@ -88,8 +88,13 @@ class Changes:
         return True
 
     def _groups(self, objects: Iterable[Object]) -> dict[int, int]:
-        """The group of each object by its number: masks without one get a new one each."""
+        """The group of each object by its number: masks without one get that of earlier ones, or a new one each."""
         groups = {one.number: int(one.item["group"] or 0) for one in objects}
+        groups |= {
+            one.number: self._room.group_of(one, self._held.values())
+            for one in objects
+            if one.form == MASK and not groups[one.number]
+        }
         lone = [one.number for one in objects if one.form == MASK and not groups[one.number]]
         if lone:
             held = read_task(self._client, self._frames.task.id)
@@ -176,7 +181,8 @@ class Changes:
         copy = None if one.changes_form else one.copy_in(job)
         track = None if copy is None or copy.kind == SHAPE else copy.item
         written = Written() if track is None else self._ours.keyframes(track["id"])
-        elsewhere = drawn_elsewhere(one, track, frames, written)
+        others = self._room.tracks_of(one, self._held[job])
+        elsewhere = drawn_elsewhere(one, track, frames, written, others)
         kept = kept_keyframes(track, here, written)
         return Part(
             one,

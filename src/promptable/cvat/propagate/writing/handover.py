@@ -54,7 +54,8 @@ def _borders(
     """Keyframes: outside where the other form takes over, and seen again behind it if the track goes on there."""
     for first, last in _stretches(sorted(part.found), sorted(kept)):
         behind = last + 1
-        if any(frame < first for frame in kept):
+        before = max((frame for frame in kept if frame < first), default=None)
+        if before is not None and not kept[before]["outside"]:
             yield from _shown(track, first, outside=True)
         if behind in part.frames and behind not in kept and (stays_open or any(frame > behind for frame in kept)):
             yield from _shown(track, behind)

@@ -11,6 +11,9 @@ from promptable.cvat.propagate.writing.handover import rest_of
 from promptable.cvat.propagate.writing.items import Item, gone, left_of
 from promptable.cvat.propagate.writing.tracks import Part
 
+Held = Mapping[str, Sequence[Mapping[str, Any]]]
+"""The annotations of a job, by kind."""
+
 
 class Room:
     """Made by masks and tracks that no object of the run begins as; each makes room once."""
@@ -21,32 +24,41 @@ class Room:
         self._done = {(copy.kind, copy.item["id"]) for one in objects for copy in one.copies}
         self._stays_open = stays_open
 
-    def made_for(self, part: Part, held: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[tuple[str, Item]]:
-        """Action and item of what changes in a job, which holds ``held``."""
-        same = set().union(*(self._ours.same_object(copy.kind, copy.item["id"]) for copy in part.one.copies))
+    def made_for(self, part: Part, held: Held) -> Iterator[tuple[str, Item]]:
+        """Action and item of what changes in a job."""
         for shape in held["shapes"]:
-            if self._is_next(SHAPE, shape) and self._is_earlier_mask(part, shape, same):
+            if self._is_next(SHAPE, shape) and self._is_earlier_mask(part, shape):
                 self._done.add((SHAPE, shape["id"]))
                 yield "delete", gone(shape, part.one.number)
-        for track in held["tracks"]:
-            if (TRACK, track["id"]) in same and self._is_next(TRACK, track) and _is_in_the_way(part, track):
+        for track in self.tracks_of(part.one, held):
+            if any(position_at(track, frame) is not None for frame in part.found):
                 self._done.add((TRACK, track["id"]))
                 written = self._ours.keyframes(track["id"])
                 rest, borders = rest_of(track, part, written, stays_open=self._stays_open)
                 yield left_of(track, rest, borders, part.one.number)
 
+    def tracks_of(self, one: Object, held: Held) -> list[Mapping[str, Any]]:
+        """The other tracks of an object in a job, which people may have given another label since."""
+        same = self._same(one)
+        tracks = (track for track in held["tracks"] if track["label_id"] == one.label_id)
+        return [track for track in tracks if (TRACK, track["id"]) in same and self._is_next(TRACK, track)]
+
+    def group_of(self, one: Object, helds: Iterable[Held]) -> int:
+        """The group in which the task has earlier masks of an object, 0 without any."""
+        same = self._same(one)
+        masks = (shape for held in helds for shape in held["shapes"] if (SHAPE, shape["id"]) in same)
+        return next((int(shape["group"]) for shape in masks if shape["group"]), 0)
+
+    def _same(self, one: Object) -> set[tuple[str, int]]:
+        return set().union(*(self._ours.same_object(copy.kind, copy.item["id"]) for copy in one.copies))
+
     def _is_next(self, kind: str, one: Mapping[str, Any]) -> bool:
         return (kind, one["id"]) not in self._done
 
-    def _is_earlier_mask(self, part: Part, shape: Mapping[str, Any], same: set[tuple[str, int]]) -> bool:
+    def _is_earlier_mask(self, part: Part, shape: Mapping[str, Any]) -> bool:
         """Whether a run made a shape as a mask of the object, on a frame on which it is looked for again."""
-        linked = (SHAPE, shape["id"]) in same or (part.group and shape["group"] == part.group)
-        alike = (shape["type"], shape["label_id"]) == (MASK, part.one.label_id)
         again = shape["frame"] in part.found and shape["frame"] != part.one.frame
-        return bool(linked and alike and again and self._ours.has(shape))
-
-
-def _is_in_the_way(part: Part, track: Mapping[str, Any]) -> bool:
-    """Whether a track, which people may have given another label since, is seen where the object is looked for."""
-    is_seen = any(position_at(track, frame) is not None for frame in part.found)
-    return is_seen and track["label_id"] == part.one.label_id
+        alike = again and (shape["type"], shape["label_id"]) == (MASK, part.one.label_id)
+        grouped = alike and part.group and shape["group"] == part.group
+        linked = grouped or (alike and (SHAPE, shape["id"]) in self._same(part.one))
+        return bool(linked and self._ours.has(shape))

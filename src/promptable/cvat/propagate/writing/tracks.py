@@ -78,9 +78,14 @@ def kept_keyframes(
 
 
 def drawn_elsewhere(
-    one: Object, track: Mapping[str, Any] | None, frames: range, written: Written
+    one: Object,
+    track: Mapping[str, Any] | None,
+    frames: range,
+    written: Written,
+    others: Sequence[Mapping[str, Any]] = (),
 ) -> dict[int, Mapping[str, Any]]:
-    """Keyframes for a track on a job's ``frames`` where people have it in another job that shares them, and not here.
+    """Keyframes for a track on a job's ``frames`` where people have it in another job that shares them, and not here,
+    also not in ``others``, the object's tracks of other forms.
 
     It is not lost there. They are the run's, so that the next one looks at people's again.
     """
@@ -91,6 +96,7 @@ def drawn_elsewhere(
         frame: keyframe(held, frame, position)
         for frame, position in one.theirs.items()
         if frame in frames and frame not in here and position is not None and position.form == one.form
+        if all(position_at(other, frame) is None for other in others)
     }
 
 
