@@ -1,5 +1,7 @@
 """Killed at any point and run again, a run ends as if nothing had happened."""
 
+import base64
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ from promptable.cvat.annotate import detector, run
 from promptable.cvat.annotate.writing import upload
 from promptable.cvat.journal import Journal
 from promptable.cvat.server import sent
-from tests.cvat.annotating import TASK, annotate, asked_frames, detect, prepare, stored
+from tests.cvat.annotating import ATTRIBUTES, TASK, annotate, asked_frames, detect, picture, prepare, stored
 from tests.cvat.killing import run_until
 from toy.cvat.person import Person
 from toy.cvat.stand_in import StandIn
@@ -178,6 +180,43 @@ def test_what_became_peoples_before_a_run_goes_on_is_left_to_them(
     person.complete(1)
     assert annotate(cvat, "--frames", "1-3", "--replace-all", "--yes") == 0
     assert [len(person.shapes(frame)) for frame in (1, 2, 3)] == [0, 1, 0]
+
+
+def test_what_cvat_refuses_is_made_anew_at_once(
+    cvat: StandIn, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Somebody deletes an attribute of the label while the run asks."""
+    prepare(cvat)
+    monkeypatch.setattr(sent, "SETTLING", (0.0,))
+
+    def without_confidence(request: Mapping[str, Any]) -> Any:
+        if base64.b64decode(request["image"]) == picture(3):
+            cvat.attributes = ATTRIBUTES[1:]
+        return detect(request)
+
+    cvat.answers = {"": without_confidence}
+    assert annotate(cvat, "--frames", "1-3", "--concurrency", "1") == 1
+    assert stored(cvat) == []
+    asked = len(asked_frames(cvat))
+    assert annotate(cvat, "--frames", "1-3") == 0
+    assert [frame for _, kind, frame, *_ in stored(cvat) if kind == "shapes"] == [1, 2, 2, 3, 3]
+    assert len(asked_frames(cvat)) == asked, "what was found is not asked again"
+    assert "gave no answer" not in capsys.readouterr().err
+    assert annotate(cvat, "--undo", "1") == 0
+    assert stored(cvat) == []
+
+
+def test_a_run_that_was_refused_is_taken_back_at_once(
+    cvat: StandIn, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepare(cvat)
+    monkeypatch.setattr(sent, "SETTLING", (0.0,))
+    cvat.refused_writes = [400]
+    assert annotate(cvat) == 1
+    assert annotate(cvat, "--undo", "1") == 0
+    said = capsys.readouterr()
+    assert "run 1: 0 shapes and tags removed" in said.out
+    assert "gave no answer" not in said.err + said.out
 
 
 def _interrupt(*_: object) -> None:

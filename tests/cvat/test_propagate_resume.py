@@ -1,6 +1,6 @@
 """Killed at any point and run again, ``promptable propagate`` ends as if nothing had happened."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import pytest
 from promptable.cvat.server import sent
 from promptable.errors import GoneError
 from tests.cvat.killing import assert_same_wherever_killed, run_until
-from tests.cvat.propagating import TASK, asked, draw, draw_track, prepare, propagate, stored
+from tests.cvat.propagating import TASK, asked, draw, draw_track, frame_of, prepare, propagate, stored, track
 from toy.cvat.stand_in import StandIn
 
 JOBS = [(1, "annotation", 0, 3), (2, "annotation", 2, 5)]
@@ -145,3 +145,50 @@ def test_other_options_do_not_go_on_with_it(
     assert propagate(cvat, "--shapes", "100,101") == 1
     assert "begun with --shapes not given, now 100,101" in capsys.readouterr().err
     assert propagate(cvat, "--to", "3", "--new-run") == 0
+
+
+def test_an_attribute_that_goes_while_a_run_follows_is_left_out(
+    cvat: StandIn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    prepare(cvat)
+    draw(cvat, (10, 20, 30, 40), attributes=[{"spec_id": 7, "value": "AB"}, {"spec_id": 8, "value": "true"}])
+
+    def without_plate(request: Mapping[str, Any]) -> Any:
+        cvat.attributes = [one for one in cvat.attributes if one["id"] != 7 or frame_of(request) < 19]
+        return track(request)
+
+    cvat.answers = {"": without_plate}
+    assert propagate(cvat) == 0
+    found = [cvat.annotations.read(job)["tracks"] for job in (1, 2)]
+    assert [[one["attributes"] for one in tracks] for tracks in found] == [[[]], [[]]]
+
+
+def test_what_cvat_refuses_goes_on_at_once(
+    cvat: StandIn, monkeypatch: pytest.MonkeyPatch, fresh: Callable[[int], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    fresh(0)
+    assert propagate(cvat) == 0
+    whole = stored(cvat)
+    fresh(1)
+    monkeypatch.setattr(sent, "SETTLING", (0.0,))
+    cvat.refused_writes = [400]
+    assert propagate(cvat) == 1
+    assert propagate(cvat) == 0
+    assert stored(cvat) == whole
+    said = capsys.readouterr()
+    assert "gave no answer" not in said.err + said.out
+
+
+def test_a_run_that_was_refused_is_taken_back_at_once(
+    cvat: StandIn, monkeypatch: pytest.MonkeyPatch, fresh: Callable[[int], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    fresh(0)
+    monkeypatch.setattr(sent, "SETTLING", (0.0,))
+    before = stored(cvat)
+    cvat.refused_writes = [400]
+    assert propagate(cvat) == 1
+    assert propagate(cvat, "--undo", "1") == 0
+    assert stored(cvat) == before
+    said = capsys.readouterr()
+    assert "gave no answer" not in said.err + said.out

@@ -42,7 +42,7 @@ CREATE TABLE IF NOT EXISTS deleted (
 - runs: running, finished, undone, given up;
 - frames: waiting, asked, failed;
 - places, a frame in a job: waiting, sent, left (to people);
-- batches, the uploads of one request: sending, stored;
+- batches, the uploads of one request: sending, stored, refused (the server stored nothing of it);
 - uploads, one shape or tag each: sending, stored, lost (people deleted it before its id was known), removed (by us);
 - sent_again has the batches that were sent twice, or given up, while a request of theirs may still arrive;
 - deleted has what a run deletes, as CVAT had it: from before it is deleted until it is put back;

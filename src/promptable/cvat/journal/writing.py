@@ -132,6 +132,15 @@ class Journal(Deletions, Issues):
             )
             self._db.execute("UPDATE batches SET state = 'stored' WHERE id = ?", (batch.id,))
 
+    def refused(self, batch: Batch) -> None:
+        """Note that the server has stored nothing of a batch: its frames wait for their upload again."""
+        with self._writing():
+            self._db.execute("UPDATE uploads SET state = 'removed' WHERE batch = ?", (batch.id,))
+            self._db.execute(
+                "UPDATE places SET state = 'waiting', batch = NULL WHERE batch = ? AND state = 'sent'", (batch.id,)
+            )
+            self._db.execute("UPDATE batches SET state = 'refused' WHERE id = ?", (batch.id,))
+
     def batch_may_arrive_late(self, batch: Batch) -> None:
         """Note that a batch, which may have reached the server, is sent once more or waited for no longer."""
         with self._writing():

@@ -15,6 +15,11 @@ class CvatError(RuntimeError):
         super().__init__(message)
         self.status = status
 
+    @property
+    def stored_nothing(self) -> bool:
+        """Whether it is an answer which says that nothing of the request was stored."""
+        return self.status is not None and self.status < 500
+
 
 class WebPageError(CvatError):
     """The answer was a web page, which CVAT's API never sends: it comes from a proxy or a sign-in page in between.

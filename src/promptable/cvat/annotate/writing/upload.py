@@ -153,7 +153,8 @@ class Uploader:
                 annotations = JobAnnotations(self._client, batch.job)
                 answer = annotations.create(*([one.payload for one in of_kind[kind]] for kind in KINDS))
             except CvatError as error:
-                if error.status is not None and error.status < 500:  # it says that nothing was stored
+                if error.stored_nothing:
+                    self._journal.refused(batch)  # the next try makes it anew, by the labels that there are then
                     raise
                 return False
         pairs = [pair for kind in KINDS for pair in zip(of_kind[kind], answer[f"{kind}s"], strict=True)]

@@ -79,6 +79,11 @@ class TrackJournal(TrackReader, Journal):
             row = (json.dumps(write.after), write.id)
             self._db.execute("UPDATE writes SET state = 'sending', after = ? WHERE id = ?", row)
 
+    def waits_again(self, write: Write) -> None:
+        """The server has stored nothing of a write."""
+        with self._writing():
+            self._db.execute("UPDATE writes SET state = 'waiting' WHERE id = ?", (write.id,))
+
     def may_arrive_late(self, write: Write) -> None:
         """A write that may have been sent goes once more, or is waited for no longer."""
         with self._writing():

@@ -70,11 +70,16 @@ class Held:
         return found
 
 
-def as_before(items: Sequence[Item], defaults: Defaults) -> dict[str, list[Any]]:
-    """What ``JobAnnotations.change`` takes to make items as they were, as far as the task still has their labels and
-    attributes: CVAT refuses a request with any that it lacks."""
-    known = [item for item in items if item["before"]["label_id"] in defaults]
-    return by_kind([{**item, "before": _without_lost(item["before"], defaults)} for item in known], "before")
+def storable(items: Sequence[Item], key: str, defaults: Defaults) -> dict[str, list[Any]]:
+    """What ``JobAnnotations.change`` takes to store ``key`` (new or before) of items, as far as the task still has
+    their labels and attributes: CVAT refuses a request with any that it lacks."""
+    known = [item for item in items if has_label(item, key, defaults)]
+    return by_kind([{**item, key: _without_lost(item[key], defaults)} for item in known], key)
+
+
+def has_label(item: Item, key: str, defaults: Defaults) -> bool:
+    """Whether the task still has the label of an item's ``key``."""
+    return item[key]["label_id"] in defaults
 
 
 def _without_lost(one: Mapping[str, Any], defaults: Defaults) -> dict[str, Any]:

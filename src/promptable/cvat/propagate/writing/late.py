@@ -8,7 +8,7 @@ from typing import Any
 
 from promptable.cvat.propagate.content import SHAPE, TRACK, content
 from promptable.cvat.propagate.journal import TrackJournal, Write
-from promptable.cvat.propagate.writing.held import Defaults, Held, as_before, defaults_in
+from promptable.cvat.propagate.writing.held import Defaults, Held, defaults_in, storable
 from promptable.cvat.server.annotations import JobAnnotations
 from promptable.cvat.server.sent import Annotations, arrives_no_more, delete_late
 
@@ -41,7 +41,7 @@ def _put_back(client: Any, journal: TrackJournal, write: Write, sent: datetime, 
     held = Held(annotations.read(), defaults)
     back = [item for item in write.items if held.is_as_written(item) and (item["kind"], item["id"]) not in later]
     if back:
-        annotations.change("update", **as_before(back, defaults))
+        annotations.change("update", **storable(back, "before", defaults))
     if back or arrives_no_more(sent):
         journal.write_arrives_no_more(write)
 

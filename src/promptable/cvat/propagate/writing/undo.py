@@ -7,7 +7,7 @@ from promptable.cvat.annotate.writing.deleted import PutBack
 from promptable.cvat.progress import Progress
 from promptable.cvat.propagate.content import TRACK
 from promptable.cvat.propagate.journal import COMMAND, TrackJournal, Write
-from promptable.cvat.propagate.writing.held import Defaults, Held, Item, as_before, by_kind, defaults_in
+from promptable.cvat.propagate.writing.held import Defaults, Held, Item, by_kind, defaults_in, storable
 from promptable.cvat.propagate.writing.late import remove_late
 from promptable.cvat.propagate.writing.upload import Uploader
 from promptable.cvat.server.annotations import JobAnnotations
@@ -53,7 +53,7 @@ def _undo_job(annotations: JobAnnotations, writes: Sequence[Write], defaults: De
     back += [item for item in unchanged if item["before"] is not None and item["object"] not in taken_over]
     new = [{**item, "new": held.now(item)} for item in unchanged if item["before"] is None]
     if back:
-        annotations.change("update", **as_before(back, defaults))
+        annotations.change("update", **storable(back, "before", defaults))
     if new:
         annotations.change("delete", **by_kind(new, "new"))
     return len(unchanged), sum(held.now(item) is not None for item in written) - len(unchanged)

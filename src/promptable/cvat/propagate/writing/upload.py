@@ -4,14 +4,14 @@ One of which nobody knows whether it arrived is looked for before it is sent aga
 taken away at the end of the run, or by the next.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 from promptable.cvat.propagate.content import SHAPE, TRACK, content
 from promptable.cvat.propagate.journal import TrackJournal, Write
-from promptable.cvat.propagate.writing.held import Defaults, Held, Item, by_kind, defaults_in
+from promptable.cvat.propagate.writing.held import Defaults, Held, Item, by_kind, defaults_in, has_label, storable
 from promptable.cvat.server.annotations import JobAnnotations
 from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.jobs import open_and_handed_in
@@ -64,20 +64,35 @@ class Uploader:
 
     def _send(self, write: Write) -> tuple[Write, list[Item] | None]:
         """Items with ids, None where nobody knows whether they arrived. Raises CvatError."""
-        annotations = JobAnnotations(self._client, write.job)
-        if write.state == "sending":
+        again = write.state == "sending"
+        if again:
             self._journal.may_arrive_late(write)
         else:
             write = replace(write, state="sending", after=self._held(write.job).highest_ids())
             self._journal.about_to_send(write)
         try:
-            answer = annotations.change("create", **by_kind(write.items, "new"))
+            answer = self._change(write, write.items, is_first=not again)
         except CvatError as error:
-            if error.status is not None and error.status < 500:  # it says that nothing was stored
+            if error.stored_nothing:
                 raise
             return write, None
         ids = {kind: iter(answer[f"{kind}s"]) for kind in (SHAPE, TRACK)}
-        return write, [{**item, "id": next(ids[item["kind"]])["id"]} for item in write.items]
+        stored = [has_label(item, "new", self._defaults) for item in write.items]
+        pairs = zip(write.items, stored, strict=True)
+        return write, [{**item, "id": next(ids[item["kind"]])["id"] if there else None} for item, there in pairs]
+
+    def _change(self, write: Write, items: Sequence[Item], *, is_first: bool = True) -> Mapping[str, Any]:
+        """CVAT's answer to a write that is noted as sent. Raises CvatError: where it stored nothing, and no earlier
+        request may still arrive, the write waits again."""
+        annotations = JobAnnotations(self._client, write.job)
+        try:
+            if write.action == "delete":
+                return annotations.change("delete", **by_kind(items, "before"))
+            return annotations.change(write.action, **storable(items, "new", self._defaults))
+        except CvatError as error:
+            if error.stored_nothing and is_first:
+                self._journal.waits_again(write)
+            raise
 
     def _look_for(self, write: Write) -> list[Item] | None:
         """The items of a create with their ids, if it arrived: in one transaction, so that one means all."""
@@ -98,19 +113,19 @@ class Uploader:
 
     def _update(self, write: Write) -> None:
         """What people have changed meanwhile stays theirs."""
-        annotations, held = JobAnnotations(self._client, write.job), self._held(write.job)
+        held = self._held(write.job)
         done = [item for item in write.items if held.is_as_written(item)]
         todo = [item for item in write.items if item not in done and held.is_as_before(item)]
         if todo:
             self._journal.about_to_send(write)
-            annotations.change("update", **by_kind(todo, "new"))
+            self._change(write, todo)
         self._journal.arrived(write, [*done, *todo])
 
     def _delete(self, write: Write) -> None:
-        annotations, held = JobAnnotations(self._client, write.job), self._held(write.job)
+        held = self._held(write.job)
         if todo := [item for item in write.items if held.is_as_before(item)]:
             self._journal.about_to_send(write)
-            annotations.change("delete", **by_kind(todo, "before"))
+            self._change(write, todo)
         self._journal.arrived(write, write.items)
 
     def _held(self, job: int) -> Held:
