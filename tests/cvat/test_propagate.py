@@ -607,3 +607,16 @@ def test_objects_on_a_huge_picture_go_to_the_tracker_in_parts() -> None:
 
     _, states = Tracker(Answering()).follow(Picture("huge.png", bytes), list(range(50)), (10_000, 10_000))
     assert (asked, states) == ([21, 21, 8], list(range(50)))
+
+
+def test_where_a_task_takes_no_tracks_it_is_said_before_anything_is_followed(
+    cvat: StandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """CVAT stores none in a task with honeypots."""
+    prepare(cvat, honeypots=[9], validation=[9])
+    draw(cvat, (10, 20, 30, 40))
+    assert propagate(cvat) == 1
+    assert "task 4 tests annotators with honeypots (gt_pool), and CVAT stores no tracks" in capsys.readouterr().err
+    assert asked(cvat) == []
+    assert propagate(cvat, "--as", "mask") == 0
+    assert len(cvat.annotations.read(1)["shapes"]) == 12

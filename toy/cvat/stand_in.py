@@ -21,7 +21,6 @@ _PAGE = 3
 _CHUNK = 4
 _NOT_FOUND: Answer = (404, {"detail": "Not found."})
 _FORBIDDEN: Answer = (403, {"detail": "You do not have permission to perform this action."})
-_FOREIGN: Answer = (400, ["a foreign label_id or spec_id"])  # a real server has other words
 _NO_DATA: Answer = (400, ["Data is not uploaded for the task yet"])
 
 
@@ -147,8 +146,10 @@ class StandIn:
                 self.late_writes -= 1
                 self.late.append(partial(self.annotations.patch, int(number), query["action"], given))
                 return 504, {}
-            case ["jobs", number, "annotations"] if query["action"] != "delete" and self._is_foreign(number, given):
-                return _FOREIGN
+            case ["jobs", number, "annotations"] if query["action"] != "delete" and (
+                why := self._why_not(number, given)
+            ):
+                return 400, [why]
             case ["jobs", number, "annotations"]:
                 answer = self.annotations.patch(int(number), query["action"], given)
                 self.when_stored()
@@ -248,17 +249,20 @@ class StandIn:
         assignee = next((user for user in self.users if user["id"] == given["assignee"]), None)
         task.fields[number] = {**task.fields.get(number, {}), **given, "assignee": assignee}
 
-    def _is_foreign(self, job: str, given: Mapping[str, Any]) -> bool:
-        """Whether annotations have a label, or attributes, that their task lacks: CVAT stores none of them then."""
+    def _why_not(self, job: str, given: Mapping[str, Any]) -> str | None:
+        """Why CVAT stores none of these annotations, in its words: their task lacks a label or attribute, or does not
+        take tracks. A track has the attributes that stay as they are, its keyframes the mutable ones."""
         task = next(number for number, task in self.tasks.items() if int(job) in [one for one, *_ in task.jobs])
-        labels = self._described(self.labels["task_id", task])
-        specs = {label["id"]: {one["id"] for one in label["attributes"]} for label in labels}
-        return any(
-            one["label_id"] not in specs or {value["spec_id"] for value in part["attributes"]} - specs[one["label_id"]]
-            for kind in KINDS
-            for one in given.get(kind, ())
-            for part in (one, *one.get("shapes", ()))
-        )
+        specs = {label["id"]: label["attributes"] for label in self._described(self.labels["task_id", task])}
+        if given.get("tracks") and self.tasks[task].honeypots:
+            return "Tracks are not supported when task validation mode is gt_pool"
+        for one in (one for kind in KINDS for one in given.get(kind, ())):
+            if one["label_id"] not in specs:
+                return f"label_id `{one['label_id']}` is invalid"
+            foreign = _foreign_specs(one, specs[one["label_id"]])
+            if foreign:
+                return f"spec_id `{foreign[0]}` is invalid"
+        return None
 
     def _labels(self, query: Mapping[str, str]) -> Answer:
         found = [labels for (key, number), labels in self.labels.items() if query.get(key) == str(number)]
@@ -271,6 +275,14 @@ class StandIn:
             {"id": i, "name": name, "type": kind, "attributes": [*(self.attributes or _confidence(i))]}
             for i, (name, kind) in enumerate(labels)
         ]
+
+
+def _foreign_specs(one: Mapping[str, Any], specs: Sequence[Mapping[str, Any]]) -> list[int]:
+    """The attributes of a shape, a tag, or a track and its keyframes that they cannot have."""
+    mutable = {spec["id"] for spec in specs if spec.get("mutable")}
+    own = {spec["id"] for spec in specs} - (mutable if "shapes" in one else set())
+    parts = [(one, own), *((key, mutable) for key in one.get("shapes", ()))]
+    return [value["spec_id"] for part, known in parts for value in part["attributes"] if value["spec_id"] not in known]
 
 
 def _confidence(label: int) -> Sequence[Mapping[str, Any]]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from promptable.cvat.geometry.position import Placed
+from promptable.cvat.geometry.position import MASK, Placed
 from promptable.cvat.propagate.drawn import DrawnShapes
 from promptable.cvat.propagate.following.pictures import picture_of
 from promptable.cvat.propagate.following.words import Known, Newcomers
@@ -74,7 +74,18 @@ def make_plan(client: Any, frames: Frames, options: Options, ours: Ours, newcome
             "; ".join(left_out) or "draw a rectangle, polygon or mask there first, or look for words with --detect"
         )
         raise NothingToFollowError(f"there is nothing to follow on frame {first}: {reasons}")
+    _check_forms(frames, objects, options)
     return Plan(objects, ways, left_out)
+
+
+def _check_forms(frames: Frames, objects: Iterable[Object], options: Options) -> None:
+    """Raise CvatError where tracks would come of a run, and the task takes none."""
+    are_tracks = any(one.form != MASK for one in objects) or (options.every is not None and options.form != MASK)
+    if are_tracks and not frames.takes_tracks:
+        raise CvatError(
+            f"task {frames.task.id} tests annotators with honeypots (gt_pool), and CVAT stores no tracks in such a "
+            "task: --as mask gives a mask on every frame"
+        )
 
 
 def _first_of(frames: Frames, jobs: Iterable[Any]) -> int:

@@ -142,6 +142,11 @@ class Frames:
         """The frames in annotation jobs for whose picture CVAT has the ground truth."""
         return frozenset(self._validation.get("honeypot_frames") or ())
 
+    @property
+    def takes_tracks(self) -> bool:
+        """Whether CVAT stores tracks in the task: it does not where honeypots are mixed into the jobs."""
+        return self._validation.get("mode") != "gt_pool"
+
     @cached_property
     def _validation(self) -> Mapping[str, Any]:
         """CVAT's validation layout: how it tests annotators with the ground truth. Empty if the task has none."""
