@@ -225,7 +225,7 @@ def test_restart_goes_on_from_every_keyframe_of_a_person(cvat: StandIn, capsys: 
         (11, _box(2), True),
     ]
     (rest,) = _tracks(cvat, 2)
-    assert keyframes(rest)[0] == (9, _box(1), False), "people's keyframe lies in the first job"
+    assert keyframes(rest)[0] == (8, BOX, False), "as people have it in the first job"
 
 
 def test_what_is_lost_behind_a_persons_keyframe_is_outside(cvat: StandIn) -> None:

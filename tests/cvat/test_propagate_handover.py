@@ -237,3 +237,44 @@ def test_outside_before_a_track_is_kept_by_another_form(apart: StandIn) -> None:
         *((frame, "polygon", False) for frame in range(4, 10)),
     ]
     assert _seen(apart, 1) == list(range(4, 10))
+
+
+def test_masks_of_runs_that_followed_each_other_make_room(apart: StandIn) -> None:
+    """They are of the track by the group of those that its own run made."""
+    draw(apart, BOX)
+    assert propagate(apart) == 0
+    assert propagate(apart, "--from", "15", "--as", "mask") == 0
+    assert propagate(apart, "--from", "15", "--as", "mask") == 0
+    assert propagate(apart) == 0
+    assert (_seen(apart, 1), _seen(apart, 2)) == (list(range(10)), list(range(10, 20)))
+    assert not apart.annotations.read(2)["shapes"]
+
+
+def test_masks_behind_masks_keep_their_group(apart: StandIn) -> None:
+    draw_track(apart, [(0, BOX, False), (4, _box(4), False)])
+    assert propagate(apart, "--job", "1", "--as", "mask", "--from", "5") == 0
+    assert propagate(apart, "--job", "1", "--as", "mask", "--from", "1") == 0
+    assert {shape["group"] for shape in apart.annotations.read(1)["shapes"]} == {1}
+
+
+def test_another_form_leaves_what_people_have_on_a_frame_of_two_jobs(cvat: StandIn) -> None:
+    prepare(cvat)
+    draw(cvat, BOX)
+    assert propagate(cvat) == 0
+    track = _tracks(cvat, 2)[0]
+    mended = {**track["shapes"][0], "frame": 9, "points": [30, 22, 50, 42]}
+    track["shapes"] = sorted([*track["shapes"], mended], key=lambda key: int(key["frame"]))
+    cvat.annotations.patch(2, "update", {"tracks": [track]})
+    assert propagate(cvat, "--as", "polygon", "--restart-at-keyframes") == 0
+    shown = [[position_at(one, 9) for one in _tracks(cvat, job)] for job in (1, 2)]
+    assert [sum(position is not None for position in of_job) for of_job in shown] == [1, 1]
+
+
+def test_a_new_track_is_where_people_have_it_in_the_job_before(cvat: StandIn) -> None:
+    prepare(cvat)
+    draw_track(cvat, [(0, BOX, False), (9, _box(9), False)])
+    assert propagate(cvat) == 0
+    once = stored(cvat)
+    assert keyframes(_tracks(cvat, 2)[0])[-2:-1] == [(9, _box(9), False)]
+    assert propagate(cvat) == 0
+    assert stored(cvat) == once

@@ -1,7 +1,7 @@
 """What the journal holds of runs of ``propagate``."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,13 +47,14 @@ class Ours:
         """Of creates and updates that the server has stored."""
         self._keyframes: dict[int, Written] = {}
         self._shapes: dict[int, Written] = {}
-        self._objects: dict[tuple[int, int], set[tuple[str, int]]] = {}  # by run and number
+        objects: dict[tuple[int, int], set[tuple[str, int]]] = {}  # by run and number
         for run, item in ((write.run, item) for write in writes for item in write.items if item.get("id") is not None):
-            self._objects.setdefault((run, item["object"]), set()).add((item["kind"], item["id"]))
+            objects.setdefault((run, item["object"]), set()).add((item["kind"], item["id"]))
             if item["kind"] == TRACK:
                 self._add_keyframes(self._keyframes.setdefault(item["id"], Written()), item)
             else:
                 self._shapes.setdefault(item["id"], Written()).add(item["new"], dict(values(item["new"])))
+        self._linked = _joined(objects.values())
 
     def _add_keyframes(self, written: Written, item: Mapping[str, Any]) -> None:
         """Those that are not people's; each holds the attributes of those before it."""
@@ -69,11 +70,20 @@ class Ours:
 
     def same_object(self, kind: str, number: int) -> set[tuple[str, int]]:
         """Kind and id of all that runs wrote, in whatever jobs, as of one object with a shape or track."""
-        return set().union(*(one for one in self._objects.values() if (kind, number) in one))
+        return self._linked.get((kind, number), set())
 
     def has(self, shape: Mapping[str, Any]) -> bool:
         """Whether a shape is as a run wrote it."""
         return shape in self._shapes.get(shape["id"], Written())
+
+
+def _joined(objects: Iterable[set[tuple[str, int]]]) -> dict[tuple[str, int], set[tuple[str, int]]]:
+    """By each part of objects all that belongs to it: what two runs wrote is of one object where they share a part."""
+    linked: dict[tuple[str, int], set[tuple[str, int]]] = {}
+    for parts in objects:
+        whole = parts.union(*(linked.get(one, ()) for one in parts))
+        linked |= dict.fromkeys(whole, whole)
+    return linked
 
 
 def read_write(row: Any) -> Write:

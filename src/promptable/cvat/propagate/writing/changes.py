@@ -50,7 +50,7 @@ class Changes:
         self._held = {number: JobAnnotations(client, number).read() for number in self._jobs}
         self.left_out: list[str] = []
         self._seams = Seams(client, frames)
-        self._room = Room(self._ours, journal.objects(run), stays_open=self._only_backward)
+        self._room = Room(self._ours, self._held, journal.objects(run), stays_open=self._only_backward)
         self._elsewhere: dict[int, set[int]] = defaultdict(set)  # by job, frames whose masks another one has
 
     def requests(self) -> Iterator[tuple[int, str, Sequence[Item]]]:
@@ -91,7 +91,7 @@ class Changes:
         """The group of each object by its number: masks without one get that of earlier ones, or a new one each."""
         groups = {one.number: int(one.item["group"] or 0) for one in objects}
         groups |= {
-            one.number: self._room.group_of(one, self._held.values())
+            one.number: min(self._room.groups_of(one), default=0)
             for one in objects
             if one.form == MASK and not groups[one.number]
         }
@@ -160,7 +160,7 @@ class Changes:
             yield from self._mask_changes(part, copy, job)
         elif part.is_seen or (copy is not None and one.is_track and not one.changes_form):
             yield from self._track_changes(part, copy)
-        yield from self._room.made_for(part, self._held[job])
+        yield from self._room.made_for(part, job)
 
     def _handed_over(self, part: Part, copy: Copy) -> Iterator[tuple[str, Item]]:
         """A track that goes on in another form: as itself if it is seen nowhere else, or else as something new."""
@@ -181,7 +181,7 @@ class Changes:
         copy = None if one.changes_form else one.copy_in(job)
         track = None if copy is None or copy.kind == SHAPE else copy.item
         written = Written() if track is None else self._ours.keyframes(track["id"])
-        others = self._room.tracks_of(one, self._held[job])
+        others = self._room.tracks_of(one, job)
         elsewhere = drawn_elsewhere(one, track, frames, written, others)
         kept = kept_keyframes(track, here, written)
         return Part(

@@ -24,7 +24,8 @@ def rest_of(
     since its object was followed backward only. Borders are the frames of the keyframes that are new.
     """
     kept = {frame: key for frame, key in kept_keyframes(track, part.found, written).items() if frame not in part.found}
-    borders = dict(_borders(track, part, kept, stays_open))
+    elsewhere = dict(_drawn_elsewhere(track, part, kept))
+    borders = elsewhere | dict(_borders(track, part, kept | elsewhere, stays_open))
     keys = kept | borders
     if all(key["outside"] for key in keys.values()) and all(key in written for key in kept.values()):
         return None, []
@@ -46,6 +47,14 @@ def outside_in_form(track: Mapping[str, Any], part: Part) -> Keyframes:
 
 def _nearest(seen: Mapping[int, Position], frame: int) -> Position:
     return seen[min(seen, key=lambda one: abs(one - frame))]
+
+
+def _drawn_elsewhere(track: Mapping[str, Any], part: Part, kept: Keyframes) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Keyframes between the frames of ``part`` where people have the object in another job, as it was."""
+    between = range(min(part.found), max(part.found))
+    for frame, position in part.one.theirs.items():
+        if position is not None and frame in between and frame not in part.found and frame not in kept:
+            yield from _shown(track, frame)
 
 
 def _borders(

@@ -89,9 +89,8 @@ def drawn_elsewhere(
 
     It is not lost there. They are the run's, so that the next one looks at people's again.
     """
-    if track is None:
-        return {}
-    held, here = held_values(one.item, one.frame), {key["frame"] for key in track["shapes"] if key not in written}
+    held, keys = held_values(one.item, one.frame), [] if track is None else track["shapes"]
+    here = {key["frame"] for key in keys if key not in written}
     return {
         frame: keyframe(held, frame, position)
         for frame, position in one.theirs.items()
@@ -211,7 +210,7 @@ def _ending(part: Part, last: int) -> int | None:
     end = later[0] if later else last + 1
     was_closed = part.track is not None and position_at(part.track, end) is None
     goes_on = not later and ((part.stays_open and not was_closed) or any(frame > last for frame in part.fixed))
-    was_looked_for = last not in part.fixed or end in part.found or was_closed
+    was_looked_for = last not in part.kept or end in part.found or was_closed
     return end if end in part.frames and end not in part.fixed and was_looked_for and not goes_on else None
 
 
