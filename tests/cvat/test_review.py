@@ -385,3 +385,22 @@ def test_each_job_is_read_once_and_none_is_kept(
     monkeypatch.setattr(JobAnnotations, "read", counted)
     assert len(review(person.cvat, capsys, tmp_path)) == 50
     assert alive == [0] * 10
+
+
+def test_a_run_over_the_ground_truth_says_nothing_of_the_annotators_jobs(
+    person: Person, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    truth = (5, "ground_truth", 0, 99)
+    person.cvat.tasks[TASK] = Task([b""] * 100, (100, 200), [*JOBS, truth], validation=[3])
+    run(person.cvat, {3: [seen(0.4)], 9: [seen(0.41)]})
+    run(person.cvat, {3: [seen(0.4)]}, jobs=[truth])
+    assert [place[:2] for place in review(person.cvat, capsys, tmp_path)] == [(1, 3), (1, 9)]
+
+
+def test_a_frame_of_two_jobs_is_looked_at_in_the_one_that_a_run_was_about(
+    person: Person, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    jobs = [(1, "annotation", 0, 54), (2, "annotation", 50, 99)]
+    person.cvat.tasks[TASK] = Task([b""] * 100, (100, 200), jobs)
+    run(person.cvat, {52: [seen(0.4)]}, jobs=jobs[1:])
+    assert [place[:2] for place in review(person.cvat, capsys, tmp_path)] == [(2, 52)]

@@ -58,6 +58,15 @@ class JournalReader:
         rows = self._db.execute("SELECT job, frame FROM places WHERE run = ? AND state = ?", (run, state))
         return [(row["job"], row["frame"]) for row in rows]
 
+    def asked_places(self, run: int) -> Iterator[tuple[int, int]]:
+        """Job and frame of the places of which the function has said something."""
+        rows = self._db.execute(
+            "SELECT job, p.frame FROM places p JOIN frames f ON f.run = p.run AND f.frame = p.frame "
+            "WHERE p.run = ? AND f.state = 'asked'",
+            (run,),
+        )
+        return ((row["job"], row["frame"]) for row in rows)
+
     def jobs_of_frame(self, run: int, frame: int) -> set[int]:
         """The jobs in which a run is about a frame, without those where it was left to people."""
         rows = self._db.execute("SELECT job FROM places WHERE run = ? AND frame = ? AND state <> 'left'", (run, frame))

@@ -19,6 +19,9 @@ from promptable.cvat.review.untouched import Untouched
 from promptable.cvat.server.annotations import JobAnnotations
 from promptable.cvat.server.frames import Frames, text_of
 
+Jobs = Mapping[int, Sequence[int]]
+"""By frame, the jobs that show it and are to be looked at, in order."""
+
 _REACH = 0.1
 """How far doubt reaches around a threshold at least, also where it lies above ``review_below``."""
 _KEPT_FOR_EACH = 40
@@ -61,35 +64,44 @@ def _runs(journal: JournalReader) -> list[Run]:
     return [run for run in journal.runs() if run.command in (ANNOTATE, PROPAGATE) and run.state != "undone"]
 
 
-def _jobs(frames: Frames, completed: bool) -> tuple[dict[int, int], list[str]]:
-    """By frame the first job that shows it and is to be looked at, and why others are left out."""
+def _jobs(frames: Frames, completed: bool) -> tuple[dict[int, list[int]], list[str]]:
+    """By frame the jobs that show it and are to be looked at, in order, and why others are left out."""
     own = [job for job in frames.jobs if not frames.is_replica(job)]
     closed = [job for job in own if text_of(job.state) == "completed" and not completed]
     there = set(frames.numbers)
-    jobs = {
-        number: job.id
-        for job in reversed(own)
-        if job not in closed
-        for number in there.intersection(frames.shown_in(job))
-    }
+    jobs: dict[int, list[int]] = defaultdict(list)
+    for job in (job for job in own if job not in closed):
+        for number in there.intersection(frames.shown_in(job)):
+            jobs[number].append(job.id)
     notes = [f"job {job.id} is completed: --include completed takes it too" for job in closed]
     return jobs, notes
 
 
 def _from_runs(
-    journal: JournalReader, runs: Sequence[Run], frames: Frames, jobs: Mapping[int, int], review_below: float
+    journal: JournalReader, runs: Sequence[Run], frames: Frames, jobs: Jobs, review_below: float
 ) -> Iterator[QueuedFrame]:
-    """Of each frame what the last run that was asked about it says."""
+    """Of each frame what the last run says that was asked about it in one of its ``jobs``: one of them alone, or the
+    ground truth, may be what a run was about."""
     later: set[int] = set()
     for run in reversed(runs):
+        asked = _asked_in(journal, run, jobs)
         for frame, doubts in detections.doubtful_frames(journal, run, review_below, _REACH):
-            if frame in jobs and frame not in later:
-                yield QueuedFrame(frames.task.id, jobs[frame], frame, doubts)
-        later.update(journal.frames(run.id, "asked"))
+            if frame in asked and frame not in later:
+                yield QueuedFrame(frames.task.id, asked[frame], frame, doubts)
+        later.update(asked)
+
+
+def _asked_in(journal: JournalReader, run: Run, jobs: Jobs) -> dict[int, int]:
+    """By frame that a run was asked about, the first of its ``jobs`` for which it was."""
+    places: dict[int, list[int]] = defaultdict(list)
+    for job, frame in journal.asked_places(run.id):
+        if job in jobs.get(frame, ()):
+            places[frame].append(job)
+    return {frame: min(there, key=jobs[frame].index) for frame, there in places.items()}
 
 
 def _from_tracks(
-    client: Any, journal: TrackReader, runs: Sequence[Run], frames: Frames, jobs: Mapping[int, int]
+    client: Any, journal: TrackReader, runs: Sequence[Run], frames: Frames, jobs: Jobs
 ) -> Iterator[QueuedFrame]:
     """Where a tracker lost an object, or was not sure."""
     for run in runs:
@@ -97,7 +109,7 @@ def _from_tracks(
             for place in review(client, journal, run, frames).places:
                 if place.frame in jobs:
                     doubt = Doubt(place.label, place.what, place.sure, place.box)
-                    yield QueuedFrame(frames.task.id, jobs[place.frame], place.frame, [doubt])
+                    yield QueuedFrame(frames.task.id, jobs[place.frame][0], place.frame, [doubt])
 
 
 def _joined(candidates: Sequence[QueuedFrame]) -> list[QueuedFrame]:
@@ -118,7 +130,7 @@ def _sure(doubt: Doubt) -> float:
 def _from_scores(
     client: Any,
     frames: Frames,
-    jobs: Mapping[int, int],
+    jobs: Jobs,
     names: Mapping[int, str],
     budget: int,
     review_below: float,
@@ -128,9 +140,10 @@ def _from_scores(
 
     def doubted() -> Iterator[QueuedFrame]:
         """Job by job, so that no two are in memory at once."""
-        for job in sorted(set(jobs.values())):
+        first = {frame: showing[0] for frame, showing in jobs.items()}
+        for job in sorted(set(first.values())):
             there = JobAnnotations(client, job).read()
-            shapes = [one for one in scores.scored(there) if jobs.get(one["frame"]) == job]
+            shapes = [one for one in scores.scored(there) if first.get(one["frame"]) == job]
             counts.update(scores.binned(shapes, names))
             for frame, doubts in scores.doubtful_frames(shapes, names, review_below):
                 yield QueuedFrame(frames.task.id, job, frame, doubts)
