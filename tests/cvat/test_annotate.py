@@ -3,6 +3,7 @@
 import json
 import re
 import sqlite3
+from copy import deepcopy
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from promptable.cli.main import main
 from promptable.cvat.annotate import detector
 from promptable.cvat.server import sent
+from promptable.cvat.server.annotations import JobAnnotations
 from tests.cvat.annotating import (
     ATTRIBUTES,
     BAD,
@@ -353,6 +355,35 @@ def test_what_another_machine_has_stored_is_not_added_again(
     assert [shape["frame"] for shape in _shapes(cvat)] == [5, 6, 6, 7, 7, 5]
     said = "job 2: 4 objects not added, since another run has stored the same\n"
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("first", ["another machine", "this run"])
+def test_of_what_two_machines_send_at_once_the_first_stays(
+    first: str, cvat: StandIn, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepare(cvat)
+    create = JobAnnotations.create
+
+    def both(annotations: JobAnnotations, shapes: Any, tags: Any) -> Any:
+        """Another run has looked as well, and sends the same."""
+        if first == "another machine":
+            cvat.annotations.patch(2, "create", {"shapes": deepcopy(shapes), "tags": deepcopy(tags)})
+        answer = create(annotations, shapes, tags)
+        if first == "this run":
+            cvat.annotations.patch(2, "create", {"shapes": deepcopy(shapes), "tags": deepcopy(tags)})
+        return answer
+
+    monkeypatch.setattr(JobAnnotations, "create", both)
+    assert annotate(cvat, "--frames", "5-7") == 0
+    said = "job 2: 7 objects taken away again, since another run has stored the same\n"
+    err = capsys.readouterr().err
+    if first == "another machine":
+        assert said in err
+        assert len(stored(cvat)) == 7
+        assert min(shape["id"] for shape in _shapes(cvat)) == 100, "the other's"
+    else:
+        assert said not in err
+        assert len(stored(cvat)) == 14, "the other run takes its own away"
 
 
 def test_undo_removes_what_a_run_wrote_and_nobody_changed(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:

@@ -71,6 +71,7 @@ class Annotator:
             uploader.flush("asked", new)
         uploader.flush("failed")
         uploader.remove_late()
+        uploader.remove_twins()
         self._journal.end(run.id, "finished")
 
     def _ask(self, fetched: Fetched) -> Result:

@@ -5,7 +5,6 @@ request in one transaction, so that one shape of it found means that all of it w
 twice all the same, since the server took longer than anybody looks, is taken away at the end, or by the next run.
 """
 
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,12 +14,12 @@ from promptable.cvat.annotate.options import REPLACING, Mode, Options
 from promptable.cvat.annotate.plan import annotated, not_open
 from promptable.cvat.annotate.writing.deleted import delete
 from promptable.cvat.annotate.writing.late import remove_late
-from promptable.cvat.annotate.writing.same import content, look_for, unchanged
+from promptable.cvat.annotate.writing.same import look_for, unchanged
+from promptable.cvat.annotate.writing.twins import remove_twins, without_twins
 from promptable.cvat.detection import MASK, TAG
 from promptable.cvat.geometry.position import position_of
 from promptable.cvat.journal import Batch, Journal, Run, SentUpload, Upload
 from promptable.cvat.labels.task_labels import TaskLabels
-from promptable.cvat.plural import counted
 from promptable.cvat.seams import Seams
 from promptable.cvat.server.annotations import KINDS, JobAnnotations, highest_ids
 from promptable.cvat.server.errors import CvatError
@@ -57,6 +56,10 @@ class Uploader:
     def remove_late(self) -> None:
         """Take away what a slow server has stored twice by now. Raises CvatError."""
         remove_late(self._client, self._journal, self._labels)
+
+    def remove_twins(self) -> None:
+        """Take away what a run on another machine had stored at the same time, and first. Raises CvatError."""
+        remove_twins(self._client, self._journal, self._run.id, self._labels, self._options)
 
     def flush(self, state: str, frames: Sequence[int] | None = None) -> None:
         """Upload the frames in this state (asked or failed), all or only these, that wait for it. Raises CvatError."""
@@ -108,21 +111,10 @@ class Uploader:
             for one in uploads
             if one.frame not in left and not _is_there(one, marked) and not self._is_elsewhere(job, one)
         ]
-        wanted = self._without_twins(job, wanted, there)
+        wanted = without_twins(self._journal, job, wanted, there)
         batch = self._journal.intend(self._run.id, job, taken, highest_ids(there), wanted)
         if not self._send(batch, there):
             self._look_or_send(batch)
-
-    def _without_twins(self, job: int, uploads: list[Upload], there: Mapping[str, Any]) -> list[Upload]:
-        """Without shapes that the job has already as automatic ones which no run here has stored: another machine has
-        its own journal, and nothing keeps the two from one task at a time."""
-        known = self._journal.known_ids(job, "shape")
-        twins = {content(one) for one in there["shapes"] if one["source"] == "auto" and one["id"] not in known}
-        new = [one for one in uploads if one.kind != "shape" or content(one.payload) not in twins]
-        if len(new) < len(uploads):
-            objects = counted(len(uploads) - len(new), "object")
-            sys.stderr.write(f"job {job}: {objects} not added, since another run has stored the same\n")
-        return new
 
     def _is_elsewhere(self, job: int, upload: Upload) -> bool:
         """Whether it is a mask that another job is to have, or has."""
