@@ -278,3 +278,44 @@ def test_a_new_track_is_where_people_have_it_in_the_job_before(cvat: StandIn) ->
     assert keyframes(_tracks(cvat, 2)[0])[-2:-1] == [(9, _box(9), False)]
     assert propagate(cvat) == 0
     assert stored(cvat) == once
+
+
+def test_masks_of_another_object_of_the_group_stay(apart: StandIn) -> None:
+    """People put two of one label into a group."""
+    one, other = draw(apart, BOX, group=5), draw(apart, (10, 60, 30, 80), group=5)
+    assert propagate(apart, "--as", "mask", "--shapes", f"{one},{other}") == 0
+    masks = len(apart.annotations.read(2)["shapes"])
+    assert propagate(apart, "--as", "mask", "--shapes", str(one)) == 0
+    assert len(apart.annotations.read(2)["shapes"]) == masks == 20
+    assert propagate(apart, "--as", "rectangle", "--shapes", str(one)) == 0
+    assert len(apart.annotations.read(2)["shapes"]) == 10
+
+
+def test_a_mask_that_people_drew_into_a_group_takes_over_from_its_masks(apart: StandIn) -> None:
+    draw(apart, BOX)
+    assert propagate(apart, "--as", "mask") == 0
+    (group,) = {shape["group"] for shape in apart.annotations.read(2)["shapes"]}
+    wrong = next(shape for shape in apart.annotations.read(2)["shapes"] if shape["frame"] == 12)
+    apart.annotations.patch(2, "delete", {"shapes": [wrong]})
+    draw(apart, (0, 400, 10, 60, 29, 79), "mask", job=2, frame=12, group=group)
+    assert propagate(apart, "--from", "12") == 0
+    assert _seen(apart, 2) == list(range(10, 20))
+
+
+def test_a_track_that_people_moved_takes_over_from_masks_elsewhere(apart: StandIn) -> None:
+    draw_track(apart, [(9, BOX, False)])
+    assert propagate(apart, "--from", "9") == 0
+    assert propagate(apart, "--from", "10", "--as", "mask") == 0
+    (track,) = _tracks(apart, 1)
+    track["shapes"][0]["points"] = [10, 60, 30, 80]
+    apart.annotations.patch(1, "update", {"tracks": [track]})
+    assert propagate(apart, "--from", "9") == 0
+    assert _seen(apart, 2) == list(range(10, 20))
+
+
+def test_what_was_followed_back_stays_open_up_to_a_persons_frame(cvat: StandIn) -> None:
+    prepare(cvat)
+    draw_track(cvat, [(11, BOX, False)])
+    assert propagate(cvat, "--from", "11", "--backward") == 0
+    assert propagate(cvat, "--from", "0") == 0
+    assert position_at(_tracks(cvat, 2)[0], 15) is not None

@@ -95,9 +95,10 @@ class TrackReader(JournalReader):
         return open_ones[-1] if open_ones else None
 
     def ours(self) -> Ours:
-        """All that runs of this command have written into the task."""
-        rows = self._db.execute("SELECT * FROM writes WHERE state = 'stored' AND action <> 'delete'").fetchall()
-        return Ours([read_write(row) for row in rows])
+        """All that runs of this command have written into the task, or taken out of it."""
+        rows = self._db.execute("SELECT * FROM writes WHERE state = 'stored'").fetchall()
+        begun = self._db.execute("SELECT run, object FROM objects").fetchall()
+        return Ours([read_write(row) for row in rows], [(row["run"], json.loads(row["object"])) for row in begun])
 
     def written_to(self, job: int) -> list[Write]:
         """What runs that were not taken back have sent to a job, in order."""

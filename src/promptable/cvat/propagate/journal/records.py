@@ -43,13 +43,17 @@ class Write:
 class Ours:
     """What runs have written, by the server's ids: keyframes of tracks, and shapes."""
 
-    def __init__(self, writes: Sequence[Write]) -> None:
-        """Of creates and updates that the server has stored."""
+    def __init__(self, writes: Sequence[Write], begun: Iterable[tuple[int, Mapping[str, Any]]]) -> None:
+        """Of writes that the server has stored, and of the objects that runs began with, each with its run."""
         self._keyframes: dict[int, Written] = {}
         self._shapes: dict[int, Written] = {}
-        objects: dict[tuple[int, int], set[tuple[str, int]]] = {}  # by run and number
+        objects = {
+            (run, one["number"]): {(copy["kind"], copy["item"]["id"]) for copy in one["copies"]} for run, one in begun
+        }
         for run, item in ((write.run, item) for write in writes for item in write.items if item.get("id") is not None):
             objects.setdefault((run, item["object"]), set()).add((item["kind"], item["id"]))
+            if item["new"] is None:
+                continue
             if item["kind"] == TRACK:
                 self._add_keyframes(self._keyframes.setdefault(item["id"], Written()), item)
             else:
@@ -69,7 +73,8 @@ class Ours:
         return self._keyframes.get(track, Written())
 
     def same_object(self, kind: str, number: int) -> set[tuple[str, int]]:
-        """Kind and id of all that runs wrote, in whatever jobs, as of one object with a shape or track."""
+        """Kind and id of all that runs knew, in whatever jobs, as of one object with a shape or track; of one that no
+        run knows nothing."""
         return self._linked.get((kind, number), set())
 
     def has(self, shape: Mapping[str, Any]) -> bool:

@@ -91,9 +91,7 @@ class Changes:
         """The group of each object by its number: masks without one get that of earlier ones, or a new one each."""
         groups = {one.number: int(one.item["group"] or 0) for one in objects}
         groups |= {
-            one.number: min(self._room.groups_of(one), default=0)
-            for one in objects
-            if one.form == MASK and not groups[one.number]
+            one.number: self._room.group_of(one) for one in objects if one.form == MASK and not groups[one.number]
         }
         lone = [one.number for one in objects if one.form == MASK and not groups[one.number]]
         if lone:

@@ -1,6 +1,6 @@
 """What earlier runs made of an object in another form makes room where the object is followed again."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from promptable.cvat.geometry.position import MASK, position_at
@@ -28,9 +28,10 @@ class Room:
 
     def made_for(self, part: Part, job: int) -> Iterator[tuple[str, Item]]:
         """Action and item of what changes in a job."""
-        groups = self.groups_of(part.one) | ({part.group} - {0})
+        same = self._same(part.one)
         for shape in self._held[job]["shapes"]:
-            if self._is_next(SHAPE, shape) and self._is_earlier_mask(part, shape, groups):
+            is_of_it = (SHAPE, shape["id"]) in same if same else part.group and shape["group"] == part.group
+            if is_of_it and self._is_next(SHAPE, shape) and self._is_earlier_mask(part, shape):
                 self._done.add((SHAPE, shape["id"]))
                 yield "delete", gone(shape, part.one.number)
         for track in self.tracks_of(part.one, job):
@@ -46,20 +47,22 @@ class Room:
         tracks = (track for track in self._held[job]["tracks"] if track["label_id"] == one.label_id)
         return [track for track in tracks if (TRACK, track["id"]) in same and self._is_next(TRACK, track)]
 
-    def groups_of(self, one: Object) -> set[int]:
-        """The groups in which the jobs have earlier masks of an object."""
+    def group_of(self, one: Object) -> int:
+        """The group in which the jobs have earlier masks of an object, 0 without any."""
         same = self._same(one)
         shapes = (shape for held in self._held.values() for shape in held["shapes"])
-        return {int(shape["group"]) for shape in shapes if shape["group"] and (SHAPE, shape["id"]) in same}
+        return min((int(shape["group"]) for shape in shapes if (SHAPE, shape["id"]) in same), default=0)
 
     def _same(self, one: Object) -> set[tuple[str, int]]:
-        return set().union(*(self._ours.same_object(copy.kind, copy.item["id"]) for copy in one.copies))
+        """What runs knew as parts of an object beside what it begins as: nothing if people have drawn it since."""
+        own = {(copy.kind, copy.item["id"]) for copy in one.copies}
+        return set().union(*(self._ours.same_object(*copy) for copy in own)) - own
 
     def _is_next(self, kind: str, one: Mapping[str, Any]) -> bool:
         return (kind, one["id"]) not in self._done
 
-    def _is_earlier_mask(self, part: Part, shape: Mapping[str, Any], groups: Collection[int]) -> bool:
-        """Whether a run made a shape as a mask of the object, on a frame on which it is looked for again."""
+    def _is_earlier_mask(self, part: Part, shape: Mapping[str, Any]) -> bool:
+        """Whether a run made a shape as a mask, on a frame on which the object is looked for again."""
         again = shape["frame"] in part.found and shape["frame"] != part.one.frame
         alike = (shape["type"], shape["label_id"]) == (MASK, part.one.label_id)
-        return again and alike and shape["group"] in groups and self._ours.has(shape)
+        return again and alike and self._ours.has(shape)

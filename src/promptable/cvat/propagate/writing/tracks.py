@@ -210,7 +210,7 @@ def _ending(part: Part, last: int) -> int | None:
     end = later[0] if later else last + 1
     was_closed = part.track is not None and position_at(part.track, end) is None
     goes_on = not later and ((part.stays_open and not was_closed) or any(frame > last for frame in part.fixed))
-    was_looked_for = last not in part.kept or end in part.found or was_closed
+    was_looked_for = part.track is None or last not in part.fixed or end in part.found or was_closed
     return end if end in part.frames and end not in part.fixed and was_looked_for and not goes_on else None
 
 
