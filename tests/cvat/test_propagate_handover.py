@@ -319,3 +319,13 @@ def test_what_was_followed_back_stays_open_up_to_a_persons_frame(cvat: StandIn) 
     assert propagate(cvat, "--from", "11", "--backward") == 0
     assert propagate(cvat, "--from", "0") == 0
     assert position_at(_tracks(cvat, 2)[0], 15) is not None
+
+
+def test_what_people_keep_ends_where_another_form_goes_on_behind_it(apart: StandIn) -> None:
+    """Also where a run had closed the track there."""
+    draw(apart, BOX, frame=7)
+    assert propagate(apart, "--job", "1", "--from", "7", "--backward", "--as", "polygon") == 0
+    (track,) = _tracks(apart, 1)
+    draw(apart, _box(8), frame=8)
+    assert propagate(apart, "--job", "1", "--from", "5", "--as", "rectangle", "--restart-at-keyframes") == 0
+    assert position_at(next(one for one in _tracks(apart, 1) if one["id"] == track["id"]), 9) is None

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from promptable.cvat.geometry.position import Position, position_at
+from promptable.cvat.geometry.position import Position, position_at, position_of
 from promptable.cvat.propagate.content import Written
 from promptable.cvat.propagate.objects import held_values
 from promptable.cvat.propagate.writing.tracks import Part, kept_keyframes, keyframe
@@ -65,7 +65,8 @@ def _borders(
         behind = last + 1
         before = max((frame for frame in kept if frame < first), default=None)
         if before is not None and not kept[before]["outside"]:
-            yield from _shown(track, first, outside=True)
+            place = position_at(track, first) or position_of(kept[before])
+            yield first, _as_held(track, first, place, outside=True)
         if behind in part.frames and behind not in kept and (stays_open or any(frame > behind for frame in kept)):
             yield from _shown(track, behind)
 
@@ -77,8 +78,13 @@ def _stretches(frames: Sequence[int], kept: Sequence[int]) -> Iterator[tuple[int
         yield stretch[0], stretch[-1]
 
 
-def _shown(track: Mapping[str, Any], frame: int, *, outside: bool = False) -> Iterator[tuple[int, dict[str, Any]]]:
+def _shown(track: Mapping[str, Any], frame: int) -> Iterator[tuple[int, dict[str, Any]]]:
     """A keyframe where CVAT shows the track on a frame, if it does."""
     if (position := position_at(track, frame)) is not None:
-        held = held_values(track, frame)
-        yield frame, {**keyframe(held, frame, position, outside=outside), "attributes": held["attributes"]}
+        yield frame, _as_held(track, frame, position)
+
+
+def _as_held(track: Mapping[str, Any], frame: int, position: Position, *, outside: bool = False) -> dict[str, Any]:
+    """A keyframe with what the track has on its frame beside the place."""
+    held = held_values(track, frame)
+    return {**keyframe(held, frame, position, outside=outside), "attributes": held["attributes"]}
