@@ -78,6 +78,16 @@ class Annotations:
         """Everything, by job."""
         return {job: self.read(job) for job in sorted(self._jobs)}
 
+    def renumber(self, by: int) -> None:
+        """Labels and attributes get numbers that are higher ``by`` so much."""
+        for held in self._jobs.values():
+            for one in (one for kind in KINDS for one in held.by_kind[kind].values()):
+                one["label_id"] += by
+                for part in (one, *one.get("shapes", ())):
+                    part["attributes"] = [
+                        {**value, "spec_id": value["spec_id"] + by} for value in part.get("attributes", ())
+                    ]
+
     def patch(self, job: int, action: str, given: Mapping[str, Any]) -> dict[str, Any]:
         """What CVAT answers to ``action`` create, update or delete. Raises ValueError for what breaks a real one."""
         if action != "delete":

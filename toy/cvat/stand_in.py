@@ -65,6 +65,8 @@ class StandIn:
     annotations: Annotations = field(default_factory=Annotations)
     attributes: Sequence[Mapping[str, Any]] = ()
     """What every label has."""
+    first_label: int = 0
+    """The number of the first label; the others follow."""
     added_labels: list[Mapping[str, Any]] = field(default_factory=list)
     """As they were given."""
     created: str = "2026-01-02T03:04:05Z"
@@ -165,6 +167,12 @@ class StandIn:
                 self.labels["task_id", int(number)] += [(label["name"], label["type"]) for label in given["labels"]]
                 return self.get(path, {})
         return _NOT_FOUND
+
+    def move_into_project(self) -> None:
+        """Labels and attributes get new numbers, in annotations too."""
+        self.first_label += 1000
+        self.attributes = [{**spec, "id": spec["id"] + 1000} for spec in self.attributes]
+        self.annotations.renumber(1000)
 
     def store_late(self) -> None:
         """What gateways have given up is done now."""
@@ -273,7 +281,7 @@ class StandIn:
     def _described(self, labels: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
         return [
             {"id": i, "name": name, "type": kind, "attributes": [*(self.attributes or _confidence(i))]}
-            for i, (name, kind) in enumerate(labels)
+            for i, (name, kind) in enumerate(labels, self.first_label)
         ]
 
 

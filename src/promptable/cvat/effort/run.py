@@ -10,7 +10,7 @@ from promptable.cvat.effort.report import Report
 from promptable.cvat.effort.reviewed import Reviewed
 from promptable.cvat.effort.sources import counted_sources
 from promptable.cvat.effort.suggest.evidence import EvidenceByModel
-from promptable.cvat.journal import JournalReader, path_of
+from promptable.cvat.journal import JournalReader, up_to_date
 from promptable.cvat.labels.task_labels import task_labels
 from promptable.cvat.progress import Progress
 from promptable.cvat.propagate.journal import COMMAND as PROPAGATE
@@ -24,8 +24,8 @@ def add_task(client: Any, frames: Frames, reviewed: Reviewed, report: Report, ev
     ``client`` is cvat-sdk's. Raises CvatError.
     """
     task = frames.task
-    path = path_of(client, task)
-    with closing(TrackReader(path)) if path.exists() else nullcontext() as reader:
+    path = up_to_date(client, task)
+    with nullcontext() if path is None else closing(TrackReader(path)) as reader:
         if reader is None or not any(run.command in (ANNOTATE, PROPAGATE) for run in reader.runs()):
             report.sources[task.id] = counted_sources(client, frames, task_labels(client, task.id), reviewed)
             return

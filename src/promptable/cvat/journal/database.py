@@ -33,6 +33,7 @@ CREATE INDEX IF NOT EXISTS uploads_of_detection ON uploads (detection);
 CREATE TABLE IF NOT EXISTS sent_again (batch INTEGER PRIMARY KEY, at TEXT);
 CREATE TABLE IF NOT EXISTS opened_issues (
     id INTEGER PRIMARY KEY, run INTEGER, job INTEGER, frame INTEGER, message TEXT, server_id INTEGER);
+CREATE TABLE IF NOT EXISTS labels (name TEXT, id INTEGER, specs TEXT);
 CREATE TABLE IF NOT EXISTS deleted (
     run INTEGER, job INTEGER, kind TEXT, server_id INTEGER, item TEXT, highest INTEGER,
     PRIMARY KEY (run, job, kind, server_id));
@@ -46,6 +47,7 @@ CREATE TABLE IF NOT EXISTS deleted (
 - uploads, one shape or tag each: sending, stored, lost (people deleted it before its id was known), removed (by us);
 - sent_again has the batches that were sent twice, or given up, while a request of theirs may still arrive;
 - deleted has what a run deletes, as CVAT had it: from before it is deleted until it is put back;
+- labels has the numbers that CVAT gave to the task's labels and, in JSON by name, to their attributes;
 - opened_issues has the issues that a run opens, from before they are opened.
 """
 

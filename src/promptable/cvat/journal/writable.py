@@ -4,9 +4,8 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
 
-from promptable.cvat.journal.database import open_to_write, path_of
+from promptable.cvat.journal.database import open_to_write
 from promptable.cvat.journal.reading import JournalReader
 from promptable.cvat.server.errors import CvatError
 
@@ -23,17 +22,6 @@ class WritableJournal(JournalReader):
         """Opens the journal, and creates it if there is none."""
         self.path = path
         self._db = open_to_write(path)
-
-    @classmethod
-    @contextmanager
-    def of_task(cls, client: Any, task: Any) -> Iterator[Self]:
-        """The journal of a task, locked as by ``alone``; ``client`` and ``task`` are cvat-sdk's. Raises CvatError."""
-        journal = cls(path_of(client, task))
-        try:
-            with journal.alone():
-                yield journal
-        finally:
-            journal.close()
 
     @contextmanager
     def alone(self) -> Iterator[None]:

@@ -1,23 +1,40 @@
 """Writing the journal: what a run is about to do, and what it has done."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from promptable.cvat.detection import Detection
-from promptable.cvat.journal.database import now
+from promptable.cvat.journal.database import now, path_of
 from promptable.cvat.journal.deletions import Deletions
 from promptable.cvat.journal.issues import Issues
+from promptable.cvat.journal.labels import Labels, labels_of
 from promptable.cvat.journal.records import Batch, Run, SentUpload, Upload, read_upload
 
 
-class Journal(Deletions, Issues):
+class Journal(Deletions, Issues, Labels):
     """The journal of one task, for the command that works on the task.
 
     A batch is written to the journal before it is sent, and its ids afterwards. After an interruption, the command
     looks on the server for a batch that has no ids yet.
     """
+
+    @classmethod
+    @contextmanager
+    def of_task(cls, client: Any, task: Any) -> Iterator[Self]:
+        """The journal of a task, locked as by ``alone``, with the labels that the task has now.
+
+        ``client`` and ``task`` are cvat-sdk's. Raises CvatError.
+        """
+        journal = cls(path_of(client, task))
+        try:
+            with journal.alone():
+                journal.follow_labels(labels_of(client, task))
+                yield journal
+        finally:
+            journal.close()
 
     def begin(
         self,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from promptable.cvat.annotate.options import COMMAND as ANNOTATE
-from promptable.cvat.journal import JournalReader, Run, path_of
+from promptable.cvat.journal import JournalReader, Run, up_to_date
 from promptable.cvat.labels.entries import listed
 from promptable.cvat.propagate.journal import COMMAND as PROPAGATE
 from promptable.cvat.propagate.journal import TrackReader
@@ -44,8 +44,8 @@ def review_task(client: Any, frames: Frames, budget: int, review_below: float, *
     """
     jobs, notes = _jobs(frames, completed)
     names = {label["id"]: label["name"] for label in listed(client, task=frames.task.id)}
-    path = path_of(client, frames.task)
-    with closing(TrackReader(path)) if path.exists() else nullcontext() as journal:
+    path = up_to_date(client, frames.task)
+    with nullcontext() if path is None else closing(TrackReader(path)) as journal:
         runs = [] if journal is None else _runs(journal)
         if journal is None or not runs:
             return _from_scores(client, frames, jobs, names, budget, review_below, notes)

@@ -1,0 +1,114 @@
+"""The numbers that CVAT gives to a task's labels. Moved into a project, a task gets the labels of the project, which
+have others: what the journal knows of the old ones is then said of those of the same names."""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from promptable.cvat.journal.database import open_to_read, path_of
+from promptable.cvat.journal.writable import WritableJournal
+
+_HELD_IN = (("uploads", "payload"), ("deleted", "item"), ("writes", "items"), ("objects", "object"))
+"""Tables and columns in which annotations are kept as JSON; the last two are those of ``propagate``."""
+
+
+@dataclass(frozen=True)
+class Renumbered:
+    """By old number the new ones, of labels and of their attributes."""
+
+    labels: Mapping[int, int]
+    specs: Mapping[int, int]
+
+    def in_json(self, text: str) -> str:
+        """Annotations with the new numbers."""
+        return json.dumps(self._in(json.loads(text)))
+
+    def _in(self, value: Any) -> Any:
+        match value:
+            case dict():
+                return {key: self._of(key, held) for key, held in value.items()}
+            case list():
+                return [self._in(one) for one in value]
+        return value
+
+    def _of(self, key: str, value: Any) -> Any:
+        match key:
+            case "label_id":
+                return self.labels.get(value, value)
+            case "spec_id":
+                return self.specs.get(value, value)
+            case "points":
+                return value
+        return self._in(value)
+
+
+class Labels(WritableJournal):
+    """The part of a journal about its task's labels."""
+
+    def follow_labels(self, listed: Iterable[Mapping[str, Any]]) -> None:
+        """Note the labels of the task, as CVAT lists them, and renumber what is held of earlier ones."""
+        rows = [(one["name"], one["id"], json.dumps(_specs(one))) for one in listed]
+        known = [tuple(row) for row in self._db.execute("SELECT name, id, specs FROM labels")]
+        if sorted(rows) == sorted(known):
+            return
+        renumbered = _renumbered(self._db, listed)
+        with self._writing(durable=True):
+            if renumbered.labels:
+                self._renumber(renumbered)
+            self._db.execute("DELETE FROM labels")
+            self._db.executemany("INSERT INTO labels VALUES (?, ?, ?)", rows)
+
+    def _renumber(self, renumbered: Renumbered) -> None:
+        self._db.create_function("renumbered", 1, renumbered.in_json)
+        for table, column in _HELD_IN:
+            if _has_table(self._db, table):
+                self._db.execute(f"UPDATE {table} SET {column} = renumbered({column})")  # noqa: S608
+
+
+def up_to_date(client: Any, task: Any) -> Path | None:
+    """The path of a task's journal, to be read, None where there is none; it follows the labels that the task has now.
+
+    ``client`` and ``task`` are cvat-sdk's. Raises CvatError.
+    """
+    path = path_of(client, task)
+    if not path.exists():
+        return None
+    listed = labels_of(client, task)
+    with closing(open_to_read(path)) as database:
+        has_moved = bool(_renumbered(database, listed).labels)
+    if has_moved:
+        with closing(Labels(path)) as journal:
+            journal.follow_labels(listed)
+    return path
+
+
+def labels_of(client: Any, task: Any) -> list[Mapping[str, Any]]:
+    """CVAT's list of a task's labels. Raises CvatError."""
+    from promptable.cvat.server.plain import list_json
+
+    return list_json(client.api_client.labels_api.list_endpoint, task_id=task.id)
+
+
+def _renumbered(database: sqlite3.Connection, listed: Iterable[Mapping[str, Any]]) -> Renumbered:
+    """Labels whose numbers the task no longer has, and which it has by their names; so of their attributes."""
+    now = {one["name"]: one for one in listed}
+    there, labels, specs = {one["id"] for one in now.values()}, dict[int, int](), dict[int, int]()
+    known = database.execute("SELECT name, id, specs FROM labels") if _has_table(database, "labels") else ()
+    for row in known:
+        if row["id"] not in there and row["name"] in now:
+            own = _specs(now[row["name"]])
+            labels[row["id"]] = now[row["name"]]["id"]
+            specs |= {number: own[name] for name, number in json.loads(row["specs"]).items() if name in own}
+    return Renumbered(labels, specs)
+
+
+def _specs(label: Mapping[str, Any]) -> dict[str, int]:
+    return {spec["name"]: spec["id"] for spec in label["attributes"]}
+
+
+def _has_table(database: sqlite3.Connection, name: str) -> bool:
+    return database.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)).fetchone() is not None
