@@ -1,6 +1,6 @@
 """What earlier runs made of an object in another form makes room where the object is followed again."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 from promptable.cvat.geometry.position import MASK, position_at
@@ -13,6 +13,9 @@ from promptable.cvat.propagate.writing.tracks import Part
 
 Held = Mapping[str, Sequence[Mapping[str, Any]]]
 """The annotations of a job, by kind."""
+
+Parts = Set[tuple[str, int]]
+"""Kind and id of what is of one object."""
 
 
 class Room:
@@ -28,9 +31,9 @@ class Room:
 
     def made_for(self, part: Part, job: int) -> Iterator[tuple[str, Item]]:
         """Action and item of what changes in a job."""
-        same = self._same(part.one)
+        known = self._known(part.one)
         for shape in self._held[job]["shapes"]:
-            is_of_it = (SHAPE, shape["id"]) in same if same else part.group and shape["group"] == part.group
+            is_of_it = _is_in(known, SHAPE, shape) if known else part.group and shape["group"] == part.group
             if is_of_it and self._is_next(SHAPE, shape) and self._is_earlier_mask(part, shape):
                 self._done.add((SHAPE, shape["id"]))
                 yield "delete", gone(shape, part.one.number)
@@ -43,20 +46,21 @@ class Room:
 
     def tracks_of(self, one: Object, job: int) -> list[Mapping[str, Any]]:
         """The other tracks of an object in a job, unless people gave them another label."""
-        same = self._same(one)
+        known = self._known(one)
         tracks = (track for track in self._held[job]["tracks"] if track["label_id"] == one.label_id)
-        return [track for track in tracks if (TRACK, track["id"]) in same and self._is_next(TRACK, track)]
+        return [track for track in tracks if _is_in(known, TRACK, track) and self._is_next(TRACK, track)]
 
     def group_of(self, one: Object) -> int:
         """The group in which the jobs have earlier masks of an object, 0 without any."""
-        same = self._same(one)
+        known = self._known(one)
         shapes = (shape for held in self._held.values() for shape in held["shapes"])
-        return min((int(shape["group"]) for shape in shapes if (SHAPE, shape["id"]) in same), default=0)
+        return min((int(shape["group"]) for shape in shapes if _is_in(known, SHAPE, shape)), default=0)
 
-    def _same(self, one: Object) -> set[tuple[str, int]]:
+    def _known(self, one: Object) -> list[Parts]:
         """What runs knew as parts of an object beside what it begins as: nothing if people have drawn it since."""
         own = {(copy.kind, copy.item["id"]) for copy in one.copies}
-        return set().union(*(self._ours.same_object(*copy) for copy in own)) - own
+        known = {id(parts): parts for parts in (self._ours.same_object(*copy) for copy in own)}
+        return [parts for parts in known.values() if not parts <= own]
 
     def _is_next(self, kind: str, one: Mapping[str, Any]) -> bool:
         return (kind, one["id"]) not in self._done
@@ -66,3 +70,7 @@ class Room:
         again = shape["frame"] in part.found and shape["frame"] != part.one.frame
         alike = (shape["type"], shape["label_id"]) == (MASK, part.one.label_id)
         return again and alike and self._ours.has(shape)
+
+
+def _is_in(known: Iterable[Parts], kind: str, one: Mapping[str, Any]) -> bool:
+    return any((kind, one["id"]) in parts for parts in known)
