@@ -1,6 +1,7 @@
 """Servers that store what ``promptable propagate`` creates later than it looks for it: it is there once."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from promptable.cvat.propagate import run
 from promptable.cvat.propagate.journal import TrackJournal
 from promptable.cvat.propagate.writing import upload
 from promptable.cvat.server import sent
+from promptable.cvat.server.annotations import JobAnnotations
 from tests.cvat.propagating import BIKE, MUTABLE, asked, draw, draw_track, prepare, propagate, stored
 from toy.cvat.stand_in import StandIn
 
@@ -240,3 +242,34 @@ def test_what_was_sent_again_is_looked_for_until_nothing_can_arrive_any_more(
     monkeypatch.setattr(sent, "_LATEST", timedelta())
     assert reads() == before
     assert reads() == before - 1
+
+
+@pytest.mark.parametrize("first", ["another machine", "this run"])
+def test_of_what_two_machines_write_at_once_the_first_stays(
+    first: str, cvat: StandIn, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepare(cvat)
+    draw(cvat, (10, 20, 30, 40))
+    change = JobAnnotations.change
+
+    def both(annotations: JobAnnotations, action: str, shapes: Any, tracks: Any) -> Any:
+        """Another run has looked as well, and writes the same."""
+        others = {"shapes": deepcopy(shapes), "tracks": deepcopy(tracks)}
+        job = int(annotations._path.split("/")[3])
+        if action == "create" and first == "another machine":
+            cvat.annotations.patch(job, action, others)
+        answer = change(annotations, action, shapes, tracks)
+        if action == "create" and first == "this run":
+            cvat.annotations.patch(job, action, others)
+        return answer
+
+    monkeypatch.setattr(JobAnnotations, "change", both)
+    assert propagate(cvat) == 0
+    ids = [sorted(track["id"] for track in cvat.annotations.read(job)["tracks"]) for job in (1, 2)]
+    said = "left alone: 1 of job 1, since another run has stored the same"
+    if first == "another machine":
+        assert ids == [[101], [103]]
+        assert said in capsys.readouterr().out
+    else:
+        assert ids == [[101, 102], [103, 104]], "the other run takes its own away"
+        assert said not in capsys.readouterr().out

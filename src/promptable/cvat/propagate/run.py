@@ -15,6 +15,7 @@ from promptable.cvat.propagate.options import Options
 from promptable.cvat.propagate.plan import Plan
 from promptable.cvat.propagate.writing.changes import Changes
 from promptable.cvat.propagate.writing.late import remove_late
+from promptable.cvat.propagate.writing.twins import remove_twins
 from promptable.cvat.propagate.writing.upload import Uploader
 from promptable.cvat.server.errors import going_on
 from promptable.cvat.server.frames import Frames
@@ -74,6 +75,7 @@ def carry_out(
         closed = uploader.send(run.id, completed=options.include is not None)
     left_out += [f"job {job}: people have handed it in before all was written into it" for job in closed]
     remove_late(client, journal, frames.task.id)
+    left_out += remove_twins(client, journal, run.id, frames.task.id, completed=options.include is not None)
     journal.end(run.id, "finished")
     return left_out
 

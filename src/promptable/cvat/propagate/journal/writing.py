@@ -73,6 +73,11 @@ class TrackJournal(TrackReader, Journal):
         rows = self._db.execute("SELECT DISTINCT job FROM writes WHERE run = ? AND state <> 'stored'", (run,))
         return [row["job"] for row in rows]
 
+    def jobs_created_in(self, run: int) -> list[int]:
+        """The jobs into which a run has created something."""
+        created = "SELECT DISTINCT job FROM writes WHERE run = ? AND action = 'create' AND state = 'stored'"
+        return [row["job"] for row in self._db.execute(created, (run,))]
+
     def about_to_send(self, write: Write) -> None:
         """A write is about to be sent; it is on the disk when this returns."""
         with self._writing(durable=True):
