@@ -14,6 +14,7 @@ from promptable.cvat.server import sent
 from promptable.cvat.tracking import Tracker
 from tests.cvat.propagating import (
     CAR,
+    PERSON,
     TASK,
     asked,
     draw,
@@ -83,9 +84,47 @@ def test_a_broken_shape_is_named(
     prepare(cvat)
     number = draw(cvat, points, form)
     assert propagate(cvat) == 1
-    said = f"shape {number} (car) on frame 0 is broken: {why}; draw it anew or delete it in CVAT"
+    said = f"shape {number} (car) on frame 0 is broken: {why}; draw it anew or delete it in CVAT, or leave its object"
     assert said in " ".join(capsys.readouterr().err.split())
     assert not asked(cvat)
+
+
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [
+        ({"points": [30, 30, 10, 10]}, "a rectangle whose right is left of its left, or bottom above its top"),
+        ({"type": "polygon", "points": [1, 1, 9, 1, 9, 9]}, "a keyframe of type polygon in a track of type rectangle"),
+        ({"type": "ellipse"}, "a keyframe of type ellipse in a track of type rectangle"),
+    ],
+)
+@pytest.mark.parametrize("first", [0, 3])
+def test_a_broken_keyframe_is_named_or_left_out(
+    cvat: StandIn, capsys: pytest.CaptureFixture[str], key: dict[str, Any], why: str, first: int
+) -> None:
+    prepare(cvat)
+    number = draw_track(cvat, [(0, BOX, False), (5, BOX, False)], label_id=PERSON)
+    drawn = _tracks(cvat, 1)[0]
+    drawn["shapes"][1] |= key
+    cvat.annotations.patch(1, "update", {"tracks": [drawn]})
+    draw(cvat, BOX, frame=first)
+    assert propagate(cvat, "--from", str(first)) == 1
+    assert f"track {number} (person) on frame 5 is broken: {why}; draw it" in " ".join(capsys.readouterr().err.split())
+    assert not asked(cvat)
+    assert propagate(cvat, "--from", str(first), "--labels", "car") == 0
+
+
+def test_a_broken_shape_of_the_group_is_named_and_beside_it_is_nothing(
+    cvat: StandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepare(cvat)
+    draw(cvat, BOX, group=3)
+    number = draw(cvat, [3, 4, 0, 0, 9, 9], "mask", group=3, frame=5)
+    assert propagate(cvat) == 1
+    said = f"shape {number} (car) on frame 5 is broken: run lengths of 7 pixels for a box of 10 x 10; draw it anew"
+    assert said in " ".join(capsys.readouterr().err.split())
+    broken = cvat.annotations.read(1)["shapes"][1]
+    cvat.annotations.patch(1, "update", {"shapes": [broken | {"group": 0}]})
+    assert propagate(cvat) == 0
 
 
 def test_one_request_a_frame_for_all_objects(cvat: StandIn) -> None:
@@ -334,18 +373,24 @@ def test_a_dry_run_asks_about_no_frame_and_writes_nothing(cvat: StandIn, capsys:
     assert "1 object (1 mask)" in capsys.readouterr().out
 
 
-def test_a_dry_run_names_a_function_that_is_no_tracker(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("options", [(), ("--dry-run",)])
+def test_a_function_that_is_no_tracker_begins_no_run(
+    cvat: StandIn, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
+) -> None:
     def interact(_: object) -> None:
         raise ValueError("pos_points: expected at least one point")
 
     prepare(cvat)
     draw(cvat, BOX)
     cvat.answers = {"": []}
-    assert propagate(cvat, "--dry-run") == 1
+    assert propagate(cvat, *options) == 1
     assert "did not answer as a tracker: is it sam2-tracker?" in capsys.readouterr().err
     cvat.answers = {"": interact}
-    assert propagate(cvat, "--dry-run") == 1
+    assert propagate(cvat, *options) == 1
     assert "is of kind interactor, not the tracker that is wanted" in capsys.readouterr().err
+    cvat.answers = {"": track}
+    assert propagate(cvat, "--keyframe-iou", "0.9") == 0, "with the right one nothing is unfinished"
+    assert "run 1: 1 track" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -78,14 +78,17 @@ def position_of(shape: Mapping[str, Any]) -> Position:
 
 
 def position_at(track: Mapping[str, Any], frame: int) -> Position | None:
-    """Where CVAT shows a track on a frame, None where it is outside or has not begun."""
+    """Where CVAT shows a track on a frame, None where it is outside or has not begun.
+
+    Between keyframes of two forms, which CVAT stores and cannot show, it stays where it was.
+    """
     keys = sorted(track["shapes"], key=lambda key: int(key["frame"]))
     before = [key for key in keys if key["frame"] <= frame]
     after = [key for key in keys if key["frame"] > frame]
     if not before or before[-1]["outside"]:
         return None
     left = position_of(before[-1])
-    if before[-1]["frame"] == frame or not after or left.form == MASK:
+    if before[-1]["frame"] == frame or not after or left.form == MASK or left.form != after[0]["type"]:
         return left
     return _between(
         left, position_of(after[0]), (frame - before[-1]["frame"]) / (after[0]["frame"] - before[-1]["frame"])

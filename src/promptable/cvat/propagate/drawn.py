@@ -4,13 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from promptable.cvat.geometry.extent import extent_of
 from promptable.cvat.geometry.position import Position, position_at
 from promptable.cvat.labels.entries import ANY, listed
+from promptable.cvat.propagate.broken import BrokenError, check
 from promptable.cvat.propagate.content import TRACK
 from promptable.cvat.propagate.followed import Followed
 from promptable.cvat.propagate.journal import Ours
-from promptable.cvat.propagate.objects import Copy, Object, found_on
+from promptable.cvat.propagate.objects import Copy, Object, found_on, shown_on
 from promptable.cvat.propagate.options import Options
 from promptable.cvat.propagate.people import theirs_of
 from promptable.cvat.server.annotations import JobAnnotations
@@ -52,7 +52,17 @@ class DrawnShapes:
         self._ours = ours
 
     def look(self) -> Drawn:
-        """Which of them can be followed. Raises CvatError."""
+        """Which of them can be followed. Raises CvatError, also for what is broken, and names it."""
+        try:
+            return self._look()
+        except BrokenError as error:
+            label = self._labels[error.item["label_id"]]["name"]
+            raise CvatError(
+                f"{error.kind} {error.item['id']} ({label}) on frame {error.frame} is broken: {error}; draw it anew or "
+                "delete it in CVAT, or leave its object out: --shapes and --labels say what to follow"
+            ) from None
+
+    def _look(self) -> Drawn:
         objects: list[Object] = []
         left_out = list(self._unknown())
         followed = 0
@@ -68,6 +78,8 @@ class DrawnShapes:
                 left_out.append(f"{named}: the label takes shapes of type {label['type']}, not {form}")
                 continue
             spread = self._spread(copies, taken) if start.kind == TRACK else copies
+            for copy in spread:
+                check(copy.kind, copy.item)
             if self._options.tagged is not None and form == position.form and self._is_followed(spread):
                 left_out.append(f"{named} goes on as a run followed it")
                 followed += 1
@@ -90,19 +102,14 @@ class DrawnShapes:
         return followed.goes_through(copies, self._first, self._neighbours)
 
     def _starts(self) -> Iterator[tuple[Copy, Position]]:
+        """Raises BrokenError: the tracker, which would refuse what makes no shape, cannot say whose it is."""
         for job in (job for job, frames in self._ranges.items() if self._first in frames):
-            for kind, item, position in found_on(self._held[job], self._first):
+            held = self._held[job]
+            for kind, item in shown_on(held, self._first):
                 if self._is_wanted(item):
-                    self._check(kind, item, position)
-                    yield Copy(job, kind, item), position
-
-    def _check(self, kind: str, item: Mapping[str, Any], position: Position) -> None:
-        """Raise CvatError for points that make no shape: the tracker, which would refuse them, cannot say whose."""
-        try:
-            extent_of({"type": position.form, "points": position.points, "rotation": position.rotation})
-        except ValueError as error:
-            named = f"{kind} {item['id']} ({self._labels[item['label_id']]['name']}) on frame {self._first}"
-            raise CvatError(f"{named} is broken: {error}; draw it anew or delete it in CVAT") from None
+                    check(kind, item)
+            found = found_on(held, self._first)
+            yield from ((Copy(job, kind, item), position) for kind, item, position in found if self._is_wanted(item))
 
     def _is_wanted(self, item: Mapping[str, Any]) -> bool:
         names, ids = self._options.labels, self._options.shapes

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from promptable.cvat.geometry.position import FORMS, POLYGON, RECTANGLE, Position, position_at, position_of
+from promptable.cvat.propagate.broken import is_whole
 from promptable.cvat.propagate.content import SHAPE, TRACK
 
 BACK = -2
@@ -80,17 +81,32 @@ def read_position(stored: Mapping[str, Any] | None) -> Position | None:
 
 
 def found_on(annotations: Mapping[str, Any], frame: int) -> list[tuple[str, Mapping[str, Any], Position]]:
-    """Shapes and tracks of a job that are seen on a frame, of the forms that can be followed."""
-    shapes = [(SHAPE, one) for one in annotations["shapes"] if one["frame"] == frame and one["type"] in FORMS]
-    tracks = [(TRACK, one) for one in annotations["tracks"] if _followable(one)]
-    placed = [
-        (kind, one, position_of(one) if kind == SHAPE else position_at(one, frame)) for kind, one in shapes + tracks
-    ]
+    """Shapes and tracks of a job that are seen on a frame, of the forms that can be followed; not where broken."""
+    placed = [(kind, one, _place_on(kind, one, frame)) for kind, one in shown_on(annotations, frame)]
     return [(kind, one, position) for kind, one, position in placed if position is not None]
+
+
+def shown_on(annotations: Mapping[str, Any], frame: int) -> list[tuple[str, Mapping[str, Any]]]:
+    """Also those that are broken there."""
+    shapes = [(SHAPE, one) for one in annotations["shapes"] if one["frame"] == frame and one["type"] in FORMS]
+    return shapes + [(TRACK, one) for one in annotations["tracks"] if _followable(one) and _shows(one, frame)]
+
+
+def _place_on(kind: str, item: Mapping[str, Any], frame: int) -> Position | None:
+    try:
+        position = position_of(item) if kind == SHAPE else position_at(item, frame)
+    except ValueError:  # between two keyframes of which one is broken
+        return None
+    return position if position is not None and is_whole(position) else None
 
 
 def _followable(track: Mapping[str, Any]) -> bool:
     return bool(track["shapes"]) and not track.get("elements") and track["shapes"][0]["type"] in (RECTANGLE, POLYGON)
+
+
+def _shows(track: Mapping[str, Any], frame: int) -> bool:
+    before = [key for key in track["shapes"] if key["frame"] <= frame]
+    return bool(before) and not max(before, key=lambda key: int(key["frame"]))["outside"]
 
 
 def held_values(item: Mapping[str, Any], frame: int) -> Mapping[str, Any]:

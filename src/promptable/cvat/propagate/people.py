@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from promptable.cvat.geometry.position import FORMS, Placed, Position, position_of
+from promptable.cvat.propagate.broken import check, is_whole
 from promptable.cvat.propagate.content import SHAPE, TRACK
 from promptable.cvat.propagate.journal import Ours
 from promptable.cvat.propagate.objects import Copy, Object
@@ -15,10 +16,11 @@ def theirs_of(
     """Where people have an object on other frames than ``first``, None where they say that it is outside.
 
     Those are the keyframes of its track that no run wrote, and of a shape those of its group; also of the track that it
-    took over from in another form. ``held`` are annotations by job.
+    took over from in another form. ``held`` are annotations by job. Raises BrokenError.
     """
     theirs: dict[int, Position | None] = {}
     for track in _other_forms(copies, held, ours):
+        check(TRACK, track)
         theirs |= dict(_keyframes(track, ours))
     for copy in copies:
         theirs |= dict(_keyframes(copy.item, ours) if copy.kind == TRACK else _of_group(copy, held[copy.job], ours))
@@ -47,15 +49,20 @@ def _of_group(copy: Copy, annotations: Mapping[str, Any], ours: Ours) -> Iterato
     for shape in annotations["shapes"] if start["group"] else ():
         same = shape["group"] == start["group"] and shape["label_id"] == start["label_id"]
         if same and shape["type"] in FORMS and shape["frame"] != start["frame"] and not ours.has(shape):
+            check(SHAPE, shape)
             yield shape["frame"], position_of(shape)
 
 
 def people_around(annotations: Mapping[str, Any], objects: Sequence[Object], ours: Ours) -> dict[int, list[Placed]]:
-    """By frame, the shapes and keyframes of a job that are people's and of none of ``objects``."""
+    """By frame, the shapes and keyframes of a job that are people's and of none of ``objects``.
+
+    What makes no shape is at no place.
+    """
     own = {(copy.kind, copy.item["id"]) for one in objects for copy in one.copies}
     around: dict[int, list[Placed]] = {}
     for frame, placed in _peoples(annotations, own, ours):
-        around.setdefault(frame, []).append(placed)
+        if is_whole(placed.position):
+            around.setdefault(frame, []).append(placed)
     return around
 
 

@@ -1,0 +1,45 @@
+"""Points that make no shape, though CVAT stores them: they can neither be followed nor compared with what is."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from promptable.cvat.geometry.extent import extent_of
+from promptable.cvat.geometry.position import FORMS, Position
+from promptable.cvat.propagate.content import TRACK
+
+
+class BrokenError(Exception):
+    """An ``item``, a shape or track (``kind``), is broken on a frame; the message says why."""
+
+    def __init__(self, kind: str, item: Mapping[str, Any], frame: int, why: str) -> None:
+        super().__init__(why)
+        self.kind = kind
+        self.item = item
+        self.frame = frame
+
+
+def check(kind: str, item: Mapping[str, Any]) -> None:
+    """Raise BrokenError for a shape, or a track with a keyframe, whose points make none; outside nothing is seen."""
+    shapes = item["shapes"] if kind == TRACK else [item]
+    for shape in shapes:
+        why = None if shape["outside"] else _why(shape) or _why_mixed(shape, shapes[0]["type"])
+        if why is not None:
+            raise BrokenError(kind, item, int(shape["frame"]), why)
+
+
+def is_whole(position: Position) -> bool:
+    """Whether there is something at a position."""
+    shape = {"type": position.form, "points": position.points, "rotation": position.rotation}
+    return position.form in FORMS and _why(shape) is None
+
+
+def _why(shape: Mapping[str, Any]) -> str | None:
+    try:
+        extent_of(shape)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _why_mixed(shape: Mapping[str, Any], form: str) -> str | None:
+    return None if shape["type"] == form else f"a keyframe of type {shape['type']} in a track of type {form}"
