@@ -21,6 +21,7 @@ from tests.cvat.propagating import (
     asked,
     draw,
     draw_track,
+    frame_of,
     keyframes,
     prepare,
     propagate,
@@ -283,7 +284,7 @@ def test_what_joins_is_not_followed_back_into_another_object_of_its_label(cvat: 
 def _followed_by_halves(request: Mapping[str, Any]) -> Any:
     """What starts on frame 0 is lost from frame 5 on; what starts later moves by 12 pixels a frame, and never is."""
     found = track(request)
-    frame = int(base64.b64decode(request["image"]).split()[1])
+    frame = frame_of(request)
     for i, state in enumerate(request.get("states", ())):
         box, frames = state["start"]["points"], frame - state["at"]
         moved = at(box, frames if not state["at"] else 6 * frames)

@@ -132,7 +132,7 @@ def _begun(
     tracker: "Tracker",
     newcomers: "Newcomers | None",
 ) -> "Run":
-    """A new run, whose plan is in the journal."""
+    """A new run, whose plan is in the journal. Raises CvatError."""
     from promptable.cvat.propagate.plan import make_plan
     from promptable.cvat.propagate.run import begin
     from promptable.cvat.propagate.writing.late import remove_late
@@ -140,6 +140,7 @@ def _begun(
     remove_late(client, journal, frames.task.id)
     plan = make_plan(client, frames, options, journal.ours(), newcomers)
     say_plan(plan, frames, options, "to follow")
+    tracker.check()  # another function's address would leave a run that refuses the right one
     run = begin(journal, plan, options, {"function": repr(tracker.function)})
     say(f"run {run.id}")
     return run
