@@ -1,6 +1,7 @@
 """What commands over a CVAT server say where something is in their way, in place of a traceback."""
 
 import base64
+import re
 import sys
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from promptable.cli.main import main
 from promptable.cli.terminal import show
+from promptable.cvat.effort.judging.verdicts import Verdict
 from promptable.cvat.journal import JournalReader, journal_path
 from tests.cvat import annotating, propagating
 from toy.cvat.stand_in import StandIn
@@ -125,3 +127,16 @@ def test_a_link_and_a_word_are_whole_however_narrow_the_terminal(
     assert all(word in " ".join(lines) for word in ("triangle", "somewhere"))
     show(("label", "found"), [("a red triangle that is somewhere", 3)])
     assert max(map(len, capsys.readouterr().out.splitlines()[1:])) <= 40
+
+
+def test_columns_move_together_before_lines_are_too_long_and_no_line_ends_in_spaces(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    show(("label", "automatic", *Verdict), [("a red triangle", 3, *range(7)), ("all", 3, *range(7))])
+    lines = capsys.readouterr().out.splitlines()
+    assert max(len(re.sub(r"\x1b\[\d*m", "", line)) for line in lines) <= 80
+    show(("where", "what"), [("http://127.0.0.1:18080/tasks/12/jobs/42?frame=18" + 40 * "x", "two words"), ("a", "b")])
+    lines += capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line.rstrip() != line] == []

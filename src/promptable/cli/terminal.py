@@ -1,5 +1,6 @@
 """What commands say on the terminal: sentences, tables, and the exit status."""
 
+import re
 import sys
 from collections.abc import Sequence
 from typing import Literal
@@ -11,6 +12,8 @@ DONE, WRONG, FOUND, INTERRUPTED = 0, 1, 3, 130
 _BETWEEN = 2
 """Columns of the terminal between those of a table."""
 _LONG_NAME = 30
+_ENDING = re.compile(r" +\n")
+"""Spaces behind the last word would begin another line where links are longer than the terminal is wide."""
 _WIDE = 200
 """Columns where the output is no terminal: links stay whole."""
 
@@ -39,7 +42,8 @@ def show(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print a table, texts to the left and whole numbers to the right; nothing without rows.
 
     What people have named is shown as it is: rich's own marks in it mean nothing. Lines break between words, and where
-    these are more than a terminal's line holds, as links are, they are longer: a link in two parts is none.
+    these are more than a terminal's line holds, as links are, they are longer: a link in two parts is none. Columns
+    move together before that.
     """
     from rich.console import Console
     from rich.table import Table
@@ -47,19 +51,38 @@ def show(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
 
     if not rows:
         return
-    table = Table(box=None)
     columns = list(zip(headings, *rows, strict=True))
-    for column in columns:
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDE)
+    least = sum(map(_longest_word, columns))
+    between = _BETWEEN if least + _BETWEEN * len(columns) <= console.width else 1
+    widths = _widths(columns, console.width - between * len(columns))
+    console.width = max(console.width, sum(widths) + between * len(columns))
+    table = Table(box=None, padding=(0, 1, 0, between - 1))
+    for column, width in zip(columns, widths, strict=True):
         justify: Literal["right", "left"] = "right" if isinstance(column[1], int) else "left"
-        table.add_column(str(column[0]), justify=justify, overflow="fold", min_width=_longest_word(column))
+        table.add_column(str(column[0]), justify=justify, overflow="fold", width=width)
     for row in rows:
         table.add_row(*(Text(for_a_terminal(str(cell))) for cell in row))
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDE)
-    console.width = max(console.width, sum(map(_longest_word, columns)) + _BETWEEN * len(columns))
-    console.print(table, crop=False)
+    with console.capture() as lines:
+        console.print(table, crop=False)
+    sys.stdout.write(_ENDING.sub("\n", lines.get()))
+
+
+def _widths(columns: Sequence[Sequence[object]], room: int) -> list[int]:
+    """Of each column as much as it has to say, or less of the widest, down to its words."""
+    from rich.cells import cell_len
+
+    widths = [max(cell_len(str(cell)) for cell in column) for column in columns]
+    least = list(map(_longest_word, columns))
+    while sum(widths) > room and widths != least:
+        widest = max(range(len(widths)), key=lambda i: (widths[i] > least[i], widths[i]))
+        widths[widest] -= 1
+    return widths
 
 
 def _longest_word(column: Sequence[object]) -> int:
-    """Characters; of a name without spaces a part."""
+    """Columns of the terminal; of a name without spaces a part."""
+    from rich.cells import cell_len
+
     words = [word for cell in column for word in str(cell).split()]
-    return max((len(word) if "://" in word else min(len(word), _LONG_NAME) for word in words), default=0)
+    return max((cell_len(word) if "://" in word else min(cell_len(word), _LONG_NAME) for word in words), default=0)
