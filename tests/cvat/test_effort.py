@@ -187,7 +187,6 @@ def test_time_is_said_only_from_what_somebody_states(person: Person, tmp_path: P
     [
         ("--seconds-per-edit", "3", "--seconds-per-edit: say with --seconds-per-box what drawing takes"),
         ("--output", "effort.json", "--output names the page, and its JSON lies beside it: effort.html"),
-        ("--reviewed", "some", "--reviewed: expected numbers and ranges"),
     ],
 )
 def test_what_cannot_be_is_a_sentence(

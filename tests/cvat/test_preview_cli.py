@@ -180,7 +180,6 @@ def test_another_kind_of_function_is_named(
     [
         (("--via-cvat", "dino", "--labels", "{labels}"), "CVAT passes no labels on"),
         (("--via-cvat", "dino", "--frames", "99,100"), "--frames 99,100: there are frames 0-8"),
-        (("--via-cvat", "dino", "--frames", "all"), "--frames: expected numbers and ranges such as 0-99,120,200-"),
         (("--function", "{url}/", "--labels", "{labels}"), "knows no 'floor'"),
         (("--function", "{url}/", "--labels", "nowhere.yaml"), "nowhere.yaml"),
     ],

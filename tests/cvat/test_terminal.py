@@ -140,3 +140,22 @@ def test_columns_move_together_before_lines_are_too_long_and_no_line_ends_in_spa
     show(("where", "what"), [("http://127.0.0.1:18080/tasks/12/jobs/42?frame=18" + 40 * "x", "two words"), ("a", "b")])
     lines += capsys.readouterr().out.splitlines()
     assert [line for line in lines if line.rstrip() != line] == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("annotate", "--function", "http://127.0.0.1:1", "--frames"),
+        ("preview", "--function", "http://127.0.0.1:1", "--frames"),
+        ("effort", "--reviewed"),
+    ],
+)
+def test_frames_that_are_none_are_a_wrong_option_before_anything_is_asked(
+    cvat: StandIn, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        main([*command, "some", "--task", "4", "--url", cvat.url])
+    assert left.value.code == 2
+    said = f"argument {command[-1]}: expected numbers and ranges such as 0-99,120,200-, got 'some'"
+    assert said in " ".join(capsys.readouterr().err.split())
+    assert not cvat.asked

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptable.cli.cvat.files import write_text
-from promptable.cli.cvat.options import add_server_arguments, connected
+from promptable.cli.cvat.options import add_server_arguments, connected, frame_ranges
 from promptable.cli.cvat.outcome import told
 from promptable.cli.cvat.source import named, source_name, sources
 from promptable.cli.terminal import DONE, left_alone, say, show
@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "--reviewed",
+        type=_reviewed,
         metavar="FRAMES|all",
         help="which frames people have looked at, such as 0-99,120,200- (default: those of completed jobs)",
     )
@@ -68,6 +69,10 @@ def _add_advice(group: Any) -> None:
         metavar="FILE",
         help="labels.yaml that the function is deployed with, if it was not given",
     )
+
+
+def _reviewed(text: str) -> str:
+    return text if text == "all" else frame_ranges(text)
 
 
 def _seconds(text: str) -> float:

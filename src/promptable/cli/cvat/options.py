@@ -26,6 +26,17 @@ def add_server_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--profile", metavar="NAME", help="a profile that cvat-cli has saved")
 
 
+def frame_ranges(text: str) -> str:
+    """Frames such as 0-99,120,200-, as they are written: for argparse, which says what does not fit."""
+    from promptable.cvat.annotate.options import parse_frames
+
+    try:
+        parse_frames(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
 def add_model_arguments(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """``--function URL``, ``--via-cvat NAME`` or ``--local``."""
     group = parser.add_argument_group("model", "exactly one of").add_mutually_exclusive_group(required=required)

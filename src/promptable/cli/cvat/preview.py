@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptable.cli.cvat.files import write_text
-from promptable.cli.cvat.options import add_model_arguments, add_server_arguments, connected, function_of
+from promptable.cli.cvat.options import add_model_arguments, add_server_arguments, connected, frame_ranges, function_of
 from promptable.cli.cvat.outcome import told
 from promptable.cli.terminal import DONE, FOUND, complain, left_alone, say
 from promptable.cli.values import unit_number
@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--frames",
+        type=frame_ranges,
         default="5",
         metavar="COUNT|N-N,N,...",
         help="how many, spread over the task, or which, such as 0-9,120,200- (default: 5)",

@@ -100,13 +100,13 @@ def parse_include(text: str) -> list[Include]:
     return [one for one in Include if one in named]
 
 
-def parse_frames(text: str, option: str = "--frames") -> list[range]:
-    """``0-99,120,200-`` as ranges; an open end reaches to the last frame. Raises CvatError that names the option."""
+def parse_frames(text: str) -> list[range]:
+    """``0-99,120,200-`` as ranges; an open end reaches to the last frame. Raises ValueError."""
     ranges = []
     for part in text.split(","):
         first, dash, last = (piece.strip() for piece in part.partition("-"))
         if not first.isdecimal() or (last and not last.isdecimal()):
-            raise CvatError(f"{option}: expected numbers and ranges such as 0-99,120,200-, got {text!r}")
+            raise ValueError(f"expected numbers and ranges such as 0-99,120,200-, got {text!r}")
         end = int(last) if last else (2**62 if dash else int(first))
         ranges.append(range(int(first), end + 1))
     return ranges

@@ -19,10 +19,10 @@ class Reviewed:
 
     @classmethod
     def parse(cls, text: str | None) -> "Reviewed":
-        """``all``, frames such as ``0-99,120,200-``, None for those of completed jobs. Raises CvatError."""
+        """``all``, frames such as ``0-99,120,200-``, None for those of completed jobs. Raises ValueError."""
         if text is None:
             return cls()
-        return cls([range(2**62)] if text == ALL else parse_frames(text, "--reviewed"))
+        return cls([range(2**62)] if text == ALL else parse_frames(text))
 
     def has(self, job: Any, frame: int) -> bool:
         """Whether people have looked at this frame of a job (cvat-sdk's)."""

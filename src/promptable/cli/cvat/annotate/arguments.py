@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from promptable.cli.cvat.options import add_model_arguments, add_server_arguments
+from promptable.cli.cvat.options import add_model_arguments, add_server_arguments, frame_ranges
 from promptable.cli.cvat.undo import METAVAR, which_run
 from promptable.cli.values import count, unit_number
 from promptable.cvat.annotate.options import Include, Mode, Options, parse_include
@@ -50,7 +50,12 @@ def _add_where(group: Any) -> None:
         help="take back what this run of the task, or the last one (of each task of a project), wrote and nobody "
         "changed, and put back what it deleted; no more",
     )
-    add("--frames", metavar="N-N,N,...", help="only these, by the task's numbers, such as 0-99,120,200-")
+    add(
+        "--frames",
+        type=frame_ranges,
+        metavar="N-N,N,...",
+        help="only these, by the task's numbers, such as 0-99,120,200-",
+    )
     add("--limit", type=count, metavar="N", help="at most so many frames")
     add(
         "--include",
