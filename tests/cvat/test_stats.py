@@ -197,6 +197,13 @@ def test_masks_that_cannot_be_read_and_tracks_of_masks(person: Person, tmp_path:
     assert listed(figures, "broken") == [(1, 0, wrong_sum), (1, 0, huge), (2, 5, 9)]
 
 
+def test_a_track_of_two_forms(person: Person, tmp_path: Path) -> None:
+    track = draw_track(person.cvat, 2, (5, [1, 1, 9, 9], False), (6, [1, 1, 9, 9], False))
+    held = person.cvat.annotations.job(2).by_kind["tracks"][track]["shapes"]
+    held[1] |= {"type": "polygon", "points": [1, 1, 9, 1, 9, 9]}
+    assert listed(stats(person.cvat, tmp_path), "broken") == [(2, 5, track)]
+
+
 @pytest.mark.parametrize("why", HOSTILE)
 def test_what_cannot_be_read_is_named_and_the_rest_is_counted(person: Person, tmp_path: Path, why: str) -> None:
     form, points = HOSTILE[why]

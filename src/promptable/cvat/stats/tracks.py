@@ -23,6 +23,8 @@ class TrackBoxes:
             raise ValueError("a track without keyframes")
         if any(key["type"] == MASK for key in keys):
             raise ValueError("a track of masks, with which CVAT's editor cannot open the job")
+        if len(forms := {str(key["type"]) for key in keys}) > 1:
+            raise ValueError(f"keyframes of {' and '.join(sorted(forms))} in one track: CVAT exports no such task")
         self.frames = np.array([int(key["frame"]) for key in keys])
         self._outside = np.array([bool(key["outside"]) for key in keys])
         self._extents = _extents(keys)
