@@ -237,7 +237,7 @@ def test_a_persons_keyframe_ends_the_run_and_stays(cvat: StandIn, capsys: pytest
     number = draw_track(cvat, [(0, BOX, False), (6, person, False)])
     assert propagate(cvat) == 0
     assert (
-        "1 of them end where people have them, the first on frame 6: --restart-at-keyframes" in capsys.readouterr().out
+        "1 of 1 will end where people have them further on, the first on frame 6: --restart" in capsys.readouterr().out
     )
     (only,) = _tracks(cvat, 1)
     assert only["id"] == number

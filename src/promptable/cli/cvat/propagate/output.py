@@ -32,8 +32,8 @@ def say_plan(plan: "Plan", frames: "Frames", options: Options, will: str) -> Non
     by_form = ", ".join(counted(forms.count(form), form) for form in dict.fromkeys(forms)) or "none yet"
     say(f"{counted(len(forms), 'object')} ({by_form}) {will} through {counted(plan.frames, 'frame')}")
     if plan.met and not options.restart_at_keyframes:
-        where = f"where people have them, the first on frame {plan.met[0]}"
-        say(f"{len(plan.met)} of them end {where}: --restart-at-keyframes goes on from there")
+        where = f"where people have them further on, the first on frame {plan.met[0]}"
+        say(f"{len(plan.met)} of {len(plan.objects)} will end {where}: --restart-at-keyframes goes on from there")
     if options.every is not None:
         looked = f"new ones are looked for on the first frame and then on one in {options.every}"
         say(f"{looked}, and followed back to where they came in")
