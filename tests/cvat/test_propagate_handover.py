@@ -329,3 +329,10 @@ def test_what_people_keep_ends_where_another_form_goes_on_behind_it(apart: Stand
     draw(apart, _box(8), frame=8)
     assert propagate(apart, "--job", "1", "--from", "5", "--as", "rectangle", "--restart-at-keyframes") == 0
     assert position_at(next(one for one in _tracks(apart, 1) if one["id"] == track["id"]), 9) is None
+
+
+def test_followed_backward_a_track_still_ends_where_another_form_takes_over(apart: StandIn) -> None:
+    draw_track(apart, [(0, BOX, False), (8, _box(8), False)])
+    assert propagate(apart, "--job", "1", "--from", "3", "--as", "polygon") == 0
+    assert propagate(apart, "--job", "1", "--from", "2", "--backward") == 0
+    assert _seen(apart, 1) == list(range(10))

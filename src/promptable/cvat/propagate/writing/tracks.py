@@ -100,12 +100,9 @@ def drawn_elsewhere(
 
 
 def _is_replaced(key: Mapping[str, Any], again: range, written: Written) -> bool:
-    """Whether it is a run's and lies where the object was followed ``again``, or closes the track right behind.
-
-    Frames that were deleted since are not followed through, and their keyframes count.
-    """
-    closes = key["outside"] and key["frame"] == again.stop
-    return key in written and (key["frame"] in again or closes)
+    """Whether it is a run's and lies where the object was followed ``again``: also on frames that were deleted since,
+    which are not followed through."""
+    return key["frame"] in again and key in written
 
 
 def track_of(part: Part, keyframe_iou: float | None) -> dict[str, Any]:
