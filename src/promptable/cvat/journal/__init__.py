@@ -6,7 +6,7 @@ that only read use a ``JournalReader``, even while another command is writing.
 """
 
 from promptable.cvat.journal.database import journal_path, path_of
-from promptable.cvat.journal.labels import up_to_date
+from promptable.cvat.journal.labels import labels_of, up_to_date
 from promptable.cvat.journal.reading import JournalReader
 from promptable.cvat.journal.records import Batch, Deleted, Found, OpenedIssue, Run, SentUpload, Upload
 from promptable.cvat.journal.writing import Journal
@@ -22,6 +22,7 @@ __all__ = [
     "SentUpload",
     "Upload",
     "journal_path",
+    "labels_of",
     "path_of",
     "up_to_date",
 ]

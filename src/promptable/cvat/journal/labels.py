@@ -3,7 +3,8 @@ have others: what the journal knows of the old ones is then said of those of the
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ class Renumbered:
 
     labels: Mapping[int, int]
     specs: Mapping[int, int]
+    lost: Sequence[str]
+    """The names of labels that the task has no more."""
 
     def in_json(self, text: str) -> str:
         """Annotations with the new numbers."""
@@ -51,11 +54,14 @@ class Labels(WritableJournal):
 
     def follow_labels(self, listed: Iterable[Mapping[str, Any]]) -> None:
         """Note the labels of the task, as CVAT lists them, and renumber what is held of earlier ones."""
-        rows = [(one["name"], one["id"], json.dumps(_specs(one))) for one in listed]
+        rows = [(name, one["id"], json.dumps(_specs(one))) for name, one in _by_name(listed).items()]
         known = [tuple(row) for row in self._db.execute("SELECT name, id, specs FROM labels")]
         if sorted(rows) == sorted(known):
             return
         renumbered = _renumbered(self._db, listed)
+        if renumbered.lost:
+            names = ", ".join(map(repr, renumbered.lost))
+            sys.stderr.write(f"the task has lost the label {names}: what runs wrote under it counts as people's\n")
         with self._writing(durable=True):
             if renumbered.labels:
                 self._renumber(renumbered)
@@ -95,15 +101,22 @@ def labels_of(client: Any, task: Any) -> list[Mapping[str, Any]]:
 
 def _renumbered(database: sqlite3.Connection, listed: Iterable[Mapping[str, Any]]) -> Renumbered:
     """Labels whose numbers the task no longer has, and which it has by their names; so of their attributes."""
-    now = {one["name"]: one for one in listed}
-    there, labels, specs = {one["id"] for one in now.values()}, dict[int, int](), dict[int, int]()
+    now, labels, specs = _by_name(listed), dict[int, int](), dict[int, int]()
+    there = {one["id"] for one in now.values()}
     known = database.execute("SELECT name, id, specs FROM labels") if _has_table(database, "labels") else ()
-    for row in known:
-        if row["id"] not in there and row["name"] in now:
-            own = _specs(now[row["name"]])
-            labels[row["id"]] = now[row["name"]]["id"]
-            specs |= {number: own[name] for name, number in json.loads(row["specs"]).items() if name in own}
-    return Renumbered(labels, specs)
+    gone = [row for row in known if row["id"] not in there]
+    for row in (row for row in gone if row["name"] in now):
+        own = _specs(now[row["name"]])
+        labels[row["id"]] = now[row["name"]]["id"]
+        specs |= {number: own[name] for name, number in json.loads(row["specs"]).items() if name in own}
+    return Renumbered(labels, specs, [row["name"] for row in gone if row["name"] not in now])
+
+
+def _by_name(listed: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Labels by name, those of a skeleton's points behind the skeleton's."""
+    own = {str(one["name"]): one for one in listed}
+    points = {f"{name}/{one['name']}": one for name, label in own.items() for one in label.get("sublabels", ())}
+    return {**own, **points}
 
 
 def _specs(label: Mapping[str, Any]) -> dict[str, int]:

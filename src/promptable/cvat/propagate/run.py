@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from promptable.cvat.annotate.options import check_same
-from promptable.cvat.journal import Run
+from promptable.cvat.journal import Run, labels_of
 from promptable.cvat.progress import Progress
 from promptable.cvat.propagate.following.entrances import Entrances
 from promptable.cvat.propagate.following.follower import Follower
@@ -66,9 +66,10 @@ def carry_out(
     left_out: list[str] = []
     if run.state == "following":
         _follow(journal, run, frames, tracker, newcomers, options)
+        journal.follow_labels(labels_of(client, frames.task))
         remove_late(client, journal, frames.task.id)
         changes = Changes(client, frames, journal, run.id, options)
-        journal.plan_writes(run.id, changes.requests())
+        journal.plan_writes(run.id, changes.requests(), changes.highest_ids)
         left_out = changes.left_out
     with Progress() as progress:
         uploader = Uploader(client, journal, frames.task.id, progress.waits_for)

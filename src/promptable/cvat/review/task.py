@@ -82,13 +82,13 @@ def _from_runs(
 ) -> Iterator[QueuedFrame]:
     """Of each frame what the last run says that was asked about it in one of its ``jobs``: one of them alone, or the
     ground truth, may be what a run was about."""
-    later: set[int] = set()
+    later: set[tuple[int, int]] = set()
     for run in reversed(runs):
         asked = _asked_in(journal, run, jobs)
         for frame, doubts in detections.doubtful_frames(journal, run, review_below, _REACH):
-            if frame in asked and frame not in later:
+            if frame in asked and (frame, asked[frame]) not in later:
                 yield QueuedFrame(frames.task.id, asked[frame], frame, doubts)
-        later.update(asked)
+        later.update(asked.items())
 
 
 def _asked_in(journal: JournalReader, run: Run, jobs: Jobs) -> dict[int, int]:
@@ -113,13 +113,13 @@ def _from_tracks(
 
 
 def _joined(candidates: Sequence[QueuedFrame]) -> list[QueuedFrame]:
-    """A frame once, with all its doubts."""
-    of_frame: dict[int, list[QueuedFrame]] = defaultdict(list)
+    """A frame of a job once, with all its doubts."""
+    of_frame: dict[tuple[int, int], list[QueuedFrame]] = defaultdict(list)
     for one in candidates:
-        of_frame[one.frame].append(one)
+        of_frame[one.job, one.frame].append(one)
     return [
-        QueuedFrame(parts[0].task, parts[0].job, frame, sorted((d for part in parts for d in part.doubts), key=_sure))
-        for frame, parts in of_frame.items()
+        QueuedFrame(parts[0].task, job, frame, sorted((d for part in parts for d in part.doubts), key=_sure))
+        for (job, frame), parts in of_frame.items()
     ]
 
 

@@ -41,9 +41,12 @@ def _matched(batch: Batch, there: Mapping[str, Any], journal: Journal) -> dict[i
 
 
 def new_by_content(held: Iterable[Mapping[str, Any]], after: int, known: set[int]) -> defaultdict[object, list[int]]:
-    """Ids above ``after`` that are not ``known``, by content, the lowest last."""
+    """Ids above ``after`` that are not ``known``, by content, the highest last.
+
+    Of two that equal what was sent, the one that came first may be another machine's.
+    """
     by_content: defaultdict[object, list[int]] = defaultdict(list)
-    for one in sorted(held, key=lambda one: -one["id"]):
+    for one in sorted(held, key=lambda one: int(one["id"])):
         if one["id"] > after and one["id"] not in known:
             by_content[content(one)].append(one["id"])
     return by_content

@@ -45,10 +45,12 @@ def remove_twins(client: Any, journal: Journal, run: int, labels: TaskLabels, op
 
 
 def _foreign(journal: Journal, job: int, kind: str, there: Mapping[str, Any]) -> dict[object, int]:
-    """The lowest id by content of automatic shapes, or tags, that no run here has stored."""
+    """The lowest id by content of automatic shapes, or tags, that no run here has stored, nor may have stored late."""
     known = journal.known_ids(job, kind)
+    late = {content(one.payload) for batch, _ in journal.sent_again() if batch.job == job for one in batch.uploads}
     found = [one for one in there[f"{kind}s"] if one["source"] == "auto" and one["id"] not in known]
-    return {content(one): one["id"] for one in sorted(found, key=lambda one: -int(one["id"]))}
+    lowest = {content(one): one["id"] for one in sorted(found, key=lambda one: -int(one["id"]))}
+    return {what: number for what, number in lowest.items() if what not in late}
 
 
 def _came_second(one: SentUpload, first: Mapping[object, int]) -> bool:

@@ -100,18 +100,19 @@ class Uploader:
         return [] if label is None else [Upload("tag", frame, label.mark(frame), None)]
 
     def _upload(self, job: int, frames: Sequence[int], uploads: Sequence[Upload]) -> None:
+        self.remove_late()  # or it counts as another run's, or as people's, and goes afterwards
         there = JobAnnotations(self._client, job).read()
         left = self._left(job, frames, there)
         self._journal.leave(self._run.id, job, left)
         taken = [frame for frame in frames if frame not in left]
-        going = {tag["id"] for tag in self._going(job, taken, there)["tags"]}
-        marked = {(tag["frame"], tag["label_id"]) for tag in there["tags"] if tag["id"] not in going}
+        staying = self._staying(job, taken, there)
+        marked = {(tag["frame"], tag["label_id"]) for tag in staying["tags"]}
         wanted = [
             one
             for one in uploads
             if one.frame not in left and not _is_there(one, marked) and not self._is_elsewhere(job, one)
         ]
-        wanted = without_twins(self._journal, job, wanted, there)
+        wanted = without_twins(self._journal, job, wanted, staying)
         batch = self._journal.intend(self._run.id, job, taken, highest_ids(there), wanted)
         if not self._send(batch, there):
             self._look_or_send(batch)
@@ -189,6 +190,11 @@ class Uploader:
             same = unchanged(self._written_before(job, replaced), there, self._labels)
         ids = {kind: {one.server_id for one in same if one.kind == kind} for kind in KINDS}
         return {f"{kind}s": [one for one in there[f"{kind}s"] if one["id"] in ids[kind]] for kind in KINDS}
+
+    def _staying(self, job: int, frames: Iterable[int], there: Annotations) -> Annotations:
+        """What a job holds without what goes."""
+        going = {kind: {one["id"] for one in held} for kind, held in self._going(job, frames, there).items()}
+        return {kind: [one for one in there[kind] if one["id"] not in ids] for kind, ids in going.items()}
 
     def _written_before(self, job: int, frames: Iterable[int]) -> list[SentUpload]:
         """What other runs wrote on these frames."""

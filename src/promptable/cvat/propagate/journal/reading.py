@@ -98,7 +98,10 @@ class TrackReader(JournalReader):
         """All that runs of this command have written into the task, or taken out of it."""
         rows = self._db.execute("SELECT * FROM writes WHERE state = 'stored'").fetchall()
         begun = self._db.execute("SELECT run, object FROM objects").fetchall()
-        return Ours([read_write(row) for row in rows], [(row["run"], json.loads(row["object"])) for row in begun])
+        undone = {run.id for run in self.runs() if run.state == "undone"}
+        return Ours(
+            [read_write(row) for row in rows], [(row["run"], json.loads(row["object"])) for row in begun], undone
+        )
 
     def written_to(self, job: int) -> list[Write]:
         """What runs that were not taken back have sent to a job, in order."""

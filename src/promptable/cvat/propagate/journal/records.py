@@ -1,7 +1,7 @@
 """What the journal holds of runs of ``propagate``."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,8 +43,11 @@ class Write:
 class Ours:
     """What runs have written, by the server's ids: keyframes of tracks, and shapes."""
 
-    def __init__(self, writes: Sequence[Write], begun: Iterable[tuple[int, Mapping[str, Any]]]) -> None:
-        """Of writes that the server has stored, and of the objects that runs began with, each with its run."""
+    def __init__(
+        self, writes: Sequence[Write], begun: Iterable[tuple[int, Mapping[str, Any]]], undone: Collection[int]
+    ) -> None:
+        """Of writes that the server has stored, and of the objects that runs began with, each with its run; those that
+        were ``undone`` do not say what is of one object."""
         self._keyframes: dict[int, Written] = {}
         self._shapes: dict[int, Written] = {}
         objects = {
@@ -58,7 +61,7 @@ class Ours:
                 self._add_keyframes(self._keyframes.setdefault(item["id"], Written()), item)
             else:
                 self._shapes.setdefault(item["id"], Written()).add(item["new"], dict(values(item["new"])))
-        self._linked = _joined(objects.values())
+        self._linked = _joined(parts for (run, _), parts in objects.items() if run not in undone)
 
     def _add_keyframes(self, written: Written, item: Mapping[str, Any]) -> None:
         """Those that are not people's; each holds the attributes of those before it."""

@@ -19,9 +19,11 @@ CREATE TABLE IF NOT EXISTS steps (
 CREATE TABLE IF NOT EXISTS writes (
     id INTEGER PRIMARY KEY, run INTEGER, job INTEGER, action TEXT, items TEXT, state TEXT, after TEXT);
 CREATE TABLE IF NOT EXISTS late_writes (write INTEGER PRIMARY KEY, at TEXT);
+CREATE TABLE IF NOT EXISTS planned_after (run INTEGER, job INTEGER, ids TEXT, PRIMARY KEY (run, job));
 """
 """writes: one request to a job each, waiting, sending (nobody knows whether it arrived) or stored; late_writes are
-those of which an earlier request may still arrive. A run is following, then writing."""
+those of which an earlier request may still arrive; planned_after has the highest ids of a job when its writes were
+planned. A run is following, then writing."""
 
 
 class TrackJournal(TrackReader, Journal):
@@ -59,14 +61,29 @@ class TrackJournal(TrackReader, Journal):
             self._db.execute(joined, (run, direction))
             self._db.execute("DELETE FROM steps WHERE run = ? AND direction = ?", (run, direction))
 
-    def plan_writes(self, run: int, writes: Iterable[tuple[int, str, Sequence[Mapping[str, Any]]]]) -> None:
-        """Note all that is to be sent, as job, action and items, in order; it is on the disk when this returns."""
+    def plan_writes(
+        self,
+        run: int,
+        writes: Iterable[tuple[int, str, Sequence[Mapping[str, Any]]]],
+        highest: Mapping[int, Mapping[str, int]],
+    ) -> None:
+        """Note all that is to be sent, as job, action and items, in order; it is on the disk when this returns.
+
+        ``highest`` are the highest ids by job, of what the plan was made from.
+        """
         rows = ((run, job, action, json.dumps(items), "waiting", "{}") for job, action, items in writes)
         with self._writing(durable=True):
             self._db.executemany(
                 "INSERT INTO writes (run, job, action, items, state, after) VALUES (?, ?, ?, ?, ?, ?)", rows
             )
+            ids = ((run, job, json.dumps(after)) for job, after in highest.items())
+            self._db.executemany("INSERT OR REPLACE INTO planned_after VALUES (?, ?, ?)", ids)
             self._db.execute("UPDATE runs SET state = 'writing' WHERE id = ?", (run,))
+
+    def planned_after(self, run: int) -> dict[int, Mapping[str, int]]:
+        """By job, the highest ids of each kind when a run planned what to write."""
+        rows = self._db.execute("SELECT job, ids FROM planned_after WHERE run = ?", (run,))
+        return {row["job"]: json.loads(row["ids"]) for row in rows}
 
     def jobs_to_write(self, run: int) -> list[int]:
         """The jobs for which something was planned that is not known to be on the server."""

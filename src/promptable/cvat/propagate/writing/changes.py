@@ -53,6 +53,14 @@ class Changes:
         self._room = Room(self._ours, self._held, journal.objects(run), stays_open=self._only_backward)
         self._elsewhere: dict[int, set[int]] = defaultdict(set)  # by job, frames whose masks another one has
 
+    @property
+    def highest_ids(self) -> dict[int, dict[str, int]]:
+        """By job, of each kind, in what the changes are made from."""
+        return {
+            job: {kind: max((one["id"] for one in held[f"{kind}s"]), default=0) for kind in (SHAPE, TRACK)}
+            for job, held in self._held.items()
+        }
+
     def requests(self) -> Iterator[tuple[int, str, Sequence[Item]]]:
         """Job, action and items of each request, in order. Raises CvatError."""
         objects = [one for one in self._journal.objects(self._run) if self._is_as_it_was(one)]

@@ -1,6 +1,7 @@
 """What a job holds now, beside what a run wrote into it or found there."""
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from promptable.cvat.labels.entries import listed
@@ -62,9 +63,9 @@ class Held:
         return {kind: max((number for of, number in self.by_id if of == kind), default=0) for kind in (SHAPE, TRACK)}
 
     def later_than(self, ids: Mapping[str, int]) -> dict[tuple[str, object], list[int]]:
-        """Ids above ``ids``, by kind and content."""
+        """Ids above ``ids``, by kind and content, in order."""
         found: dict[tuple[str, object], list[int]] = {}
-        for (kind, number), one in self.by_id.items():
+        for (kind, number), one in sorted(self.by_id.items(), key=itemgetter(0)):
             if number > ids[kind]:
                 found.setdefault((kind, content(one, kind)), []).append(number)
         return found

@@ -32,8 +32,9 @@ class Room:
     def made_for(self, part: Part, job: int) -> Iterator[tuple[str, Item]]:
         """Action and item of what changes in a job."""
         known = self._known(part.one)
+        group = 0 if known or self._shares_its_group(part) else part.group
         for shape in self._held[job]["shapes"]:
-            is_of_it = _is_in(known, SHAPE, shape) if known else part.group and shape["group"] == part.group
+            is_of_it = _is_in(known, SHAPE, shape) or (group and shape["group"] == group)
             if is_of_it and self._is_next(SHAPE, shape) and self._is_earlier_mask(part, shape):
                 self._done.add((SHAPE, shape["id"]))
                 yield "delete", gone(shape, part.one.number)
@@ -61,6 +62,13 @@ class Room:
         own = {(copy.kind, copy.item["id"]) for copy in one.copies}
         known = {id(parts): parts for parts in (self._ours.same_object(*copy) for copy in own)}
         return [parts for parts in known.values() if not parts <= own]
+
+    def _shares_its_group(self, part: Part) -> bool:
+        """Whether the group has another one of the label on the first frame: it is not the object's alone."""
+        own = {copy.item["id"] for copy in part.one.copies if copy.kind == SHAPE}
+        first = (shape for held in self._held.values() for shape in held["shapes"] if shape["frame"] == part.one.frame)
+        alike = (shape for shape in first if (shape["group"], shape["label_id"]) == (part.group, part.one.label_id))
+        return any(shape["id"] not in own for shape in alike)
 
     def _is_next(self, kind: str, one: Mapping[str, Any]) -> bool:
         return (kind, one["id"]) not in self._done

@@ -81,7 +81,7 @@ class Uploader:
         pairs = zip(write.items, stored, strict=True)
         return write, [{**item, "id": next(ids[item["kind"]])["id"] if there else None} for item, there in pairs]
 
-    def _change(self, write: Write, items: Sequence[Item], *, is_first: bool = True) -> Mapping[str, Any]:
+    def _change(self, write: Write, items: Sequence[Item], *, is_first: bool) -> Mapping[str, Any]:
         """CVAT's answer to a write that is noted as sent. Raises CvatError: where it stored nothing, and no earlier
         request may still arrive, the write waits again."""
         annotations = JobAnnotations(self._client, write.job)
@@ -118,14 +118,14 @@ class Uploader:
         todo = [item for item in write.items if item not in done and held.is_as_before(item)]
         if todo:
             self._journal.about_to_send(write)
-            self._change(write, todo)
+            self._change(write, todo, is_first=write.state != "sending")
         self._journal.arrived(write, [*done, *todo])
 
     def _delete(self, write: Write) -> None:
         held = self._held(write.job)
         if todo := [item for item in write.items if held.is_as_before(item)]:
             self._journal.about_to_send(write)
-            self._change(write, todo)
+            self._change(write, todo, is_first=write.state != "sending")
         self._journal.arrived(write, write.items)
 
     def _held(self, job: int) -> Held:
@@ -137,5 +137,8 @@ class Uploader:
 
 
 def _with_id(item: Item, alike: list[int]) -> Item:
-    """With one of the ids of what is alike, each of which is taken once; None where people took it away."""
-    return {**item, "id": alike.pop(0) if alike else None}
+    """With the highest id of what is alike, each of which is taken once; None where people took it away.
+
+    What another machine has written at the same moment stays where it came first, and is not to be taken for it.
+    """
+    return {**item, "id": alike.pop() if alike else None}
