@@ -172,6 +172,12 @@ class Journal(Deletions, Issues, Labels):
         """Note that no request of a batch can still arrive."""
         self._db.execute("DELETE FROM sent_again WHERE batch = ?", (batch.id,))
 
+    def adopted(self, ids: Mapping[int, int]) -> None:
+        """Note the server's ids by those of uploads of which another copy stays than was thought."""
+        rows = [(server, upload) for upload, server in ids.items()]
+        with self._writing():
+            self._db.executemany("UPDATE uploads SET server_id = ? WHERE id = ? AND state = 'stored'", rows)
+
     def removed(self, uploads: Iterable[SentUpload]) -> None:
         with self._writing():
             rows = [(one.id,) for one in uploads]

@@ -1,10 +1,11 @@
 """What was sent again and came twice: the later one goes."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from promptable.cvat.annotate.writing.same import content, is_unchanged, new_by_content
-from promptable.cvat.journal import Batch, Journal
+from promptable.cvat.annotate.writing.same import content, is_unchanged, new_by_content, unchanged
+from promptable.cvat.journal import Batch, Journal, SentUpload
 from promptable.cvat.labels.task_labels import TaskLabels
 from promptable.cvat.server.annotations import KINDS
 from promptable.cvat.server.sent import Annotations, delete_late
@@ -26,9 +27,20 @@ def remove_late(client: Any, journal: Journal, labels: TaskLabels) -> None:
 def _late(
     kind: str, batch: Batch, there: Annotations, journal: Journal, labels: TaskLabels
 ) -> Iterator[Mapping[str, Any]]:
-    """What equals an upload of the batch, came after the batch was noted, and is in no journal."""
+    """What equals an upload of the batch, came after the batch was noted, and is in no journal.
+
+    Of what is there several times those that came first stay, and are the batch's: they may also be another machine's,
+    which does the same. What is not there any more is gone in all its copies.
+    """
     by_id = {one["id"]: one for one in there[f"{kind}s"]}
     new = new_by_content(by_id.values(), batch.after[kind], journal.known_ids(batch.job, kind))
-    sent = {content(one.payload): one.payload for one in batch.uploads if one.kind == kind}
-    for key, payload in sent.items():
-        yield from (by_id[number] for number in new[key] if is_unchanged(payload, by_id[number], labels))
+    sent: dict[object, list[SentUpload]] = defaultdict(list)
+    for one in batch.uploads:
+        if one.kind == kind:
+            sent[content(one.payload)].append(one)
+    for key, uploads in sent.items():
+        late = [number for number in new[key] if is_unchanged(uploads[0].payload, by_id[number], labels)]
+        own = [one for one in unchanged(uploads, there, labels) if one.state == "stored"]
+        every = sorted([*late, *(one.server_id for one in own if one.server_id is not None)])
+        journal.adopted(dict(zip((one.id for one in own), every, strict=False)))
+        yield from (by_id[number] for number in every[len(own) :])

@@ -2,13 +2,13 @@
 back is taken back again."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from promptable.cvat.propagate.content import SHAPE, TRACK, content
 from promptable.cvat.propagate.journal import TrackJournal, Write
-from promptable.cvat.propagate.writing.held import Defaults, Held, defaults_in, storable
+from promptable.cvat.propagate.writing.held import Defaults, Held, Item, defaults_in, storable
 from promptable.cvat.server.annotations import JobAnnotations
 from promptable.cvat.server.sent import Annotations, arrives_no_more, delete_late
 
@@ -29,7 +29,7 @@ def remove_late(client: Any, journal: TrackJournal, task: int) -> None:
             _put_back(client, journal, write, sent, defaults)
 
     def late(write: Write, there: Annotations) -> Annotations:
-        return _late(write, Held(there, defaults), journal.written_ids(write.job))
+        return _late(journal, write, Held(there, defaults))
 
     for write in delete_late(client, sent_again, late):
         journal.write_arrives_no_more(write)
@@ -46,14 +46,28 @@ def _put_back(client: Any, journal: TrackJournal, write: Write, sent: datetime, 
         journal.write_arrives_no_more(write)
 
 
-def _late(write: Write, held: Held, known: set[tuple[str, int]]) -> Annotations:
-    """What equals an item of a create, came after it was noted, and is in no journal."""
-    sent: dict[tuple[str, object], list[Mapping[str, Any]]] = defaultdict(list)
+def _late(journal: TrackJournal, write: Write, held: Held) -> Annotations:
+    """What equals an item of a create, came after it was noted, and is in no journal.
+
+    Of what is there several times those that came first stay, and are the write's: they may also be another machine's,
+    which does the same. What is not there any more is gone in all its copies.
+    """
+    sent: dict[tuple[str, object], list[Item]] = defaultdict(list)
     for item in write.items:
-        sent[item["kind"], content(item["new"], item["kind"])].append(item["new"])
+        sent[item["kind"], content(item["new"], item["kind"])].append(item)
     late: dict[str, list[Mapping[str, Any]]] = {f"{kind}s": [] for kind in (SHAPE, TRACK)}
+    known, ids = journal.written_ids(write.job), dict[tuple[str, int], int]()
     for (kind, key), numbers in held.later_than(write.after).items():
-        for now in (held.by_id[kind, number] for number in numbers if (kind, number) not in known):
-            if any(held.is_untouched(new, now) for new in sent[kind, key]):
-                late[f"{kind}s"].append(now)
+        alike = sent[kind, key]
+        new = [one for one in numbers if (kind, one) not in known and _is_any(held, alike, held.by_id[kind, one])]
+        own = [one["id"] for one in alike if one.get("id") is not None and held.is_as_written(one)]
+        every = sorted([*new, *own])
+        ids |= {(kind, one): stays for one, stays in zip(own, every, strict=False)}
+        late[f"{kind}s"] += [held.by_id[kind, number] for number in every[len(own) :]]
+    if any(number != stays for (_, number), stays in ids.items()):
+        journal.arrived(write, [{**one, "id": ids.get((one["kind"], one["id"]), one["id"])} for one in write.items])
     return late
+
+
+def _is_any(held: Held, alike: Sequence[Item], now: Mapping[str, Any]) -> bool:
+    return any(held.is_untouched(one["new"], now) for one in alike)
