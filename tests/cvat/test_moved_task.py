@@ -1,11 +1,13 @@
 """A task that is moved into a project: CVAT gives its labels and their attributes other numbers."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from promptable.cli.main import main
 from promptable.cvat.annotate import detector
+from promptable.cvat.journal import Journal
 from promptable.cvat.server import sent
 from tests.cvat import propagating
 from tests.cvat.annotating import TASK, annotate, prepare, stored
@@ -76,3 +78,32 @@ def test_effort_finds_what_nobody_changed(cvat: StandIn, tmp_path: Path) -> None
     cvat.move_into_project()
     assert _effort(cvat, tmp_path / "effort.html") == before
     assert '"unchanged": 5' in before
+
+
+def test_a_label_that_is_lost_is_named(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    """It was renamed since, and CVAT gave the renamed one another number."""
+    prepare(cvat)
+    assert annotate(cvat, "--frames", "5-7") == 0
+    cvat.labels["task_id", TASK][0] = ("corrosion", "rectangle")
+    cvat.move_into_project()
+    assert annotate(cvat, "--undo", "1") == 0
+    said = capsys.readouterr().err
+    assert "the task has lost the label 'rust': what runs wrote under it counts as people's" in said
+
+
+def test_points_of_a_skeleton_have_labels_too(tmp_path: Path) -> None:
+    def listed(first: int) -> list[dict[str, Any]]:
+        points = [{"id": first + 1, "name": "knee", "attributes": [{"id": first + 2, "name": "sure"}]}]
+        return [{"id": first, "name": "leg", "attributes": [], "sublabels": points}]
+
+    element = {"label_id": 11, "points": [11, 12], "attributes": [{"spec_id": 12, "value": "1"}]}
+    journal = Journal(tmp_path / "journal.sqlite")
+    journal.follow_labels(listed(10))
+    leg = {"id": 1, "frame": 0, "label_id": 10, "attributes": [], "elements": [element]}
+    held: dict[str, list[Any]] = {"shapes": [leg], "tags": []}
+    journal.keep(1, 1, held, held)
+    journal.follow_labels(listed(20))
+    (kept,) = journal.kept(1, 1)
+    journal.close()
+    assert kept.item["label_id"] == 20
+    assert kept.item["elements"] == [{**element, "label_id": 21, "attributes": [{"spec_id": 22, "value": "1"}]}]

@@ -336,3 +336,24 @@ def test_followed_backward_a_track_still_ends_where_another_form_takes_over(apar
     assert propagate(apart, "--job", "1", "--from", "3", "--as", "polygon") == 0
     assert propagate(apart, "--job", "1", "--from", "2", "--backward") == 0
     assert _seen(apart, 1) == list(range(10))
+
+
+def test_an_object_that_joins_a_group_takes_nothing_from_the_others(apart: StandIn) -> None:
+    one, other = draw(apart, BOX, group=5), draw(apart, (10, 45, 30, 65), group=5)
+    assert propagate(apart, "--as", "mask", "--shapes", f"{one},{other}") == 0
+    third = draw(apart, (60, 20, 80, 40), group=5)
+    assert propagate(apart, "--as", "mask", "--shapes", str(third)) == 0
+    assert [len(apart.annotations.read(job)["shapes"]) for job in (1, 2)] == [30, 30]
+
+
+def test_what_was_taken_back_says_nothing_of_what_is_one_object(apart: StandIn) -> None:
+    draw(apart, BOX)
+    assert propagate(apart, "--as", "mask") == 0
+    (group,) = {shape["group"] for shape in apart.annotations.read(2)["shapes"]}
+    other = draw(apart, (60, 20, 80, 40), frame=3, group=group)
+    assert propagate(apart, "--as", "mask", "--from", "3", "--shapes", str(other)) == 0
+    assert propagate(apart, "--undo", "2") == 0
+    (drawn,) = [shape for shape in apart.annotations.read(1)["shapes"] if shape["id"] == other]
+    apart.annotations.patch(1, "update", {"shapes": [{**drawn, "group": 0}]})
+    assert propagate(apart, "--as", "rectangle", "--from", "3", "--shapes", str(other)) == 0
+    assert [len(apart.annotations.read(job)["shapes"]) for job in (1, 2)] == [10, 10]

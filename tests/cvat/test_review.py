@@ -404,3 +404,13 @@ def test_a_frame_of_two_jobs_is_looked_at_in_the_one_that_a_run_was_about(
     person.cvat.tasks[TASK] = Task([b""] * 100, (100, 200), jobs)
     run(person.cvat, {52: [seen(0.4)]}, jobs=jobs[1:])
     assert [place[:2] for place in review(person.cvat, capsys, tmp_path)] == [(2, 52)]
+
+
+def test_a_later_run_over_the_next_job_leaves_what_is_doubtful_in_this_one(
+    person: Person, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    jobs = [(1, "annotation", 0, 54), (2, "annotation", 50, 99)]
+    person.cvat.tasks[TASK] = Task([b""] * 100, (100, 200), jobs)
+    run(person.cvat, {52: [seen(0.4)]}, jobs=jobs[:1])
+    run(person.cvat, {52: [seen(0.9)]}, jobs=jobs[1:])
+    assert [place[:2] for place in review(person.cvat, capsys, tmp_path)] == [(1, 52)]
