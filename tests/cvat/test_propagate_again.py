@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from promptable.cvat.geometry.position import Position, position_at
+from promptable.cvat.propagate.writing import upload
 from promptable.cvat.server import sent
 from tests.cvat import propagating
 from tests.cvat.propagating import CAR, MUTABLE, TASK, draw, draw_track, keyframes, prepare, propagate
@@ -223,3 +224,21 @@ def test_masks_go_where_the_object_is_lost_now(cvat: StandIn, monkeypatch: pytes
     shapes = cvat.annotations.read(1)["shapes"]
     assert sorted(one["frame"] for one in shapes if one["id"] != theirs) == [0, 1, 2, 3, 4, 8, 9]
     assert [one["frame"] for one in shapes if one["id"] == theirs] == [6]
+
+
+def test_a_shape_of_which_a_run_that_was_given_up_made_a_track_is_not_followed_again(
+    cvat: StandIn, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It was stopped before the shape was deleted."""
+
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    prepare(cvat)
+    number = draw(cvat, BOX)
+    with monkeypatch.context() as patched:
+        patched.setattr(upload.Uploader, "_delete", stop)
+        assert propagate(cvat) == 130
+    assert propagate(cvat, "--new-run") == 0
+    assert f"shape {number}: a run that was given up has made a track of it" in capsys.readouterr().out
+    assert [len(_tracks(cvat, job)) for job in (1, 2)] == [1, 1]

@@ -7,7 +7,7 @@ from typing import Any
 from promptable.cvat.geometry.position import Position, position_at
 from promptable.cvat.labels.entries import ANY, listed
 from promptable.cvat.propagate.broken import BrokenError, check
-from promptable.cvat.propagate.content import TRACK
+from promptable.cvat.propagate.content import SHAPE, TRACK
 from promptable.cvat.propagate.followed import Followed
 from promptable.cvat.propagate.journal import Ours
 from promptable.cvat.propagate.objects import Copy, Object, found_on, shown_on
@@ -67,8 +67,13 @@ class DrawnShapes:
         left_out = list(self._unknown())
         followed = 0
         taken: set[int] = set()
-        for copies, position in _merged(self._starts()):
+        starts = list(self._starts())
+        tracks = {(TRACK, copy.item["id"]) for copy, _ in starts if copy.kind == TRACK}
+        for copies, position in _merged(starts):
             start = copies[0]
+            if start.kind == SHAPE and self._ours.same_object(SHAPE, start.item["id"]) & tracks:
+                left_out.append(f"shape {start.item['id']}: a run that was given up has made a track of it")
+                continue
             if start.kind == TRACK and start.item["id"] in taken:  # it goes on with one that was met before
                 continue
             form = self._options.form or position.form

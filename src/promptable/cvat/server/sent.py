@@ -3,6 +3,7 @@
 What was given up and sent again may be stored all the same, later than anybody looks.
 """
 
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -54,7 +55,10 @@ def delete_late(
     done = []
     for request, sent in sent_again:
         annotations = JobAnnotations(client, request.job)
-        annotations.delete(**late(request, _read(annotations)))
+        gone = late(request, _read(annotations))
+        annotations.delete(**gone)
+        if count := sum(map(len, gone.values())):
+            sys.stderr.write(f"job {request.job}: annotations that CVAT stored late, deleted again: {count}\n")
         if arrives_no_more(sent):
             done.append(request)
     return done
