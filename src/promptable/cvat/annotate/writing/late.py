@@ -42,5 +42,6 @@ def _late(
         late = [number for number in new[key] if is_unchanged(uploads[0].payload, by_id[number], labels)]
         own = [one for one in unchanged(uploads, there, labels) if one.state == "stored"]
         every = sorted([*late, *(one.server_id for one in own if one.server_id is not None)])
-        journal.adopted(dict(zip((one.id for one in own), every, strict=False)))
+        if moved := {one.id: stays for one, stays in zip(own, every, strict=False) if one.server_id != stays}:
+            journal.adopted(moved)
         yield from (by_id[number] for number in every[len(own) :])
