@@ -10,6 +10,8 @@ import pytest
 from promptable.cvat.annotate import detector
 from promptable.cvat.annotate.writing import upload
 from promptable.cvat.propagate import run as propagating
+from promptable.cvat.propagate.writing import upload as tracks_upload
+from promptable.cvat.propagate.writing.held import Held
 from promptable.cvat.server import sent
 from tests.cvat.annotating import annotate, stored
 from tests.cvat.annotating import prepare as prepare_pictures
@@ -79,6 +81,7 @@ def test_both_had_to_send_again(cvat: StandIn, machines: Machines, monkeypatch: 
     with monkeypatch.context() as patched:
         patched.setattr(upload, "without_twins", lambda _journal, _job, uploads, _there: list(uploads))
         patched.setattr(upload, "highest_ids", lambda _there: {"shape": 0, "tag": 0})
+        patched.setattr(upload, "look_for", lambda *_: None)
         for name in ("one", "another"):
             machines.use(name)
             cvat.late_writes = 1
@@ -97,14 +100,17 @@ def test_both_had_to_send_tracks_again(cvat: StandIn, machines: Machines, monkey
     with monkeypatch.context() as patched:
         patched.setattr(propagating, "Uploader", _interrupted)
         assert propagate(cvat) == 130
+    with monkeypatch.context() as patched:
+        patched.setattr(Held, "highest_ids", lambda _held: {"shape": 0, "track": 0})
+        patched.setattr(tracks_upload.Uploader, "_look_for", lambda *_: None)
+        for name in ("another", "one"):
+            machines.use(name)
+            cvat.late_writes = 1
+            assert propagate(cvat) == 0
+    cvat.store_late()
     for name in ("another", "one"):
         machines.use(name)
-        cvat.late_writes = 1
-        assert propagate(cvat) == 0
-    cvat.store_late()
-    for name in ("one", "another", "one"):
-        machines.use(name)
-        propagate(cvat, "--from", "5")
+        assert propagate(cvat, "--from", "5") == 0
     assert cvat.annotations.read(1)["tracks"]
 
 
