@@ -15,6 +15,7 @@ from promptable.cvat.propagate.objects import Copy, Object, found_on
 from promptable.cvat.propagate.options import Options
 from promptable.cvat.propagate.people import people_around
 from promptable.cvat.propagate.writing.handover import is_seen, outside_in_form, rest_of
+from promptable.cvat.propagate.writing.held import Held
 from promptable.cvat.propagate.writing.items import Item, gone, left_of
 from promptable.cvat.propagate.writing.room import Room
 from promptable.cvat.propagate.writing.tracks import (
@@ -56,10 +57,7 @@ class Changes:
     @property
     def highest_ids(self) -> dict[int, dict[str, int]]:
         """By job, of each kind, in what the changes are made from."""
-        return {
-            job: {kind: max((one["id"] for one in held[f"{kind}s"]), default=0) for kind in (SHAPE, TRACK)}
-            for job, held in self._held.items()
-        }
+        return {job: Held(held, {}).highest_ids() for job, held in self._held.items()}
 
     def requests(self) -> Iterator[tuple[int, str, Sequence[Item]]]:
         """Job, action and items of each request, in order. Raises CvatError."""

@@ -1,4 +1,4 @@
-"""An object that goes on in another form: what becomes of the track, and of earlier runs' masks, that it had before."""
+"""A track whose object goes on in another form: where it ends, what it keeps, where it comes back."""
 
 from bisect import bisect
 from collections.abc import Iterator, Mapping, Sequence
