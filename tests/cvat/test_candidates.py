@@ -105,6 +105,19 @@ def test_how_well_another_prompt_fits_comes_with_a_box_clipped_or_not() -> None:
     assert [one.attributes.get("synonym_score") for one in found] == ["0.3000", "0.4000", None]
 
 
+def test_a_tag_is_there_once_chosen_or_not() -> None:
+    """A weaker box of a tag that is set says nothing of its own, or the tag would count as missing."""
+    boxes, labels = np.array([[5, 5, 20, 20], [30, 5, 45, 20], [5, 25, 20, 38]], np.float32), np.full(3, 3)
+    scores, none = np.array([0.8, 0.5, 0.33], np.float32), np.zeros((3, 0))
+    proposals = Proposals(
+        *(boxes, labels, scores, np.zeros(3, np.int64)),
+        *(np.zeros((3, 4), bool), np.zeros(3, bool), none.astype(np.int16), none.astype(np.float32)),
+    )
+    for threshold, expected in ((0.35, [(0.8, True)]), (0.9, [(0.8, False)])):
+        found = read_candidates(_answer(proposals, Suppression()), dict.fromkeys(NAMES, threshold), HW, polygons=False)
+        assert [(one.score, one.chosen) for one in found] == expected
+
+
 @pytest.mark.parametrize("mangle", ["labels", "rules", "proposals", "masks", "hw", "boxes", "a list"])
 def test_what_is_no_answer_is_a_sentence(mangle: str) -> None:
     answer = _answer(_proposals(1, 5), Suppression())

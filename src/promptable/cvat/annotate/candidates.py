@@ -29,10 +29,8 @@ def read_candidates(
         chosen, below = _items(answer, thresholds)
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise CvatError(f"the answer cannot be read: {type(error).__name__}: {error}") from None
-    return [
-        *_tags_once(read_answer(chosen, hw, polygons=polygons)),
-        *(replace(one, chosen=False) for one in _tags_once(read_answer(below, hw, polygons=polygons))),
-    ]
+    known = [replace(one, chosen=False) for one in read_answer(below, hw, polygons=polygons)]
+    return _tags_once([*read_answer(chosen, hw, polygons=polygons), *known])
 
 
 def _items(
@@ -111,6 +109,6 @@ def _item_key(found: Detections, i: int) -> object:
 
 
 def _tags_once(found: Sequence[Detection]) -> list[Detection]:
-    """Each tag once, the strongest: the picture has it or not."""
+    """Each tag once, the first: the picture has it or not."""
     tags = {one.label: one for one in reversed(found) if one.type == TAG}
-    return [one for one in found if one.type != TAG] + list(tags.values())
+    return [one for one in found if one.type != TAG or one is tags[one.label]]
