@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from math import floor
 
 
 class LabelError(ValueError):
@@ -46,3 +47,11 @@ ATTRIBUTES: tuple[Mapping[str, object], ...] = (
     {"name": REVIEW, "input_type": "checkbox", "values": ["false"]},
 )
 """What every detection carries: its confidence in percent, and whether that is below the review threshold."""
+
+_ROUNDING = 1e-9
+"""100 * 0.29 is 28.999999999999996."""
+
+
+def percent(score: float) -> int:
+    """A score in [0, 1] in whole percent, rounded down: what is below a threshold never reads as the threshold."""
+    return floor(100 * score + _ROUNDING)

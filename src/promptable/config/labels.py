@@ -18,6 +18,7 @@ from promptable.config.label import Label as Label
 from promptable.config.label import LabelError as LabelError
 from promptable.config.label import LabelType as LabelType
 from promptable.config.label import Mark as Mark
+from promptable.config.label import percent as percent
 from promptable.config.label_entry import LabelEntry, read_entry
 from promptable.config.yaml_file import read_yaml
 from promptable.prompt_text import normalise

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from promptable.config.labels import CONFIDENCE, REVIEW
+from promptable.config.labels import CONFIDENCE, REVIEW, percent
 from promptable.cvat.detection import TAG, Detection
 from promptable.cvat.labels.entries import ANY
 
@@ -26,7 +26,7 @@ class TaskLabel:
         """A value for every attribute: confidence and review, the function's own, else CVAT's default."""
         given = {**detection.attributes, REVIEW: "true" if doubtful else "false"}
         if detection.score is not None:
-            given[CONFIDENCE] = str(round(100 * detection.score))
+            given[CONFIDENCE] = str(percent(detection.score))
         return self._values(given)
 
     def _values(self, given: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -71,10 +71,19 @@ def _fits(value: str | None, spec: Mapping[str, Any]) -> bool:
         return False
     match spec["input_type"]:
         case "number":
-            low, high, step = (int(float(number)) for number in spec["values"])
-            return value.lstrip("-").isdecimal() and low <= int(value) <= high and (int(value) - low) % (step or 1) == 0
+            return _is_step(value, spec["values"])
         case "checkbox":
             return value in ("true", "false")
         case "text":
             return True
     return value in spec["values"]
+
+
+def _is_step(value: str, bounds: Sequence[str]) -> bool:
+    """Whether it is a whole number of ``bounds``: the lowest, the highest, and the step from one to the next."""
+    try:
+        low, high, step = (int(float(number)) for number in bounds)
+        number = int(value)
+    except ValueError:  # CVAT checks neither
+        return False
+    return low <= number <= high and (number - low) % (step or 1) == 0

@@ -198,7 +198,7 @@ function drawItem(g, item, colour, unit) {
 
 /** An item's label, above all masks: one of a surer item may lie where it stands. */
 function nameItem(g, item, colour, unit) {
-  const score = item.score === null ? "" : ` ${Math.floor(100 * item.score)}`;
+  const score = item.score === null ? "" : ` ${Math.floor(100 * item.score + 1e-9)}`;
   write(g, `${item.label}${score}`, item.box[0], item.box[1], colour, unit);
 }
 

@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import floor
 
-from promptable.config.labels import CONFIDENCE, REVIEW, Label, LabelType, Mark
+from promptable.config.labels import CONFIDENCE, REVIEW, Label, LabelType, Mark, percent
 from promptable.models.detection.selection import Detections
 from promptable.serving.detector.masks import BoxMask
 from promptable.wire.detector import Item, MaskShape, Polygon, Rectangle, Tag
@@ -39,12 +38,9 @@ class ItemRules:
         return items if name is None or not doubtful else [*items, Tag(name, min(doubtful))]
 
     def _attributes(self, confidence: float, doubtful: bool = False) -> dict[str, str]:
-        """The attributes ``confidence`` (percent) and ``review``.
-
-        Percent are rounded down, so that a detection below the review threshold never shows a value that reaches it.
-        """
+        """The attributes ``confidence`` (percent) and ``review``."""
         review = "true" if doubtful or confidence < self.review_threshold else "false"
-        return {CONFIDENCE: str(floor(100 * confidence)), REVIEW: review}
+        return {CONFIDENCE: str(percent(confidence)), REVIEW: review}
 
     def _tag(self, detections: Detections, i: int) -> Tag:
         confidence = float(detections.scores[i])
