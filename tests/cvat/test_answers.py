@@ -74,6 +74,7 @@ def test_masks_become_polygons_where_that_is_wanted() -> None:
         [RUST | {"type": "rectangle", "points": [0, 0, 9, 9], "confidence": 1.5}],
         [RUST | {"type": "mask", "mask": [1, 1, 1, 3, 3, 4, 4], "points": []}],
         [RUST | {"type": "skeleton", "points": []}],
+        [RUST | {"type": "rectangle", "points": [0, 0, 9, 9], "rotation": 45.0}],
     ],
 )
 def test_what_is_no_answer_is_a_failure_of_the_frame(answer: object) -> None:

@@ -74,6 +74,8 @@ def _geometry(item: Mapping[str, Any], hw: tuple[int, int], polygons: bool) -> t
         case "tag":
             return TAG, ()
         case "rectangle":
+            if item.get("rotation"):
+                raise ValueError("a rectangle that is turned; upright ones can be read")
             left, top, right, bottom = moved_inside(item["points"], hw)
             return RECTANGLE, (left, top, right, bottom) if left < right and top < bottom else ()
         case "polygon":
