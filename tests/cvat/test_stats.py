@@ -36,12 +36,20 @@ def stats(cvat: StandIn, folder: Path, *options: str, status: int = 0) -> Any:
     return json.loads((folder / "stats.json").read_text())
 
 
-def draw_track(cvat: StandIn, job: int, *keyframes: tuple[int, Sequence[float], bool], form: str = "rectangle") -> int:
+def draw_track(
+    cvat: StandIn, job: int, *keyframes: tuple[int, Sequence[float], bool], form: str = "rectangle", **fields: Any
+) -> int:
     shapes = [
         {"type": form, "frame": frame, "points": list(points), "outside": outside, "rotation": 0, "attributes": []}
         for frame, points, outside in keyframes
     ]
-    track = {"frame": shapes[0]["frame"], "label_id": CAR, "source": "auto", "attributes": [], "shapes": shapes}
+    track = {
+        "frame": shapes[0]["frame"],
+        "label_id": CAR,
+        "source": "auto",
+        "attributes": [],
+        "shapes": shapes,
+    } | fields
     return int(cvat.annotations.patch(job, "create", {"tracks": [track]})["tracks"][0]["id"])
 
 
@@ -167,6 +175,21 @@ def test_a_track_that_the_next_job_goes_on_with_is_not_open(person: Person, tmp_
     draw_track(person.cvat, 2, (3, [0, 0, 20, 20], False), (6, [0, 0, 20, 20], True))
     away = draw_track(person.cvat, 1, (1, [100, 0, 120, 20], False))
     assert listed(stats(person.cvat, tmp_path), "open") == [(1, 1, away)]
+
+
+def test_so_is_a_skeleton_whose_points_are_tracks(person: Person, tmp_path: Path) -> None:
+    def skeleton(job: int, frame: int, *points: Sequence[float], outside: bool = False) -> int:
+        keys = [{"type": "points", "frame": frame, "points": one or [0, 0], "outside": not one} for one in points]
+        elements = [{"frame": frame, "shapes": [key]} for key in keys]
+        end: list[tuple[int, Sequence[float], bool]] = [(frame + 3, [], True)] if outside else []
+        return draw_track(person.cvat, job, (frame, [], False), *end, form="skeleton", elements=elements)
+
+    skeleton(1, 1, [10, 10], [30, 60], [])  # a point that is outside is at no place
+    skeleton(2, 3, [10, 10], [30, 60], outside=True)
+    away = skeleton(1, 1, [100, 0], [120, 20])
+    figures = stats(person.cvat, tmp_path)
+    assert listed(figures, "open") == [(1, 1, away)]
+    assert figures["labels"][CAR]["height"] == {"min": 20, "median": 50, "max": 50}
 
 
 def test_two_tracks_on_one_another_are_told_once(person: Person, tmp_path: Path) -> None:
