@@ -393,6 +393,21 @@ def test_a_function_that_is_no_tracker_begins_no_run(
     assert "run 1: 1 track" in capsys.readouterr().out
 
 
+def test_what_is_of_other_forms_is_named(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    prepare(cvat)
+    draw(cvat, BOX)
+    draw(cvat, [10, 10, 20, 5], "ellipse")
+    draw(cvat, [40, 10, 50, 5], "ellipse")
+    draw(cvat, [40, 10], "points", frame=1)
+    draw(cvat, [], "skeleton", label_id=CAR + 1)
+    assert propagate(cvat, "--dry-run", "--labels", "car") == 0
+    said = capsys.readouterr().out
+    assert "1 object (1 rectangle)" in said
+    assert "2 annotations of type ellipse: only rectangles, polygons and masks are followed" in said
+    assert "points" not in said
+    assert "skeleton" not in said, "it is not of the labels that were named"
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [

@@ -1,16 +1,18 @@
 """What people left on the first frame of a run, and which of it can be followed."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from promptable.cvat.geometry.position import Position, position_at
 from promptable.cvat.labels.entries import ANY, listed
+from promptable.cvat.plural import counted
 from promptable.cvat.propagate.broken import BrokenError, check
 from promptable.cvat.propagate.content import SHAPE, TRACK
 from promptable.cvat.propagate.followed import Followed
 from promptable.cvat.propagate.journal import Ours
-from promptable.cvat.propagate.objects import Copy, Object, found_on, shown_on
+from promptable.cvat.propagate.objects import Copy, Object, found_on, shown_on, unfollowable_on
 from promptable.cvat.propagate.options import Options
 from promptable.cvat.propagate.people import theirs_of
 from promptable.cvat.server.annotations import JobAnnotations
@@ -64,7 +66,7 @@ class DrawnShapes:
 
     def _look(self) -> Drawn:
         objects: list[Object] = []
-        left_out = list(self._unknown())
+        left_out = [*self._unknown(), *self._of_other_forms()]
         followed = 0
         taken: set[int] = set()
         starts = list(self._starts())
@@ -100,6 +102,15 @@ class DrawnShapes:
         if unknown := sorted(set(self._options.shapes or ()) - set(there)):
             named = "those there are: " + (", ".join(map(str, there)) or "none that can be followed")
             yield f"--shapes {', '.join(map(str, unknown))}: no shape or track of frame {self._first}, {named}"
+
+    def _of_other_forms(self) -> Iterator[str]:
+        """What the tracker cannot follow, in a sentence each."""
+        forms: Counter[str] = Counter()
+        for job in (job for job, frames in self._ranges.items() if self._first in frames):
+            items = unfollowable_on(self._held[job], self._first)
+            forms |= Counter(form for form, item in items if self._is_wanted(item))  # a copy in each job
+        for form, count in sorted(forms.items()):
+            yield f"{counted(count, 'annotation')} of type {form}: only rectangles, polygons and masks are followed"
 
     def _is_followed(self, copies: Sequence[Copy]) -> bool:
         """Whether a run has followed an object through the first frame, and nobody has changed it there."""

@@ -92,6 +92,13 @@ def shown_on(annotations: Mapping[str, Any], frame: int) -> list[tuple[str, Mapp
     return shapes + [(TRACK, one) for one in annotations["tracks"] if _followable(one) and _shows(one, frame)]
 
 
+def unfollowable_on(annotations: Mapping[str, Any], frame: int) -> list[tuple[str, Mapping[str, Any]]]:
+    """Form and item of all that is shown on a frame and can't be followed, such as points and skeletons."""
+    shapes = [(one["type"], one) for one in annotations["shapes"] if one["frame"] == frame and one["type"] not in FORMS]
+    tracks = [one for one in annotations["tracks"] if one["shapes"] and not _followable(one) and _shows(one, frame)]
+    return shapes + [(one["shapes"][0]["type"], one) for one in tracks]
+
+
 def _place_on(kind: str, item: Mapping[str, Any], frame: int) -> Position | None:
     try:
         position = position_of(item) if kind == SHAPE else position_at(item, frame)
