@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image as PillowImage
+from PIL import ImageOps
 from tqdm import tqdm
 
 from demo.answers import box_of, drawing_of
@@ -20,7 +21,7 @@ _PAN = 0.15  # share of the picture's width that the made-up camera moves
 
 def run(client: Client, picture: Path, folder: Path) -> list[Section]:
     """Look for the labels, click on the strongest find, and follow it while a window pans over the picture."""
-    image: Image = np.array(PillowImage.open(picture).convert("RGB"))
+    image: Image = np.array(ImageOps.exif_transpose(PillowImage.open(picture)).convert("RGB"))
     height, width = image.shape[:2]
     bar: tqdm[Any]
     with tqdm(total=1 + _FRAMES, unit="step") as bar:

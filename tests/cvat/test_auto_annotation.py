@@ -40,3 +40,11 @@ def test_detections_carry_labels_of_the_spec_and_scores(
     answer = function.detect(_context(**given), Image.new("RGB", (60, 40)))
     assert [(names[one.label_id], str(one.type), one.score) for one in answer] == found
     assert not any(hasattr(one, "source") for one in answer), "cvat-sdk refuses it"
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "F"])
+def test_pictures_of_modes_that_png_lacks_are_asked_about(cvat: StandIn, mode: str) -> None:
+    prepare(cvat)
+    cvat.answers = {"": detect_each_type}
+    image = Image.new("RGB", (60, 40)).convert(mode)
+    assert len(create(f"{cvat.url}/").detect(_context(), image)) == 3

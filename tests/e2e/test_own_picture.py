@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from demo import own_picture, page
@@ -10,10 +11,13 @@ from toy.scenes import scene
 
 
 def test_all_three_functions_answer_and_the_page_shows_them(client: Client, tmp_path: Path) -> None:
-    picture = tmp_path / "photo.png"
-    Image.fromarray(scene(40_000_003).image).save(picture)
+    picture, turned = tmp_path / "photo.png", Image.Exif()
+    turned[0x0112] = 8
+    Image.fromarray(np.rot90(scene(40_000_003).image, -1)).save(picture, exif=turned)
     sections = own_picture.run(client, picture, tmp_path)
     assert [section.title for section in sections] == ["Words", "A click", "A track"]
+    with Image.open(tmp_path / "detector.png") as drawn:
+        assert drawn.width > drawn.height, "upright"
     page.write(tmp_path / "index.html", "On photo.png.", sections)
     html = (tmp_path / "index.html").read_text()
     for section in sections:

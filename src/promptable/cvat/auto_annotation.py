@@ -6,7 +6,6 @@
 Scores are kept. ``promptable annotate`` does more: jobs, videos, resuming, the review queue.
 """
 
-import io
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from promptable.cvat.detection import TAG, Detection
 from promptable.cvat.functions import DirectFunction, Function, Picture
 from promptable.cvat.labels.entries import MARKS, read_labels
 from promptable.cvat.labels.task_labels import TaskLabels
+from promptable.cvat.own_pictures import as_png
 
 
 def create(url: str, labels: str | None = None) -> "DetectorFunction":
@@ -48,9 +48,7 @@ class DetectorFunction:
         given = {"min_confidence": context.conf_threshold, "polygons": context.conv_mask_to_poly}
         options = replace(self._options, **given)
         detector = Detector(self._function, self._described, options, TaskLabels({}))
-        packed = io.BytesIO()
-        image.save(packed, "PNG", compress_level=1)
-        found = detector.ask(Picture(context.frame_name, packed.getvalue), (image.height, image.width))
+        found = detector.ask(Picture(context.frame_name, lambda: as_png(image)), (image.height, image.width))
         return [self._annotation(one) for one in found if one.chosen]
 
     def _annotation(self, one: Detection) -> models.LabeledImageRequest | models.LabeledShapeRequest:

@@ -10,6 +10,7 @@ from promptable.cvat.annotate.pipeline import Fetched, Result, ask_all
 from promptable.cvat.annotate.run import begin, give_up, noted, unfinished
 from promptable.cvat.functions import Picture
 from promptable.cvat.journal import Journal, Run
+from promptable.cvat.own_pictures import upright
 from promptable.cvat.pages.pictures import shown_hw
 from promptable.cvat.progress import Progress
 from promptable.cvat.server.errors import CvatError, going_on
@@ -48,7 +49,7 @@ def annotate_folder(
 def _ask(detector: Detector, files: Sequence[Path], folder: Path, number: int) -> Result:
     name = str(files[number].relative_to(folder))
     try:
-        data = files[number].read_bytes()
+        data = upright(files[number].read_bytes())
         hw = shown_hw(data)
     except OSError as error:
         return Result(number, error=CvatError(f"{name}: {error.strerror}", 400))

@@ -53,9 +53,9 @@ def shown(data: bytes, longest: int, hw: tuple[int, int] | None = None) -> tuple
     ``data`` is a file's bytes; ``hw`` is what CVAT says of it, None for its own. Raises CvatError for no picture.
     """
     with opened(data) as file:
-        _check_header(file, data)
+        check_header(file, data)
         ImageOps.exif_transpose(file, in_place=True)
-        image = _eight_bit(file)
+        image = eight_bit(file)
         hw = hw or (image.height, image.width)
         if hw != (image.height, image.width):
             image = image.crop((0, 0, hw[1], hw[0]))
@@ -88,7 +88,7 @@ def address(image: Image.Image, quality: int) -> str:
     return f"data:image/webp;base64,{base64.b64encode(packed.getvalue()).decode()}"
 
 
-def _check_header(file: Image.Image, data: bytes) -> None:
+def check_header(file: Image.Image, data: bytes) -> None:
     """Raise ValueError, or struct.error, for what would take long or much memory, by the bounds of the functions."""
     match file.format:
         case "JPEG2000":
@@ -110,7 +110,7 @@ def _check_memory(file: Image.Image, data: bytes) -> None:
     stream.check_blocks()
 
 
-def _eight_bit(image: Image.Image) -> Image.Image:
+def eight_bit(image: Image.Image) -> Image.Image:
     """RGB; numbers of more than eight bits are spread over what the picture holds, or it would be white or black."""
     if image.mode == "RGB":
         image.load()

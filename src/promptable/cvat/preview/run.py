@@ -13,6 +13,7 @@ from rich.console import Console
 from promptable.cvat.annotate.picture_files import pictures_of
 from promptable.cvat.functions import Picture
 from promptable.cvat.labels.entries import own_keys
+from promptable.cvat.own_pictures import upright
 from promptable.cvat.plural import counted
 from promptable.cvat.preview.page import PageFrame, PageVariant, broken, render
 from promptable.cvat.preview.variants import Variant
@@ -46,7 +47,7 @@ def frames_of_folder(folder: Path, count: int, seed: int) -> list[PageFrame]:
     """Pictures of a folder and of those in it. Raises CvatError where there are none."""
     files = pictures_of(folder)
     chosen = [files[i] for i in spread(range(len(files)), count, seed)]
-    return [PageFrame(str(file.relative_to(folder)), None, file.read_bytes()) for file in chosen]
+    return [PageFrame(str(file.relative_to(folder)), None, upright(file.read_bytes())) for file in chosen]
 
 
 def readable(frames: Sequence[PageFrame]) -> tuple[list[PageFrame], list[str]]:
