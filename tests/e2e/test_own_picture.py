@@ -13,7 +13,7 @@ from toy.scenes import scene
 def test_all_three_functions_answer_and_the_page_shows_them(client: Client, tmp_path: Path) -> None:
     picture, turned = tmp_path / "photo.png", Image.Exif()
     turned[0x0112] = 8
-    Image.fromarray(np.rot90(scene(40_000_003).image, -1)).save(picture, exif=turned)
+    Image.fromarray(np.rot90(scene(40_000_003).image[:150], -1)).save(picture, exif=turned)
     sections = own_picture.run(client, picture, tmp_path)
     assert [section.title for section in sections] == ["Words", "A click", "A track"]
     with Image.open(tmp_path / "detector.png") as drawn:
