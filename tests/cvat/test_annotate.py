@@ -357,7 +357,7 @@ def test_what_another_machine_has_stored_is_not_added_again(
     assert said in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("first", ["another machine", "this run"])
+@pytest.mark.parametrize("first", ["another machine", "another machine, before people hand the job in", "this run"])
 def test_of_what_two_machines_send_at_once_the_first_stays(
     first: str, cvat: StandIn, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -366,11 +366,13 @@ def test_of_what_two_machines_send_at_once_the_first_stays(
 
     def both(annotations: JobAnnotations, shapes: Any, tags: Any) -> Any:
         """Another run has looked as well, and sends the same."""
-        if first == "another machine":
+        if first != "this run":
             cvat.annotations.patch(2, "create", {"shapes": deepcopy(shapes), "tags": deepcopy(tags)})
         answer = create(annotations, shapes, tags)
         if first == "this run":
             cvat.annotations.patch(2, "create", {"shapes": deepcopy(shapes), "tags": deepcopy(tags)})
+        if first == "another machine, before people hand the job in":
+            cvat.tasks[TASK].states[2] = "completed"
         return answer
 
     monkeypatch.setattr(JobAnnotations, "create", both)
@@ -381,6 +383,9 @@ def test_of_what_two_machines_send_at_once_the_first_stays(
         assert said in err
         assert len(stored(cvat)) == 7
         assert min(shape["id"] for shape in _shapes(cvat)) == 100, "the other's"
+    elif first == "another machine, before people hand the job in":
+        assert "job 2: 7 objects left twice in this job, which people have handed in, since" in err
+        assert len(stored(cvat)) == 14
     else:
         assert said not in err
         assert len(stored(cvat)) == 14, "the other run takes its own away"

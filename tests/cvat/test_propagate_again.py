@@ -240,5 +240,7 @@ def test_a_shape_of_which_a_run_that_was_given_up_made_a_track_is_not_followed_a
         patched.setattr(upload.Uploader, "_delete", stop)
         assert propagate(cvat) == 130
     assert propagate(cvat, "--new-run") == 0
-    assert f"shape {number}: a run that was given up has made a track of it" in capsys.readouterr().out
+    assert (
+        f"shape {number}: a run that was given up has made a track of it; delete it in CVAT" in capsys.readouterr().out
+    )
     assert [len(_tracks(cvat, job)) for job in (1, 2)] == [1, 1]

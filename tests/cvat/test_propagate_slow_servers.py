@@ -12,7 +12,7 @@ from promptable.cvat.propagate.journal import TrackJournal
 from promptable.cvat.propagate.writing import upload
 from promptable.cvat.server import sent
 from promptable.cvat.server.annotations import JobAnnotations
-from tests.cvat.propagating import BIKE, MUTABLE, asked, draw, draw_track, prepare, propagate, stored
+from tests.cvat.propagating import BIKE, MUTABLE, TASK, asked, draw, draw_track, prepare, propagate, stored
 from toy.cvat.stand_in import StandIn
 
 JOBS = [(1, "annotation", 0, 5)]
@@ -244,7 +244,7 @@ def test_what_was_sent_again_is_looked_for_until_nothing_can_arrive_any_more(
     assert reads() == before - 1
 
 
-@pytest.mark.parametrize("first", ["another machine", "this run"])
+@pytest.mark.parametrize("first", ["another machine", "another machine, before people hand the jobs in", "this run"])
 def test_of_what_two_machines_write_at_once_the_first_stays(
     first: str, cvat: StandIn, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -256,11 +256,13 @@ def test_of_what_two_machines_write_at_once_the_first_stays(
         """Another run has looked as well, and writes the same."""
         others = {"shapes": deepcopy(shapes), "tracks": deepcopy(tracks)}
         job = int(annotations._path.split("/")[3])
-        if action == "create" and first == "another machine":
+        if action == "create" and first != "this run":
             cvat.annotations.patch(job, action, others)
         answer = change(annotations, action, shapes, tracks)
         if action == "create" and first == "this run":
             cvat.annotations.patch(job, action, others)
+        if action == "create" and first == "another machine, before people hand the jobs in":
+            cvat.tasks[TASK].states[job] = "completed"
         return answer
 
     monkeypatch.setattr(JobAnnotations, "change", both)
@@ -270,6 +272,9 @@ def test_of_what_two_machines_write_at_once_the_first_stays(
     if first == "another machine":
         assert ids == [[101], [103]]
         assert said in capsys.readouterr().out
+    elif first == "another machine, before people hand the jobs in":
+        assert ids == [[101, 102], [103, 104]]
+        assert "left alone: 1 twice in job 1, since another run has stored the same" in capsys.readouterr().out
     else:
         assert ids == [[101, 102], [103, 104]], "the other run takes its own away"
         assert said not in capsys.readouterr().out

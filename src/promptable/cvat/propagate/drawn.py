@@ -74,7 +74,9 @@ class DrawnShapes:
         for copies, position in _merged(starts):
             start = copies[0]
             if start.kind == SHAPE and self._ours.same_object(SHAPE, start.item["id"]) & tracks:
-                left_out.append(f"shape {start.item['id']}: a run that was given up has made a track of it")
+                left_out.append(
+                    f"shape {start.item['id']}: a run that was given up has made a track of it; delete it in CVAT"
+                )
                 continue
             if start.kind == TRACK and start.item["id"] in taken:  # it goes on with one that was met before
                 continue

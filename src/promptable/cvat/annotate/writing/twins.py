@@ -30,16 +30,17 @@ def without_twins(journal: Journal, job: int, uploads: Sequence[Upload], there: 
 def remove_twins(client: Any, journal: Journal, run: int, labels: TaskLabels, options: Options) -> None:
     """Take away what a run has stored after another one had stored the same. ``client`` is cvat-sdk's.
 
-    Jobs that people have handed in meanwhile stay as they are. Raises CvatError.
+    Jobs that people have handed in meanwhile stay as they are, and it is said. Raises CvatError.
     """
     for job in journal.jobs(run):
-        if not_open(client.jobs.retrieve(job), options) is not None:
-            continue
         annotations = JobAnnotations(client, job)
         there = annotations.read()
         first = {kind: _foreign(journal, job, kind, there) for kind in KINDS}
         own = unchanged(journal.uploads(job=job, run=run), there, labels)
-        if second := [one for one in own if _came_second(one, first[one.kind])]:
+        second = [one for one in own if _came_second(one, first[one.kind])]
+        if second and not_open(client.jobs.retrieve(job), options) is not None:
+            _say(job, len(second), "left twice in this job, which people have handed in")
+        elif second:
             remove(annotations, second, journal)
             _say(job, len(second), "taken away again")
 

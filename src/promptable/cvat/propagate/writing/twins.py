@@ -21,18 +21,20 @@ Alike = Mapping[tuple[str, object], Sequence[int]]
 def remove_twins(client: Any, journal: TrackJournal, run: int, task: int, *, completed: bool) -> Iterator[str]:
     """Take away what a run has created after another one had created the same, and say so in sentences.
 
-    Not in jobs that people have handed in, unless ``completed``. ``client`` is cvat-sdk's. What of this run came twice,
-    late, is gone before. Raises CvatError.
+    In jobs that people have handed in it is only said, unless ``completed``. ``client`` is cvat-sdk's. What of this run
+    came twice, late, is gone before. Raises CvatError.
     """
-    jobs, _ = open_and_handed_in(client, journal.jobs_created_in(run), completed=completed)
-    created = (write for write in journal.writes(run) if write.action == "create" and write.job in jobs)
+    jobs, handed_in = open_and_handed_in(client, journal.jobs_created_in(run), completed=completed)
+    created = (write for write in journal.writes(run) if write.action == "create" and write.job in (*jobs, *handed_in))
     defaults, after = defaults_in(client, task), journal.planned_after(run)
     for job, writes in groupby(created, attrgetter("job")):  # they lie job by job
         annotations = JobAnnotations(client, job)
         held = Held(annotations.read(), defaults)
         others = _others(held, after.get(job, held.highest_ids()), journal.written_ids(job))
         second = [one for write in writes for one in write.items if _came_second(one, held, others)]
-        if second:
+        if second and job in handed_in:
+            yield f"{len(second)} twice in job {job}, since another run has stored the same; people have handed it in"
+        elif second:
             annotations.change("delete", **by_kind([{**one, "new": held.now(one)} for one in second], "new"))
             yield f"{len(second)} of job {job}, since another run has stored the same"
 
