@@ -1,6 +1,5 @@
 """Tracks as people use them: repeated, mixed, added to and dropped from, lost and found, and long."""
 
-import hashlib
 import json
 import random
 from collections.abc import Callable, Iterator
@@ -11,18 +10,16 @@ import numpy as np
 import psutil
 import pytest
 import torch
-from safetensors.torch import save
 
 from promptable.config.settings import TrackerSettings
-from promptable.errors import BadRequestError, GoneError
+from promptable.errors import GoneError
 from promptable.models.sam2.memory import Memory, MemoryFeatures
 from promptable.models.sam2.video_prompts import MaskPrompt
 from promptable.models.sam2.video_tracker import VideoTracker
-from promptable.serving.tracker import stored_memories
 from promptable.serving.tracker.entries import MemoryEntry, read_entry
 from promptable.serving.tracker.function import TrackerFunction
 from promptable.store.entry_store import REWIND_SECONDS, InProcessStore
-from promptable.store.redis_server import RedisServer, connect
+from promptable.store.redis_server import connect
 from promptable.store.redis_store import RedisStore
 from promptable.wire.masks import mask_to_rle, mask_to_xyxy, rle_to_mask
 from tests.functions.conftest import Function
@@ -154,44 +151,6 @@ def test_a_state_of_which_too_much_is_remembered_is_refused(tracker: Function, l
     assert len(names) == 16
     for forged in ([names[0], outgrown, *names[1:]], [names[0], outgrown, *names[2:]], [names[0], *names[2:]]):
         assert tracker.post(continuing([states[0] | {"memories": forged}], 7)).status_code == 400
-
-
-def test_states_of_the_version_before_go_on_as_they_would_have(
-    model: VideoTracker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Entries and states as the last version wrote them: no evidence, digests of ids alone, states of ids alone."""
-    with running_redis() as server:
-        with monkeypatch.context() as older:
-            older.setattr(
-                stored_memories, "_digest", lambda names, step: _older_digest([one.id for one in names], step)
-            )
-            older.setattr(Memory, "pointer_bytes", _older_pointer_bytes)
-            (*_, state), expected = _two_lines(_replica(model, connect("127.0.0.1", server.port)), 20)
-        tracker = _replica(model, connect("127.0.0.1", server.port))
-        named = state | {"version": 2, "memories": [name for name, *_ in state["memories"]]}
-        assert json.loads(tracker(continuing([named], 3)))["shapes"] == expected
-        crossed = named | {"memories": [named["memories"][0], *named["memories"][:0:-1]]}
-        with pytest.raises(BadRequestError, match="does not fit"):
-            tracker(continuing([crossed], 3))
-
-
-def _replica(model: VideoTracker, redis: RedisServer) -> TrackerFunction:
-    return TrackerFunction(model, RedisStore(redis, InProcessStore(2**30), read_entry), TrackerSettings())
-
-
-def _two_lines(tracker: TrackerFunction, count: int) -> tuple[list[Answer], list[Answer]]:
-    """The states on this many frames, and the shapes that follow the last of them on frame 3."""
-    states = [answer["states"][0] for answer in _frames(tracker, count)]
-    return states, json.loads(tracker(continuing(states[-1:], 3)))["shapes"]
-
-
-def _older_digest(ids: list[str], step: int) -> bytes:
-    return hashlib.sha256(f"{step}:{','.join(ids)}".encode()).digest()[:16]
-
-
-def _older_pointer_bytes(memory: Memory) -> bytes:
-    scalars = {"step": torch.tensor(memory.step), "conditioning": torch.tensor(memory.conditioning)}
-    return save({**scalars, "pointer": memory.pointer})
 
 
 def test_a_correction_is_answered_as_drawn_and_remembered(tracker: Function, line: list[Answer]) -> None:
@@ -367,7 +326,8 @@ def test_in_redis_only_what_the_newest_state_needs_is_kept_for_hours(model: Vide
     with running_redis() as server:
         redis = connect("127.0.0.1", server.port)
         client = redis.client
-        tracker = _replica(model, redis)
+        store = RedisStore(redis, InProcessStore(2**30), read_entry)
+        tracker = TrackerFunction(model, store, TrackerSettings())
         for step, _ in enumerate(_frames(tracker, 100)):
             if step >= 20 and step % 20 == 0:
                 lives = [client.ttl(key) for key in client.keys()]  # noqa: SIM118 - not a dict

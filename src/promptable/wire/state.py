@@ -11,8 +11,6 @@ from promptable.wire.shapes import ShapeType
 
 MOST_MEMORIES = 32
 _VERSION = 3
-_OLDER_VERSION = 2  # a browser may still hold it: its memories are ids only, of step 0 and of the last steps
-_OLDER_FEATURES = 6  # in that version, the features of this many last steps are used
 _LARGEST_STEP = 1_000_000_000
 _MODEL = re.compile(r"[0-9a-z.-]{1,64}", re.ASCII)
 _MEMORY_ID = re.compile(r"[0-9A-Za-z_-]{16,22}", re.ASCII)
@@ -38,8 +36,8 @@ class TrackState:
     ``[l, t, r, b]`` rectangles; ``step``: the number of frames since the start, whose step is 0; ``memories``: the
     names of the object's 1 to 32 memories, oldest first, or none for a rectangle that is outside and has no memory;
     ``last_xyxy``: the object's last box, ordered, in picture pixels, which is the answer for a rectangle while its
-    object is lost (None only for masks and polygons: not found yet, or in states of the version before); ``outside``:
-    whether the object was lost in the last answer.
+    object is lost (None only for masks and polygons: not found yet); ``outside``: whether the object was lost in the
+    last answer.
     """
 
     model: str
@@ -52,20 +50,20 @@ class TrackState:
 
 
 def read_state(field: str, value: object) -> TrackState:
-    """Read a state that ``write_state`` of this version or the version before could have written.
+    """Read a state that ``write_state`` could have written.
 
     Raises BadRequestError naming the wrong part for anything else.
     """
     fields = as_object(field, value)
-    version = as_integer(f"{field}.version", fields.get("version"), _OLDER_VERSION, _VERSION)
+    if fields.get("version") != _VERSION:
+        raise expected(f"{field}.version", f"the number {_VERSION}", fields.get("version"))
     step = as_integer(f"{field}.step", fields.get("step"), 0, _LARGEST_STEP)
-    read_memories = _read_ids if version == _OLDER_VERSION else _read_memories
     state = TrackState(
         model=_matching(f"{field}.model", fields.get("model"), _MODEL),
         shape_type=_read_type(f"{field}.type", fields.get("type")),
         bare=_read_flag(f"{field}.bare", fields.get("bare")),
         step=step,
-        memories=read_memories(f"{field}.memories", fields.get("memories"), step),
+        memories=_read_memories(f"{field}.memories", fields.get("memories"), step),
         last_xyxy=_read_box(f"{field}.box", fields.get("box")),
         outside=_read_flag(f"{field}.outside", fields.get("outside", False)),
     )
@@ -130,14 +128,6 @@ def _read_memory(field: str, value: object, newest: int) -> MemoryName:
         as_integer(f"{field}[1]", step, 0, newest),
         _read_flag(f"{field}[2]", features),
     )
-
-
-def _read_ids(field: str, value: object, newest: int) -> tuple[MemoryName, ...]:
-    values = as_list(field, value, most=MOST_MEMORIES, least=1)
-    ids = [_matching(f"{field}[{index}]", name, _MEMORY_ID) for index, name in enumerate(values)]
-    steps = [0, *range(newest - len(ids) + 2, newest + 1)]
-    names = zip(ids, steps, strict=True)
-    return tuple(MemoryName(name, max(0, step), step == 0 or newest - step < _OLDER_FEATURES) for name, step in names)
 
 
 def _read_box(field: str, value: object) -> tuple[float, float, float, float] | None:

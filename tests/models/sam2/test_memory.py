@@ -77,11 +77,6 @@ def test_features_of_any_layout_are_written() -> None:
     assert torch.equal(MemoryFeatures.from_bytes(MemoryFeatures(turned).to_bytes()).values, features)
 
 
-def test_a_memory_of_before_the_rules_is_read_as_one_that_counts() -> None:
-    older = Memory.from_pointer_bytes(save({key: value for key, value in POINTER.items() if key not in JUDGEMENT}))
-    assert (older.step, older.evidence, older.distractor) == (3, GIVEN, False)
-
-
 def test_what_an_object_needs_takes_under_four_megabytes() -> None:
     """At 1024 pixels: 1.4 KB and 0.52 MB a frame, 3.7 MB for what SAM 2.1's next step looks at."""
     pointer = len(Memory(7, False, torch.zeros(256), None).pointer_bytes())

@@ -13,8 +13,10 @@ from promptable.models.sam2.evidence import GIVEN, Evidence, read_evidence
 _Layout = Mapping[str, tuple[torch.dtype, int]]
 """Type and rank of each tensor by its name."""
 
-_POINTER: _Layout = {"step": (torch.int64, 0), "conditioning": (torch.bool, 0), "pointer": (torch.float32, 1)}
-_JUDGED: _Layout = {**_POINTER, "distractor": (torch.bool, 0), "evidence": (torch.float64, 1)}
+_POINTER: _Layout = {
+    **{"step": (torch.int64, 0), "conditioning": (torch.bool, 0), "distractor": (torch.bool, 0)},
+    **{"evidence": (torch.float64, 1), "pointer": (torch.float32, 1)},
+}
 _FEATURES: _Layout = {"features": (torch.bfloat16, 3)}
 
 _OBJECTS_BYTES = 1_500
@@ -54,15 +56,14 @@ class Memory:
     def from_pointer_bytes(cls, data: bytes) -> "Memory":
         """Read what ``pointer_bytes`` wrote: a memory without features.
 
-        Memories that older versions wrote carry no evidence: they count. Raises ValueError for anything else, and for
-        numbers that are not finite.
+        Raises ValueError for anything else, and for numbers that are not finite.
         """
-        tensors = _read(data, _JUDGED, _POINTER)
+        tensors = _read(data, _POINTER)
         step = int(tensors["step"])
         if step < 0:
             raise ValueError(f"a memory's step counts from 0, got {step}")
-        judged = (_evidence(tensors["evidence"]), bool(tensors["distractor"])) if "evidence" in tensors else ()
-        return cls(step, bool(tensors["conditioning"]), tensors["pointer"], None, *judged)
+        evidence, distractor = _evidence(tensors["evidence"]), bool(tensors["distractor"])
+        return cls(step, bool(tensors["conditioning"]), tensors["pointer"], None, evidence, distractor)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,14 +98,14 @@ def _evidence(values: Tensor) -> Evidence:
     return read_evidence(values[None])[0]
 
 
-def _read(data: bytes, *layouts: _Layout) -> dict[str, Tensor]:
+def _read(data: bytes, layout: _Layout) -> dict[str, Tensor]:
     try:
         tensors = load(data)
     except (SafetensorError, KeyError) as error:  # KeyError: a type that PyTorch does not have
         raise ValueError(f"a memory must be in safetensors form: {error}") from error
     found = {name: (tensor.dtype, tensor.ndim) for name, tensor in tensors.items()}
-    if found not in layouts:
-        raise ValueError(f"a memory holds {layouts[0]} (type and rank by name), got {found}")
+    if found != layout:
+        raise ValueError(f"a memory holds {layout} (type and rank by name), got {found}")
     if not all(_finite(tensor) for tensor in tensors.values() if tensor.is_floating_point()):
         raise ValueError("a memory holds finite numbers, got NaN or Infinity")
     return tensors

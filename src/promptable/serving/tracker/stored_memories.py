@@ -90,8 +90,7 @@ class StoredMemories:
 
     def _check_fit(self, state: TrackState, entries: Mapping[str, MemoryEntry]) -> None:
         newest = entries.get(self._pointer(state.memories[-1])) if state.memories else None
-        valid = _digest(state.memories, state.step), _digest_of_ids(state)
-        if isinstance(newest, PointerEntry) and newest.digest not in valid:
+        if isinstance(newest, PointerEntry) and newest.digest != _digest(state.memories, state.step):
             raise _misfit()
 
     def _following(self, state: TrackState, remembered: Sequence[Memory], newest: Memory) -> Names:
@@ -148,16 +147,7 @@ def _fresh() -> str:
 
 def _digest(names: Names, step: int) -> bytes:
     known = ",".join(f"{name.id}/{name.step}/{name.features}" for name in names)
-    return _hashed(f"{step}:{known}")
-
-
-def _digest_of_ids(state: TrackState) -> bytes:
-    """The digest at the beginning of memories from the version in which states contained only ids."""
-    return _hashed(f"{state.step}:{','.join(name.id for name in state.memories)}")
-
-
-def _hashed(text: str) -> bytes:
-    return hashlib.sha256(text.encode()).digest()[:DIGEST_BYTES]
+    return hashlib.sha256(f"{step}:{known}".encode()).digest()[:DIGEST_BYTES]
 
 
 def _damaged(error: ValueError) -> BadRequestError:
