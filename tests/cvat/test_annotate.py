@@ -372,7 +372,7 @@ def test_of_what_two_machines_send_at_once_the_first_stays(
         if first == "this run":
             cvat.annotations.patch(2, "create", {"shapes": deepcopy(shapes), "tags": deepcopy(tags)})
         if first == "another machine, before people hand the job in":
-            cvat.tasks[TASK].states[2] = "completed"
+            cvat.tasks[TASK].states = {2: "completed"}
         return answer
 
     monkeypatch.setattr(JobAnnotations, "create", both)
