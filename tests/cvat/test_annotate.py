@@ -41,7 +41,7 @@ def test_a_folder_to_write_to_is_no_matter_of_a_task(
     cvat: StandIn, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     prepare(cvat)
-    assert annotate(cvat, "--output", str(tmp_path / "out")) == 1
+    assert annotate(cvat, "--output", str(tmp_path / "out")) == 2
     assert "--output: that is for --images" in capsys.readouterr().err
     assert not cvat.asked
 
@@ -578,7 +578,7 @@ def test_words_that_cvat_would_not_pass_on_are_refused(
     cvat.kinds = {"detector": "detector"}
     (tmp_path / "words.yaml").write_text("- rust\n")
     where = ["annotate", "--task", str(TASK), "--url", cvat.url, "--via-cvat", "detector"]
-    assert main([*where, "--labels", str(tmp_path / "words.yaml"), "--dry-run"]) == 1
+    assert main([*where, "--labels", str(tmp_path / "words.yaml"), "--dry-run"]) == 2
     assert "--labels: CVAT passes no labels on to detector (through CVAT), it answers for" in capsys.readouterr().err
 
 
@@ -652,7 +652,7 @@ def test_the_last_run_of_each_task_of_a_project_is_taken_back_and_a_number_refus
     assert main(["annotate", "--task", "8", *server]) == 0
     both = stored(cvat)
     capsys.readouterr()
-    assert main(["annotate", "--project", "1", *server, "--undo", "1"]) == 1
+    assert main(["annotate", "--project", "1", *server, "--undo", "1"]) == 2
     said = capsys.readouterr()
     assert [line.split()[:2] for line in said.out.splitlines()[1:]] == [["3", "2"], ["3", "1"], ["8", "1"]]
     assert "run 1 is another one in each task of the project: --undo last takes back the last one" in said.err

@@ -161,7 +161,7 @@ def test_no_picture_stops_the_others(
 def test_what_is_about_tasks_is_refused_and_asks_no_function(
     cvat: StandIn, folder: Path, capsys: pytest.CaptureFixture[str], option: str
 ) -> None:
-    assert _annotate(cvat, folder, option) == 1
+    assert _annotate(cvat, folder, option) == 2
     assert f"a folder has no use for {option.partition('=')[0]}: leave it out" in capsys.readouterr().err
     assert not cvat.bodies
     assert not (folder.parent / "out").exists()

@@ -193,7 +193,7 @@ def test_what_cannot_be_is_a_sentence(
     cvat: StandIn, capsys: pytest.CaptureFixture[str], option: str, value: str, sentence: str
 ) -> None:
     prepare(cvat)
-    assert main(["effort", "--task", str(TASK), "--url", cvat.url, option, value]) == 1
+    assert main(["effort", "--task", str(TASK), "--url", cvat.url, option, value]) == 2
     assert sentence in capsys.readouterr().err
 
 

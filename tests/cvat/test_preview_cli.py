@@ -178,7 +178,6 @@ def test_another_kind_of_function_is_named(
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (("--via-cvat", "dino", "--labels", "{labels}"), "CVAT passes no labels on"),
         (("--via-cvat", "dino", "--frames", "99,100"), "--frames 99,100: there are frames 0-8"),
         (("--function", "{url}/", "--labels", "{labels}"), "knows no 'floor'"),
         (("--function", "{url}/", "--labels", "nowhere.yaml"), "nowhere.yaml"),
@@ -198,7 +197,7 @@ def test_a_folder_needs_no_cvat_and_names_no_frames(tmp_path: Path, capsys: pyte
     assert _preview(tmp_path, "--images", str(tmp_path), "--function", "http://127.0.0.1:1") == 1
     assert "holds no pictures" in capsys.readouterr().err
     (tmp_path / "a.png").write_bytes(PICTURE)
-    assert _preview(tmp_path, "--images", str(tmp_path), "--via-cvat", "dino") == 1
+    assert _preview(tmp_path, "--images", str(tmp_path), "--via-cvat", "dino") == 2
     assert "not a folder of pictures" in capsys.readouterr().err
 
 

@@ -414,8 +414,6 @@ def test_what_is_of_other_forms_is_named(cvat: StandIn, capsys: pytest.CaptureFi
         (("--from", "3"), "there is nothing to follow on frame 3"),
         (("--labels", "car,boat"), "--labels: the task has no label 'boat', it has car, "),
         (("--from", "30"), "there is no frame 30"),
-        (("--from", "5", "--to", "2"), "--to 2 lies before --from 5"),
-        (("--from", "5", "--to", "8", "--both"), "--to ends one direction, and --both has two"),
     ],
 )
 def test_what_cannot_be_is_a_sentence(

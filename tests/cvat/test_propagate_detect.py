@@ -320,8 +320,6 @@ def test_what_joins_is_not_followed_back_into_what_an_earlier_run_wrote(cvat: St
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (("--detect",), "--detect: expected the detector's URL beside --function"),
-        (("--every", "5"), "--every says how often --detect looks"),
         (("--detect", "URL", "--labels", "none.yaml"), "none.yaml"),
         (("--detect", "URL", "--as", "mask", "--labels", "bike.yaml"), "label 'bike' takes a rectangle in the task"),
         (("--detect", "URL", "--labels", "boat.yaml"), "'boat': mend the names, or add them to the task in CVAT"),

@@ -330,7 +330,7 @@ def test_an_issue_of_which_the_answer_was_lost_is_taken_back_too(person: Person,
 
 def test_taking_back_does_no_more(person: Person, capsys: pytest.CaptureFixture[str]) -> None:
     run(person.cvat, {0: [seen(0.36)]})
-    assert _undo(person.cvat, "--undo", "last", "--issues") == 1
+    assert _undo(person.cvat, "--undo", "last", "--issues") == 2
     assert "leave out --issues and --assign" in capsys.readouterr().err
     assert _undo(person.cvat, "--undo", "1") == 1
     assert "run 1 is one of promptable annotate: give its number to that" in capsys.readouterr().err

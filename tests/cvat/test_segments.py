@@ -282,7 +282,7 @@ def test_a_project_is_one_file_and_each_task_for_itself(
     assert "left alone: task 8 has no journal here" in said
     said = said[said.index("task 3, pictures") :]
     assert said.splitlines()[1::2] == ["run 2: 3 tags added, 1 taken away", "the tags in CVAT are those of the ranges"]
-    segments(cvat, "--project", "1", "--undo", "2", status=1)
+    segments(cvat, "--project", "1", "--undo", "2", status=2)
     assert "run 2 is another one in each task of the project" in capsys.readouterr().err
     segments(cvat, "--project", "1", "--undo", "last")
     assert "task 3, pictures\nrun 2: 3 tags taken away, 1 put back\n" in capsys.readouterr().out

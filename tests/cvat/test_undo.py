@@ -178,7 +178,7 @@ def test_a_dry_run_takes_nothing_back(
         draw(cvat, BOX, label_id=CAR)
     command(cvat)
     before = cvat.annotations.all()
-    assert command(cvat, "--undo", "1", "--dry-run") == 1
+    assert command(cvat, "--undo", "1", "--dry-run") == 2
     assert cvat.annotations.all() == before
     assert "--undo deletes what a run wrote, and --dry-run deletes nothing" in capsys.readouterr().err
 

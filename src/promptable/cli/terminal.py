@@ -7,8 +7,9 @@ from typing import Literal
 
 from promptable.cvat.harmless import for_a_terminal
 
-DONE, WRONG, FOUND, INTERRUPTED = 0, 1, 3, 130
-"""Exit statuses; ``FOUND`` is of work that is done and has something to tell, such as frames that failed."""
+DONE, WRONG, MISUSED, FOUND, INTERRUPTED = 0, 1, 2, 3, 130
+"""Exit statuses; ``FOUND`` is of work that is done and has something to tell, such as frames that failed. ``MISUSED``
+is argparse's own, for options."""
 _BETWEEN = 2
 """Columns of the terminal between those of a table."""
 _LONG_NAME = 30

@@ -15,6 +15,9 @@ from promptable.serving.respond import STATUS
 
 Answer = Callable[[Any], str]
 
+_WHERE = {"PROMPTABLE_WEIGHTS": "weights"}
+"""Where ``promptable download`` puts them: the default of a deployed function is a folder of its image."""
+
 
 class LocalFunction:
     """A function as the environment's settings describe it, a detector without labels of its own."""
@@ -26,7 +29,9 @@ class LocalFunction:
 
         Raises CvatError where the models cannot be loaded, ImportError without their packages.
         """
-        environment = dict(os.environ) | ({} if model is None else {"PROMPTABLE_MODEL": model})
+        environment = _WHERE | {name: value for name, value in os.environ.items() if value}
+        if model is not None:
+            environment["PROMPTABLE_MODEL"] = model
         try:
             self._answer, self._model = _LOADERS[kind](environment)
         except (FileNotFoundError, ValueError) as error:

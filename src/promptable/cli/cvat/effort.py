@@ -11,7 +11,7 @@ from promptable.cli.cvat.outcome import told
 from promptable.cli.cvat.source import named, source_name, sources
 from promptable.cli.terminal import DONE, left_alone, say, show
 from promptable.cli.values import number, unit_number
-from promptable.cvat.server.errors import CvatError
+from promptable.cvat.server.errors import CvatError, OptionError
 
 if TYPE_CHECKING:
     from promptable.cvat.effort.page.pictures import Pictures
@@ -88,11 +88,11 @@ def _effort(parsed: argparse.Namespace) -> int:
 
 
 def _check(parsed: argparse.Namespace) -> None:
-    """Raise CvatError for options that do not go together."""
+    """Raise OptionError for options that do not go together, CvatError for a file that would be lost."""
     if parsed.output is not None and parsed.output.suffix == ".json":
-        raise CvatError(f"--output names the page, and its JSON lies beside it: {parsed.output.with_suffix('.html')}")
+        raise OptionError(f"--output names the page, and its JSON lies beside it: {parsed.output.with_suffix('.html')}")
     if parsed.seconds_per_edit is not None and parsed.seconds_per_box is None:
-        raise CvatError("--seconds-per-edit: say with --seconds-per-box what drawing takes")
+        raise OptionError("--seconds-per-edit: say with --seconds-per-box what drawing takes")
     if parsed.suggest is not None and parsed.suggest.exists() and not _is_advice(parsed.suggest):
         raise CvatError(f"--suggest: {parsed.suggest} is there, and is not overwritten: name another file")
 

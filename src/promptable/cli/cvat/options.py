@@ -3,9 +3,10 @@
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from promptable.cvat.server.errors import CvatError
+from promptable.cvat.server.errors import CvatError, OptionError
 
 if TYPE_CHECKING:
     from promptable.cvat.functions import Function, Source
@@ -52,6 +53,12 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, required: bool = Tru
     )
 
 
+def check_local_has_labels(parsed: argparse.Namespace, labels: Path | str | None) -> None:
+    """Raise OptionError where a detector in this process is to look for its own labels."""
+    if parsed.local and labels is None:
+        raise OptionError("--local has no labels of its own: --labels FILE names those to look for")
+
+
 def _user(text: str) -> str:
     if ":" in text:
         raise argparse.ArgumentTypeError(
@@ -93,9 +100,9 @@ def function_of(
     if parsed.local:
         return _local(where, kind)
     if parsed.via_cvat is None:
-        raise CvatError("expected a model: --function URL, --via-cvat NAME or --local")
+        raise OptionError("expected a model: --function URL, --via-cvat NAME or --local")
     if client is None or source is None:
-        raise CvatError("--via-cvat asks about frames of CVAT: expected a task or a job, not a folder of pictures")
+        raise OptionError("--via-cvat asks about frames of CVAT: expected a task or a job, not a folder of pictures")
     return CvatFunction(client, where or parsed.via_cvat, source, kind)
 
 
@@ -111,10 +118,10 @@ def _local(model: str | None, kind: str) -> "Function":
 def _url(parsed: argparse.Namespace) -> str | None:
     parts = [parsed.server_host, parsed.server_port]
     if parsed.profile is not None and any(part is not None for part in (*parts, parsed.url, parsed.auth)):
-        raise CvatError("--profile says where CVAT is and who logs in: leave out --url, --server-host and --auth")
+        raise OptionError("--profile says where CVAT is and who logs in: leave out --url, --server-host and --auth")
     if parsed.url is not None:
         if any(part is not None for part in parts):
-            raise CvatError("--url and --server-host say the same: leave one of them out")
+            raise OptionError("--url and --server-host say the same: leave one of them out")
         return str(parsed.url)
     if not any(part is not None for part in parts):
         return None

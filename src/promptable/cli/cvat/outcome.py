@@ -4,14 +4,14 @@ import signal
 import sqlite3
 from collections.abc import Callable, Mapping
 
-from promptable.cli.terminal import DONE, FOUND, INTERRUPTED, WRONG, complain, warn
-from promptable.cvat.server.errors import CvatError
+from promptable.cli.terminal import DONE, FOUND, INTERRUPTED, MISUSED, WRONG, complain, warn
+from promptable.cvat.server.errors import CvatError, OptionError
 
 
 def told(command: str, work: Callable[[], int], if_interrupted: str) -> int:
     """The exit status of the work; ``WRONG`` with a sentence for what CVAT, a file or the journal refuses.
 
-    ``if_interrupted`` says what is kept after Ctrl-C, or what to do.
+    For options that are wrong it is ``MISUSED``. ``if_interrupted`` says what is kept after Ctrl-C, or what to do.
     """
     try:
         return work()
@@ -20,6 +20,9 @@ def told(command: str, work: Callable[[], int], if_interrupted: str) -> int:
         complain(command, f"{where}{error.strerror or error}")
     except sqlite3.Error as error:
         complain(command, f"the journal of this task cannot be used ({error}): is there room, and may it be written?")
+    except OptionError as error:
+        complain(command, str(error))
+        return MISUSED
     except CvatError as error:
         complain(command, str(error))
     except EOFError:

@@ -7,11 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptable.cli.cvat.files import write_text
-from promptable.cli.cvat.options import add_model_arguments, add_server_arguments, connected, frame_ranges, function_of
+from promptable.cli.cvat.options import (
+    add_model_arguments,
+    add_server_arguments,
+    check_local_has_labels,
+    connected,
+    frame_ranges,
+    function_of,
+)
 from promptable.cli.cvat.outcome import told
 from promptable.cli.terminal import DONE, FOUND, complain, left_alone, say
 from promptable.cli.values import unit_number
-from promptable.cvat.server.errors import CvatError
+from promptable.cvat.server.errors import OptionError
 
 if TYPE_CHECKING:
     from promptable.cvat.functions import Function, Source
@@ -61,6 +68,8 @@ def _variant(text: str) -> "VariantSpec":
 
 
 def _preview(parsed: argparse.Namespace) -> int:
+    for spec in _specs(parsed):
+        check_local_has_labels(parsed, spec.labels)
     page, data, left_out = _made(parsed)
     write_text(parsed.output, page)
     write_text(parsed.output.with_suffix(".json"), data)
@@ -92,7 +101,7 @@ def _frames(parsed: argparse.Namespace, client: Any) -> tuple["Source | None", s
     count = _count(parsed.frames)
     if parsed.images is not None:
         if count is None:
-            raise CvatError("--frames of a folder is a count: its pictures have no numbers")
+            raise OptionError("--frames of a folder is a count: its pictures have no numbers")
         title = f"Preview of the pictures in {parsed.images.resolve().name}/"
         return None, title, frames_of_folder(parsed.images, count, parsed.seed)
     frames = Frames(client, task=parsed.task, job=parsed.job)
@@ -107,11 +116,11 @@ def _frames(parsed: argparse.Namespace, client: Any) -> tuple["Source | None", s
 
 
 def _count(text: str) -> int | None:
-    """How many frames, None where they are named. Raises CvatError for none."""
+    """How many frames, None where they are named. Raises OptionError for none."""
     if not (text.isascii() and text.isdecimal()):
         return None
     if not int(text):
-        raise CvatError("--frames: expected at least one frame")
+        raise OptionError("--frames: expected at least one frame")
     return int(text)
 
 
@@ -140,13 +149,13 @@ def _specs(parsed: argparse.Namespace) -> "list[VariantSpec]":
 
 
 def _labels(spec: "VariantSpec", function: "Function") -> "Sequence[Mapping[str, Any]] | None":
-    """The label list of a variant, None for the function's own. Raises CvatError where CVAT would not pass it on."""
+    """The label list of a variant, None for the function's own. Raises OptionError where CVAT would not pass it on."""
     from promptable.cvat.labels.entries import read_labels
 
     if spec.labels is None:
         return None
     if not function.takes_labels:
-        raise CvatError(
+        raise OptionError(
             f"variant {spec.name!r}: CVAT passes no labels on to {function}, it answers for those it is deployed "
             "with: use --function URL or --local to try others"
         )

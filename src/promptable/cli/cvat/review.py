@@ -13,7 +13,7 @@ from promptable.cli.cvat.undo import METAVAR, runs_meant, say_closed, say_withdr
 from promptable.cli.terminal import DONE, left_alone, say, show
 from promptable.cli.values import count, unit_number
 from promptable.cvat.plural import counted
-from promptable.cvat.server.errors import CvatError
+from promptable.cvat.server.errors import OptionError
 
 if TYPE_CHECKING:
     from promptable.cvat.review.queue import Queue
@@ -56,7 +56,7 @@ def _undo(parsed: argparse.Namespace, client: Any) -> None:
     from promptable.cvat.review.reviewer import COMMAND, take_back
 
     if parsed.issues or parsed.assign is not None:
-        raise CvatError("--undo takes a run back and does no more: leave out --issues and --assign")
+        raise OptionError("--undo takes a run back and does no more: leave out --issues and --assign")
     for frames, run in runs_meant(parsed, client, COMMAND):
         issues, back, left = take_back(client, frames, run, completed=parsed.include is not None)
         say(f"run {run} is taken back")

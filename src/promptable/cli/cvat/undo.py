@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from promptable.cli.cvat.source import sources
 from promptable.cli.terminal import left_alone, say, show
 from promptable.cvat.plural import counted, ranges
-from promptable.cvat.server.errors import CvatError
+from promptable.cvat.server.errors import OptionError
 
 if TYPE_CHECKING:
     from promptable.cvat.journal import Run
@@ -39,7 +39,7 @@ def run_of(client: Any, frames: "Frames", command: str, asked: int | Literal["la
 def runs_meant(parsed: argparse.Namespace, client: Any, command: str) -> "Iterator[tuple[Frames, int]]":
     """The run that is meant of the task, or the last one of each of the project's tasks, which are named.
 
-    Raises CvatError where a number stands for another run in each task.
+    Raises OptionError where a number stands for another run in each task.
     """
     _check_meant(parsed, client, sources(parsed, client, lambda _: None), command)
     for frames in sources(parsed, client, left_alone):
@@ -58,7 +58,7 @@ def say_task(parsed: argparse.Namespace, frames: "Frames") -> None:
 
 
 def _check_meant(parsed: argparse.Namespace, client: Any, tasks: "Iterable[Frames]", command: str) -> None:
-    """Raise CvatError, with the runs of a project's tasks shown, where a number stands for another run in each."""
+    """Raise OptionError, with the runs of a project's tasks shown, where a number stands for another run in each."""
     if parsed.project is None or not isinstance(parsed.undo, int):
         return
     rows = [
@@ -67,16 +67,16 @@ def _check_meant(parsed: argparse.Namespace, client: Any, tasks: "Iterable[Frame
         for run in _newest_first(client, frames, command)
     ]
     show(("task", "run", "begun", "state"), rows)
-    raise CvatError(
+    raise OptionError(
         f"run {parsed.undo} is another one in each task of the project: --undo {_LAST} takes back the last one of "
         f"each, --task N --undo {parsed.undo} that of a task"
     )
 
 
 def check_no_dry_run(parsed: argparse.Namespace) -> None:
-    """Raise CvatError where both are asked for: a run would be taken back in earnest."""
+    """Raise OptionError where both are asked for: a run would be taken back in earnest."""
     if parsed.dry_run and parsed.undo is not None:
-        raise CvatError("--undo deletes what a run wrote, and --dry-run deletes nothing: leave out one of them")
+        raise OptionError("--undo deletes what a run wrote, and --dry-run deletes nothing: leave out one of them")
 
 
 def say_taken(run: int, what: str, taken: "TakenBack", remedy: str) -> None:

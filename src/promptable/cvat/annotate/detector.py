@@ -12,7 +12,7 @@ from promptable.cvat.answers import named, read_answer
 from promptable.cvat.detection import Detection
 from promptable.cvat.functions import Function, Picture, blank
 from promptable.cvat.labels.task_labels import TaskLabels
-from promptable.cvat.server.errors import CvatError
+from promptable.cvat.server.errors import CvatError, OptionError
 
 PAUSES = (0.5, 2.0)
 """Seconds before each further try of a picture that failed."""
@@ -39,7 +39,7 @@ def describe(function: Function, options: Options) -> Described:
     """Ask a function what it looks for with these options. Raises CvatError."""
     if not function.takes_labels:
         if options.labels is not None:
-            raise CvatError(
+            raise OptionError(
                 f"--labels: CVAT passes no labels on to {function!r}, it answers for those it is deployed with: leave "
                 "--labels out, or use --function URL or --local to try others"
             )

@@ -50,3 +50,12 @@ class Options:
     def as_json(self) -> dict[str, Any]:
         """As the journal keeps them."""
         return asdict(self)
+
+
+def wrong_way(first: int, last: int, step: int) -> str | None:
+    """Why ``last`` cannot end what goes on from ``first`` by ``step``, 1 or -1; None where it can."""
+    if (last - first) * step >= 0:
+        return None
+    if step > 0:
+        return f"--to {last} lies before --from {first}: --backward follows towards earlier frames"
+    return f"--to {last} lies behind --from {first}: without --backward later frames are followed"

@@ -12,7 +12,7 @@ from promptable.cvat.propagate.following.words import Known, Newcomers
 from promptable.cvat.propagate.jobs import why_left_alone
 from promptable.cvat.propagate.journal import Ours
 from promptable.cvat.propagate.objects import Object
-from promptable.cvat.propagate.options import Options
+from promptable.cvat.propagate.options import Options, wrong_way
 from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.frames import Frames
 
@@ -103,8 +103,8 @@ def passes(frames: Frames, jobs: Iterable[Any], first: int, options: Options) ->
         farthest = max(shown) if step > 0 else min(shown)
         asked = farthest if options.last is None or len(steps) > 1 else options.last
         end = min(asked, farthest) if step > 0 else max(asked, farthest)
-        if (end - first) * step < 0:
-            raise CvatError(f"--to {end} lies before --from {first}: --backward follows towards earlier frames")
+        if (why := wrong_way(first, end, step)) is not None:
+            raise CvatError(why)
         way = [number for number in frames.numbers if first * step <= number * step <= end * step]
         ways[step] = way[::step]
     return ways

@@ -21,6 +21,10 @@ class CvatError(RuntimeError):
         return self.status is not None and self.status < 500
 
 
+class OptionError(CvatError):
+    """Options are wrong by themselves or do not go together, whatever CVAT has."""
+
+
 class WebPageError(CvatError):
     """The answer was a web page, which CVAT's API never sends: it comes from a proxy or a sign-in page in between.
 

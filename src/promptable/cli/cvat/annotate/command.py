@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from promptable.cli.cvat.annotate.arguments import options_of
 from promptable.cli.cvat.annotate.output import report, say_plan
-from promptable.cli.cvat.options import connected, function_of
+from promptable.cli.cvat.options import check_local_has_labels, connected, function_of
 from promptable.cli.cvat.outcome import failures, told_and_resumable
 from promptable.cli.cvat.source import sources
 from promptable.cli.cvat.undo import check_no_dry_run, runs_meant, say_may_arrive, say_taken, say_task
 from promptable.cli.terminal import DONE, left_alone, say
 from promptable.cvat.annotate.options import COMMAND, Include
 from promptable.cvat.plural import counted
-from promptable.cvat.server.errors import CvatError
+from promptable.cvat.server.errors import CvatError, OptionError
 
 if TYPE_CHECKING:
     from promptable.cvat.annotate.caution import Caution
@@ -33,11 +33,12 @@ _OF_CVAT = (
 
 
 def annotate(parsed: argparse.Namespace) -> int:
-    """The exit status: 0 when all is done, 3 when frames failed, 1 for what is refused, 130 after Ctrl-C."""
+    """The exit status: 0 for all, 3 if frames failed, 2 for wrong options, 1 for other refusals, 130 after Ctrl-C."""
     return told_and_resumable("annotate", lambda: _annotate(parsed))
 
 
 def _annotate(parsed: argparse.Namespace) -> int:
+    check_local_has_labels(parsed, parsed.labels)
     if parsed.images is not None:
         return _folder(parsed)
     _check_no_output(parsed)
@@ -57,9 +58,9 @@ def _folder(parsed: argparse.Namespace) -> int:
     from promptable.cvat.progress import Progress
 
     if told := [option for option in _OF_CVAT if getattr(parsed, option)]:
-        raise CvatError(f"--images: a folder has no use for --{told[0].replace('_', '-')}: leave it out")
+        raise OptionError(f"--images: a folder has no use for --{told[0].replace('_', '-')}: leave it out")
     if parsed.output is None:
-        raise CvatError("--images: say where the result goes with --output DIR")
+        raise OptionError("--images: say where the result goes with --output DIR")
     function = function_of(parsed)
     options = replace(options_of(parsed), pictures=digest_of(pictures_of(parsed.images)))
     detector = Detector(function, describe(function, options), options, TaskLabels({}))
@@ -74,9 +75,11 @@ def _folder(parsed: argparse.Namespace) -> int:
 
 
 def _check_no_output(parsed: argparse.Namespace) -> None:
-    """Raise CvatError for the folder's option where there is none."""
+    """Raise OptionError for the folder's option where there is none."""
     if parsed.output is not None:
-        raise CvatError("--output: that is for --images, what is found in a task goes to CVAT (its page: --queue FILE)")
+        raise OptionError(
+            "--output: that is for --images, what is found in a task goes to CVAT (its page: --queue FILE)"
+        )
 
 
 def _sources(parsed: argparse.Namespace, client: Any) -> "Iterator[Frames]":

@@ -4,13 +4,13 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from promptable.cli.cvat.options import add_model_arguments, add_server_arguments
+from promptable.cli.cvat.options import add_model_arguments, add_server_arguments, check_local_has_labels
 from promptable.cli.cvat.undo import METAVAR, which_run
 from promptable.cli.values import count, frame_number, number
 from promptable.cvat.detection import MASK, POLYGON, RECTANGLE
 from promptable.cvat.harmless import for_a_journal
-from promptable.cvat.propagate.options import Direction, Options
-from promptable.cvat.server.errors import CvatError
+from promptable.cvat.propagate.options import Direction, Options, wrong_way
+from promptable.cvat.server.errors import OptionError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -104,15 +104,29 @@ def _share(text: str) -> float:
     return number(text, "a number above 0, up to 1", lambda value: 0 < value <= 1)
 
 
+def check_together(parsed: argparse.Namespace) -> None:
+    """Raise OptionError for what does not go together."""
+    if parsed.detect is not None:
+        check_local_has_labels(parsed, parsed.labels)
+    if parsed.detect == "" and not parsed.local:
+        raise OptionError("--detect: expected the detector's URL beside --function, or its name beside --via-cvat")
+    if parsed.every is not None and parsed.detect is None:
+        raise OptionError("--every says how often --detect looks: leave it out, or add --detect")
+    if parsed.both and parsed.last is not None:
+        raise OptionError(
+            "--to ends one direction, and --both has two: leave it out, or follow each way in its own run"
+        )
+    if parsed.first is None or parsed.last is None:
+        return
+    if (why := wrong_way(parsed.first, parsed.last, -1 if parsed.backward else 1)) is not None:
+        raise OptionError(why)
+
+
 def options_of(parsed: argparse.Namespace) -> Options:
-    """Raises CvatError for what does not go together."""
+    """Raises CvatError for a labels.yaml that cannot be read."""
     from promptable.cvat.labels.entries import read_labels
 
     detects = parsed.detect is not None
-    if parsed.every is not None and not detects:
-        raise CvatError("--every says how often --detect looks: leave it out, or add --detect")
-    if parsed.both and parsed.last is not None:
-        raise CvatError("--to ends one direction, and --both has two: leave it out, or follow each way in its own run")
     return Options(
         function=for_a_journal(parsed.function or parsed.via_cvat or "local"),
         job=parsed.job,

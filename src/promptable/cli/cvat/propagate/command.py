@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from promptable.cli.cvat.options import connected, function_of
 from promptable.cli.cvat.outcome import told_and_resumable
-from promptable.cli.cvat.propagate.arguments import options_of
+from promptable.cli.cvat.propagate.arguments import check_together, options_of
 from promptable.cli.cvat.propagate.output import report, review, say_plan
 from promptable.cli.cvat.undo import check_no_dry_run, run_of, say_may_arrive, say_taken, say_withdrawn
 from promptable.cli.terminal import DONE, WRONG, complain, left_alone, say
 from promptable.cvat.plural import counted
 from promptable.cvat.propagate.options import Options
-from promptable.cvat.server.errors import CvatError
 
 if TYPE_CHECKING:
     from promptable.cvat.journal import Run
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def propagate(parsed: argparse.Namespace) -> int:
-    """The exit status: 0 when all is done, 1 for what CVAT, a function or a file refuses, 130 after Ctrl-C."""
+    """The exit status: 0 when all is done, 2 for wrong options, 1 for what is refused, 130 after Ctrl-C."""
     return told_and_resumable("propagate", lambda: _propagate(parsed))
 
 
@@ -36,6 +35,7 @@ def _propagate(parsed: argparse.Namespace) -> int:
     from promptable.cvat.server.frames import Frames
 
     check_no_dry_run(parsed)
+    check_together(parsed)
     with connected(parsed, writes=not parsed.dry_run) as client:
         frames = Frames(client, task=parsed.task, job=parsed.job)
         with TrackJournal.of_task(client, frames.task) as journal:
@@ -152,8 +152,6 @@ def _models(parsed: argparse.Namespace, client: Any, frames: "Frames") -> "tuple
     from promptable.cvat.propagate.following.words import Newcomers
     from promptable.cvat.tracking import Tracker
 
-    if parsed.detect == "" and not parsed.local:
-        raise CvatError("--detect: expected the detector's URL beside --function, or its name beside --via-cvat")
     source = Source(frames.task.id, parsed.job)
     tracker = Tracker(function_of(parsed, client, source, kind="tracker"))
     if parsed.detect is None:
