@@ -1,6 +1,7 @@
 """Which frames of a followed object a person is shown, and how."""
 
 import json
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from promptable.cli.main import main
 from promptable.cvat.geometry import run_lengths
 from promptable.cvat.geometry.position import Position
 from promptable.cvat.propagate.review.doubts import doubts
@@ -92,6 +94,21 @@ def test_a_picture_shows_the_object_on_its_frame(cvat: StandIn) -> None:
     without, shown = Path("without.html").read_text(), Path("with.html").read_text()
     assert ("<img" in without, without.count('<tr data-names="[&quot;car')) == (False, 2)
     assert (shown.count('<img src="data:image/webp'), shown.count('<tr data-names="[&quot;car')) == (2, 0)
+
+
+@pytest.mark.parametrize("broken", [[5, 10, 60, 30, 79], [60]])
+def test_a_broken_mask_in_the_journal_of_an_old_run_is_left_out(
+    cvat: StandIn, tmp_path: Path, broken: Sequence[float]
+) -> None:
+    prepare(cvat)
+    draw(cvat, run_lengths.encode(np.ones((20, 20), np.bool_), 10, 60), "mask")
+    assert propagate(cvat, "--job", "1") == 0
+    (file,) = tmp_path.rglob("task-4-*.sqlite")
+    with sqlite3.connect(file) as journal:
+        journal.execute("UPDATE objects SET object = json_set(object, '$.start.points', json(?))", (str(broken),))
+    assert propagate(cvat, "--job", "1", "--review", "1", "--page", "page.html") == 0
+    assert "frame=8" in Path("page.html").read_text(), "where it came back"
+    assert main(["review", "--job", "1", "--url", cvat.url]) == 0
 
 
 @pytest.mark.parametrize("form", ["rectangle", "polygon", "mask"])

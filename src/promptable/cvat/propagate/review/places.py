@@ -9,6 +9,7 @@ from typing import Any
 from promptable.cvat.geometry.position import Position
 from promptable.cvat.journal import Run
 from promptable.cvat.labels.entries import listed
+from promptable.cvat.propagate.broken import is_whole
 from promptable.cvat.propagate.journal import TrackReader
 from promptable.cvat.propagate.objects import Object
 from promptable.cvat.propagate.review.doubts import doubts
@@ -88,14 +89,16 @@ def review(client: Any, journal: TrackReader, run: Run, frames: Frames) -> Revie
 
 def course(journal: TrackReader, run: int, one: Object, direction: int) -> Iterator[tuple[int, Position | None]]:
     """Where an object was found in a direction, None where it was lost: from where it starts, by way of where people
-    have it on other frames. Where it starts the tracker was told: a detector's score is none of how it was followed."""
+    have it on other frames. Where it starts the tracker was told: a detector's score is none of how it was followed.
+    Not where its points make no shape, as runs of earlier versions took them."""
     drawn = [
         (frame, position)
         for frame, position in {**one.theirs, one.frame: replace(one.start, score=1.0)}.items()
         if position is not None and (frame - one.frame) * direction >= 0
     ]
     drawn.sort(key=lambda pair: pair[0] * direction)
-    yield from heapq.merge(journal.along(run, one.number, direction), drawn, key=lambda pair: pair[0] * direction)
+    merged = heapq.merge(journal.along(run, one.number, direction), drawn, key=lambda pair: pair[0] * direction)
+    yield from ((frame, position) for frame, position in merged if position is None or is_whole(position))
 
 
 def _places(
