@@ -69,7 +69,7 @@ _SEEN = """
 @needs_chromium
 def test_a_review_of_nothing_has_no_tables(tmp_path: Path) -> None:
     page = review_page.render("Review", ["no journal"], Queue([], 5, near=2, settled=3), [], 0.45, "http://cvat")
-    sentence = "Nothing to look at; left out: 2 close to one of these, 3 dealt with"
+    sentence = "Nothing to look at; left out: 2 close to one of these, 3 dealt with."
     assert run_in_page(page, _SEEN, tmp_path) == [["no journal", sentence], 0]
 
 
@@ -77,7 +77,7 @@ def test_a_review_of_nothing_has_no_tables(tmp_path: Path) -> None:
 def test_a_review_of_nothing_says_what_was_found(tmp_path: Path) -> None:
     found = [LabelFound("rust", [0] * 90 + [1] * 10, [0] * 100)]
     page = review_page.render("Review", [], Queue([], 0), found, 0.45, "http://cvat")
-    assert run_in_page(page, _SEEN, tmp_path) == [["Nothing to look at"], 2], "a section, and its table"
+    assert run_in_page(page, _SEEN, tmp_path) == [["Nothing to look at."], 2], "a section, and its table"
 
 
 @needs_chromium

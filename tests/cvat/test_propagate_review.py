@@ -149,6 +149,18 @@ def _review(count: int, label: str = "car", objects: int = 2) -> Review:
     return Review([Followed(i, label, 300, 290, 0.31, bins) for i in range(objects)], places, 150)
 
 
+@needs_chromium
+def test_how_often_an_object_was_found_is_a_line_however_narrow_the_window(tmp_path: Path) -> None:
+    look = """
+      document.body.style.width = "390px";
+      const text = document.createRange();
+      text.selectNodeContents(document.querySelector("#objects tbody td"));
+      return [text.toString(), text.getClientRects().length];
+    """
+    page = _page(_review(1), Image.new("RGB", (8, 6)))
+    assert run_in_page(page, look, tmp_path) == ["290 of 300", 1]
+
+
 def _page(review: Review, image: Image.Image, pictures: int = 200) -> str:
     return render(
         f"Task {HOSTILE}", 3, review, dict.fromkeys(pictured(review)[:pictures], image), partial(job_link, HOST, 4)

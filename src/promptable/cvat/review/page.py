@@ -44,7 +44,7 @@ def _nothing(queue: Queue) -> Iterator[str]:
     """What is said in place of an empty queue, whose section is hidden."""
     if not queue.frames:
         left = more(queue)
-        yield f"Nothing to look at{f'; {left}' if left else ''}"
+        yield f"Nothing to look at{f'; {left}' if left else ''}."
 
 
 def _label(label: LabelFound, review_below: float) -> str:

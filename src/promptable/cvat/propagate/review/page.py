@@ -73,7 +73,7 @@ def _figures(places: Sequence[Place], pictures: Mapping[Place, Image], opens: Op
 
 
 def _object(one: Followed, count: int, bins: int) -> str:
-    cells = (f"{one.found} of {one.frames} frames", f"{one.weakest:.2f}", f"{count}", _strip(one.bins, bins))
+    cells = (f"{one.found} of {one.frames}", f"{one.weakest:.2f}", f"{count}", _strip(one.bins, bins))
     return f"<tr><th>{_name(one)}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 
