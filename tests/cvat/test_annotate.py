@@ -198,6 +198,16 @@ def test_a_video_points_to_what_follows_objects(cvat: StandIn, capsys: pytest.Ca
     assert "promptable propagate --detect makes tracks of words" in capsys.readouterr().out
 
 
+def test_a_video_of_which_only_tags_are_asked_has_no_tracks_of_them(
+    cvat: StandIn, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    prepare(cvat, video=True)
+    cvat.labels["task_id", TASK] += [("night", "tag")]
+    (tmp_path / "tags.yaml").write_text("- {name: night, type: tag}\n")
+    assert annotate(cvat, "--dry-run", "--labels", str(tmp_path / "tags.yaml")) == 0
+    assert capsys.readouterr().out == "10 frames would be asked about\n"
+
+
 def test_labels_that_the_task_lacks_are_named_with_the_closest(
     cvat: StandIn, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

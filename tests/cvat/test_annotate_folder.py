@@ -107,7 +107,7 @@ def test_a_picture_that_fails_is_listed_and_a_resumed_run_asks_the_rest_only(
     cvat.failures = [(500, {})]
     assert _annotate(cvat, folder) == 1
     assert _annotate(cvat, folder) == 3
-    assert "frame 2 failed: broken.png: that is no picture, or a damaged one\n" in capsys.readouterr().err
+    assert "\nbroken.png failed: that is no picture, or a damaged one\n" in capsys.readouterr().err
     assert len(json.loads(_written(folder).read_text())["annotations"]) == 6
 
 
@@ -118,7 +118,7 @@ def test_what_the_function_refuses_is_asked_once(
     cvat.answers = {"": lambda request: detect_each_type(request) if request["floor"] == 1 else _refuse()}
     assert _annotate(cvat, folder) == 3
     assert len(cvat.bodies) == 1 + 2, "the gray picture, and each of the two once"
-    assert "frame 1 failed" in capsys.readouterr().err
+    assert "b/c.png failed: " in capsys.readouterr().err
 
 
 def _refuse() -> None:
@@ -151,7 +151,7 @@ def test_no_picture_stops_the_others(
 ) -> None:
     (folder / "b" / "odd.png").write_bytes(data)
     assert _annotate(cvat, folder) == 3
-    assert re.search(rf"frame 2 failed: b/odd.png: .*{why}", capsys.readouterr().err)
+    assert re.search(rf"(?m)^b/odd.png failed: .*{why}", capsys.readouterr().err)
     assert len(json.loads(_written(folder).read_text())["annotations"]) == 6
 
 

@@ -39,8 +39,8 @@ def told_and_resumable(command: str, work: Callable[[], int]) -> int:
     return told(command, work, "the same command goes on where it stopped")
 
 
-def failures(errors: Mapping[int, str]) -> int:
-    """List the frames that failed, and why; returns the exit status."""
+def failures(errors: Mapping[int, str], named: Callable[[int], object] = "frame {}".format) -> int:
+    """List the frames, or what else they are ``named``, that failed, and why; returns the exit status."""
     for frame, error in sorted(errors.items()):
-        warn(f"frame {frame} failed: {error}")
+        warn(f"{named(frame)} failed: {error}")
     return FOUND if errors else DONE

@@ -50,13 +50,9 @@ def _ask(detector: Detector, files: Sequence[Path], folder: Path, number: int) -
     name = str(files[number].relative_to(folder))
     try:
         data = upright(files[number].read_bytes())
-        hw = shown_hw(data)
+        return Result(number, detector.ask(Picture(name, lambda: data), shown_hw(data)))
     except OSError as error:
-        return Result(number, error=CvatError(f"{name}: {error.strerror}", 400))
-    except CvatError as error:
-        return Result(number, error=CvatError(f"{name}: {error}", error.status))
-    try:
-        return Result(number, detector.ask(Picture(name, lambda: data), hw))
+        return Result(number, error=CvatError(str(error.strerror), 400))
     except CvatError as error:
         return Result(number, error=error)
 

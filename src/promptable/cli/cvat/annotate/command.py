@@ -14,6 +14,7 @@ from promptable.cli.cvat.source import sources
 from promptable.cli.cvat.undo import check_no_dry_run, runs_meant, say_may_arrive, say_taken, say_task
 from promptable.cli.terminal import DONE, left_alone, say
 from promptable.cvat.annotate.options import COMMAND, Include
+from promptable.cvat.detection import TAG
 from promptable.cvat.plural import counted
 from promptable.cvat.server.errors import CvatError, OptionError
 
@@ -62,7 +63,8 @@ def _folder(parsed: argparse.Namespace) -> int:
     if parsed.output is None:
         raise OptionError("--images: say where the result goes with --output DIR")
     function = function_of(parsed)
-    options = replace(options_of(parsed), pictures=digest_of(pictures_of(parsed.images)))
+    files = pictures_of(parsed.images)
+    options = replace(options_of(parsed), pictures=digest_of(files))
     detector = Detector(function, describe(function, options), options, TaskLabels({}))
     with Progress() as progress:
         journal, run, path = annotate_folder(
@@ -71,7 +73,7 @@ def _folder(parsed: argparse.Namespace) -> int:
     errors = journal.errors(run.id)
     say(f"run {run.id}: {counted(journal.count_chosen(run.id), 'object')}\n{path}\n{parsed.output / 'coco.zip'}")
     journal.close()
-    return failures(errors)
+    return failures(errors, lambda number: files[number].relative_to(parsed.images))
 
 
 def _check_no_output(parsed: argparse.Namespace) -> None:
@@ -132,9 +134,9 @@ def _detector(parsed: argparse.Namespace, client: Any, frames: "Frames") -> "Det
     from promptable.cvat.labels.checks import check_labels, in_words
 
     function, options = function_of(parsed, client, Source(frames.task.id, parsed.job)), options_of(parsed)
-    if frames.is_video:
-        say("a video: each frame for itself; promptable propagate --detect makes tracks of words")
     described = describe(function, options)
+    if frames.is_video and any(entry["type"] != TAG for entry in described.labels):
+        say("a video: each frame for itself; promptable propagate --detect makes tracks of words")
     labels = _task_labels(parsed, client, frames, described, options.labels or ())
     check_labels(labels, described.labels, polygons=options.polygons, all_of_them=options.labels is not None)
     lacking = labels.lacking(entry["name"] for entry in described.labels if entry["name"] not in labels.marks)
