@@ -129,6 +129,24 @@ def test_a_link_and_a_word_are_whole_however_narrow_the_terminal(
     assert max(map(len, capsys.readouterr().out.splitlines()[1:])) <= 40
 
 
+def test_links_that_leave_the_words_no_room_go_below_their_rows(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [("red star", what, 1, f"http://127.0.0.1:18080/tasks/12/jobs/42?frame={what[-1]}") for what in _UNSURE]
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    show(("label", "least sure", "doubts", "frame"), rows)
+    assert [line.split() for line in capsys.readouterr().out.splitlines()[1:]] == [
+        words for row in rows for words in ([*f"red star {row[1]} 1".split()], [row[3]])
+    ]
+    monkeypatch.setenv("COLUMNS", "120")
+    show(("label", "least sure", "doubts", "frame"), rows)
+    assert [line.split()[-1] for line in capsys.readouterr().out.splitlines()[1:]] == [row[3] for row in rows]
+
+
+_UNSURE = ("missing? score 0.32, threshold 0.35", "score 0.36, threshold 0.37")
+
+
 def test_columns_move_together_before_lines_are_too_long_and_no_line_ends_in_spaces(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,9 +3,13 @@
 import re
 import sys
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from promptable.cvat.harmless import for_a_terminal
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
 
 DONE, WRONG, MISUSED, FOUND, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit statuses; ``FOUND`` is of work that is done and has something to tell, such as frames that failed. ``MISUSED``
@@ -44,29 +48,53 @@ def show(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
 
     What people have named is shown as it is: rich's own marks in it mean nothing. Lines break between words, and where
     these are more than a terminal's line holds, as links are, they are longer: a link in two parts is none. Columns
-    move together before that.
+    move together before that, and links of the last one, which would leave the words no room, go below their rows.
     """
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
     if not rows:
         return
     columns = list(zip(headings, *rows, strict=True))
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDE)
+    links: Sequence[object] = [""] * (1 + len(rows))
+    if _crowded_by_links(columns, console.width):
+        links = ["", *columns.pop()[1:]]
+    with console.capture() as lines:
+        _print(console, columns, links)
+    sys.stdout.write(_ENDING.sub("\n", lines.get()))
+
+
+def _print(console: "Console", columns: Sequence[Sequence[object]], links: Sequence[object]) -> None:
+    """Line by line, each with its link below, if there is one."""
+    from rich.text import Text
+
     least = sum(map(_longest_word, columns))
     between = _BETWEEN if least + _BETWEEN * len(columns) <= console.width else 1
     widths = _widths(columns, console.width - between * len(columns))
     console.width = max(console.width, sum(widths) + between * len(columns))
-    table = Table(box=None, padding=(0, 1, 0, between - 1))
+    for number, (*cells, link) in enumerate(zip(*columns, links, strict=True)):
+        console.print(_line(cells, columns, widths, between), style="" if number else "bold", crop=False)
+        if link:
+            console.print(Text(for_a_terminal(f"   {link}")), soft_wrap=True)
+
+
+def _crowded_by_links(columns: Sequence[Sequence[object]], room: int) -> bool:
+    """Whether the last column is of links that the others, at their full width, do not fit beside."""
+    widths = _widths(columns, sys.maxsize)
+    return str(columns[-1][-1]).startswith("http") and sum(widths) + _BETWEEN * len(columns) > room
+
+
+def _line(cells: Sequence[object], columns: Sequence[Sequence[object]], widths: Sequence[int], between: int) -> "Table":
+    """The headings or a row of a table, for rich to print."""
+    from rich.table import Table
+    from rich.text import Text
+
+    line = Table(box=None, show_header=False, padding=(0, 1, 0, between - 1))
     for column, width in zip(columns, widths, strict=True):
         justify: Literal["right", "left"] = "right" if isinstance(column[1], int) else "left"
-        table.add_column(str(column[0]), justify=justify, overflow="fold", width=width)
-    for row in rows:
-        table.add_row(*(Text(for_a_terminal(str(cell))) for cell in row))
-    with console.capture() as lines:
-        console.print(table, crop=False)
-    sys.stdout.write(_ENDING.sub("\n", lines.get()))
+        line.add_column(justify=justify, overflow="fold", width=width)
+    line.add_row(*(Text(for_a_terminal(str(cell))) for cell in cells))
+    return line
 
 
 def _widths(columns: Sequence[Sequence[object]], room: int) -> list[int]:
