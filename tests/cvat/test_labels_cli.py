@@ -213,7 +213,7 @@ def test_contradictions_are_refused(
     options: tuple[str, ...], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "labels.yaml"
-    assert main(["labels", "from-cvat", *options, "--task", "7", "--output", str(file)]) == 1
+    assert main(["labels", "from-cvat", *options, "--task", "7", "--output", str(file)]) == 2
     assert sentence in capsys.readouterr().err
 
 

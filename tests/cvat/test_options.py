@@ -9,6 +9,7 @@ from PIL import Image
 from promptable.cli.main import main
 from promptable.cvat.local_function import LocalFunction
 from promptable.cvat.server.errors import CvatError
+from toy.cvat.stand_in import StandIn
 
 FUNCTION = ("--function", "http://127.0.0.1:1")
 OWN = "--local has no labels of its own: --labels FILE names those to look for"
@@ -55,6 +56,32 @@ def test_wrong_options_have_a_sentence_and_a_status_of_their_own(
     assert main(command) == 2
     assert sentence in capsys.readouterr().err
     assert [file.name for file in tmp_path.iterdir()] == ["a.png"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *[(name, "--task") for name in ("annotate", "preview", "propagate", "review", "effort", "segments", "stats")],
+        ("annotate", "--project"),
+        ("labels", "from-cvat", "--project"),
+        ("warm", "--job"),
+    ],
+)
+@pytest.mark.parametrize("number", ["0", "-3", "seven"])
+def test_what_is_no_number_of_cvats_is_a_wrong_option(
+    capsys: pytest.CaptureFixture[str], command: Sequence[str], number: str
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        main([*command[:-1], f"{command[-1]}={number}", *(["--local"] if "preview" in command else [])])
+    assert left.value.code == 2
+    assert f"argument {command[-1]}: expected a whole number above 0, got {number!r}" in capsys.readouterr().err
+
+
+def test_a_project_without_tasks_says_so(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    cvat.labels = {("project_id", 1): [("rust", "any")]}
+    for command in ("annotate", "review", "effort", "stats"):
+        assert main([command, "--project", "1", "--url", cvat.url]) == 0
+        assert "project 1 has no tasks" in capsys.readouterr().out
 
 
 def test_what_is_downloaded_is_where_local_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

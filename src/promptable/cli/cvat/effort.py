@@ -10,7 +10,7 @@ from promptable.cli.cvat.options import add_server_arguments, connected, frame_r
 from promptable.cli.cvat.outcome import told
 from promptable.cli.cvat.source import named, source_name, sources
 from promptable.cli.terminal import DONE, left_alone, say, show
-from promptable.cli.values import number, unit_number
+from promptable.cli.values import count, number, unit_number
 from promptable.cvat.server.errors import CvatError, OptionError
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     source = parser.add_argument_group("annotations", "exactly one of").add_mutually_exclusive_group(required=True)
-    source.add_argument("--task", type=int, metavar="N", help="those of a task")
-    source.add_argument("--project", type=int, metavar="N", help="those of all tasks of a project, in one report")
+    source.add_argument("--task", type=count, metavar="N", help="those of a task")
+    source.add_argument("--project", type=count, metavar="N", help="those of all tasks of a project, in one report")
     add = parser.add_argument
     add(
         "--reviewed",

@@ -6,6 +6,7 @@ from pathlib import Path
 from promptable.cli.cvat.options import add_server_arguments, connected
 from promptable.cli.cvat.outcome import told
 from promptable.cli.terminal import DONE, complain, say, warn
+from promptable.cli.values import count
 from promptable.cli.weights import add_folder
 from promptable.cvat.server.errors import CvatError
 
@@ -19,8 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     fetch = commands.add_parser("from-cvat", help="write a labels.yaml with the labels of a task or project")
     add_server_arguments(fetch)
     source = fetch.add_mutually_exclusive_group(required=True)
-    source.add_argument("--task", type=int, metavar="N", help="number of the task")
-    source.add_argument("--project", type=int, metavar="N", help="number of the project")
+    source.add_argument("--task", type=count, metavar="N", help="number of the task")
+    source.add_argument("--project", type=count, metavar="N", help="number of the project")
     fetch.add_argument(
         "--output", type=Path, default=Path("labels.yaml"), metavar="FILE", help="new file (default: labels.yaml)"
     )

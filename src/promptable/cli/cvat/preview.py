@@ -17,7 +17,7 @@ from promptable.cli.cvat.options import (
 )
 from promptable.cli.cvat.outcome import told
 from promptable.cli.terminal import DONE, FOUND, complain, left_alone, say
-from promptable.cli.values import unit_number
+from promptable.cli.values import count, unit_number
 from promptable.cvat.server.errors import OptionError
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     source = parser.add_argument_group("pictures", "exactly one of").add_mutually_exclusive_group(required=True)
-    source.add_argument("--task", type=int, metavar="N", help="frames of a task")
-    source.add_argument("--job", type=int, metavar="N", help="frames of a job")
+    source.add_argument("--task", type=count, metavar="N", help="frames of a task")
+    source.add_argument("--job", type=count, metavar="N", help="frames of a job")
     source.add_argument("--images", type=Path, metavar="DIR", help="pictures of a folder, without any CVAT")
     add_model_arguments(parser)
     add = parser.add_argument

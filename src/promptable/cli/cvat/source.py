@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from promptable.cli.values import count
+
 if TYPE_CHECKING:
     from promptable.cvat.server.frames import Frames
 
@@ -11,9 +13,9 @@ if TYPE_CHECKING:
 def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     """Exactly one of these is given."""
     add = parser.add_argument_group("frames", "exactly one of").add_mutually_exclusive_group(required=True).add_argument
-    add("--task", type=int, metavar="N", help="those of a task")
-    add("--project", type=int, metavar="N", help="those of all tasks of a project, together")
-    add("--job", type=int, metavar="N", help="those of a job")
+    add("--task", type=count, metavar="N", help="those of a task")
+    add("--project", type=count, metavar="N", help="those of all tasks of a project, together")
+    add("--job", type=count, metavar="N", help="those of a job")
 
 
 def source_name(parsed: argparse.Namespace) -> tuple[str, int]:
@@ -32,7 +34,7 @@ def named(parsed: argparse.Namespace, client: Any, tasks: Iterable[Any]) -> str:
 def sources(
     parsed: argparse.Namespace, client: Any, left_out: Callable[[str], object], **told: bool
 ) -> "Iterator[Frames]":
-    """The frames of the task or job, or of each of the project's tasks; of those without any is said why.
+    """The frames of the task or job, or of each of the project's tasks; of those without any, or of none, is said why.
 
     ``told`` are those of ``Frames``.
     """
@@ -41,7 +43,10 @@ def sources(
     if parsed.project is None:
         yield Frames(client, task=parsed.task, job=parsed.job, **told)
         return
-    for task in sorted(client.projects.retrieve(parsed.project).get_tasks(), key=lambda task: int(task.id)):
+    tasks = sorted(client.projects.retrieve(parsed.project).get_tasks(), key=lambda task: int(task.id))
+    if not tasks:
+        left_out(f"project {parsed.project} has no tasks")
+    for task in tasks:
         if (lacking := without_frames(task)) is None:
             yield Frames(client, task=task.id, **told)
         else:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from promptable.cli.cvat.options import add_server_arguments, connected
 from promptable.cli.cvat.outcome import failures, told
 from promptable.cli.terminal import say
-from promptable.cli.values import count
+from promptable.cli.values import count, frame_number
 from promptable.cvat.plural import counted
 from promptable.cvat.server.errors import CvatError
 
@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--job", type=int, required=True, metavar="N", help="the person's job")
+    add("--job", type=count, required=True, metavar="N", help="the person's job")
     add("--next", type=count, default=50, metavar="COUNT", help="how many frames (default: 50)")
-    add("--from", type=int, dest="first", metavar="FRAME", help="from this frame on (default: the job's first)")
+    add(
+        "--from", type=frame_number, dest="first", metavar="FRAME", help="from this frame on (default: the job's first)"
+    )
     add("--via-cvat", default="sam-interactor", metavar="NAME", help="the interactor (default: sam-interactor)")
     add("--yes", action="store_true", help="do not ask whether there is room for them")
     add_server_arguments(parser)

@@ -201,7 +201,7 @@ def _unreachable(error: Any, server: str) -> str:
         plain = server.replace("https://", "http://")
         return f"{server} does not speak TLS as it should: write {plain} if it has none, or check its certificate"
     if isinstance(reason, NewConnectionError):
-        return f"{server} cannot be reached ({reason_of(reason)}): is that its address, and is it up?"
+        return f"{server} cannot be reached ({reason_of(reason)}): is that its address (--url), and is it up?"
     if "timed out" in str(reason):
         return f"{server} does not answer in time"
     return f"{server} broke the connection: {reason_of(reason)}"

@@ -13,9 +13,9 @@ from promptable.cvat.harmless import for_a_journal
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     source = parser.add_argument_group("frames", "exactly one of").add_mutually_exclusive_group(required=True)
-    source.add_argument("--task", type=int, metavar="N", help="all frames of a task")
-    source.add_argument("--project", type=int, metavar="N", help="all tasks of a project, one after the other")
-    source.add_argument("--job", type=int, metavar="N", help="all frames of a job")
+    source.add_argument("--task", type=count, metavar="N", help="all frames of a task")
+    source.add_argument("--project", type=count, metavar="N", help="all tasks of a project, one after the other")
+    source.add_argument("--job", type=count, metavar="N", help="all frames of a job")
     source.add_argument("--images", type=Path, metavar="DIR", help="pictures of a folder, without any CVAT")
     parser.add_argument("--output", type=Path, metavar="DIR", help="with --images: where COCO and the journal go")
     add_model_arguments(parser, required=False)

@@ -15,8 +15,8 @@ from promptable.cvat.server.errors import OptionError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     source = parser.add_argument_group("frames", "exactly one of").add_mutually_exclusive_group(required=True)
-    source.add_argument("--task", type=int, metavar="N", help="a task, through all its jobs")
-    source.add_argument("--job", type=int, metavar="N", help="a job")
+    source.add_argument("--task", type=count, metavar="N", help="a task, through all its jobs")
+    source.add_argument("--job", type=count, metavar="N", help="a job")
     add_model_arguments(parser, required=False)
     _add_what(parser.add_argument_group("what is followed"))
     _add_words(parser.add_argument_group("words"))
