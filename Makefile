@@ -45,7 +45,7 @@ demo: setup  ## Words, clicks, boxes and masks through all three functions; pict
 test: setup  ## All tests, in a process for each core, at most four
 	$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
-test-nuclio: setup  ## The functions under the real Nuclio processor (docs/nuclio-tests.md)
+test-nuclio: setup  ## The functions under the real Nuclio processor (docs/internals/nuclio-tests.md)
 	$(BIN)/pytest -rs tests/nuclio
 
 lint: setup  ## ruff, mypy --strict, import contracts, shellcheck

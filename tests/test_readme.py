@@ -15,7 +15,7 @@ from promptable.config import labels
 from promptable.config.settings import DetectorSettings, InteractorSettings, RedisSettings, TrackerSettings
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SETTINGS = {
     str(field.alias)
     for settings in (DetectorSettings, InteractorSettings, TrackerSettings, RedisSettings)

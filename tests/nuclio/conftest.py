@@ -1,4 +1,4 @@
-"""The two platforms. Nuclio's parts are named by two variables; docs/nuclio-tests.md says where to get them."""
+"""The two platforms. Nuclio's parts are named by two variables; docs/internals/nuclio-tests.md says where to get them."""
 
 import os
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ _VARIABLES = ("NUCLIO_PROCESSOR", "NUCLIO_PYTHON_WRAPPER_PATH")
 @pytest.fixture(scope="session")
 def nuclio() -> Platform:
     if absent := [name for name in _VARIABLES if name not in os.environ]:
-        pytest.skip(f"{' and '.join(absent)} not set: see docs/nuclio-tests.md")
+        pytest.skip(f"{' and '.join(absent)} not set: see docs/internals/nuclio-tests.md")
     processor, wrapper = (Path(os.environ[name]).resolve() for name in _VARIABLES)
     return NuclioProcessor(processor, wrapper)
 

@@ -92,7 +92,7 @@ class CommonSettings(Settings):
         "PROMPTABLE_CUDA_GRAPHS",
         True,
         "Whether a GPU starts the parts of a model as CUDA graphs: faster, for some of its memory, see"
-        " [optimisations.md](optimisations.md#cuda-graphs)",
+        " [optimisations.md](internals/optimisations.md#cuda-graphs)",
     )
     max_megapixels: Annotated[float, between(0.001, 1000)] = _setting(
         "PROMPTABLE_MAX_MEGAPIXELS", 100.0, "Larger pictures are refused before they are decoded"
