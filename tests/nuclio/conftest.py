@@ -1,4 +1,4 @@
-"""The two platforms. Nuclio's parts are named by two variables; docs/internals/nuclio-tests.md says where to get them."""
+"""The two platforms. Two variables name Nuclio's parts; docs/internals/nuclio-tests.md says where to get them."""
 
 import os
 from collections.abc import Iterator
