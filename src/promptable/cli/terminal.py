@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from promptable.cvat.harmless import for_a_terminal
+from promptable.cvat.escaping import for_a_terminal
 
 if TYPE_CHECKING:
     from rich.console import Console

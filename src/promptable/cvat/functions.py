@@ -19,7 +19,7 @@ from PIL import Image
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 from urllib3.util import Retry
 
-from promptable.cvat.harmless import for_a_journal, for_a_terminal
+from promptable.cvat.escaping import for_a_journal, for_a_terminal
 from promptable.cvat.server.body import read_body, read_json
 from promptable.cvat.server.errors import CvatError, reason_of
 from promptable.cvat.server.plain import get_json

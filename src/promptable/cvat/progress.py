@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as Bars
 from rich.text import Text
 
-from promptable.cvat.harmless import for_a_terminal
+from promptable.cvat.escaping import for_a_terminal
 
 
 class _Bars(Bars):

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from promptable.cvat.harmless import for_a_spreadsheet
+from promptable.cvat.escaping import for_a_spreadsheet
 from promptable.cvat.segments.scores import TagScores
 from promptable.cvat.segments.viterbi import Smoothing, ranges
 from promptable.cvat.server.frames import Frames

@@ -8,7 +8,7 @@ from promptable.cli.cvat.options import add_model_arguments, add_server_argument
 from promptable.cli.cvat.undo import METAVAR, which_run
 from promptable.cli.values import count, unit_number
 from promptable.cvat.annotate.options import Include, Mode, Options, parse_include
-from promptable.cvat.harmless import for_a_journal
+from promptable.cvat.escaping import for_a_journal
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

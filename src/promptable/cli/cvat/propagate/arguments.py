@@ -8,7 +8,7 @@ from promptable.cli.cvat.options import add_model_arguments, add_server_argument
 from promptable.cli.cvat.undo import METAVAR, which_run
 from promptable.cli.values import count, frame_number, number
 from promptable.cvat.detection import MASK, POLYGON, RECTANGLE
-from promptable.cvat.harmless import for_a_journal
+from promptable.cvat.escaping import for_a_journal
 from promptable.cvat.propagate.options import Direction, Options, wrong_way
 from promptable.cvat.server.errors import OptionError
 
