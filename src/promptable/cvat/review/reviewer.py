@@ -5,8 +5,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from promptable.cvat.issues import open_issues, withdraw_issues
 from promptable.cvat.journal import Journal, path_of
+from promptable.cvat.journal.opened_issues import open_issues, withdraw_issues
 from promptable.cvat.review.assign import Hands, give, give_back, to_give
 from promptable.cvat.review.queue import QueuedFrame
 from promptable.cvat.server.frames import Frames

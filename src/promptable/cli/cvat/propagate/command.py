@@ -48,7 +48,7 @@ def _propagate(parsed: argparse.Namespace) -> int:
 
 
 def _undo(parsed: argparse.Namespace, client: Any, journal: "TrackJournal", frames: "Frames") -> int:
-    from promptable.cvat.issues import withdraw_issues
+    from promptable.cvat.journal.opened_issues import withdraw_issues
     from promptable.cvat.progress import Progress
     from promptable.cvat.propagate.journal import COMMAND
     from promptable.cvat.propagate.writing.undo import undo

@@ -59,7 +59,7 @@ def review(parsed: argparse.Namespace, client: Any, frames: "Frames", journal: "
 
 def _open_issues(client: Any, journal: "TrackJournal", run: "Run", found: "Review") -> None:
     """One a place."""
-    from promptable.cvat.issues import open_issues
+    from promptable.cvat.journal.opened_issues import open_issues
     from promptable.cvat.server.issues import Issue, not_there
 
     wanted = [Issue(one.job, one.frame, one.box, f"{one.label} {one.number + 1}: {one.what}") for one in found.places]
