@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from promptable.cvat.journal import database
-from promptable.cvat.server import rest
+from promptable.cvat.server.http import rest
 
 
 class Steps:

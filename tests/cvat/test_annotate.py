@@ -12,7 +12,7 @@ import pytest
 
 from promptable.cli.main import main
 from promptable.cvat.annotate import detector
-from promptable.cvat.server import sent
+from promptable.cvat.server import late_requests
 from promptable.cvat.server.annotations import JobAnnotations
 from tests.cvat.annotating import (
     ATTRIBUTES,
@@ -33,7 +33,7 @@ RUST, REVIEW, FAILED = 0, 1, 2
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """No waiting."""
-    monkeypatch.setattr(sent, "SETTLING", ())
+    monkeypatch.setattr(late_requests, "POLL_PAUSES", ())
     monkeypatch.setattr(detector, "PAUSES", (0.0,))
 
 

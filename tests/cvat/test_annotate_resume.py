@@ -10,7 +10,7 @@ import pytest
 from promptable.cvat.annotate import detector, run
 from promptable.cvat.annotate.writing import upload
 from promptable.cvat.journal import Journal
-from promptable.cvat.server import sent
+from promptable.cvat.server import late_requests
 from tests.cvat.annotating import ATTRIBUTES, TASK, annotate, asked_frames, detect, picture, prepare, stored
 from tests.cvat.killing import run_until
 from toy.cvat.person import Person
@@ -22,7 +22,7 @@ LABEL = 0
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """No waiting, and batches of four frames."""
-    monkeypatch.setattr(sent, "SETTLING", ())
+    monkeypatch.setattr(late_requests, "POLL_PAUSES", ())
     monkeypatch.setattr(detector, "PAUSES", (0.0,))
     monkeypatch.setattr(run, "_UPLOAD_FRAMES", 4)
 
@@ -187,7 +187,7 @@ def test_what_cvat_refuses_is_made_anew_at_once(
 ) -> None:
     """Somebody deletes an attribute of the label while the run asks."""
     prepare(cvat)
-    monkeypatch.setattr(sent, "SETTLING", (0.0,))
+    monkeypatch.setattr(late_requests, "POLL_PAUSES", (0.0,))
 
     def without_confidence(request: Mapping[str, Any]) -> Any:
         if base64.b64decode(request["image"]) == picture(3):
@@ -210,7 +210,7 @@ def test_a_run_that_was_refused_is_taken_back_at_once(
     cvat: StandIn, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     prepare(cvat)
-    monkeypatch.setattr(sent, "SETTLING", (0.0,))
+    monkeypatch.setattr(late_requests, "POLL_PAUSES", (0.0,))
     cvat.refused_writes = [400]
     assert annotate(cvat) == 1
     assert annotate(cvat, "--undo", "1") == 0

@@ -13,7 +13,7 @@ from cvat_sdk.core.auth import AuthStore, ProfileEntry
 from promptable.cvat.server.annotations import JobAnnotations
 from promptable.cvat.server.client import Login, connect
 from promptable.cvat.server.errors import CvatError
-from promptable.cvat.server.rest import refusal
+from promptable.cvat.server.http.rest import refusal
 from toy.cvat.stand_in import PASSWORD, TOKEN, StandIn, Task
 
 TASK = {("task_id", 7): [("rust", "mask")]}
@@ -150,7 +150,7 @@ def test_what_stores_something_is_not_tried_again(cvat: StandIn, failure: int) -
 def test_the_pause_that_a_server_asks_for_is_kept(cvat: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     cvat.labels = dict(TASK)
     slept: list[float] = []
-    monkeypatch.setattr("promptable.cvat.server.rest.time.sleep", slept.append)
+    monkeypatch.setattr("promptable.cvat.server.http.rest.time.sleep", slept.append)
     with connect(Login(cvat.url)) as client:
         cvat.failures = [(429, {"Retry-After": "7"}), (429, {"Retry-After": "soon"}), (429, {"Retry-After": "86400"})]
         client.tasks.retrieve(7)
@@ -177,7 +177,7 @@ def test_a_refusal_says_more_than_cvats_stock_sentence() -> None:
 def test_a_server_that_never_answered_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
-    monkeypatch.setattr("promptable.cvat.server.rest.time.sleep", lambda _: pytest.fail("waited"))
+    monkeypatch.setattr("promptable.cvat.server.http.rest.time.sleep", lambda _: pytest.fail("waited"))
     with pytest.raises(CvatError, match=rf"{url} cannot be reached \(Connection refused\)"):
         _retrieve(Login(url))
 

@@ -11,10 +11,10 @@ import pytest
 from cvat_sdk.api_client import Configuration
 
 from promptable.cvat.functions import DirectFunction, blank
-from promptable.cvat.server import body
-from promptable.cvat.server.body import read_json
 from promptable.cvat.server.errors import CvatError
-from promptable.cvat.server.rest import Rest
+from promptable.cvat.server.http import body
+from promptable.cvat.server.http.body import read_json
+from promptable.cvat.server.http.rest import Rest
 
 _MB = 2**20
 JSON = ("Content-Type", "application/vnd.cvat+json")

@@ -8,7 +8,7 @@ import pytest
 from promptable.cli.main import main
 from promptable.cvat.annotate import detector
 from promptable.cvat.journal import Journal
-from promptable.cvat.server import sent
+from promptable.cvat.server import late_requests
 from tests.cvat import propagating
 from tests.cvat.annotating import TASK, annotate, prepare, stored
 from tests.cvat.propagating import draw, propagate
@@ -20,7 +20,7 @@ def patience(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No waiting, and a journal of the test's own."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setattr(detector, "PAUSES", ())
-    monkeypatch.setattr(sent, "SETTLING", ())
+    monkeypatch.setattr(late_requests, "POLL_PAUSES", ())
 
 
 def _effort(cvat: StandIn, page: Path) -> str:

@@ -10,7 +10,7 @@ import pytest
 from promptable.cli.main import main
 from promptable.cvat.functions import Picture
 from promptable.cvat.geometry.position import Position, position_at
-from promptable.cvat.server import sent
+from promptable.cvat.server import late_requests
 from promptable.cvat.tracking import Tracker
 from tests.cvat.propagating import (
     CAR,
@@ -39,7 +39,7 @@ MASK = (1, 1, 1, 3, 10, 20, 12, 21)
 def patience(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No waiting, and a journal of the test's own."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr(sent, "SETTLING", ())
+    monkeypatch.setattr(late_requests, "POLL_PAUSES", ())
 
 
 def _box(frame: int, box: tuple[int, ...] = BOX) -> tuple[float, ...]:

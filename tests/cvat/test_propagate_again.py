@@ -10,7 +10,7 @@ import pytest
 
 from promptable.cvat.geometry.position import Position, position_at
 from promptable.cvat.propagate.writing import upload
-from promptable.cvat.server import sent
+from promptable.cvat.server import late_requests
 from tests.cvat import propagating
 from tests.cvat.propagating import CAR, MUTABLE, TASK, draw, draw_track, keyframes, prepare, propagate
 from toy.cvat.stand_in import StandIn
@@ -29,7 +29,7 @@ ONE_JOB = [(1, "annotation", 0, 19)]
 def patience(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No waiting, and a journal of the test's own."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr(sent, "SETTLING", ())
+    monkeypatch.setattr(late_requests, "POLL_PAUSES", ())
 
 
 def _tracks(cvat: StandIn, job: int) -> list[dict[str, Any]]:

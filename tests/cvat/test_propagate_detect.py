@@ -11,7 +11,7 @@ import pytest
 from promptable.cli.main import main
 from promptable.cvat.geometry.position import Placed, Position
 from promptable.cvat.propagate.following.matching import matched
-from promptable.cvat.server import sent
+from promptable.cvat.server import late_requests
 from promptable.errors import GoneError
 from tests.cvat.killing import assert_same_wherever_killed, run_until
 from tests.cvat.propagating import (
@@ -41,7 +41,7 @@ AWAY = (10, 60, 30, 80)
 def patience(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No waiting, and a journal of the test's own."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr(sent, "SETTLING", ())
+    monkeypatch.setattr(late_requests, "POLL_PAUSES", ())
 
 
 def at(box: Sequence[float], frames: int) -> tuple[float, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from promptable.cvat.geometry.position import position_at
-from promptable.cvat.server import sent
+from promptable.cvat.server import late_requests
 from tests.cvat.killing import assert_same_wherever_killed
 from tests.cvat.propagating import CAR, draw, draw_track, keyframes, prepare, propagate, stored
 from toy.cvat.stand_in import StandIn
@@ -21,7 +21,7 @@ JOBS = {1: (0, 9), 2: (10, 19)}
 def patience(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No waiting, and a journal of the test's own."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr(sent, "SETTLING", ())
+    monkeypatch.setattr(late_requests, "POLL_PAUSES", ())
 
 
 def _box(frame: int) -> tuple[float, ...]:

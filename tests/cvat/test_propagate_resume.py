@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from promptable.cvat.server import sent
+from promptable.cvat.server import late_requests
 from promptable.errors import GoneError
 from tests.cvat.killing import assert_same_wherever_killed, run_until
 from tests.cvat.propagating import TASK, asked, draw, draw_track, frame_of, prepare, propagate, stored, track
@@ -19,7 +19,7 @@ JOBS = [(1, "annotation", 0, 3), (2, "annotation", 2, 5)]
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No waiting."""
-    monkeypatch.setattr(sent, "SETTLING", ())
+    monkeypatch.setattr(late_requests, "POLL_PAUSES", ())
 
 
 @pytest.fixture
@@ -171,7 +171,7 @@ def test_what_cvat_refuses_goes_on_at_once(
     assert propagate(cvat) == 0
     whole = stored(cvat)
     fresh(1)
-    monkeypatch.setattr(sent, "SETTLING", (0.0,))
+    monkeypatch.setattr(late_requests, "POLL_PAUSES", (0.0,))
     cvat.refused_writes = [400]
     assert propagate(cvat) == 1
     assert propagate(cvat) == 0
@@ -184,7 +184,7 @@ def test_a_run_that_was_refused_is_taken_back_at_once(
     cvat: StandIn, monkeypatch: pytest.MonkeyPatch, fresh: Callable[[int], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     fresh(0)
-    monkeypatch.setattr(sent, "SETTLING", (0.0,))
+    monkeypatch.setattr(late_requests, "POLL_PAUSES", (0.0,))
     before = stored(cvat)
     cvat.refused_writes = [400]
     assert propagate(cvat) == 1

@@ -10,7 +10,7 @@ import pytest
 from promptable.cvat.propagate import run
 from promptable.cvat.propagate.journal import TrackJournal
 from promptable.cvat.propagate.writing import upload
-from promptable.cvat.server import sent
+from promptable.cvat.server import late_requests
 from promptable.cvat.server.annotations import JobAnnotations
 from tests.cvat.propagating import BIKE, MUTABLE, TASK, asked, draw, draw_track, prepare, propagate, stored
 from toy.cvat.stand_in import StandIn
@@ -23,7 +23,7 @@ MASK = (1, 1, 1, 3, 10, 50, 12, 51)
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """A command that looks once for what it sent."""
-    monkeypatch.setattr(sent, "SETTLING", ())
+    monkeypatch.setattr(late_requests, "POLL_PAUSES", ())
 
 
 @pytest.fixture
@@ -239,7 +239,7 @@ def test_what_was_sent_again_is_looked_for_until_nothing_can_arrive_any_more(
         return sum(one == "GET /api/jobs/1/annotations" for one in cvat.asked)
 
     before = reads()
-    monkeypatch.setattr(sent, "_LATEST", timedelta())
+    monkeypatch.setattr(late_requests, "_LATEST", timedelta())
     assert reads() == before
     assert reads() == before - 1
 

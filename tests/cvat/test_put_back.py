@@ -9,7 +9,7 @@ import pytest
 
 from promptable.cvat.annotate import detector, run
 from promptable.cvat.journal import JournalReader
-from promptable.cvat.server import annotations, sent
+from promptable.cvat.server import annotations, late_requests
 from tests.cvat.annotating import ATTRIBUTES, TASK, annotate, detect, prepare
 from tests.cvat.killing import assert_same_wherever_killed, run_until
 from toy.cvat.person import Person
@@ -23,7 +23,7 @@ MASK = (0, 4, 10, 10, 11, 11)
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """No waiting, and batches of two frames."""
-    monkeypatch.setattr(sent, "SETTLING", ())
+    monkeypatch.setattr(late_requests, "POLL_PAUSES", ())
     monkeypatch.setattr(detector, "PAUSES", (0.0,))
     monkeypatch.setattr(run, "_UPLOAD_FRAMES", 2)
 

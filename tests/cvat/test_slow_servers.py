@@ -10,7 +10,8 @@ import pytest
 from promptable.cvat import functions
 from promptable.cvat.annotate import detector, run
 from promptable.cvat.annotate.writing import upload
-from promptable.cvat.server import rest, sent
+from promptable.cvat.server import late_requests
+from promptable.cvat.server.http import rest
 from tests.cvat.annotating import TASK, annotate, asked_frames, detect, prepare, stored
 from toy.cvat.person import Person
 from toy.cvat.stand_in import StandIn
@@ -40,7 +41,7 @@ def patience(whole: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(functions, "_TIMEOUT", (PATIENCE, PATIENCE))
     monkeypatch.setattr(functions, "_RETRIES", functions._RETRIES.new(total=2, backoff_factor=0))
     monkeypatch.setattr(detector, "PAUSES", (0.0,))
-    monkeypatch.setattr(sent, "SETTLING", (1.0,) * 8)
+    monkeypatch.setattr(late_requests, "POLL_PAUSES", (1.0,) * 8)
     monkeypatch.setattr("time.sleep", lambda seconds: threading.Event().wait(seconds / 5))
 
 
@@ -58,7 +59,7 @@ def test_a_write_that_is_stored_after_it_was_sent_again_goes_with_the_next_comma
     cvat: StandIn, whole: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch, then: str
 ) -> None:
     """A server that is at a request for longer than anybody looks for what it stored."""
-    monkeypatch.setattr(sent, "SETTLING", ())
+    monkeypatch.setattr(late_requests, "POLL_PAUSES", ())
     cvat.slow_writes = [LATE]
     assert annotate(cvat, "--frames", "5-7") == 0
     assert stored(cvat) == whole
@@ -74,7 +75,7 @@ def test_a_write_that_is_stored_after_it_was_sent_again_goes_with_the_next_comma
 def test_a_write_that_is_stored_while_the_run_goes_on_is_there_once_at_its_end(
     cvat: StandIn, whole: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sent, "SETTLING", ())
+    monkeypatch.setattr(late_requests, "POLL_PAUSES", ())
     monkeypatch.setattr(run, "_UPLOAD_FRAMES", 1)
     monkeypatch.setattr(functions, "_TIMEOUT", (20, 20))
     shapes = [one for one in whole if one[1:3] == ("shapes", 5)]
@@ -93,7 +94,7 @@ def test_a_write_that_is_stored_while_the_run_goes_on_is_there_once_at_its_end(
 def test_what_was_sent_again_is_looked_for_until_nothing_can_arrive_any_more(
     cvat: StandIn, whole: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sent, "SETTLING", ())
+    monkeypatch.setattr(late_requests, "POLL_PAUSES", ())
     cvat.refused_writes = [500]
     assert annotate(cvat, "--frames", "5-7") == 0
 
@@ -103,7 +104,7 @@ def test_what_was_sent_again_is_looked_for_until_nothing_can_arrive_any_more(
         return sum(one == "GET /api/jobs/2/annotations" for one in cvat.asked)
 
     before = reads()
-    monkeypatch.setattr(sent, "_LATEST", timedelta())
+    monkeypatch.setattr(late_requests, "_LATEST", timedelta())
     assert reads() == before, "a last time"
     assert reads() == before - 1
 
@@ -155,7 +156,7 @@ def test_one_that_is_stored_after_its_run_was_taken_back_goes_too(
     cvat: StandIn, whole: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The run gave up before the server had stored any."""
-    monkeypatch.setattr(sent, "SETTLING", ())
+    monkeypatch.setattr(late_requests, "POLL_PAUSES", ())
     monkeypatch.setattr(upload, "_TRIES", 0)
     cvat.late_writes = 1
     assert annotate(cvat, "--frames", "5-7") == 1

@@ -78,7 +78,7 @@ def test_after_ctrl_c_commands_say_what_is_kept(
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("promptable.cvat.server.rest.Rest.request", interrupt)
+    monkeypatch.setattr("promptable.cvat.server.http.rest.Rest.request", interrupt)
     assert main([*command, "--url", cvat.url]) == 130
     assert capsys.readouterr().err == f"promptable {command[0]}: interrupted; {said}\n"
 

@@ -12,7 +12,7 @@ from promptable.cvat.annotate.writing import upload
 from promptable.cvat.propagate import run as propagating
 from promptable.cvat.propagate.writing import upload as tracks_upload
 from promptable.cvat.propagate.writing.held import Held
-from promptable.cvat.server import sent
+from promptable.cvat.server import late_requests
 from tests.cvat.annotating import annotate, stored
 from tests.cvat.annotating import prepare as prepare_pictures
 from tests.cvat.propagating import draw, prepare, propagate
@@ -35,7 +35,7 @@ class Machines:
 def machines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machines:
     """No waiting."""
     monkeypatch.setattr(detector, "PAUSES", ())
-    monkeypatch.setattr(sent, "SETTLING", ())
+    monkeypatch.setattr(late_requests, "POLL_PAUSES", ())
     return Machines(monkeypatch, tmp_path)
 
 

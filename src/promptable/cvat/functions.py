@@ -20,9 +20,9 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 from urllib3.util import Retry
 
 from promptable.cvat.escaping import for_a_journal, for_a_terminal
-from promptable.cvat.server.body import read_body, read_json
 from promptable.cvat.server.errors import CvatError, reason_of
-from promptable.cvat.server.plain import get_json
+from promptable.cvat.server.http.body import read_body, read_json
+from promptable.cvat.server.http.json_api import get_json
 
 _FUNCTIONS = "/api/lambda/functions"
 _UNKNOWN = "unknown"

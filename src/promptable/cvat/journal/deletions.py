@@ -6,8 +6,7 @@ from typing import Any
 
 from promptable.cvat.journal.records import Deleted
 from promptable.cvat.journal.writable import WritableJournal
-from promptable.cvat.server.annotations import KINDS, highest_ids
-from promptable.cvat.server.sent import Annotations
+from promptable.cvat.server.annotations import KINDS, Annotations, highest_ids
 
 _FORGET = "DELETE FROM deleted WHERE run = ? AND job = ? AND kind = ? AND server_id = ?"
 

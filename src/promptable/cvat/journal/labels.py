@@ -94,7 +94,7 @@ def up_to_date(client: Any, task: Any) -> Path | None:
 
 def labels_of(client: Any, task: Any) -> list[Mapping[str, Any]]:
     """CVAT's list of a task's labels. Raises CvatError."""
-    from promptable.cvat.server.plain import list_json
+    from promptable.cvat.server.http.json_api import list_json
 
     return list_json(client.api_client.labels_api.list_endpoint, task_id=task.id)
 

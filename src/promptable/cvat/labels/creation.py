@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from promptable.config.labels import ATTRIBUTES
-from promptable.cvat.server.plain import send_json
+from promptable.cvat.server.http.json_api import send_json
 
 
 def create_labels(client: Any, task: Any, entries: Sequence[Mapping[str, Any]]) -> None:

@@ -42,7 +42,7 @@ def fetch(client: Any, task: int | None = None, project: int | None = None) -> C
 
 def listed(client: Any, task: int | None = None, project: int | None = None) -> list[Mapping[str, Any]]:
     """CVAT's own list of them: ``id``, ``name``, ``type``, ``attributes``. Raises CvatError."""
-    from promptable.cvat.server.plain import list_json
+    from promptable.cvat.server.http.json_api import list_json
 
     api = client.api_client.tasks_api if project is None else client.api_client.projects_api
     api.retrieve(task if project is None else project, _parse_response=False)  # or the list says 500 for an unknown one

@@ -10,7 +10,7 @@ from promptable.config.labels import Mark
 from promptable.cvat.detection import TAG
 from promptable.cvat.labels.entries import MARKS
 from promptable.cvat.labels.task_label import TaskLabel
-from promptable.cvat.server.plain import list_json
+from promptable.cvat.server.http.json_api import list_json
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from promptable.cvat.server.sent import CVATS_OWN
+from promptable.cvat.server.comparison import COMPARED_APART
 
 SHAPE, TRACK = "shape", "track"
 
@@ -31,7 +31,7 @@ def is_same(item: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 
 def _all_of(item: Mapping[str, Any]) -> tuple[object, ...]:
-    fields = {name: value for name, value in item.items() if name not in CVATS_OWN}
+    fields = {name: value for name, value in item.items() if name not in COMPARED_APART}
     keys = [_all_of(key) for key in in_order(item)]
     return fields, keys, _points(item) if "points" in item else (), values(item)
 

@@ -8,10 +8,9 @@ from promptable.cvat.labels.entries import listed
 from promptable.cvat.propagate.jobs import why_left_alone
 from promptable.cvat.propagate.journal import COMMAND, TrackJournal
 from promptable.cvat.propagate.options import Options
-from promptable.cvat.server.annotations import JobAnnotations
+from promptable.cvat.server.annotations import Annotations, JobAnnotations
 from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.frames import Frames
-from promptable.cvat.server.sent import Annotations
 
 
 def tagged_frames(client: Any, frames: Frames, options: Options, first: int | None = None) -> list[int]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.frames import text_of
-from promptable.cvat.server.plain import list_json, send_json
+from promptable.cvat.server.http.json_api import list_json, send_json
 
 _REVIEW = {"stage": "validation", "state": "in progress"}
 """A job of this stage opens in CVAT's review workspace."""

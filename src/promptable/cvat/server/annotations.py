@@ -1,15 +1,17 @@
-"""The annotations of a job over CVAT's REST API."""
+"""Reading and writing the annotations of a job through CVAT's REST API."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise, zip_longest
 from typing import Any
 
-from promptable.cvat.server.plain import get_json, send_json
+from promptable.cvat.server.http.json_api import get_json, send_json
 
+Annotations = Mapping[str, Sequence[Mapping[str, Any]]]
+"""All or some annotations of a job, under the keys ``shapes``, ``tags``, ``tracks``, as CVAT's REST API has them."""
 KINDS = ("shape", "tag")
 _MOST_ITEMS = 5000
 _MOST_NUMBERS = 1_000_000
-"""In one request: a busy server is done with them before a proxy gives it up."""
+"""Items, and coordinates, in one request: few enough for a busy server to answer before a proxy gives up."""
 
 
 class JobAnnotations:
@@ -20,15 +22,15 @@ class JobAnnotations:
         self._client = client
         self._path = f"/api/jobs/{job}/annotations"
 
-    def read(self) -> Mapping[str, Any]:
-        """All annotations of the job, under the keys ``shapes``, ``tags``, ``tracks``. Raises CvatError."""
-        annotations: Mapping[str, Any] = get_json(self._client, self._path)
+    def read(self) -> Annotations:
+        """All annotations of the job. Raises CvatError."""
+        annotations: Annotations = get_json(self._client, self._path)
         return annotations
 
     def create(self, shapes: Sequence[Mapping[str, Any]], tags: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-        """Append shapes and tags in one transaction. Returns them in the same order, with their ids. Raises CvatError.
+        """Append shapes and tags in one transaction. Returns them in the same order, with their ids.
 
-        After an error with status 500 or higher, or without a status, the server may have stored them nevertheless.
+        Raises CvatError. If it has no status, or one of 500 or higher, the server may have stored them nevertheless.
         """
         return self._patch("create", shapes, tags)
 
@@ -43,17 +45,18 @@ class JobAnnotations:
             self._patch("delete", *parts)
 
     def put_back(self, shapes: Sequence[Mapping[str, Any]], tags: Sequence[Mapping[str, Any]]) -> None:
-        """Store what was deleted again, under its ids. Repeated, it changes nothing. Raises CvatError."""
+        """Store deleted shapes and tags again, under their former ids. Repeating it is harmless. Raises CvatError."""
         for parts in zip_longest(_parts(shapes), _parts(tags), fillvalue=()):
             self._patch("update", *parts)
 
     def change(
         self, action: str, shapes: Sequence[Mapping[str, Any]], tracks: Sequence[Mapping[str, Any]]
     ) -> Mapping[str, Any]:
-        """Create, update or delete shapes and tracks in one transaction; ``action`` is one of the three words.
+        """Carry out an ``action``, create, update or delete, on shapes and tracks in one transaction.
 
-        An update creates again what was deleted; deleting what no longer exists is ignored. Raises CvatError, as
-        ``create``.
+        Returns CVAT's answer: the shapes and tracks, in the same order, with their ids. An update creates shapes and
+        tracks again that were deleted, under their former ids; deleting ignores those that no longer exist. Raises
+        CvatError; what ``create`` says of its status holds here too.
         """
         return self._patch(action, shapes, (), tracks)
 
@@ -70,7 +73,7 @@ class JobAnnotations:
 
 
 def _parts(items: Iterable[Mapping[str, Any]]) -> Iterator[Sequence[Mapping[str, Any]]]:
-    """As many items as fit into a request."""
+    """The items in portions, each of which fits into one request."""
     part: list[Mapping[str, Any]] = []
     numbers = 0
     for one in items:
@@ -103,7 +106,7 @@ def annotated_frames(annotations: Mapping[str, Any], stop_frame: int) -> set[int
 
 
 def _shown(track: Mapping[str, Any], stop_frame: int) -> Iterator[int]:
-    """The frames on which a track is visible: from each visible keyframe to the next keyframe or to ``stop_frame``."""
+    """The frames on which a track is visible: from each visible keyframe up to the next one, or to ``stop_frame``."""
     keyframes = sorted((shape["frame"], shape["outside"]) for shape in track["shapes"])
     for (first, outside), (end, _) in pairwise([*keyframes, (stop_frame + 1, True)]):
         if not outside:

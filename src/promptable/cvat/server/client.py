@@ -20,7 +20,7 @@ from cvat_sdk.core.exceptions import CvatSdkException
 from packaging.version import Version
 
 from promptable.cvat.server.errors import CvatError, WebPageError
-from promptable.cvat.server.rest import PAUSES, Rest
+from promptable.cvat.server.http.rest import PAUSES, Rest
 
 OLDEST = Version("2.56.1")
 """The first CVAT version that takes the score of a shape (2.56.0 only gives it); access tokens came before.

@@ -17,7 +17,7 @@ class CvatError(RuntimeError):
 
     @property
     def stored_nothing(self) -> bool:
-        """Whether it is an answer which says that nothing of the request was stored."""
+        """Whether the server answered, and its answer says that nothing of the request was stored."""
         return self.status is not None and self.status < 500
 
 
@@ -34,7 +34,7 @@ class WebPageError(CvatError):
 
 @contextmanager
 def going_on() -> Iterator[None]:
-    """What stops a run that is in the journal says how to go on with it."""
+    """Adds to a CvatError how to go on with the interrupted run: repeat the command."""
     try:
         yield
     except CvatError as error:
@@ -43,7 +43,7 @@ def going_on() -> Iterator[None]:
 
 
 def _ended(text: str) -> str:
-    """A text as a sentence that another one may follow: some end in a question already."""
+    """The text with a full stop, unless it ends a sentence already."""
     return text if text.endswith((".", "?", "!")) else f"{text}."
 
 

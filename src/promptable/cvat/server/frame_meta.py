@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from promptable.cvat.server.plain import get_json
+from promptable.cvat.server.http.json_api import get_json
 
 
 @dataclass(frozen=True)
@@ -24,17 +24,21 @@ class FrameMeta:
 
 
 def read_meta(client: Any, task: int) -> FrameMeta:
-    """Read the metadata. Of each frame only name and size are kept: some 70 bytes; cvat-sdk's models take kilobytes."""
+    """Read the metadata of a task; ``client`` is cvat-sdk's. Raises CvatError.
+
+    Only the name and size of each frame are kept, some 70 bytes; cvat-sdk's models take kilobytes.
+    """
     names: list[str] = []
     sizes: list[tuple[int, int]] = []
-    once: dict[tuple[int, int], tuple[int, int]] = {}
+    shared: dict[tuple[int, int], tuple[int, int]] = {}  # one tuple for all frames of a size
 
     def take(parsed: dict[str, Any]) -> dict[str, Any] | None:
+        """Keep what we need of a frame while JSON is parsed, and drop the rest at once."""
         if "height" not in parsed:
             return parsed
         hw = int(parsed["height"]), int(parsed["width"])
         names.append(parsed["name"])
-        sizes.append(once.setdefault(hw, hw))
+        sizes.append(shared.setdefault(hw, hw))
         return None
 
     meta = get_json(client, f"/api/tasks/{task}/data/meta", take)

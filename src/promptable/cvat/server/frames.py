@@ -11,22 +11,24 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from http import HTTPStatus
 from itertools import pairwise
 from typing import Any
 
 from promptable.cvat.server.editor import job_link
 from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.frame_meta import read_meta
-from promptable.cvat.server.plain import get_json
+from promptable.cvat.server.http.json_api import get_json
 
-_FORBIDDEN = 403
 _ANNOTATION, _GROUND_TRUTH = "annotation", "ground_truth"
 _REPLICA = ("consensus_replica", "replica")
 """The type of a job that shows another job's frames again: CVAT's name for it, and its name from CVAT 2.80 on."""
 _NO_PICTURES = {"1d": "audio", "3d": "point clouds"}
-"""What a task holds, by CVAT's dimension."""
+"""What a task without pictures contains, by CVAT's name of its dimension."""
+_BAD_ARCHIVE = (zipfile.BadZipFile, zlib.error, RuntimeError)
+"""What ``zipfile`` raises for a damaged archive; RuntimeError if it is encrypted or packed in an unknown way."""
 _WORTH_A_CHUNK = 3
-"""From so many wanted frames of a chunk on, downloading all of it is quicker than downloading them one by one."""
+"""If so many frames of a chunk are wanted, downloading the chunk is quicker than downloading them one by one."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +117,10 @@ class Frames:
 
     @cached_property
     def seams(self) -> Mapping[int, Sequence[int]]:
-        """By number, each frame that two jobs of annotation show, with the ids of the two in order; those of a job that
-        was named are among them."""
+        """The ids of the two annotation jobs that show a frame, in order, for each frame that two jobs share.
+
+        If one job was named, its neighbours are read too.
+        """
         jobs = self._all_jobs if self._job is None else _in_order(self.task.get_jobs())
         ordered = [job for job in jobs if text_of(job.type) == _ANNOTATION]
         return {
@@ -153,7 +157,7 @@ class Frames:
         try:
             layout: Mapping[str, Any] = get_json(self._client, f"/api/tasks/{self.task.id}/validation_layout")
         except CvatError as error:
-            if error.status == 404:
+            if error.status == HTTPStatus.NOT_FOUND:
                 return {}
             raise
         return layout
@@ -195,8 +199,11 @@ class Frames:
                 yield number, whole[number] if number in whole else self.data(number)
 
     def _chunk(self, chunk: int) -> Mapping[int, bytes]:
-        """The original files of a chunk, by frame number; empty if the archive is damaged, its number of files is not
-        that of the chunk's frames, or they are not stored as they are, as CVAT does it."""
+        """The original files of a chunk, by frame number; empty if they must be downloaded one by one.
+
+        That is so if the archive is damaged, if it has not one file for each frame of the chunk, or if its files would
+        be larger than the archive: CVAT does not compress them, so such an archive is not CVAT's.
+        """
         _, response = self.task.api.retrieve_data(self.task.id, type="chunk", number=chunk, quality="original")
         first = chunk * self.chunk_size
         count = min(self.chunk_size, int(self.task.size) - first)
@@ -206,11 +213,7 @@ class Frames:
                 if len(names) != count or sum(one.file_size for one in archive.infolist()) > len(response.data):
                     return {}
                 return {first + i: archive.read(name) for i, name in enumerate(names)}
-        except (
-            zipfile.BadZipFile,
-            zlib.error,
-            RuntimeError,
-        ):  # the latter for encrypted ones, and unknown ways to pack
+        except _BAD_ARCHIVE:
             return {}
 
 
@@ -223,14 +226,14 @@ def _task_of(client: Any, job: Any) -> Any:
     try:
         return client.tasks.retrieve(job.task_id)
     except CvatError as error:
-        if error.status != _FORBIDDEN:
+        if error.status != HTTPStatus.FORBIDDEN:
             raise
         whole = "Being assigned the job is not enough: the commands read its task, as its owner or assignee may"
         raise CvatError(f"{error}. {whole}", error.status) from None
 
 
 def without_frames(task: Any) -> str | None:
-    """Why cvat-sdk's ``task`` has no frames that we can use, as a sentence; None if it has some.
+    """Why cvat-sdk's ``task`` has no frames that we can use, in a sentence; None if it has some.
 
     A task whose data were never uploaded has no size and no dimension at all.
     """

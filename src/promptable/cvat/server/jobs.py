@@ -1,4 +1,4 @@
-"""Jobs in people's hands: whether they have handed them in, and what is taken back of a run that wrote into them."""
+"""The state of jobs: which of them a command may change, and what taking a run back did to them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,15 +9,15 @@ from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.frames import text_of
 
 OPEN = ("new", "in progress")
-"""States of jobs that people have not handed in."""
+"""The states of a job that its annotator has not handed in."""
 
 
 @dataclass(frozen=True)
 class TakenBack:
-    """How much of what a run wrote is ``gone``, and how much is ``left`` since people have changed it.
+    """What taking a run back did: how many of its annotations are ``gone``, how many ``left`` as people changed them.
 
-    ``closed`` are jobs that people have handed in: nothing was taken back there. Of what the run had deleted, ``back``
-    is there again; ``lost`` says how much of it is not by why, a part of a sentence.
+    Nothing was taken back in ``closed``, the jobs that were handed in. Of the annotations that the run had deleted,
+    ``back`` are in CVAT again; ``lost`` counts the others by reason, each a part of a sentence.
     """
 
     gone: int
@@ -28,9 +28,10 @@ class TakenBack:
 
 
 def open_and_handed_in(client: Any, jobs: Iterable[int], *, completed: bool) -> tuple[list[int], list[int]]:
-    """Those of ``jobs`` that a command may change, and those that are left since people have handed them in.
+    """``jobs`` split into those that a command may change and those that were handed in.
 
-    With ``completed`` none is left. A job that is gone is in neither. ``client`` is cvat-sdk's. Raises CvatError.
+    With ``completed``, a command may change both. Deleted jobs are in neither list. ``client`` is cvat-sdk's. Raises
+    CvatError.
     """
     states = {job: state for job in jobs if (state := _state(client, job)) is not None}
     closed = [] if completed else [job for job, state in states.items() if state not in OPEN]
@@ -38,6 +39,7 @@ def open_and_handed_in(client: Any, jobs: Iterable[int], *, completed: bool) -> 
 
 
 def _state(client: Any, job: int) -> str | None:
+    """CVAT's word for the state of a job; None if the job was deleted. Raises CvatError."""
     try:
         return text_of(client.jobs.retrieve(job).state)
     except CvatError as error:

@@ -10,8 +10,7 @@ from promptable.cvat.detection import TAG
 from promptable.cvat.geometry.position import FORMS, Placed, position_of
 from promptable.cvat.journal import Deleted, Journal
 from promptable.cvat.labels.entries import listed
-from promptable.cvat.server.annotations import KINDS, JobAnnotations
-from promptable.cvat.server.sent import Annotations
+from promptable.cvat.server.annotations import KINDS, Annotations, JobAnnotations
 
 _LABEL_GONE = "whose label the task no longer has"
 _REPLACED = "on frames where run {0} has replaced since: --undo {0} first, then this again"

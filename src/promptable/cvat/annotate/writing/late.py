@@ -7,8 +7,8 @@ from typing import Any
 from promptable.cvat.annotate.writing.same import content, is_unchanged, new_by_content, unchanged
 from promptable.cvat.journal import Batch, Journal, SentUpload
 from promptable.cvat.labels.task_labels import TaskLabels
-from promptable.cvat.server.annotations import KINDS
-from promptable.cvat.server.sent import Annotations, delete_late
+from promptable.cvat.server.annotations import KINDS, Annotations
+from promptable.cvat.server.late_requests import delete_late
 
 
 def remove_late(client: Any, journal: Journal, labels: TaskLabels) -> None:

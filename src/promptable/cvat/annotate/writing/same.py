@@ -7,7 +7,8 @@ from typing import Any
 from promptable.cvat.journal import Batch, Journal, SentUpload
 from promptable.cvat.labels.task_labels import TaskLabels
 from promptable.cvat.server.annotations import KINDS, JobAnnotations
-from promptable.cvat.server.sent import Tell, defaults_of, is_as_sent, looks, rounded
+from promptable.cvat.server.comparison import defaults_of, is_as_sent, rounded
+from promptable.cvat.server.late_requests import Tell, poll
 
 
 def look_for(client: Any, journal: Journal, batch: Batch, tell: Tell) -> dict[int, int] | None:
@@ -17,7 +18,7 @@ def look_for(client: Any, journal: Journal, batch: Batch, tell: Tell) -> dict[in
     """
     if not batch.uploads:
         return None
-    for _ in looks(batch.job, tell):
+    for _ in poll(batch.job, tell):
         ids = _matched(batch, JobAnnotations(client, batch.job).read(), journal)
         if ids:
             return ids

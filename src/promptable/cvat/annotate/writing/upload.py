@@ -21,10 +21,10 @@ from promptable.cvat.geometry.position import position_of
 from promptable.cvat.journal import Batch, Journal, Run, SentUpload, Upload
 from promptable.cvat.labels.task_labels import TaskLabels
 from promptable.cvat.seams import Seams
-from promptable.cvat.server.annotations import KINDS, JobAnnotations, highest_ids
+from promptable.cvat.server.annotations import KINDS, Annotations, JobAnnotations, highest_ids
 from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.frames import Frames
-from promptable.cvat.server.sent import Annotations, Tell
+from promptable.cvat.server.late_requests import Tell
 
 _TRIES = 3
 _MOST_NUMBERS = 1_000_000

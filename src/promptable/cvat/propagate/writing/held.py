@@ -6,7 +6,7 @@ from typing import Any
 
 from promptable.cvat.labels.entries import listed
 from promptable.cvat.propagate.content import SHAPE, TRACK, content, in_order, is_same
-from promptable.cvat.server.sent import defaults_of, is_as_sent, values
+from promptable.cvat.server.comparison import defaults_of, is_as_sent, values
 
 Item = Mapping[str, Any]
 """A part of a write, as ``propagate.journal.Write`` has it."""

@@ -9,8 +9,8 @@ from typing import Any
 from promptable.cvat.propagate.content import SHAPE, TRACK, content
 from promptable.cvat.propagate.journal import TrackJournal, Write
 from promptable.cvat.propagate.writing.held import Defaults, Held, Item, defaults_in, storable
-from promptable.cvat.server.annotations import JobAnnotations
-from promptable.cvat.server.sent import Annotations, arrives_no_more, delete_late
+from promptable.cvat.server.annotations import Annotations, JobAnnotations
+from promptable.cvat.server.late_requests import arrives_no_more, delete_late
 
 
 def remove_late(client: Any, journal: TrackJournal, task: int) -> None:

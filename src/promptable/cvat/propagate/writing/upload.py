@@ -15,7 +15,7 @@ from promptable.cvat.propagate.writing.held import Defaults, Held, Item, by_kind
 from promptable.cvat.server.annotations import JobAnnotations
 from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.jobs import open_and_handed_in
-from promptable.cvat.server.sent import Tell, looks
+from promptable.cvat.server.late_requests import Tell, poll
 
 _TRIES = 3
 
@@ -96,7 +96,7 @@ class Uploader:
 
     def _look_for(self, write: Write) -> list[Item] | None:
         """The items of a create with their ids, if it arrived: in one transaction, so that one means all."""
-        for _ in looks(write.job, self._tell):
+        for _ in poll(write.job, self._tell):
             new = self._held(write.job).later_than(write.after)
             alike = [new.get((item["kind"], content(item["new"], item["kind"])), []) for item in write.items]
             if any(alike):
@@ -105,7 +105,7 @@ class Uploader:
 
     def _look_for_change(self, write: Write) -> Sequence[Item] | None:
         """The items of an update or a delete, if it arrived."""
-        for _ in looks(write.job, self._tell):
+        for _ in poll(write.job, self._tell):
             held = self._held(write.job)
             if not any(held.is_as_before(item) and not held.is_as_written(item) for item in write.items):
                 return write.items

@@ -1,4 +1,4 @@
-"""The bodies of answers, read as far as there is room and time: a broken or hostile server may send without an end."""
+"""Reading the bodies of answers, up to a size and a time: a broken or hostile server may never stop sending."""
 
 import io
 import json
@@ -11,18 +11,18 @@ from urllib3 import BaseHTTPResponse
 from promptable.cvat.server.errors import CvatError
 
 MOST_JSON_BYTES = 512 * 2**20
-"""Some 100,000 large masks of one job; parsed, JSON takes several times as much memory."""
+"""Some 100,000 large masks of one job. Parsed JSON takes several times as much memory."""
 MOST_BYTES = 4 * 2**30
-"""Of pictures: CVAT sends up to 72 originals at once."""
+"""Of bodies other than JSON: a chunk of CVAT holds up to 72 original pictures."""
 LONGEST_JSON_S, LONGEST_S = 600.0, 1800.0
-"""So long may JSON, and anything else, take to come."""
+"""Seconds that a JSON body, and any other, may take."""
 _PART = 2**20
 
 
 def read_body(response: BaseHTTPResponse, asked: str, *, decode: bool = True) -> bytes:
-    """The body of an answer that was not read yet, decompressed if ``decode``. ``asked`` is for the error.
+    """The body of a response that was not read yet, decompressed if ``decode``; errors name ``asked``, the URL.
 
-    Raises CvatError for one that is too large, compressed as it may be, or takes too long, and urllib3's errors.
+    Raises CvatError for a body that is too large, after decompression, or takes too long. Raises urllib3's errors.
     """
     is_json = "json" in response.headers.get("Content-Type", "")
     most, longest = (MOST_JSON_BYTES, LONGEST_JSON_S) if is_json else (MOST_BYTES, LONGEST_S)
@@ -44,9 +44,9 @@ def read_body(response: BaseHTTPResponse, asked: str, *, decode: bool = True) ->
 def read_json(
     response: BaseHTTPResponse, asked: str, object_hook: Callable[[dict[str, Any]], Any] | None = None
 ) -> Any:
-    """What an answer says. Raises CvatError for no JSON: what was asked for may have been done nevertheless.
+    """The parsed JSON of a response; ``object_hook`` is that of ``json.loads``.
 
-    ``object_hook`` is that of ``json.loads``.
+    Raises CvatError for a body that is not JSON. The server may have carried out the request nevertheless.
     """
     try:
         return json.loads(response.data, object_hook=object_hook)

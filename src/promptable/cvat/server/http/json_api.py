@@ -1,18 +1,15 @@
-"""CVAT's answers as plain JSON: cvat-sdk's models differ from version to version, and take seconds for many shapes."""
+"""CVAT's API as plain JSON: cvat-sdk's models differ between versions, and need seconds to read many shapes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from cvat_sdk.core.helpers import get_paginated_collection, make_request_headers
 
-from promptable.cvat.server.body import read_json
+from promptable.cvat.server.http.body import read_json
 
 
 def get_json(client: Any, path: str, object_hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
-    """CVAT's answer to a GET of a path of its API. ``client`` is cvat-sdk's, ``object_hook`` that of ``json.loads``.
-
-    Raises CvatError.
-    """
+    """GET a path of CVAT's API; ``client`` is cvat-sdk's, ``object_hook`` that of ``json.loads``. Raises CvatError."""
     api, url = client.api_client, client.api_map.make_endpoint_url(path)
     return read_json(api.rest_client.GET(url, headers=make_request_headers(api)), url, object_hook)
 
@@ -20,7 +17,7 @@ def get_json(client: Any, path: str, object_hook: Callable[[dict[str, Any]], Any
 def send_json(
     client: Any, method: str, path: str, body: Mapping[str, Any], query: Sequence[tuple[str, str]] = ()
 ) -> Any:
-    """CVAT's answer to a PATCH or POST (``method``) of a body. ``client`` is cvat-sdk's. Raises CvatError."""
+    """PATCH or POST (``method``) a body; returns CVAT's answer. ``client`` is cvat-sdk's. Raises CvatError."""
     api, url = client.api_client, client.api_map.make_endpoint_url(path)
     headers = make_request_headers(api) | {"Content-Type": "application/json"}
     response = api.rest_client.request(method, url, headers=headers, query_params=query, body=dict(body))
@@ -28,5 +25,5 @@ def send_json(
 
 
 def list_json(endpoint: Any, **filters: Any) -> list[Mapping[str, Any]]:
-    """All pages of a list of CVAT's; ``endpoint`` is one of cvat-sdk's. Raises CvatError."""
+    """The items of all pages of a list; ``endpoint`` is a list endpoint of cvat-sdk. Raises CvatError."""
     return list(get_paginated_collection(endpoint, return_json=True, _parse_response=False, **filters))

@@ -16,8 +16,8 @@ from urllib3 import HTTPResponse
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
 from urllib3.util import Retry
 
-from promptable.cvat.server.body import read_body
 from promptable.cvat.server.errors import CvatError, WebPageError, reason_of
+from promptable.cvat.server.http.body import read_body
 
 PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds to wait before each further try."""
@@ -25,20 +25,22 @@ PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 _TIMEOUT = (10.0, 150.0)
 """Seconds to wait for a connection, and for an answer. (CVAT itself waits up to 120 s for a function.)"""
 _LONGEST_PAUSE = 60.0
+"""Seconds: the longest pause that a server may ask for."""
 _TOLD_FROM_S = 2.0
-"""Shorter pauses nobody notices."""
-_ELSEWHERE = (301, 302, 303, 307, 308)
-_PASSING = (429, 502, 503, 504)
+"""Shorter pauses are not reported."""
+_REDIRECTS = (301, 302, 303, 307, 308)
+_TEMPORARY = (429, 502, 503, 504)
 _REPEATABLE = ("GET", "HEAD", "OPTIONS", "PUT")
-_CALL = re.compile(r"/api/lambda/functions/[^/]+$")
-_THING = re.compile(r"/api/(task|job|project|issue)s/(\d+)")
+_FUNCTION_CALL = re.compile(r"/api/lambda/functions/[^/]+$")
+_RESOURCE = re.compile(r"/api/(task|job|project|issue)s/(\d+)")
 _ORGANIZATION = re.compile(r"(.*) organization does not exist\.")
-_STOCK = "You do not have permission to perform this action."
+_DEFAULT_REFUSAL = "You do not have permission to perform this action."
 _SHOWN = 300
+"""Characters of an error's body."""
 
 
 class Rest(RESTClientObject):  # type: ignore[misc]  # cvat-sdk's is generated, without types
-    """Raises CvatError for every error status, for a web page, and for a server that does not answer.
+    """cvat-sdk's HTTP client, whose every error is a CvatError.
 
     ``pauses`` are the seconds to wait before each repeat of a request. Only these requests are repeated: those that
     read or PUT, those that call a function, and those that never reached the server.
@@ -52,25 +54,27 @@ class Rest(RESTClientObject):  # type: ignore[misc]  # cvat-sdk's is generated, 
         self._told_until = 0.0
 
     def request(self, method: str, url: str, *arguments: Any, **options: Any) -> Any:
-        """Send a request as cvat-sdk does. Raises CvatError in place of cvat-sdk's errors, and for a web page, which
-        CVAT's API never sends."""
+        """Send a request as cvat-sdk does, and repeat it where that is safe. Returns the response with its body.
+
+        Raises CvatError for an error status, for a web page (CVAT's API never sends one), and for no answer.
+        """
         options["_request_timeout"] = options.get("_request_timeout") or _TIMEOUT
-        for pause in self.pauses:
+        pauses = iter(self.pauses)
+        while True:
             try:
                 return self._answer(method, url, *arguments, **options)
             except (ApiException, HTTPError) as error:
-                if not _worth_repeating(error, method, url):
+                pause = next(pauses, None)
+                if pause is None or not _worth_repeating(error, method, url):
                     raise refusal(error, url) from None
-                pause = max(pause, _asked_pause(error))
-                self._tell(url, pause)
-                time.sleep(pause)
-        try:
-            return self._answer(method, url, *arguments, **options)
-        except (ApiException, HTTPError) as error:
-            raise refusal(error, url) from None
+                self._wait(url, max(pause, _asked_pause(error)))
+
+    def _wait(self, url: str, pause: float) -> None:
+        self._tell(url, pause)
+        time.sleep(pause)
 
     def _tell(self, url: str, pause: float) -> None:
-        """Say that there is a pause; of several threads that pause together one does."""
+        """Report a pause on stderr; if several threads pause together, one of them does."""
         with self._telling:
             if pause < _TOLD_FROM_S or time.monotonic() < self._told_until:
                 return
@@ -78,7 +82,7 @@ class Rest(RESTClientObject):  # type: ignore[misc]  # cvat-sdk's is generated, 
         sys.stderr.write(f"{urlsplit(url).netloc} did not answer: trying again in {pause:g} s\n")
 
     def _answer(self, method: str, url: str, *arguments: Any, _check_status: bool = True, **options: Any) -> Any:
-        """The answer with its body, which cvat-sdk would read without a bound."""
+        """The response with its body, whose size is bounded; cvat-sdk would read a body of any size."""
         options["_parse_response"] = False
         response = super().request(method, url, *arguments, **options, _check_status=False)
         body = io.BytesIO(read_body(response, _asked(url)))
@@ -89,7 +93,7 @@ class Rest(RESTClientObject):  # type: ignore[misc]  # cvat-sdk's is generated, 
 
 
 def _asked(url: str) -> str:
-    """What was asked, without the query."""
+    """The URL without its query, for an error message."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}{parts.path}"
 
@@ -107,9 +111,9 @@ def _no_page(response: Any, url: str) -> Any:
 
 def _worth_repeating(error: Exception, method: str, url: str) -> bool:
     """Whether a repeat of the request may help and is safe."""
-    if isinstance(error, ApiException) and error.status not in _PASSING:
+    if isinstance(error, ApiException) and error.status not in _TEMPORARY:
         return False
-    repeatable = method in _REPEATABLE or (method == "POST" and _CALL.search(urlsplit(url).path))
+    repeatable = method in _REPEATABLE or (method == "POST" and _FUNCTION_CALL.search(urlsplit(url).path))
     return bool(repeatable or _never_arrived(error))
 
 
@@ -125,23 +129,23 @@ def _asked_pause(error: Exception) -> float:
 
 
 def refusal(error: Exception, url: str) -> CvatError:
-    """The CvatError, with a sentence, for an error of cvat-sdk or urllib3 in a request for ``url``."""
+    """The CvatError for an error of cvat-sdk or urllib3 in a request to ``url``."""
     parts = urlsplit(url)
     server = f"{parts.scheme}://{parts.netloc}"
     if isinstance(error, ApiException) and error.status:
-        said = _sent_on if error.status in _ELSEWHERE else _answered
+        said = _sent_on if error.status in _REDIRECTS else _answered
         return CvatError(said(error, server, parts.path), error.status)
     return CvatError(_unreachable(error, server))
 
 
 def _sent_on(error: Any, server: str, _path: str) -> str:
-    """A sentence for a redirect, which is never followed."""
+    """The sentence for a redirect, which is never followed."""
     where = urlsplit((error.headers or {}).get("Location", ""))
     return f"{server} sends on to {where.scheme}://{where.netloc}: give that address, if you trust it"
 
 
 def _answered(error: Any, server: str, path: str) -> str:
-    """A sentence for an error status."""
+    """The sentence for an error status."""
     said = _said(error.body)
     status = int(error.status)
     match status:
@@ -150,7 +154,7 @@ def _answered(error: Any, server: str, path: str) -> str:
         case 401:
             return f"{server} does not accept the login: the token or password is wrong or has expired"
         case 403:
-            why = "" if said in ("", _STOCK) else f" ({said})"
+            why = "" if said in ("", _DEFAULT_REFUSAL) else f" ({said})"
             return f"{server} forbids {_thing(path)} to this account{why}: its owner can allow it"
         case 404:
             return f"{server} has no {_missing(path, said)}, or this account may not see it"
@@ -165,18 +169,22 @@ def _answered(error: Any, server: str, path: str) -> str:
 
 
 def _missing(path: str, said: str) -> str:
-    """What is not there: what was asked for, or the organization from within which."""
+    """What does not exist: the organization of the request if CVAT says so, otherwise what was asked for."""
     organization = _ORGANIZATION.fullmatch(said)
     return f"organization {organization[1]!r} (--org takes its short name)" if organization else _thing(path)
 
 
 def _thing(path: str) -> str:
-    found = _THING.search(path)
+    """A path of the API in words, such as "task 7"; the path itself if it is of nothing with a number."""
+    found = _RESOURCE.search(path)
     return f"{found[1]} {found[2]}" if found else path
 
 
 def _said(body: object) -> str:
-    """What CVAT says in a body, in a line: Django REST framework's ``detail``, or its lists of messages by field."""
+    """CVAT's message in an error's body, on one line; empty for a web page.
+
+    Django REST framework sends ``detail``, or a list of messages for each field.
+    """
     text = body.decode("utf-8", "replace") if isinstance(body, bytes) else str(body or "")
     try:
         return " ".join(_messages(json.loads(text)))[:_SHOWN]
