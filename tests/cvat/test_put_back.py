@@ -173,7 +173,7 @@ def test_what_people_have_drawn_since_stays_and_nothing_is_put_upon_it(
     assert drawn in [one["id"] for one in person.shapes(3)]
     assert [one["id"] for one in person.shapes(6, "tags")] == [tag]
     said = capsys.readouterr().out
-    assert "not put back: 3 annotations where another one of the label has come since\n" in said
+    assert "not put back: 3 annotations in whose place another one of the same label was added since\n" in said
 
 
 def test_what_an_open_editor_made_again_stays_as_it_is(person: Person) -> None:
@@ -230,7 +230,7 @@ def test_what_a_later_run_has_replaced_comes_back_when_that_is_taken_back_too(
     assert annotate(cvat, "--undo", "2") == 0
     assert _held(cvat) == {1: before[1], 2: last[2]}
     said = capsys.readouterr().out
-    why = "on frames where run 3 has replaced since: --undo 3 first, then this again"
+    why = "on frames whose annotations run 3 has replaced since: --undo 3 first, then this again"
     assert f"not put back: 10 annotations {why}\n" in said
     assert annotate(cvat, "--undo", "3") == 0
     assert _held(cvat)[2] == {"shapes": [], "tags": [], "tracks": []}, "run 2, whose work it deleted, is taken back"

@@ -7,7 +7,7 @@ from promptable.cvat.annotate.coco import write_coco
 from promptable.cvat.annotate.detector import Detector
 from promptable.cvat.annotate.picture_files import pictures_of
 from promptable.cvat.annotate.pipeline import Fetched, Result, ask_all
-from promptable.cvat.annotate.run import begin, give_up, noted, unfinished
+from promptable.cvat.annotate.run import begin, give_up, record_results, unfinished
 from promptable.cvat.functions import Picture
 from promptable.cvat.journal import Journal, Run
 from promptable.cvat.own_pictures import upright
@@ -38,7 +38,7 @@ def annotate_folder(
         bar = progress.begin("pictures", len(waiting))
         results = ask_all(map(Fetched, waiting), lambda one: _ask(detector, files, folder, one.frame), concurrency)
         with going_on():
-            for _ in noted(results, journal, run, bar):
+            for _ in record_results(results, journal, run, bar):
                 pass  # there is no server to upload to
         path = output / "annotations" / "instances_default.json"
         write_coco(path, journal, run.id, list(_described(files, folder)), detector.described.labels)

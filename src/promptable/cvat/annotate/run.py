@@ -1,4 +1,4 @@
-"""A run over one task or job: planned, begun or resumed, frame after frame, to its end."""
+"""A run of ``promptable annotate`` over a task or a job: planned, begun or resumed, and carried out."""
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,13 +19,13 @@ from promptable.cvat.server.frames import Frames
 
 _UPLOAD_EVERY_S = 10.0
 _UPLOAD_FRAMES = 50
-"""Whichever comes first: people see boxes soon, and CVAT is not read for every frame."""
+"""An upload begins after so many seconds or frames, whichever comes first: people soon see boxes, at few requests."""
 _UNREACHABLE = 5
-"""So many frames in a row without any answer are no matter of the frames."""
+"""If the function does not answer for so many frames in a row, the cause is not the frames: the run stops."""
 
 
 class Annotator:
-    """What a detector is to do on frames of CVAT, and the journal of it."""
+    """Runs a detector on the frames of a CVAT task or job, and keeps the journal."""
 
     def __init__(self, client: Any, journal: Journal, frames: Frames, detector: Detector) -> None:
         """``client`` is cvat-sdk's."""
@@ -36,7 +36,7 @@ class Annotator:
         self._options = detector.options
 
     def plan(self) -> Plan:
-        """What a new run would be about; nothing is written. Raises CvatError."""
+        """The plan of a new run; nothing is written. Raises CvatError."""
         if self._options.mode is Mode.REPLACE and all(run.command != COMMAND for run in self._journal.runs()):
             raise CvatError(
                 "no automatic run of this task is in the journal here, so there is nothing that is surely nobody's "
@@ -45,18 +45,18 @@ class Annotator:
         return make_plan(self._client, self._frames, self._detector.labels, self._options)
 
     def caution(self, plan: Plan) -> Caution | None:
-        """What people must agree to before such a run. Raises CvatError."""
+        """What the user must confirm before a run of this plan; None if nothing. Raises CvatError."""
         return caution(self._client, self._journal, plan, self._detector)
 
     def remove_late(self) -> None:
-        """Take away what a slow server has stored twice by now of earlier runs. Raises CvatError."""
+        """Delete what a slow server has stored twice of earlier runs. Raises CvatError."""
         remove_late(self._client, self._journal, self._detector.labels)
 
     @going_on()
     def carry_out(self, run: Run, concurrency: int, progress: Progress) -> None:
-        """Do what a run has not done yet, and end it. Raises CvatError.
+        """Do what is left to do of a run, and end it. Raises CvatError.
 
-        Stopped at any point, it can be called again and the outcome is the same.
+        After an interruption, call it again: the outcome is the same.
         """
         labels, options = self._detector.labels, self._options
         uploader = Uploader(self._client, self._journal, run, labels, options, self._frames, progress.waits_for)
@@ -67,14 +67,15 @@ class Annotator:
         bar = progress.begin("frames", len(waiting))
         sends_pictures = self._detector.function.takes_labels
         fetched = fetch(self._frames, waiting) if sends_pictures else map(Fetched, waiting)
-        for new in noted(ask_all(fetched, self._ask, concurrency), self._journal, run, bar):
-            uploader.flush("asked", new)
+        for recorded in record_results(ask_all(fetched, self._ask, concurrency), self._journal, run, bar):
+            uploader.flush("asked", recorded)
         uploader.flush("failed")
         uploader.remove_late()
         uploader.remove_twins()
         self._journal.end(run.id, "finished")
 
     def _ask(self, fetched: Fetched) -> Result:
+        """What the detector finds on a frame, or the error that it answers."""
         if fetched.error is not None:
             return Result(fetched.frame, error=fetched.error)
         frame = self._frames.frame(fetched.frame)
@@ -85,38 +86,43 @@ class Annotator:
             return Result(frame.number, error=error)
 
 
-def noted(results: Iterator[Result], journal: Journal, run: Run, bar: Bar) -> Iterator[list[int]]:
-    """Note every result, and yield the frames that are new where it is time to upload, the last time at the end.
+def record_results(results: Iterator[Result], journal: Journal, run: Run, bar: Bar) -> Iterator[list[int]]:
+    """Write results into the journal as they come, and show progress.
 
-    Raises CvatError where nothing answers any more.
+    Yields frames when it is time to upload them, those recorded since the last time, and the rest at the end. Raises
+    CvatError if the function does not answer for several frames in a row.
     """
-    new: list[int] = []
-    objects, failed, silent, since = journal.count_chosen(run.id), 0, 0, time.monotonic()
+    recorded: list[int] = []
+    objects, failed, unanswered, since = journal.count_chosen(run.id), 0, 0, time.monotonic()
     for result in results:
-        if result.error is None:
-            journal.found(run.id, result.frame, result.detections)
-        else:
-            journal.failed(run.id, result.frame, str(result.error))
-        silent = silent + 1 if result.error is not None and result.error.status is None else 0
-        if silent == _UNREACHABLE:
-            raise CvatError(f"{result.error}; {silent} frames in a row")
+        _record(result, journal, run)
+        unanswered = unanswered + 1 if result.error is not None and result.error.status is None else 0
+        if unanswered == _UNREACHABLE:
+            raise CvatError(f"{result.error}; {unanswered} frames in a row")
         failed += result.error is not None
         objects += sum(one.chosen for one in result.detections)
         bar.advance(objects=objects, failed=failed)
-        new.append(result.frame)
-        if len(new) >= _UPLOAD_FRAMES or time.monotonic() - since > _UPLOAD_EVERY_S:
-            yield new
-            new, since = [], time.monotonic()
-    yield new
+        recorded.append(result.frame)
+        if len(recorded) >= _UPLOAD_FRAMES or time.monotonic() - since > _UPLOAD_EVERY_S:
+            yield recorded
+            recorded, since = [], time.monotonic()
+    yield recorded
+
+
+def _record(result: Result, journal: Journal, run: Run) -> None:
+    if result.error is None:
+        journal.found(run.id, result.frame, result.detections)
+    else:
+        journal.failed(run.id, result.frame, str(result.error))
 
 
 def begin(journal: Journal, detector: Detector, places: Iterable[tuple[int, int]]) -> Run:
-    """A new run over these places: (job, frame)."""
+    """Begin a run over ``places``: (job, frame)."""
     return journal.begin(COMMAND, detector.options.as_json(), _model_of(detector.function, detector.described), places)
 
 
 def unfinished(journal: Journal, detector: Detector) -> Run | None:
-    """The run to go on with. Raises CvatError where it was begun with other options or another model."""
+    """The unfinished run, if there is one. Raises CvatError if it has other options, or another model, than now."""
     running = _running(journal)
     if not running:
         return None
@@ -126,7 +132,7 @@ def unfinished(journal: Journal, detector: Detector) -> Run | None:
 
 
 def give_up(journal: Journal) -> None:
-    """Leave unfinished runs as they are: nothing goes on with them any more."""
+    """End the unfinished runs as they are, so that they are not resumed."""
     for run in _running(journal):
         journal.end(run.id, "given up")
 
@@ -136,7 +142,7 @@ def _running(journal: Journal) -> list[Run]:
 
 
 def _model_of(function: Function, described: Described) -> Mapping[str, Any]:
-    """What is known of the model that answers."""
+    """What the journal keeps of the model and the function that answer."""
     return {
         "model": described.model,
         "function": repr(function),

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from promptable.cvat.annotate.writing.deleted import delete
+from promptable.cvat.annotate.writing.deletions import delete
 from promptable.cvat.labels.entries import listed
 from promptable.cvat.propagate.jobs import why_left_alone
 from promptable.cvat.propagate.journal import COMMAND, TrackJournal

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from promptable.cvat.annotate.writing.deleted import delete
-from promptable.cvat.annotate.writing.same import look_for, unchanged
+from promptable.cvat.annotate.writing.deletions import delete
+from promptable.cvat.annotate.writing.lookup import look_for
+from promptable.cvat.annotate.writing.unchanged import unchanged
 from promptable.cvat.detection import TAG, Detection
 from promptable.cvat.journal import Journal, SentUpload, Upload
 from promptable.cvat.labels.task_labels import TaskLabels

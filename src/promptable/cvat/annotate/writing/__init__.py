@@ -1,1 +1,1 @@
-"""From the journal into CVAT, and back: what is sent, recognised, and taken back."""
+"""Writing a run's detections into CVAT: uploading them, finding them again, and taking them back."""

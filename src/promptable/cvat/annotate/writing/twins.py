@@ -1,7 +1,7 @@
-"""What a run on another machine stores at the same time: it has its own journal, and nothing keeps the two apart.
+"""Twins: shapes that two runs on two machines store at the same time, each without knowing of the other's journal.
 
-Before a run stores something it looks whether it is there; at its end, whether the same came at the same moment. Of two
-that are equal the one that CVAT has stored first stays, so that the other's run takes its own away, and only that.
+Before it uploads, a run leaves out what the job has already; at its end, it looks for twins that came meanwhile. The
+twin that CVAT stored first stays: each run deletes only its own twins, and only those that came second.
 """
 
 import sys
@@ -9,8 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from promptable.cvat.annotate.options import Options
-from promptable.cvat.annotate.plan import not_open
-from promptable.cvat.annotate.writing.same import content, remove, unchanged
+from promptable.cvat.annotate.plan import why_left_alone
+from promptable.cvat.annotate.writing.deletions import remove
+from promptable.cvat.annotate.writing.lookup import content
+from promptable.cvat.annotate.writing.unchanged import unchanged
 from promptable.cvat.journal import Journal, SentUpload, Upload
 from promptable.cvat.labels.task_labels import TaskLabels
 from promptable.cvat.plural import counted
@@ -18,8 +20,10 @@ from promptable.cvat.server.annotations import KINDS, JobAnnotations
 
 
 def without_twins(journal: Journal, job: int, uploads: Sequence[Upload], there: Mapping[str, Any]) -> list[Upload]:
-    """Without shapes that the job has already as automatic ones which no run here has stored. ``there`` is what it
-    holds."""
+    """The uploads without the shapes that a run on another machine has stored already.
+
+    ``there`` are the annotations of the job.
+    """
     twins = _foreign(journal, job, "shape", there)
     new = [one for one in uploads if one.kind != "shape" or content(one.payload) not in twins]
     if len(new) < len(uploads):
@@ -28,9 +32,9 @@ def without_twins(journal: Journal, job: int, uploads: Sequence[Upload], there: 
 
 
 def remove_twins(client: Any, journal: Journal, run: int, labels: TaskLabels, options: Options) -> None:
-    """Take away what a run has stored after another one had stored the same. ``client`` is cvat-sdk's.
+    """Delete what a run has stored after a run on another machine had stored the same, and report it on stderr.
 
-    Jobs that people have handed in meanwhile stay as they are, and it is said. Raises CvatError.
+    Jobs that were handed in meanwhile are only reported. ``client`` is cvat-sdk's. Raises CvatError.
     """
     for job in journal.jobs(run):
         annotations = JobAnnotations(client, job)
@@ -38,7 +42,7 @@ def remove_twins(client: Any, journal: Journal, run: int, labels: TaskLabels, op
         first = {kind: _foreign(journal, job, kind, there) for kind in KINDS}
         own = unchanged(journal.uploads(job=job, run=run), there, labels)
         second = [one for one in own if _came_second(one, first[one.kind])]
-        if second and not_open(client.jobs.retrieve(job), options) is not None:
+        if second and why_left_alone(client.jobs.retrieve(job), options) is not None:
             _say(job, len(second), "left twice in this job, which people have handed in")
         elif second:
             remove(annotations, second, journal)
@@ -46,7 +50,7 @@ def remove_twins(client: Any, journal: Journal, run: int, labels: TaskLabels, op
 
 
 def _foreign(journal: Journal, job: int, kind: str, there: Mapping[str, Any]) -> dict[object, int]:
-    """The lowest id by content of automatic shapes, or tags, that no run here has stored, nor may have stored late."""
+    """The lowest id, by content, of automatic shapes or tags that no run of this machine has stored or may store."""
     known = journal.known_ids(job, kind)
     late = {content(one.payload) for batch, _ in journal.sent_again() if batch.job == job for one in batch.uploads}
     found = [one for one in there[f"{kind}s"] if one["source"] == "auto" and one["id"] not in known]
@@ -55,6 +59,7 @@ def _foreign(journal: Journal, job: int, kind: str, there: Mapping[str, Any]) ->
 
 
 def _came_second(one: SentUpload, first: Mapping[object, int]) -> bool:
+    """Whether an equal one of another machine, of those in ``first``, was stored before."""
     twin = first.get(content(one.payload))
     return twin is not None and one.server_id is not None and twin < one.server_id
 

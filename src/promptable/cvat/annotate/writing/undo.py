@@ -1,11 +1,12 @@
-"""A run is taken back: what it wrote goes as far as nobody changed it, and what it deleted is put back."""
+"""Taking a run back: what it wrote is deleted unless people have changed it, and what it deleted is put back."""
 
 from typing import Any
 
 from promptable.cvat.annotate.options import COMMAND
-from promptable.cvat.annotate.writing.deleted import PutBack
+from promptable.cvat.annotate.writing.deletions import PutBack, remove
 from promptable.cvat.annotate.writing.late import remove_late
-from promptable.cvat.annotate.writing.same import look_for, remove, still_there, unchanged
+from promptable.cvat.annotate.writing.lookup import look_for
+from promptable.cvat.annotate.writing.unchanged import still_there, unchanged
 from promptable.cvat.journal import Journal
 from promptable.cvat.labels.task_labels import task_labels
 from promptable.cvat.progress import Progress
@@ -16,9 +17,9 @@ from promptable.cvat.server.jobs import TakenBack, open_and_handed_in
 def undo(
     client: Any, journal: Journal, run: int, task: int, progress: Progress, *, completed: bool, command: str = COMMAND
 ) -> TakenBack:
-    """Take back what a run of a command has changed; in jobs that people have handed in only if ``completed``.
+    """Take back a run of ``command``; in jobs that were handed in only if ``completed``.
 
-    ``client`` is cvat-sdk's. Stopped at any point, it can be called again. Raises CvatError.
+    ``client`` is cvat-sdk's. After an interruption, call it again. Raises CvatError.
     """
     journal.run(run, command)
     for batch in journal.sending(run):
@@ -34,9 +35,9 @@ def undo(
         annotations = JobAnnotations(client, job)
         there = annotations.read()
         written = still_there(journal.uploads(job=job, run=run), there)
-        same = unchanged(written, there, labels)
-        remove(annotations, same, journal)
-        gone, left = gone + len(same), left + len(written) - len(same)
+        untouched = unchanged(written, there, labels)
+        remove(annotations, untouched, journal)
+        gone, left = gone + len(untouched), left + len(written) - len(untouched)
         journal.never_put_back(run, job)
         deleted.into(job)
         bar.advance()

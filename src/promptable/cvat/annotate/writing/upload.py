@@ -1,8 +1,8 @@
-"""From the journal to the server, a batch at a time: read, decide, note, send, note the ids.
+"""Uploading what a run has found, in batches: each is written to the journal, sent, and completed with its ids.
 
-A batch of which nobody knows whether it arrived is looked for on the server before it is sent again: CVAT stores a
-request in one transaction, so that one shape of it found means that all of it was there. What was sent again and comes
-twice all the same, since the server took longer than anybody looks, is taken away at the end, or by the next run.
+If a batch got no answer, it is looked for on the server before it is sent again. CVAT stores a request in one
+transaction, so one shape of the batch proves that all of it arrived. If the server was slower than that, the batch is
+stored twice: the second copies are deleted when the run ends, or by the next run.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,11 +11,12 @@ from typing import Any
 
 from promptable.config.labels import Mark
 from promptable.cvat.annotate.options import REPLACING, Mode, Options
-from promptable.cvat.annotate.plan import annotated, not_open
-from promptable.cvat.annotate.writing.deleted import delete
+from promptable.cvat.annotate.plan import annotated, why_left_alone
+from promptable.cvat.annotate.writing.deletions import delete
 from promptable.cvat.annotate.writing.late import remove_late
-from promptable.cvat.annotate.writing.same import look_for, unchanged
+from promptable.cvat.annotate.writing.lookup import look_for
 from promptable.cvat.annotate.writing.twins import remove_twins, without_twins
+from promptable.cvat.annotate.writing.unchanged import unchanged
 from promptable.cvat.detection import MASK, TAG
 from promptable.cvat.geometry.position import position_of
 from promptable.cvat.journal import Batch, Journal, Run, SentUpload, Upload
@@ -28,8 +29,9 @@ from promptable.cvat.server.late_requests import Tell
 
 _TRIES = 3
 _MOST_NUMBERS = 1_000_000
-"""Coordinates in one request, which is some 5 MB."""
+"""Coordinates in one request: some 5 MB."""
 _MOST_FRAMES = 200
+"""Frames in one request."""
 
 
 class Uploader:
@@ -48,27 +50,30 @@ class Uploader:
         self._seams = Seams(client, frames)
 
     def settle(self) -> None:
-        """Find out about batches that were on their way when a run ended. Raises CvatError."""
+        """Find out whether batches arrived that were on their way when the run was stopped. Raises CvatError."""
         for batch in self._journal.sending(self._run.id):
             self._look_or_send(batch)
         self.remove_late()
 
     def remove_late(self) -> None:
-        """Take away what a slow server has stored twice by now. Raises CvatError."""
+        """Delete what a slow server has stored twice by now. Raises CvatError."""
         remove_late(self._client, self._journal, self._labels)
 
     def remove_twins(self) -> None:
-        """Take away what a run on another machine had stored at the same time, and first. Raises CvatError."""
+        """Delete what a run on another machine had stored before, at the same time. Raises CvatError."""
         remove_twins(self._client, self._journal, self._run.id, self._labels, self._options)
 
     def flush(self, state: str, frames: Sequence[int] | None = None) -> None:
-        """Upload the frames in this state (asked or failed), all or only these, that wait for it. Raises CvatError."""
+        """Upload the frames in this state (asked or failed) that wait for their upload. Raises CvatError.
+
+        ``frames`` limits it to these frames.
+        """
         for job, ready in self._journal.ready(self._run.id, state, frames).items():
             for part, uploads in self._parts(ready, failed=state == "failed"):
                 self._upload(job, part, uploads)
 
     def _parts(self, frames: Sequence[int], *, failed: bool) -> Iterator[tuple[list[int], list[Upload]]]:
-        """Frames with their uploads, as many as fit into a request."""
+        """The frames with their uploads, in portions that fit into one request each."""
         part: list[int] = []
         uploads: list[Upload] = []
         numbers = 0
@@ -84,7 +89,7 @@ class Uploader:
             yield part, uploads
 
     def _uploads(self, frame: int) -> list[Upload]:
-        """What was found on a frame, and the tag of a frame on which something is to be reviewed."""
+        """The detections of a frame, and the tag that marks the frame if one of them is to be reviewed."""
         below, uploads = self._options.review_below, []
         chosen = [one for one in self._journal.detections(self._run.id, frame) if one.detection.chosen]
         for one in chosen:
@@ -96,11 +101,12 @@ class Uploader:
         return uploads + (self._marks(frame, Mark.REVIEW) if doubtful else [])
 
     def _marks(self, frame: int, mark: Mark) -> list[Upload]:
+        """The tag that marks a frame; none if the task has no label for it."""
         label = self._labels.marking(mark)
         return [] if label is None else [Upload("tag", frame, label.mark(frame), None)]
 
     def _upload(self, job: int, frames: Sequence[int], uploads: Sequence[Upload]) -> None:
-        self.remove_late()  # or it counts as another run's, or as people's, and goes afterwards
+        self.remove_late()  # else second copies of ours would pass for another run's, or for people's
         there = JobAnnotations(self._client, job).read()
         left = self._left(job, frames, there)
         self._journal.leave(self._run.id, job, left)
@@ -118,27 +124,27 @@ class Uploader:
             self._look_or_send(batch)
 
     def _is_elsewhere(self, job: int, upload: Upload) -> bool:
-        """Whether it is a mask that another job is to have, or has."""
+        """Whether it is a mask on a frame of two jobs that the other job gets, or has."""
         if upload.payload.get("type") != MASK:
             return False
         written, mask = self._journal.jobs_of_frame(self._run.id, upload.frame), position_of(upload.payload)
         return self._seams.is_elsewhere(job, upload.frame, upload.payload["label_id"], mask, written)
 
     def _left(self, job: int, frames: Sequence[int], there: Mapping[str, Any]) -> set[int]:
-        """Frames that became people's since the run began."""
+        """The frames that the run must leave alone now: the job was handed in, or people have annotated them."""
         known = self._client.jobs.retrieve(job)
-        if not_open(known, self._options) is not None:
+        if why_left_alone(known, self._options) is not None:
             return set(frames)
         if self._options.mode is not Mode.SKIP_ANNOTATED:
             return set()
         return annotated(there, self._labels, known.stop_frame) & set(frames)
 
     def _send(self, batch: Batch, there: Mapping[str, Any]) -> bool:
-        """Send a batch that is not on the server; False where nobody knows whether it arrived. Raises CvatError.
+        """Send a batch that is not on the server. Returns False if it is unknown whether it arrived. Raises CvatError.
 
-        ``there`` is what its job holds.
+        ``there`` are the annotations of its job.
         """
-        self._make_room(batch, there)
+        self._delete_replaced(batch, there)
         of_kind = {kind: [one for one in batch.uploads if one.kind == kind] for kind in KINDS}
         answer: Mapping[str, Any] = {"shapes": [], "tags": []}
         if batch.uploads:
@@ -147,7 +153,7 @@ class Uploader:
                 answer = annotations.create(*([one.payload for one in of_kind[kind]] for kind in KINDS))
             except CvatError as error:
                 if error.stored_nothing:
-                    self._journal.refused(batch)  # the next try makes it anew, by the labels that there are then
+                    self._journal.refused(batch)  # the next run makes a new batch, for the labels at that time
                     raise
                 return False
         pairs = [pair for kind in KINDS for pair in zip(of_kind[kind], answer[f"{kind}s"], strict=True)]
@@ -155,53 +161,55 @@ class Uploader:
         return True
 
     def _look_or_send(self, batch: Batch) -> None:
-        """Note the ids of a batch that arrived, send one that did not. Raises CvatError."""
+        """Complete a batch that arrived with its ids; send it again if it did not. Raises CvatError."""
         for _ in range(_TRIES):
             if (ids := look_for(self._client, self._journal, batch, self._tell)) is not None:
                 return self._journal.stored(batch, ids)
             self._journal.batch_may_arrive_late(batch)
             there = JobAnnotations(self._client, batch.job).read()
-            if self._send(self._without_theirs(batch, there), there):
+            if self._send(self._without_left(batch, there), there):
                 return None
         raise CvatError(f"CVAT takes no annotations for job {batch.job} now")
 
-    def _without_theirs(self, batch: Batch, there: Annotations) -> Batch:
-        """A batch without the frames that became people's since it was noted."""
+    def _without_left(self, batch: Batch, there: Annotations) -> Batch:
+        """A batch without the frames that the run must leave alone by now."""
         left = self._left(batch.job, self._journal.frames_of(batch), there)
         self._journal.leave(batch.run, batch.job, left)
         return replace(batch, uploads=[one for one in batch.uploads if one.frame not in left])
 
-    def _make_room(self, batch: Batch, there: Annotations) -> None:
-        """Delete what goes from the frames of a batch where the run replaces."""
+    def _delete_replaced(self, batch: Batch, there: Annotations) -> None:
+        """Delete what the batch replaces, in the modes that replace."""
         if self._options.mode in REPLACING:
-            going = self._going(batch.job, self._journal.frames_of(batch), there)
-            delete(self._client, self._journal, batch.run, batch.job, there, going)
+            replaced = self._replaced(batch.job, self._journal.frames_of(batch), there)
+            delete(self._client, self._journal, batch.run, batch.job, there, replaced)
 
-    def _going(self, job: int, frames: Iterable[int], there: Annotations) -> Annotations:
-        """What goes from frames where the run replaces: what runs wrote and nobody changed, or everything.
+    def _replaced(self, job: int, frames: Iterable[int], there: Annotations) -> Annotations:
+        """The annotations of these frames that the run replaces; none unless its mode is one that replaces.
 
-        A frame that failed has nothing new: it keeps what it has.
+        They are what earlier runs wrote and nobody has changed, or, with ``REPLACE_ALL``, everything. Frames on which
+        the function failed keep theirs.
         """
-        replaced = set(frames) - set(self._journal.errors(self._run.id))
+        answered = set(frames) - set(self._journal.errors(self._run.id))
         if self._options.mode is Mode.REPLACE_ALL:
-            return {f"{kind}s": [one for one in there[f"{kind}s"] if one["frame"] in replaced] for kind in KINDS}
-        same = []
+            return {f"{kind}s": [one for one in there[f"{kind}s"] if one["frame"] in answered] for kind in KINDS}
+        untouched = []
         if self._options.mode is Mode.REPLACE:
-            same = unchanged(self._written_before(job, replaced), there, self._labels)
-        ids = {kind: {one.server_id for one in same if one.kind == kind} for kind in KINDS}
+            untouched = unchanged(self._written_before(job, answered), there, self._labels)
+        ids = {kind: {one.server_id for one in untouched if one.kind == kind} for kind in KINDS}
         return {f"{kind}s": [one for one in there[f"{kind}s"] if one["id"] in ids[kind]] for kind in KINDS}
 
     def _staying(self, job: int, frames: Iterable[int], there: Annotations) -> Annotations:
-        """What a job holds without what goes."""
-        going = {kind: {one["id"] for one in held} for kind, held in self._going(job, frames, there).items()}
-        return {kind: [one for one in there[kind] if one["id"] not in ids] for kind, ids in going.items()}
+        """The annotations of a job without those of these frames that the run replaces."""
+        replaced = self._replaced(job, frames, there)
+        ids = {kind: {one["id"] for one in items} for kind, items in replaced.items()}
+        return {kind: [one for one in there[kind] if one["id"] not in ids[kind]] for kind in replaced}
 
     def _written_before(self, job: int, frames: Iterable[int]) -> list[SentUpload]:
-        """What other runs wrote on these frames."""
+        """The uploads of other runs on these frames."""
         written = (one for frame in frames for one in self._journal.uploads(job=job, frame=frame))
         return [one for one in written if one.run != self._run.id]
 
 
 def _is_there(upload: Upload, marked: set[tuple[int, int]]) -> bool:
-    """Whether it is a tag that marks a frame which is marked so."""
+    """Whether it is a tag that marks a frame, and the frame, of ``marked`` (frame, label id), has it already."""
     return upload.detection is None and (upload.frame, upload.payload["label_id"]) in marked

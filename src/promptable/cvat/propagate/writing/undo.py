@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from promptable.cvat.annotate.writing.deleted import PutBack
+from promptable.cvat.annotate.writing.deletions import PutBack
 from promptable.cvat.progress import Progress
 from promptable.cvat.propagate.content import TRACK
 from promptable.cvat.propagate.journal import COMMAND, TrackJournal, Write
