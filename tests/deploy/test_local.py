@@ -64,14 +64,6 @@ def test_wrong_labels_touch_nothing(machine: Machine, tmp_path: Path) -> None:
     assert machine.changes() == []
 
 
-def test_the_same_command_again_changes_nothing(machine: Machine) -> None:
-    machine.deploy("sam-interactor", "--cpu")
-    outcome = machine.deploy("sam-interactor", "--cpu")
-    assert outcome.status == 0, outcome.err
-    assert machine.calls("nuctl deploy") == []
-    assert "unchanged" in outcome.out
-
-
 @pytest.mark.parametrize(
     ("tag", "url", "form"),
     [

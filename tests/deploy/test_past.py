@@ -14,24 +14,27 @@ from promptable.deploy.rollout.state import State
 FUNCTION = "sam2-tracker"
 
 
-def _version(letter: str) -> Rendered | None:
-    """A version by its letter; ``-`` is none."""
+def _version(name: str) -> Rendered | None:
+    """A version by its name: the letter of its image, with a digit that says how many replicas; ``-`` is none."""
     metadata = {"name": FUNCTION, "namespace": "nuclio", "annotations": {"type": "tracker", "spec": ""}}
-    spec = {"description": "Follows", "handler": "main:handler", "image": f"tracker:cpu-{letter}"}
-    return None if letter == "-" else Rendered(yaml.safe_dump({"metadata": metadata, "spec": spec}))
+    replicas = {"minReplicas": int(name[1:])} if name[1:] else {}
+    spec = {"description": "Follows", "handler": "main:handler", "image": f"tracker:cpu-{name[0]}", **replicas}
+    return None if name == "-" else Rendered(yaml.safe_dump({"metadata": metadata, "spec": spec}))
 
 
-def _letter(version: Rendered | None) -> str:
-    return "-" if version is None else version.image[-1]
+def _name(version: Rendered | None) -> str:
+    if version is None:
+        return "-"
+    return version.image[-1] + str(version.config.spec.min_replicas or "")
 
 
 def _state(folder: Path, remembered: str, attempt: str) -> State:
     """``remembered``: current and previous. ``attempt``: what was tried in place of what."""
     state, (current, previous) = State(folder), map(_version, remembered.split())
     if previous is not None:
-        state.remember(FUNCTION, previous, None)
+        state.remember(FUNCTION, previous, None, Reported(previous.config, "ready", 32103))
     if current is not None:
-        state.remember(FUNCTION, current, previous)
+        state.remember(FUNCTION, current, previous, Reported(current.config, "ready", 32103))
     tried, before = map(_version, (attempt or "- -").split())
     if tried is not None:
         state.begin(FUNCTION, tried, before)
@@ -39,8 +42,8 @@ def _state(folder: Path, remembered: str, attempt: str) -> State:
 
 
 def _reported(there: str) -> Reported | None:
-    letter, _, state = there.partition(" ")
-    version = _version(letter)
+    name, _, state = there.partition(" ")
+    version = _version(name)
     return None if version is None else Reported(version.config, state or "ready", 32103)
 
 
@@ -76,10 +79,16 @@ def _reported(there: str) -> Reported | None:
         pytest.param("B A", "C B", "X", "X", "X", "B", id="somebody else's, after an interruption"),
         pytest.param("B A", "C X", "C", "X", "X", "X", id="interrupted in place of somebody else's"),
         pytest.param("B A", "C X", "X", "X", "X", "B", id="interrupted before nuctl touched somebody else's"),
+        pytest.param("B A", "", "B2", "B2", "B2", "A", id="somebody scaled it"),
+        pytest.param("B A", "", "B2 error", "B", "B", "A", id="somebody scaled it, and it never came up"),
+        pytest.param("B A", "", "A2", "A2", "A2", "B", id="somebody rolled back, and scaled it"),
+        pytest.param("B2 B", "", "B2", "B2", "B2", "B", id="only scaled"),
+        pytest.param("B2 B", "B3 B2", "B2", "B2", "B2", "B", id="only scaled, interrupted before nuctl"),
+        pytest.param("B2 B", "B3 B2", "B3", "B2", "B2", "B2", id="only scaled, interrupted while it was checked"),
     ],
 )
 def test_what_was_before(
     remembered: str, attempt: str, there: str, runs: str, last: str, back: str, tmp_path: Path
 ) -> None:
     found: Past = past(_state(tmp_path, remembered, attempt), FUNCTION, _reported(there))
-    assert [_letter(each) for each in (found.runs, found.last, found.back)] == [runs, last, back]
+    assert [_name(each) for each in (found.runs, found.last, found.back)] == [runs, last, back]

@@ -14,7 +14,6 @@ from promptable.config import function_yaml
 from promptable.config.function_yaml import FunctionConfigError
 from promptable.config.nuclio import FunctionConfig
 from promptable.deploy.errors import DeployError
-from promptable.deploy.rendering.comparison import same
 from promptable.deploy.rendering.rendered import Rendered
 
 _UP = ("ready", "unhealthy")
@@ -58,16 +57,12 @@ class Reported:
         return bool(self.urls) if known.port is None else self.port == known.port
 
     def holds(self, known: Rendered) -> bool:
-        """Is it ``known``, as far as Nuclio keeps every letter of it?"""
+        """Is it ``known``, as far as Nuclio keeps every letter of it? The rest it writes in its own way."""
         return _essence(self.config) == _essence(known.config)
 
-    def differs(self, known: Rendered) -> bool:
-        """Was something else deployed than ``known``?"""
-        return not (self.holds(known) and same(self.config, known.config))
-
     def deployable(self) -> Rendered:
-        """The function.yaml that deploys it again."""
-        own = self.config.with_metadata(labels=None, resource_version=None).with_spec(build=None)
+        """The function.yaml that deploys it again: the same text for as long as nobody changes anything."""
+        own = self.config.with_metadata(labels=None, resource_version=None).with_spec(build=None, image_hash=None)
         return Rendered(function_yaml.dump(FunctionConfig(metadata=own.metadata, spec=own.spec)))
 
 

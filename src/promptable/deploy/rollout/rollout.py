@@ -49,9 +49,9 @@ class Rollout:
         except DeployError as error:
             return Outcome(None, "unknown", f"not deployed: {function}: {error}", _ASK_AGAIN)
         before, images = past(self.state, function, reported), self.state.images(function) | {rendered.image}
-        outcome = None if anew else self._left_alone(function, rendered, before, reported)
+        outcome = None if anew else self._left_alone(function, rendered, before)
         if outcome is None:
-            outcome = self._replace(function, rendered, before, reported)
+            outcome = self._replace(function, rendered, before)
         self._drop(images - self.state.images(function))
         return outcome
 
@@ -74,43 +74,38 @@ class Rollout:
         settling = Settling(self.platform, self.nuclio, self.console)
         return settling.settled(function, None if attempt is None else attempt.tried)
 
-    def _left_alone(self, function: str, rendered: Rendered, before: Past, reported: Reported | None) -> Outcome | None:
-        """The outcome where it runs as Nuclio says, and answers; None where it has to be deployed."""
-        timing = self._answering(function, rendered) if self._runs(function, rendered, reported) else None
+    def _left_alone(self, function: str, rendered: Rendered, before: Past) -> Outcome | None:
+        """The outcome where exactly that runs and answers; None where it has to be deployed."""
+        timing = self._answering(function, rendered) if before.leads_to(rendered) else None
         if timing is None:
             return None
         self.console.say("unchanged and ready: left alone")
-        return self._remembered(function, rendered, before, "unchanged", timing)
+        outcome = Outcome(rendered, "unchanged", timing=timing)
+        return self._remembered(function, rendered, before, before.reported, outcome)
 
-    def _replace(self, function: str, rendered: Rendered, before: Past, reported: Reported | None) -> Outcome:
+    def _replace(self, function: str, rendered: Rendered, before: Past) -> Outcome:
         """Deploy it in place of what is there, check it and remember it, or bring back what ran."""
         start = monotonic()
         self.state.begin(function, rendered, before.runs)
-        if reported is not None and reported.provisioning:
+        if before.reported is not None and before.reported.provisioning:
             self.console.say(f"{function} is stuck in an earlier deployment: cleared")
             self._remove(function)
         running = self.platform.instance(function).identity
         try:
             self._starter.start(function, rendered, running)
+            there = self._there(function)  # before the requests: what somebody changes from here on is no part of it
             timing = self._smoke(function, rendered)
         except (CommandError, SmokeError, OpenError) as error:
             self.console.say(f"{function} does not work: {error}")
             where = self._show_log(function, running)
             outcome = self._restore(function, rendered, before.runs, str(error))
             return replace(outcome, remedy=error.remedy if isinstance(error, NotStartedError) else where)
-        return self._remembered(function, rendered, before, f"{monotonic() - start:.0f} s", timing)
+        outcome = Outcome(rendered, f"{monotonic() - start:.0f} s", timing=timing)
+        return self._remembered(function, rendered, before, there, outcome)
 
     @cached_property
     def _starter(self) -> Starter:
         return Starter(self.platform, self.nuclio, self.console, self.work)
-
-    def _runs(self, function: str, rendered: Rendered, reported: Reported | None) -> bool:
-        """Whether Nuclio has what this user deployed, or was deploying, and CVAT finds it there."""
-        attempt = self.state.attempt(function)
-        own = (self.state.current(function), None if attempt is None else attempt.tried)
-        return (
-            rendered in own and reported is not None and reported.leads_to(rendered) and not reported.differs(rendered)
-        )
 
     def _answering(self, function: str, rendered: Rendered) -> Timing | None:
         """How fast it answers that runs already; None if it is not ready, or answers wrongly."""
@@ -179,17 +174,19 @@ class Rollout:
         except DeployError:
             return None
 
-    def _remembered(self, function: str, rendered: Rendered, before: Past, how: str, timing: Timing) -> Outcome:
-        """It runs, and what worked last becomes the version before."""
+    def _remembered(
+        self, function: str, rendered: Rendered, before: Past, reported: Reported | None, outcome: Outcome
+    ) -> Outcome:
+        """The outcome of what runs, as Nuclio ``reported`` it: what worked last becomes the version before."""
         try:
-            self.state.remember(function, rendered, before.last)
+            self.state.remember(function, rendered, before.last, reported)
         except OSError as error:
             failure = (
                 f"{function} runs, but rollback would not know it: {self.state.folder} cannot be written ({error})"
             )
             remedy = f"let this user write to {self.state.folder}, then run the same command again"
-            return Outcome(rendered, "unrecorded", failure, remedy, timing)
-        return Outcome(rendered, how, timing=timing)
+            return replace(outcome, how="unrecorded", failure=failure, remedy=remedy)
+        return outcome
 
     def _drop(self, images: Iterable[str]) -> None:
         """Images of versions that nobody can come back to."""

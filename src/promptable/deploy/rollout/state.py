@@ -9,6 +9,7 @@ from pathlib import Path
 
 from promptable.deploy.platforms.identity import identity
 from promptable.deploy.rendering.rendered import Rendered
+from promptable.deploy.rendering.reported import Reported
 from promptable.deploy.rendering.target import PlatformName
 
 
@@ -41,12 +42,23 @@ class State:
         """What was deployed before that."""
         return _read(self._file(function, "previous"))
 
-    def remember(self, function: str, now: Rendered, last: Rendered | None) -> None:
-        """``now`` runs; ``last`` is what worked before it, None if nothing. The same again keeps what was previous."""
+    def unchanged(self, function: str, reported: Reported | None) -> bool:
+        """Is what Nuclio has the current version, and nothing of it changed since it was found to work?"""
+        now = self.current(function)
+        if now is None or reported is None or not reported.holds(now):
+            return False
+        return reported.deployable() == _read(self._file(function, "reported"))
+
+    def remember(self, function: str, now: Rendered, last: Rendered | None, reported: Reported | None) -> None:
+        """``now`` runs; ``last`` is what worked before it, None if nothing. The same again keeps what was previous.
+
+        ``reported`` is what Nuclio has made of it; None if it did not say.
+        """
         self._make_folder()
         if last is not None and last != now:
-            _write(self._file(function, "previous"), last.text)
-        _write(self._file(function, "current"), now.text)
+            self._write(function, "previous", last)
+        self._write(function, "current", now)
+        self._write(function, "reported", None if reported is None else reported.deployable())
         self.end(function)
 
     def images(self, function: str) -> set[str]:
@@ -63,16 +75,13 @@ class State:
 
     def begin(self, function: str, tried: Rendered, before: Rendered | None) -> None:
         """``tried`` is about to be deployed in place of ``before``."""
-        if before is None:
-            self._file(function, "before").unlink(missing_ok=True)
-        else:
-            _write(self._file(function, "before"), before.text)
-        _write(self._file(function, "tried"), tried.text)  # last: without it there is no attempt
+        self._write(function, "before", before)
+        self._write(function, "tried", tried)  # last: without it there is no attempt
 
     def end(self, function: str) -> None:
         """Whatever was tried works, or what ran before it does, or nothing is to run."""
         for which in ("tried", "before"):
-            self._file(function, which).unlink(missing_ok=True)
+            self._write(function, which, None)
 
     def keep_log(self, function: str, log: str) -> Path:
         """Keep the log of a version that did not work; its container goes."""
@@ -98,6 +107,14 @@ class State:
     def _make_folder(self) -> None:
         """Make the folder, for this user only: what somebody else has deployed may hold a password."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def _write(self, function: str, which: str, version: Rendered | None) -> None:
+        """Keep this version as current, previous or another one; None forgets it."""
+        file = self._file(function, which)
+        if version is None:
+            file.unlink(missing_ok=True)
+        else:
+            _write(file, version.text)
 
     def _file(self, function: str, which: str) -> Path:
         return self.folder / f"{function}.{which}.yaml"
