@@ -232,10 +232,7 @@ class Run:
             raise StoppedError
 
     def _status(self, function: str) -> Sequence[str]:
-        try:
-            reported = self.nuclio.get(function) if commands.installed("nuctl") else None
-        except DeployError:
-            reported = None
+        reported = self.nuclio.look(function)
         said = ("-", "-") if reported is None else (reported.state, str(reported.port or "-"))
         return function, *self.platform.status(function), *said
 

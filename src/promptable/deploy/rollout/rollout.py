@@ -1,4 +1,4 @@
-"""One function's deployment, and the way back."""
+"""One function's deployment."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -6,22 +6,21 @@ from functools import cached_property
 from pathlib import Path
 from time import monotonic
 
-from promptable.deploy import commands
 from promptable.deploy.commands import CommandError
 from promptable.deploy.console import Console
 from promptable.deploy.errors import DeployError
 from promptable.deploy.image.build import Images
 from promptable.deploy.nuclio import Nuclio
 from promptable.deploy.platforms.base import OpenError, Platform
-from promptable.deploy.reasons import uncoloured
 from promptable.deploy.rendering.rendered import Rendered
 from promptable.deploy.rendering.reported import Reported
 from promptable.deploy.rollout import smoke
 from promptable.deploy.rollout.outcome import Outcome
 from promptable.deploy.rollout.past import Past, past
+from promptable.deploy.rollout.restoring import Restorer
 from promptable.deploy.rollout.settling import Settling
 from promptable.deploy.rollout.smoke import SmokeError, Timing
-from promptable.deploy.rollout.starting import NotStartedError, Starter
+from promptable.deploy.rollout.starting import Starter
 from promptable.deploy.rollout.state import State
 
 _ASK_AGAIN = "run the same command again once Nuclio answers"
@@ -89,23 +88,26 @@ class Rollout:
         self.state.begin(function, rendered, before.runs)
         if before.reported is not None and before.reported.provisioning:
             self.console.say(f"{function} is stuck in an earlier deployment: cleared")
-            self._remove(function)
+            self._starter.clear(function)
         running = self.platform.instance(function).identity
         try:
             self._starter.start(function, rendered, running)
-            there = self._there(function)  # before the requests: what somebody changes from here on is no part of it
+            there = self.nuclio.look(
+                function
+            )  # before the requests: what somebody changes from here on is no part of it
             timing = self._smoke(function, rendered)
         except (CommandError, SmokeError, OpenError) as error:
-            self.console.say(f"{function} does not work: {error}")
-            where = self._show_log(function, running)
-            outcome = self._restore(function, rendered, before.runs, str(error))
-            return replace(outcome, remedy=error.remedy if isinstance(error, NotStartedError) else where)
+            return self._restorer.restore(function, rendered, before.runs, running, error)
         outcome = Outcome(rendered, f"{monotonic() - start:.0f} s", timing=timing)
         return self._remembered(function, rendered, before, there, outcome)
 
     @cached_property
     def _starter(self) -> Starter:
         return Starter(self.platform, self.nuclio, self.console, self.work)
+
+    @cached_property
+    def _restorer(self) -> Restorer:
+        return Restorer(self.platform, self.nuclio, self.state, self.console, self._starter)
 
     def _answering(self, function: str, rendered: Rendered) -> Timing | None:
         """How fast it answers that runs already; None if it is not ready, or answers wrongly."""
@@ -121,58 +123,6 @@ class Rollout:
         """Two real requests."""
         with self.console.progress(f"{function}: two requests"), self.platform.open(function, rendered) as url:
             return smoke.call_twice(url, rendered.config)
-
-    def _show_log(self, function: str, running: str) -> str:
-        """Show and keep the log of the version that fails; returns where it is.
-
-        Where the instance is still ``running``, nothing of that version was started, and the log is the one before's.
-        """
-        started = self._starter.new_instance(function, running).identity
-        log = uncoloured(self.platform.log(function)) if started else ""
-        if not log:
-            self.console.say(f"{function} has no log: nothing of this version was started, or it wrote none")
-            return "it has no log; what was said above shows what happened"
-        try:
-            file = self.state.keep_log(function, log)
-        except OSError as error:
-            kept, where = f"not kept, since {self.state.folder} cannot be written ({error})", "its log is above"
-        else:
-            kept, where = f"kept in {file}", f"its log is above, and in {file}"
-        self.console.say(f"{function}'s log, {kept}:")
-        self.console.quote(log)
-        return where
-
-    def _restore(self, function: str, failed: Rendered, before: Rendered | None, why: str) -> Outcome:
-        """Bring back what ran before this run; a function that never ran is removed, or it would restart for ever."""
-        failure, there = f"not deployed: {function}: {why}", self._there(function)
-        if there is not None and not any(each is not None and there.holds(each) for each in (failed, before)):
-            self.state.end(function)
-            return Outcome(None, "replaced", f"{failure}; somebody else has deployed it meanwhile, which stays")
-        if before is not None:
-            return self._bring_back(function, before, failure, there)
-        self._remove(function)
-        self.state.end(function)
-        return Outcome(None, "removed", f"{failure}; nothing ran before")
-
-    def _bring_back(self, function: str, before: Rendered, failure: str, there: Reported | None) -> Outcome:
-        self.console.say(f"bringing back {before.image}")
-        if there is not None and there.provisioning:
-            self._remove(function)
-        try:
-            self._starter.start(function, before, self.platform.instance(function).identity)
-        except CommandError as error:
-            return Outcome(
-                None, "down", f"{failure}; the one before does not come up either ({error}): nothing runs now"
-            )
-        self.state.end(function)
-        return Outcome(before, "restored", f"{failure}; the one before runs again")
-
-    def _there(self, function: str) -> Reported | None:
-        """What Nuclio has; None also where it does not say."""
-        try:
-            return self.nuclio.get(function)
-        except DeployError:
-            return None
 
     def _remembered(
         self, function: str, rendered: Rendered, before: Past, reported: Reported | None, outcome: Outcome
@@ -193,11 +143,3 @@ class Rollout:
         if self.platform.holds_images():
             for image in sorted(images):
                 self.images.drop(image)
-
-    def _remove(self, function: str) -> None:
-        command = self.nuclio.delete_command(function)
-        self.console.command(command)
-        try:
-            commands.run(command)
-        except CommandError as error:
-            self.console.warn(f"{function} could not be removed: {error}")

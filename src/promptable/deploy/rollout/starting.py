@@ -85,6 +85,15 @@ class Starter:
         now = self.platform.instance(function)
         return Instance() if now.identity == running else now
 
+    def clear(self, function: str) -> None:
+        """Take away what does not work: Nuclio refuses to deploy over what it is still deploying."""
+        command = self.nuclio.delete_command(function)
+        self.console.command(command)
+        try:
+            commands.run(command)
+        except CommandError as error:
+            self.console.warn(f"{function} could not be removed: {error}")
+
     def _deploy(self, function: str, rendered: Rendered, running: str) -> None:
         """Run nuctl, and once more if Nuclio gave a pod up too soon. Raises CommandError."""
         try:
