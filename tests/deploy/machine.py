@@ -129,6 +129,18 @@ class Machine:
         """The next build gives an image with this id."""
         self.answer(r"docker image inspect .*\.Id\}", f"sha256:{image_id}")
 
+    def built_bad(self, **more: Any) -> None:
+        """The next build gives an image that nuctl cannot deploy; ``more`` as ``write_rule``."""
+        self.built("bad0bad0bad0bad0")
+        self.answer("nuctl deploy .*-bad0bad0bad0 ", **{"status": 1, **more})
+
+    def deploy_tracker(self, *digits: str) -> Outcome:
+        """Deploy the tracker, once for each image whose id is that digit only; the last outcome."""
+        for digit in digits:
+            self.built(digit * 16)
+            outcome = self.deploy("sam2-tracker", "--cpu")
+        return outcome
+
     def deploy(self, *arguments: str) -> Outcome:
         """Run the command with the ports of this machine's functions."""
         return self.start(*arguments, "--port-base", str(self.ports.start))

@@ -70,9 +70,7 @@ def test_the_plan_says_where_each_checkpoint_comes_from(machine: Machine) -> Non
 
 
 def test_rollback_and_remove_only_say_what_they_would_do(machine: Machine) -> None:
-    for image in ("aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb"):
-        machine.built(image)
-        machine.deploy("sam2-tracker", "--cpu")
+    machine.deploy_tracker("a", "b")
     assert (
         "back to promptable-sam2-tracker:cpu-aaaaaaaaaaaa" in machine.start("rollback", "--dry-run", "sam2-tracker").out
     )

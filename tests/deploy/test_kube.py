@@ -265,8 +265,7 @@ def test_no_build_deploys_what_was_removed_once_more(cluster: Machine) -> None:
 
 def test_a_failure_prints_the_pods_log_and_brings_the_one_before_back(cluster: Machine) -> None:
     cluster.start("sam2-tracker", *KUBE)
-    cluster.built("bad0bad0bad0bad0")
-    cluster.answer("nuctl deploy .*gpu-bad0bad0bad0", err="pod is crash looping", status=1)
+    cluster.built_bad(err="pod is crash looping")
     pods = "\nnuclio-sam2-tracker-old-1\t \nLATEST\tCrashLoopBackOff back-off 10s"
     cluster.answer("kubectl .*get pods -l nuclio.io/function-name=sam2-tracker --sort-by", pods)
     cluster.answer("kubectl .*logs", "of the version before, which still answers")
@@ -278,6 +277,21 @@ def test_a_failure_prints_the_pods_log_and_brings_the_one_before_back(cluster: M
         "gpu-bad0bad0bad0",
         "gpu-0123456789ab",
     ]
+
+
+def test_images_in_the_registry_stay(cluster: Machine) -> None:
+    for digit in "abc":
+        cluster.built(digit * 16)
+        assert cluster.start("sam2-tracker", *KUBE).status == 0
+    assert cluster.dropped() == []
+
+
+def test_a_port_that_cannot_be_forwarded_any_more_is_no_answer(cluster: Machine) -> None:
+    cluster.start("sam2-tracker", *KUBE)
+    cluster.answer("kubectl .*port-forward", err="error: unable to forward port", status=1)
+    outcome = cluster.start("sam2-tracker", *KUBE)
+    assert "sam2-tracker runs, but no port could be forwarded to sam2-tracker" in outcome.out
+    assert cluster.calls("nuctl deploy")
 
 
 def test_no_log_is_promised_where_the_cluster_made_no_pod(cluster: Machine) -> None:

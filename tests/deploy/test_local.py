@@ -93,9 +93,7 @@ def test_one_that_fails_does_not_keep_the_others_from_coming_up(machine: Machine
 
 
 def test_a_lost_container_is_started_again_and_what_was_before_stays_known(machine: Machine, tmp_path: Path) -> None:
-    for image in ("aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb"):
-        machine.built(image)
-        machine.deploy("sam2-tracker", "--cpu")
+    machine.deploy_tracker("a", "b")
     (tmp_path / "container.sam2-tracker").write_text("")
     assert machine.deploy("sam2-tracker", "--cpu").status == 0
     assert len(machine.calls("nuctl deploy")) == 1
@@ -104,25 +102,19 @@ def test_a_lost_container_is_started_again_and_what_was_before_stays_known(machi
 
 
 def test_only_two_images_of_a_function_stay(machine: Machine) -> None:
-    for digit in "abc":
-        machine.built(digit * 16)
-        machine.deploy("sam2-tracker", "--cpu")
+    machine.deploy_tracker("a", "b", "c")
     assert machine.dropped() == ["promptable-sam2-tracker:cpu-aaaaaaaaaaaa"]
 
 
 def test_an_image_that_a_container_uses_stays(machine: Machine) -> None:
     machine.answer("docker ps --all", "promptable-sam2-tracker:cpu-aaaaaaaaaaaa")
-    for digit in "abc":
-        machine.built(digit * 16)
-        machine.deploy("sam2-tracker", "--cpu")
+    machine.deploy_tracker("a", "b", "c")
     assert machine.dropped() == []
 
 
 def test_an_image_that_somebody_removed_already_is_no_news(machine: Machine) -> None:
     machine.answer("docker image inspect promptable-sam2-tracker:cpu-aaaaaaaaaaaa", status=1)
-    for digit in "abc":
-        machine.built(digit * 16)
-        outcome = machine.deploy("sam2-tracker", "--cpu")
+    outcome = machine.deploy_tracker("a", "b", "c")
     assert machine.dropped() == []
     assert "warning" not in outcome.err
 

@@ -84,9 +84,8 @@ def test_a_log_is_kept_without_a_terminals_colours(machine: Machine) -> None:
 
 def test_no_log_is_promised_of_a_container_that_was_never_started(machine: Machine) -> None:
     machine.deploy("sam2-tracker", "--cpu")
-    machine.built("bad0bad0bad0bad0")
     refused = "docker: Error response from daemon: no known GPU vendor found"
-    machine.answer("nuctl deploy .*cpu-bad0bad0bad0", err=refused, status=1, container="NEW created 0 ")
+    machine.built_bad(err=refused, container="NEW created 0 ")
     machine.answer("docker logs", "")
     outcome = machine.deploy("sam2-tracker", "--cpu")
     assert f"sam2-tracker does not work: {refused}" in outcome.out
@@ -98,8 +97,7 @@ def test_no_log_is_promised_of_a_container_that_was_never_started(machine: Machi
 def test_the_log_of_the_version_before_is_not_taken_for_that_of_the_failed_one(machine: Machine) -> None:
     machine.answer("nuctl deploy", container="before running 0 healthy")
     machine.deploy("sam2-tracker", "--cpu")
-    machine.built("bad0bad0bad0bad0")
-    machine.answer("nuctl deploy .*cpu-bad0bad0bad0", status=1, container="before running 0 healthy")
+    machine.built_bad(container="before running 0 healthy")
     outcome = machine.deploy("sam2-tracker", "--cpu")
     assert "the container's own log" not in outcome.out
     assert "it has no log" in outcome.err
@@ -107,8 +105,7 @@ def test_the_log_of_the_version_before_is_not_taken_for_that_of_the_failed_one(m
 
 def test_a_log_that_cannot_be_kept_is_only_above(machine: Machine) -> None:
     machine.deploy("sam2-tracker", "--cpu")
-    machine.built("bad0bad0bad0bad0")
-    machine.answer("nuctl deploy .*cpu-bad0bad0bad0", status=1)
+    machine.built_bad()
     (machine.remembered / "sam2-tracker.failed.log").mkdir()
     outcome = machine.deploy("sam2-tracker", "--cpu")
     assert "| the container's own log" in outcome.out

@@ -13,8 +13,7 @@ from tests.deploy.machine import Machine, image_of
 
 def test_a_container_that_crashes_is_given_up_at_once_and_the_one_before_comes_back(machine: Machine) -> None:
     machine.deploy("sam2-tracker", "--cpu")
-    machine.built("bad0bad0bad0bad0")
-    machine.answer("nuctl deploy .*cpu-bad0bad0bad0", container="NEW restarting 2 unhealthy", seconds=240)
+    machine.built_bad(container="NEW restarting 2 unhealthy", seconds=240)
     outcome = machine.deploy("sam2-tracker", "--cpu")
     assert outcome.status == 1, "and not a test that runs out of time: nuctl would have waited on"
     assert "the container's own log" in outcome.out
@@ -39,12 +38,28 @@ def test_a_first_deployment_that_fails_leaves_nothing_that_restarts_for_ever(mac
     machine.answer("nuctl deploy", status=1)
     assert machine.deploy("sam2-tracker", "--cpu").status == 1
     assert machine.calls("nuctl delete function sam2-tracker")
+    assert machine.dropped() == ["promptable-sam2-tracker:cpu-0123456789ab"], "nobody will come back to it"
+
+
+def test_one_that_cannot_be_removed_either_is_said(machine: Machine) -> None:
+    machine.answer("nuctl deploy", status=1)
+    machine.answer("nuctl delete", err="connection refused", status=1)
+    outcome = machine.deploy("sam2-tracker", "--cpu")
+    assert outcome.status == 1
+    assert "sam2-tracker could not be removed: connection refused" in outcome.err
+
+
+def test_the_crash_of_the_failed_one_is_not_taken_for_one_of_what_comes_back(machine: Machine) -> None:
+    """Its container is there until Nuclio has made another one."""
+    machine.deploy("sam2-tracker", "--cpu")
+    machine.answer("nuctl deploy", container="crashed exited 1 ", seconds=1.5)
+    machine.built_bad(container="crashed exited 1 ")
+    outcome = machine.deploy("sam2-tracker", "--cpu")
+    assert "the one before does not come up either (nuctl is done, and the container is not healthy)" in outcome.err
 
 
 def test_rollback_and_forward_again(machine: Machine) -> None:
-    for image in ("aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb"):
-        machine.built(image)
-        machine.deploy("sam2-tracker", "--cpu")
+    machine.deploy_tracker("a", "b")
     for expected in ("aaaaaaaaaaaa", "bbbbbbbbbbbb"):
         outcome = machine.start("rollback", "sam2-tracker")
         assert outcome.status == 0, outcome.err
@@ -53,9 +68,7 @@ def test_rollback_and_forward_again(machine: Machine) -> None:
 
 
 def test_a_rollback_that_fails_leaves_the_present_one(machine: Machine) -> None:
-    for image in ("aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb"):
-        machine.built(image)
-        machine.deploy("sam2-tracker", "--cpu")
+    machine.deploy_tracker("a", "b")
     machine.answer("nuctl deploy .*cpu-aaaaaaaaaaaa", status=1)
     outcome = machine.start("rollback", "sam2-tracker")
     assert outcome.status == 1
@@ -74,8 +87,7 @@ def test_rollback_of_a_first_deployment_says_so(machine: Machine) -> None:
 def test_what_somebody_else_deployed_is_brought_back(machine: Machine) -> None:
     machine.deploy("sam2-tracker", "--cpu")
     machine.forget_state()
-    machine.built("bad0bad0bad0bad0")
-    machine.answer("nuctl deploy .*cpu-bad0bad0bad0", status=1)
+    machine.built_bad()
     outcome = machine.deploy("sam2-tracker", "--cpu")
     assert outcome.status == 1
     assert machine.calls("nuctl delete") == []
@@ -94,9 +106,7 @@ def test_what_somebody_else_deployed_can_be_rolled_back_to(machine: Machine) -> 
 
 
 def test_rollback_from_what_somebody_else_deployed_goes_to_ones_own(machine: Machine) -> None:
-    for image in ("aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb"):
-        machine.built(image)
-        machine.deploy("sam2-tracker", "--cpu")
+    machine.deploy_tracker("a", "b")
     stored = machine.folder / "nuclio.sam2-tracker"
     stored.write_text(stored.read_text().replace("cpu-bbbbbbbbbbbb", "cpu-eeeeeeeeeeee"))
     for expected in ("bbbbbbbbbbbb", "eeeeeeeeeeee"):
@@ -119,8 +129,7 @@ def test_a_version_before_that_does_not_come_up_either(machine: Machine) -> None
 
 def test_the_one_before_comes_back_though_the_log_cannot_be_kept(machine: Machine, tmp_path: Path) -> None:
     machine.deploy("sam2-tracker", "--cpu")
-    machine.built("bad0bad0bad0bad0")
-    machine.answer("nuctl deploy .*cpu-bad0bad0bad0", status=1)
+    machine.built_bad()
     (machine.remembered / "sam2-tracker.failed.new").mkdir()
     outcome = machine.deploy("sam2-tracker", "--cpu")
     assert outcome.status == 1
@@ -133,8 +142,7 @@ def test_the_one_before_comes_back_though_nuclio_says_nothing_of_it(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine.deploy("sam2-tracker", "--cpu")
-    machine.built("bad0bad0bad0bad0")
-    machine.answer("nuctl deploy .*cpu-bad0bad0bad0", status=1)
+    machine.built_bad()
     asked = [Nuclio.get, Nuclio.get]
 
     def twice(nuclio: Nuclio, function: str) -> Reported | None:
@@ -172,8 +180,7 @@ def test_rollback_without_names_and_without_a_version_before(machine: Machine) -
 
 def test_the_image_of_a_version_that_fails_goes_once_its_container_has_gone(machine: Machine) -> None:
     machine.deploy("sam2-tracker", "--cpu")
-    machine.built("bad0bad0bad0bad0")
-    machine.answer("nuctl deploy .*cpu-bad0bad0bad0", status=1)
+    machine.built_bad()
     machine.deploy("sam2-tracker", "--cpu")
     assert machine.dropped() == ["promptable-sam2-tracker:cpu-bad0bad0bad0"]
     order = [
@@ -183,9 +190,7 @@ def test_the_image_of_a_version_that_fails_goes_once_its_container_has_gone(mach
 
 
 def test_a_rollback_asks_cvat_too(machine: Machine) -> None:
-    for image in ("aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb"):
-        machine.built(image)
-        machine.deploy("sam2-tracker", "--cpu")
+    machine.deploy_tracker("a", "b")
     outcome = machine.start("rollback", "sam2-tracker")
     assert machine.calls("docker exec --interactive cvat_server python3 - nuclio")
     assert "warning" not in outcome.err
@@ -200,16 +205,14 @@ def test_the_table_after_a_rollback_has_the_redis_of_what_runs(machine: Machine)
 
 def test_the_table_after_a_failed_deployment_has_the_redis_of_what_runs(machine: Machine) -> None:
     machine.deploy("sam2-tracker", "--cpu", "--redis", "before:6379")
-    machine.built("bad0bad0bad0bad0")
-    machine.answer("nuctl deploy .*cpu-bad0bad0bad0", status=1)
+    machine.built_bad()
     row = machine.deploy("sam2-tracker", "--cpu", "--redis", "asked:6379").out.splitlines()[-1]
     assert row.split()[4:6] == ["before", "restored"]
 
 
 def test_bringing_back_is_not_called_stuck(machine: Machine) -> None:
     machine.deploy("sam2-tracker", "--cpu")
-    machine.built("bad0bad0bad0bad0")
-    machine.answer("nuctl deploy .*cpu-bad0bad0bad0", status=1, state="building")
+    machine.built_bad(state="building")
     outcome = machine.deploy("sam2-tracker", "--cpu")
     assert "stuck in an earlier deployment" not in outcome.out
     assert [call.split()[1] for call in machine.calls("nuctl d")] == ["deploy", "delete", "deploy"]

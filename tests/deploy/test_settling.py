@@ -135,6 +135,19 @@ def test_a_version_that_fails_does_not_replace_what_somebody_else_deployed_meanw
     assert outcome.status == 1
     assert "somebody else has deployed it meanwhile, which stays" in outcome.err
     assert _images(machine) == [SECOND]
+    assert machine.dropped() == [f"promptable-sam2-tracker:cpu-{SECOND}"]
+
+
+def test_a_version_that_fails_replaces_the_one_before_though_somebody_else_brought_that_back(
+    machine: Machine, stored: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> Timing:
+        _change(stored, f"cpu-{SECOND}", f"cpu-{FIRST}")
+        raise smoke.SmokeError("it broke off")
+
+    monkeypatch.setattr(smoke, "call_twice", fail)
+    assert "the one before runs again" in machine.deploy("sam2-tracker", "--cpu").err
+    assert _images(machine) == [SECOND, FIRST]
 
 
 def test_nothing_is_deployed_where_nuclio_does_not_say_what_it_has(

@@ -73,16 +73,13 @@ def test_what_ran_in_another_cluster_does_not_come_back_in_this_one(
 ) -> None:
     assert kube().status == 0
     _go_to_another_cluster(machine)
-    machine.built("bad0bad0bad0bad0")
-    machine.answer("nuctl deploy .*cpu-bad0bad0bad0", status=1)
+    machine.built_bad()
     assert "nothing ran before" in kube().err
     assert len(machine.deployed()) == 1
 
 
 def test_another_engine_has_a_state_of_its_own(machine: Machine) -> None:
-    for image in ("aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb"):
-        machine.built(image)
-        machine.deploy("sam2-tracker", "--cpu")
+    machine.deploy_tracker("a", "b")
     machine.answer(r"docker info .*\.ID", "QGVX:7LZQ/odd")
     assert machine.start("rollback", "sam2-tracker").status == 1
     assert machine.changes() == []
@@ -90,9 +87,7 @@ def test_another_engine_has_a_state_of_its_own(machine: Machine) -> None:
 
 
 def test_a_version_whose_image_is_gone_does_not_replace_one_that_works(machine: Machine) -> None:
-    for image in ("aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb"):
-        machine.built(image)
-        machine.deploy("sam2-tracker", "--cpu")
+    machine.deploy_tracker("a", "b")
     machine.answer("docker image inspect promptable-sam2-tracker:cpu-aaaaaaaaaaaa", status=1, err="No such image")
     outcome = machine.start("rollback", "sam2-tracker")
     assert outcome.status == 1

@@ -9,6 +9,7 @@ from promptable.deploy.nuclio import Nuclio
 from promptable.deploy.rendering.reported import Reported
 from promptable.deploy.rollout import smoke
 from promptable.deploy.rollout.smoke import Timing
+from tests.deploy.conftest import Answering
 from tests.deploy.machine import Machine
 
 
@@ -66,11 +67,19 @@ def test_what_nuclio_counts_and_stamps_is_no_change(machine: Machine, stored: Pa
 
 
 def test_what_failed_and_was_taken_back_leaves_no_change(machine: Machine, stored: Path) -> None:
-    machine.answer("nuctl deploy .*cpu-bad0bad0bad0", status=1)
-    machine.built("bad0bad0bad0bad0")
+    machine.built_bad()
     assert "the one before runs again" in machine.deploy("sam2-tracker", "--cpu").err
     machine.built("0123456789abcdef")
     assert not _deploys_again(machine)
+
+
+def test_what_answers_wrongly_is_deployed_again(
+    machine: Machine, stored: Path, answering: tuple[Answering, ...]
+) -> None:
+    answering[2].answer = {"shapes": [], "states": []}
+    outcome = machine.deploy("sam2-tracker", "--cpu")
+    assert "sam2-tracker runs, but expected one entry in 'shapes'" in outcome.out
+    assert machine.calls("nuctl deploy")
 
 
 def test_what_was_deployed_without_such_a_memory_is_deployed_once_more(machine: Machine, stored: Path) -> None:

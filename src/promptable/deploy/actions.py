@@ -105,7 +105,7 @@ class Run:
             self.console.step(function)
             self.console.say(f"back to {previous.image}")
             if not self.options.dry_run:
-                outcomes[function] = self.rollout.deploy(function, previous, anew=True)
+                outcomes[function] = self.rollout.deploy(function, previous)
         if not self.options.dry_run:
             self._conclude(outcomes, {})
 

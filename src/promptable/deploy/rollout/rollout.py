@@ -38,19 +38,17 @@ class Rollout:
     console: Console
     work: Path
 
-    def deploy(self, function: str, rendered: Rendered, *, anew: bool = False) -> Outcome:
+    def deploy(self, function: str, rendered: Rendered) -> Outcome:
         """Deploy it and check it; if it does not work, bring back what ran before.
 
-        Exactly that, where it runs already and answers, is left alone, unless it is to be deployed ``anew``.
+        Exactly that, where it runs already and answers, is left alone.
         """
         try:
             reported = self._settled(function)
         except DeployError as error:
             return Outcome(None, "unknown", f"not deployed: {function}: {error}", _ASK_AGAIN)
         before, images = past(self.state, function, reported), self.state.images(function) | {rendered.image}
-        outcome = None if anew else self._left_alone(function, rendered, before)
-        if outcome is None:
-            outcome = self._replace(function, rendered, before)
+        outcome = self._left_alone(function, rendered, before) or self._replace(function, rendered, before)
         self._drop(images - self.state.images(function))
         return outcome
 
