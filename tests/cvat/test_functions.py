@@ -1,6 +1,7 @@
 """One way to a model: directly and through CVAT."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -163,8 +164,10 @@ def test_where_nuclio_is_away_it_is_asked_about(cvat: StandIn) -> None:
     ("error", "status"), [(BadRequestError("image: too large"), 400), (OutOfMemoryError("not enough memory"), 507)]
 )
 def test_what_goes_wrong_in_this_process_has_the_status_of_a_deployed_function(
-    monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception, status: int
 ) -> None:
+    monkeypatch.setenv("PROMPTABLE_WEIGHTS", str(tmp_path))  # else a detector of another test would be found
+
     def function(*_: object) -> Callable[[object], str]:
         def refuse(_: object) -> str:
             raise error

@@ -119,7 +119,9 @@ def test_effort_needs_no_matplotlib(packages: Path, cvat: StandIn, tmp_path: Pat
 
 def test_local_says_what_is_missing(packages: Path, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(file_bytes(np.zeros((8, 8, 3), np.uint8), "PNG"))
-    done = _promptable(packages, "preview", "--images", str(tmp_path), "--local")
+    (tmp_path / "labels.yaml").write_text("- rust\n")
+    labels = str(tmp_path / "labels.yaml")
+    done = _promptable(packages, "preview", "--images", str(tmp_path), "--local", "--labels", labels)
     assert done.returncode == 1
     assert "--local needs the models' packages" in done.stderr
 

@@ -4,6 +4,7 @@ import base64
 import json
 import os
 from collections.abc import Callable, Mapping
+from functools import cache
 from threading import Lock
 from typing import Any
 
@@ -51,11 +52,17 @@ class LocalFunction:
 
 
 def _detector(environment: Mapping[str, str]) -> tuple[Answer, str]:
+    settings = read(DetectorSettings, environment)
+    return _loaded_detector(settings), settings.model
+
+
+@cache
+def _loaded_detector(settings: DetectorSettings) -> Answer:
+    """Once for all tasks of a project, of which it remembers nothing."""
     from promptable.serving.detector.function import DetectorFunction  # here, since it takes seconds
     from promptable.serving.detector.models import load_models
 
-    settings = read(DetectorSettings, environment)
-    return DetectorFunction(load_models(settings, ()), (), settings), settings.model
+    return DetectorFunction(load_models(settings, ()), (), settings)
 
 
 def _tracker(environment: Mapping[str, str]) -> tuple[Answer, str]:
