@@ -72,6 +72,15 @@ def _written(folder: Path) -> Path:
     return folder.parent / "out" / "annotations" / "instances_default.json"
 
 
+def test_files_of_other_kinds_are_named(cvat: StandIn, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.new("RGB", (HW[1], HW[0])).save(folder / "b" / "scan.JFIF", "JPEG")
+    for name in ("photo.HEIC", "b/photo.heic", "notes.txt", ".hidden"):
+        (folder / name).touch()
+    assert _annotate(cvat, folder) == 0
+    assert "left alone: 3 files of other kinds (.heic, .txt)" in capsys.readouterr().out
+    assert len(json.loads(_written(folder).read_text())["images"]) == 3
+
+
 def test_pycocotools_reads_boxes_masks_and_polygons_with_scores(cvat: StandIn, folder: Path) -> None:
     assert _annotate(cvat, folder, "--min-confidence", "0.4") == 0
     coco = COCO(_written(folder))

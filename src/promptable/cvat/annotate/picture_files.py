@@ -1,16 +1,19 @@
 """Which pictures a folder holds."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from promptable.cvat.plural import counted
 from promptable.cvat.server.errors import CvatError
 
 _ENDINGS = (
-    *(".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"),
-    *(".j2k", ".jp2"),
+    *(".avif", ".bmp", ".gif", ".png", ".tif", ".tiff", ".webp"),
+    *(".jfif", ".jpe", ".jpeg", ".jpg", ".j2k", ".jp2"),
     *(".pbm", ".pgm", ".pnm", ".ppm"),
 )
+_NAMED = 5
+"""Endings of other files that a sentence names."""
 
 
 def pictures_of(folder: Path) -> list[Path]:
@@ -28,6 +31,15 @@ def pictures_of(folder: Path) -> list[Path]:
         if (name := str(file)) != name.encode(errors="replace").decode():
             raise CvatError(f"{name!a} is not named in UTF-8: rename it, or move it elsewhere")
     return files
+
+
+def other_files(folder: Path) -> Iterator[str]:
+    """What a folder holds beside pictures and hidden files, in a sentence."""
+    others = [file for file in folder.rglob("[!.]*") if file.is_file() and file.suffix.lower() not in _ENDINGS]
+    if others:
+        endings = sorted({file.suffix.lower() or file.name for file in others})
+        named = ", ".join(endings[:_NAMED]) + (" ..." if len(endings) > _NAMED else "")
+        yield f"{counted(len(others), 'file')} of other kinds ({named})"
 
 
 def digest_of(files: Sequence[Path]) -> str:

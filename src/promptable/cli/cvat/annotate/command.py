@@ -54,7 +54,7 @@ def _folder(parsed: argparse.Namespace) -> int:
     """Pictures of a folder to COCO."""
     from promptable.cvat.annotate.detector import Detector, describe
     from promptable.cvat.annotate.folder import annotate_folder
-    from promptable.cvat.annotate.picture_files import digest_of, pictures_of
+    from promptable.cvat.annotate.picture_files import digest_of, other_files, pictures_of
     from promptable.cvat.labels.task_labels import TaskLabels
     from promptable.cvat.progress import Progress
 
@@ -64,6 +64,8 @@ def _folder(parsed: argparse.Namespace) -> int:
         raise OptionError("--images: say where the result goes with --output DIR")
     function = function_of(parsed)
     files = pictures_of(parsed.images)
+    for sentence in other_files(parsed.images):
+        left_alone(sentence)
     options = replace(options_of(parsed), pictures=digest_of(files))
     detector = Detector(function, describe(function, options), options, TaskLabels({}))
     with Progress() as progress:
