@@ -71,9 +71,8 @@ def test_the_plan_says_where_each_checkpoint_comes_from(machine: Machine) -> Non
 
 def test_rollback_and_remove_only_say_what_they_would_do(machine: Machine) -> None:
     machine.deploy_tracker("a", "b")
-    assert (
-        "back to promptable-sam2-tracker:cpu-aaaaaaaaaaaa" in machine.start("rollback", "--dry-run", "sam2-tracker").out
-    )
+    out = machine.start("rollback", "--dry-run", "sam2-tracker").out
+    assert "--run-image promptable-sam2-tracker:cpu-aaaaaaaaaaaa " in out
     assert machine.changes() == []
     assert "nuctl delete function sam2-tracker" in machine.start("remove", "--dry-run", "sam2-tracker").out
     assert machine.changes() == []

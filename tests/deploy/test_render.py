@@ -12,7 +12,7 @@ from promptable.deploy.rendering.target import WEIGHTS_DIR, Device, PlatformName
 
 REPOSITORY = Path(__file__).parents[2]
 FUNCTIONS = sorted((REPOSITORY / "functions").glob("*/function.yaml"))
-TARGET = Target(platform=PlatformName.LOCAL, namespace="nuclio", image="an-image:tag", device=Device.GPU)
+TARGET = Target(platform=PlatformName.LOCAL, namespace="nuclio", device=Device.GPU)
 
 
 def _rendered(function_yaml: Path, **changes: Any) -> Any:
@@ -28,7 +28,7 @@ def test_what_the_target_does_not_name_stays(function_yaml: Path) -> None:
             entry["value"] = "sam2.1-large"
     rendered = _rendered(function_yaml)
     own["metadata"]["namespace"] = "nuclio"
-    own["spec"] |= {"image": "an-image:tag", "resources": {"limits": {"nvidia.com/gpu": 1}}}
+    own["spec"] |= {"resources": {"limits": {"nvidia.com/gpu": 1}}}
     own["spec"]["env"].append({"name": "PROMPTABLE_DEVICE", "value": "cuda"})
     for document in (own, rendered):
         document["spec"]["env"].sort(key=lambda entry: entry["name"])

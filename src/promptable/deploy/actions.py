@@ -67,6 +67,8 @@ class Run:
         rendered = self.preparation.prepare(found, last)
         redis = self._ask_redis(rendered)
         self.console.stop_on_problems()
+        self.console.step("deployment")
+        self._make_project()
         self._roll_out(rendered, redis)
 
     def status(self) -> None:
@@ -100,14 +102,7 @@ class Run:
             reported, named=bool(self.options.functions)
         )
         self.console.stop_on_problems()
-        outcomes = {}
-        for function, previous in chosen.items():
-            self.console.step(function)
-            self.console.say(f"back to {previous.image}")
-            if not self.options.dry_run:
-                outcomes[function] = self.rollout.deploy(function, previous)
-        if not self.options.dry_run:
-            self._conclude(outcomes, {})
+        self._roll_out(chosen, {})
 
     def remove(self) -> None:
         """Out of CVAT's model list; the images stay."""
@@ -202,20 +197,21 @@ class Run:
             )
         return said
 
-    def _roll_out(self, rendered: Mapping[str, Rendered], redis: Mapping[str, str]) -> None:
-        self.console.step("deployment")
-        if (self.options.dry_run or not self.nuclio.has_project()) and not self._change(
-            self.nuclio.create_project_command()
-        ):
+    def _make_project(self) -> None:
+        """Nuclio's project in which CVAT looks for functions."""
+        missing = self.options.dry_run or not self.nuclio.has_project()
+        if missing and not self._change(self.nuclio.create_project_command()):
             raise StoppedError
+
+    def _roll_out(self, versions: Mapping[str, Rendered], redis: Mapping[str, str]) -> None:
+        """Deploy them one by one, to the table; in a dry run say what would be deployed."""
         outcomes = {}
-        for function, file in rendered.items():
+        for function, version in versions.items():
             if self.options.dry_run:
-                printed = Path(f"{function}.yaml")
-                self.console.command(self.nuclio.deploy_command(function, printed, file.image))
-                continue
-            self.console.step(function)
-            outcomes[function] = self.rollout.deploy(function, file)
+                self.console.command(self.nuclio.deploy_command(function, Path(f"{function}.yaml"), version.image))
+            else:
+                self.console.step(f"{function}: {version.image}")
+                outcomes[function] = self.rollout.deploy(function, version)
         if not self.options.dry_run:
             self._conclude(outcomes, redis)
 

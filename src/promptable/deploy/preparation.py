@@ -25,6 +25,8 @@ from promptable.deploy.versions import cvat_version, numbers
 _UNKNOWN_VERSION = "1.15.9"
 _UNKNOWN_NETWORKS = {PlatformName.LOCAL: "cvat_cvat", PlatformName.KUBE: ""}
 """What a dry run goes on with where only a running CVAT could tell."""
+_NO_IMAGE = "not-built-yet"
+"""In a dry run where --no-build finds none."""
 _SHAPES_SINCE = (2, 60)
 """The CVAT from which on the interactor answers shapes."""
 
@@ -148,7 +150,6 @@ class Preparation:
         return Target(
             platform=options.platform,
             namespace=options.namespace,
-            image="not-built-yet",
             device=device,
             network=found.site.network,
             port=self._port(function),
@@ -205,7 +206,7 @@ class Preparation:
 
     def _complete(self, function: str, rendered: Rendered, existing: Mapping[str, str]) -> Rendered:
         """The file with its image; a dry run prints it."""
-        complete = rendered.with_image(existing[function]) if function in existing else rendered
+        complete = rendered.with_image(existing.get(function, _NO_IMAGE))
         if self.options.dry_run:
             self.console.say(f"the function.yaml that is deployed, {function}.yaml below:")
             self.console.text(complete.text)

@@ -1,4 +1,4 @@
-"""The function.yaml that is deployed: the folder's own, for one platform, device and image.
+"""The function.yaml that is deployed, but for its image: the folder's own, for one platform and device.
 
 It has no build keys: nuctl builds as soon as there is one.
 """
@@ -50,7 +50,7 @@ def render(path: Path, target: Target) -> Rendered:
     Raises DeployError, FunctionConfigError for a wrong file and LabelError for wrong labels.
     """
     config = function_yaml.load(path)
-    config = config.with_metadata(namespace=target.namespace).with_spec(build=None, image=target.image)
+    config = config.with_metadata(namespace=target.namespace).with_spec(build=None)
     if target.labels and config.type is FunctionType.DETECTOR:
         config = config.with_annotations(spec=labels.render(target.labels))
     config = config.with_env(**_environment(config, target))

@@ -73,7 +73,6 @@ class Target:
 
     platform: PlatformName
     namespace: str
-    image: str
     device: Device
     network: str = ""
     """Docker network of CVAT, for the platform local."""

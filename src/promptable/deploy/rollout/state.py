@@ -54,7 +54,6 @@ class State:
 
         ``reported`` is what Nuclio has made of it; None if it did not say.
         """
-        self._make_folder()
         if last is not None and last != now:
             self._write(function, "previous", last)
         self._write(function, "current", now)
@@ -85,28 +84,26 @@ class State:
 
     def keep_log(self, function: str, log: str) -> Path:
         """Keep the log of a version that did not work; its container goes."""
-        self._make_folder()
         file = self.folder / f"{function}.failed.log"
         _write(file, log)
         return file
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Two runs at once would take each other's functions for their own. Raises LockedError."""
+        """Two runs at once would take each other's functions for their own. Raises LockedError.
+
+        The folder is for this user only: what somebody else has deployed may hold a password.
+        """
         if not self.answers:
             yield
             return
-        self._make_folder()
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (self.folder / "lock").open("w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise LockedError from None
             yield
-
-    def _make_folder(self) -> None:
-        """Make the folder, for this user only: what somebody else has deployed may hold a password."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def _write(self, function: str, which: str, version: Rendered | None) -> None:
         """Keep this version as current, previous or another one; None forgets it."""
