@@ -47,6 +47,22 @@ def _reported(there: str) -> Reported | None:
     return None if version is None else Reported(version.config, state or "ready", 32103)
 
 
+def test_what_has_not_begun_is_no_attempt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after kill -9 between the two files."""
+    state, write = _state(tmp_path, "B A", ""), State._write
+
+    def killed(state: State, function: str, which: str, version: Rendered | None) -> None:
+        write(state, function, which, version)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(State, "_write", killed)
+    tried = _version("C")
+    assert tried is not None
+    with pytest.raises(KeyboardInterrupt):
+        state.begin(FUNCTION, tried, _version("B"))
+    assert state.attempt(FUNCTION) is None
+
+
 @pytest.mark.parametrize(
     ("remembered", "attempt", "there", "runs", "last", "back"),
     [

@@ -90,6 +90,18 @@ def test_what_one_interrupted_oneself_is_cleared_at_once(
     assert [call.split()[1] for call in machine.calls("nuctl d")] == ["delete", "deploy"]
 
 
+def test_what_somebody_else_deploys_after_ones_own_interruption_is_theirs(
+    machine: Machine, stored: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        _while_it_is_checked(patch, _interrupt)
+        assert machine.deploy("sam2-tracker", "--cpu").status == 130
+    _change(stored, f"cpu-{SECOND}", "cpu-eeeeeeeeeeee")
+    _change(stored, "state: ready", "state: building")
+    _while_waiting(monkeypatch, lambda: _change(stored, "state: building", "state: ready"))
+    assert "is being deployed already, by somebody else" in machine.deploy("sam2-tracker", "--cpu").out
+
+
 def test_in_a_cluster_what_was_interrupted_comes_to_its_end_by_itself(
     machine: Machine, answering: tuple[Answering, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
