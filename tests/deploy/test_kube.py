@@ -467,6 +467,13 @@ def test_a_pod_that_found_a_place_after_nuclio_gave_it_up_is_deployed_again(
     assert len(cluster.calls("nuctl deploy")) == 2
 
 
+def test_a_place_is_not_waited_for_without_an_end(cluster: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    _unschedulable(cluster, "0/1 nodes are available: 1 Insufficient cpu.")
+    monkeypatch.setattr(starting, "_ENDING_SECONDS", -1)
+    monkeypatch.setattr(starting, "sleep", pytest.fail)
+    assert "make room on the nodes" in cluster.start("sam2-tracker", *KUBE).err
+
+
 def test_a_pod_that_no_node_will_ever_take_is_not_waited_for(cluster: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     _unschedulable(cluster, "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.")
     monkeypatch.setattr("promptable.deploy.rollout.starting.sleep", pytest.fail)

@@ -81,6 +81,7 @@ def test_rollback_of_a_first_deployment_says_so(machine: Machine) -> None:
     outcome = machine.start("rollback", "sam2-tracker")
     assert outcome.status == 1
     assert "nothing was deployed before" in outcome.err
+    assert "no function that runs" not in outcome.err, "of all that were not named"
     assert machine.changes() == []
 
 
