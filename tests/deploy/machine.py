@@ -10,9 +10,13 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import pytest
 import yaml
 
 from promptable.cli.main import main
+from promptable.deploy.errors import DeployError
+from promptable.deploy.nuclio import Nuclio
+from promptable.deploy.rendering.reported import Reported
 
 REPOSITORY = Path(__file__).parents[2]
 TOOLS = ("docker", "nuctl", "kubectl", "nvidia-smi")
@@ -229,3 +233,15 @@ def image_of(deployed: dict[str, Any]) -> str:
 def environment_of(deployed: dict[str, Any]) -> dict[str, str]:
     """The variables in a file that nuctl was given."""
     return {entry["name"]: entry["value"] for entry in deployed["spec"]["env"]}
+
+
+def nuclio_answers(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """Nuclio says so often what it has, and then does not answer any more."""
+    asked = [Nuclio.get] * times
+
+    def answer(nuclio: Nuclio, function: str) -> Reported | None:
+        if not asked:
+            raise DeployError("connection refused")
+        return asked.pop()(nuclio, function)
+
+    monkeypatch.setattr(Nuclio, "get", answer)

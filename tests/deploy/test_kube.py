@@ -234,6 +234,16 @@ def test_a_context_that_was_chosen_is_chosen_again_after_the_run(
     assert os.environ["KUBECONFIG"] == "/dev/null"
 
 
+@pytest.mark.parametrize(("said", "status"), [("", 0), ("the beginning of one", 1)])
+def test_without_a_configuration_there_is_none_to_keep_to(
+    cluster: Machine, tmp_path: Path, said: str, status: int
+) -> None:
+    """As in a pod of the cluster."""
+    cluster.answer("kubectl config view", said, status=status)
+    with mock.patch.dict(os.environ, cluster.environment()), pinned(tmp_path):
+        assert "KUBECONFIG" not in os.environ
+
+
 @pytest.mark.parametrize(
     ("pod", "bound", "why"),
     [
@@ -348,6 +358,7 @@ def test_a_cluster_that_does_not_answer_leaves_no_folder(cluster: Machine, tmp_p
     cluster.answer("kubectl get namespace", err="not found", status=1)
     for words in (("sam2-tracker", *KUBE), ("rollback", *KUBE[:2])):
         assert cluster.start(*words).status == 1
+        assert cluster.calls("kubectl --namespace") == [], "nothing more is asked"
     assert list((tmp_path / "state").iterdir()) == []
 
 
@@ -517,6 +528,13 @@ def test_wrong_replicas(cluster: Machine, replicas: str) -> None:
     assert outcome.status == 2
     assert "expected a number from 1 on, or min:max" in outcome.err
     assert cluster.changes() == []
+
+
+def test_nuctl_is_needed_as_the_dashboard_is(cluster: Machine) -> None:
+    cluster.lacks("nuctl")
+    err = cluster.start("sam2-tracker", *KUBE).err
+    assert "nuctl is not installed" in err
+    assert "releases/download/1.15.9/nuctl-1.15.9-linux-amd64" in err
 
 
 def test_building_needs_docker(cluster: Machine) -> None:

@@ -4,11 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from promptable.deploy.errors import DeployError
-from promptable.deploy.nuclio import Nuclio
-from promptable.deploy.rendering.reported import Reported
 from tests.deploy.conftest import Answering
-from tests.deploy.machine import Machine, image_of
+from tests.deploy.machine import Machine, image_of, nuclio_answers
 
 
 def test_a_container_that_crashes_is_given_up_at_once_and_the_one_before_comes_back(machine: Machine) -> None:
@@ -144,17 +141,9 @@ def test_the_one_before_comes_back_though_nuclio_says_nothing_of_it(
 ) -> None:
     machine.deploy("sam2-tracker", "--cpu")
     machine.built_bad()
-    asked = [Nuclio.get, Nuclio.get]
-
-    def twice(nuclio: Nuclio, function: str) -> Reported | None:
-        if not asked:
-            raise DeployError("connection refused")
-        return asked.pop()(nuclio, function)
-
-    monkeypatch.setattr(Nuclio, "get", twice)
+    nuclio_answers(monkeypatch, times=2)
     outcome = machine.deploy("sam2-tracker", "--cpu")
     assert outcome.status == 1
-    assert not asked
     assert "the one before runs again" in outcome.err
 
 

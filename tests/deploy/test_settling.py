@@ -5,12 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from promptable.deploy.errors import DeployError
-from promptable.deploy.nuclio import Nuclio
 from promptable.deploy.rollout import settling, smoke
 from promptable.deploy.rollout.smoke import Timing
 from tests.deploy.conftest import Answering
-from tests.deploy.machine import Machine, image_of
+from tests.deploy.machine import Machine, Outcome, image_of, nuclio_answers
 
 FIRST, SECOND = "a" * 12, "b" * 12
 KUBE = ("--platform", "kube", "--registry", "registry/cvat", "--cpu")
@@ -41,8 +39,15 @@ def _while_it_is_checked(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], 
     monkeypatch.setattr(smoke, "call_twice", called)
 
 
-def _interrupt() -> None:
-    raise KeyboardInterrupt
+def _interrupt(monkeypatch: pytest.MonkeyPatch, run: Callable[[], Outcome]) -> None:
+    """Ctrl-C while a run checks what it has deployed."""
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        _while_it_is_checked(patch, stop)
+        assert run().status == 130
 
 
 def _images(machine: Machine) -> list[str]:
@@ -81,9 +86,7 @@ def test_what_one_interrupted_oneself_is_cleared_at_once(
     machine: Machine, stored: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On Docker nobody goes on with it."""
-    with monkeypatch.context() as patch:
-        _while_it_is_checked(patch, _interrupt)
-        assert machine.deploy("sam2-tracker", "--cpu").status == 130
+    _interrupt(monkeypatch, lambda: machine.deploy("sam2-tracker", "--cpu"))
     _change(stored, "state: ready", "state: building")
     _while_waiting(monkeypatch, lambda: pytest.fail("for whom?"))
     assert "is stuck in an earlier deployment: cleared" in machine.deploy("sam2-tracker", "--cpu").out
@@ -93,9 +96,7 @@ def test_what_one_interrupted_oneself_is_cleared_at_once(
 def test_what_somebody_else_deploys_after_ones_own_interruption_is_theirs(
     machine: Machine, stored: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as patch:
-        _while_it_is_checked(patch, _interrupt)
-        assert machine.deploy("sam2-tracker", "--cpu").status == 130
+    _interrupt(monkeypatch, lambda: machine.deploy("sam2-tracker", "--cpu"))
     _change(stored, f"cpu-{SECOND}", "cpu-eeeeeeeeeeee")
     _change(stored, "state: ready", "state: building")
     _while_waiting(monkeypatch, lambda: _change(stored, "state: building", "state: ready"))
@@ -107,9 +108,7 @@ def test_in_a_cluster_what_was_interrupted_comes_to_its_end_by_itself(
 ) -> None:
     machine.answer("kubectl .*port-forward", str(answering[2].server_port))
     machine.answer("kubectl .*get deployment/nuclio-sam2-tracker", "3/3/1/1/1")
-    with monkeypatch.context() as patch:
-        _while_it_is_checked(patch, _interrupt)
-        assert machine.start("sam2-tracker", *KUBE).status == 130
+    _interrupt(monkeypatch, lambda: machine.start("sam2-tracker", *KUBE))
     stored = machine.folder / "nuclio.sam2-tracker"
     _change(stored, "state: ready", "state: waitingForResourceConfiguration")
     _while_waiting(monkeypatch, lambda: _change(stored, "state: waitingForResourceConfiguration", "state: ready"))
@@ -165,14 +164,7 @@ def test_a_version_that_fails_replaces_the_one_before_though_somebody_else_broug
 def test_nothing_is_deployed_where_nuclio_does_not_say_what_it_has(
     machine: Machine, stored: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = [Nuclio.get]
-
-    def once(nuclio: Nuclio, function: str) -> object:
-        if not asked:
-            raise DeployError("connection refused")
-        return asked.pop()(nuclio, function)
-
-    monkeypatch.setattr(Nuclio, "get", once)
+    nuclio_answers(monkeypatch, times=1)
     outcome = machine.deploy("sam2-tracker", "--cpu")
     assert outcome.status == 1
     assert "not deployed: sam2-tracker: connection refused" in outcome.err
