@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ ATTACK = (
 def _preview() -> str:
     item = {"label": "rust", "type": "rectangle", "score": 0.5, "review": True, "box": [1, 1, 20, 20]}
     variant = PageVariant("words", "", False, 0.1, [{"name": "rust", "threshold": 0.3}], [{"items": [item]}])
-    frame = PageFrame("1.png", 1, file_bytes(SCENE.image, "PNG"), url="http://cvat/")
+    frame = PageFrame("1.png", 1, partial(file_bytes, SCENE.image, "PNG"), url="http://cvat/")
     return render("Preview", "about", [frame], [variant])[0]
 
 

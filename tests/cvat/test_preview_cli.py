@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -15,7 +16,7 @@ from promptable.cli.main import main
 from promptable.cvat.pages.pictures import shown
 from promptable.cvat.preview import page
 from promptable.cvat.preview.run import spread
-from tests.cvat.annotating import detect
+from tests.cvat.annotating import candidates, detect
 from tests.cvat.chromium import needs_chromium, run_in_page
 from tests.functions.requests import file_bytes
 from toy.cvat.stand_in import StandIn, Task
@@ -217,6 +218,21 @@ def test_a_broken_picture_among_others_is_named_and_left_out(
     assert capsys.readouterr().err == "promptable preview: left out: 1.png: that is no picture, or a damaged one\n"
     assert [frame["number"] for frame in json.loads((tmp_path / "p.json").read_text())["frames"]] == [0, 2]
     assert {body["frame"] for body in cvat.bodies} == {0, 2}
+
+
+def test_a_file_of_a_folder_that_cannot_be_read_is_named_and_left_out(
+    url: str, cvat: StandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cvat.answers[""] = partial(candidates, [])
+    folder = tmp_path / "pictures"
+    (folder / "folder.png").mkdir(parents=True)
+    (folder / "a.png").write_bytes(PICTURE)
+    (folder / "gone.png").symlink_to(tmp_path / "nowhere")
+    assert _preview(tmp_path, "--images", str(folder), "--function", f"{url}/") == 3
+    said = capsys.readouterr().err
+    assert "left out: folder.png: Is a directory" in said
+    assert "left out: gone.png: No such file or directory" in said
+    assert [frame["name"] for frame in json.loads((tmp_path / "p.json").read_text())["frames"]] == ["a.png"]
 
 
 def test_ctrl_c_asks_no_further_and_says_what_is_kept(

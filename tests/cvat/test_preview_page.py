@@ -135,7 +135,7 @@ def _page_geometry(item: Mapping[str, Any]) -> Any:
 
 
 def _page(answers: Sequence[Mapping[str, Any]], picture: bytes, labels: Sequence[Mapping[str, Any]]) -> str:
-    frames = [PageFrame(f"{i}.png", i, picture) for i in range(len(answers))]
+    frames = [PageFrame(f"{i}.png", i, partial(bytes, picture)) for i in range(len(answers))]
     page, _ = render("Preview", "", frames, [PageVariant("v", "", True, 0.1, labels, answers)])
     return page
 
@@ -228,7 +228,7 @@ def test_labels_are_as_large_on_every_picture_and_drawn_in_the_screens_pixels(tm
     item = {"label": "a", "type": "rectangle", "score": 0.5, "review": False, "box": [1, 1, 20, 20]}
     variants = [PageVariant(name, "", False, 0.1, _LIST[:1], [{"items": [item]}] * 3) for name in "vw"]
     pictures = [np.zeros((*hw, 3), np.uint8) for hw in ((3000, 1200), (30, 40), (1080, 1920))]
-    frames = [PageFrame(f"{i}.png", i, file_bytes(one, "PNG")) for i, one in enumerate(pictures)]
+    frames = [PageFrame(f"{i}.png", i, partial(file_bytes, one, "PNG")) for i, one in enumerate(pictures)]
     look = """
       const drawn = () => [...document.querySelectorAll("canvas")].map((canvas) => {
         const { width, height } = canvas.getBoundingClientRect();
@@ -256,7 +256,7 @@ def test_labels_stand_above_the_masks_of_surer_items(tmp_path: Path) -> None:
     sure = {"label": "a", "type": "mask", "score": 0.9, "review": False, "box": [0, 0, 400, 300]}
     sure["mask"] = {"rle": [0, 400 * 300, 0, 0, 399, 299]}
     weak = {"label": "b", "type": "rectangle", "score": 0.5, "review": False, "box": [100, 100, 200, 200]}
-    frames = [PageFrame("0.png", 0, file_bytes(np.zeros((*HW, 3), np.uint8), "PNG"))]
+    frames = [PageFrame("0.png", 0, partial(file_bytes, np.zeros((*HW, 3), np.uint8), "PNG"))]
     variants = [PageVariant("v", "", False, 0.1, _LIST[:2], [{"items": [sure, weak]}])]
     look = """
       const canvas = document.querySelector("canvas");
@@ -270,7 +270,7 @@ def test_labels_stand_above_the_masks_of_surer_items(tmp_path: Path) -> None:
 
 @needs_chromium
 def test_an_enlarged_picture_is_in_the_middle_and_closes_by_a_click_beside_it(tmp_path: Path) -> None:
-    frame = PageFrame("1.png", 1, file_bytes(np.zeros((30, 40, 3), np.uint8), "PNG"))
+    frame = PageFrame("1.png", 1, partial(file_bytes, np.zeros((30, 40, 3), np.uint8), "PNG"))
     variant = PageVariant("v", "", False, 0.1, _LIST, [{"items": []}])
     look = """
       const dialog = document.getElementById("large");
@@ -323,7 +323,7 @@ def test_what_has_been_copied_or_refused_is_said_for_two_seconds(tmp_path: Path)
 
 @needs_chromium
 def test_everything_has_a_name_and_a_place_in_the_tab_order(tmp_path: Path) -> None:
-    frame = PageFrame("1.png", 1, file_bytes(np.zeros((30, 40, 3), np.uint8), "PNG"))
+    frame = PageFrame("1.png", 1, partial(file_bytes, np.zeros((30, 40, 3), np.uint8), "PNG"))
     page, _ = render("Preview", "", [frame], [PageVariant("v", "", True, 0.1, _LIST[:1], [{"items": []}])])
     look = """
       const inputs = [...document.querySelectorAll(".label input, figure button")];
@@ -339,7 +339,12 @@ def test_everything_has_a_name_and_a_place_in_the_tab_order(tmp_path: Path) -> N
 def test_pictures_of_any_kind_are_shown_and_cropped_to_cvats_size() -> None:
     deep = file_bytes((np.arange(64, dtype=np.uint16) * 900).reshape(8, 8), "PNG")
     wide = file_bytes(np.zeros((12, 14, 3), np.uint8), "PNG")
-    page, data = render("<T>", "", [PageFrame("deep", 0, deep), PageFrame("wide", 1, wide, (11, 13))], [])
+    page, data = render(
+        "<T>",
+        "",
+        [PageFrame("deep", 0, partial(bytes, deep)), PageFrame("wide", 1, partial(bytes, wide), (11, 13))],
+        [],
+    )
     assert [frame["hw"] for frame in json.loads(data)["frames"]] == [[8, 8], [11, 13]]
     assert "<title>&lt;T&gt;</title>" in page
     assert "http" not in page.replace("http-equiv", ""), "nothing is fetched"
@@ -358,6 +363,6 @@ def test_five_frames_and_three_variants_at_1080p_fit_into_five_megabytes(sides: 
         "filled": False,
     }
     answer = {"proposals": {}, "masks": [mask] * 100, "hw": [1080, 1920]}
-    frames = [PageFrame(f"{i}", i, file_bytes(image, "JPEG")) for i in range(sides)]
+    frames = [PageFrame(f"{i}", i, partial(file_bytes, image, "JPEG")) for i in range(sides)]
     page, _ = render("t", "", frames, [PageVariant(str(v), "", True, 0.1, _LIST, [answer] * sides) for v in range(3)])
     assert len(page) < 5_000_000

@@ -5,12 +5,11 @@ from pathlib import Path
 
 from promptable.cvat.annotate.coco import write_coco
 from promptable.cvat.annotate.detector import Detector
-from promptable.cvat.annotate.picture_files import pictures_of
+from promptable.cvat.annotate.picture_files import pictures_of, read_picture
 from promptable.cvat.annotate.pipeline import Fetched, Result, ask_all
 from promptable.cvat.annotate.run import begin, give_up, record_results, unfinished
 from promptable.cvat.functions import Picture
 from promptable.cvat.journal import Journal, Run
-from promptable.cvat.own_pictures import upright
 from promptable.cvat.pages.pictures import shown_hw
 from promptable.cvat.progress import Progress
 from promptable.cvat.server.errors import CvatError, going_on
@@ -49,10 +48,8 @@ def annotate_folder(
 def _ask(detector: Detector, files: Sequence[Path], folder: Path, number: int) -> Result:
     name = str(files[number].relative_to(folder))
     try:
-        data = upright(files[number].read_bytes())
+        data = read_picture(files[number])
         return Result(number, detector.ask(Picture(name, lambda: data), shown_hw(data)))
-    except OSError as error:
-        return Result(number, error=CvatError(str(error.strerror), 400))
     except CvatError as error:
         return Result(number, error=error)
 

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from promptable.cvat.own_pictures import upright
 from promptable.cvat.plural import counted
 from promptable.cvat.server.errors import CvatError
 
@@ -40,6 +41,14 @@ def other_files(folder: Path) -> Iterator[str]:
         endings = sorted({file.suffix.lower() or file.name for file in others})
         named = ", ".join(endings[:_NAMED]) + (" ..." if len(endings) > _NAMED else "")
         yield f"{counted(len(others), 'file')} of other kinds ({named})"
+
+
+def read_picture(file: Path) -> bytes:
+    """The bytes of a picture that is upright. Raises CvatError of status 400 for a file that cannot be read."""
+    try:
+        return upright(file.read_bytes())
+    except OSError as error:
+        raise CvatError(str(error.strerror), 400) from None
 
 
 def digest_of(files: Sequence[Path]) -> str:

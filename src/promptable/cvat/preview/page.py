@@ -3,7 +3,7 @@
 import base64
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,11 +19,14 @@ _QUALITY = 78
 
 @dataclass(frozen=True)
 class PageFrame:
-    """A picture that is asked about; ``hw`` is what CVAT says, None for the picture's own. ``url`` opens it in CVAT."""
+    """A picture that is asked about; ``hw`` is what CVAT says, None for the picture's own. ``url`` opens it in CVAT.
+
+    ``data`` gives the file's bytes. Raises CvatError where it cannot be read.
+    """
 
     name: str
     number: int | None
-    data: bytes
+    data: Callable[[], bytes]
     hw: tuple[int, int] | None = None
     url: str | None = None
 
@@ -33,7 +36,7 @@ class PageFrame:
 
         It is decoded once, and not kept decoded.
         """
-        hw, image = shown(self.data, _LONGEST_SIDE, self.hw)
+        hw, image = shown(self.data(), _LONGEST_SIDE, self.hw)
         return hw, address(image, _QUALITY)
 
 

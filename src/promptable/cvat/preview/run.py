@@ -4,16 +4,16 @@ import itertools
 import random
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from math import ceil
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from promptable.cvat.annotate.picture_files import pictures_of
+from promptable.cvat.annotate.picture_files import pictures_of, read_picture
 from promptable.cvat.functions import Picture
 from promptable.cvat.labels.entries import own_keys
-from promptable.cvat.own_pictures import upright
 from promptable.cvat.plural import counted
 from promptable.cvat.preview.page import PageFrame, PageVariant, broken, render
 from promptable.cvat.preview.variants import Variant
@@ -40,14 +40,16 @@ def frames_of_cvat(frames: Frames, wanted: Sequence[int]) -> list[PageFrame]:
         raise CvatError(f"task {frames.task.id} has no frame that is not deleted")
     described = {number: frames.frame(number) for number in wanted}
     data = dict(frames.read(wanted))
-    return [PageFrame(described[n].name, n, data[n], described[n].hw, frames.link(n)) for n in wanted]
+    return [
+        PageFrame(described[n].name, n, partial(data.__getitem__, n), described[n].hw, frames.link(n)) for n in wanted
+    ]
 
 
 def frames_of_folder(folder: Path, count: int, seed: int) -> list[PageFrame]:
     """Pictures of a folder and of those in it. Raises CvatError where there are none."""
     files = pictures_of(folder)
     chosen = [files[i] for i in spread(range(len(files)), count, seed)]
-    return [PageFrame(str(file.relative_to(folder)), None, upright(file.read_bytes())) for file in chosen]
+    return [PageFrame(str(file.relative_to(folder)), None, partial(read_picture, file)) for file in chosen]
 
 
 def readable(frames: Sequence[PageFrame]) -> tuple[list[PageFrame], list[str]]:
@@ -85,7 +87,7 @@ def _failed(answers: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def _ask(variant: Variant, frame: PageFrame) -> dict[str, Any]:
-    picture = Picture(frame.name, lambda: frame.data, frame.number)
+    picture = Picture(frame.name, frame.data, frame.number)
     try:
         return dict(variant.ask(picture))
     except CvatError as error:
