@@ -1,3 +1,4 @@
+import argparse
 import json
 import os
 from pathlib import Path
@@ -6,6 +7,7 @@ import httpx
 import pytest
 import yaml
 
+from promptable.cli import weights
 from promptable.config.function_yaml import load
 from promptable.local.options import Options, environment, with_labels
 from promptable.models.cores import openmp
@@ -49,6 +51,17 @@ def test_what_the_caller_sets_wins_over_the_folder_of_models(tmp_path: Path) -> 
     config = load(write_function(tmp_path, "sam-interactor") / "function.yaml")
     options = Options(models=tmp_path, env={"PROMPTABLE_MODEL": "vit_b"})
     assert environment(config, options, tmp_path)["PROMPTABLE_MODEL"] == "vit_b"
+
+
+def test_what_was_downloaded_is_where_functions_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PROMPTABLE_WEIGHTS", raising=False)
+    config = load(write_function(tmp_path, "sam-interactor") / "function.yaml")
+    download = argparse.ArgumentParser()
+    weights.add_arguments(download)
+    folder = str(download.parse_args(["vit_b"]).weights)
+    assert environment(config, Options(), tmp_path)["PROMPTABLE_WEIGHTS"] == folder
+    monkeypatch.setenv("PROMPTABLE_WEIGHTS", "elsewhere")
+    assert environment(config, Options(), tmp_path)["PROMPTABLE_WEIGHTS"] == "elsewhere"
 
 
 def test_a_labels_file_replaces_the_labels_of_detectors_only(

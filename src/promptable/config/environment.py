@@ -14,6 +14,8 @@ from promptable.config.validation import problems
 
 _SECRET = re.compile(r"(PASSWORD|TOKEN|SECRET)$")
 _PREFIXES = ("PROMPTABLE_", "CVAT_FUNCTIONS_REDIS_")
+OUTSIDE_IMAGES: Mapping[str, str] = {"PROMPTABLE_WEIGHTS": "weights"}
+"""For functions that run where ``promptable download`` put their checkpoints: the default is a folder of an image."""
 S = TypeVar("S", bound=Settings)
 
 

@@ -78,7 +78,10 @@ class CommonSettings(Settings):
     """What all three functions share."""
 
     weights_dir: File = _setting(
-        "PROMPTABLE_WEIGHTS", Path("/opt/promptable/weights"), "Folder of the official checkpoints"
+        "PROMPTABLE_WEIGHTS",
+        Path("/opt/promptable/weights"),
+        "Folder of the official checkpoints; under `promptable serve` and with `--local` its default is `weights`,"
+        " where `promptable download` puts them",
     )
     device: Device = _setting("PROMPTABLE_DEVICE", "auto", "Where the model runs; `auto`: the GPU if there is one")
     precision: Precision = _setting(

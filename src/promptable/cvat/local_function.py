@@ -8,16 +8,13 @@ from functools import cache
 from threading import Lock
 from typing import Any
 
-from promptable.config.environment import read
+from promptable.config.environment import OUTSIDE_IMAGES, read
 from promptable.config.settings import DetectorSettings, TrackerSettings
 from promptable.cvat.functions import Picture
 from promptable.cvat.server.errors import CvatError
 from promptable.serving.respond import STATUS
 
 Answer = Callable[[Any], str]
-
-_WHERE = {"PROMPTABLE_WEIGHTS": "weights"}
-"""Where ``promptable download`` puts them: the default of a deployed function is a folder of its image."""
 
 
 class LocalFunction:
@@ -30,7 +27,7 @@ class LocalFunction:
 
         Raises CvatError where the models cannot be loaded, ImportError without their packages.
         """
-        environment = _WHERE | {name: value for name, value in os.environ.items() if value}
+        environment = {**OUTSIDE_IMAGES, **{name: value for name, value in os.environ.items() if value}}
         if model is not None:
             environment["PROMPTABLE_MODEL"] = model
         try:

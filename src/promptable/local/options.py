@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from promptable.config import labels
+from promptable.config.environment import OUTSIDE_IMAGES
 from promptable.config.function_yaml import dump
 from promptable.config.nuclio import FunctionConfig, FunctionType
 from promptable.models.cores import openmp
@@ -59,6 +60,7 @@ def environment(config: FunctionConfig, options: Options, config_dir: Path) -> M
     deployed = config_dir / f"{config.name}.yaml"
     deployed.write_text(dump(config), encoding="utf-8")
     return {
+        **OUTSIDE_IMAGES,
         **openmp.ENVIRONMENT,
         **os.environ,
         **config.env,
