@@ -93,7 +93,7 @@ def test_a_tasks_labels_become_a_file_that_render_takes(
     captured = capsys.readouterr()
     assert (status, captured.out) == (0, f"{file}\n")
     assert "left out: 'joint' takes a shape that the detector does not answer" in captured.err
-    assert "tags, which a frame gets that shows these words: 'night'; if people mark frames by one" in captured.err
+    assert "tags are words to look for too: 'night'; take out those by which people mark frames" in captured.err
     read = labels.load(labels.render(file))
     assert [(label.name, str(label.type)) for label in read] == [
         ("rust", "mask"),

@@ -77,7 +77,6 @@ def _fetch_labels(parsed: argparse.Namespace) -> int:
         warn(f"left out: {name!r} takes a shape that the detector does not answer")
     if labels.tags:
         names = ", ".join(map(repr, labels.tags))
-        advice = "if people mark frames by one of them, take it out"
-        warn(f"tags, which a frame gets that shows these words: {names}; {advice}")
+        warn(f"tags are words to look for too: {names}; take out those by which people mark frames")
     say(parsed.output)
     return DONE
