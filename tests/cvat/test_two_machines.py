@@ -10,8 +10,9 @@ import pytest
 from promptable.cvat.annotate import detector
 from promptable.cvat.annotate.writing import upload
 from promptable.cvat.propagate import run as propagating
+from promptable.cvat.propagate.changes import changes
 from promptable.cvat.propagate.writing import upload as tracks_upload
-from promptable.cvat.propagate.writing.held import Held
+from promptable.cvat.propagate.writing.job_contents import JobContents
 from promptable.cvat.server import late_requests
 from tests.cvat.annotating import annotate, stored
 from tests.cvat.annotating import prepare as prepare_pictures
@@ -101,7 +102,8 @@ def test_both_had_to_send_tracks_again(cvat: StandIn, machines: Machines, monkey
         patched.setattr(propagating, "Uploader", _interrupted)
         assert propagate(cvat) == 130
     with monkeypatch.context() as patched:
-        patched.setattr(Held, "highest_ids", lambda _held: {"shape": 0, "track": 0})
+        patched.setattr(JobContents, "highest_ids", lambda _contents: {"shape": 0, "track": 0})
+        patched.setattr(changes, "highest_ids", lambda *_: {"shape": 0, "track": 0})
         patched.setattr(tracks_upload.Uploader, "_look_for", lambda *_: None)
         for name in ("another", "one"):
             machines.use(name)

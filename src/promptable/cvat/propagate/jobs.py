@@ -1,4 +1,4 @@
-"""Which jobs a run reads and writes: those that annotators work in and have not handed in."""
+"""Which jobs a run reads and writes: annotation jobs that were not handed in, unless options say otherwise."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from promptable.cvat.server.jobs import OPEN
 
 
 def why_left_alone(job: Any, options: Options) -> str | None:
-    """Why a run has nothing to do with a job (cvat-sdk's), in a sentence; None if it has."""
+    """Why a run neither reads nor writes a job (cvat-sdk's), in a sentence; None if it does."""
     state, kind = text_of(job.state), text_of(job.type)
     if kind != "annotation" and options.job is None:
         return f"job {job.id} is a {kind.replace('_', ' ')} job"

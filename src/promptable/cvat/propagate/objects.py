@@ -1,34 +1,42 @@
-"""The objects that are followed: what people left on a frame, or a detector found there."""
+"""The objects that are followed: annotations on a frame, or what a detector found there."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from promptable.cvat.geometry.position import FORMS, POLYGON, RECTANGLE, Position, position_at, position_of
-from promptable.cvat.propagate.broken import is_whole
+from promptable.cvat.propagate.broken_shapes import is_valid
 from promptable.cvat.propagate.content import SHAPE, TRACK
 
 BACK = -2
-"""What joins in direction 1 or -1 is followed back to where it came in, in direction -2 or 2."""
+"""Times the direction, 1 or -1, in which an object joined: the direction of its way back to where it came into view."""
 
 
 @dataclass(frozen=True)
 class Copy:
-    """What a job holds of an object: a ``shape`` or ``track`` (``kind``) as CVAT gave it."""
+    """The annotation of an object in a job: ``item`` is the shape or track (``kind``) as CVAT gave it."""
 
     job: int
     kind: str
     item: Mapping[str, Any]
 
+    @property
+    def key(self) -> tuple[str, int]:
+        """Kind and CVAT's id: ids of shapes and of tracks overlap."""
+        return self.kind, self.item["id"]
+
 
 @dataclass(frozen=True)
 class Object:
-    """An object that is followed from ``start`` on ``frame``, with its ``copies`` in the jobs that have it already.
+    """An object that is followed from the position ``start`` on ``frame``.
 
-    ``theirs`` is where people have it on other frames, None where they say that it is outside. ``form`` is what becomes
-    of it: a mask becomes one mask a frame, in one group, the others a track. One that a detector found has no copies
-    but ``detected``, the shape that CVAT would give; ``joined`` is the direction in which it was found on the way, 1 or
-    -1, and 0 on the first frame of all.
+    - ``number`` identifies it within the run.
+    - ``form`` is the form of its answers: rectangles and polygons become a track, masks one shape on each frame, all in
+      one group.
+    - ``copies`` are its annotations in the jobs that show ``frame``, and tracks of other jobs with which it goes on.
+    - ``theirs`` is where people have it on other frames; None where they say that it is outside.
+    - ``detected`` is the shape of an object that a detector found, as CVAT would give it; it has no copies.
+    - ``joined`` is the direction, 1 or -1, of the pass on which a detector found it; 0 on the first frame of the run.
     """
 
     number: int
@@ -43,81 +51,86 @@ class Object:
 
     @property
     def item(self) -> Mapping[str, Any]:
-        """What it begins as, which has what is taken over: group, attributes, z-order, occlusion."""
+        """The shape or track that it begins as, whose group, attributes, z-order and occlusion it keeps."""
         return self.copies[0].item if self.detected is None else self.detected
 
     @property
     def name(self) -> str:
-        """What it is called in a sentence."""
+        """Its name in a message."""
         return f"{self.copies[0].kind} {self.item['id']}" if self.copies else f"a detection on frame {self.frame}"
 
     @property
     def is_track(self) -> bool:
-        """Whether people began it as a track."""
+        """Whether it begins as a track."""
         return bool(self.copies) and self.copies[0].kind == TRACK
 
     @property
     def changes_form(self) -> bool:
-        """Whether it began as a track of another form, which ends where this one takes over."""
+        """Whether it begins as a track of another form, which ends where this form takes over."""
         return self.is_track and self.form != self.start.form
 
     def copy_in(self, job: int) -> Copy | None:
-        """What a job holds of it."""
+        """Its annotation in a job; None if the job has none."""
         return next((copy for copy in self.copies if copy.job == job), None)
 
     def as_json(self) -> dict[str, Any]:
+        """As the journal keeps it."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "Object":
+        """The inverse of ``as_json``, from parsed JSON."""
         theirs = {int(frame): read_position(position) for frame, position in stored["theirs"].items()}
         copies = [Copy(**copy) for copy in stored["copies"]]
         return cls(**{**stored, "start": read_position(stored["start"]), "copies": copies, "theirs": theirs})
 
 
 def read_position(stored: Mapping[str, Any] | None) -> Position | None:
-    """A position as the journal keeps it."""
+    """A position from the JSON of the journal."""
     return None if stored is None else Position(**{**stored, "points": tuple(stored["points"])})
 
 
 def found_on(annotations: Mapping[str, Any], frame: int) -> list[tuple[str, Mapping[str, Any], Position]]:
-    """Shapes and tracks of a job that are seen on a frame, of the forms that can be followed; not where broken."""
-    placed = [(kind, one, _place_on(kind, one, frame)) for kind, one in shown_on(annotations, frame)]
+    """(kind, item, position) of what can be followed on a frame of a job; without what is broken there."""
+    placed = [(kind, one, _position_on(kind, one, frame)) for kind, one in shown_on(annotations, frame)]
     return [(kind, one, position) for kind, one, position in placed if position is not None]
 
 
 def shown_on(annotations: Mapping[str, Any], frame: int) -> list[tuple[str, Mapping[str, Any]]]:
-    """Also those that are broken there."""
+    """(kind, item) of the shapes and tracks that are seen on a frame and have a form that can be followed."""
     shapes = [(SHAPE, one) for one in annotations["shapes"] if one["frame"] == frame and one["type"] in FORMS]
-    return shapes + [(TRACK, one) for one in annotations["tracks"] if _followable(one) and _shows(one, frame)]
+    return shapes + [(TRACK, one) for one in annotations["tracks"] if _is_followable(one) and _is_seen(one, frame)]
 
 
 def unfollowable_on(annotations: Mapping[str, Any], frame: int) -> list[tuple[str, Mapping[str, Any]]]:
-    """Form and item of all that is shown on a frame and can't be followed, such as points and skeletons."""
+    """(form, item) of what is seen on a frame and has a form that cannot be followed, such as points and skeletons."""
     shapes = [(one["type"], one) for one in annotations["shapes"] if one["frame"] == frame and one["type"] not in FORMS]
-    tracks = [one for one in annotations["tracks"] if one["shapes"] and not _followable(one) and _shows(one, frame)]
-    return shapes + [(one["shapes"][0]["type"], one) for one in tracks]
+    others = [one for one in annotations["tracks"] if one["shapes"] and not _is_followable(one)]
+    return shapes + [(one["shapes"][0]["type"], one) for one in others if _is_seen(one, frame)]
 
 
-def _place_on(kind: str, item: Mapping[str, Any], frame: int) -> Position | None:
+def _position_on(kind: str, item: Mapping[str, Any], frame: int) -> Position | None:
     try:
         position = position_of(item) if kind == SHAPE else position_at(item, frame)
     except ValueError:  # between two keyframes of which one is broken
         return None
-    return position if position is not None and is_whole(position) else None
+    return position if position is not None and is_valid(position) else None
 
 
-def _followable(track: Mapping[str, Any]) -> bool:
+def _is_followable(track: Mapping[str, Any]) -> bool:
     return bool(track["shapes"]) and not track.get("elements") and track["shapes"][0]["type"] in (RECTANGLE, POLYGON)
 
 
-def _shows(track: Mapping[str, Any], frame: int) -> bool:
+def _is_seen(track: Mapping[str, Any], frame: int) -> bool:
     before = [key for key in track["shapes"] if key["frame"] <= frame]
     return bool(before) and not max(before, key=lambda key: int(key["frame"]))["outside"]
 
 
 def held_values(item: Mapping[str, Any], frame: int) -> Mapping[str, Any]:
-    """``attributes``, ``occluded``, ``z_order`` of a shape, or of a track on a frame, held from earlier keyframes."""
+    """A mapping with the ``attributes``, ``occluded`` and ``z_order`` of a shape, or of a track on a frame.
+
+    A track has on a frame what its keyframes up to there say; the last keyframe that gives an attribute counts.
+    """
     if "shapes" not in item:
         return item
     keys = sorted((key for key in item["shapes"] if key["frame"] <= frame), key=lambda key: int(key["frame"]))

@@ -1,4 +1,4 @@
-"""What a person asks of a run; a resumed run must ask the same."""
+"""The options of a run. A resumed run must have the same ones."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 
 class Direction(StrEnum):
-    """Where the first frame lies in what is followed."""
+    """The direction in which objects are followed from the first frame."""
 
     FORWARD = "forward"
     BACKWARD = "backward"
@@ -15,19 +15,25 @@ class Direction(StrEnum):
 
     @property
     def steps(self) -> tuple[int, ...]:
-        """1 for towards later frames, -1 for towards earlier ones."""
+        """The directions of the passes: 1 is towards later frames, -1 towards earlier ones."""
         return {Direction.FORWARD: (1,), Direction.BACKWARD: (-1,), Direction.BOTH: (1, -1)}[self]
 
 
 @dataclass(frozen=True)
 class Options:
-    """``first`` is the frame that objects are taken from, ``last`` the one where following ends; None: the outermost.
+    """What is followed, from where to where, and in which form.
 
-    ``labels`` are names and ``shapes`` ids of shapes and tracks in CVAT, None for all. ``form`` is rectangle, polygon
-    or mask, None for what was drawn. ``keyframe_iou`` None keeps polygons on every frame, rectangles within 0.95.
-    ``detect`` names the detector that looks for ``words``, entries as in ``labels.yaml``, or for what it is deployed
-    with, on the first and each ``every``-th frame; None without one. ``tagged`` is the tag of the first frame: what
-    runs have followed through it goes on as it is.
+    - ``function`` is the tracker. ``job`` limits the run to one job.
+    - ``first`` is the frame whose objects are followed, ``last`` the one where following ends. None: the outermost.
+    - ``labels`` (names) and ``shapes`` (CVAT's ids of shapes and tracks) limit the objects. None: all.
+    - ``form`` is the form of the answers: rectangle, polygon or mask. None: each object's own.
+    - ``keyframe_iou`` is the least IoU of a track, between its keyframes, with what was tracked. None: 0.95 for
+      rectangles, and a keyframe on every frame for polygons.
+    - ``restart_at_keyframes`` goes on from where people have an object. Otherwise it ends there.
+    - ``include`` lets the run write into jobs that were handed in.
+    - ``detect`` is the detector that looks for new objects on the first and each ``every``-th frame: for ``words``,
+      entries as in ``labels.yaml``, or, if None, for its own labels. ``detect`` None: no new objects.
+    - ``tagged`` is the tag on the first frame. Objects that a run has followed through the frame are not followed anew.
     """
 
     function: str
@@ -41,11 +47,15 @@ class Options:
     keyframe_iou: float | None = None
     restart_at_keyframes: bool = False
     include: Literal["completed"] | None = None
-    """Jobs that are left alone otherwise."""
     detect: str | None = None
     words: Sequence[Mapping[str, Any]] | None = None
     every: int | None = None
     tagged: str | None = None
+
+    @property
+    def only_backward(self) -> bool:
+        """Whether objects are followed towards earlier frames only."""
+        return self.direction is Direction.BACKWARD
 
     def as_json(self) -> dict[str, Any]:
         """As the journal keeps them."""

@@ -1,4 +1,4 @@
-"""Which objects a run follows through which frames, and what it leaves alone. Nothing is written here."""
+"""Which objects a run follows through which frames, and what it leaves alone."""
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +10,7 @@ from promptable.cvat.propagate.drawn import DrawnShapes
 from promptable.cvat.propagate.following.pictures import picture_of
 from promptable.cvat.propagate.following.words import Known, Newcomers
 from promptable.cvat.propagate.jobs import why_left_alone
-from promptable.cvat.propagate.journal import Ours
+from promptable.cvat.propagate.journal import RunWrites
 from promptable.cvat.propagate.objects import Object
 from promptable.cvat.propagate.options import Options, wrong_way
 from promptable.cvat.server.errors import CvatError
@@ -18,16 +18,19 @@ from promptable.cvat.server.frames import Frames
 
 
 class NothingToFollowError(CvatError):
-    """A frame has no object that can be followed."""
+    """The first frame has no object that can be followed."""
 
 
 class AllFollowedError(CvatError):
-    """All objects of a tagged frame go on as a run followed them."""
+    """A run has followed all objects of a tagged frame already."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """``passes`` are the frames in the order of following, by direction, 1 or -1; each begins with the first frame."""
+    """``objects`` are followed through the frames of each pass, in their order. ``left_out`` are sentences.
+
+    ``passes`` are by direction: 1, towards later frames, or -1. Each begins with the run's first frame.
+    """
 
     objects: Sequence[Object]
     passes: Mapping[int, Sequence[int]]
@@ -35,22 +38,25 @@ class Plan:
 
     @property
     def frames(self) -> int:
-        """How many frames are asked about beside the first."""
+        """How many frames are tracked; the first frame does not count."""
         return sum(len(frames) - 1 for frames in self.passes.values())
 
     @property
     def met(self) -> list[int]:
-        """For each object that people have further on its way, the first frame on which they do; in order."""
+        """The first frame, for each object and pass, on which people have the object already; sorted."""
         on_the_way = (
             (frame for frame in way[1:] if frame in one.theirs) for one in self.objects for way in self.passes.values()
         )
         return sorted(frame for frames in on_the_way for frame in itertools.islice(frames, 1))
 
 
-def make_plan(client: Any, frames: Frames, options: Options, ours: Ours, newcomers: Newcomers | None = None) -> Plan:
-    """Look at jobs and annotations, and for ``newcomers`` on the first frame. ``client`` is cvat-sdk's.
+def make_plan(
+    client: Any, frames: Frames, options: Options, run_writes: RunWrites, newcomers: Newcomers | None = None
+) -> Plan:
+    """Plan a run from the jobs and their annotations; nothing is written. ``client`` is cvat-sdk's.
 
-    Raises CvatError.
+    ``newcomers`` looks for new objects on the first frame. Raises CvatError, of which NothingToFollowError and
+    AllFollowedError are about the first frame.
     """
     why = {job.id: why_left_alone(job, options) for job in frames.jobs}
     jobs = [job for job in frames.jobs if why[job.id] is None]
@@ -61,7 +67,7 @@ def make_plan(client: Any, frames: Frames, options: Options, ours: Ours, newcome
     frames.frame(first)  # raises where there is none
     ways = passes(frames, jobs, first, options)
     neighbours = [frame for way in ways.values() for frame in way[1:2]]
-    drawn = DrawnShapes(client, frames, jobs, first, neighbours, options, ours).look()
+    drawn = DrawnShapes(client, frames, jobs, first, neighbours, options, run_writes).look()
     objects = list(drawn.objects)
     left_out += drawn.left_out
     if newcomers is not None:
@@ -79,7 +85,7 @@ def make_plan(client: Any, frames: Frames, options: Options, ours: Ours, newcome
 
 
 def _check_forms(frames: Frames, objects: Iterable[Object], options: Options) -> None:
-    """Raise CvatError where tracks would come of a run, and the task takes none."""
+    """Raise CvatError if the run would write tracks into a task in which CVAT stores none."""
     are_tracks = any(one.form != MASK for one in objects) or (options.every is not None and options.form != MASK)
     if are_tracks and not frames.takes_tracks:
         raise CvatError(
@@ -89,13 +95,16 @@ def _check_forms(frames: Frames, objects: Iterable[Object], options: Options) ->
 
 
 def _first_of(frames: Frames, jobs: Iterable[Any]) -> int:
-    """The first frame of these jobs that is not deleted; one that is where all are."""
+    """The first frame of these jobs that is not deleted; the first deleted one if all are."""
     starts = [range(job.start_frame, job.stop_frame + 1) for job in jobs]
     return min((number for number in frames.numbers for start in starts if number in start), default=starts[0].start)
 
 
 def passes(frames: Frames, jobs: Iterable[Any], first: int, options: Options) -> dict[int, list[int]]:
-    """The frames of each direction, from ``first`` to the last one that a job shows. Raises CvatError."""
+    """The frames of each pass, by direction, from ``first`` to the last one asked for that a job shows.
+
+    Raises CvatError if that one lies on the other side of ``first``.
+    """
     shown = {number for job in jobs for number in range(job.start_frame, job.stop_frame + 1)} & set(frames.numbers)
     steps = options.direction.steps
     ways = {}

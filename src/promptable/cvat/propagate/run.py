@@ -1,4 +1,4 @@
-"""A run: begun or resumed, followed, written, to its end."""
+"""A run of ``promptable propagate``: begun or resumed, followed and written."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from promptable.cvat.annotate.options import check_same
 from promptable.cvat.journal import Run, labels_of
 from promptable.cvat.progress import Progress
+from promptable.cvat.propagate.changes.changes import Changes
 from promptable.cvat.propagate.following.entrances import Entrances
 from promptable.cvat.propagate.following.follower import Follower
 from promptable.cvat.propagate.following.passes import Pass
@@ -13,7 +14,6 @@ from promptable.cvat.propagate.following.words import Newcomers
 from promptable.cvat.propagate.journal import TrackJournal
 from promptable.cvat.propagate.options import Options
 from promptable.cvat.propagate.plan import Plan
-from promptable.cvat.propagate.writing.changes import Changes
 from promptable.cvat.propagate.writing.late import remove_late
 from promptable.cvat.propagate.writing.twins import remove_twins
 from promptable.cvat.propagate.writing.upload import Uploader
@@ -21,30 +21,30 @@ from promptable.cvat.server.errors import going_on
 from promptable.cvat.server.frames import Frames
 from promptable.cvat.tracking import Tracker
 
-_OPTIONS = {"first": "from", "last": "to", "form": "as", "words": "labels"}
-"""What people call an option, where it is not the field's name."""
+_OPTION_NAMES = {"first": "from", "last": "to", "form": "as", "words": "labels"}
+"""The names of options on the command line, where they differ from those of ``Options``."""
 
 
 def unfinished(journal: TrackJournal, options: Options) -> Run | None:
-    """The run that these options go on with. Raises CvatError where they are not the same."""
+    """The unfinished run, if there is one. Raises CvatError if it has other options than these."""
     run = journal.unfinished()
     if run is not None:
-        check_same(run.id, _as_people_say(run.options["asked"]), _as_people_say(options.as_json()))
+        check_same(run.id, _as_on_command_line(run.options["asked"]), _as_on_command_line(options.as_json()))
     return run
 
 
-def _as_people_say(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {_OPTIONS.get(name, name): value for name, value in options.items() if value is not None}
+def _as_on_command_line(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {_OPTION_NAMES.get(name, name): value for name, value in options.items() if value is not None}
 
 
 def give_up(journal: TrackJournal) -> None:
-    """Leave unfinished runs as they are: nothing goes on with them any more."""
+    """End the unfinished runs as they are, so that they are not resumed."""
     while (left := journal.unfinished()) is not None:
         journal.end(left.id, "given up")
 
 
 def begin(journal: TrackJournal, plan: Plan, options: Options, model: Mapping[str, Any]) -> Run:
-    """A new run of a plan."""
+    """Begin a run that carries out a plan; ``model`` is kept in the journal."""
     passes = {str(direction): list(frames) for direction, frames in plan.passes.items()}
     return journal.begin_objects({"asked": options.as_json(), "passes": passes}, model, plan.objects)
 
@@ -59,9 +59,9 @@ def carry_out(
     newcomers: Newcomers | None,
     options: Options,
 ) -> Sequence[str]:
-    """Do what a run has not done yet, and end it; returns what was left alone, in sentences. Raises CvatError.
+    """Do what is left to do of a run, and end it. Returns sentences on what was left alone. Raises CvatError.
 
-    Stopped at any point, it can be called again and the outcome is the same.
+    After an interruption, call it again: the outcome is the same. ``client`` is cvat-sdk's.
     """
     left_out: list[str] = []
     if run.state == "following":

@@ -22,9 +22,9 @@ class JobAnnotations:
         self._client = client
         self._path = f"/api/jobs/{job}/annotations"
 
-    def read(self) -> Annotations:
-        """All annotations of the job. Raises CvatError."""
-        annotations: Annotations = get_json(self._client, self._path)
+    def read(self) -> Mapping[str, Any]:
+        """All annotations of the job, under the keys ``shapes``, ``tags``, ``tracks``. Raises CvatError."""
+        annotations: Mapping[str, Any] = get_json(self._client, self._path)
         return annotations
 
     def create(self, shapes: Sequence[Mapping[str, Any]], tags: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -92,9 +92,9 @@ def read_task(client: Any, task: int) -> Mapping[str, Any]:
     return annotations
 
 
-def highest_ids(annotations: Mapping[str, Any]) -> dict[str, int]:
-    """The highest id of each kind (shape, tag); 0 if there is none."""
-    return {kind: max((one["id"] for one in annotations[f"{kind}s"]), default=0) for kind in KINDS}
+def highest_ids(annotations: Annotations, kinds: Sequence[str] = KINDS) -> dict[str, int]:
+    """The highest id of each of the ``kinds``; 0 if there is none."""
+    return {kind: max((one["id"] for one in annotations[f"{kind}s"]), default=0) for kind in kinds}
 
 
 def annotated_frames(annotations: Mapping[str, Any], stop_frame: int) -> set[int]:

@@ -73,7 +73,7 @@ def _run_tagged(
     """A run from each frame that is tagged so, which then loses the tag."""
     from promptable.cvat.propagate.jobs import why_left_alone
     from promptable.cvat.propagate.plan import AllFollowedError, NothingToFollowError
-    from promptable.cvat.propagate.tagged import tagged_frames, untag
+    from promptable.cvat.propagate.start_tags import tagged_frames, untag
 
     status, stopped = DONE, journal.unfinished()
     began = None if stopped is None else stopped.options["asked"]["first"]
@@ -107,7 +107,7 @@ def _run(parsed: argparse.Namespace, client: Any, frames: "Frames", journal: "Tr
     if parsed.dry_run:
         if parsed.function is not None or parsed.via_cvat is not None:
             models()[0].check()
-        say_plan(make_plan(client, frames, options, journal.ours()), frames, options, "would be followed")
+        say_plan(make_plan(client, frames, options, journal.run_writes()), frames, options, "would be followed")
         return DONE
     if parsed.new_run:
         runs.give_up(journal)
@@ -138,7 +138,7 @@ def _begun(
     from promptable.cvat.propagate.writing.late import remove_late
 
     remove_late(client, journal, frames.task.id)
-    plan = make_plan(client, frames, options, journal.ours(), newcomers)
+    plan = make_plan(client, frames, options, journal.run_writes(), newcomers)
     say_plan(plan, frames, options, "to follow")
     tracker.check()  # another function's address would leave a run that refuses the right one
     run = begin(journal, plan, options, {"function": repr(tracker.function)})

@@ -1,1 +1,1 @@
-"""Objects go from frame to frame: pictures fetched ahead, one request a frame, steps in the journal."""
+"""Following objects from frame to frame: pictures fetched ahead, one request a frame, each step in the journal."""

@@ -1,4 +1,4 @@
-"""What joined on the way is followed back to where it came into the picture."""
+"""Following objects that joined on a pass back to where they came into view."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -16,21 +16,21 @@ from promptable.cvat.tracking import UNSURE, Prompt, Tracker
 
 
 class Entrances:
-    """Follows those who joined on a pass its way back, all together, once the pass is at its end.
+    """Follows the objects that joined on a pass, all together, on the frames of the pass in reverse order.
 
-    An object ends where the tracker does not see it any more, or is not sure of it: there it came in. It ends too where
-    another one of its label is at its place, so that no frame has it twice.
+    An object ends on the frame on which the tracker loses it, or is unsure of it (``UNSURE``): there it came into view.
+    It also ends where another object of its label is at its place, so that no frame has it twice.
     """
 
     def __init__(self, tracker: Tracker, frames: Frames, back: Pass) -> None:
-        """``back`` is the way back of the pass."""
+        """``back`` is the way back of the pass, which must have ended."""
         self._tracker = tracker
         self._frames = frames
         self._back = back
         self._objects = back.objects()
 
     def follow(self, progress: Progress) -> None:
-        """Follow them as far as they are not followed yet. Raises CvatError."""
+        """Follow the objects on the frames that are left, and show progress. Raises CvatError."""
         if self._objects:
             self._back.go_on(partial(self._go_on, progress))
 
@@ -45,7 +45,7 @@ class Entrances:
                         break
 
     def _left(self, last: Step | None) -> Sequence[int]:
-        """The frames to go; with no object to follow, from the next one on on which one joined."""
+        """The frames that are left. If no object is followed now, they begin with the next one on which one joined."""
         left = self._back.way[self._back.done() :]
         if last is not None and last.states:
             return left
@@ -57,11 +57,11 @@ class Entrances:
         followed = list(self._followed(states, picture))
         going = {one: state for one, _, state in followed} | self._joined(picture)
         step = Step(number, {one: position for one, position, _ in followed}, going)
-        self._back.note(step)
+        self._back.record(step)
         return step
 
     def _followed(self, states: Mapping[int, Any], picture: Picture) -> Iterator[tuple[int, Position, Any]]:
-        """Number, position and state of those that go on."""
+        """(number, position, state) of the objects that do not end on this picture. Raises CvatError."""
         if not states:
             return
         number = number_of(picture)
@@ -76,7 +76,7 @@ class Entrances:
                 yield one, position, state
 
     def _joined(self, picture: Picture) -> dict[int, Any]:
-        """States of those who joined on this frame."""
+        """The states, by number, of the objects that joined on this picture. Raises CvatError."""
         number = number_of(picture)
         news = [one for one in self._objects.values() if one.frame == number]
         if not news:

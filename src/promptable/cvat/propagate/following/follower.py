@@ -1,4 +1,4 @@
-"""Objects followed from frame to frame, one request a frame for all of them; kept in the journal as it goes."""
+"""Following the objects of a pass from frame to frame, with one request a frame for all of them."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -18,7 +18,7 @@ from promptable.cvat.tracking import Prompt, Tracker
 
 
 class Follower:
-    """Follows the objects of a run in one direction."""
+    """Follows the objects of a run on one pass, and writes each step into the journal."""
 
     def __init__(
         self,
@@ -30,9 +30,10 @@ class Follower:
         newcomers: Newcomers | None = None,
         every: int = 1,
     ) -> None:
-        """``restart`` goes on from where people have an object; else it ends there.
+        """``restart`` goes on from where people have an object; otherwise the object ends there.
 
-        ``newcomers`` are looked for on each ``every``-th frame of the way; on the first they are objects already.
+        ``newcomers`` looks for new objects on each ``every``-th frame of the pass; those of the first frame are objects
+        of the run already.
         """
         self._tracker = tracker
         self._frames = frames
@@ -43,7 +44,7 @@ class Follower:
         self._objects: dict[int, Object] = {}
 
     def follow(self, progress: Progress) -> None:
-        """Follow the objects as far as they are not followed yet. Raises CvatError."""
+        """Follow the objects on the frames that are left, and show progress. Raises CvatError."""
         self._way.go_on(partial(self._go_on, progress))
 
     def _go_on(self, progress: Progress, last: Step | None) -> None:
@@ -60,7 +61,7 @@ class Follower:
                         break
 
     def _left(self, last: Step | None) -> Sequence[int]:
-        """The frames to go; with no object to follow, from the next one on on which new ones are looked for."""
+        """The frames that are left. If no object is followed now, they begin where new ones are looked for next."""
         done = self._way.done()
         if last is None or last.states:
             return self._way.way[done:]
@@ -69,11 +70,11 @@ class Follower:
     def _first(self, picture: Picture) -> Step:
         starts = {number: one.start for number, one in self._objects.items()}
         step = self._started(Step(number_of(picture), {}, {}), picture, starts)
-        self._way.note(step)
+        self._way.record(step)
         return step
 
     def _next(self, last: Step, picture: Picture) -> Step:
-        """The next frame, with who joins on it."""
+        """Follow the objects to the next picture, and look for new ones on it."""
         step = self._followed(last, picture)
         joined: Sequence[Object] = ()
         if self._newcomers is not None and self._way.way.index(step.frame) % self._every == 0:
@@ -81,11 +82,11 @@ class Follower:
             joined = news.joined
             self._objects |= {one.number: one for one in joined}
             step = self._started(step, picture, {one.number: one.start for one in joined} | dict(news.back))
-        self._way.note(step, joined)
+        self._way.record(step, joined)
         return step
 
     def _followed(self, last: Step, picture: Picture) -> Step:
-        """The objects on the next frame. Where people have one, it ends or starts anew."""
+        """The step of the next picture, without new objects. Where people have an object, it ends or starts anew."""
         number = number_of(picture)
         theirs = {one: self._objects[one].theirs[number] for one in last.states if number in self._objects[one].theirs}
         going = {one: state for one, state in last.states.items() if one not in theirs and state is not None}
@@ -99,18 +100,22 @@ class Follower:
         return Step(number, dict(zip(going, positions, strict=True)), after)
 
     def _restarted(self, picture: Picture, theirs: Mapping[int, Position | None]) -> dict[int, Any]:
-        """States from where people have objects now; None of those that come back on a later frame."""
+        """The states of objects that start anew where people have them on this picture (``theirs``), by number.
+
+        The state is None if they are outside now, and people have them again on a later frame.
+        """
         seen = {one: position for one, position in theirs.items() if position is not None}
         states = self._started(Step(number_of(picture), {}, {}), picture, seen).states
         gone = [one for one in theirs if one not in seen and self._comes_back(one, number_of(picture))]
         return {**states, **dict.fromkeys(gone)}
 
     def _comes_back(self, one: int, number: int) -> bool:
+        """Whether people have an object again on a frame that comes after ``number`` in this direction."""
         later = [frame for frame, seen in self._objects[one].theirs.items() if seen is not None]
         return any((frame - number) * self._way.direction > 0 for frame in later)
 
     def _started(self, step: Step, picture: Picture, starts: Mapping[int, Position]) -> Step:
-        """A step with objects that start on it, by number."""
+        """The step with objects that start on its picture; ``starts`` is where, by number. Raises CvatError."""
         if not starts:
             return step
         prompts = [Prompt(position.upright, self._objects[one].form) for one, position in starts.items()]
@@ -119,7 +124,7 @@ class Follower:
         return Step(step.frame, {**step.found, **found}, {**step.states, **dict(zip(starts, states, strict=True))})
 
     def _known(self, step: Step) -> Known:
-        """What is followed on a frame, when new objects are looked for."""
+        """The objects that are followed on the frame of a step, and where those that are lost were last."""
         objects = {number: self._objects[number] for number in step.states}
         seen = [
             Placed(one.label_id, position)

@@ -1,6 +1,6 @@
-"""Which detection shows which known object: box IoU, one to one, as SORT associates detections with tracks.
+"""Matching detections with known objects one to one by box IoU, as SORT associates detections with tracks.
 
-Bewley et al., Simple Online and Realtime Tracking (2016), whose least IoU this is.
+Bewley et al., Simple Online and Realtime Tracking, 2016. The least IoU is theirs.
 """
 
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ LEAST_IOU = 0.3
 
 
 def matched(detections: Sequence[Placed], known: Sequence[Placed]) -> dict[int, int]:
-    """Indices of known objects by those of the detections that show them, so that the boxes overlap the most in all.
+    """The index of the known object that each detection shows, by the detection's index; without those that show none.
 
-    Both of a pair have one label, and boxes of an IoU of 0.3 or more.
+    Pairs have the same label and a box IoU of at least 0.3. The pairs are those with the greatest sum of IoUs.
     """
     if not detections or not known:
         return {}
-    import lap  # the one user of a compiled package: the rest works without
+    import lap  # only here, since it is compiled: everything else works without it
 
     iou = box_iou(_boxes(detections)[:, None], _boxes(known)[None])
     same = np.array([[one.label_id == other.label_id for other in known] for one in detections])

@@ -1,4 +1,4 @@
-"""One direction of a run in the journal: what was followed, and who joined on the way."""
+"""One pass of a run, as the journal has it: its steps, and the objects that are followed on it."""
 
 from collections.abc import Callable, Collection, Sequence
 from http import HTTPStatus
@@ -10,9 +10,10 @@ from promptable.cvat.server.errors import CvatError
 
 
 class Pass:
-    """``way`` are the frames in the order of following, ``direction`` is the journal's.
+    """The frames of a pass, ``way``, in the order of following, and its ``direction`` in the journal.
 
-    ``joined`` says whose it is, as objects have it: those of the first frame and who joins on the way, if not given.
+    ``joined`` are the values of ``Object.joined`` of the objects that are followed on it. By default, these are the
+    objects of the run's first frame and those that join on this pass.
     """
 
     def __init__(
@@ -30,23 +31,23 @@ class Pass:
         self._joined = (0, direction) if joined is None else joined
 
     def back(self) -> "Pass":
-        """The way back of those who joined on this one."""
+        """The pass on which the objects that joined on this one are followed back."""
         return Pass(self._journal, self._run, BACK * self.direction, self.way[::-1], (self.direction,))
 
     def objects(self) -> dict[int, Object]:
-        """Those that are followed here, by number."""
+        """The objects that are followed on this pass, by number."""
         return {one.number: one for one in self._journal.objects(self._run) if one.joined in self._joined}
 
     def seen(self, frame: int) -> list[Placed]:
-        """Where any object of the run is on a frame: as people have it, or else as it was found."""
+        """Where the objects of the run, of all passes, are on a frame: where people have them, else as found."""
         found = self._journal.found_on(self._run, frame)
         placed = [(one, one.theirs.get(frame, found.get(one.number))) for one in self._journal.objects(self._run)]
         return [Placed(one.label_id, position) for one, position in placed if position is not None]
 
     def go_on(self, follow: Callable[[Step | None], None]) -> None:
-        """``follow`` from where this was stopped, None from the beginning. Raises CvatError.
+        """Call ``follow`` with the last step, or None if there is none. Raises CvatError.
 
-        Where the tracker has forgotten what was followed, it is told again from the first frame on, once.
+        If the tracker has forgotten its states since an interruption, the pass begins again from its first frame, once.
         """
         stopped = self.last()
         try:
@@ -58,33 +59,37 @@ class Pass:
             follow(None)
 
     def _is_forgotten(self, error: CvatError, stopped: Step | None) -> bool:
-        """Whether the tracker says so, or it or CVAT, whose signature ages, refuses what a run stopped with."""
+        """Whether an error means that the tracker has forgotten its states.
+
+        It answers 410 then. Or the first request after ``stopped``, the step at the interruption, is refused with 400:
+        by the tracker, or by CVAT, which signs states and refuses old signatures.
+        """
         if error.status != HTTPStatus.BAD_REQUEST:
             return error.status == HTTPStatus.GONE
         after = self.last()
         return stopped is not None and after is not None and after.frame == stopped.frame
 
     def free_number(self) -> int:
-        """For the next object that joins."""
+        """The number for the next object that joins."""
         return max((one.number for one in self._journal.objects(self._run)), default=-1) + 1
 
     def done(self) -> int:
-        """How many frames are followed."""
+        """How many frames of the pass have been followed."""
         last = self.last()
         return 0 if last is None else self.way.index(last.frame) + 1
 
     def last(self) -> Step | None:
-        """Where to go on, without what was found there; None at the beginning."""
+        """The last step, with its states but not what was found; None if there is none."""
         return self._journal.last_step(self._run, self.direction)
 
-    def note(self, step: Step, joined: Sequence[Object] = ()) -> None:
-        """A frame, and the objects that joined on it, which are followed now."""
+    def record(self, step: Step, joined: Sequence[Object] = ()) -> None:
+        """Write a step into the journal, with the objects that joined on its frame."""
         self._journal.step(self._run, self.direction, step, joined)
 
     def last_seen(self, one: Object) -> Position:
-        """Where an object was found last."""
+        """Where an object was found last on this pass; if it never was, where it starts."""
         return self._journal.last_seen(self._run, self.direction, one.number) or one.start
 
     def forget(self) -> None:
-        """Begin again: nothing is followed, and nobody has joined."""
+        """Delete the steps of the pass, and the objects that joined on it, from the journal."""
         self._journal.forget_steps(self._run, self.direction)

@@ -1,4 +1,4 @@
-"""The pictures of a pass, in order, fetched while the tracker works on the ones before."""
+"""The pictures of a pass, in order, fetched while the tracker works on earlier ones."""
 
 from collections import deque
 from collections.abc import Generator, Sequence
@@ -9,24 +9,27 @@ from promptable.cvat.functions import Function, Picture
 from promptable.cvat.server.frames import Frames
 
 _AHEAD = 8
-"""Pictures that are fetched while the tracker works."""
+"""Pictures that are fetched, or waiting to be, while the tracker works."""
 _FETCHERS = 4
 
 
 def picture_of(frames: Frames, number: int) -> Picture:
-    """A frame, fetched when a function is sent it."""
+    """The picture of a frame; its bytes are fetched when a function needs them."""
     return Picture(frames.frame(number).name, partial(frames.data, number), number)
 
 
 def number_of(picture: Picture) -> int:
-    """The frame that a picture of CVAT is."""
+    """The number of a picture's frame. Raises ValueError for a picture that is not of CVAT."""
     if picture.frame is None:
         raise ValueError(f"{picture.name} is no frame of CVAT")
     return picture.frame
 
 
 def pictures_of(frames: Frames, numbers: Sequence[int], function: Function) -> Generator[Picture, None, None]:
-    """In order; fetched ahead if ``function`` is sent them."""
+    """The pictures of these frames, in order; fetched ahead if ``function`` is sent them.
+
+    A function that is called through CVAT is not: CVAT sends it the picture.
+    """
     if function.takes_labels:
         yield from fetched_ahead(frames, numbers)
     else:
@@ -34,7 +37,7 @@ def pictures_of(frames: Frames, numbers: Sequence[int], function: Function) -> G
 
 
 def fetched_ahead(frames: Frames, numbers: Sequence[int]) -> Generator[Picture, None, None]:
-    """The frames in this order."""
+    """The pictures of these frames, in order, some of them fetched ahead. Raises CvatError where one is read."""
     with ThreadPoolExecutor(_FETCHERS) as pool:
         waiting: deque[tuple[int, Future[bytes]]] = deque()
         try:

@@ -1,4 +1,4 @@
-"""Words on frames of a video: what a detector finds beside the objects that are known joins them."""
+"""Looking for new objects on frames of a video with a detector: what is not known yet joins the objects of the run."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,8 +23,10 @@ from promptable.cvat.server.frames import Frames
 
 @dataclass(frozen=True)
 class Known:
-    """What is followed on a frame: the ``objects``, where those that are there are ``seen``, and where others, by
-    number, were before they were ``lost``."""
+    """What is known of a frame: the ``objects`` that are followed there.
+
+    ``seen`` is where those are that the tracker sees; ``lost`` is where the others were last, by number.
+    """
 
     objects: Sequence[Object]
     seen: Sequence[Placed]
@@ -33,18 +35,17 @@ class Known:
 
 @dataclass(frozen=True)
 class News:
-    """What a detector found beside what is known: objects that ``joined``, and where lost ones, by number, are
-    ``back``."""
+    """What a detector found: new objects, which ``joined``, and where lost ones are ``back``, by number."""
 
     joined: Sequence[Object]
     back: Mapping[int, Position]
 
 
 class Newcomers:
-    """Looks for objects that are not known yet."""
+    """Looks for objects that are not known yet, with a detector."""
 
     def __init__(self, client: Any, frames: Frames, function: Function, options: Options) -> None:
-        """``client`` is cvat-sdk's. Raises CvatError, also for words that the task has no label for."""
+        """``client`` is cvat-sdk's. Raises CvatError, also if the task lacks a label for one of the words."""
         asked = DetectorOptions(options.detect or "", labels=options.words)
         described = describe(function, asked)
         self._labels = task_labels(client, frames.task.id, described.labels)
@@ -55,16 +56,16 @@ class Newcomers:
         self._form = options.form
 
     def look(self, picture: Picture, known: Known, number: int = 0, direction: int = 0) -> News:
-        """What is found on a frame. Raises CvatError.
+        """Run the detector on a frame, and compare what it finds with what is known. Raises CvatError.
 
-        Objects that join are numbered from ``number`` on; ``direction`` is the way of their pass, 0 on its first frame.
+        Objects that join get numbers from ``number`` on; ``direction`` is that of the pass, 0 on the run's first frame.
         """
         frame = number_of(picture)
         found = [one for one in self._detector.ask(picture, self._frames.frame(frame).hw) if self._is_wanted(one)]
         placed = [Placed(self._label(one).id, _position(one)) for one in found]
         there = [*known.seen, *self._shown(frame, known.objects)]
         shows_known = matched(placed, there)
-        left = [i for i, one in enumerate(placed) if i not in shows_known and not _covers(one, there)]
+        left = [i for i, one in enumerate(placed) if i not in shows_known and not _is_known(one, there)]
         shows_lost = matched([placed[i] for i in left], list(known.lost.values()))
         numbers = list(known.lost)
         back = {numbers[lost]: placed[left[i]].position for i, lost in shows_lost.items()}
@@ -78,7 +79,7 @@ class Newcomers:
         return self._labels.by_name[found.label]
 
     def _shown(self, frame: int, followed: Sequence[Object]) -> list[Placed]:
-        """What CVAT shows on a frame beside what is followed: whoever made it, it is known."""
+        """What CVAT shows on a frame beside the objects that are ``followed``; whoever made it, it is not new."""
         own = {(copy.kind, copy.item["id"]) for one in followed for copy in one.copies}
         jobs = [
             job.id
@@ -103,13 +104,13 @@ def _position(found: Detection) -> Position:
     return Position(found.type, tuple(found.points), score=found.stored_score)
 
 
-def _covers(one: Placed, there: Sequence[Placed]) -> bool:
-    """Whether it is a second detection of something known."""
+def _is_known(one: Placed, there: Sequence[Placed]) -> bool:
+    """Whether something known has the label of a detection and overlaps it."""
     return any(other.is_double(*one) for other in there)
 
 
 def _check(labels: TaskLabels, entries: Sequence[Mapping[str, Any]], options: Options) -> None:
-    """Raise CvatError for words without a label in the task, and labels that are for other shapes."""
+    """Raise CvatError if the task lacks labels for the words, or has labels of other shape types for them."""
     wanted = [entry for entry in entries if entry["name"] not in labels.marks and entry["type"] != TAG]
     if options.words is not None or not any(entry["name"] in labels.by_name for entry in wanted):
         check_names(labels, [entry["name"] for entry in wanted], "add them to the task in CVAT")

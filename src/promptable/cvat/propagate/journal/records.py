@@ -1,19 +1,22 @@
-"""What the journal holds of runs of ``propagate``."""
+"""The records in the journal of runs of ``propagate``."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from promptable.cvat.geometry.position import Position
-from promptable.cvat.propagate.content import TRACK, Written, in_order, values
+
+Key = tuple[str, int]
+"""The kind of an annotation, shape or track, and its id in CVAT: ids of shapes and of tracks overlap."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One frame: where each object is by its number, None where it is lost, and the states to go on from.
+    """One frame of a pass. ``found`` is where each object is, by its number; None where it is lost.
 
-    A state is None while people say that the object is outside; one without a state has ended.
+    ``states`` are the tracker's states to go on with, by number. A state is None while people say that the object is
+    outside the picture; an object without a state has ended.
     """
 
     frame: int
@@ -23,12 +26,19 @@ class Step:
 
 @dataclass(frozen=True)
 class Write:
-    """One request: ``action`` create, update or delete, with ``items``.
+    """One request to a job: its ``action`` is create, update or delete, its ``state`` waiting, sending or stored.
 
-    An item is ``kind`` (shape or track), ``new`` (None at delete), ``before`` (as the server had it, None at create)
-    and, once the server has it, ``id``; of a track ``own`` are the frames of the keyframes that are not people's, and
-    ``borders`` those of the ones by which people's track makes room for another form.
-    ``object`` is whose it is. ``after`` are the highest ids of the job before a create was sent first.
+    Each of its ``items`` has these keys:
+
+    - ``kind``: shape or track;
+    - ``object``: the number of the object that it is written for;
+    - ``new``: what is written, None in a delete;
+    - ``before``: what the server had, None in a create;
+    - ``id``: the server's, once it is known; None if people deleted the annotation before;
+    - ``own``, of a track: the frames of the keyframes that the run writes;
+    - ``borders``, of a track that another form takes frames from: the frames of the keyframes at its new ends.
+
+    ``after`` are the highest ids of the job by kind, before a create was sent for the first time.
     """
 
     id: int
@@ -40,60 +50,7 @@ class Write:
     after: Mapping[str, int]
 
 
-class Ours:
-    """What runs have written, by the server's ids: keyframes of tracks, and shapes."""
-
-    def __init__(
-        self, writes: Sequence[Write], begun: Iterable[tuple[int, Mapping[str, Any]]], undone: Collection[int]
-    ) -> None:
-        """Of writes that the server has stored, and of the objects that runs began with, each with its run; those that
-        were ``undone`` do not say what is of one object."""
-        self._keyframes: dict[int, Written] = {}
-        self._shapes: dict[int, Written] = {}
-        objects = {
-            (run, one["number"]): {(copy["kind"], copy["item"]["id"]) for copy in one["copies"]} for run, one in begun
-        }
-        for run, item in ((write.run, item) for write in writes for item in write.items if item.get("id") is not None):
-            objects.setdefault((run, item["object"]), set()).add((item["kind"], item["id"]))
-            if item["new"] is None:
-                continue
-            if item["kind"] == TRACK:
-                self._add_keyframes(self._keyframes.setdefault(item["id"], Written()), item)
-            else:
-                self._shapes.setdefault(item["id"], Written()).add(item["new"], dict(values(item["new"])))
-        self._linked = _joined(parts for (run, _), parts in objects.items() if run not in undone)
-
-    def _add_keyframes(self, written: Written, item: Mapping[str, Any]) -> None:
-        """Those that are not people's; each holds the attributes of those before it."""
-        held: dict[int, str] = {}
-        for key in in_order(item["new"]):
-            held = {**held, **dict(values(key))} if key["attributes"] else held
-            if key["frame"] in item["own"] or key["frame"] in item.get("borders", ()):
-                written.add(key, held)
-
-    def keyframes(self, track: int) -> Written:
-        """The keyframes that runs gave to a track."""
-        return self._keyframes.get(track, Written())
-
-    def same_object(self, kind: str, number: int) -> set[tuple[str, int]]:
-        """Kind and id of all that runs knew, in whatever jobs, as of one object with a shape or track; of one that no
-        run knows nothing."""
-        return self._linked.get((kind, number), set())
-
-    def has(self, shape: Mapping[str, Any]) -> bool:
-        """Whether a shape is as a run wrote it."""
-        return shape in self._shapes.get(shape["id"], Written())
-
-
-def _joined(objects: Iterable[set[tuple[str, int]]]) -> dict[tuple[str, int], set[tuple[str, int]]]:
-    """By each part of objects all that belongs to it: what two runs wrote is of one object where they share a part."""
-    linked: dict[tuple[str, int], set[tuple[str, int]]] = {}
-    for parts in objects:
-        whole = parts.union(*(linked.get(one, ()) for one in parts))
-        linked |= dict.fromkeys(whole, whole)
-    return linked
-
-
 def read_write(row: Any) -> Write:
+    """The write in a row of the table ``writes``."""
     items, after = json.loads(row["items"]), json.loads(row["after"])
     return Write(row["id"], row["run"], row["job"], row["action"], row["state"], items, after)

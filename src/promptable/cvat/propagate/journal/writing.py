@@ -1,4 +1,4 @@
-"""Noting what a run of ``propagate`` is about to do, and what it did."""
+"""Writing the journal of ``propagate``: what a run is about to do, and what it has done."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,7 +9,7 @@ from typing import Any
 from promptable.cvat.journal import Journal, Run
 from promptable.cvat.journal.database import now
 from promptable.cvat.propagate.journal.reading import COMMAND, TrackReader
-from promptable.cvat.propagate.journal.records import Step, Write, read_write
+from promptable.cvat.propagate.journal.records import Key, Step, Write, read_write
 from promptable.cvat.propagate.objects import Object
 
 _SCHEMA = """
@@ -21,9 +21,16 @@ CREATE TABLE IF NOT EXISTS writes (
 CREATE TABLE IF NOT EXISTS late_writes (write INTEGER PRIMARY KEY, at TEXT);
 CREATE TABLE IF NOT EXISTS planned_after (run INTEGER, job INTEGER, ids TEXT, PRIMARY KEY (run, job));
 """
-"""writes: one request to a job each, waiting, sending (nobody knows whether it arrived) or stored; late_writes are
-those of which an earlier request may still arrive; planned_after has the highest ids of a job when its writes were
-planned. A run is following, then writing."""
+"""The tables that ``propagate`` adds:
+
+- objects: the objects of a run, in JSON;
+- steps: what was found on a frame in a direction; only the last step of a direction has ``states``;
+- writes: one request to a job each; its state is waiting, sending (unknown whether it arrived) or stored;
+- late_writes: the writes that were sent twice, or given up, while a request of theirs may still arrive;
+- planned_after: the highest ids in a job when its writes were planned.
+
+A run of this command has the state following, then writing, before it is finished.
+"""
 
 
 class TrackJournal(TrackReader, Journal):
@@ -34,7 +41,7 @@ class TrackJournal(TrackReader, Journal):
         self._db.executescript(_SCHEMA)
 
     def begin_objects(self, options: Mapping[str, Any], model: Mapping[str, Any], objects: Sequence[Object]) -> Run:
-        """A run that follows these objects."""
+        """Begin a run that follows these objects."""
         run = self.begin(COMMAND, options, model, ())
         with self._writing():
             self._join(run.id, objects)
@@ -46,7 +53,7 @@ class TrackJournal(TrackReader, Journal):
         self._db.executemany("INSERT INTO objects VALUES (?, ?)", rows)
 
     def step(self, run: int, direction: int, step: Step, joined: Sequence[Object] = ()) -> None:
-        """Note a frame, and the objects that joined on it. The states of the one before are no longer needed."""
+        """Write a step, and the objects that joined on its frame. Drops the states of the step before."""
         found = {number: position and vars(position) for number, position in step.found.items()}
         row = (run, direction, step.frame, json.dumps(found), json.dumps(step.states))
         with self._writing():
@@ -55,7 +62,7 @@ class TrackJournal(TrackReader, Journal):
             self._join(run, joined)
 
     def forget_steps(self, run: int, direction: int) -> None:
-        """As if nothing had been followed in this direction, and no object had joined."""
+        """Delete the steps of a direction, and the objects that joined on its way."""
         joined = "DELETE FROM objects WHERE run = ? AND json_extract(object, '$.joined') = ?"
         with self._writing():
             self._db.execute(joined, (run, direction))
@@ -67,9 +74,9 @@ class TrackJournal(TrackReader, Journal):
         writes: Iterable[tuple[int, str, Sequence[Mapping[str, Any]]]],
         highest: Mapping[int, Mapping[str, int]],
     ) -> None:
-        """Note all that is to be sent, as job, action and items, in order; it is on the disk when this returns.
+        """Write all requests of a run, as (job, action, items), in order; they are on the disk when this returns.
 
-        ``highest`` are the highest ids by job, of what the plan was made from.
+        ``highest`` are the highest ids in each job, by kind, in the annotations from which the requests were made.
         """
         rows = ((run, job, action, json.dumps(items), "waiting", "{}") for job, action, items in writes)
         with self._writing(durable=True):
@@ -81,40 +88,40 @@ class TrackJournal(TrackReader, Journal):
             self._db.execute("UPDATE runs SET state = 'writing' WHERE id = ?", (run,))
 
     def planned_after(self, run: int) -> dict[int, Mapping[str, int]]:
-        """By job, the highest ids of each kind when a run planned what to write."""
+        """The highest ids in each job, by kind, when the run's writes were planned."""
         rows = self._db.execute("SELECT job, ids FROM planned_after WHERE run = ?", (run,))
         return {row["job"]: json.loads(row["ids"]) for row in rows}
 
     def jobs_to_write(self, run: int) -> list[int]:
-        """The jobs for which something was planned that is not known to be on the server."""
+        """The jobs with writes that are not known to be on the server."""
         rows = self._db.execute("SELECT DISTINCT job FROM writes WHERE run = ? AND state <> 'stored'", (run,))
         return [row["job"] for row in rows]
 
     def jobs_created_in(self, run: int) -> list[int]:
-        """The jobs into which a run has created something."""
+        """The jobs in which a run has created annotations."""
         created = "SELECT DISTINCT job FROM writes WHERE run = ? AND action = 'create' AND state = 'stored'"
         return [row["job"] for row in self._db.execute(created, (run,))]
 
     def about_to_send(self, write: Write) -> None:
-        """A write is about to be sent; it is on the disk when this returns."""
+        """Note that a write is about to be sent; it is on the disk when this returns."""
         with self._writing(durable=True):
             row = (json.dumps(write.after), write.id)
             self._db.execute("UPDATE writes SET state = 'sending', after = ? WHERE id = ?", row)
 
     def waits_again(self, write: Write) -> None:
-        """The server has stored nothing of a write."""
+        """Note that the server has stored nothing of a write."""
         with self._writing():
             self._db.execute("UPDATE writes SET state = 'waiting' WHERE id = ?", (write.id,))
 
     def may_arrive_late(self, write: Write) -> None:
-        """A write that may have been sent goes once more, or is waited for no longer."""
+        """Note that a write, which may have reached the server, is sent once more or waited for no longer."""
         with self._writing():
             self._db.execute("INSERT OR REPLACE INTO late_writes VALUES (?, ?)", (write.id, now()))
 
     def late_writes(self) -> list[tuple[Write, datetime]]:
-        """The writes of which an earlier request may still arrive, and when they were sent last.
+        """The writes of which an earlier request may still arrive, each with the time when that was noted.
 
-        Not one that a run may go on with, which takes what arrived for its own, nor one of a run that was given up.
+        Without those that an unfinished run will look for itself, and those of runs that were given up.
         """
         rows = self._db.execute(
             "SELECT w.*, l.at FROM late_writes l JOIN writes w ON w.id = l.write JOIN runs r ON r.id = w.run "
@@ -123,20 +130,20 @@ class TrackJournal(TrackReader, Journal):
         return [(read_write(row), datetime.fromisoformat(row["at"])) for row in rows]
 
     def write_arrives_no_more(self, write: Write) -> None:
-        """Nothing of a write is on its way any more."""
+        """Note that no request of a write can still arrive."""
         self._db.execute("DELETE FROM late_writes WHERE write = ?", (write.id,))
 
-    def changed_since(self, write: Write) -> set[tuple[str, int]]:
-        """Kind and the server's id of all that later writes into the job of one have changed."""
+    def changed_since(self, write: Write) -> set[Key]:
+        """The annotations that later writes into the same job have changed."""
         query = "SELECT items FROM writes WHERE job = ? AND id > ? AND state <> 'waiting'"
         rows = self._db.execute(query, (write.job, write.id))
         return {(item["kind"], item["id"]) for row in rows for item in json.loads(row["items"]) if item.get("id")}
 
-    def written_ids(self, job: int) -> set[tuple[str, int]]:
-        """Kind and the server's id of all that runs have written into a job."""
+    def written_ids(self, job: int) -> set[Key]:
+        """The annotations that runs have created or updated in a job."""
         rows = self._db.execute("SELECT items FROM writes WHERE job = ? AND action <> 'delete'", (job,))
         return {(item["kind"], item["id"]) for row in rows for item in json.loads(row["items"]) if item.get("id")}
 
     def arrived(self, write: Write, items: Sequence[Mapping[str, Any]]) -> None:
-        """A write is on the server; ``items`` as they came to be there."""
+        """Note that a write is on the server; ``items`` are its items with the server's ids."""
         self._db.execute("UPDATE writes SET state = 'stored', items = ? WHERE id = ?", (json.dumps(items), write.id))

@@ -1,1 +1,1 @@
-"""What was followed becomes annotations: tracks and masks, the changes of each job, sent and taken back."""
+"""Writing the planned changes into CVAT: sending them, recognising what arrived, and taking a run back."""

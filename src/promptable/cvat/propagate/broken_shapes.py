@@ -1,4 +1,4 @@
-"""Points that make no shape, though CVAT stores them: they can neither be followed nor compared with what is."""
+"""Shapes whose points make no shape, though CVAT stores them: they can neither be followed nor compared."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,8 +8,8 @@ from promptable.cvat.geometry.position import FORMS, Position
 from promptable.cvat.propagate.content import TRACK
 
 
-class BrokenError(Exception):
-    """An ``item``, a shape or track (``kind``), is broken on a frame; the message says why."""
+class BrokenShapeError(Exception):
+    """A shape or track (``item``, of ``kind``) is broken on a frame. The message says why."""
 
     def __init__(self, kind: str, item: Mapping[str, Any], frame: int, why: str) -> None:
         super().__init__(why)
@@ -18,22 +18,22 @@ class BrokenError(Exception):
         self.frame = frame
 
 
-def check(kind: str, item: Mapping[str, Any]) -> None:
-    """Raise BrokenError for a shape, or a track with a keyframe, whose points make none; outside nothing is seen."""
+def check_shapes(kind: str, item: Mapping[str, Any]) -> None:
+    """Raise BrokenShapeError if a shape, or a visible keyframe of a track, is broken."""
     shapes = item["shapes"] if kind == TRACK else [item]
     for shape in shapes:
-        why = None if shape["outside"] else _why(shape) or _why_mixed(shape, shapes[0]["type"])
+        why = None if shape["outside"] else _why_broken(shape) or _why_mixed(shape, shapes[0]["type"])
         if why is not None:
-            raise BrokenError(kind, item, int(shape["frame"]), why)
+            raise BrokenShapeError(kind, item, int(shape["frame"]), why)
 
 
-def is_whole(position: Position) -> bool:
-    """Whether there is something at a position."""
+def is_valid(position: Position) -> bool:
+    """Whether the points of a position make a rectangle, a polygon or a mask."""
     shape = {"type": position.form, "points": position.points, "rotation": position.rotation}
-    return position.form in FORMS and _why(shape) is None
+    return position.form in FORMS and _why_broken(shape) is None
 
 
-def _why(shape: Mapping[str, Any]) -> str | None:
+def _why_broken(shape: Mapping[str, Any]) -> str | None:
     try:
         extent_of(shape)
     except ValueError as error:
