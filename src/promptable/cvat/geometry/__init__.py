@@ -1,1 +1,1 @@
-"""Shapes and tracks as CVAT means them: run lengths, outlines, positions, and what it shows between keyframes."""
+"""The geometry of CVAT's shapes and tracks: masks, outlines, positions, and interpolation between keyframes."""

@@ -1,4 +1,4 @@
-"""The box and the area of whatever form CVAT stores."""
+"""The bounding box and the area of a shape of any type that CVAT has."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,10 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Extent:
-    """``box`` x1, y1, x2, y2 in continuous picture pixels; ``area`` in square pixels, None of lines and points."""
+    """``box`` is x1, y1, x2, y2 in continuous picture pixels; ``area`` is in square pixels, None if there is none.
+
+    Lines, points and skeletons have no area.
+    """
 
     box: Box
     area: float | None
@@ -27,9 +30,9 @@ class Extent:
 
 
 def extent_of(shape: Mapping[str, Any]) -> Extent:
-    """Of a shape, or a keyframe of a track, as CVAT's REST API gives it.
+    """The extent of a shape, or of a keyframe of a track, as CVAT's REST API gives it.
 
-    Raises ValueError that says why it is none: CVAT's server checks hardly anything of what scripts send.
+    Raises ValueError, which says why, for a broken shape: CVAT's server stores nearly anything that scripts send.
     """
     if shape["type"] == "skeleton":
         return _skeleton(shape)
@@ -40,6 +43,7 @@ def extent_of(shape: Mapping[str, Any]) -> Extent:
 
 
 def _numbers(points: Sequence[Any]) -> list[float]:
+    """The coordinates as floats. Raises ValueError if one is not a finite number."""
     try:
         numbers = [float(number) for number in points]
     except TypeError:
@@ -58,7 +62,7 @@ def _rectangle(points: Sequence[float], rotation: float) -> Extent:
 
 
 def _ellipse(points: Sequence[float], rotation: float) -> Extent:
-    """CVAT keeps the centre, then the x of the right end and the y of the top."""
+    """The points of an ellipse are its centre, then the x of its right end and the y of its top."""
     x, y, right, top = _of_length(points, 4)
     across, down, turn = right - x, y - top, math.radians(rotation)
     half_width = math.hypot(across * math.cos(turn), down * math.sin(turn))
@@ -93,6 +97,7 @@ def _skeleton(shape: Mapping[str, Any]) -> Extent:
 
 
 def _around(points: Sequence[float]) -> Box:
+    """The box around flat x, y, x, y ... Raises ValueError for no points, and for an odd number of coordinates."""
     if not points or len(points) % 2:
         raise ValueError(f"{len(points)} numbers, which are no points")
     xs, ys = points[0::2], points[1::2]
@@ -100,6 +105,7 @@ def _around(points: Sequence[float]) -> Box:
 
 
 def _of_length(points: Sequence[float], count: int) -> Sequence[float]:
+    """The points. Raises ValueError if they are not ``count`` numbers."""
     if len(points) != count:
         raise ValueError(f"{len(points)} numbers where there should be {count}")
     return points

@@ -1,4 +1,4 @@
-"""The fewest keyframes between which CVAT's interpolation stays close to what was tracked."""
+"""Choosing keyframes: as few as possible, so that CVAT's interpolation stays close to what was tracked."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,20 +8,21 @@ from numpy.typing import NDArray
 
 from promptable.cvat.geometry import interpolation
 from promptable.cvat.geometry.interpolation import Points
-from promptable.cvat.geometry.outlines import equidistant, follow_on, polygon_iou
+from promptable.cvat.geometry.outlines import equidistant, polygon_iou, rolled_onto
 
 _FARTHEST = 128
-"""Frames between two keyframes at most: the work grows with the square."""
+"""The greatest distance of two keyframes of rectangles, in frames: the work grows with its square."""
 _FARTHEST_POLYGON = 32
+"""The same for polygons."""
 _COUNTS = (32, 64, 128)
-"""Points of a polygon that is interpolated: the fewest that keep its form."""
+"""Numbers of points of an interpolated polygon, of which the first that keeps its form is used."""
 
 
 def rectangle_keyframes(frames: NDArray[Any], boxes: Points, least_iou: float) -> list[int]:
-    """Indices of the fewest boxes, the first and last among them, that give back all others with ``least_iou``.
+    """The indices of the fewest keyframes between which every interpolated box has ``least_iou`` with its own.
 
-    ``frames`` [N] are rising numbers and ``boxes`` [N, 4] x1, y1, x2, y2 of one visible stretch. Keyframes are at most
-    128 frames apart.
+    ``frames`` [N] are ascending and ``boxes`` [N, 4] are x1, y1, x2, y2, of one visible stretch. The first and the last
+    index are always keyframes, and keyframes are at most 128 indices apart.
     """
     steps, before = [0], [-1]
     for end in range(1, len(frames)):
@@ -35,6 +36,7 @@ def rectangle_keyframes(frames: NDArray[Any], boxes: Points, least_iou: float) -
 
 
 def _boxes_fit(frames: NDArray[Any], boxes: Points, start: int, end: int, least_iou: float) -> bool:
+    """Whether keyframes at the indices ``start`` and ``end`` fit all boxes between them."""
     inner = slice(start + 1, end)
     between = interpolation.rectangle(
         boxes[start], boxes[end], interpolation.share(frames[start], frames[end], frames[inner])
@@ -43,7 +45,7 @@ def _boxes_fit(frames: NDArray[Any], boxes: Points, start: int, end: int, least_
 
 
 def _walked(before: Sequence[int]) -> list[int]:
-    """The way back from the last one, turned around."""
+    """The path to the last index, in ascending order; ``before`` is the step before each index, -1 before the first."""
     way, at = [], len(before) - 1
     while at >= 0:
         way.append(at)
@@ -52,7 +54,7 @@ def _walked(before: Sequence[int]) -> list[int]:
 
 
 def box_iou(one: Points, other: Points) -> NDArray[np.float64]:
-    """IoU of boxes x1, y1, x2, y2 [..., 4], pair by pair; 0 where neither has an area."""
+    """The IoU [...] of boxes x1, y1, x2, y2 [..., 4], pair by pair; 0 where neither has an area."""
     sides = np.minimum(one[..., 2:], other[..., 2:]) - np.maximum(one[..., :2], other[..., :2])
     common = np.clip(sides, 0, None).prod(-1)
     area = (one[..., 2:] - one[..., :2]).prod(-1) + (other[..., 2:] - other[..., :2]).prod(-1) - common
@@ -60,11 +62,11 @@ def box_iou(one: Points, other: Points) -> NDArray[np.float64]:
 
 
 def polygon_keyframes(frames: NDArray[Any], outlines: Sequence[Points], least_iou: float) -> list[tuple[int, Points]]:
-    """Indices of keyframes and their outlines of equidistant points, which CVAT's rule turns into all others.
+    """Keyframes between which every interpolated polygon has ``least_iou`` with its outline.
 
-    ``outlines`` [N_i, 2] belong to one visible stretch, ``frames`` are rising numbers. Starts and directions are
-    aligned from outline to outline. Every frame's interpolation has ``least_iou`` with its outline; a keyframe's own
-    outline as far as 128 points can.
+    Returns the index and the polygon [P, 2] of each; P is the same for all. ``frames`` are ascending, ``outlines``
+    [N_i, 2] belong to one visible stretch. The polygons have equidistant points, aligned from frame to frame. At a
+    keyframe itself the IoU may be lower, if 128 points cannot draw the outline.
     """
     for count in _COUNTS:
         even = _aligned(outlines, count)
@@ -78,16 +80,19 @@ def polygon_keyframes(frames: NDArray[Any], outlines: Sequence[Points], least_io
 
 
 def _aligned(outlines: Sequence[Points], count: int) -> list[Points]:
+    """The outlines with ``count`` equidistant points each, whose first points follow one another."""
     even: list[Points] = []
     for outline in outlines:
         points = equidistant(outline, count)
-        even.append(follow_on(even[-1], points) if even else points)
+        even.append(rolled_onto(even[-1], points) if even else points)
     return even
 
 
 def _polygons_fit(
     frames: NDArray[Any], outlines: Sequence[Points], even: Sequence[Points], least_iou: float
 ) -> Callable[[int, int], bool]:
+    """A function that says whether two keyframes, given by their indices, fit all outlines between them."""
+
     def fit(start: int, end: int) -> bool:
         offsets = interpolation.share(frames[start], frames[end], frames[start + 1 : end])
         return all(
@@ -100,7 +105,7 @@ def _polygons_fit(
 
 
 def _farthest(start: int, stop: int, fits: Callable[[int, int], bool]) -> int:
-    """The last index up to which every end fits."""
+    """The next keyframe after ``start``: the last index before the first one that does not fit."""
     end = start + 1
     while end + 1 < min(stop, start + _FARTHEST_POLYGON) and fits(start, end + 1):
         end += 1

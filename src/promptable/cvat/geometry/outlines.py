@@ -8,18 +8,21 @@ from numpy.typing import NDArray
 from promptable.cvat.geometry.interpolation import Points
 
 DECIMALS = 2
-"""Of coordinates: a hundredth of a pixel, which a server gives back as it was sent."""
+"""Decimals of coordinates: hundredths of a pixel, which CVAT gives back as they were sent."""
 _SIDE = 256
-"""Overlaps are counted on a grid of so many cells along the longer side."""
+"""Cells along the longer side of the grid on which overlaps are counted."""
 
 
 def points_of(flat: object) -> Points:
-    """CVAT's flat x, y, x, y ... as [N, 2]."""
+    """CVAT's flat x, y, x, y ... as an array [N, 2]."""
     return np.asarray(flat, np.float64).reshape(-1, 2)
 
 
 def moved_inside(flat: Iterable[float], hw: tuple[int, int]) -> tuple[float, ...]:
-    """CVAT's flat x, y moved into a picture of ``hw``, in hundredths of a pixel. Raises ValueError for no number."""
+    """CVAT's flat x, y, x, y ... clipped to a picture of ``hw``, in hundredths of a pixel.
+
+    Raises ValueError if a coordinate is not a finite number.
+    """
     numbers = [float(number) for number in flat]
     if not np.isfinite(numbers).all():
         raise ValueError("a coordinate that is no number")
@@ -27,7 +30,7 @@ def moved_inside(flat: Iterable[float], hw: tuple[int, int]) -> tuple[float, ...
 
 
 def equidistant(outline: Points, count: int) -> Points:
-    """``count`` points at equal distances along the closed outline, clockwise on the screen, from its first one on."""
+    """``count`` points at equal distances along a closed outline, from its first point on, clockwise on screen."""
     if _signed_area(outline) < 0:
         outline = np.roll(outline[::-1], 1, 0)
     closed = np.vstack([outline, outline[:1]])
@@ -36,10 +39,10 @@ def equidistant(outline: Points, count: int) -> Points:
     return np.column_stack([np.interp(at, way, closed[:, axis]) for axis in (0, 1)])
 
 
-def follow_on(previous: Points, outline: Points) -> Points:
-    """``outline`` from that of its points on from which it lies closest to ``previous``, point by point.
+def rolled_onto(previous: Points, outline: Points) -> Points:
+    """``outline``, beginning at the point that brings its points closest to those of ``previous``, one by one.
 
-    Both are [N, 2] of one direction. Where the object is does not matter, only how it is turned.
+    Both are [N, 2] and run in the same direction. They are compared around their centres, so moving does not matter.
     """
     before, now = previous - previous.mean(0), outline - outline.mean(0)
     alike = [(before * np.roll(now, -shift, 0)).sum() for shift in range(len(now))]
@@ -47,7 +50,7 @@ def follow_on(previous: Points, outline: Points) -> Points:
 
 
 def polygon_iou(one: Points, other: Points) -> float:
-    """IoU of two polygons, counted on a grid."""
+    """The IoU of two polygons, counted on a grid; 0 if neither covers a cell."""
     low = np.minimum(one.min(0), other.min(0))
     extent = np.maximum(one.max(0), other.max(0)) - low
     scale = _SIDE / max(float(extent.max()), 1.0)
@@ -58,23 +61,23 @@ def polygon_iou(one: Points, other: Points) -> float:
 
 
 def box_of(outline: Points) -> Points:
-    """The box around it: x1, y1, x2, y2 [4]."""
+    """The box around an outline: x1, y1, x2, y2 [4]."""
     return np.concatenate([outline.min(0), outline.max(0)])
 
 
 def area(outline: Points) -> float:
-    """In square pixels."""
+    """The area in square pixels."""
     return abs(_signed_area(outline))
 
 
 def _signed_area(outline: Points) -> float:
-    """By the shoelace formula; above 0 where it runs clockwise on the screen."""
-    x, y = (outline - outline[0]).T  # small numbers: nothing is lost where it is far from the corner
+    """The area by the shoelace formula; above 0 if the outline runs clockwise on screen."""
+    x, y = (outline - outline[0]).T  # small numbers keep their precision, also far from the picture's corner
     return float(x[:-1] @ y[1:] - x[1:] @ y[:-1]) / 2
 
 
 def filled(outline: Points, hw: tuple[int, int]) -> NDArray[np.bool_]:
-    """The pixels, bool [H, W], whose centres lie inside: those to whose left the outline passes oddly often."""
+    """The pixels, bool [H, W], whose centres lie inside: an odd number of the outline's sides passes to their left."""
     height, width = hw
     begin, end = outline, np.roll(outline, -1, 0)
     upper, lower = (np.where((begin[:, 1] > end[:, 1])[:, None], *pair) for pair in ((end, begin), (begin, end)))
@@ -82,7 +85,7 @@ def filled(outline: Points, hw: tuple[int, int]) -> NDArray[np.bool_]:
     rows, sides = np.nonzero((upper[:, 1] <= middle) & (middle < lower[:, 1]))
     along = (rows + 0.5 - upper[sides, 1]) / (lower - upper)[sides, 1]
     x = upper[sides, 0] + along * (lower - upper)[sides, 0]
-    passes = np.zeros((height, width + 1), np.uint8)  # only odd or even counts, which survives running over
+    passes = np.zeros((height, width + 1), np.uint8)  # only its parity counts, which an overflow keeps
     np.add.at(passes, (rows, np.clip(np.ceil(x - 0.5), 0, width).astype(np.intp)), 1)
     np.cumsum(passes, 1, np.uint8, out=passes)
     passes &= 1

@@ -1,4 +1,4 @@
-"""IoU of what CVAT holds, whatever forms the two have."""
+"""The IoU of two positions of any form."""
 
 import numpy as np
 
@@ -9,10 +9,10 @@ from promptable.cvat.geometry.position import MASK, RECTANGLE, Position
 
 
 def iou(one: Position, other: Position) -> float:
-    """Of upright rectangles exactly, of outlines on a fine grid, with a mask on the picture's pixels.
+    """The IoU of two positions, in [0, 1].
 
-    Of a mask that cannot be read, which CVAT's server stores all the same, or beside a shape larger than any picture,
-    the boxes count.
+    It is exact for two upright rectangles, counted on a fine grid for other outlines, and counted in the picture's
+    pixels if one is a mask. For a broken mask, or a shape larger than any picture, it is the IoU of the boxes.
     """
     boxes = float(box_iou(one.box, other.box))
     if not boxes or all(position.form == RECTANGLE and not position.rotation for position in (one, other)):
@@ -26,7 +26,10 @@ def iou(one: Position, other: Position) -> float:
 
 
 def _run_lengths(position: Position) -> tuple[float, ...]:
-    """The pixels whose centres lie inside; none raises ValueError where they are read, and too many here."""
+    """A position as CVAT's run lengths of the pixels whose centres lie inside; empty if there are none.
+
+    Raises ValueError for a shape larger than any picture.
+    """
     if position.form == MASK:
         return position.points
     left, top, right, bottom = position.box

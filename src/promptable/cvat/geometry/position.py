@@ -16,13 +16,15 @@ from promptable.cvat.geometry.outlines import DECIMALS, box_of, moved_inside, po
 
 FORMS = (RECTANGLE, POLYGON, MASK)
 _SAME_BOX = 0.5
+"""The least box IoU of two annotations of one object."""
 
 
 @dataclass(frozen=True)
 class Position:
-    """``points`` are CVAT's by ``form``; ``rotation`` is a rectangle's, in degrees.
+    """A rectangle, polygon or mask (``form``), whose ``points`` are as CVAT has them, in picture pixels.
 
-    ``score`` in [0, 1] is how sure the tracker was of it: 1 of what people drew, or where it does not say.
+    ``rotation`` is a rectangle's, in degrees clockwise around its centre. ``score`` in [0, 1] is the tracker's; it is 1
+    for what people drew, and if the tracker gives none.
     """
 
     form: str
@@ -32,7 +34,7 @@ class Position:
 
     @property
     def box(self) -> Points:
-        """x1, y1, x2, y2 [4] around it."""
+        """The box around it: x1, y1, x2, y2 [4], in continuous picture pixels."""
         if self.form == MASK:
             left, top, right, bottom = self.points[-4:]
             return np.array([left, top, right + 1, bottom + 1], np.float64)
@@ -42,7 +44,7 @@ class Position:
 
     @property
     def outline(self) -> Points:
-        """The corners [N, 2] of a polygon or rectangle."""
+        """The corners [N, 2] of a polygon or rectangle, in continuous picture pixels; a mask has none."""
         if self.form == POLYGON:
             return points_of(self.points)
         left, top, right, bottom = self.points
@@ -52,35 +54,35 @@ class Position:
         return np.asarray(centre + (corners - centre) @ np.array([[cosine, sine], [-sine, cosine]]))
 
     def overlaps(self, other: "Position") -> bool:
-        """Whether both may be of one object: boxes of IoU 0.5 or more."""
+        """Whether both may be one object: their boxes have an IoU of at least 0.5."""
         return bool(box_iou(self.box, other.box) >= _SAME_BOX)
 
     @property
     def upright(self) -> "Position":
-        """The same, or the box around a turned rectangle."""
+        """The same position; for a rotated rectangle the upright box around it."""
         return replace(self, points=tuple(self.box.tolist()), rotation=0.0) if self.rotation else self
 
 
 class Placed(NamedTuple):
-    """Something of a label somewhere on a frame."""
+    """An object of a label at a position on a frame."""
 
     label_id: int
     position: Position
 
     def is_double(self, label_id: int, position: Position) -> bool:
-        """Whether something of a label at a position may be the same object."""
+        """Whether an object of a label at a position may be the same one: same label, overlapping boxes."""
         return self.label_id == label_id and self.position.overlaps(position)
 
 
 def position_of(shape: Mapping[str, Any]) -> Position:
-    """Of a shape, or a keyframe of a track, as CVAT's REST API gives it."""
+    """The position of a shape, or of a keyframe of a track, as CVAT's REST API gives it."""
     return Position(shape["type"], tuple(float(n) for n in shape["points"]), float(shape.get("rotation") or 0))
 
 
 def position_at(track: Mapping[str, Any], frame: int) -> Position | None:
-    """Where CVAT shows a track on a frame, None where it is outside or has not begun.
+    """Where CVAT shows a track on a frame; None if it is outside, or has not begun.
 
-    Between keyframes of two forms, which CVAT stores and cannot show, it stays where it was.
+    Between two keyframes of different forms, which CVAT stores but cannot show, it stays where it was.
     """
     keys = sorted(track["shapes"], key=lambda key: int(key["frame"]))
     before = [key for key in keys if key["frame"] <= frame]
@@ -105,7 +107,10 @@ def _between(left: Position, right: Position, offset: float) -> Position:
 
 
 def read_answer(shape: Mapping[str, Any] | None, hw: tuple[int, int]) -> Position | None:
-    """A tracker's shape, clipped to the picture as CVAT knows it; None where the object is lost. Raises ValueError."""
+    """The position in a tracker's answer, clipped to a picture of ``hw``; None if the object is lost.
+
+    Raises ValueError for a shape that cannot be read.
+    """
     if shape is None or shape.get("outside"):
         return None
     form, numbers, score = shape["type"], shape["points"], float(shape.get("score", 1.0))
