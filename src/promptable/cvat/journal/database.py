@@ -44,11 +44,14 @@ CREATE TABLE IF NOT EXISTS deleted (
 - frames: waiting, asked, failed;
 - places, a frame in a job: waiting, sent, left (to people);
 - batches, the uploads of one request: sending, stored, refused (the server stored nothing of it);
-- uploads, one shape or tag each: sending, stored, lost (people deleted it before its id was known), removed (by us);
-- sent_again has the batches that were sent twice, or given up, while a request of theirs may still arrive;
-- deleted has what a run deletes, as CVAT had it: from before it is deleted until it is put back;
-- labels has the numbers that CVAT gave to the task's labels and, in JSON by name, to their attributes;
-- opened_issues has the issues that a run opens, from before they are opened.
+- uploads, one shape or tag each: sending, stored, lost (people deleted it before its id was known), removed (by us).
+
+The other tables:
+
+- sent_again: the batches that were sent twice, or given up, while a request of theirs may still arrive;
+- deleted: what a run deletes, as CVAT had it, from before it is deleted until it is put back;
+- labels: CVAT's ids of the task's labels and, in JSON by name, of their attributes;
+- opened_issues: the issues that a run opens, from before they are opened.
 """
 
 
@@ -74,7 +77,7 @@ def path_of(client: Any, task: Any) -> Path:
 
 
 def now() -> str:
-    """The time as it is noted."""
+    """The time now, UTC in ISO 8601, as the journal keeps times."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 

@@ -1,4 +1,4 @@
-"""What runs have deleted, kept so that taking a run back can put it back."""
+"""The journal of what runs have deleted, so that taking a run back can put it back."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,20 +19,21 @@ class Deletions(WritableJournal):
         changed = "SELECT job FROM batches WHERE run = :run UNION SELECT job FROM deleted WHERE run = :run"
         return [row["job"] for row in self._db.execute(changed, {"run": run})]
 
-    def keep(self, run: int, job: int, held: Annotations, going: Annotations) -> None:
+    def keep(self, run: int, job: int, there: Annotations, doomed: Annotations) -> None:
         """Keep what a run is about to delete from a job; it is safely on the disk when this returns.
 
-        ``held`` is what the job holds: what of it was kept earlier was not deleted, and may not go any more.
+        ``there`` are all annotations of the job. Those among them that are kept already were not deleted, since the run
+        was interrupted, and are kept no longer.
         """
-        there = [(run, job, kind, one["id"]) for kind, one in _by_kind(held)]
-        highest = highest_ids(held)
-        rows = [(run, job, kind, one["id"], json.dumps(one), highest[kind]) for kind, one in _by_kind(going)]
+        not_deleted = [(run, job, kind, one["id"]) for kind, one in _by_kind(there)]
+        highest = highest_ids(there)
+        rows = [(run, job, kind, one["id"], json.dumps(one), highest[kind]) for kind, one in _by_kind(doomed)]
         with self._writing(durable=True):
-            self._db.executemany(_FORGET, there)
+            self._db.executemany(_FORGET, not_deleted)
             self._db.executemany("INSERT INTO deleted VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def deleted(self, run: int, job: int) -> None:
-        """Note that what a run has kept of a job is deleted: of what runs wrote there, that is removed now."""
+        """Note that what a run has kept of a job is deleted now; uploads of runs among it become ``removed``."""
         self._db.execute(
             "UPDATE uploads SET state = 'removed' WHERE job = :job AND state = 'stored' AND (kind, server_id) IN "
             "(SELECT kind, server_id FROM deleted WHERE run = :run AND job = :job)",
@@ -40,12 +41,12 @@ class Deletions(WritableJournal):
         )
 
     def kept(self, run: int, job: int) -> list[Deleted]:
-        """What a run has deleted from a job and was not put back."""
+        """What a run has deleted from a job, without what was put back."""
         rows = self._db.execute("SELECT * FROM deleted WHERE run = ? AND job = ? ORDER BY kind, server_id", (run, job))
         return [Deleted(row["kind"], json.loads(row["item"]), row["highest"]) for row in rows]
 
     def put_back(self, run: int, job: int, deleted: Iterable[Deleted]) -> None:
-        """Note that this is in the job again, under its ids."""
+        """Note that deleted annotations are in the job again, under their former ids."""
         ids = [(one.item["frame"], one.kind, one.item["id"]) for one in deleted]
         with self._writing():
             self._db.executemany(_FORGET, [(run, job, kind, number) for _, kind, number in ids])
@@ -56,7 +57,7 @@ class Deletions(WritableJournal):
             )
 
     def never_put_back(self, run: int, job: int) -> None:
-        """Keep no longer what later runs have deleted of what this one wrote: it was taken back."""
+        """Forget what later runs deleted of this run's uploads: the run was taken back, so they are not put back."""
         self._db.execute(
             "DELETE FROM deleted WHERE job = :job AND (kind, server_id) IN "
             "(SELECT kind, server_id FROM uploads WHERE run = :run AND job = :job)",
@@ -65,4 +66,5 @@ class Deletions(WritableJournal):
 
 
 def _by_kind(annotations: Annotations) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """(kind, item) of all shapes and tags."""
     return ((kind, one) for kind in KINDS for one in annotations[f"{kind}s"])

@@ -1,4 +1,4 @@
-"""The issues that runs have opened in CVAT."""
+"""The journal of the issues that runs have opened in CVAT."""
 
 from promptable.cvat.journal.records import OpenedIssue
 from promptable.cvat.journal.writable import WritableJournal
@@ -8,9 +8,9 @@ class Issues(WritableJournal):
     """The part of a journal about issues."""
 
     def about_to_open(self, run: int, job: int, frame: int, message: str) -> int:
-        """Note an issue that a run is about to open; it is safely on the disk when this returns its id here.
+        """Write an issue that a run is about to open; it is safely on the disk when this returns its id in the journal.
 
-        An equal one of which nothing is known was never opened.
+        An equal issue without an id of CVAT was never opened, and is deleted from the journal.
         """
         issue = (job, frame, message)
         with self._writing(durable=True):

@@ -1,5 +1,7 @@
-"""The numbers that CVAT gives to a task's labels. Moved into a project, a task gets the labels of the project, which
-have others: what the journal knows of the old ones is then said of those of the same names."""
+"""Following a task's labels: when a task is moved into a project, its labels get the ids of the project's labels.
+
+The ids in the journal are then replaced by those of the labels with the same names.
+"""
 
 import json
 import sqlite3
@@ -13,21 +15,21 @@ from typing import Any
 from promptable.cvat.journal.database import open_to_read, path_of
 from promptable.cvat.journal.writable import WritableJournal
 
-_HELD_IN = (("uploads", "payload"), ("deleted", "item"), ("writes", "items"), ("objects", "object"))
-"""Tables and columns in which annotations are kept as JSON; the last two are those of ``propagate``."""
+_ANNOTATION_COLUMNS = (("uploads", "payload"), ("deleted", "item"), ("writes", "items"), ("objects", "object"))
+"""Tables and columns that contain annotations as JSON; the last two are those of ``propagate``."""
 
 
 @dataclass(frozen=True)
 class Renumbered:
-    """By old number the new ones, of labels and of their attributes."""
+    """The new ids of labels, and of their attributes, by the old ones."""
 
     labels: Mapping[int, int]
     specs: Mapping[int, int]
     lost: Sequence[str]
-    """The names of labels that the task has no more."""
+    """The names of labels that the task no longer has."""
 
     def in_json(self, text: str) -> str:
-        """Annotations with the new numbers."""
+        """The annotations in a JSON text, with the new ids."""
         return json.dumps(self._in(json.loads(text)))
 
     def _in(self, value: Any) -> Any:
@@ -53,7 +55,10 @@ class Labels(WritableJournal):
     """The part of a journal about its task's labels."""
 
     def follow_labels(self, listed: Iterable[Mapping[str, Any]]) -> None:
-        """Note the labels of the task, as CVAT lists them, and renumber what is held of earlier ones."""
+        """Write the labels of the task, as CVAT lists them, and give annotations in the journal their new ids.
+
+        Reports lost labels on stderr.
+        """
         rows = [(name, one["id"], json.dumps(_specs(one))) for name, one in _by_name(listed).items()]
         known = [tuple(row) for row in self._db.execute("SELECT name, id, specs FROM labels")]
         if sorted(rows) == sorted(known):
@@ -70,13 +75,13 @@ class Labels(WritableJournal):
 
     def _renumber(self, renumbered: Renumbered) -> None:
         self._db.create_function("renumbered", 1, renumbered.in_json)
-        for table, column in _HELD_IN:
+        for table, column in _ANNOTATION_COLUMNS:
             if _has_table(self._db, table):
                 self._db.execute(f"UPDATE {table} SET {column} = renumbered({column})")  # noqa: S608
 
 
 def up_to_date(client: Any, task: Any) -> Path | None:
-    """The path of a task's journal, to be read, None where there is none; it follows the labels that the task has now.
+    """The path of a task's journal, with the labels that the task has now; None if there is no journal.
 
     ``client`` and ``task`` are cvat-sdk's. Raises CvatError.
     """
@@ -93,14 +98,14 @@ def up_to_date(client: Any, task: Any) -> Path | None:
 
 
 def labels_of(client: Any, task: Any) -> list[Mapping[str, Any]]:
-    """CVAT's list of a task's labels. Raises CvatError."""
+    """The labels of a task (cvat-sdk's), as CVAT lists them. Raises CvatError."""
     from promptable.cvat.server.http.json_api import list_json
 
     return list_json(client.api_client.labels_api.list_endpoint, task_id=task.id)
 
 
 def _renumbered(database: sqlite3.Connection, listed: Iterable[Mapping[str, Any]]) -> Renumbered:
-    """Labels whose numbers the task no longer has, and which it has by their names; so of their attributes."""
+    """The new ids of labels in the journal whose ids the task no longer has, found by their names."""
     now, labels, specs = _by_name(listed), dict[int, int](), dict[int, int]()
     there = {one["id"] for one in now.values()}
     known = database.execute("SELECT name, id, specs FROM labels") if _has_table(database, "labels") else ()
@@ -113,13 +118,14 @@ def _renumbered(database: sqlite3.Connection, listed: Iterable[Mapping[str, Any]
 
 
 def _by_name(listed: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    """Labels by name, those of a skeleton's points behind the skeleton's."""
+    """Labels by name; the labels of a skeleton's points are named skeleton/point."""
     own = {str(one["name"]): one for one in listed}
     points = {f"{name}/{one['name']}": one for name, label in own.items() for one in label.get("sublabels", ())}
     return {**own, **points}
 
 
 def _specs(label: Mapping[str, Any]) -> dict[str, int]:
+    """The ids of a label's attributes, by name."""
     return {spec["name"]: spec["id"] for spec in label["attributes"]}
 
 

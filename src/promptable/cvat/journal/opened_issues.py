@@ -1,4 +1,4 @@
-"""Issues that a run opens in CVAT: each is in the journal before it is there, and goes when the run is taken back."""
+"""Opening a run's issues in CVAT, each after it is in the journal, and deleting them when the run is taken back."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,16 +9,16 @@ from promptable.cvat.server.jobs import TakenBack, open_and_handed_in
 
 
 def open_issues(client: Any, journal: Journal, run: int, wanted: Sequence[Issue]) -> None:
-    """Open these for a run. ``client`` is cvat-sdk's. Raises CvatError."""
+    """Open issues in CVAT for a run. ``client`` is cvat-sdk's. Raises CvatError."""
     for issue in wanted:
-        noted = journal.about_to_open(run, issue.job, issue.frame, issue.message)
-        journal.opened(noted, open_issue(client, issue))
+        number = journal.about_to_open(run, issue.job, issue.frame, issue.message)
+        journal.opened(number, open_issue(client, issue))
 
 
 def withdraw_issues(client: Any, journal: Journal, run: int, *, completed: bool) -> TakenBack:
-    """Delete the issues of a run as far as nobody has resolved, taken or answered them.
+    """Delete the issues of a run unless people have resolved, assigned or answered them.
 
-    In jobs that people have handed in only if ``completed``. ``client`` is cvat-sdk's. Raises CvatError.
+    In jobs that were handed in only if ``completed``. ``client`` is cvat-sdk's. Raises CvatError.
     """
     opened = journal.opened_issues(run)
     jobs, closed = open_and_handed_in(client, dict.fromkeys(one.job for one in opened), completed=completed)
@@ -28,7 +28,7 @@ def withdraw_issues(client: Any, journal: Journal, run: int, *, completed: bool)
 
 
 def _number(client: Any, one: OpenedIssue) -> int | None:
-    """CVAT's id of an issue; looked for where the run was stopped before it knew, None where it never came to be."""
+    """CVAT's id of an issue; None if it was never opened. If the run was stopped before it knew, CVAT is asked."""
     if one.server_id is not None:
         return one.server_id
     return issues_on(client, one.job, {one.frame}).get((one.frame, one.message))

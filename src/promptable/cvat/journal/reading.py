@@ -54,12 +54,12 @@ class JournalReader:
         return {row["frame"]: row["error"] for row in rows}
 
     def places(self, run: int, state: str) -> list[tuple[int, int]]:
-        """Job and frame of the places in this state: waiting, sent or left (to people)."""
+        """(job, frame) of the places in this state: waiting, sent or left (to people)."""
         rows = self._db.execute("SELECT job, frame FROM places WHERE run = ? AND state = ?", (run, state))
         return [(row["job"], row["frame"]) for row in rows]
 
     def asked_places(self, run: int) -> Iterator[tuple[int, int]]:
-        """Job and frame of the places of which the function has said something."""
+        """(job, frame) of the places whose frame the function has answered."""
         rows = self._db.execute(
             "SELECT job, p.frame FROM places p JOIN frames f ON f.run = p.run AND f.frame = p.frame "
             "WHERE p.run = ? AND f.state = 'asked'",
@@ -68,12 +68,12 @@ class JournalReader:
         return ((row["job"], row["frame"]) for row in rows)
 
     def jobs_of_frame(self, run: int, frame: int) -> set[int]:
-        """The jobs in which a run is about a frame, without those where it was left to people."""
+        """The jobs into which a run writes a frame's detections, without those where the frame was left to people."""
         rows = self._db.execute("SELECT job FROM places WHERE run = ? AND frame = ? AND state <> 'left'", (run, frame))
         return {row["job"] for row in rows}
 
     def sent_elsewhere(self, run: int, kind: str) -> dict[int, list[int]]:
-        """By job, the frames of which a run has sent detections of a type (``kind``) to another job alone."""
+        """The frames, by job, whose detections of a type (``kind``) a run has sent to another job that shows them."""
         rows = self._db.execute(
             "SELECT DISTINCT p.job, p.frame FROM places p JOIN detections d ON d.run = p.run AND d.frame = p.frame "
             "WHERE p.run = ? AND p.state = 'sent' AND d.chosen AND d.type = ? "
@@ -96,7 +96,7 @@ class JournalReader:
         return {row["frame"]: {"shape": row["shape"], "tag": row["tag"]} for row in rows}
 
     def detections(self, run: int, frame: int | None = None) -> Iterator[Found]:
-        """What was found on a frame, or on all frames in order, uploaded or not; scores go down to the floor of 0.1."""
+        """What was found on a frame, or on all frames in order, uploaded or not, with scores down to 0.1."""
         if frame is not None:
             of_frame = "SELECT * FROM detections WHERE run = ? AND frame = ? ORDER BY id"
             return map(read_found, self._db.execute(of_frame, (run, frame)))
@@ -131,7 +131,7 @@ class JournalReader:
         return int(self._db.execute(counted, (run,)).fetchone()[0])
 
     def stored_by_frame(self, labels: Sequence[str]) -> Iterator[tuple[int, int, int, int]]:
-        """Run, job, frame, and how many shapes and tags of detections of these labels the run has stored there."""
+        """(run, job, frame, count) of the shapes and tags that runs have stored for detections of these labels."""
         rows = self._db.execute(
             "SELECT u.run, u.job, u.frame, count(*) FROM uploads u JOIN detections d ON d.id = u.detection "
             "WHERE u.state = 'stored' AND d.label IN (SELECT value FROM json_each(?)) GROUP BY u.run, u.job, u.frame",
@@ -140,9 +140,9 @@ class JournalReader:
         return ((run, job, frame, count) for run, job, frame, count in rows)
 
     def histogram(self, run: int, bins: int) -> Iterator[tuple[str, bool, int | None, int]]:
-        """The histogram of the scores of a run's detections: label, whether uploaded, bin of [0, 1], count.
+        """The histogram of the scores of a run's detections: (label, whether uploaded, bin of [0, 1], count).
 
-        The bin is None of those without a score. A detection that is uploaded to two jobs counts once.
+        The bin is None for detections without a score. A detection that is uploaded to two jobs counts once.
         """
         rows = self._db.execute(
             "SELECT label, EXISTS (SELECT 1 FROM uploads WHERE detection = detections.id AND state = 'stored') AS up, "

@@ -11,7 +11,7 @@ from promptable.cvat.detection import Detection
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a command. ``options`` are the options that a resumed run must use again; ``model`` is the model used.
+    """One run of a command. A resumed run must have the same ``options``; ``model`` describes the model that was used.
 
     ``state`` is running, finished, undone or given up. ``begun`` and ``ended`` are UTC in ISO 8601; ``ended`` is None
     until the run has ended.
@@ -78,7 +78,7 @@ class Batch:
 class Deleted:
     """A shape or tag (``kind``) that a run deletes from a job; ``item`` is as CVAT gave it, its id included.
 
-    ``highest`` is the highest id of its kind in the job at that time: what has a higher one came later.
+    ``highest`` is the highest id of its kind in the job at that time: annotations with a higher one came later.
     """
 
     kind: str
@@ -97,17 +97,20 @@ class OpenedIssue:
 
 
 def read_run(row: sqlite3.Row) -> Run:
+    """The run in a row of the table ``runs``."""
     options, model = json.loads(row["options"]), json.loads(row["model"])
     return Run(row["id"], row["command"], row["state"], options, model, row["begun"], row["ended"])
 
 
 def read_found(row: sqlite3.Row) -> Found:
+    """The detection in a row of the table ``detections``."""
     points, attributes = tuple(json.loads(row["points"])), json.loads(row["attributes"])
     detection = Detection(row["label"], row["type"], row["score"], points, attributes, bool(row["chosen"]))
     return Found(row["id"], row["frame"], detection)
 
 
 def read_upload(row: sqlite3.Row) -> SentUpload:
+    """The upload in a row of the table ``uploads``."""
     return SentUpload(
         row["kind"],
         row["frame"],

@@ -19,7 +19,7 @@ class WritableJournal(JournalReader):
     """The journal of one task, open for writing."""
 
     def __init__(self, path: Path) -> None:
-        """Opens the journal, and creates it if there is none."""
+        """Opens the journal; creates it if there is none."""
         self.path = path
         self._db = open_to_write(path)
 

@@ -54,6 +54,7 @@ class Journal(Deletions, Issues, Labels):
         return self.run(run)
 
     def end(self, run: int, state: str) -> None:
+        """Note that a run has ended, as finished, undone or given up (``state``)."""
         self._db.execute("UPDATE runs SET state = ?, ended = ? WHERE id = ?", (state, now(), run))
 
     def wait_again_for_failed(self, run: int) -> None:
@@ -79,6 +80,7 @@ class Journal(Deletions, Issues, Labels):
             self._db.execute("UPDATE frames SET state = 'asked' WHERE run = ? AND frame = ?", (run, frame))
 
     def failed(self, run: int, frame: int, error: str) -> None:
+        """Write the error on which a frame has failed."""
         values = (error, run, frame)
         self._db.execute("UPDATE frames SET state = 'failed', error = ? WHERE run = ? AND frame = ?", values)
 
@@ -96,7 +98,7 @@ class Journal(Deletions, Issues, Labels):
         return ready
 
     def leave(self, run: int, job: int, frames: Iterable[int]) -> None:
-        """Leave these frames of the job to people: nothing is uploaded there, also of what was about to be sent."""
+        """Leave these frames of the job to people: nothing is uploaded there, not even what was about to be sent."""
         rows = [(run, job, frame) for frame in frames]
         never_sent = (
             "UPDATE uploads SET state = 'removed' WHERE run = ? AND job = ? AND frame = ? AND state = 'sending'"
@@ -108,7 +110,7 @@ class Journal(Deletions, Issues, Labels):
     def intend(
         self, run: int, job: int, frames: Iterable[int], after: Mapping[str, int], uploads: Sequence[Upload]
     ) -> Batch:
-        """Write what is about to be sent; it is safely on the disk when this returns.
+        """Write a batch that is about to be sent; it is safely on the disk when this returns.
 
         ``after`` has the highest ids of shapes and of tags in the job now.
         """
@@ -132,7 +134,7 @@ class Journal(Deletions, Issues, Labels):
         return [self._batch(row["id"]) for row in rows.fetchall()]
 
     def frames_of(self, batch: Batch) -> list[int]:
-        """The frames of a batch that are not left to people, those without anything to upload included."""
+        """The frames of a batch that are not left to people, including those without uploads."""
         rows = self._db.execute(
             "SELECT frame FROM places WHERE run = ? AND job = ? AND batch = ? AND state = 'sent'",
             (batch.run, batch.job, batch.id),
@@ -173,12 +175,13 @@ class Journal(Deletions, Issues, Labels):
         self._db.execute("DELETE FROM sent_again WHERE batch = ?", (batch.id,))
 
     def adopted(self, ids: Mapping[int, int]) -> None:
-        """Note the server's ids by those of uploads of which another copy stays than was thought."""
+        """Give uploads other ids of the server, ``ids`` by upload: of two copies, the other one stays."""
         rows = [(server, upload) for upload, server in ids.items()]
         with self._writing():
             self._db.executemany("UPDATE uploads SET server_id = ? WHERE id = ? AND state = 'stored'", rows)
 
     def removed(self, uploads: Iterable[SentUpload]) -> None:
+        """Note that uploads were deleted from the server."""
         with self._writing():
             rows = [(one.id,) for one in uploads]
             self._db.executemany("UPDATE uploads SET state = 'removed' WHERE id = ?", rows)
