@@ -1,6 +1,6 @@
-"""Pictures encoded before people click into them, by a click through CVAT itself, so that the bytes are the same.
+"""Encoding pictures before people click into them, by a click through CVAT: so the bytes are those of a later click.
 
-What is encoded lies where the interactor keeps it: in its process, and in the Redis that it shares with replicas.
+The features are cached where the interactor keeps them: in its process, and in the Redis that it shares with replicas.
 """
 
 import time
@@ -13,14 +13,18 @@ from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.frames import Frames
 
 MEGABYTES = (4, 17)
-"""That a picture's features take, of SAM and of SAM 2.1."""
+"""The size of a picture's features, for SAM and for SAM 2.1."""
 LIFETIME = "an hour after it is last used"
 _AT_ONCE = 2
+"""Requests at the same time."""
 
 
 @dataclass(frozen=True)
 class Warmed:
-    """How many frames are encoded, why others are not, and the seconds of one click before and after."""
+    """How many ``frames`` were encoded, and the ``errors`` of the others, by frame.
+
+    ``first_seconds`` is how long the first click into a picture took, ``again_seconds`` a later click into it.
+    """
 
     frames: int
     errors: dict[int, str]
@@ -29,12 +33,15 @@ class Warmed:
 
     @property
     def is_kept(self) -> bool:
-        """Whether the second click was so much quicker that the picture was not encoded again."""
+        """Whether the later click took less than half the time, so that the picture cannot have been encoded again."""
         return self.again_seconds < self.first_seconds / 2
 
 
 def warm(function: Function, frames: Frames, numbers: Sequence[int], advance: Callable[[], None]) -> Warmed:
-    """Click into the middle of these frames; ``advance`` is called after each. Raises CvatError if the first fails."""
+    """Click into the middle of these frames; ``advance`` is called after each.
+
+    Raises CvatError if the first click, or the later click into the same picture, fails.
+    """
     first, first_seconds = numbers[0], _click(function, frames, numbers[0])
     advance()
     errors: dict[int, str] = {}
@@ -52,7 +59,10 @@ def warm(function: Function, frames: Frames, numbers: Sequence[int], advance: Ca
 
 
 def _click(function: Function, frames: Frames, number: int, right_of: float = 0.0) -> float:
-    """Seconds of a click into the middle of a frame, or so many pixels right of it: the same click is remembered."""
+    """Click into a frame, ``right_of`` its middle by so many pixels. Returns the seconds that it took.
+
+    The interactor remembers a click, so measuring needs a second point.
+    """
     frame = frames.frame(number)
     point = [frame.hw[1] / 2 + right_of, frame.hw[0] / 2]
     started = time.perf_counter()
