@@ -1,1 +1,1 @@
-"""``promptable stats``: what a task, project or job holds, and what of it looks wrong. It only reads."""
+"""``promptable stats``: what a task, project or job contains, and what in it looks wrong. It only reads."""

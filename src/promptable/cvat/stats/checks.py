@@ -1,4 +1,4 @@
-"""What looks wrong among the objects of one label in a job: positions in ``ROW``s, and what to say of them."""
+"""Finding what looks wrong among the objects of one label in a job."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,19 +13,23 @@ from promptable.cvat.stats.faults import BEYOND, DOUBLE_IOU, JUMP_IOU, TINY_SIDE
 from promptable.cvat.stats.objects import Rows
 
 Finding = tuple[Kind, int, str]
-"""What is wrong, with which row, and a detail."""
+"""The kind of fault, the index of the object in ``Rows``, and a detail for people."""
 _AT_ONCE = 256
+"""Rows that are compared with all others at once, to bound memory."""
 
 
 def check(rows: Rows, hw: NDArray[np.int64], shapes: Mapping[int, Mapping[str, Any]]) -> Iterator[Finding]:
-    """All that is wrong on single frames. ``hw`` [N, 2] are the pictures' by index; ``shapes`` are CVAT's by id."""
+    """The faults on single frames. ``hw`` [N, 2] are the pictures' heights and widths; ``shapes`` are CVAT's, by id."""
     yield from _tiny(rows)
     yield from _outside(rows, hw)
     yield from _doubles(rows, shapes)
 
 
 def jumps(rows: Rows, frames: NDArray[np.int64]) -> Iterator[Finding]:
-    """Tracks whose boxes on two neighbouring of the ``frames`` [N] hardly overlap; the row is that of the second."""
+    """Tracks whose boxes on two consecutive frames hardly overlap; the index is that of the second box.
+
+    ``frames`` [N] are the numbers of the job's frames.
+    """
     tracks = np.flatnonzero(rows["is_track"])
     tracks = tracks[np.lexsort((rows["index"][tracks], rows["id"][tracks]))]
     before, after = rows[tracks[:-1]], rows[tracks[1:]]
@@ -36,7 +40,7 @@ def jumps(rows: Rows, frames: NDArray[np.int64]) -> Iterator[Finding]:
 
 
 def _tiny(rows: Rows) -> Iterator[Finding]:
-    """Lines and points may be thin."""
+    """Boxes that are too small; not of lines and points, which may be thin."""
     sides = rows["box"][:, 2:] - rows["box"][:, :2]
     for at in np.flatnonzero((sides.min(1) < TINY_SIDE) & np.isfinite(rows["area"])):
         yield Kind.TINY, int(at), f"{sides[at, 0]:.2f} x {sides[at, 1]:.2f}"
@@ -50,7 +54,7 @@ def _outside(rows: Rows, hw: NDArray[np.int64]) -> Iterator[Finding]:
 
 
 def _doubles(rows: Rows, shapes: Mapping[int, Mapping[str, Any]]) -> Iterator[Finding]:
-    """The later one of each pair."""
+    """Pairs of objects of a frame that overlap nearly completely; the index is that of the later one."""
     order = np.argsort(rows["index"], kind="stable")
     cuts = np.flatnonzero(np.diff(rows["index"][order])) + 1
     for on_frame in np.split(order, cuts):
@@ -62,7 +66,10 @@ def _doubles(rows: Rows, shapes: Mapping[int, Mapping[str, Any]]) -> Iterator[Fi
 
 
 def _alike(rows: Rows) -> Iterator[tuple[int, int]]:
-    """Pairs that meet and are of one size: no IoU is above the share of the smaller area in the larger."""
+    """Index pairs of the rows of a frame that may overlap so far.
+
+    Their boxes meet, and their areas are similar: an IoU is never above the ratio of the smaller area to the larger.
+    """
     for first in range(0, len(rows) - 1, _AT_ONCE):
         some = rows[first : first + _AT_ONCE, None]
         meet = box_iou(some["box"], rows["box"]) > 0
@@ -73,7 +80,7 @@ def _alike(rows: Rows) -> Iterator[tuple[int, int]]:
 
 
 def _iou(one: np.void, other: np.void, shapes: Mapping[int, Mapping[str, Any]]) -> float:
-    """As they are of boxes, polygons and masks; of tracks and other forms the boxes'."""
+    """The IoU of two rectangles, polygons or masks; for tracks and other types, that of the boxes."""
     items = [None if row["is_track"] else shapes[int(row["id"])] for row in (one, other)]
     if all(item is not None and item["type"] in FORMS for item in items):
         return iou(*(position_of(item) for item in items if item is not None))

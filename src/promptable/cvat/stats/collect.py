@@ -1,4 +1,4 @@
-"""A task, project or job looked through, a job at a time."""
+"""Collecting the figures and faults of tasks, one job at a time."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -18,17 +18,17 @@ from promptable.cvat.stats.outliers import outliers
 
 
 def add_task(figures: Figures, client: Any, frames: Frames, bar: Bar, *, since: datetime | None = None) -> None:
-    """Look through the jobs of a task, or the one job. ``client`` is cvat-sdk's. Raises CvatError.
+    """Add the jobs of ``frames`` to the figures. ``client`` is cvat-sdk's. Raises CvatError.
 
-    ``since`` leaves out jobs of which CVAT says that nothing was changed later: it keeps no date of a shape. A frame
-    that two jobs show counts in the first of them.
+    ``since`` leaves out jobs that CVAT says were not changed later; it keeps no dates of shapes. A frame that two jobs
+    show counts in the first of them.
     """
     entries = listed(client, task=frames.task.id)
     for entry in entries:
         figures.labels.setdefault(entry["name"], LabelFigures(entry["name"], entry["type"]))
     if frames.ground_truth_jobs:
         figures.left_out.append(f"task {frames.task.id}: the ground truth")
-    free, held = set(frames.numbers), list[OpenTrack]()
+    free, open_tracks = set(frames.numbers), list[OpenTrack]()
     for job in frames.jobs:
         own = np.array(sorted(free.intersection(frames.shown_in(job))), np.int64)
         if (why := _left_out(frames, job, since)) is not None:
@@ -36,14 +36,14 @@ def add_task(figures: Figures, client: Any, frames: Frames, bar: Bar, *, since: 
         else:
             free -= set(own.tolist())
             look = _add_job(figures, client, frames, job, own, entries)
-            held = [track for track in held if not look.goes_on_with(track)] + look.open
+            open_tracks = [track for track in open_tracks if not look.goes_on_with(track)] + look.open
         bar.advance(len(own), objects=sum(one.objects for one in figures.jobs))
-    for track in held:
+    for track in open_tracks:
         figures.faults.add(track.fault)
 
 
 def _left_out(frames: Frames, job: Any, since: datetime | None) -> str | None:
-    """Why a job does not count, None where it does."""
+    """Why a job does not count, in a sentence; None if it does."""
     if frames.is_replica(job):
         return f"job {job.id} is a replica of another job"
     if since is not None and job.updated_date < since:
@@ -80,7 +80,7 @@ def _add_job(
 
 
 def find_outliers(figures: Figures) -> None:
-    """Add the objects whose size is far from that of their label: when all is read, since it takes all of them."""
+    """Add faults for objects whose size is far from that of their label's others, once all tasks were added."""
     for label in figures.labels.values():
         for fault in _outliers(label):
             figures.faults.add(fault)
@@ -98,6 +98,6 @@ def _outliers(label: LabelFigures) -> Iterator[Fault]:
 
 
 def _once_a_track(rows: NDArray[np.void]) -> NDArray[np.void]:
-    """Of a track only its first."""
+    """The rows with only the first one of each track."""
     _, first = np.unique(np.where(rows["is_track"], rows["id"], -1 - np.arange(len(rows))), return_index=True)
     return rows[np.sort(first)]

@@ -1,4 +1,4 @@
-"""What looks wrong in a task, and by which rules."""
+"""Faults: what looks wrong in a task, and the rules by which it is found."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Kind(StrEnum):
-    """What may be wrong; each is a reason to look, not a proof."""
+    """The kinds of faults. A fault is a reason to look, not a proof."""
 
     EMPTY = "empty"
     TINY = "tiny"
@@ -22,13 +22,13 @@ class Kind(StrEnum):
 
 
 TINY_SIDE = 4.0
-"""Pixels: a box that is narrower or lower."""
+"""Pixels: a box with a shorter side is tiny."""
 DOUBLE_IOU = 0.9
-"""Two of one label on a frame that overlap by more."""
+"""Two objects of one label on a frame with a greater IoU are doubles."""
 BEYOND = 1.0
-"""Pixels that a shape may reach beyond the picture: a video of odd size is one wider than CVAT says."""
+"""Pixels that a shape may reach beyond the picture: a video of odd size is one pixel larger than CVAT says."""
 JUMP_IOU = 0.3
-"""Boxes of one track on neighbouring frames that overlap by less, as in ``propagate``."""
+"""A track jumps if its boxes on consecutive frames have a smaller IoU; ``propagate`` has the same limit."""
 
 RULES: Mapping[Kind, str] = {
     Kind.EMPTY: "frames without a shape, a track or a tag (those that mark frames do not count)",
@@ -44,7 +44,7 @@ RULES: Mapping[Kind, str] = {
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing to look at. ``object`` is CVAT's id of a shape or track, None of a frame; ``detail`` is for people."""
+    """One fault. ``object`` is CVAT's id of the shape or track, None for a frame; ``detail`` is for people."""
 
     kind: Kind
     task: int
@@ -56,9 +56,10 @@ class Fault:
 
 
 class Faults:
-    """All that was found, counted; of each kind so many are kept to be shown."""
+    """The number of faults of each kind, and the first of each kind, to be shown."""
 
     def __init__(self, most: int = 1000) -> None:
+        """``most`` faults of each kind are kept."""
         self.counts: Counter[Kind] = Counter()
         self._by_job: Counter[int] = Counter()
         self._kept: list[Fault] = []
@@ -71,15 +72,15 @@ class Faults:
             self._kept.append(fault)
 
     def __iter__(self) -> Iterator[Fault]:
-        """Those that are kept, by kind, then as they lie in the tasks."""
+        """The faults that were kept, sorted by kind, task, frame and job."""
         order = list(Kind)
         place = attrgetter("task", "frame", "job")
         return iter(sorted(self._kept, key=lambda one: (order.index(one.kind), *place(one), one.object or 0)))
 
     def of_jobs(self, jobs: Iterable[int]) -> int:
-        """How many there are in some jobs."""
+        """The number of faults in these jobs."""
         return sum(self._by_job[job] for job in jobs)
 
     def as_json(self) -> dict[str, Any]:
-        """Counts by kind, those without any too."""
+        """The number of faults of every kind."""
         return {str(kind): self.counts[kind] for kind in Kind}

@@ -1,4 +1,4 @@
-"""What a report of ``stats`` says, as frozen values and as JSON."""
+"""The figures in a report of ``stats``, and their JSON."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,14 +12,17 @@ from promptable.cvat.server.editor import job_link
 from promptable.cvat.stats.faults import RULES, Fault, Faults
 
 VERSION = 1
-"""Of the JSON: raised when a key changes its meaning or goes."""
+"""The version of the JSON: raised when a key changes its meaning or is removed."""
 SIZED = np.dtype([("id", "i8"), ("frame", "i4"), ("is_track", "?"), ("width", "f4"), ("height", "f4"), ("area", "f4")])
-"""An object on a frame: CVAT's id, and sizes in pixels; ``area`` is NaN of lines, points and skeletons."""
+"""An object on a frame: CVAT's id, and sizes in pixels; ``area`` is NaN for lines, points and skeletons."""
 
 
 @dataclass
 class LabelFigures:
-    """One label: how many there are, and ``sizes`` by (task, job): ``SIZED`` of every object on every frame."""
+    """How many annotations a label has, and on how many ``frames``.
+
+    ``sizes`` are arrays of ``SIZED`` by (task, job), with a row for every object on every frame.
+    """
 
     name: str
     type: str
@@ -31,9 +34,9 @@ class LabelFigures:
     sizes: dict[tuple[int, int], NDArray[np.void]] = field(default_factory=dict)
 
     def column(self, name: str) -> NDArray[np.float64]:
-        """Of all objects a column of ``SIZED``, or ``aspect``, width by height, or ``side``, the root of their product.
+        """A column of ``SIZED`` for all objects, or ``aspect`` (width / height), or ``side`` (root of width x height).
 
-        Only finite numbers above 0.
+        Values that are not finite, or not above 0, are left out.
         """
         numbers: NDArray[np.float64] = np.concatenate(
             [np.zeros(0), *(_column(rows, name) for rows in self.sizes.values())]
@@ -42,7 +45,7 @@ class LabelFigures:
 
     @property
     def objects(self) -> int:
-        """As an export has them: a shape once, a track on every frame that shows it."""
+        """The number of objects in an export: a shape counts once, a track once for every frame that shows it."""
         return sum(len(rows) for rows in self.sizes.values())
 
     @property
@@ -67,7 +70,7 @@ def _column(rows: NDArray[np.void], name: str) -> NDArray[np.float64]:
 
 
 def spread(numbers: NDArray[np.float64]) -> dict[str, float] | None:
-    """Smallest, median and largest of some numbers; None of none."""
+    """The minimum, median and maximum; None for no numbers."""
     if not len(numbers):
         return None
     return {
@@ -77,7 +80,10 @@ def spread(numbers: NDArray[np.float64]) -> dict[str, float] | None:
 
 @dataclass(frozen=True)
 class JobFigures:
-    """One job. ``frames`` are those that no earlier job of the task shows; ``updated`` is CVAT's date, in ISO 8601."""
+    """The figures of one job. ``frames`` counts those that no earlier job of the task shows.
+
+    ``updated`` is when CVAT says that the job was last changed, in ISO 8601.
+    """
 
     task: int
     job: int
@@ -96,7 +102,10 @@ class JobFigures:
 
 @dataclass
 class Figures:
-    """All of it. ``per_frame`` is on how many frames there are so many objects; ``left_out`` says what was not read."""
+    """The figures of a report.
+
+    ``per_frame`` is how many frames have so many objects; ``left_out`` says in sentences what was not read.
+    """
 
     labels: dict[str, LabelFigures] = field(default_factory=dict)
     jobs: list[JobFigures] = field(default_factory=list)
@@ -106,12 +115,12 @@ class Figures:
 
     @property
     def used(self) -> list[LabelFigures]:
-        """The labels that anything has."""
+        """The labels that annotations have."""
         return [label for label in self.labels.values() if label.is_used]
 
     @property
     def unused(self) -> list[str]:
-        """The names of the others."""
+        """The names of the labels that no annotation has."""
         return [label.name for label in self.labels.values() if not label.is_used]
 
     def totals(self) -> dict[str, int]:
@@ -120,14 +129,17 @@ class Figures:
         return counted | {name: sum(getattr(job, name) for job in self.jobs) for name in summed}
 
     def annotators(self) -> list[dict[str, Any]]:
-        """The same by who a job is assigned to now, None for nobody: CVAT keeps no author of a shape."""
+        """The figures of each annotator's jobs, those that are assigned to them now; None for unassigned jobs.
+
+        CVAT does not know who drew a shape.
+        """
         return [
             _of_annotator(name, [job for job in self.jobs if job.assignee == name], self.faults)
             for name in sorted({job.assignee for job in self.jobs}, key=lambda name: (name is None, name))
         ]
 
     def as_json(self, host: str, *, by_annotator: bool) -> dict[str, Any]:
-        """``host`` is CVAT's address, to which the links lead."""
+        """The report as JSON; ``host`` is CVAT's address, for links."""
         figures = {
             "version": VERSION,
             "totals": self.totals(),
@@ -145,7 +157,7 @@ class Figures:
 
 
 def link(host: str, fault: Fault) -> str:
-    """Where CVAT's editor opens the frame."""
+    """The address of a fault's frame in CVAT's editor."""
     return job_link(host, fault.task, fault.job, fault.frame)
 
 

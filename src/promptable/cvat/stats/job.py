@@ -1,4 +1,4 @@
-"""One job looked through: what it adds to the figures, and what looks wrong in it."""
+"""Looking through one job: what it adds to the figures, and what looks wrong in it."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,16 +16,17 @@ from promptable.cvat.stats.objects import JobObjects, Rows, Track
 from promptable.cvat.stats.tracks import TrackBoxes
 
 _SAME_TRACK = 0.5
-"""IoU."""
+"""The least IoU of the boxes of two tracks of neighbouring jobs that are one object."""
 _BLOCK = 256
-"""Frames on which all tracks are looked at together: what that takes does not grow with a job's length."""
+"""Frames on which all tracks are looked at together, so that the memory does not grow with a job's length."""
 
 
 @dataclass(frozen=True)
 class JobView:
-    """A job, and which of its ``frames`` [N] count, in order; ``hw`` [N, 2] are their heights and widths.
+    """A job, the ``frames`` [N] of it that count, in order, and their heights and widths, ``hw`` [N, 2].
 
-    ``names`` are the labels' by CVAT's ids; a frame with nothing but tags of those that ``marks`` names is empty.
+    ``names`` are the names of labels by CVAT's ids. ``marks`` are the names of tags that mark frames: a frame with no
+    other annotations is empty.
     """
 
     task: int
@@ -39,7 +40,7 @@ class JobView:
 
 @dataclass(frozen=True)
 class OpenTrack:
-    """A track that nothing closes in its job: its ``box`` [4] is held up to the frame before ``goes_on``."""
+    """A track without an outside keyframe at its end: it is held at ``box`` [4] up to the frame before ``goes_on``."""
 
     fault: Fault
     box: NDArray[np.float64]
@@ -47,10 +48,10 @@ class OpenTrack:
 
 
 class JobLook:
-    """A job on its way into the figures.
+    """Adds a job to the figures.
 
-    ``open`` are the tracks that are at fault unless a later job goes on with them: where CVAT cuts one that stands
-    still at the border of two jobs, the first part has nothing that closes it.
+    ``open`` are its open tracks, which are faults unless a later job goes on with them: CVAT cuts a track at the border
+    of two jobs, and its first part has no outside keyframe then.
     """
 
     def __init__(self, figures: Figures, view: JobView) -> None:
@@ -64,7 +65,7 @@ class JobLook:
         self.open: list[OpenTrack] = []
 
     def through(self, annotations: Mapping[str, Any]) -> dict[str, Any]:
-        """Look through all of it; returns counts by the names of ``JobFigures``."""
+        """Add the annotations of the job. Returns counts, under the names of the fields of ``JobFigures``."""
         objects = JobObjects(annotations, self._view.frames, self._view.names, self._broken)
         self._tracks = objects.tracks
         tags = self._tags(annotations["tags"])
@@ -91,7 +92,7 @@ class JobLook:
         shown = np.zeros(len(self._view.frames), np.int64)
         pieces = []
         for first in range(0, len(shown), _BLOCK):
-            rows = objects.rows(label.name, max(0, first - 1), first + _BLOCK)  # a jump may be from block to block
+            rows = objects.rows(label.name, max(0, first - 1), first + _BLOCK)  # for jumps between blocks
             self._tell(
                 label.name, rows, [one for one in jumps(rows, self._view.frames) if rows[one[1]]["index"] >= first]
             )
@@ -121,14 +122,14 @@ class JobLook:
             yield OpenTrack(fault, extents[0, :4], stop + 1)
 
     def goes_on_with(self, track: OpenTrack) -> bool:
-        """Whether this job has a track of the label where another job's would be next."""
+        """Whether this job has a track of the same label where an open track of an earlier job would go on."""
         own = [
             boxes.on(np.array([track.goes_on]))[1][0, :4] for _, boxes in self._tracks.get(track.fault.label or "", ())
         ]
         return any(box_iou(box, track.box) >= _SAME_TRACK for box in own)
 
     def _tags(self, tags: Iterable[Mapping[str, Any]]) -> int:
-        """Count tags; returns how many."""
+        """Add the tags on the frames that count. Returns how many they are."""
         places = {frame: index for index, frame in enumerate(self._view.frames.tolist())}
         counted = 0
         for tag in tags:
@@ -147,7 +148,7 @@ class JobLook:
         self._sources += sources
 
     def _tell(self, label: str, rows: Rows, findings: Iterable[tuple[Kind, int, str]]) -> None:
-        """Of a track once, but for each of its jumps."""
+        """Add faults. A track has one of each kind, but all its jumps."""
         for kind, at, detail in findings:
             row = rows[at]
             key = kind, int(row["id"])

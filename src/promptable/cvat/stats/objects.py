@@ -1,4 +1,4 @@
-"""What a job shows on its frames, as rows: a shape once, a track on every frame that shows it."""
+"""The objects on the frames of a job, as rows: one for each shape, and for each frame on which a track is seen."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
@@ -11,12 +11,15 @@ from promptable.cvat.geometry.extent import extent_of
 from promptable.cvat.stats.tracks import TrackBoxes
 
 ROW = np.dtype([("index", "i4"), ("id", "i8"), ("is_track", "?"), ("box", "f8", 4), ("area", "f8")])
-"""``index`` is the frame's among the job's; ``box`` x1, y1, x2, y2 and ``area`` in pixels, NaN where there is none."""
+"""An object on a frame: ``index`` is the frame's among those of the job that count, ``id`` is CVAT's.
+
+``box`` is x1, y1, x2, y2, in pixels; it and ``area`` are NaN if there is none.
+"""
 Rows = NDArray[np.void]
 Track = tuple[Mapping[str, Any], TrackBoxes]
 
 Broken = Callable[[Mapping[str, Any], str, str], None]
-"""Told of a shape or track that cannot be read: the item, its label's name, why."""
+"""Called for a broken shape or track, with the item, its label's name, and why."""
 
 
 class JobObjects:
@@ -25,7 +28,7 @@ class JobObjects:
     def __init__(
         self, annotations: Mapping[str, Any], frames: NDArray[np.int64], names: Mapping[int, str], broken: Broken
     ) -> None:
-        """``frames`` [N] rise; what lies on no other is left out, and labels that ``names``, by CVAT's ids, lacks."""
+        """Reads what lies on ``frames`` [N], ascending, and has a label in ``names``, which are by CVAT's ids."""
         self.frames = frames
         self._names = names
         self._broken = broken
@@ -36,21 +39,21 @@ class JobObjects:
 
     @property
     def labels(self) -> list[str]:
-        """Those that have any."""
+        """The names of the labels with shapes or tracks, sorted."""
         return sorted({*self._shape_rows, *self.tracks})
 
     def shapes_of(self, label: str) -> list[Mapping[str, Any]]:
         return [self.shapes[number] for number in self._shape_rows.get(label, np.zeros(0, ROW))["id"].tolist()]
 
     def rows(self, label: str, first: int, stop: int) -> Rows:
-        """What frames of these indices show of a label."""
+        """The rows of a label on the frames with indices from ``first`` to before ``stop``."""
         shapes = self._shape_rows.get(label, np.zeros(0, ROW))
         begin, end = np.searchsorted(shapes["index"], (first, stop))
         tracks = [self._track_rows(track, boxes, first, stop) for track, boxes in self.tracks.get(label, ())]
         return np.concatenate([shapes[begin:end], *tracks])
 
     def _read_shapes(self, shapes: Iterable[Mapping[str, Any]]) -> dict[str, Rows]:
-        """Rows by label, in the order of the frames."""
+        """The rows of shapes by label, sorted by frame."""
         rows: dict[str, list[Any]] = defaultdict(list)
         places = {int(frame): index for index, frame in enumerate(self.frames)}
         for shape in shapes:

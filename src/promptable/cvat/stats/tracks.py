@@ -1,4 +1,4 @@
-"""Tracks on many frames at once, as boxes."""
+"""The boxes of a track on many frames at once."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,14 +11,14 @@ from promptable.cvat.geometry.extent import extent_of
 
 
 class TrackBoxes:
-    """The box of a track on any frames, as CVAT shows it: in a straight line from keyframe to keyframe, then held.
+    """The box of a track on any frames, interpolated linearly between keyframes, and held after the last one.
 
-    Of a polygon it is the box around it, which between keyframes is a pixel or so beside that of CVAT's polygon; of a
-    skeleton, whose points are tracks of their own, the box around those that are shown.
+    For a polygon it is the box around it; between keyframes it differs by a pixel or so from that of the polygon which
+    CVAT shows. For a skeleton, whose points are tracks of their own, it is the box around the points that are shown.
     """
 
     def __init__(self, track: Mapping[str, Any]) -> None:
-        """``track`` as CVAT's REST API gives it. Raises ValueError for one that cannot be read."""
+        """``track`` is as CVAT's REST API gives it. Raises ValueError, which says why, for a broken one."""
         keys = sorted(track["shapes"], key=lambda key: int(key["frame"]))
         if not keys:
             raise ValueError("a track without keyframes")
@@ -32,7 +32,10 @@ class TrackBoxes:
         self._extents = np.empty((0, 5)) if self._elements else _extents(keys)
 
     def on(self, frames: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-        """Whether it is shown, [N], and x1, y1, x2, y2 and the area, [N, 5]; NaN where it is not, or has none."""
+        """Whether the track is seen on each of the frames [N], bool [N], and its x1, y1, x2, y2 and area, [N, 5].
+
+        They are NaN where it is not seen; the area is NaN where it has none.
+        """
         before = np.searchsorted(self.frames, frames, "right") - 1
         shown = (before >= 0) & ~self._outside[before]
         if self._elements:
@@ -43,12 +46,12 @@ class TrackBoxes:
 
 
 def _around(extents: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The boxes around those of ``extents`` [E, N, 5] that are no NaN, without an area: [N, 5]."""
+    """The boxes around ``extents`` [E, N, 5], NaN ignored, as [N, 5]; their areas are NaN."""
     low, high = np.fmin.reduce(extents[..., :2]), np.fmax.reduce(extents[..., 2:4])
     return np.concatenate([low, high, np.full((len(low), 1), np.nan)], 1)
 
 
 def _extents(keys: Any) -> NDArray[np.float64]:
-    """Box and area of each keyframe, [K, 5]; NaN where it has none."""
+    """The box and area of each keyframe, [K, 5]; the area is NaN if it has none. Raises ValueError for a broken one."""
     extents = [extent_of(key) for key in keys]
     return np.array([(*one.box, np.nan if one.area is None else one.area) for one in extents])
