@@ -134,7 +134,7 @@ def _write(parsed: argparse.Namespace, client: Any, one: "TaskSegments") -> None
         changes, left = writer.plan(one.segments, one.labels)
         for sentence in left:
             left_alone(sentence)
-        if theirs := sum(change.theirs for change in changes):
+        if theirs := sum(change.left_to_people for change in changes):
             left_alone(f"{counted(theirs, 'frame')} whose tag people have taken away")
         run = writer.write(changes)
     if run is None:

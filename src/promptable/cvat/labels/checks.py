@@ -1,4 +1,4 @@
-"""Checks that a task's labels are for what a function answers."""
+"""Checking that a task has labels for what a function answers."""
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,15 +9,15 @@ from promptable.cvat.labels.task_labels import TaskLabels
 from promptable.cvat.server.errors import CvatError
 
 _LISTED = 5
-"""So many labels are named before the others are only counted."""
+"""How many labels an error names; the others are counted."""
 
 
 def check_labels(
     labels: TaskLabels, entries: Sequence[Mapping[str, Any]], *, polygons: bool, all_of_them: bool
 ) -> None:
-    """Raise CvatError where a task's labels are not for detections of ``entries``; ``polygons`` is what masks become.
+    """Raise CvatError if a task lacks labels for the detections of ``entries``, or has labels of other shape types.
 
-    With ``all_of_them`` it must have every one, else one of them.
+    With ``all_of_them`` it must have every label, otherwise at least one. With ``polygons``, masks become polygons.
     """
     found = [entry for entry in entries if entry["name"] not in labels.marks]
     known = [entry for entry in found if entry["name"] in labels.by_name]
@@ -27,14 +27,14 @@ def check_labels(
 
 
 def check_names(labels: TaskLabels, names: Iterable[str], remedy: str = "add them with --create-labels") -> None:
-    """Raise CvatError that names every label which the task lacks, with the closest ones."""
+    """Raise CvatError if the task lacks labels. It names them, with the most similar ones that the task has."""
     lacking = labels.lacking(names)
     if lacking:
         raise CvatError(f"the task has no label {in_words(lacking)}: mend the names, or {remedy}")
 
 
 def in_words(lacking: Mapping[str, Sequence[str]]) -> str:
-    """The first few labels that a task lacks, each with those of the task that are nearest."""
+    """The first few names that a task lacks, each with the similar ones that it has, and the number of the others."""
     shown = [
         f"{name!r}" + (f" (there is {_quoted(near)})" if near else "")
         for name, near in itertools.islice(lacking.items(), _LISTED)
@@ -44,7 +44,7 @@ def in_words(lacking: Mapping[str, Sequence[str]]) -> str:
 
 
 def check_types(labels: TaskLabels, entries: Iterable[Mapping[str, Any]], polygons: bool) -> None:
-    """Raise CvatError that names every label which the task keeps for other shapes than the function answers."""
+    """Raise CvatError if labels of the task are of other shape types than the function answers; it names them."""
     answered = [(labels.get(entry["name"]), shape_type(entry["type"], polygons)) for entry in entries]
     wrong = [(label, shape) for label, shape in answered if label is not None and not label.takes(shape)]
     if not wrong:
@@ -64,11 +64,11 @@ _REMEDIES: Mapping[tuple[tuple[str, str], ...], str] = {
     ((POLYGON, MASK),): "--polygons makes masks polygons",
     ((MASK, POLYGON),): "leave --polygons out, or set type in labels.yaml",
 }
-"""By what the labels are of and what is answered, where they are all alike."""
+"""By the pairs of the label's type and the answered type, if all labels have the same pair."""
 
 
 def shape_type(answered: str, polygons: bool) -> str:
-    """What a shape that a function answers becomes."""
+    """The type as which a shape that a function answers is stored."""
     return POLYGON if polygons and answered == MASK else answered
 
 

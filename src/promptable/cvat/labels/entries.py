@@ -1,4 +1,4 @@
-"""Entries of a ``labels.yaml``: those that a file has, and those that the labels of a CVAT task or project make."""
+"""Entries of a ``labels.yaml``: read from a file, or made from the labels of a CVAT task or project."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,21 +12,21 @@ from promptable.config.labels import CONFIDENCE, REVIEW, LabelError, LabelType, 
 from promptable.cvat.server.errors import CvatError
 
 ANY = "any"
-"""CVAT's word for a label that takes every shape."""
+"""CVAT's type of a label that takes shapes of every type."""
 MARKS = {"needs-review": Mark.REVIEW, "failed": Mark.FAILURE}
-"""Tags of these names mark frames: no model is asked for them."""
+"""Tags with these names mark frames; models do not look for them."""
 
 
 @dataclass(frozen=True)
 class CvatLabels:
-    """Entries for ``config.labels.render``, and the names of labels whose shape the detector cannot answer."""
+    """Entries for ``config.labels.render``, and the names of labels whose shape type the detector cannot answer."""
 
     entries: tuple[str | Mapping[str, str], ...]
     left_out: tuple[str, ...]
 
     @property
     def tags(self) -> list[str]:
-        """The names of the tags that a detector would be asked for."""
+        """The names of the tags that a detector would look for."""
         mappings = [entry for entry in self.entries if not isinstance(entry, str)]
         return [entry["name"] for entry in mappings if entry["type"] == LabelType.TAG and "marks" not in entry]
 
@@ -36,16 +36,19 @@ class CvatLabels:
 
 
 def fetch(client: Any, task: int | None = None, project: int | None = None) -> CvatLabels:
-    """Labels of this task, or else of this project; ``client`` is cvat-sdk's. Raises CvatError."""
+    """The labels of a task or of a project, as entries. ``client`` is cvat-sdk's. Raises CvatError."""
     return labels_of(listed(client, task, project))
 
 
 def listed(client: Any, task: int | None = None, project: int | None = None) -> list[Mapping[str, Any]]:
-    """CVAT's own list of them: ``id``, ``name``, ``type``, ``attributes``. Raises CvatError."""
+    """The labels of a task or of a project, as CVAT lists them: ``id``, ``name``, ``type``, ``attributes``.
+
+    ``client`` is cvat-sdk's. Raises CvatError.
+    """
     from promptable.cvat.server.http.json_api import list_json
 
     api = client.api_client.tasks_api if project is None else client.api_client.projects_api
-    api.retrieve(task if project is None else project, _parse_response=False)  # or the list says 500 for an unknown one
+    api.retrieve(task if project is None else project, _parse_response=False)  # or an unknown one is a 500
     source = {"project_id": project} if task is None else {"task_id": task}
     return list_json(client.api_client.labels_api.list_endpoint, **source)
 
@@ -63,7 +66,7 @@ def labels_of(labels: Iterable[Mapping[str, Any]]) -> CvatLabels:
 
 
 def read_labels(path: Path) -> Sequence[Mapping[str, Any]]:
-    """The entries of a ``labels.yaml``, checked, each a mapping. Raises CvatError."""
+    """The checked entries of a ``labels.yaml``, each a mapping. Raises CvatError."""
     try:
         return [own_keys(entry) for entry in json.loads(render(path))]
     except LabelError as error:
@@ -71,7 +74,7 @@ def read_labels(path: Path) -> Sequence[Mapping[str, Any]]:
 
 
 def own_keys(entry: Mapping[str, Any]) -> Mapping[str, Any]:
-    """An entry of the rendered spec as people write it: without the numbers and attributes that are ours."""
+    """An entry of the rendered spec as people write it: without ids, and without confidence and review."""
     attributes = [one for one in entry.get("attributes", ()) if one["name"] not in (CONFIDENCE, REVIEW)]
     kept = {key: value for key, value in entry.items() if key not in ("id", "attributes")}
     return kept | ({"attributes": attributes} if attributes else {})

@@ -1,4 +1,4 @@
-"""A label of a task, by which a detection becomes the shape or tag that CVAT stores."""
+"""A label of a task, and the shapes and tags that it makes of detections."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from promptable.cvat.labels.entries import ANY
 
 @dataclass(frozen=True)
 class TaskLabel:
-    """A label as CVAT has it; ``attributes`` are its specs: ``id``, ``name``, ``values``, ``default_value`` ..."""
+    """A label as CVAT has it; ``attributes`` are CVAT's specs: ``id``, ``name``, ``values``, ``default_value`` ..."""
 
     id: int
     name: str
@@ -23,7 +23,7 @@ class TaskLabel:
         return self.type in (ANY, shape)
 
     def attribute_values(self, detection: Detection, doubtful: bool) -> list[dict[str, Any]]:
-        """A value for every attribute: confidence and review, the function's own, else CVAT's default."""
+        """A value for every attribute: confidence, review, what the function answered, or else CVAT's default."""
         given = {**detection.attributes, REVIEW: "true" if doubtful else "false"}
         if detection.score is not None:
             given[CONFIDENCE] = str(percent(detection.score))
@@ -39,7 +39,7 @@ class TaskLabel:
         ]
 
     def payload(self, detection: Detection, frame: int, review_below: float) -> dict[str, Any]:
-        """The shape or tag as CVAT takes it."""
+        """A detection as a shape or tag that CVAT takes; below ``review_below`` it is marked for review."""
         doubtful = detection.is_below(review_below) or detection.attributes.get(REVIEW) == "true"
         common = {
             "frame": frame,
@@ -66,7 +66,7 @@ class TaskLabel:
 
 
 def _fits(value: str | None, spec: Mapping[str, Any]) -> bool:
-    """Whether CVAT's editor could have given the attribute this value, which CVAT's server does not check."""
+    """Whether an attribute may have this value in CVAT's editor; CVAT's server does not check it."""
     if value is None:
         return False
     match spec["input_type"]:
@@ -80,10 +80,10 @@ def _fits(value: str | None, spec: Mapping[str, Any]) -> bool:
 
 
 def _is_step(value: str, bounds: Sequence[str]) -> bool:
-    """Whether it is a whole number of ``bounds``: the lowest, the highest, and the step from one to the next."""
+    """Whether it is a whole number within ``bounds``: the lowest, the highest and the step."""
     try:
         low, high, step = (int(float(number)) for number in bounds)
         number = int(value)
-    except ValueError:  # CVAT checks neither
+    except ValueError:  # CVAT checks neither bounds nor values
         return False
     return low <= number <= high and (number - low) % (step or 1) == 0

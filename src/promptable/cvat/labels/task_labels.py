@@ -1,4 +1,4 @@
-"""The labels of a task by their names, and those that mark frames."""
+"""The labels of a task, by name and by id, and those that mark frames."""
 
 import difflib
 from collections.abc import Iterable, Mapping
@@ -15,35 +15,35 @@ from promptable.cvat.server.http.json_api import list_json
 
 @dataclass(frozen=True)
 class TaskLabels:
-    """The labels of a task by name, and the names of those that mark frames, which the task may lack."""
+    """The labels of a task by name. ``marks`` are the names of tags that mark frames; the task may lack some."""
 
     by_name: Mapping[str, TaskLabel]
     marks: Mapping[str, Mark] = field(default_factory=lambda: MARKS)
 
     @cached_property
     def by_id(self) -> Mapping[int, TaskLabel]:
-        """The labels by CVAT's numbers."""
+        """The labels by CVAT's ids."""
         return {label.id: label for label in self.by_name.values()}
 
     def get(self, name: str) -> TaskLabel | None:
         return self.by_name.get(name)
 
     def marking(self, mark: Mark) -> TaskLabel | None:
-        """The label whose tags mark frames so, where the task has it."""
+        """The label whose tags mark frames with ``mark``; None if the task has none."""
         labels = (self.get(name) for name, meant in self.marks.items() if meant is mark)
         return next((label for label in labels if label is not None and label.takes(TAG)), None)
 
     def unknown(self, entries: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-        """Of ``entries`` (``name``, ``type``) those that the task lacks, marks of frames too."""
+        """The ``entries`` (``name``, ``type``) that the task lacks, those that mark frames included."""
         return [entry for entry in entries if entry["name"] not in self.by_name]
 
     def imagined(self, entries: Iterable[Mapping[str, Any]]) -> "TaskLabels":
-        """As they would be with ``entries`` added: nothing can be stored by these."""
+        """The labels as they would be with ``entries`` added, for a dry run: the added ones have no id of CVAT."""
         added = {entry["name"]: TaskLabel(-1, entry["name"], entry["type"], ()) for entry in entries}
         return TaskLabels({**self.by_name, **added}, self.marks)
 
     def lacking(self, names: Iterable[str]) -> dict[str, list[str]]:
-        """The names that the task lacks, each with those of its labels that are nearest."""
+        """The names that the task lacks, each with the most similar names that it has."""
         plain = {name.lower(): name for name in self.by_name}
         return {
             name: [plain[near] for near in difflib.get_close_matches(name.lower(), plain, n=3, cutoff=0.5)]
@@ -53,9 +53,9 @@ class TaskLabels:
 
 
 def task_labels(client: Any, task: int, looked_for: Iterable[Mapping[str, Any]] = ()) -> TaskLabels:
-    """The labels of a task that exists; ``client`` is cvat-sdk's. Raises CvatError.
+    """The labels of a task; ``client`` is cvat-sdk's. Raises CvatError.
 
-    Entries of ``looked_for`` with ``marks`` mark frames, beside ``needs-review`` and ``failed``.
+    Entries of ``looked_for`` with ``marks`` mark frames, in addition to ``needs-review`` and ``failed``.
     """
     entries = list_json(client.api_client.labels_api.list_endpoint, task_id=task)
     labels = [TaskLabel(one["id"], one["name"], one["type"], one["attributes"]) for one in entries]

@@ -1,1 +1,1 @@
-"""``promptable segments``: what a tag says frame by frame becomes ranges of frames."""
+"""``promptable segments``: tags that were found frame by frame become ranges of frames."""

@@ -1,4 +1,4 @@
-"""How sure the runs of ``annotate`` were, frame by frame, that a picture shows what a tag says."""
+"""The scores of tags on every frame, from the runs of ``annotate``."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,15 +12,16 @@ from promptable.cvat.detection import TAG
 from promptable.cvat.journal import JournalReader, Run
 
 _LEAST, _MOST = 0.01, 0.99
-_EVEN = 0.5
-"""The threshold of a function that was asked through CVAT, which does not say it."""
+"""Scores are clipped to this range, so that no single frame decides."""
+_UNKNOWN_THRESHOLD = 0.5
+"""Stands for the threshold of a function that was called through CVAT, which does not give it."""
 
 
 @dataclass(frozen=True)
 class TagScores:
-    """A tag's ``scores`` in [0, 1] on the frames that runs asked about, None where nobody says any; its ``threshold``.
+    """A tag's ``scores`` in [0, 1] on the frames that runs asked about, by frame; None if no score is known.
 
-    ``chances`` stand for the scores that nobody says.
+    ``threshold`` is the score from which on the tag was set. ``chances`` stand for unknown scores.
     """
 
     label: str
@@ -29,12 +30,12 @@ class TagScores:
     chances: Mapping[int, float]
 
     def evidence(self, frames: Sequence[int]) -> list[float]:
-        """For each of these frames logit(score) - logit(threshold), 0 of one that nobody asked about.
+        """For each of these frames logit(score) - logit(threshold); 0 for a frame that no run asked about.
 
-        The score is taken for the chance that the tag is right.
+        The score is taken for the probability that the tag is right.
         """
-        even = _logit(self.threshold)
-        return [_logit(self._chance(n)) - even if n in self.scores else 0.0 for n in frames]
+        neutral = _logit(self.threshold)
+        return [_logit(self._chance(n)) - neutral if n in self.scores else 0.0 for n in frames]
 
     def _chance(self, frame: int) -> float:
         score = self.scores[frame]
@@ -42,10 +43,10 @@ class TagScores:
 
 
 def tag_scores(journal: JournalReader) -> list[TagScores]:
-    """Of every tag that runs were asked for; of each frame the last run's answer, the best one of its detections.
+    """The scores of every tag that runs looked for. Of each frame the last run counts, and the highest of its scores.
 
-    A score that nobody says is taken for the middle of where it lies: below what the run had answers down to if nothing
-    was found, and from the threshold up to 1 if something was.
+    An unknown score is taken for the middle of the interval in which it lies. If the tag was not found, that is from 0
+    to the lowest score that the run could have answered; if it was found, from the threshold to 1.
     """
     scores: dict[str, dict[int, float | None]] = {}
     chances: dict[str, dict[int, float]] = {}
@@ -71,10 +72,10 @@ def tag_scores(journal: JournalReader) -> list[TagScores]:
 
 
 def _tags(run: Run) -> dict[str, float]:
-    """The labels of type tag that a run looked for, without those that mark frames, and their thresholds."""
+    """The thresholds of the labels of type tag that a run looked for, by name; without those that mark frames."""
     thresholds = thresholds_of(run)
     entries = [entry for entry in run.model.get("labels", ()) if entry.get("type") == LabelType.TAG]
-    return {str(one["name"]): thresholds[one["name"]] or _EVEN for one in entries if not one.get("marks")}
+    return {str(one["name"]): thresholds[one["name"]] or _UNKNOWN_THRESHOLD for one in entries if not one.get("marks")}
 
 
 def _logit(share: float) -> float:

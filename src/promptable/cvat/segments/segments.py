@@ -1,4 +1,4 @@
-"""Ranges of a task's frames, and their file."""
+"""Segments: ranges of frames in which a tag holds, and the CSV file with them."""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -15,9 +15,9 @@ COLUMNS = ("task", "label", "first_frame", "last_frame", "start_s", "end_s", "fr
 
 @dataclass(frozen=True)
 class Segment:
-    """From where to where a label holds: ``frames`` are the task's numbers, deleted ones left out.
+    """A range of ``frames`` in which a label holds: their numbers in the task, without deleted ones.
 
-    ``mean_score`` is over the frames on which it was found with a score; None without any.
+    ``mean_score`` is the mean of the known scores on these frames; None if there are none.
     """
 
     label: str
@@ -35,12 +35,12 @@ class TaskSegments:
 
     @property
     def nowhere(self) -> list[str]:
-        """The labels without a range."""
+        """The labels without a segment."""
         return sorted(set(self.labels) - {one.label for one in self.segments})
 
 
 def segments(tags: Iterable[TagScores], frames: Sequence[int], smoothing: Smoothing) -> list[Segment]:
-    """The ranges of every tag over these frames, by label, in order."""
+    """The segments of every tag in these frames, sorted by label, then by frame."""
     return [
         Segment(tag.label, within, _mean(tag, within))
         for tag in sorted(tags, key=lambda tag: tag.label)
@@ -55,8 +55,10 @@ def _mean(tag: TagScores, frames: Sequence[int]) -> float | None:
 
 
 def write_csv(path: Path, found: Iterable[TaskSegments], fps: float | None) -> None:
-    """A row a range. Times are seconds in the video that the task was made from, the end being where the frame after
-    the last begins; empty without ``fps``, which CVAT does not know."""
+    """Write a row for each segment. Times are seconds in the video that the task was made from.
+
+    A segment ends at the time of the frame after its last one. Times are empty without ``fps``: CVAT does not know it.
+    """
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)

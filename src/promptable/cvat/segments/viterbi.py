@@ -1,4 +1,4 @@
-"""Ranges of frames from one number a frame: a two-state Viterbi in which ranges and gaps have a least length."""
+"""Finding ranges of frames: a Viterbi algorithm with two states, and with least lengths of ranges and of gaps."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ from math import inf
 
 @dataclass(frozen=True)
 class Smoothing:
-    """``shortest`` is the least length of a range, ``shortest_gap`` of a gap between two, in frames, at least 1.
+    """``shortest`` is the least length of a range, ``shortest_gap`` that of a gap between two, in frames, at least 1.
 
-    ``switch`` is the cost of a range's begin or end, in nats: log((1 - p) / p), p being its chance at any frame.
+    ``switch`` is the cost of beginning or ending a range, in nats: log((1 - p) / p) for its probability p at a frame.
     """
 
     shortest: int = 10
@@ -19,11 +19,11 @@ class Smoothing:
 
 
 def ranges(evidence: Sequence[float], smoothing: Smoothing) -> list[range]:
-    """The ranges with the most evidence, in order; what comes before the first and after the last may be of any length.
+    """The ranges with the most evidence, in order, as indices of ``evidence``.
 
-    A range that begins with the first frame costs a switch as any other, one that reaches the last frame does not end.
-
-    ``evidence`` is, for each frame, the log-likelihood ratio of "it is there" to "it is not", in nats; 0 says nothing.
+    ``evidence`` is, for each frame, the log-likelihood ratio of "it is there" to "it is not", in nats; 0 is neutral.
+    The gaps before the first range and after the last one may have any length. A range that begins with the first
+    frame costs a switch as any other; one that reaches the last frame costs none for its end.
 
     Viterbi's algorithm for a hidden Markov model with explicit durations (Rabiner, A Tutorial on Hidden Markov Models,
     Proc. IEEE 77, 1989, IV.D): the best labelling of the first k frames that ends with a range is the best that ends
@@ -55,14 +55,14 @@ def _first(pair: tuple[float, int]) -> float:
 
 
 def _end(seen: Sequence[float], switch: float) -> int:
-    """Where the last range ends; 0 without any."""
+    """Where the last range ends; 0 if there is none."""
     ends = [(value - switch, k) for k, value in enumerate(seen[:-1])] + [(seen[-1], len(seen) - 1)]
     best = max(ends, key=_first)
     return best[1] if best[0] > 0 else 0
 
 
 def _walked(end: int, begin: Sequence[int], before: Sequence[int]) -> list[range]:
-    """The way back from the end of the last range."""
+    """The ranges, found from the end of the last one backward, in order."""
     found = []
     while end:
         found.append(range(begin[end], end))

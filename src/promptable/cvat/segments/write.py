@@ -1,4 +1,4 @@
-"""Ranges as tags of frames in CVAT: what is lacking comes, what automatic runs tagged outside of them goes."""
+"""Writing segments into CVAT as tags: missing ones are added, and tags of automatic runs outside of them deleted."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,17 +22,20 @@ COMMAND = "segments"
 
 @dataclass
 class Change:
-    """What a job is given and loses; ``theirs`` counts frames that are left as people have them."""
+    """The tags that are added to a job and removed from it; ``there`` are its annotations.
+
+    ``left_to_people`` counts the tags that are not added since people have deleted them before.
+    """
 
     job: int
     there: Mapping[str, Any]
     adds: list[Upload] = field(default_factory=list)
     removes: list[SentUpload] = field(default_factory=list)
-    theirs: int = 0
+    left_to_people: int = 0
 
 
 class Writer:
-    """Writes the ranges of a task's tags."""
+    """Writes the segments of a task as tags."""
 
     def __init__(self, client: Any, journal: Journal, frames: Frames, labels: TaskLabels) -> None:
         """``client`` is cvat-sdk's."""
@@ -42,7 +45,10 @@ class Writer:
         self._labels = labels
 
     def settle(self) -> None:
-        """Find out about what was on its way when a run was stopped, and end that run. Raises CvatError."""
+        """Find out whether batches arrived that were on their way when a run was stopped, and end the run.
+
+        Raises CvatError.
+        """
         for run in self._journal.runs():
             if run.command == COMMAND and run.state == "running":
                 with Progress() as progress:
@@ -52,7 +58,7 @@ class Writer:
                 self._journal.end(run.id, "finished")
 
     def plan(self, found: Sequence[Segment], labels: Iterable[str]) -> tuple[list[Change], list[str]]:
-        """What is to be changed by job, and which jobs are left alone, in sentences. Raises CvatError."""
+        """The changes of each job, and sentences about jobs that are left alone; writes nothing. Raises CvatError."""
         changes, left = [], []
         known = {name: self._labels.by_name[name].id for name in labels if name in self._labels.by_name}
         for job in self._frames.jobs:
@@ -77,7 +83,7 @@ class Writer:
                 continue
             wanted[number].update(segment.frames)
             lacking = [(number, frame) for frame in segment.frames if frame in shown and (number, frame) not in there]
-            change.theirs += sum(place in taken_away for place in lacking)
+            change.left_to_people += sum(place in taken_away for place in lacking)
             change.adds += [self._tag(segment, frame) for key, frame in lacking if (key, frame) not in taken_away]
         outside = [
             one
@@ -94,7 +100,7 @@ class Writer:
         return Upload(TAG, frame, label.payload(detection, frame, 0.0), None)
 
     def write(self, changes: Sequence[Change]) -> int | None:
-        """Make the changes; the run's number, None where there is nothing to do. Raises CvatError."""
+        """Carry out the changes as one run. Returns the run's number; None if nothing changes. Raises CvatError."""
         changes = [change for change in changes if change.adds or change.removes]
         if not changes:
             return None
@@ -108,8 +114,8 @@ class Writer:
 
     def _remove(self, run: int, change: Change) -> None:
         ids = {one.server_id for one in change.removes}
-        going = {"shapes": [], "tags": [tag for tag in change.there["tags"] if tag["id"] in ids]}
-        delete(self._client, self._journal, run, change.job, change.there, going)
+        doomed = {"shapes": [], "tags": [tag for tag in change.there["tags"] if tag["id"] in ids]}
+        delete(self._client, self._journal, run, change.job, change.there, doomed)
 
     def _add(self, run: int, change: Change) -> None:
         if not change.adds:
