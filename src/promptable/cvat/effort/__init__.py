@@ -1,1 +1,1 @@
-"""What automatic labels were worth: what a run wrote against what people made of it, and what to set better."""
+"""``promptable effort``: how much of what runs wrote people had to correct, and which settings would be better."""

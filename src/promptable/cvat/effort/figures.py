@@ -1,4 +1,4 @@
-"""The figures of a report, from the verdicts."""
+"""The figures of a report, computed from verdicts."""
 
 import heapq
 from collections import Counter, defaultdict
@@ -11,21 +11,22 @@ from promptable.cvat.effort.judging.tracks import JudgedTrack
 from promptable.cvat.effort.judging.verdicts import ACCEPTED, CORRECTED, Judged, Verdict
 
 BINS = 10
-"""Of confidence: a tenth each."""
+"""Bins of confidence, a tenth wide each."""
 _WORST = 20
 _WORST_TRACKS = 10
+"""How many of the worst frames, and tracks, a report shows."""
 
 
 @dataclass(frozen=True)
 class LabelEffort:
-    """How many of a label's objects got which verdict."""
+    """How many objects of a label have which verdict."""
 
     name: str
     counts: Mapping[Verdict, int]
 
     @property
     def automatic(self) -> int:
-        """How many a run wrote."""
+        """How many of them runs wrote."""
         return sum(count for verdict, count in self.counts.items() if verdict is not Verdict.ADDED)
 
     @property
@@ -34,13 +35,13 @@ class LabelEffort:
 
     @property
     def reviewed(self) -> int:
-        """How many objects people decided on, those that they added among them."""
+        """How many objects people have decided on, including those that they added."""
         return sum(self.counts.values())
 
 
 @dataclass(frozen=True)
 class Acceptance:
-    """Of the automatic labels with a confidence in [``low``, ``high``): how many, and how many people accepted."""
+    """How many automatic labels have a confidence in [``low``, ``high``), and how many of them people accepted."""
 
     low: float
     high: float
@@ -49,23 +50,26 @@ class Acceptance:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """95% of the share, by Wilson."""
+        """The 95% interval of the accepted share, by Wilson."""
         return wilson(self.accepted, self.count)
 
 
 @dataclass
 class Effort:
-    """Collects verdicts, on shapes and tags, and on tracks; keeps what was where only of the worst."""
+    """Collects the verdicts on shapes and tags (``judged``), and on ``tracks``.
+
+    Positions are kept for the worst frames and tracks only.
+    """
 
     judged: list[Judged] = field(default_factory=list)
     tracks: list[Judged] = field(default_factory=list)
     frames: int = 0
     worst: list[tuple[tuple[int, int, int], int, JudgedFrame]] = field(default_factory=list)
     worst_tracks: list[JudgedTrack] = field(default_factory=list)
-    """Those of which the most was wrong, that first."""
+    """The tracks with the most to correct, the worst one first."""
 
     def add(self, frame: JudgedFrame) -> None:
-        """Take a frame's verdicts in."""
+        """Add the verdicts of a frame."""
         self.frames += 1
         self.judged += [replace(one, before=None, after=None) for one in frame.judged]
         if any(badness := _badness(frame.judged)):
@@ -73,13 +77,13 @@ class Effort:
             self.worst = heapq.nlargest(_WORST, self.worst)
 
     def add_track(self, track: JudgedTrack) -> None:
-        """Take the verdict on a track in."""
+        """Add the verdict on a track."""
         self.tracks.append(track.judged)
         if track.wrong:
             self.worst_tracks = heapq.nlargest(_WORST_TRACKS, [*self.worst_tracks, track], key=lambda one: one.wrong)
 
     def labels(self) -> list[LabelEffort]:
-        """By label, those with the most to correct first."""
+        """The counts of each label, those with the most to correct first."""
         return by_label(self.judged)
 
     def of_label(self, name: str) -> list[Judged]:
@@ -89,18 +93,18 @@ class Effort:
         return LabelEffort("all", dict(Counter(one.verdict for one in self.judged)))
 
     def worst_frames(self) -> list[JudgedFrame]:
-        """The frames with the most to correct, that first."""
+        """The frames with the most to correct, the worst one first."""
         return [frame for _, _, frame in sorted(self.worst, reverse=True)]
 
     def mistaken(self) -> list[tuple[str, str, int]]:
-        """What was taken for what, and how often: the label of the run, that of people."""
+        """(label of the run, label of people, how often) of what was relabelled, the most frequent first."""
         judged = [*self.judged, *self.tracks]
         pairs = Counter((one.label, one.became) for one in judged if one.became is not None)
         return [(label, became or "", count) for (label, became), count in pairs.most_common()]
 
 
 def by_label(judged: Iterable[Judged]) -> list[LabelEffort]:
-    """Those with the most to correct first."""
+    """The counts of each label, those with the most to correct first."""
     counts: dict[str, Counter[Verdict]] = defaultdict(Counter)
     for one in judged:
         counts[one.label][one.verdict] += 1
@@ -109,14 +113,15 @@ def by_label(judged: Iterable[Judged]) -> list[LabelEffort]:
 
 
 def _badness(judged: Sequence[Judged]) -> tuple[int, int, int]:
-    """How much was wrong or missed, then how much of that was more than moved a little, then how much was retouched."""
+    """By which frames are sorted: how many verdicts are wrong or missed, how many of these are more than edits, and how
+    many are minor edits."""
     verdicts = Counter(one.verdict for one in judged)
     wrong = sum(verdicts[verdict] for verdict in (*CORRECTED, Verdict.ADDED))
     return wrong, wrong - verdicts[Verdict.EDITED], verdicts[Verdict.MINOR]
 
 
 def acceptance(judged: Iterable[Judged]) -> list[Acceptance]:
-    """By confidence, the bins that hold something."""
+    """The acceptance in each bin of confidence that is not empty, in order."""
     bins: dict[int, list[bool]] = defaultdict(list)
     for one in judged:
         if one.score is not None:
@@ -126,10 +131,10 @@ def acceptance(judged: Iterable[Judged]) -> list[Acceptance]:
 
 @dataclass(frozen=True)
 class Saved:
-    """Seconds, from what somebody says an object takes to draw, and one to correct or to delete.
+    """The time that automatic labels saved, in seconds, from given times for drawing and for correcting an object.
 
-    Looking is not counted: whoever draws by hand looks too. ``drawing`` is what all that is there now would have taken;
-    ``correcting`` what was left to do.
+    ``drawing`` is the time in which all present objects would have been drawn by hand, ``correcting`` the time that was
+    spent on corrections and additions. The time for looking is not counted: drawing by hand needs it too.
     """
 
     drawing: float
@@ -141,7 +146,10 @@ class Saved:
 
 
 def saved(total: LabelEffort, per_box: float, per_edit: float | None) -> Saved:
-    """``per_edit`` None: a correction is as dear as a drawing, so that only what was left unchanged saves anything."""
+    """The saved time; ``per_box`` is the seconds for drawing an object, ``per_edit`` for correcting or deleting one.
+
+    If ``per_edit`` is None, a correction takes as long as drawing.
+    """
     count = total.counts.get
     edit = per_box if per_edit is None else per_edit
     there = total.reviewed - count(Verdict.DELETED, 0)

@@ -1,13 +1,13 @@
-"""How much a share of a few says."""
+"""Confidence intervals of shares."""
 
 from math import sqrt
 
 _Z = 1.959964
-"""Of 95%."""
+"""The quantile of the standard normal distribution for 95%."""
 
 
 def wilson(part: int, whole: int) -> tuple[float, float]:
-    """The 95% interval of a share, by Wilson's score: https://doi.org/10.1080/01621459.1927.10502953.
+    """The 95% interval of the share ``part / whole``, by Wilson's score: https://doi.org/10.1080/01621459.1927.10502953.
 
     >>> [round(bound, 3) for bound in wilson(9, 10)]
     [0.596, 0.982]

@@ -1,4 +1,4 @@
-"""What a report says, as JSON."""
+"""The report of ``effort``: its sentences and its JSON."""
 
 import json
 from collections import Counter
@@ -14,14 +14,14 @@ from promptable.cvat.effort.sources import SourceCounts
 from promptable.cvat.effort.suggest.advice import Advice
 
 _VERSION = 1
-"""Of the JSON: until a key changes its meaning."""
+"""The version of the JSON: raised when a key changes its meaning or is removed."""
 
 
 @dataclass
 class Report:
-    """What is known of a task, or of the tasks of a project. ``reviewed`` says in words which frames count.
+    """The report on a task, or on the tasks of a project.
 
-    ``sources`` is of the tasks that have no journal here, by their numbers.
+    ``reviewed`` says in words which frames count. ``sources`` are the counts of tasks without a journal, by task id.
     """
 
     title: str
@@ -33,7 +33,7 @@ class Report:
     advice: Advice | None = None
 
     def sentences(self) -> list[str]:
-        """What the figures do not say by themselves."""
+        """Sentences that explain the figures: which frames count, what does not, what CVAT says, and the time saved."""
         return [*self._about_frames(), *self._about_sources(), *self._about_time()]
 
     def _about_frames(self) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Which frames people have looked at: those of jobs that they handed in, or those that somebody names."""
+"""Which frames count as reviewed: those of completed jobs, or those that ``--reviewed`` names."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,18 +8,18 @@ from promptable.cvat.annotate.options import parse_frames
 from promptable.cvat.server.frames import Frames, text_of
 
 COMPLETED, ALL = "completed", "all"
-"""CVAT's state of a job that is handed in; and every frame."""
+"""CVAT's state of a completed job, and the word for all frames."""
 
 
 @dataclass(frozen=True)
 class Reviewed:
-    """``named`` are frames, by the task's numbers; None for those of completed jobs."""
+    """The reviewed frames: ``named`` ones, by their numbers in the task, or, if None, those of completed jobs."""
 
     named: Sequence[range] | None = None
 
     @classmethod
     def parse(cls, text: str | None) -> "Reviewed":
-        """``all``, frames such as ``0-99,120,200-``, None for those of completed jobs. Raises ValueError."""
+        """Read ``--reviewed``: ``all``, frames such as ``0-99,120,200-``, or None. Raises ValueError."""
         if text is None:
             return cls()
         return cls([range(2**62)] if text == ALL else parse_frames(text))

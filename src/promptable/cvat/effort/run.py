@@ -1,4 +1,4 @@
-"""From tasks to a report."""
+"""Adding tasks to a report."""
 
 from contextlib import closing, nullcontext
 from typing import Any
@@ -19,9 +19,9 @@ from promptable.cvat.server.frames import Frames
 
 
 def add_task(client: Any, frames: Frames, reviewed: Reviewed, report: Report, evidence: EvidenceByModel | None) -> None:
-    """Take a task into the report, and into the evidence: from its journal, or from CVAT's word where there is none.
+    """Add a task to the report, and to the evidence, if given; ``client`` is cvat-sdk's. Raises CvatError.
 
-    ``client`` is cvat-sdk's. Raises CvatError.
+    If the task has no journal, or no automatic run in it, the report only counts what CVAT says of its annotations.
     """
     task = frames.task
     path = up_to_date(client, task)
@@ -34,13 +34,13 @@ def add_task(client: Any, frames: Frames, reviewed: Reviewed, report: Report, ev
             bar = progress.begin(f"task {task.id}", judge.count)
             for job in judge.jobs():
                 for frame in job.frames():
-                    _take(frame, report, evidence, reader)
+                    _add_frame(frame, report, evidence, reader)
                     bar.advance()
                 for track in job.tracks():
                     report.effort.add_track(track)
 
 
-def _take(frame: JudgedFrame, report: Report, evidence: EvidenceByModel | None, reader: JournalReader) -> None:
+def _add_frame(frame: JudgedFrame, report: Report, evidence: EvidenceByModel | None, reader: JournalReader) -> None:
     report.effort.add(frame)
     if evidence is not None and frame.run is not None:
         evidence.add(frame, reader.run(frame.run))

@@ -1,4 +1,4 @@
-"""What CVAT itself tells of a task that has no journal here: who or what made each label, and its score."""
+"""Counting annotations by CVAT's ``source``, for tasks without a journal."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -17,10 +17,10 @@ SEMI_AUTO = "semi-auto"
 
 @dataclass
 class SourceCounts:
-    """By label and CVAT's source, how many shapes, tags and tracks there are, and the shapes' scores.
+    """How many shapes, tags and tracks a label has of each source, and the scores of each source.
 
-    ``auto`` is what nobody has moved or relabelled since; ``semi-auto`` is what somebody has, or drew with help.
-    What was deleted, how far something was moved and what it was called before is not to be had.
+    Annotations with the source ``auto`` were not moved or relabelled since; those with ``semi-auto`` were, or were
+    drawn with help. What was deleted, or how it was before, CVAT does not know.
     """
 
     counts: dict[str, Counter[str]] = field(default_factory=dict)
@@ -33,7 +33,7 @@ class SourceCounts:
             self.scores.setdefault(source, []).append(float(one["score"]))
 
     def scored(self, source: str) -> str:
-        """The median score of a source in words; nothing where it has none."""
+        """The median score of a source, for a sentence; empty if it has no scores."""
         scores = self.scores.get(source)
         return f" (median score {median(scores):.2f})" if scores else ""
 
@@ -43,18 +43,18 @@ class SourceCounts:
 
 
 def counted_sources(client: Any, frames: Frames, labels: TaskLabels, reviewed: Reviewed) -> SourceCounts:
-    """Of the reviewed frames of a task. ``client`` is cvat-sdk's. Raises CvatError."""
+    """The counts on the reviewed frames of a task. ``client`` is cvat-sdk's. Raises CvatError."""
     counts = SourceCounts()
     names = {number: label.name for number, label in labels.by_id.items() if label.name not in labels.marks}
     for job in frames.jobs:
         if looked_at := reviewed_frames(frames, job, reviewed):
-            for one in _held(JobAnnotations(client, job.id).read(), looked_at):
+            for one in _begun_on(looked_at, JobAnnotations(client, job.id).read()):
                 if one["label_id"] in names:
                     counts.add(names[one["label_id"]], one)
     return counts
 
 
-def _held(annotations: Mapping[str, Any], looked_at: set[int]) -> Iterator[Mapping[str, Any]]:
-    """What begins on one of these frames."""
+def _begun_on(frames: set[int], annotations: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The shapes and tags on these frames, and the tracks that begin on them."""
     for kind in ("shapes", "tags", "tracks"):
-        yield from (one for one in annotations[kind] if one["frame"] in looked_at)
+        yield from (one for one in annotations[kind] if one["frame"] in frames)

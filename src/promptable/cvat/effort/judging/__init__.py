@@ -1,1 +1,1 @@
-"""What became of what runs wrote: found again by id or place in what is there now, and compared."""
+"""Judging what became of what runs wrote: it is found again by id or place in CVAT, and compared."""

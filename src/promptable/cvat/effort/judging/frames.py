@@ -1,4 +1,4 @@
-"""A job frame by frame: what a run wrote there against what is there now."""
+"""Judging a job frame by frame: what runs wrote there is compared with what is there now."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence, Set
@@ -17,15 +17,16 @@ from promptable.cvat.propagate.objects import held_values
 from promptable.cvat.server.annotations import KINDS
 
 AUTO = "auto"
-"""CVAT's source of what no person has touched."""
+"""CVAT's source of annotations that no person has touched."""
 _TRACK = "track"
 
 
 @dataclass(frozen=True)
 class JudgedFrame:
-    """A reviewed frame of a job: the verdicts, and what a detector's run ``run``, if there was one, ``found`` there.
+    """The verdicts on a reviewed frame of a job, and what a ``run`` of a detector, if there was one, ``found`` there.
 
-    What is there now: ``places`` are shapes and tracks by label, ``tags`` the labels of tags.
+    ``places`` are the labels and positions of the shapes and tracks that are there now, ``tags`` the labels of the
+    tags.
     """
 
     task: int
@@ -40,9 +41,9 @@ class JudgedFrame:
 
 @dataclass(frozen=True)
 class JobNow:
-    """What a job holds now, by CVAT, and whose it is. ``known`` are ids by kind that any run has had there.
+    """The annotations of a job now. ``known`` are the ids, by kind, of all that runs have written there.
 
-    ``seam`` are frames that the job before it shows too, and of which that one has the masks.
+    ``seam`` are frames that the job shares with the job before it, which has their masks.
     """
 
     task: int
@@ -53,21 +54,21 @@ class JobNow:
     seam: Set[int] = frozenset()
 
     def label(self, number: int) -> TaskLabel | None:
-        """The label of this number, None where it is gone from the task."""
+        """The label with this id; None if the task no longer has it."""
         return self.labels.by_id.get(number)
 
     def labelled(self, one: Mapping[str, Any]) -> TaskLabel:
-        """The label of what has one: what lost its label was left out."""
+        """The label of an annotation, which the task must still have."""
         return self.labels.by_id[one["label_id"]]
 
     def has(self, frame: int, form: str) -> bool:
-        """Whether shapes of this form on a frame are this job's, and not in the job before it."""
+        """Whether this job has the shapes of this form on a frame: masks on shared frames are in the job before it."""
         return form != MASK or frame not in self.seam
 
     def shown(self, frame: int, kind: str) -> list[Mapping[str, Any]]:
-        """What is seen on a frame, tracks as shapes too, without what marks frames and what a label lacks."""
-        held = [*self._by_frame[kind][frame], *(self._tracks(frame) if kind == "shape" else ())]
-        return [one for one in held if (label := self.label(one["label_id"])) and label.name not in self.labels.marks]
+        """The shapes or tags on a frame, tracks as shapes; without tags that mark frames, and without lost labels."""
+        shown = [*self._by_frame[kind][frame], *(self._tracks(frame) if kind == "shape" else ())]
+        return [one for one in shown if (label := self.label(one["label_id"])) and label.name not in self.labels.marks]
 
     @cached_property
     def _by_frame(self) -> Mapping[str, Mapping[int, list[Mapping[str, Any]]]]:
@@ -87,7 +88,7 @@ class JobNow:
 
 
 def judged_frame(now: JobNow, frame: int, asked: Asked, looked_for: Set[str]) -> JudgedFrame:
-    """The verdicts on a frame; ``looked_for`` are the labels of which something can have been missed."""
+    """The verdicts on a frame; ``looked_for`` are the labels that runs looked for, and of which people may add objects."""
     judged: list[Judged] = []
     for kind in KINDS:
         written = [one for one in asked.written if one.kind == kind and now.label(one.payload["label_id"])]
@@ -104,7 +105,7 @@ def judged_frame(now: JobNow, frame: int, asked: Asked, looked_for: Set[str]) ->
 
 
 def judged_masks(now: JobNow, frame: int, masks: Sequence[Written]) -> JudgedFrame:
-    """The verdicts on masks that were followed to a frame."""
+    """The verdicts on ``masks`` that ``propagate`` wrote on a frame."""
     pairs = matched(masks, now.shown(frame, "shape"))
     judged = [_judged(now, before, there) for before, there in pairs if before is not None]
     return JudgedFrame(now.task, now.job, frame, judged)
@@ -133,9 +134,10 @@ def _added(now: JobNow, kind: str, frame: int, there: Mapping[str, Any]) -> Judg
 
 
 def _is_added(now: JobNow, kind: str, there: Mapping[str, Any], before: int, looked_for: Set[str]) -> bool:
-    """Whether people added it since the run, of a label that the run was to find.
+    """Whether people have added an annotation since the run, of a label that the run looked for.
 
-    Tracks are judged for themselves, and what is automatic is of another run than the journal knows.
+    Tracks do not count: they are judged by themselves. Automatic annotations do not: another journal has their run.
+    ``before`` is the highest id before the run wrote.
     """
     number = there["id"]
     if not isinstance(number, int) or number <= before or number in now.known[kind]:

@@ -1,4 +1,4 @@
-"""Which of the labels that are on a frame now are those that a run wrote: by id, then one to one by overlap."""
+"""Finding what runs wrote on a frame among its annotations now: by id, then one to one by overlap."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -8,16 +8,16 @@ from promptable.cvat.effort.judging.written import Written
 from promptable.cvat.geometry.overlap import iou
 
 LEAST_IOU = 0.5
-"""What overlaps less is another object."""
+"""The least IoU of two annotations of one object."""
 Shape = Mapping[str, Any]
 Pair = tuple[Written | None, Shape | None]
 
 
 def matched(written: Sequence[Written], now: Sequence[Shape]) -> list[Pair]:
-    """All that was written with what it is now, None where it is gone, then what is there beside them.
+    """Each written annotation with what it is now, None if it is gone; then None with each added annotation.
 
-    All are of one kind, shapes or tags, and of one frame of a job. Ids survive what people do in CVAT's editor, but not
-    an import.
+    All are shapes, or all tags, of one frame of a job. They are matched by overlap where ids differ: ids survive edits
+    in CVAT's editor, but not an import.
     """
     by_id = {one["id"]: one for one in now}
     pairs: list[Pair] = [(one, by_id[one.server_id]) for one in written if one.server_id in by_id]
@@ -31,7 +31,7 @@ def matched(written: Sequence[Written], now: Sequence[Shape]) -> list[Pair]:
 
 
 def _likeness(before: Shape, now: Shape) -> tuple[bool, float]:
-    """Whether both have one label, and their IoU: (_, 0) where they are not of one object."""
+    """Whether both have the same label, and their IoU; the IoU is 0 if they are different objects."""
     same = bool(before["label_id"] == now["label_id"])
     if "points" not in before:
         return same, float(same)
@@ -41,7 +41,10 @@ def _likeness(before: Shape, now: Shape) -> tuple[bool, float]:
 
 
 def one_to_one(count: int, others: int, likeness: Callable[[int, int], tuple[int, float]]) -> dict[int, int]:
-    """Pairs of indices, the likest first, each in one pair at most; none of likeness (_, 0)."""
+    """Pairs of indices, chosen greedily by ``likeness``; pairs whose second number is 0 are never chosen.
+
+    Each index is in one pair at most. Returns the second index of each pair by the first.
+    """
     pairs = sorted(((likeness(i, j), i, j) for i in range(count) for j in range(others)), reverse=True)
     chosen: dict[int, int] = {}
     for (_, overlap), i, j in pairs:

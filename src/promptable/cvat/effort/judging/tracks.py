@@ -1,6 +1,6 @@
-"""What runs of ``propagate`` wrote into a job against what is there now: tracks, and masks of one group.
+"""Judging what runs of ``propagate`` wrote into a job: tracks, and masks.
 
-Of tracks nothing counts as added by hand: a run follows what it began with, and what appears later it need not find.
+No track counts as added by hand: a run follows the objects of its first frame, and need not find later ones.
 """
 
 from collections import defaultdict
@@ -22,14 +22,14 @@ from promptable.cvat.propagate.journal import Write
 Item = Mapping[str, Any]
 Places = Mapping[int, Position | None]
 _SHOWN = 2
-"""Frames of a track, if there are so many that tell something different."""
+"""How many frames of a track are shown, at most."""
 _PART = 4
-"""They lie apart by one in so many of the track's frames."""
+"""They lie apart by at least this part, a quarter, of the track's length."""
 
 
 @dataclass(frozen=True)
 class Correction:
-    """What people made of a track on a frame: where it was and where it is, None where it is not seen; their IoU."""
+    """Where a track was on a frame and where it is now, None where it is not seen, and the ``iou`` of the two."""
 
     frame: int
     iou: float
@@ -39,10 +39,10 @@ class Correction:
 
 @dataclass(frozen=True)
 class JudgedTrack:
-    """The verdict on a track, over so many reviewed ``frames`` on which it was or is seen.
+    """The verdict on a track. ``frames`` is the number of reviewed frames on which it was or is seen.
 
-    ``wrong`` is how many frames' worth of it was: 1 - IoU of each, 1 of each of a track that is relabelled.
-    ``corrected`` are the frames that people corrected the most, that first.
+    ``wrong`` is the sum of 1 - IoU over these frames; if the track was relabelled, it is their number. ``corrected``
+    are the frames that people have corrected the most, the most corrected one first.
     """
 
     judged: Judged
@@ -51,14 +51,14 @@ class JudgedTrack:
     corrected: Sequence[Correction]
 
 
-class Followed:
-    """What runs have left in a job, by the server's ids: the last that was written of each, without what they took."""
+class Propagated:
+    """The shapes and tracks that runs of ``propagate`` have left in a job, by CVAT's ids, as they were written last."""
 
     def __init__(self, writes: Sequence[Write]) -> None:
         self._items: dict[tuple[str, int], Item] = {}
         for item in chain.from_iterable(write.items for write in writes):
             if item.get("id") is None:
-                continue  # people took it away before its id was known
+                continue  # people deleted it before its id was known
             key = str(item["kind"]), int(item["id"])
             if item["new"] is None:
                 self._items.pop(key, None)
@@ -69,11 +69,14 @@ class Followed:
         return {number for own, number in self._items if own == kind}
 
     def tracks(self) -> dict[int, Item]:
-        """Items by id."""
+        """The items of tracks, by CVAT's id."""
         return {number: item for (kind, number), item in self._items.items() if kind == TRACK}
 
     def masks(self, label_of: Mapping[int, str]) -> dict[int, list[Written]]:
-        """By frame; those that people drew and a run only put into a group are not among them."""
+        """The masks that runs created, by frame; ``label_of`` are the names of the task's labels, by id.
+
+        Masks that people drew, and runs only put into a group, are left out.
+        """
         masks: dict[int, list[Written]] = defaultdict(list)
         for (kind, number), item in self._items.items():
             new = item["new"]
@@ -82,10 +85,10 @@ class Followed:
         return masks
 
 
-def judged_tracks(now: JobNow, followed: Followed, looked_at: Collection[int]) -> Iterator[JudgedTrack]:
-    """The verdicts on tracks, on the frames that people have looked at, where a run has put them."""
+def judged_tracks(now: JobNow, propagated: Propagated, looked_at: Collection[int]) -> Iterator[JudgedTrack]:
+    """The verdicts on tracks, over the frames that people have looked at and on which a run wrote them."""
     there = {track["id"]: track for track in now.annotations["tracks"]}
-    written = {number: item for number, item in followed.tracks().items() if now.label(item["new"]["label_id"])}
+    written = {number: item for number, item in propagated.tracks().items() if now.label(item["new"]["label_id"])}
     before = {number: _places(item, looked_at) for number, item in written.items()}
     seen = [number for number, places in before.items() if any(places.values())]
     gone = [number for number in seen if number not in there]
@@ -97,7 +100,10 @@ def judged_tracks(now: JobNow, followed: Followed, looked_at: Collection[int]) -
 
 
 def _places(item: Item, looked_at: Collection[int]) -> Places:
-    """Where a run has put a track, by frame, None where it was lost: between the keyframes around its own."""
+    """Where a run has written a track on these frames, by frame; None where it was lost.
+
+    That is between the last keyframe before the run's own ones, and the first after them, which people drew.
+    """
     own, keys = item["own"], [key["frame"] for key in item["new"]["shapes"]]
     if not own:
         return {}
@@ -107,13 +113,13 @@ def _places(item: Item, looked_at: Collection[int]) -> Places:
 
 
 def _mean_iou(before: Places, track: Item) -> float:
-    """Over the frames on which either is seen; less than that of one object is 0."""
+    """The mean IoU over the frames on which either is seen; 0 if it is too low for one object."""
     mean = fmean(one.iou for one in _compared(before, track))
     return mean if mean >= LEAST_IOU else 0.0
 
 
 def _compared(before: Places, there: Item | None) -> list[Correction]:
-    """Frame by frame where either is seen; ``there`` is None of a track that is gone."""
+    """The frames on which a track was or is seen; ``there`` is the track now, None if it is gone."""
     pairs = [(frame, place, None if there is None else position_at(there, frame)) for frame, place in before.items()]
     return [Correction(frame, _overlap(one, other), one, other) for frame, one, other in pairs if one or other]
 
@@ -144,7 +150,7 @@ def _judged(now: JobNow, written: Item, before: Places, there: Item | None) -> J
 
 
 def _most_corrected(frames: Sequence[Correction]) -> list[Correction]:
-    """Those with the least overlap, none close to another; the first frame of a track that nobody moved."""
+    """The frames with the least IoU that lie far enough apart; if nobody moved the track, its first frame."""
     apart, chosen = (frames[-1].frame - frames[0].frame) / _PART, list[Correction]()
     for one in sorted((one for one in frames if one.iou < 1), key=lambda one: one.iou):
         if len(chosen) < _SHOWN and all(abs(one.frame - other.frame) >= apart for other in chosen):

@@ -1,4 +1,4 @@
-"""What became of an automatic label."""
+"""Verdicts: what became of an automatic label."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from promptable.cvat.labels.task_label import TaskLabel
 MINOR_IOU, EDITED_IOU = 0.9, 0.75
 _DECIMALS = 2
 _OURS = (CONFIDENCE, REVIEW)
-"""Attributes that say what the function thought: whoever clears one accepts the label, and edits nothing."""
+"""Attributes with what the function thought: changing them is no correction of the label."""
 
 
 class Verdict(StrEnum):
-    """The first that applies counts: a label that was moved and relabelled is relabelled."""
+    """What people did with a label. One that was both moved and relabelled is ``RELABELLED``."""
 
     UNCHANGED = "unchanged"
     MINOR = "minor edit"
@@ -30,16 +30,18 @@ class Verdict(StrEnum):
 
 ACCEPTED = (Verdict.UNCHANGED, Verdict.MINOR)
 CORRECTED = (Verdict.EDITED, Verdict.REWORKED, Verdict.RELABELLED, Verdict.DELETED)
-"""What people did to a label that was wrong; what was missed has no label that could be wrong."""
+"""The verdicts on labels that were wrong. ``ADDED`` is not one of them: there was no label."""
 
 
 @dataclass(frozen=True)
 class Judged:
-    """An automatic label and what became of it, or what people added.
+    """The verdict on an automatic label, or on an object that people added.
 
-    ``label`` is what the run said, of what was added what people said; ``became`` what a relabelled one is now.
-    ``kind`` is shape, tag or track; of a track ``frame`` is its first one. ``score`` in [0, 1] is None where none is
-    known, ``iou`` None where there are no two to compare.
+    - ``kind`` is shape, tag or track; the ``frame`` of a track is the first one on which it was seen.
+    - ``label`` is the run's, or, of what was added, people's; ``became`` is the new label of what was relabelled.
+    - ``score`` is in [0, 1], None if it is unknown.
+    - ``iou`` is that of the label before and after, None if there is only one of them.
+    - ``before`` and ``after`` are the positions.
     """
 
     task: int
@@ -60,16 +62,16 @@ class Judged:
 
 
 def verdict_of_iou(overlap: float) -> Verdict:
-    """Of a label that somebody moved."""
+    """The verdict on a label that people have moved, from its IoU with the position before."""
     if overlap >= MINOR_IOU:
         return Verdict.MINOR
     return Verdict.EDITED if overlap >= EDITED_IOU else Verdict.REWORKED
 
 
 def compared(before: Mapping[str, Any], now: Mapping[str, Any], label: TaskLabel) -> tuple[Verdict, float | None]:
-    """The verdict on a shape or tag that is still there, and the IoU of a shape with what it was.
+    """The verdict on a shape or tag that is still there, and the IoU of a shape with what it was; None for a tag.
 
-    ``before`` and ``now`` are CVAT's; ``label`` is the label that it had.
+    ``before`` and ``now`` are as CVAT has them; ``label`` is the label before.
     """
     overlap = None if "points" not in before else _overlap(before, now)
     if now["label_id"] != before["label_id"]:
@@ -81,12 +83,12 @@ def compared(before: Mapping[str, Any], now: Mapping[str, Any], label: TaskLabel
 
 
 def same_values(before: Mapping[str, Any], now: Mapping[str, Any], label: TaskLabel) -> bool:
-    """Whether nobody edited an attribute; our own do not count."""
+    """Whether the attributes are unchanged; confidence and review do not count."""
     return _values(before, label) == _values(now, label)
 
 
 def place_of(shape: Mapping[str, Any]) -> Position | None:
-    """Where a shape is; None of a tag, and of what is no rectangle, polygon or mask: CVAT's server does not check."""
+    """The position of a shape; None for a tag, and for what is no valid rectangle, polygon or mask."""
     form = shape.get("type")
     return position_of(shape) if form in FORMS and _has_points(form, len(shape["points"])) else None
 
@@ -114,7 +116,7 @@ def _geometry(shape: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _values(one: Mapping[str, Any], label: TaskLabel) -> dict[str, str]:
-    """The values of a label's attributes by name, ours left out; what is not given is at its default."""
+    """The values of a label's attributes by name, without confidence and review; missing ones have the default."""
     given = {value["spec_id"]: str(value["value"]) for value in one["attributes"]}
     specs = [spec for spec in label.attributes if spec["name"] not in _OURS]
     return {spec["name"]: given.get(spec["id"], str(spec["default_value"])) for spec in specs}

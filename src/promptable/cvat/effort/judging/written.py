@@ -1,4 +1,4 @@
-"""What automatic runs wrote into a job, as far as it can be judged, and what the job showed before."""
+"""What runs of ``annotate`` wrote into a job, frame by frame."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,14 +10,14 @@ from promptable.cvat.annotate.options import COMMAND
 from promptable.cvat.journal import Found, JournalReader, SentUpload
 
 _JUDGED_STATES = ("stored", "lost")
-"""What runs took away again themselves says nothing about people."""
+"""The states of uploads that can be judged; those that runs removed again say nothing about people."""
 
 
 @dataclass(frozen=True)
 class Written:
-    """A shape or tag as a run sent it: ``payload`` is CVAT's, ``label`` its name then, ``score`` None if unknown.
+    """A shape or tag (``kind``) as a run sent it (``payload``), with the name of its ``label`` at that time.
 
-    ``server_id`` is None where people took it away before it was known.
+    ``score`` is None if it is unknown. ``server_id`` is None if people deleted it before the id was known.
     """
 
     frame: int
@@ -30,9 +30,10 @@ class Written:
 
 @dataclass(frozen=True)
 class Asked:
-    """A frame of a job that runs asked about: by the last of them ``run``, which found ``found`` there.
+    """What runs found and wrote on a frame of a job.
 
-    ``before`` are the highest ids of shapes and tags that the job had when the first of them wrote.
+    ``run`` is the last run that asked about the frame, and ``found`` what it found; ``written`` is what all runs wrote.
+    ``before`` are the highest ids of shapes and tags in the job before the first of these runs wrote.
     """
 
     run: int
@@ -42,7 +43,7 @@ class Asked:
 
 
 class WrittenByRuns:
-    """What the runs of ``annotate`` wrote into a task; a run that was taken back counts for nothing."""
+    """What runs of ``annotate`` wrote into a task, without runs that were taken back (``undone``)."""
 
     def __init__(self, reader: JournalReader) -> None:
         self._reader = reader
@@ -52,7 +53,7 @@ class WrittenByRuns:
         self._asked = self._places()
 
     def _places(self) -> dict[int, dict[int, list[int]]]:
-        """By job and frame, the runs that looked there, in order."""
+        """The runs that wrote on a frame of a job, in order, by job and frame."""
         places: dict[int, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
         for run in self.runs:
             answered = set(self._reader.frames(run.id, "asked"))
@@ -63,11 +64,11 @@ class WrittenByRuns:
 
     @property
     def count(self) -> int:
-        """How many frames of jobs runs have asked about."""
+        """How many frames there are, in all jobs, about which runs have asked."""
         return sum(map(len, self._asked.values()))
 
     def of_job(self, job: int) -> Iterator[tuple[int, Asked]]:
-        """The frames of a job that runs asked about, in order; those that failed are not among them."""
+        """The frames of a job about which runs have asked, in order, without those on which the function failed."""
         runs = {run.id for run in self.runs}
         uploads: dict[int, list[SentUpload]] = defaultdict(list)
         for state in _JUDGED_STATES:
@@ -83,7 +84,7 @@ class WrittenByRuns:
 
 
 def known_score(score: float | None) -> float | None:
-    """A confidence, None for what is none: SQLite keeps NaN as NULL."""
+    """The score if it is a finite number, otherwise None."""
     return score if score is not None and isfinite(score) else None
 
 

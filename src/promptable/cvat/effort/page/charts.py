@@ -1,4 +1,4 @@
-"""How often people accepted labels of which confidence, drawn by matplotlib, which the small install lacks."""
+"""Charts of how often labels are accepted by confidence, drawn with matplotlib, which the small install lacks."""
 
 import io
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ MISSING = "The chart needs matplotlib, which a small install leaves out: pip ins
 _INCHES = (2.7, 2.0)
 _BLUE = "#2f80c2"
 _TEXT = "#0a0b0c"
-"""Stands for the page's own colour of text, light or dark."""
+"""Replaced by the page's own colour of text, which may be light or dark."""
 _STYLE: Any = {
     "font.family": "sans-serif",
     "font.size": 8,
@@ -21,7 +21,7 @@ _STYLE: Any = {
 
 
 def acceptance_charts(labels: Sequence[tuple[str, Sequence[Acceptance]]]) -> list[str] | None:
-    """A chart for each label, as SVG; None where matplotlib is not installed."""
+    """A chart for each label, as SVG; None if matplotlib is not installed."""
     try:
         from matplotlib import rc_context
     except ImportError:
@@ -42,7 +42,7 @@ def _chart(name: str, bins: Sequence[Acceptance]) -> str:
 
 
 def _draw(axis: Any, name: str, bins: Sequence[Acceptance]) -> None:
-    """Shares with their intervals, and how many each is of."""
+    """Draw the accepted share of each bin with its interval, and the number of its labels."""
     middles = [(one.low + one.high) / 2 for one in bins]
     shares = [one.accepted / one.count for one in bins]
     reach = [[abs(share - one.interval[side]) for share, one in zip(shares, bins, strict=True)] for side in (0, 1)]

@@ -1,4 +1,4 @@
-"""One colour a verdict, on pictures and in tables: from green, nothing to do, to red and blue, nothing was right."""
+"""The colours of verdicts, on pictures and in tables: green is accepted, red deleted, blue added by hand."""
 
 from promptable.cvat.effort.judging.verdicts import Verdict
 

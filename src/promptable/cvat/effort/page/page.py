@@ -19,17 +19,17 @@ from promptable.cvat.pages.pictures import address
 from promptable.cvat.server.editor import job_link
 
 _QUALITY = 70
-"""Of a WebP picture: some 10 to 30 kB."""
+"""The quality of WebP pictures: some 10 to 30 kB each."""
 _CHARTS = 11
-"""Labels with a chart of their own: those with the most automatic labels."""
+"""How many labels have a chart of their own: those with the most automatic labels."""
 _MISTAKEN = 20
 _OF_TRACKS = [verdict for verdict in Verdict if verdict is not Verdict.ADDED]
 _MOST_CHARACTERS = 4_500_000
-"""Of pictures: those of tracks come last, as many as there is room for."""
+"""Characters of all pictures: those of tracks come last, as many as fit."""
 
 
 def render(report: Report, server: str, pictures: Pictures) -> str:
-    """The page. ``server`` is CVAT's address; ``pictures`` are the report's."""
+    """The HTML page of a report. ``server`` is CVAT's address; ``pictures`` are those of the report."""
     labels = report.effort.labels()
     frames = [
         _frame(frame, server, pair) for frame, pair in zip(report.effort.worst_frames(), pictures.frames, strict=True)
@@ -67,7 +67,7 @@ def _number(text: str) -> str:
 
 
 def _share(part: int, whole: int) -> str:
-    """In percent, with its interval where the mouse rests."""
+    """A share in percent, as HTML with its interval in a tooltip; empty if ``whole`` is 0."""
     low, high = wilson(part, whole)
     return f'<span title="95%: {low:.0%} to {high:.0%} (Wilson)">{part / whole:.0%}</span>' if whole else ""
 
@@ -109,7 +109,7 @@ def _tracks(report: Report) -> str:
 
 
 def _charts(report: Report) -> str | None:
-    """Of all labels together, and of those of which there are the most."""
+    """The charts of all labels together and of the most frequent ones, as HTML; None if no label has a confidence."""
     labels = sorted(report.effort.labels(), key=lambda label: -label.automatic)[:_CHARTS]
     series = [(label.name, acceptance(report.effort.of_label(label.name))) for label in labels]
     if len(series) > 1:
@@ -156,7 +156,7 @@ def _table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def _worst_tracks(report: Report, server: str, pictures: Pictures, room: int) -> str:
-    """The section, in at most so many characters; nothing without tracks to correct."""
+    """The section on tracks, with as many pictures as fit into ``room`` characters; empty without any."""
     figures: list[str] = []
     for track, pairs in zip(report.effort.worst_tracks, pictures.tracks, strict=True):
         for one, pair in zip(track.corrected, pairs, strict=True):
@@ -189,7 +189,7 @@ def _track_frame(track: JudgedTrack, at: Correction, server: str, pair: Pair) ->
 
 
 def _figure(link: str, number: int, what: str, pair: Pair) -> str:
-    """``what`` is HTML."""
+    """The HTML of a pair of pictures that links to a frame; the description ``what`` is HTML too."""
     before, after = (address(image, _QUALITY) for image in pair)
     return (
         f'<figure><div><img src="{before}" alt="before"><img src="{after}" alt="after"></div>'

@@ -1,4 +1,4 @@
-"""The pictures of a report: a frame at a time is fetched, and only what is shown of it is kept."""
+"""The pictures of a report. Frames are fetched one at a time, and only thumbnails are kept."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.frames import Frames
 
 Pair = tuple[Image, Image]
-"""Before and after."""
+"""A picture before and one after people's corrections."""
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """``frames`` are of a report's worst frames, ``tracks`` of each of its worst tracks' frames, in its order."""
+    """The pictures of a report's worst ``frames``, and of the ``tracks``' most corrected frames, in its order."""
 
     frames: Sequence[Pair]
     tracks: Sequence[Sequence[Pair]]
 
 
 def pictures(report: Report, tasks: Sequence[Frames]) -> Pictures:
-    """On gray where CVAT does not give a frame. Raises CvatError."""
+    """Fetch and draw the pictures; ``tasks`` are those of the report. Frames that cannot be fetched are gray."""
     by_id = {frames.task.id: frames for frames in tasks}
     worst, tracks = report.effort.worst_frames(), report.effort.worst_tracks
     with Progress() as progress:
@@ -43,7 +43,7 @@ def pictures(report: Report, tasks: Sequence[Frames]) -> Pictures:
 
 
 def _picture(frames: Frames, number: int) -> tuple[bytes, tuple[int, int]]:
-    """The bytes and ``hw``; no bytes of a frame that CVAT does not give."""
+    """The bytes of a frame and its ``hw``; the bytes are empty if CVAT does not give them."""
     try:
         return frames.data(number), frames.frame(number).hw
     except CvatError:

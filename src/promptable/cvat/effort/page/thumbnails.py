@@ -1,4 +1,4 @@
-"""A frame, or the part of one around a track, before and after people corrected it, drawn small."""
+"""Thumbnails of a frame, or of its part around a track, before and after people have corrected it."""
 
 from collections.abc import Iterable
 
@@ -15,7 +15,7 @@ from promptable.cvat.pages.pictures import LARGEST, Window, around, shown
 from promptable.cvat.server.errors import CvatError
 
 LONGEST = 400
-"""Pixels of the longer side, of small pictures too: forty of them, of noise at that, stay under 5 MB."""
+"""Pixels of the longer side, also of small pictures: forty pictures stay below 5 MB, even if they are noise."""
 _LINE = 3
 _VEIL = 0.35
 """How opaque a mask is inside its rim."""
@@ -23,7 +23,7 @@ _GRAY = (128, 128, 128)
 
 
 def before_and_after(data: bytes, hw: tuple[int, int], judged: Iterable[Judged]) -> tuple[Image.Image, Image.Image]:
-    """What a run wrote and what is there now, on the frame; on gray where its bytes are no picture."""
+    """A frame with what a run wrote on it, and with what is there now; on gray if ``data`` is no picture."""
     whole = (0.0, 0.0, float(hw[1]), float(hw[0]))
     before = _part(data, hw, whole)
     after = before.copy()
@@ -36,7 +36,7 @@ def before_and_after(data: bytes, hw: tuple[int, int], judged: Iterable[Judged])
 def track_before_and_after(
     data: bytes, hw: tuple[int, int], one: Correction, verdict: Verdict
 ) -> tuple[Image.Image, Image.Image]:
-    """As ``before_and_after``, of the part around where a track was and is."""
+    """As ``before_and_after``, for the part of a frame around where a track was and is."""
     boxes = [place.box for place in (one.before, one.after) if place is not None]
     window = around(np.array(boxes), (hw[1], hw[0]), hw[0] / hw[1])
     before = _part(data, hw, window)
@@ -71,7 +71,7 @@ def _draw(image: Image.Image, place: Position | None, window: Window, colour: st
 def _veil(
     image: Image.Image, place: Position, corner: NDArray[np.float64], scale: NDArray[np.float64], colour: str
 ) -> None:
-    """A mask, through which the picture is seen."""
+    """Draw a translucent mask with an opaque rim; nothing if the mask is broken."""
     try:
         pixels, _, _ = run_lengths.decode(place.points)
     except ValueError:

@@ -1,1 +1,1 @@
-"""Which settings had been better on the frames that people have reviewed, and how sure that is."""
+"""Suggesting settings that would have been better on the reviewed frames, with how sure that is."""

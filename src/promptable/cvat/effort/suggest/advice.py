@@ -1,4 +1,4 @@
-"""All that the reviewed frames advise, in one value and as the text of a labels.yaml."""
+"""The advice from the reviewed frames, as a value and as the text of a labels.yaml."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from promptable.cvat.effort.suggest.review_threshold import ReviewThreshold, rev
 from promptable.cvat.effort.suggest.thresholds import FOLDS, RESAMPLES, Goal, Suggestion, suggested
 
 OPENING = "# promptable effort:"
-"""How the text begins."""
+"""The beginning of the text."""
 _WIDTH = 10_000
-"""No line is broken."""
+"""Characters of a line: none is wrapped."""
 _KEYS = ("name", "type", "threshold", "marks")
 _PROMPTS_UNKNOWN = (
     "# The run asked for the function's own labels, whose prompts are not known here: give the list that it was\n"
@@ -23,9 +23,10 @@ _PROMPTS_UNKNOWN = (
 
 @dataclass(frozen=True)
 class Advice:
-    """Thresholds by label, and below which confidence to look. ``frames`` is from how many reviewed ones.
+    """Suggested thresholds, and the confidence below which to review; from so many reviewed ``frames``.
 
-    ``entries`` are the labels as in a labels.yaml, None where only what the run said of them is known.
+    ``entries`` are the labels as in a labels.yaml. ``prompts_known`` is False if they lack the prompts: the run asked
+    for the function's own labels, of which only names, types and thresholds are known.
     """
 
     goal: Goal
@@ -36,7 +37,7 @@ class Advice:
     prompts_known: bool
 
     def to_yaml(self) -> str:
-        """A labels.yaml whose comments say on what its thresholds rest."""
+        """A labels.yaml with the suggested thresholds; its comments say what they are based on."""
         return self._head() + "".join(self._entries())
 
     def _head(self) -> str:
@@ -57,9 +58,9 @@ class Advice:
 
 
 def advise(evidence: Evidence, labels: Sequence[Mapping[str, Any]] | None, goal: Goal, catch: float) -> Advice:
-    """What the evidence advises. ``labels`` are entries of the labels.yaml that the function was deployed with.
+    """The advice from the evidence. ``labels`` are the entries of the function's labels.yaml, None if they are unknown.
 
-    ``catch`` is the share of errors that people are to find when they look below a confidence.
+    ``catch`` is the share of errors that people are to find by reviewing labels below a confidence.
     """
     written = labels or evidence.run.options.get("labels")
     named = [{key: entry[key] for key in _KEYS if entry.get(key) is not None} for entry in evidence.entries]

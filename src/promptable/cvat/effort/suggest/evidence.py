@@ -1,4 +1,4 @@
-"""What the reviewed frames say of all that a run found, down to its floor: right or not, and what it missed."""
+"""What the reviewed frames say about the detections of runs: which are right, and how many objects were missed."""
 
 import json
 from collections import Counter, defaultdict
@@ -24,7 +24,8 @@ from promptable.cvat.journal import Run
 
 @dataclass(frozen=True)
 class LabelOnFrame:
-    """A label on a frame: ``scores`` [N] of what was found, which of it is ``right`` [N], and how many there are."""
+    """A label on a frame: the ``scores`` [N] of its detections, which of them are ``right`` [N], and how many
+    ``objects`` there are."""
 
     scores: NDArray[np.float64]
     right: NDArray[np.bool_]
@@ -32,12 +33,16 @@ class LabelOnFrame:
 
 
 _NOTHING = LabelOnFrame(np.zeros(0), np.zeros(0, np.bool_), 0)
-"""Of most labels on most frames."""
+"""Shared by most labels on most frames, to save memory."""
 
 
 @dataclass
 class Evidence:
-    """Of runs that asked one model for one list of labels, the last of them ``run``. Frames are in their order."""
+    """Evidence from runs that asked the same model for the same labels; ``run`` is the last of them.
+
+    ``frames`` have the labels of each reviewed frame, by name. ``reviewed`` counts the reviewed objects of each label,
+    ``uploaded`` are the verdicts on what runs wrote.
+    """
 
     run: Run
     frames: list[Mapping[str, LabelOnFrame]] = field(default_factory=list)
@@ -46,15 +51,15 @@ class Evidence:
 
     @property
     def entries(self) -> Sequence[Mapping[str, Any]]:
-        """The labels that were looked for: ``name``, ``type``, ``threshold``, and ``marks`` of those that are not."""
+        """The entries of the labels: ``name``, ``type``, ``threshold``, and ``marks`` for tags that mark frames."""
         return list(self.run.model.get("labels", ()))
 
     def threshold(self, label: str) -> float:
-        """From which score on a run has answered a label."""
+        """The score from which on the run has answered a label."""
         return thresholds_of(self.run, unsaid=DEFAULT_THRESHOLD)[label]
 
     def floor(self, label: str) -> float:
-        """The lowest threshold of which something is known."""
+        """The lowest threshold that the evidence can judge: below it, detections are unknown."""
         return min(FLOOR, self.threshold(label)) if self.run.model.get("rules") else self.threshold(label)
 
     def add(self, frame: JudgedFrame) -> None:
@@ -81,15 +86,19 @@ def _of_label(entry: Mapping[str, Any], found: Sequence[Detection], frame: Judge
 
 
 def _likeness(one: Detection, truth: Position, rank: int) -> tuple[int, float]:
-    """The surest takes its object first, so that what is right at a threshold does not depend on what lies below."""
+    """For ``one_to_one``: by ``rank``, then by IoU, which is 0 if they are different objects.
+
+    The detection with the highest score is matched first, so that lower ones do not change what is right at a
+    threshold.
+    """
     overlap = iou(Position(one.type, tuple(map(float, one.points))), truth) if one.points else 0.0
     return rank, overlap if overlap >= LEAST_IOU else 0.0
 
 
 class EvidenceByModel:
-    """Evidence of runs that asked other models or other words is kept apart: their scores mean other things.
+    """Evidence by model and labels: scores of other models, or for other prompts, cannot be compared.
 
-    A frame that two jobs share counts in the first.
+    A frame that two jobs share counts in the first one only.
     """
 
     def __init__(self) -> None:
@@ -97,7 +106,7 @@ class EvidenceByModel:
         self._known: set[tuple[int, int]] = set()
 
     def add(self, frame: JudgedFrame, run: Run) -> None:
-        """``run`` is the frame's."""
+        """Add a frame; ``run`` is the run of ``frame.run``."""
         if (frame.task, frame.number) in self._known:
             return
         self._known.add((frame.task, frame.number))
@@ -108,5 +117,5 @@ class EvidenceByModel:
         group.add(frame)
 
     def latest(self) -> Evidence | None:
-        """That of the last run, None where no run has been reviewed."""
+        """The evidence with the last run; None if no run was reviewed."""
         return max(self._groups.values(), key=lambda group: group.run.begun, default=None)

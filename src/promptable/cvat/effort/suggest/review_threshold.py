@@ -1,4 +1,4 @@
-"""Below which confidence people should look: enough of the errors, and as little else as can be."""
+"""Suggesting the confidence below which people should review labels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ from promptable.cvat.effort.suggest.thresholds import LEAST_OBJECTS
 
 @dataclass(frozen=True)
 class ReviewThreshold:
-    """``below`` is None where nothing can be said, which ``why`` then says.
+    """The confidence ``below`` which to review labels; None if there is no suggestion, and ``why`` says the reason.
 
-    Of ``errors``, labels that people edited, reworked, relabelled or deleted, ``caught`` lie below it, as do ``looked``
-    of all ``labels``.
+    Below it are ``caught`` of the ``errors``, which are labels that people corrected or deleted, and ``looked`` of all
+    ``labels``.
     """
 
     below: float | None
@@ -36,7 +36,7 @@ class ReviewThreshold:
 
 
 def review_threshold(uploaded: Sequence[Judged], catch: float) -> ReviewThreshold:
-    """The lowest hundredth below which at least the share ``catch`` of the errors lies."""
+    """The lowest confidence, in hundredths, below which at least the share ``catch`` of the errors lies."""
     known = [one for one in uploaded if one.score is not None]
     scores = np.array([one.score for one in known], np.float64)
     wrong = np.array([one.verdict in CORRECTED for one in known], np.bool_)

@@ -1,4 +1,4 @@
-"""The threshold of a label that had been best on the reviewed frames, and what that is worth on others."""
+"""Suggesting a label's threshold: the best one on the reviewed frames, and its F1 on frames not used to choose it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,40 +12,41 @@ from promptable.cvat.effort.suggest.evidence import Evidence, LabelOnFrame
 from promptable.cvat.plural import counted
 
 LEAST_OBJECTS = 30
-"""So many reviewed objects of a label say something."""
+"""Fewer reviewed objects of a label give no suggestion."""
 FOLDS = 5
 RESAMPLES = 1000
 _RESAMPLES_OF_FOLD = 200
 _AT_ONCE = 100
+"""Resamples that are drawn at once, to bound memory."""
 _SEED = 0
 
 
 @dataclass(frozen=True)
 class Counts:
-    """By frame and threshold how many answers are right and wrong, [F, T], and how many objects there are [F]."""
+    """How many answers are right and wrong, by frame and threshold, [F, T], and how many objects there are, [F]."""
 
     right: NDArray[np.float64]
     wrong: NDArray[np.float64]
     objects: NDArray[np.float64]
 
     def f1(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """F1 by threshold [..., T], each frame taken so often [..., F]; 0 without any object or answer."""
+        """F1 by threshold, [..., T]; 0 without objects and answers. ``weights`` [..., F] is how often frames count."""
         right, everything = weights @ self.right, weights @ (self.right + self.wrong + self.objects[:, None])
         return np.asarray(np.divide(2 * right, everything, out=np.zeros_like(right), where=everything > 0))
 
     def of(self, frames: NDArray[np.bool_]) -> "Counts":
-        """Those of some frames."""
+        """The counts of the chosen ``frames``, bool [F]."""
         return Counts(self.right[frames], self.wrong[frames], self.objects[frames])
 
     def precision(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """As ``f1``."""
+        """Precision by threshold, [..., T]; 0 without answers. ``weights`` as for ``f1``."""
         right, answered = weights @ self.right, weights @ (self.right + self.wrong)
         return np.asarray(np.divide(right, answered, out=np.zeros_like(right), where=answered > 0))
 
 
 @dataclass(frozen=True)
 class Goal:
-    """What a threshold is for: the best F1, or the most found at a precision of at least so much."""
+    """What a threshold is chosen for: the best F1, or the best recall with at least this ``precision``."""
 
     precision: float | None = None
 
@@ -53,14 +54,20 @@ class Goal:
         return "the best F1" if self.precision is None else f"the most found at a precision of {self.precision:g}"
 
     def best(self, counts: Counts, weights: NDArray[np.float64], at_now: int) -> list[int]:
-        """The threshold's index for each row of weights [R, F]; rows for which no threshold will do are left out."""
+        """The index of the best threshold for each row of weights [R, F]; rows without one are left out.
+
+        ``at_now`` is the index of the present threshold.
+        """
         if self.precision is None:
             return [_middle_of_best(row, at_now) for row in counts.f1(weights)]
         enough = counts.precision(weights) >= self.precision
         return [int(row.argmax()) for row in enough if row.any()]
 
     def settled(self, counts: Counts, at: int) -> int:
-        """The threshold from this one on that has the precision on all frames; the last one that has it."""
+        """The index of the first threshold from ``at`` on that has the precision on all frames; else of the last one.
+
+        For F1 it is ``at`` itself.
+        """
         if self.precision is None:
             return at
         enough = np.flatnonzero(counts.precision(np.ones(len(counts.objects))) >= self.precision)
@@ -69,10 +76,11 @@ class Goal:
 
 @dataclass(frozen=True)
 class Suggestion:
-    """``threshold`` is that of now where nothing better is known, which ``why`` then says.
+    """A suggested ``threshold``. If no better one is known, it is the present one, ``now``, and ``why`` says why.
 
-    F1 is on frames that were not used for the choice: at the threshold of now, at those chosen. ``interval`` is 95% of
-    the thresholds that are best on resampled frames; ``right`` of ``answered`` had been right at ``threshold``.
+    ``f1_now`` and ``f1_chosen`` are F1 at the present threshold and at chosen ones, on frames that were not used to
+    choose them. ``interval`` contains 95% of the thresholds that are best on resampled frames. At ``threshold``,
+    ``right`` of ``answered`` detections are right.
     """
 
     label: str
@@ -101,7 +109,7 @@ class Suggestion:
 
 
 def suggested(evidence: Evidence, label: str, goal: Goal) -> Suggestion:
-    """What the evidence says of a label."""
+    """The suggestion for a label."""
     now, objects = evidence.threshold(label), evidence.reviewed[label]
     if objects < LEAST_OBJECTS:
         why = f"{counted(objects, 'reviewed object')}, and {LEAST_OBJECTS} are needed to say something"
@@ -131,12 +139,12 @@ def suggested(evidence: Evidence, label: str, goal: Goal) -> Suggestion:
 
 
 def thresholds(floor: float, now: float) -> NDArray[np.float64]:
-    """Hundredths from the floor on, and the threshold of now."""
+    """The thresholds that are tried: hundredths from ``floor`` on, and the present one, in ascending order."""
     return np.unique(np.round([*np.arange(ceil(floor * 100 - 1e-6), 100) / 100, now], 4))
 
 
 def counts_of(frames: Sequence[LabelOnFrame], grid: NDArray[np.float64]) -> Counts:
-    """What each threshold of the grid [T] would have answered on each frame."""
+    """The counts at each threshold of ``grid`` [T]."""
     right = [(one.scores[one.right][:, None] >= grid).sum(0) for one in frames]
     wrong = [(one.scores[~one.right][:, None] >= grid).sum(0) for one in frames]
     objects = np.array([one.objects for one in frames], np.float64)
@@ -144,7 +152,7 @@ def counts_of(frames: Sequence[LabelOnFrame], grid: NDArray[np.float64]) -> Coun
 
 
 def _middle_of_best(values: NDArray[np.float64], at_now: int) -> int:
-    """That of now if it is among the best; else the middle of the best ones in a row that are nearest to it."""
+    """The index of the best value: ``at_now`` if it is one, else the middle of the nearest run of best values."""
     best = np.flatnonzero(values >= values.max() - 1e-12)
     if at_now in best:
         return at_now
@@ -154,10 +162,10 @@ def _middle_of_best(values: NDArray[np.float64], at_now: int) -> int:
 
 
 def _resampled(counts: Counts, at_now: int, goal: Goal, resamples: int) -> list[int]:
-    """The best threshold of each so many draws of as many frames, with replacement.
+    """The index of the best threshold in each bootstrap resample of the frames.
 
-    Their mean does better on other frames than the one that is best on all of these, since F1 has many small peaks
-    (``toy.evaluate_suggestions`` tries it).
+    Their mean does better on other frames than the best threshold on these frames, since F1 has many small peaks
+    (``toy.evaluate_suggestions`` measures it).
     """
     frames = len(counts.objects)
     draw = np.random.default_rng(_SEED)
@@ -173,7 +181,7 @@ def _middle(best: Sequence[int]) -> int:
 
 
 def _on_other_frames(counts: Counts, at_now: int, goal: Goal) -> tuple[float, float]:
-    """F1 at the threshold of now and at those chosen: each block of frames with what was chosen on the other blocks."""
+    """F1 at the present threshold, and F1 where each block of frames has the threshold chosen on the other blocks."""
     frames = len(counts.objects)
     block = np.arange(frames) * FOLDS // frames
     right = wrong = 0.0
