@@ -268,13 +268,14 @@ def test_of_what_two_machines_write_at_once_the_first_stays(
     monkeypatch.setattr(JobAnnotations, "change", both)
     assert propagate(cvat) == 0
     ids = [sorted(track["id"] for track in cvat.annotations.read(job)["tracks"]) for job in (1, 2)]
-    said = "left alone: 1 of job 1, since another run has stored the same"
+    said = "left alone: 1 annotation of job 1, since another run has stored the same"
     if first == "another machine":
         assert ids == [[101], [103]]
         assert said in capsys.readouterr().out
     elif first == "another machine, before people hand the jobs in":
         assert ids == [[101, 102], [103, 104]]
-        assert "left alone: 1 twice in job 1, since another run has stored the same" in capsys.readouterr().out
+        said = "left alone: job 1 has 1 annotation twice, since another run has stored the same"
+        assert said in capsys.readouterr().out
     else:
         assert ids == [[101, 102], [103, 104]], "the other run takes its own away"
         assert said not in capsys.readouterr().out

@@ -7,8 +7,8 @@ from typing import Any
 
 from promptable.cvat.geometry.position import MASK, Placed
 from promptable.cvat.propagate.drawn import DrawnShapes
+from promptable.cvat.propagate.following.newcomers import Known, Newcomers
 from promptable.cvat.propagate.following.pictures import picture_of
-from promptable.cvat.propagate.following.words import Known, Newcomers
 from promptable.cvat.propagate.jobs import why_left_alone
 from promptable.cvat.propagate.journal import RunWrites
 from promptable.cvat.propagate.objects import Object
@@ -74,14 +74,17 @@ def make_plan(
         known = Known(objects, [Placed(one.label_id, one.start) for one in objects])
         objects += newcomers.look(picture_of(frames, first), known, len(objects)).joined
     if not objects and options.every is None:
-        if drawn.followed:
-            raise AllFollowedError("; ".join(left_out))
-        reasons = (
-            "; ".join(left_out) or "draw a rectangle, polygon or mask there first, or look for words with --detect"
-        )
-        raise NothingToFollowError(f"there is nothing to follow on frame {first}: {reasons}")
+        raise _nothing_to_follow(first, left_out, is_followed=drawn.followed > 0)
     _check_forms(frames, objects, options)
     return Plan(objects, ways, left_out)
+
+
+def _nothing_to_follow(first: int, left_out: Sequence[str], *, is_followed: bool) -> CvatError:
+    reasons = "; ".join(left_out)
+    if is_followed:
+        return AllFollowedError(reasons)
+    remedy = "draw a rectangle, polygon or mask there first, or look for words with --detect"
+    return NothingToFollowError(f"there is nothing to follow on frame {first}: {reasons or remedy}")
 
 
 def _check_forms(frames: Frames, objects: Iterable[Object], options: Options) -> None:

@@ -9,8 +9,8 @@ from promptable.cvat.progress import Progress
 from promptable.cvat.propagate.changes.changes import Changes
 from promptable.cvat.propagate.following.entrances import Entrances
 from promptable.cvat.propagate.following.follower import Follower
+from promptable.cvat.propagate.following.newcomers import Newcomers
 from promptable.cvat.propagate.following.passes import Pass
-from promptable.cvat.propagate.following.words import Newcomers
 from promptable.cvat.propagate.journal import TrackJournal
 from promptable.cvat.propagate.options import Options
 from promptable.cvat.propagate.plan import Plan

@@ -17,7 +17,7 @@ from promptable.cvat.propagate.options import Options
 
 if TYPE_CHECKING:
     from promptable.cvat.journal import Run
-    from promptable.cvat.propagate.following.words import Newcomers
+    from promptable.cvat.propagate.following.newcomers import Newcomers
     from promptable.cvat.propagate.journal import TrackJournal
     from promptable.cvat.server.frames import Frames
     from promptable.cvat.tracking import Tracker
@@ -149,7 +149,7 @@ def _begun(
 def _models(parsed: argparse.Namespace, client: Any, frames: "Frames") -> "tuple[Tracker, Newcomers | None]":
     """The tracker, and what looks for new objects if that is wanted. Raises CvatError."""
     from promptable.cvat.functions import Source
-    from promptable.cvat.propagate.following.words import Newcomers
+    from promptable.cvat.propagate.following.newcomers import Newcomers
     from promptable.cvat.tracking import Tracker
 
     source = Source(frames.task.id, parsed.job)

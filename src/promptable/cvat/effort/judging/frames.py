@@ -88,7 +88,7 @@ class JobNow:
 
 
 def judged_frame(now: JobNow, frame: int, asked: Asked, looked_for: Set[str]) -> JudgedFrame:
-    """The verdicts on a frame; ``looked_for`` are the labels that runs looked for, and of which people may add objects."""
+    """The verdicts on a frame; ``looked_for`` are the labels that runs looked for, of which people may add objects."""
     judged: list[Judged] = []
     for kind in KINDS:
         written = [one for one in asked.written if one.kind == kind and now.label(one.payload["label_id"])]

@@ -32,10 +32,10 @@ class Entrances:
     def follow(self, progress: Progress) -> None:
         """Follow the objects on the frames that are left, and show progress. Raises CvatError."""
         if self._objects:
-            self._back.go_on(partial(self._go_on, progress))
+            self._back.resume(partial(self._go_on, progress))
 
     def _go_on(self, progress: Progress, last: Step | None) -> None:
-        bar = progress.begin("where they came in", len(self._back.way), done=self._back.done())
+        bar = progress.begin("where they came in", len(self._back.frames), done=self._back.done())
         while numbers := self._left(last):
             with closing(pictures_of(self._frames, numbers, self._tracker.function)) as pictures:
                 for picture in pictures:
@@ -46,7 +46,7 @@ class Entrances:
 
     def _left(self, last: Step | None) -> Sequence[int]:
         """The frames that are left. If no object is followed now, they begin with the next one on which one joined."""
-        left = self._back.way[self._back.done() :]
+        left = self._back.frames[self._back.done() :]
         if last is not None and last.states:
             return left
         joined = {one.frame for one in self._objects.values()}

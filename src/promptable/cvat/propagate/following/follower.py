@@ -8,9 +8,9 @@ from typing import Any
 from promptable.cvat.functions import Picture
 from promptable.cvat.geometry.position import Placed, Position
 from promptable.cvat.progress import Progress
+from promptable.cvat.propagate.following.newcomers import Known, Newcomers
 from promptable.cvat.propagate.following.passes import Pass
 from promptable.cvat.propagate.following.pictures import number_of, pictures_of
-from promptable.cvat.propagate.following.words import Known, Newcomers
 from promptable.cvat.propagate.journal import Step
 from promptable.cvat.propagate.objects import Object
 from promptable.cvat.server.frames import Frames
@@ -24,7 +24,7 @@ class Follower:
         self,
         tracker: Tracker,
         frames: Frames,
-        way: Pass,
+        followed_pass: Pass,
         *,
         restart: bool = False,
         newcomers: Newcomers | None = None,
@@ -37,7 +37,7 @@ class Follower:
         """
         self._tracker = tracker
         self._frames = frames
-        self._way = way
+        self._pass = followed_pass
         self._restart = restart
         self._newcomers = newcomers
         self._every = every
@@ -45,12 +45,12 @@ class Follower:
 
     def follow(self, progress: Progress) -> None:
         """Follow the objects on the frames that are left, and show progress. Raises CvatError."""
-        self._way.go_on(partial(self._go_on, progress))
+        self._pass.resume(partial(self._go_on, progress))
 
     def _go_on(self, progress: Progress, last: Step | None) -> None:
-        self._objects = self._way.objects()
-        what = "following" if self._way.direction > 0 else "following backward"
-        bar = progress.begin(what, len(self._way.way), done=self._way.done())
+        self._objects = self._pass.objects()
+        what = "following" if self._pass.direction > 0 else "following backward"
+        bar = progress.begin(what, len(self._pass.frames), done=self._pass.done())
         while numbers := self._left(last):
             with closing(pictures_of(self._frames, numbers, self._tracker.function)) as pictures:
                 for picture in pictures:
@@ -62,27 +62,27 @@ class Follower:
 
     def _left(self, last: Step | None) -> Sequence[int]:
         """The frames that are left. If no object is followed now, they begin where new ones are looked for next."""
-        done = self._way.done()
+        done = self._pass.done()
         if last is None or last.states:
-            return self._way.way[done:]
-        return () if self._newcomers is None else self._way.way[-(-done // self._every) * self._every :]
+            return self._pass.frames[done:]
+        return () if self._newcomers is None else self._pass.frames[-(-done // self._every) * self._every :]
 
     def _first(self, picture: Picture) -> Step:
         starts = {number: one.start for number, one in self._objects.items()}
         step = self._started(Step(number_of(picture), {}, {}), picture, starts)
-        self._way.record(step)
+        self._pass.record(step)
         return step
 
     def _next(self, last: Step, picture: Picture) -> Step:
         """Follow the objects to the next picture, and look for new ones on it."""
         step = self._followed(last, picture)
         joined: Sequence[Object] = ()
-        if self._newcomers is not None and self._way.way.index(step.frame) % self._every == 0:
-            news = self._newcomers.look(picture, self._known(step), self._way.free_number(), self._way.direction)
+        if self._newcomers is not None and self._pass.frames.index(step.frame) % self._every == 0:
+            news = self._newcomers.look(picture, self._known(step), self._pass.free_number(), self._pass.direction)
             joined = news.joined
             self._objects |= {one.number: one for one in joined}
             step = self._started(step, picture, {one.number: one.start for one in joined} | dict(news.back))
-        self._way.record(step, joined)
+        self._pass.record(step, joined)
         return step
 
     def _followed(self, last: Step, picture: Picture) -> Step:
@@ -112,7 +112,7 @@ class Follower:
     def _comes_back(self, one: int, number: int) -> bool:
         """Whether people have an object again on a frame that comes after ``number`` in this direction."""
         later = [frame for frame, seen in self._objects[one].theirs.items() if seen is not None]
-        return any((frame - number) * self._way.direction > 0 for frame in later)
+        return any((frame - number) * self._pass.direction > 0 for frame in later)
 
     def _started(self, step: Step, picture: Picture, starts: Mapping[int, Position]) -> Step:
         """The step with objects that start on its picture; ``starts`` is where, by number. Raises CvatError."""
@@ -132,7 +132,7 @@ class Follower:
             if (position := one.theirs.get(step.frame, step.found.get(number))) is not None
         ]
         lost = {
-            number: Placed(objects[number].label_id, self._way.last_seen(objects[number]))
+            number: Placed(objects[number].label_id, self._pass.last_seen(objects[number]))
             for number, position in step.found.items()
             if position is None
         }

@@ -10,7 +10,7 @@ from promptable.cvat.server.errors import CvatError
 
 
 class Pass:
-    """The frames of a pass, ``way``, in the order of following, and its ``direction`` in the journal.
+    """A pass through ``frames``, which are in the order of following; ``direction`` is its direction in the journal.
 
     ``joined`` are the values of ``Object.joined`` of the objects that are followed on it. By default, these are the
     objects of the run's first frame and those that join on this pass.
@@ -21,18 +21,18 @@ class Pass:
         journal: TrackJournal,
         run: int,
         direction: int,
-        way: Sequence[int],
+        frames: Sequence[int],
         joined: Collection[int] | None = None,
     ) -> None:
         self.direction = direction
-        self.way = way
+        self.frames = frames
         self._journal = journal
         self._run = run
         self._joined = (0, direction) if joined is None else joined
 
     def back(self) -> "Pass":
         """The pass on which the objects that joined on this one are followed back."""
-        return Pass(self._journal, self._run, BACK * self.direction, self.way[::-1], (self.direction,))
+        return Pass(self._journal, self._run, BACK * self.direction, self.frames[::-1], (self.direction,))
 
     def objects(self) -> dict[int, Object]:
         """The objects that are followed on this pass, by number."""
@@ -44,7 +44,7 @@ class Pass:
         placed = [(one, one.theirs.get(frame, found.get(one.number))) for one in self._journal.objects(self._run)]
         return [Placed(one.label_id, position) for one, position in placed if position is not None]
 
-    def go_on(self, follow: Callable[[Step | None], None]) -> None:
+    def resume(self, follow: Callable[[Step | None], None]) -> None:
         """Call ``follow`` with the last step, or None if there is none. Raises CvatError.
 
         If the tracker has forgotten its states since an interruption, the pass begins again from its first frame, once.
@@ -76,7 +76,7 @@ class Pass:
     def done(self) -> int:
         """How many frames of the pass have been followed."""
         last = self.last()
-        return 0 if last is None else self.way.index(last.frame) + 1
+        return 0 if last is None else self.frames.index(last.frame) + 1
 
     def last(self) -> Step | None:
         """The last step, with its states but not what was found; None if there is none."""

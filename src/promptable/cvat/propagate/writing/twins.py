@@ -8,6 +8,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
+from promptable.cvat.plural import counted
 from promptable.cvat.propagate.content import content
 from promptable.cvat.propagate.journal import Key, TrackJournal
 from promptable.cvat.propagate.writing.job_contents import JobContents, defaults_in
@@ -34,10 +35,13 @@ def remove_twins(client: Any, journal: TrackJournal, run: int, task: int, *, com
         foreign = _foreign(contents, after.get(job, contents.highest_ids()), journal.written_ids(job))
         second = [one for write in writes for one in write.items if _came_second(one, contents, foreign)]
         if second and job in handed_in:
-            yield f"{len(second)} twice in job {job}, since another run has stored the same; people have handed it in"
+            yield (
+                f"job {job} has {counted(len(second), 'annotation')} twice, since another run has stored the same and "
+                "people have handed it in"
+            )
         elif second:
             annotations.change("delete", **payload([{**one, "new": contents.now(one)} for one in second], "new"))
-            yield f"{len(second)} of job {job}, since another run has stored the same"
+            yield f"{counted(len(second), 'annotation')} of job {job}, since another run has stored the same"
 
 
 def _foreign(contents: JobContents, after: Mapping[str, int], known: Set[Key]) -> IdsByContent:
