@@ -9,7 +9,7 @@ from typing import Any
 from promptable.cvat.geometry.position import Position
 from promptable.cvat.journal import Run
 from promptable.cvat.labels.entries import listed
-from promptable.cvat.propagate.broken import is_whole
+from promptable.cvat.propagate.broken_shapes import is_valid
 from promptable.cvat.propagate.journal import TrackReader
 from promptable.cvat.propagate.objects import Object
 from promptable.cvat.propagate.review.doubts import doubts
@@ -98,7 +98,7 @@ def course(journal: TrackReader, run: int, one: Object, direction: int) -> Itera
     ]
     drawn.sort(key=lambda pair: pair[0] * direction)
     merged = heapq.merge(journal.along(run, one.number, direction), drawn, key=lambda pair: pair[0] * direction)
-    yield from ((frame, position) for frame, position in merged if position is None or is_whole(position))
+    yield from ((frame, position) for frame, position in merged if position is None or is_valid(position))
 
 
 def _places(
