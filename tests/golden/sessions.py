@@ -67,7 +67,10 @@ _CLICK, _BESIDE, _BOX = [139.5, 50.5], [114.5, 32.5], [[111, 29], [157, 77]]
 _CIRCLE = {"type": "rectangle", "points": [114, 94, 176, 157]}
 _STAR = {"type": "polygon", "points": [102, 20, 95, 34, 80, 37, 91, 47, 89, 63, 102, 55, 117, 62, 114, 46, 124, 35]}
 _SMALL_STAR = {"type": "mask", "points": [0, 26 * 24, 5, 8, 30, 31]}
-_FOREIGN_STATE = {"version": 2, "model": "elsewhere", "type": "mask", "bare": False, "step": 1, "memories": ["m" * 22]}
+_FOREIGN_STATE = {
+    **{"version": 3, "model": "elsewhere", "type": "mask", "bare": False},
+    **{"step": 1, "memories": [["m" * 22, 1, True]]},
+}
 
 _HALF_A_PICTURE = picture("scene.jpg")[:9000]
 _NO_OBJECTS: Mapping[str, Any] = {"bytes that are no JSON": b'{"image": ', "a list": []}
