@@ -63,7 +63,7 @@ class Options:
 
 
 def wrong_way(first: int, last: int, step: int) -> str | None:
-    """Why ``last`` cannot end what goes on from ``first`` by ``step``, 1 or -1; None where it can."""
+    """Why following from ``first`` in the direction ``step``, 1 or -1, cannot end at ``last``; None if it can."""
     if (last - first) * step >= 0:
         return None
     if step > 0:
