@@ -1,7 +1,8 @@
 """The scores of tags on every frame, from the runs of ``annotate``."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from promptable.config.labels import LabelType
@@ -48,27 +49,30 @@ def tag_scores(journal: JournalReader) -> list[TagScores]:
     An unknown score is taken for the middle of the interval in which it lies. If the tag was not found, that is from 0
     to the lowest score that the run could have answered; if it was found, from the threshold to 1.
     """
-    scores: dict[str, dict[int, float | None]] = {}
-    chances: dict[str, dict[int, float]] = {}
+    scores: dict[str, dict[int, float | None]] = defaultdict(dict)
+    chances: dict[str, dict[int, float]] = defaultdict(dict)
     thresholds: dict[str, float] = {}
-    for run in journal.runs():
-        if run.command != ANNOTATE or run.state == "undone":
-            continue
+    for run in (run for run in journal.runs() if run.command == ANNOTATE and run.state != "undone"):
         tags = _tags(run)
         thresholds |= tags
+        asked = journal.frames(run.id, "asked")
         for label, threshold in tags.items():
-            asked, least = journal.frames(run.id, "asked"), threshold if is_through_cvat(run) else min(FLOOR, threshold)
-            scores.setdefault(label, {}).update(dict.fromkeys(asked))
-            chances.setdefault(label, {}).update(dict.fromkeys(asked, least / 2))
-        for one in journal.detections(run.id):
-            label, score = one.detection.label, one.detection.score
-            if one.detection.type != TAG or label not in tags:
-                continue
+            lowest = threshold if is_through_cvat(run) else min(FLOOR, threshold)
+            scores[label].update(dict.fromkeys(asked))
+            chances[label].update(dict.fromkeys(asked, lowest / 2))
+        for frame, label, score in _found(journal, run, tags):
             if score is None:
-                chances[label][one.frame] = (1 + tags[label]) / 2
+                chances[label][frame] = (1 + tags[label]) / 2
             else:
-                scores[label][one.frame] = max(score, scores[label].get(one.frame) or 0.0)
+                scores[label][frame] = max(score, scores[label].get(frame) or 0.0)
     return [TagScores(label, thresholds[label], scores[label], chances[label]) for label in scores]
+
+
+def _found(journal: JournalReader, run: Run, tags: Collection[str]) -> Iterator[tuple[int, str, float | None]]:
+    """(frame, label, score) of the tags of these labels that a run has found."""
+    for one in journal.detections(run.id):
+        if one.detection.type == TAG and one.detection.label in tags:
+            yield one.frame, one.detection.label, one.detection.score
 
 
 def _tags(run: Run) -> dict[str, float]:

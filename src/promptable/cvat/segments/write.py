@@ -1,6 +1,5 @@
 """Writing segments into CVAT as tags: missing ones are added, and tags of automatic runs outside of them deleted."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -71,27 +70,24 @@ class Writer:
         return changes, left
 
     def _change(self, job: Any, found: Sequence[Segment], known: Mapping[str, int]) -> Change:
-        change = Change(job.id, JobAnnotations(self._client, job.id).read())
+        """The change of a job; ``known`` are the ids of the labels of segments, by name. Raises CvatError."""
+        there = JobAnnotations(self._client, job.id).read()
         shown = set(self._frames.numbers).intersection(self._frames.shown_in(job))
-        there = {(tag["label_id"], tag["frame"]) for tag in change.there["tags"]}
-        written = [one for one in self._journal.uploads(job=job.id) if one.kind == TAG]
-        taken_away = {(one.payload["label_id"], one.frame) for one in written} - there
-        wanted: dict[int, set[int]] = defaultdict(set)
-        for segment in found:
-            number = known.get(segment.label)
-            if number is None:
-                continue
-            wanted[number].update(segment.frames)
-            lacking = [(number, frame) for frame in segment.frames if frame in shown and (number, frame) not in there]
-            change.left_to_people += sum(place in taken_away for place in lacking)
-            change.adds += [self._tag(segment, frame) for key, frame in lacking if (key, frame) not in taken_away]
-        outside = [
-            one
-            for one in written
-            if (number := one.payload["label_id"]) in known.values() and one.frame in shown - wanted[number]
-        ]
-        change.removes = unchanged(outside, change.there, self._labels)
-        return change
+        segments = [segment for segment in found if segment.label in known]
+        wanted = {(known[one.label], frame): one for one in segments for frame in one.frames if frame in shown}
+        tagged = {(tag["label_id"], tag["frame"]) for tag in there["tags"]}
+        tags = (one for one in self._journal.uploads(job=job.id) if one.kind == TAG)
+        written = [one for one in tags if one.payload["label_id"] in known.values() and one.frame in shown]
+        missing = [place for place in wanted if place not in tagged]
+        deleted = {_place(one) for one in written}.intersection(missing)
+        outside = [one for one in written if _place(one) not in wanted]
+        return Change(
+            job.id,
+            there,
+            adds=[self._tag(wanted[place], place[1]) for place in missing if place not in deleted],
+            removes=unchanged(outside, there, self._labels),
+            left_to_people=len(deleted),
+        )
 
     def _tag(self, segment: Segment, frame: int) -> Upload:
         label = self._labels.by_name[segment.label]
@@ -125,3 +121,8 @@ class Writer:
         answer = JobAnnotations(self._client, change.job).create([], [one.payload for one in change.adds])
         pairs = zip(batch.uploads, answer["tags"], strict=True)
         self._journal.stored(batch, {upload.id: one["id"] for upload, one in pairs})
+
+
+def _place(upload: Upload) -> tuple[int, int]:
+    """Label id and frame of a tag."""
+    return upload.payload["label_id"], upload.frame
