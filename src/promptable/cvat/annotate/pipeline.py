@@ -13,9 +13,9 @@ from promptable.cvat.server.errors import CvatError
 from promptable.cvat.server.frames import Frames
 
 _AHEAD = 8
-"""Pictures that wait for a worker, and results that wait to be noted; so many more than there are workers."""
+"""How many more pictures wait for a worker, and results to be recorded, than there are workers."""
 _LOOK_S = 0.2
-"""So often a thread that waits looks whether it is still wanted."""
+"""Seconds after which a waiting thread looks whether it is still needed."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def ask_all(
 
 
 class _Work:
-    """Two bounded queues: pictures that wait for a worker, results that wait to be noted. None is the end of either."""
+    """Two bounded queues: pictures that wait for a worker, results that wait to be recorded. None ends either."""
 
     def __init__(self, fetched: Iterator[Fetched], ask: Callable[[Fetched], Result], workers: int) -> None:
         self.stop = threading.Event()

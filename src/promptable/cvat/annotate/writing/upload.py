@@ -5,21 +5,20 @@ transaction, so one shape of the batch proves that all of it arrived. If the ser
 stored twice: the second copies are deleted when the run ends, or by the next run.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from promptable.config.labels import Mark
-from promptable.cvat.annotate.options import REPLACING, Mode, Options
+from promptable.cvat.annotate.options import Mode, Options
 from promptable.cvat.annotate.plan import annotated, why_left_alone
-from promptable.cvat.annotate.writing.deletions import delete
+from promptable.cvat.annotate.writing.frame_uploads import FrameUploads
 from promptable.cvat.annotate.writing.late import remove_late
 from promptable.cvat.annotate.writing.lookup import look_for
+from promptable.cvat.annotate.writing.replacing import Replacing
 from promptable.cvat.annotate.writing.twins import remove_twins, without_twins
-from promptable.cvat.annotate.writing.unchanged import unchanged
-from promptable.cvat.detection import MASK, TAG
+from promptable.cvat.detection import MASK
 from promptable.cvat.geometry.position import position_of
-from promptable.cvat.journal import Batch, Journal, Run, SentUpload, Upload
+from promptable.cvat.journal import Batch, Journal, Run, Upload
 from promptable.cvat.labels.task_labels import TaskLabels
 from promptable.cvat.seams import Seams
 from promptable.cvat.server.annotations import KINDS, Annotations, JobAnnotations, highest_ids
@@ -48,6 +47,8 @@ class Uploader:
         self._options = options
         self._tell = tell
         self._seams = Seams(client, frames)
+        self._frame_uploads = FrameUploads(journal, run, labels, options.review_below)
+        self._replacing = Replacing(client, journal, run, labels, options.mode)
 
     def settle(self) -> None:
         """Find out whether batches arrived that were on their way when the run was stopped. Raises CvatError."""
@@ -69,49 +70,33 @@ class Uploader:
         ``frames`` limits it to these frames.
         """
         for job, ready in self._journal.ready(self._run.id, state, frames).items():
-            for part, uploads in self._parts(ready, failed=state == "failed"):
-                self._upload(job, part, uploads)
+            for portion, uploads in self._portions(ready, failed=state == "failed"):
+                self._upload(job, portion, uploads)
 
-    def _parts(self, frames: Sequence[int], *, failed: bool) -> Iterator[tuple[list[int], list[Upload]]]:
+    def _portions(self, frames: Sequence[int], *, failed: bool) -> Iterator[tuple[list[int], list[Upload]]]:
         """The frames with their uploads, in portions that fit into one request each."""
-        part: list[int] = []
+        portion: list[int] = []
         uploads: list[Upload] = []
         numbers = 0
         for frame in frames:
-            of_frame = self._marks(frame, Mark.FAILURE) if failed else self._uploads(frame)
-            part.append(frame)
+            of_frame = self._frame_uploads.of_failure(frame) if failed else self._frame_uploads.of_answer(frame)
+            portion.append(frame)
             uploads += of_frame
             numbers += sum(len(one.payload.get("points", ())) for one in of_frame)
-            if numbers > _MOST_NUMBERS or len(part) >= _MOST_FRAMES:
-                yield part, uploads
-                part, uploads, numbers = [], [], 0
-        if part:
-            yield part, uploads
-
-    def _uploads(self, frame: int) -> list[Upload]:
-        """The detections of a frame, and the tag that marks the frame if one of them is to be reviewed."""
-        below, uploads = self._options.review_below, []
-        chosen = [one for one in self._journal.detections(self._run.id, frame) if one.detection.chosen]
-        for one in chosen:
-            label = self._labels.get(one.detection.label)
-            if label is not None:
-                kind = "tag" if one.detection.type == TAG else "shape"
-                uploads.append(Upload(kind, frame, label.payload(one.detection, frame, below), one.id))
-        doubtful = any(one.detection.is_below(below) for one in chosen)
-        return uploads + (self._marks(frame, Mark.REVIEW) if doubtful else [])
-
-    def _marks(self, frame: int, mark: Mark) -> list[Upload]:
-        """The tag that marks a frame; none if the task has no label for it."""
-        label = self._labels.marking(mark)
-        return [] if label is None else [Upload("tag", frame, label.mark(frame), None)]
+            if numbers > _MOST_NUMBERS or len(portion) >= _MOST_FRAMES:
+                yield portion, uploads
+                portion, uploads, numbers = [], [], 0
+        if portion:
+            yield portion, uploads
 
     def _upload(self, job: int, frames: Sequence[int], uploads: Sequence[Upload]) -> None:
+        """Upload a portion of frames to a job, without what it has already. Raises CvatError."""
         self.remove_late()  # else second copies of ours would pass for another run's, or for people's
         there = JobAnnotations(self._client, job).read()
         left = self._left(job, frames, there)
         self._journal.leave(self._run.id, job, left)
         taken = [frame for frame in frames if frame not in left]
-        staying = self._staying(job, taken, there)
+        staying = self._replacing.staying(job, taken, there)
         marked = {(tag["frame"], tag["label_id"]) for tag in staying["tags"]}
         wanted = [
             one
@@ -144,7 +129,7 @@ class Uploader:
 
         ``there`` are the annotations of its job.
         """
-        self._delete_replaced(batch, there)
+        self._replacing.delete_for(batch, there)
         of_kind = {kind: [one for one in batch.uploads if one.kind == kind] for kind in KINDS}
         answer: Mapping[str, Any] = {"shapes": [], "tags": []}
         if batch.uploads:
@@ -153,7 +138,7 @@ class Uploader:
                 answer = annotations.create(*([one.payload for one in of_kind[kind]] for kind in KINDS))
             except CvatError as error:
                 if error.stored_nothing:
-                    self._journal.refused(batch)  # the next run makes a new batch, for the labels at that time
+                    self._journal.refused(batch)  # resumed, the run makes a new batch, for the labels at that time
                     raise
                 return False
         pairs = [pair for kind in KINDS for pair in zip(of_kind[kind], answer[f"{kind}s"], strict=True)]
@@ -176,38 +161,6 @@ class Uploader:
         left = self._left(batch.job, self._journal.frames_of(batch), there)
         self._journal.leave(batch.run, batch.job, left)
         return replace(batch, uploads=[one for one in batch.uploads if one.frame not in left])
-
-    def _delete_replaced(self, batch: Batch, there: Annotations) -> None:
-        """Delete what the batch replaces, in the modes that replace."""
-        if self._options.mode in REPLACING:
-            replaced = self._replaced(batch.job, self._journal.frames_of(batch), there)
-            delete(self._client, self._journal, batch.run, batch.job, there, replaced)
-
-    def _replaced(self, job: int, frames: Iterable[int], there: Annotations) -> Annotations:
-        """The annotations of these frames that the run replaces; none unless its mode is one that replaces.
-
-        They are what earlier runs wrote and nobody has changed, or, with ``REPLACE_ALL``, everything. Frames on which
-        the function failed keep theirs.
-        """
-        answered = set(frames) - set(self._journal.errors(self._run.id))
-        if self._options.mode is Mode.REPLACE_ALL:
-            return {f"{kind}s": [one for one in there[f"{kind}s"] if one["frame"] in answered] for kind in KINDS}
-        untouched = []
-        if self._options.mode is Mode.REPLACE:
-            untouched = unchanged(self._written_before(job, answered), there, self._labels)
-        ids = {kind: {one.server_id for one in untouched if one.kind == kind} for kind in KINDS}
-        return {f"{kind}s": [one for one in there[f"{kind}s"] if one["id"] in ids[kind]] for kind in KINDS}
-
-    def _staying(self, job: int, frames: Iterable[int], there: Annotations) -> Annotations:
-        """The annotations of a job without those of these frames that the run replaces."""
-        replaced = self._replaced(job, frames, there)
-        ids = {kind: {one["id"] for one in items} for kind, items in replaced.items()}
-        return {kind: [one for one in there[kind] if one["id"] not in ids[kind]] for kind in replaced}
-
-    def _written_before(self, job: int, frames: Iterable[int]) -> list[SentUpload]:
-        """The uploads of other runs on these frames."""
-        written = (one for frame in frames for one in self._journal.uploads(job=job, frame=frame))
-        return [one for one in written if one.run != self._run.id]
 
 
 def _is_there(upload: Upload, marked: set[tuple[int, int]]) -> bool:
