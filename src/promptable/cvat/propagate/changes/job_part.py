@@ -63,7 +63,7 @@ class JobPart:
         is_auto = self.object.is_track and self.object.item["source"] == "auto"
         return "auto" if is_auto or not self.object.copies else "semi-auto"
 
-    @property
+    @cached_property
     def unwritten_frames(self) -> set[int]:
         """The frames on which the run writes nothing: those of ``kept`` keyframes and of the drawn shape."""
         return {*self.kept, *(copy.item["frame"] for copy in self.object.copies if copy.kind == SHAPE)}
