@@ -134,8 +134,8 @@ def _write(parsed: argparse.Namespace, client: Any, one: "TaskSegments") -> None
         changes, left = writer.plan(one.segments, one.labels)
         for sentence in left:
             left_alone(sentence)
-        if theirs := sum(change.left_to_people for change in changes):
-            left_alone(f"{counted(theirs, 'frame')} whose tag people have taken away")
+        if kept := sum(change.left_to_people for change in changes):
+            left_alone(f"{counted(kept, 'frame')} whose tag people have taken away")
         run = writer.write(changes)
     if run is None:
         say("the tags in CVAT are those of the ranges")

@@ -96,8 +96,8 @@ class DrawnShapes:
         return Drawn(objects, left_out, followed)
 
     def _object(self, number: int, form: str, position: Position, copies: Sequence[Copy]) -> Object:
-        theirs = positions_by_people(copies, self._annotations, self._first, self._run_writes)
-        return Object(number, copies[0].item["label_id"], form, self._first, position, copies, theirs)
+        by_people = positions_by_people(copies, self._annotations, self._first, self._run_writes)
+        return Object(number, copies[0].item["label_id"], form, self._first, position, copies, by_people)
 
     def _why_not(self, start: Copy, form: str, tracks: set[Key]) -> str | None:
         """Why an annotation is not followed in this form, in a sentence; None if it is."""

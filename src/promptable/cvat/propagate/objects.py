@@ -34,7 +34,7 @@ class Object:
     - ``form`` is the form of its answers: rectangles and polygons become a track, masks one shape on each frame, all in
       one group.
     - ``copies`` are its annotations in the jobs that show ``frame``, and tracks of other jobs with which it goes on.
-    - ``theirs`` is where people have it on other frames; None where they say that it is outside.
+    - ``by_people`` is where people have it on other frames; None where they say that it is outside.
     - ``detected`` is the shape of an object that a detector found, as CVAT would give it; it has no copies.
     - ``joined`` is the direction, 1 or -1, of the pass on which a detector found it; 0 on the first frame of the run.
     """
@@ -45,7 +45,7 @@ class Object:
     frame: int
     start: Position
     copies: Sequence[Copy]
-    theirs: Mapping[int, Position | None]
+    by_people: Mapping[int, Position | None]
     detected: Mapping[str, Any] | None = None
     joined: int = 0
 
@@ -75,14 +75,17 @@ class Object:
 
     def as_json(self) -> dict[str, Any]:
         """As the journal keeps it."""
-        return asdict(self)
+        fields = asdict(self)
+        fields["theirs"] = fields.pop("by_people")
+        return fields
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "Object":
         """The inverse of ``as_json``, from parsed JSON."""
-        theirs = {int(frame): read_position(position) for frame, position in stored["theirs"].items()}
+        fields = dict(stored)
+        by_people = {int(frame): read_position(position) for frame, position in fields.pop("theirs").items()}
         copies = [Copy(**copy) for copy in stored["copies"]]
-        return cls(**{**stored, "start": read_position(stored["start"]), "copies": copies, "theirs": theirs})
+        return cls(**{**fields, "start": read_position(stored["start"]), "copies": copies, "by_people": by_people})
 
 
 def read_position(stored: Mapping[str, Any] | None) -> Position | None:

@@ -1,6 +1,5 @@
 """Which objects a run follows through which frames, and what it leaves alone."""
 
-import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,10 +43,9 @@ class Plan:
     @property
     def met(self) -> list[int]:
         """The first frame, for each object and pass, on which people have the object already; sorted."""
-        on_the_way = (
-            (frame for frame in way[1:] if frame in one.theirs) for one in self.objects for way in self.passes.values()
-        )
-        return sorted(frame for frames in on_the_way for frame in itertools.islice(frames, 1))
+        ways = [(one, way[1:]) for one in self.objects for way in self.passes.values()]
+        first = (next((frame for frame in frames if frame in one.by_people), None) for one, frames in ways)
+        return sorted(frame for frame in first if frame is not None)
 
 
 def make_plan(

@@ -55,7 +55,7 @@ def _seen_in_other_jobs(
     These frames lie between those of ``part.found``, but are not among them.
     """
     between = range(min(part.found), max(part.found))
-    for frame, position in part.object.theirs.items():
+    for frame, position in part.object.by_people.items():
         if position is not None and frame in between and frame not in part.found and frame not in kept:
             yield from _as_shown(track, frame)
 

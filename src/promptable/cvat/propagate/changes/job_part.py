@@ -98,7 +98,7 @@ def borrowed_keyframes(
     here = {key["frame"] for key in (track["shapes"] if track else ()) if key not in written}
     return {
         frame: keyframe(held, frame, position)
-        for frame, position in one.theirs.items()
+        for frame, position in one.by_people.items()
         if frame in frames and frame not in here and position is not None and position.form == one.form
         if all(position_at(other, frame) is None for other in other_tracks)
     }

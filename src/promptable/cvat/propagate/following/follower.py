@@ -88,30 +88,31 @@ class Follower:
     def _followed(self, last: Step, picture: Picture) -> Step:
         """The step of the next picture, without new objects. Where people have an object, it ends or starts anew."""
         number = number_of(picture)
-        theirs = {one: self._objects[one].theirs[number] for one in last.states if number in self._objects[one].theirs}
-        going = {one: state for one, state in last.states.items() if one not in theirs and state is not None}
+        objects = {one: self._objects[one] for one in last.states}
+        by_people = {one: known.by_people[number] for one, known in objects.items() if number in known.by_people}
+        going = {one: state for one, state in last.states.items() if one not in by_people and state is not None}
         positions, states = (
             self._tracker.follow(picture, list(going.values()), self._frames.frame(number).hw) if going else ([], [])
         )
-        after = {one: state for one, state in last.states.items() if state is None and one not in theirs}
+        after = {one: state for one, state in last.states.items() if state is None and one not in by_people}
         after |= dict(zip(going, states, strict=True))
         if self._restart:
-            after |= self._restarted(picture, theirs)
+            after |= self._restarted(picture, by_people)
         return Step(number, dict(zip(going, positions, strict=True)), after)
 
-    def _restarted(self, picture: Picture, theirs: Mapping[int, Position | None]) -> dict[int, Any]:
-        """The states of objects that start anew where people have them on this picture (``theirs``), by number.
+    def _restarted(self, picture: Picture, by_people: Mapping[int, Position | None]) -> dict[int, Any]:
+        """The states of objects that start anew where people have them on this picture (``by_people``), by number.
 
         The state is None if they are outside now, and people have them again on a later frame.
         """
-        seen = {one: position for one, position in theirs.items() if position is not None}
+        seen = {one: position for one, position in by_people.items() if position is not None}
         states = self._started(Step(number_of(picture), {}, {}), picture, seen).states
-        gone = [one for one in theirs if one not in seen and self._comes_back(one, number_of(picture))]
+        gone = [one for one in by_people if one not in seen and self._comes_back(one, number_of(picture))]
         return {**states, **dict.fromkeys(gone)}
 
     def _comes_back(self, one: int, number: int) -> bool:
         """Whether people have an object again on a frame that comes after ``number`` in this direction."""
-        later = [frame for frame, seen in self._objects[one].theirs.items() if seen is not None]
+        later = [frame for frame, seen in self._objects[one].by_people.items() if seen is not None]
         return any((frame - number) * self._pass.direction > 0 for frame in later)
 
     def _started(self, step: Step, picture: Picture, starts: Mapping[int, Position]) -> Step:
@@ -129,7 +130,7 @@ class Follower:
         seen = [
             Placed(one.label_id, position)
             for number, one in objects.items()
-            if (position := one.theirs.get(step.frame, step.found.get(number))) is not None
+            if (position := one.by_people.get(step.frame, step.found.get(number))) is not None
         ]
         lost = {
             number: Placed(objects[number].label_id, self._pass.last_seen(objects[number]))

@@ -41,7 +41,7 @@ class Pass:
     def seen(self, frame: int) -> list[Placed]:
         """Where the objects of the run, of all passes, are on a frame: where people have them, else as found."""
         found = self._journal.found_on(self._run, frame)
-        placed = [(one, one.theirs.get(frame, found.get(one.number))) for one in self._journal.objects(self._run)]
+        placed = [(one, one.by_people.get(frame, found.get(one.number))) for one in self._journal.objects(self._run)]
         return [Placed(one.label_id, position) for one, position in placed if position is not None]
 
     def resume(self, follow: Callable[[Step | None], None]) -> None:

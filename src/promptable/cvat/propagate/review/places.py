@@ -93,7 +93,7 @@ def course(journal: TrackReader, run: int, one: Object, direction: int) -> Itera
     Not where its points make no shape, as runs of earlier versions took them."""
     drawn = [
         (frame, position)
-        for frame, position in {**one.theirs, one.frame: replace(one.start, score=1.0)}.items()
+        for frame, position in {**one.by_people, one.frame: replace(one.start, score=1.0)}.items()
         if position is not None and (frame - one.frame) * direction >= 0
     ]
     drawn.sort(key=lambda pair: pair[0] * direction)
@@ -105,7 +105,7 @@ def _places(
     one: Object, label: str, way: Iterator[tuple[int, Position | None]], jobs: Mapping[int, int]
 ) -> Iterator[Place]:
     for doubt in doubts(way):
-        if doubt.frame in jobs and doubt.frame not in one.theirs:
+        if doubt.frame in jobs and doubt.frame not in one.by_people:
             job = jobs[doubt.frame]
             yield Place(doubt.frame, doubt.what, label, job, doubt.box, one.number, doubt.sure, doubt.before)
 
