@@ -76,7 +76,7 @@ def test_an_answer_of_another_form_is_a_sentence(
 
 def test_frames_that_there_are_not_are_named(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _preview(tmp_path, "--url", url, "--task", "12", "--via-cvat", "dino", "--frames", "1,99,500-") == 0
-    assert "left alone: --frames names 99, 500-, and there are frames 0-" in capsys.readouterr().out
+    assert "left alone: --frames names 99, 500-, and the task has frames 0-" in capsys.readouterr().out
     assert json.loads((tmp_path / "p.json").read_text())["about"] == "1 frame"
 
 
@@ -179,7 +179,7 @@ def test_another_kind_of_function_is_named(
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (("--via-cvat", "dino", "--frames", "99,100"), "--frames 99,100: there are frames 0-8"),
+        (("--via-cvat", "dino", "--frames", "99,100"), "--frames 99,100 names no frame of the task, which has 0-8"),
         (("--function", "{url}/", "--labels", "{labels}"), "knows no 'floor'"),
         (("--function", "{url}/", "--labels", "nowhere.yaml"), "nowhere.yaml"),
     ],

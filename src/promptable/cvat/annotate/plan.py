@@ -80,7 +80,7 @@ def named_frames(frames: Frames, text: str) -> frozenset[int]:
     """The frames that ``--frames`` names, such as 0-99,120,200-. Raises CvatError if none of them exists."""
     named = frozenset[int]().union(*(_within(part, frames) for part in parse_frames(text)))
     if not named:
-        raise CvatError(f"--frames {text}: there are frames {ranges(frames.numbers)}")
+        raise CvatError(f"--frames {text} names no frame of the task, which has {ranges(frames.numbers)}")
     return named
 
 
@@ -89,7 +89,7 @@ def unknown_frames(frames: Frames, text: str) -> Iterator[str]:
     parts = [part for part in parse_frames(text) if not _within(part, frames)]
     if parts:
         named = ", ".join(str(part.start) if len(part) == 1 else f"{part.start}-{_end(part)}" for part in parts)
-        yield f"--frames names {named}, and there are frames {ranges(frames.numbers)}"
+        yield f"--frames names {named}, and the task has frames {ranges(frames.numbers)}"
 
 
 def _within(part: range, frames: Frames) -> Sequence[int]:

@@ -98,7 +98,7 @@ def record_results(results: Iterator[Result], journal: Journal, run: Run, bar: B
         _record(result, journal, run)
         unanswered = unanswered + 1 if result.error is not None and result.error.status is None else 0
         if unanswered == _UNREACHABLE:
-            raise CvatError(f"{result.error}; {unanswered} frames in a row")
+            raise CvatError(f"{result.error}; {unanswered} frames in a row were not answered")
         failed += result.error is not None
         objects += sum(one.chosen for one in result.detections)
         bar.advance(objects=objects, failed=failed)

@@ -62,7 +62,7 @@ def make_plan(
     if not jobs:
         raise CvatError("; ".join(left_out) or "there is no job")
     first = _first_of(frames, jobs) if options.first is None else options.first
-    frames.frame(first)  # raises where there is none
+    frames.frame(first)  # raises CvatError if it does not exist
     ways = passes(frames, jobs, first, options)
     neighbours = [frame for way in ways.values() for frame in way[1:2]]
     drawn = DrawnShapes(client, frames, jobs, first, neighbours, options, run_writes).look()

@@ -92,7 +92,7 @@ def _client(login: Login) -> tuple[Any, Any]:
         profile = default[1]
     else:
         url = login.url or store.get_default_server() or DEFAULT_SERVER
-        if "@" in url:  # it would be told on pages, in journals' names and to every user of this machine
+        if "@" in url:  # it would appear on pages, in names of journals, and to every user of this machine
             raise CvatError(_LOGIN_IN_ADDRESS)
         credentials = _credentials(user, token, url)
         return Client(url, config=config, check_server_version=False), credentials

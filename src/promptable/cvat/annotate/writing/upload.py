@@ -154,7 +154,7 @@ class Uploader:
             there = JobAnnotations(self._client, batch.job).read()
             if self._send(self._without_left(batch, there), there):
                 return None
-        raise CvatError(f"CVAT takes no annotations for job {batch.job} now")
+        raise CvatError(f"CVAT did not answer writes into job {batch.job}, and did not store them: is it overloaded?")
 
     def _without_left(self, batch: Batch, there: Annotations) -> Batch:
         """A batch without the frames that the run must leave alone by now."""

@@ -62,7 +62,7 @@ class Uploader:
                 write, items = self._send(write)
             if items is not None:
                 return self._journal.arrived(write, items)
-        raise CvatError(f"CVAT takes no annotations for job {write.job} now")
+        raise CvatError(f"CVAT did not answer writes into job {write.job}, and did not store them: is it overloaded?")
 
     def _send(self, write: Write) -> tuple[Write, list[Item] | None]:
         """Send a create. Returns the write as it is now, and its items with ids; None if it got no answer.
