@@ -19,6 +19,7 @@ OWN = "--local has no labels of its own: --labels FILE names those to look for"
     ("command", "sentence"),
     [
         (("propagate", "--task", "1", "--to", "8", "--both"), "--to ends one direction, and --both has two"),
+        (("propagate", "--task", "1", "--backward"), "--backward: no frame lies before the first: --from N names"),
         (("propagate", "--task", "1", "--from", "5", "--to", "2"), "--to 2 lies before --from 5: --backward follows"),
         (
             ("propagate", "--task", "1", "--from", "5", "--to", "9", "--backward"),

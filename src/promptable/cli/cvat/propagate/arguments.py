@@ -106,16 +106,27 @@ def _share(text: str) -> float:
 
 def check_together(parsed: argparse.Namespace) -> None:
     """Raise OptionError for what does not go together."""
-    if parsed.detect is not None:
-        check_local_has_labels(parsed, parsed.labels)
+    _check_words(parsed)
+    _check_way(parsed)
+
+
+def _check_words(parsed: argparse.Namespace) -> None:
+    if parsed.detect is None:
+        if parsed.every is not None:
+            raise OptionError("--every says how often --detect looks: leave it out, or add --detect")
+        return
+    check_local_has_labels(parsed, parsed.labels)
     if parsed.detect == "" and not parsed.local:
         raise OptionError("--detect: expected the detector's URL beside --function, or its name beside --via-cvat")
-    if parsed.every is not None and parsed.detect is None:
-        raise OptionError("--every says how often --detect looks: leave it out, or add --detect")
+
+
+def _check_way(parsed: argparse.Namespace) -> None:
     if parsed.both and parsed.last is not None:
         raise OptionError(
             "--to ends one direction, and --both has two: leave it out, or follow each way in its own run"
         )
+    if parsed.backward and parsed.first is None and parsed.tagged is None:
+        raise OptionError("--backward: no frame lies before the first: --from N names the frame with the objects")
     if parsed.first is None or parsed.last is None:
         return
     if (why := wrong_way(parsed.first, parsed.last, -1 if parsed.backward else 1)) is not None:
