@@ -621,6 +621,34 @@ def test_a_project_is_its_tasks_one_after_the_other(
     assert (tmp_path / "review-task-8-run-1.html").exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (("--frames", "7-9"), "left alone: --frames 7-9: there are frames 0-2\n"),
+        (("--replace",), "left alone: no automatic run of this task is in the journal here"),
+    ],
+)
+def test_a_task_of_a_project_that_the_options_are_not_about_stops_no_other(
+    cvat: StandIn, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], why: str
+) -> None:
+    prepare(cvat)
+    cvat.tasks |= {
+        number: Task(cvat.tasks[TASK].pictures[5:8], (40, 60), [(job, "annotation", 0, 2)])
+        for number, job in ((2, 11), (4, 12))
+    }
+    for of in (("task_id", 2), ("task_id", 4), ("project_id", 1)):
+        cvat.labels[of] = cvat.labels["task_id", TASK]
+    assert annotate(cvat, "--frames", "1") == 0
+    capsys.readouterr()
+    where = ["--url", cvat.url, "--function", f"{cvat.url}/", *options]
+    assert main(["annotate", "--project", "1", *where, "--limit", "2"]) == 0
+    said = capsys.readouterr().out
+    assert said.count(why) == 2
+    assert said.count("2 frames to ask about, run 2") == 1
+    assert main(["annotate", "--task", "4", *where]) == 1
+    assert why.removeprefix("left alone: ") in capsys.readouterr().err
+
+
 def test_each_task_of_a_project_has_its_page_of_the_name_that_was_given(cvat: StandIn, tmp_path: Path) -> None:
     prepare(cvat)
     cvat.tasks[8] = Task(cvat.tasks[TASK].pictures[5:8], (40, 60), [(11, "annotation", 0, 2)])

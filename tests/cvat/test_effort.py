@@ -123,13 +123,16 @@ def test_what_was_there_before_and_what_others_made_was_not_missed(cvat: StandIn
     assert counts(effort(cvat, tmp_path, "--reviewed", "6")["total"]) == {"unchanged": 2}
 
 
-def test_a_run_that_was_taken_back_counts_for_nothing(person: Person, tmp_path: Path) -> None:
+def test_a_run_that_was_taken_back_counts_for_nothing(
+    person: Person, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     (one,) = person.shapes(1)
     person.drag(one, [10, 1, 15, 20])
     assert annotate(person.cvat, "--undo", "1") == 0
     assert annotate(person.cvat, "--frames", "2") == 0
     report = effort(person.cvat, tmp_path, "--reviewed", "all")
     assert report["runs_taken_back"] == [1]
+    assert f"not counted: runs that were taken back (task {TASK}: 1)" in capsys.readouterr().out
     assert counts(report["total"]) == {"unchanged": 2}, "what is left of it on frame 1 was not added by hand either"
 
 

@@ -18,6 +18,10 @@ _LAST_FRAME = 2**31
 """Above every frame number of CVAT; a part of ``--frames`` with an open end reaches beyond it."""
 
 
+class NothingToAskError(CvatError):
+    """A task has nothing that these options are about: others of its project may have."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """``frames_of`` are the frames to ask about, by job, in order; ``left_out`` are sentences on what is left alone."""
@@ -77,10 +81,10 @@ def annotated(annotations: Mapping[str, Any], labels: TaskLabels, stop_frame: in
 
 
 def named_frames(frames: Frames, text: str) -> frozenset[int]:
-    """The frames that ``--frames`` names, such as 0-99,120,200-. Raises CvatError if none of them exists."""
+    """The frames that ``--frames`` names, such as 0-99,120,200-. Raises NothingToAskError if none of them exists."""
     named = frozenset[int]().union(*(_within(part, frames) for part in parse_frames(text)))
     if not named:
-        raise CvatError(f"--frames {text} names no frame of the task, which has {ranges(frames.numbers)}")
+        raise NothingToAskError(f"--frames {text} names no frame of the task, which has {ranges(frames.numbers)}")
     return named
 
 

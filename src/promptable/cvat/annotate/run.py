@@ -8,7 +8,7 @@ from promptable.cvat.annotate.caution import Caution, caution
 from promptable.cvat.annotate.detector import Described, Detector
 from promptable.cvat.annotate.options import COMMAND, Mode, check_same
 from promptable.cvat.annotate.pipeline import Fetched, Result, ask_all, fetch
-from promptable.cvat.annotate.plan import Plan, make_plan
+from promptable.cvat.annotate.plan import NothingToAskError, Plan, make_plan
 from promptable.cvat.annotate.writing.late import remove_late
 from promptable.cvat.annotate.writing.upload import Uploader
 from promptable.cvat.functions import Function, Picture
@@ -36,9 +36,9 @@ class Annotator:
         self._options = detector.options
 
     def plan(self) -> Plan:
-        """The plan of a new run; nothing is written. Raises CvatError."""
+        """The plan of a new run; nothing is written. Raises CvatError, NothingToAskError among them."""
         if self._options.mode is Mode.REPLACE and all(run.command != COMMAND for run in self._journal.runs()):
-            raise CvatError(
+            raise NothingToAskError(
                 "no automatic run of this task is in the journal here, so there is nothing that is surely nobody's "
                 "work: --append, or --replace-all, which deletes people's work too"
             )

@@ -47,7 +47,8 @@ class Report:
         for name, count in left.lost_labels.items():
             yield f"not counted: {count} of {name}, which is no label of the task any more"
         if left.taken_back:
-            yield f"not counted: runs that were taken back ({', '.join(map(str, left.taken_back))})"
+            runs = [f"task {task}: {', '.join(map(str, runs))}" for task, runs in left.taken_back.items()]
+            yield f"not counted: runs that were taken back ({'; '.join(runs)})"
 
     def _about_sources(self) -> Iterator[str]:
         for task, sources in self.sources.items():
@@ -77,7 +78,7 @@ class Report:
             "reviewed": {"what": self.reviewed, "frames": effort.frames},
             "not_reviewed": {"frames": self.not_judged.frames, "objects": dict(self.not_judged.objects)},
             "label_removed_since": dict(self.not_judged.lost_labels),
-            "runs_taken_back": self.not_judged.taken_back,
+            "runs_taken_back": [run for runs in self.not_judged.taken_back.values() for run in runs],
             "thresholds": {"minor_edit": MINOR_IOU, "edited": EDITED_IOU},
             "total": _label(effort.total()),
             "labels": [_label(label) for label in effort.labels()],

@@ -56,7 +56,7 @@ def _add_where(group: Any) -> None:
         metavar="N-N,N,...",
         help="only these, by the task's numbers, such as 0-99,120,200-",
     )
-    add("--limit", type=count, metavar="N", help="at most so many frames")
+    add("--limit", type=count, metavar="N", help="at most so many frames (of each task of a project)")
     add(
         "--include",
         type=_include,

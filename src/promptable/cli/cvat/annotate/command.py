@@ -47,7 +47,7 @@ def _annotate(parsed: argparse.Namespace) -> int:
     with connected(parsed, writes=not parsed.dry_run) as client:
         if parsed.undo is not None:
             return _undo(parsed, client)
-        return max([_one(parsed, client, frames) for frames in _sources(parsed, client)], default=DONE)
+        return max([_one_of(parsed, client, frames) for frames in _sources(parsed, client)], default=DONE)
 
 
 def _folder(parsed: argparse.Namespace) -> int:
@@ -95,6 +95,19 @@ def _sources(parsed: argparse.Namespace, client: Any) -> "Iterator[Frames]":
     for frames in sources(parsed, client, left_alone, **told):
         say_task(parsed, frames)
         yield frames
+
+
+def _one_of(parsed: argparse.Namespace, client: Any, frames: "Frames") -> int:
+    """A task of a project is left alone where the options are about others."""
+    from promptable.cvat.annotate.plan import NothingToAskError
+
+    try:
+        return _one(parsed, client, frames)
+    except NothingToAskError as error:
+        if parsed.project is None:
+            raise
+        left_alone(str(error))
+        return DONE
 
 
 def _one(parsed: argparse.Namespace, client: Any, frames: "Frames") -> int:

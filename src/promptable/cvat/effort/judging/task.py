@@ -21,13 +21,13 @@ class NotJudged:
     """What runs wrote and cannot be judged.
 
     ``objects`` counts, by label, what is on the ``frames`` that are not reviewed. ``lost_labels`` counts what was
-    deleted with labels that the task no longer has. ``taken_back`` are the ids of runs that were taken back.
+    deleted with labels that the task no longer has. ``taken_back`` are the ids of runs that were taken back, by task.
     """
 
     frames: int = 0
     objects: Counter[str] = field(default_factory=Counter)
     lost_labels: Counter[str] = field(default_factory=Counter)
-    taken_back: list[int] = field(default_factory=list)
+    taken_back: dict[int, list[int]] = field(default_factory=dict)
 
 
 class TaskJudge:
@@ -39,7 +39,8 @@ class TaskJudge:
         """``client`` is cvat-sdk's. Raises CvatError."""
         self.client, self.frames, self.reader, self.not_judged = client, frames, reader, not_judged
         self.written = WrittenByRuns(reader)
-        not_judged.taken_back += self.written.undone
+        if self.written.undone:
+            not_judged.taken_back[int(frames.task.id)] = self.written.undone
         asked = [label for run in self.written.runs for label in run.model.get("labels", ())]
         self.labels: TaskLabels = task_labels(client, frames.task.id, asked)
         self.looked_for = {str(label["name"]) for label in asked}
