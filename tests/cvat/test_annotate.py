@@ -409,7 +409,7 @@ def test_undo_removes_what_a_run_wrote_and_nobody_changed(cvat: StandIn, capsys:
     held[moved] = held[moved] | {"points": [1, 1, 9, 9], "source": "semi-auto"}
     assert annotate(cvat, "--undo", "1") == 0
     assert [shape["id"] for shape in _shapes(cvat)] == [moved]
-    assert "run 1: 15 shapes and tags removed\nleft alone: 1 annotation that" in capsys.readouterr().out
+    assert "run 1: 15 annotations removed\nleft alone: 1 annotation that" in capsys.readouterr().out
     assert annotate(cvat, "--undo", "7") == 1
     assert "there is no run 7 of this task; those there are: 1" in capsys.readouterr().err
 
@@ -697,7 +697,7 @@ def test_the_last_run_of_each_task_of_a_project_is_taken_back_and_a_number_refus
     assert stored(cvat) == both
     assert main(["annotate", "--project", "1", *server, "--undo", "last"]) == 0
     said = capsys.readouterr()
-    assert "run 2: 8 shapes and tags removed" in said.out
+    assert "run 2: 8 annotations removed" in said.out
     assert "task 9, pictures\nno run is left to take back\nleft alone: task 10 has no data yet" in said.out
     assert stored(cvat) == first
     assert len(list(tmp_path.rglob("task-9-*"))) == 0, "looking makes no journal"

@@ -215,7 +215,7 @@ def test_a_run_that_was_refused_is_taken_back_at_once(
     assert annotate(cvat) == 1
     assert annotate(cvat, "--undo", "1") == 0
     said = capsys.readouterr()
-    assert "run 1: 0 shapes and tags removed" in said.out
+    assert "run 1: 0 annotations removed" in said.out
     assert "gave no answer" not in said.err + said.out
 
 

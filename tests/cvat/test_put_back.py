@@ -68,7 +68,7 @@ def test_the_frames_are_as_they_were(mode: str, person: Person, capsys: pytest.C
     assert annotate(person.cvat, "--undo", "last") == 0
     assert _held(person.cvat) == before
     deleted = {"--replace": 12, "--replace-all": 18}[mode]
-    assert f"shapes and tags removed, {deleted} put back\n" in capsys.readouterr().out
+    assert f"annotations removed, {deleted} put back\n" in capsys.readouterr().out
     assert annotate(person.cvat, "--undo", "2") == 0
     assert _held(person.cvat) == before
     assert "put back" not in capsys.readouterr().out

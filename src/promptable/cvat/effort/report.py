@@ -12,6 +12,7 @@ from promptable.cvat.effort.judging.tracks import JudgedTrack
 from promptable.cvat.effort.judging.verdicts import EDITED_IOU, MINOR_IOU, Judged, Verdict
 from promptable.cvat.effort.sources import SourceCounts
 from promptable.cvat.effort.suggest.advice import Advice
+from promptable.cvat.plural import counted
 
 _VERSION = 1
 """The version of the JSON: raised when a key changes its meaning or is removed."""
@@ -38,10 +39,11 @@ class Report:
 
     def _about_frames(self) -> Iterator[str]:
         left = self.not_judged
-        tracks = f", {len(self.effort.tracks)} tracks" if self.effort.tracks else ""
+        tracks = f", {counted(len(self.effort.tracks), 'track')}" if self.effort.tracks else ""
         yield f"reviewed: {self.reviewed}, {self.effort.frames} of them with a detector's answer{tracks}"
         if left.frames:
-            yield f"not reviewed: {left.objects.total()} automatic labels on {left.frames} frames"
+            objects, frames = counted(left.objects.total(), "automatic label"), counted(left.frames, "frame")
+            yield f"not reviewed: {objects} on {frames}"
         if left.frames and not self.effort.frames:
             yield "--reviewed 0-99 (or all) says which frames people have looked at, where states of jobs do not"
         for name, count in left.lost_labels.items():

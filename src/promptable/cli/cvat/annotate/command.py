@@ -135,7 +135,7 @@ def _undo(parsed: argparse.Namespace, client: Any) -> int:
             completed = Include.COMPLETED in parsed.include
             taken = undo(client, journal, run, frames.task.id, progress, completed=completed)
             late = any(batch.run == run for batch, _ in journal.sent_again())
-        what = f"{taken.gone} shapes and tags removed"
+        what = f"{counted(taken.gone, 'annotation')} removed"
         say_taken(run, what, taken, f"--undo {run} --include completed takes that back too")
         if late:
             say_may_arrive(COMMAND, run)
