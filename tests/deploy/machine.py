@@ -21,6 +21,7 @@ from promptable.deploy.rendering.reported import Reported
 REPOSITORY = Path(__file__).parents[2]
 TOOLS = ("docker", "nuctl", "kubectl", "nvidia-smi")
 ENGINE = "0f8fad5b-d9cb-469f-a165-70867728950e"
+CLUSTER = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 RUNNING = "NEW running 0 healthy"
 
 HEALTHY = {
@@ -52,7 +53,7 @@ HEALTHY = {
     "nuctl delete": "",
     "nuctl create": "",
     "kubectl": "",
-    r"kubectl get namespace .*\.metadata\.uid": "7c9e6679-7425-40de-944b-e07fc1f90ae7",
+    r"kubectl get namespace .*\.metadata\.uid": CLUSTER,
     "kubectl .*get pods -l nuclio.io/app=dashboard": "quay.io/nuclio/dashboard:1.15.9-amd64",
     "kubectl .*get pods -l nuclio.io/app=controller": "True",
     "kubectl .*get services": "cvat-nuclio-dashboard ClusterIP",

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from promptable.deploy.image.build import packages_digest
+from promptable.deploy.platforms import host
 from tests.deploy.conftest import Answering
 from tests.deploy.machine import REPOSITORY, Machine
 
@@ -171,6 +172,8 @@ def test_nuclios_helper_image_must_be_had(machine: Machine, dashboard: str, alpi
     machine.answer("docker image inspect gcr.io", err="Error: No such image", status=1)
     assert machine.deploy("sam2-tracker", "--cpu").status == 0, "it can be pulled"
     assert machine.calls("docker pull") == [f"docker pull gcr.io/iguazio/alpine:{alpine}"]
+    machine.deploy("sam2-tracker", "--cpu", "--dry-run")
+    assert machine.calls("docker pull") == []
     machine.answer("docker pull", err="Error response from daemon: no such host", status=1)
     outcome = machine.deploy("sam2-tracker", "--cpu")
     assert outcome.status == 1
@@ -234,8 +237,9 @@ def test_where_the_images_lie(machine: Machine, tmp_path: Path, status: object, 
     assert f"GB in {tmp_path / folder}\n" in machine.deploy("sam2-tracker", "--cpu", "--dry-run").out
 
 
-def test_a_dashboard_open_to_the_world_is_warned_of(machine: Machine) -> None:
-    machine.answer("docker port nuclio", "0.0.0.0:8070")
+@pytest.mark.parametrize("address", ["0.0.0.0:8070", "[::]:8070"])
+def test_a_dashboard_open_to_the_world_is_warned_of(machine: Machine, address: str) -> None:
+    machine.answer("docker port nuclio", address)
     outcome = machine.deploy("sam2-tracker", "--cpu")
     assert outcome.status == 0
     assert "open to every machine" in outcome.err
@@ -246,6 +250,29 @@ def test_a_cvat_that_calls_through_the_dashboard_needs_no_way_to_the_host(machin
     machine.answer("docker exec .* printenv CVAT_NUCLIO_INVOKE_METHOD", "dashboard")
     machine.answer("docker exec .* getent", status=2)
     assert machine.deploy("sam2-tracker", "--cpu").status == 0
+
+
+def test_a_cvat_without_a_worker_of_its_own_for_annotation(machine: Machine) -> None:
+    machine.answer("docker ps .*(service=|name=.)cvat_worker_annotation", "")
+    machine.answer("docker exec  (printenv|getent)", status=1)
+    assert machine.deploy("sam2-tracker", "--cpu").status == 0
+
+
+def test_containers_that_no_compose_file_has_named_are_found_by_their_names(machine: Machine) -> None:
+    machine.answer("docker ps .*service=(cvat_server|nuclio)", "")
+    machine.answer("docker ps .*name=.cvat_server", "cvat_server")
+    machine.answer("docker ps .*name=.nuclio", "nuclio")
+    assert machine.deploy("sam2-tracker", "--cpu").status == 0
+
+
+def test_a_port_that_a_program_takes_for_ipv6_alone_is_taken(machine: Machine) -> None:
+    with socket.socket(socket.AF_INET6) as listener:
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind(("::", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        assert host.taken(port)
+    assert not host.taken(port)
 
 
 def test_a_cvat_that_does_not_answer(machine: Machine) -> None:

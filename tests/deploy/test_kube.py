@@ -13,6 +13,7 @@ import yaml
 
 from promptable.cli.deploy import command
 from promptable.deploy.platforms.context import pinned
+from promptable.deploy.platforms.kubernetes import Kubernetes
 from promptable.deploy.rollout import starting
 from tests.deploy.conftest import FUNCTIONS, Answering
 from tests.deploy.machine import REPOSITORY, Machine
@@ -186,6 +187,14 @@ def test_redis_with_its_password_from_a_secret(cluster: Machine) -> None:
             "volumeMount": {"name": "redis-password", "mountPath": "/run/secrets/redis", "readOnly": True},
         }
     ]
+
+
+def test_a_redis_that_a_pod_does_not_reach_is_warned_of(cluster: Machine) -> None:
+    cluster.answer("kubectl .*exec --stdin deployment/nuclio-sam2-tracker", err="Connection refused", status=1)
+    redis = ("--redis", "redis:6379")
+    assert "warning: sam2-tracker does not reach its Redis: Connection refused" in cluster.start(*KUBE, *redis).err
+    asked = [call.split()[5] for call in cluster.calls("kubectl --namespace cvat exec")]
+    assert asked == [f"deployment/nuclio-{name}" for name in ("sam-interactor", "sam2-tracker")]
 
 
 def test_a_redis_secret_that_is_not_there(cluster: Machine) -> None:
@@ -369,6 +378,13 @@ def test_a_function_that_somebody_scaled_to_none_is_deployed_anew(cluster: Machi
     assert "unchanged" not in outcome.out
     assert len(cluster.calls("nuctl deploy")) >= 1
     assert cluster.calls("kubectl --namespace cvat port-forward") == [], "there is nobody to call"
+
+
+def test_pods_that_are_still_being_replaced_are_waited_for(cluster: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    has = iter([False, True])
+    monkeypatch.setattr(Kubernetes, "_has", lambda *_: next(has))
+    assert cluster.start("sam2-tracker", *KUBE).status == 0
+    assert cluster.calls("kubectl --namespace cvat rollout status deployment/nuclio-sam2-tracker")
 
 
 def test_a_claim_that_is_mounted_elsewhere_holds_no_checkpoints(

@@ -188,14 +188,6 @@ def test_a_model_is_for_one_function_that_can_run_it(machine: Machine) -> None:
     assert machine.changes() == []
 
 
-def test_a_firewall_between_cvat_and_the_port_is_named(machine: Machine) -> None:
-    seen = {"state": "ready", "port": machine.ports[2], "error": "timed out"}
-    machine.answer("docker exec --interactive cvat_server", json.dumps({"functions": {"sam2-tracker": seen}}))
-    outcome = machine.deploy("sam2-tracker", "--cpu")
-    assert outcome.status == 0
-    assert f"cannot connect to host.docker.internal:{machine.ports[2]}" in outcome.err
-
-
 def test_the_password_of_redis_is_mounted_and_never_shown(machine: Machine, tmp_path: Path) -> None:
     password = tmp_path / "password"
     password.write_text("not-to-be-seen")
@@ -267,13 +259,6 @@ def test_a_function_of_which_nuclio_tells_cvat_another_port_is_deployed_anew(mac
     assert "running" in machine.start("status", "sam2-tracker").out
     assert machine.deploy("sam2-tracker", "--cpu").status == 0
     assert len(machine.calls("nuctl deploy")) == 1
-
-
-def test_a_dashboard_that_does_not_answer_cvat_is_warned_of(machine: Machine) -> None:
-    machine.answer("docker exec --interactive cvat_server", '{"error": "http://nuclio:8070/api/functions: refused"}')
-    outcome = machine.deploy("sam2-tracker", "--cpu")
-    assert outcome.status == 0
-    assert "Nuclio's dashboard does not answer CVAT, which shows no model: http://nuclio:8070" in outcome.err
 
 
 def test_a_redis_that_does_not_answer_is_found_before_anything_is_deployed(machine: Machine, tmp_path: Path) -> None:

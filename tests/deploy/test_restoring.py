@@ -179,13 +179,6 @@ def test_the_image_of_a_version_that_fails_goes_once_its_container_has_gone(mach
     assert order[-1].startswith("docker rmi"), "while its container is there Docker keeps it"
 
 
-def test_a_rollback_asks_cvat_too(machine: Machine) -> None:
-    machine.deploy_tracker("a", "b")
-    outcome = machine.start("rollback", "sam2-tracker")
-    assert machine.calls("docker exec --interactive cvat_server python3 - nuclio")
-    assert "warning" not in outcome.err
-
-
 def test_the_table_after_a_rollback_has_the_redis_of_what_runs(machine: Machine) -> None:
     machine.deploy("sam2-tracker", "--cpu", "--redis", "redis:6379")
     machine.deploy("sam2-tracker", "--cpu")

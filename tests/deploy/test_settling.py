@@ -8,7 +8,7 @@ import pytest
 from promptable.deploy.rollout import settling, smoke
 from promptable.deploy.rollout.smoke import Timing
 from tests.deploy.conftest import Answering
-from tests.deploy.machine import Machine, Outcome, image_of, nuclio_answers
+from tests.deploy.machine import CLUSTER, Machine, Outcome, image_of, nuclio_answers
 
 FIRST, SECOND = "a" * 12, "b" * 12
 KUBE = ("--platform", "kube", "--registry", "registry/cvat", "--cpu")
@@ -66,6 +66,18 @@ def test_what_somebody_else_is_deploying_is_waited_for(
     assert "waiting up to 120 s" in outcome.out
     assert machine.calls("nuctl delete") == []
     assert _images(machine) == [SECOND, FIRST], "theirs works, and comes back"
+
+
+def test_in_a_cluster_somebody_else_has_time_to_pull_an_image(
+    machine: Machine, answering: tuple[Answering, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.answer("kubectl .*port-forward", str(answering[2].server_port))
+    assert machine.start("sam2-tracker", *KUBE).status == 0
+    machine.remembered.with_name(f"kube-cvat-{CLUSTER}").rename(machine.folder / "another-machine")
+    stored = machine.folder / "nuclio.sam2-tracker"
+    _change(stored, "state: ready", "state: building")
+    _while_waiting(monkeypatch, lambda: _change(stored, "state: building", "state: ready"))
+    assert "waiting up to 600 s" in machine.start("sam2-tracker", *KUBE).out
 
 
 def test_what_nobody_brings_to_its_end_is_stuck(
