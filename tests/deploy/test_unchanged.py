@@ -10,7 +10,7 @@ from promptable.deploy.rendering.reported import Reported
 from promptable.deploy.rollout import smoke
 from promptable.deploy.rollout.smoke import Timing
 from tests.deploy.conftest import Answering
-from tests.deploy.machine import Machine
+from tests.deploy.machine import Machine, nuclio_answers
 
 
 @pytest.fixture
@@ -24,6 +24,7 @@ def _deploys_again(machine: Machine) -> bool:
     """Whether the same command does, which says so if it does not."""
     outcome = machine.deploy("sam2-tracker", "--cpu")
     assert outcome.status == 0, outcome.err
+    assert "being deployed already" not in outcome.out
     again = bool(machine.calls("nuctl deploy"))
     assert again is ("unchanged and ready: left alone" not in outcome.out)
     return again
@@ -99,6 +100,16 @@ def test_what_somebody_changes_while_it_is_checked_is_a_change(
     with monkeypatch.context() as patch:
         patch.setattr(smoke, "call_twice", called)
         assert machine.deploy("sam2-tracker", "--cpu").status == 0
+    assert _deploys_again(machine)
+
+
+def test_what_nuclio_does_not_say_is_not_taken_for_what_it_said_before(
+    machine: Machine, stored: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _change(stored, "spec", eventTimeout="1s")
+    with monkeypatch.context() as patch:
+        nuclio_answers(patch, times=2)
+        assert _deploys_again(machine)
     assert _deploys_again(machine)
 
 
