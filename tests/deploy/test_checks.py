@@ -265,6 +265,14 @@ def test_containers_that_no_compose_file_has_named_are_found_by_their_names(mach
     assert machine.deploy("sam2-tracker", "--cpu").status == 0
 
 
+def test_a_port_that_docker_publishes_without_a_program_that_listens(machine: Machine) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        free = server.getsockname()[1] - 2  # the tracker has the third of three ports
+    machine.answer(f"docker ps .*publish={free + 2}", "somebody")
+    outcome = machine.start("sam2-tracker", "--cpu", "--port-base", str(free))
+    assert f"port {free + 2}, for sam2-tracker, is taken by somebody" in outcome.err
+
+
 def test_a_port_that_a_program_takes_for_ipv6_alone_is_taken(machine: Machine) -> None:
     with socket.socket(socket.AF_INET6) as listener:
         listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)

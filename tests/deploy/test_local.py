@@ -134,10 +134,11 @@ def test_a_function_that_answers_again_is_left_alone_though_nuclio_still_calls_i
     assert "warning" not in outcome.err
 
 
-def test_a_container_that_does_not_answer_its_health_check_is_deployed_again(machine: Machine) -> None:
+@pytest.mark.parametrize("container", ["frozen running 0 unhealthy", "frozen paused 0 healthy"])
+def test_a_container_that_does_not_answer_is_deployed_again(machine: Machine, container: str) -> None:
     machine.deploy("sam2-tracker", "--cpu")
     _called_unhealthy(machine)
-    (machine.folder / "container.sam2-tracker").write_text("frozen running 0 unhealthy\n")
+    (machine.folder / "container.sam2-tracker").write_text(f"{container}\n")
     assert machine.deploy("sam2-tracker", "--cpu").status == 0
     assert len(machine.calls("nuctl deploy")) == 1
 

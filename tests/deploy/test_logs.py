@@ -53,6 +53,11 @@ def test_without_nuctl_its_download_is_named(machine: Machine, action: str) -> N
     assert "nuctl is not installed" in outcome.err
 
 
+def test_the_status_of_what_is_not_deployed(machine: Machine) -> None:
+    row = machine.start("status", "sam2-tracker").out.splitlines()[-1].split()
+    assert row == ["sam2-tracker", "none", "-", "-", "-", "-", "-"]
+
+
 def test_status_shows_what_nuclio_tells_cvat(machine: Machine) -> None:
     machine.deploy("sam2-tracker", "--cpu")
     row = machine.start("status", "sam2-tracker").out.splitlines()[-1].split()

@@ -8,9 +8,12 @@ from tests.deploy.conftest import Answering
 from tests.deploy.machine import Machine, image_of, nuclio_answers
 
 
-def test_a_container_that_crashes_is_given_up_at_once_and_the_one_before_comes_back(machine: Machine) -> None:
+@pytest.mark.parametrize("container", ["NEW restarting 2 unhealthy", "NEW exited 0 ", "NEW running 1 healthy"])
+def test_a_container_that_crashes_is_given_up_at_once_and_the_one_before_comes_back(
+    machine: Machine, container: str
+) -> None:
     machine.deploy("sam2-tracker", "--cpu")
-    machine.built_bad(container="NEW restarting 2 unhealthy", seconds=30)
+    machine.built_bad(container=container, seconds=30)
     outcome = machine.deploy("sam2-tracker", "--cpu")
     assert "not deployed: sam2-tracker: its container has crashed" in outcome.err, "nuctl would have waited on"
     assert "the container's own log" in outcome.out

@@ -90,9 +90,7 @@ class Rollout:
         running = self.platform.instance(function).identity
         try:
             self._starter.start(function, rendered, running)
-            there = self.nuclio.look(
-                function
-            )  # before the requests: what somebody changes from here on is no part of it
+            there = self.nuclio.look(function)  # what somebody changes from here on is no part of it
             timing = self._smoke(function, rendered)
         except (CommandError, SmokeError, OpenError) as error:
             return self._restorer.restore(function, rendered, before.runs, running, error)
