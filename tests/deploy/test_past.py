@@ -47,6 +47,11 @@ def _reported(there: str) -> Reported | None:
     return None if version is None else Reported(version.config, state or "ready", 32103)
 
 
+def test_what_runs_unchanged_is_what_was_rendered_and_not_what_nuclio_made_of_it(tmp_path: Path) -> None:
+    state = _state(tmp_path, "B A", "")
+    assert past(state, FUNCTION, _reported("B")).runs == state.current(FUNCTION)
+
+
 def test_what_has_not_begun_is_no_attempt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As after kill -9 between the two files."""
     state, write = _state(tmp_path, "B A", ""), State._write
