@@ -1,5 +1,6 @@
 """What ran before comes back: by itself after a version that does not work, and by rollback."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,17 @@ def test_what_somebody_else_deployed_can_be_rolled_back_to(machine: Machine) -> 
     machine.deploy("sam2-tracker", "--cpu")
     assert machine.start("rollback", "sam2-tracker").status == 0
     assert image_of(machine.deployed()[-1]) == "promptable-sam2-tracker:cpu-0123456789ab"
+
+
+def test_what_somebody_else_had_deployed_just_so_is_no_version_before(machine: Machine, tmp_path: Path) -> None:
+    machine.deploy_tracker("a")
+    own = machine.remembered.rename(tmp_path / "own")
+    machine.deploy_tracker("b")
+    shutil.rmtree(machine.remembered)
+    own.rename(machine.remembered)
+    machine.deploy_tracker("b")
+    assert machine.start("rollback", "sam2-tracker").status == 0
+    assert image_of(machine.deployed()[-1]) == "promptable-sam2-tracker:cpu-aaaaaaaaaaaa"
 
 
 def test_rollback_from_what_somebody_else_deployed_goes_to_ones_own(machine: Machine) -> None:

@@ -10,7 +10,7 @@ from promptable.deploy.rendering.reported import Reported
 from promptable.deploy.rollout import smoke
 from promptable.deploy.rollout.smoke import Timing
 from tests.deploy.conftest import Answering
-from tests.deploy.machine import Machine, nuclio_answers
+from tests.deploy.machine import Machine, image_of, nuclio_answers
 
 
 @pytest.fixture
@@ -83,10 +83,13 @@ def test_what_answers_wrongly_is_deployed_again(
     assert machine.calls("nuctl deploy")
 
 
-def test_what_was_deployed_without_such_a_memory_is_deployed_once_more(machine: Machine, stored: Path) -> None:
+def test_what_was_deployed_without_such_a_memory_is_deployed_once_more(machine: Machine) -> None:
+    machine.deploy_tracker("a", "b")
     (machine.remembered / "sam2-tracker.reported.yaml").unlink()
     assert _deploys_again(machine)
     assert not _deploys_again(machine)
+    machine.start("rollback", "sam2-tracker")
+    assert [image_of(deployed) for deployed in machine.deployed()] == ["promptable-sam2-tracker:cpu-aaaaaaaaaaaa"]
 
 
 def test_what_somebody_changes_while_it_is_checked_is_a_change(

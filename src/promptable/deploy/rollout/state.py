@@ -54,10 +54,13 @@ class State:
 
         ``reported`` is what Nuclio has made of it; None if it did not say.
         """
+        made = None if reported is None else reported.deployable()
+        if last == made:  # somebody else had deployed the same already
+            last = self.current(function)
         if last is not None and last != now:
             self._write(function, "previous", last)
         self._write(function, "current", now)
-        self._write(function, "reported", None if reported is None else reported.deployable())
+        self._write(function, "reported", made)
         self.end(function)
 
     def images(self, function: str) -> set[str]:
