@@ -44,7 +44,7 @@ class Reported:
     @property
     def working(self) -> bool:
         """Has it come up once?"""
-        return self.state in _WORKING and bool(self.config.spec.image)
+        return self.state in _WORKING
 
     def leads_to(self, known: Rendered) -> bool:
         """Has it come up, and does CVAT find ``known`` by this: on its port, or in a cluster at any address?
