@@ -276,10 +276,12 @@ def test_nothing_is_waited_for_without_an_end(
 
 def test_a_pod_that_takes_its_time_is_waited_for(cluster: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(starting, "_START_SECONDS", 1)
-    cluster.answer("kubectl .*get pods -l nuclio.io/function-name=sam2-tracker --sort-by", "\nLATEST\t ")
+    starts = "\nLATEST\tContainerCreating "
+    cluster.answer("kubectl .*get pods -l nuclio.io/function-name=sam2-tracker --sort-by", starts)
     cluster.answer("nuctl deploy", seconds=2.5)
     outcome = cluster.start("sam2-tracker", *KUBE, "--cpu")
     assert outcome.status == 0, outcome.err
+    assert "ContainerCreating" not in outcome.err
 
 
 def test_no_build_deploys_what_was_removed_once_more(cluster: Machine) -> None:
