@@ -624,7 +624,7 @@ def test_a_project_is_its_tasks_one_after_the_other(
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        (("--frames", "7-9"), "left alone: --frames 7-9: there are frames 0-2\n"),
+        (("--frames", "7-9"), "left alone: --frames 7-9 names no frame of the task, which has 0-2\n"),
         (("--replace",), "left alone: no automatic run of this task is in the journal here"),
     ],
 )
