@@ -252,6 +252,11 @@ def test_a_cvat_that_calls_through_the_dashboard_needs_no_way_to_the_host(machin
     assert machine.deploy("sam2-tracker", "--cpu").status == 0
 
 
+def test_a_dashboard_of_an_unknown_version_is_not_compared_with_nuctl(machine: Machine) -> None:
+    machine.answer(r"docker inspect .*Config\.Image.* nuclio", err="No such object", status=1)
+    assert "the Nuclio dashboard is" not in machine.deploy("sam2-tracker", "--cpu", "--dry-run").err
+
+
 def test_a_cvat_without_a_worker_of_its_own_for_annotation(machine: Machine) -> None:
     machine.answer("docker ps .*(service=|name=.)cvat_worker_annotation", "")
     machine.answer("docker exec  (printenv|getent)", status=1)

@@ -555,6 +555,12 @@ def test_nuctl_is_needed_as_the_dashboard_is(cluster: Machine) -> None:
     err = cluster.start("sam2-tracker", *KUBE).err
     assert "nuctl is not installed" in err
     assert "releases/download/1.15.9/nuctl-1.15.9-linux-amd64" in err
+    assert "unknown version" not in err
+
+
+def test_nuctl_is_of_the_dashboards_version(cluster: Machine) -> None:
+    cluster.answer("nuctl version", '"Label: 1.13.0, Git commit: 0"')
+    assert "nuctl is 1.13.0 and the Nuclio dashboard is 1.15.9" in cluster.start("sam2-tracker", *KUBE).err
 
 
 def test_building_needs_docker(cluster: Machine) -> None:
