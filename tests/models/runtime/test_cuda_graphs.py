@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Barrier, BrokenBarrierError
+from weakref import ref
 
 import pytest
 import torch
@@ -105,6 +106,16 @@ def test_what_an_argument_holds_lives_as_long_as_the_graph(network: Network) -> 
     for _ in range(3):
         (found,) = staged(_numbers(3), factor=Factor("three", torch.full((1,), 3.0).to(CUDA)))
         torch.testing.assert_close(found.cpu(), 3 * _numbers(3).cpu())
+
+
+def test_what_an_argument_holds_is_freed_where_no_graph_reads_it() -> None:
+    """A detector's layouts take tens of megabytes for each size of picture, of which most have no graph."""
+    staged = _staged(lambda numbers, factor: (numbers * factor.value,), captured_at=2)
+    factor = Factor("three", torch.full((1,), 3.0).to(CUDA))
+    held = ref(factor)
+    staged(_numbers(3), factor=factor)
+    del factor
+    assert held() is None
 
 
 def test_graphs_in_use_are_kept(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,7 +65,7 @@ class _GraphedStage:
         self._name, self._run, self._shared = name, run, shared
         self._most, self._captured_at = most, captured_at
         self._call = 0
-        self._calls: LRUCache[Hashable, int] = LRUCache(4 * most)
+        self._calls: LRUCache[int, int] = LRUCache(4 * most)
         self._graphs: dict[Hashable, _Graph] = {}
         self._last_calls: dict[Hashable, int] = {}
         self._failed = False
@@ -96,8 +96,14 @@ class _GraphedStage:
         return graph
 
     def _is_due(self, form: Hashable) -> bool:
-        self._calls[form] = self._calls.get(form, 0) + 1
-        return self._calls[form] >= self._captured_at and self._call > self._paused_until
+        """Whether a graph for this form is to be captured now.
+
+        Forms are counted by their hashes, since a form keeps the tensors in its arguments alive. Two forms of one hash
+        would only be captured earlier.
+        """
+        key = hash(form)
+        self._calls[key] = self._calls.get(key, 0) + 1
+        return self._calls[key] >= self._captured_at and self._call > self._paused_until
 
     def _has_room(self) -> bool:
         """Whether a graph can be added; the one out of use for longest is then dropped, if there are too many."""
