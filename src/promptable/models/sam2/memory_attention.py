@@ -12,6 +12,7 @@ ones, in each of 4 layers. What is saved:
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import e, log2
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -172,15 +173,16 @@ def _weighted(query: Tensor, key: Tensor, values: Tensor) -> Tensor:
     """Softmax attention of one head, [P, C] to [N, C], [N, D] -> [P, D], block by block of the keys.
 
     The running maximum is that of "Online normalizer calculation for softmax" (Milakov, Gimelshein 2018). PyTorch's own
-    kernel for CPUs wants values of as many channels as keys.
+    kernel for CPUs wants values of as many channels as keys. Weights are powers of 2: exp(x) = 2 ** (x * log2(e)), and
+    a CPU computes exp2 in half the time of exp.
     """
-    query = query * query.shape[1] ** -0.5
+    query = query * (log2(e) * query.shape[1] ** -0.5)
     highest = query.new_full((len(query), 1), -torch.inf)
     total, summed = torch.zeros_like(highest), query.new_zeros(len(query), values.shape[1])
     for some_keys, some_values in zip(torch.split(key, _BLOCK), torch.split(values, _BLOCK), strict=True):
         scores = product(query, some_keys)
         before, highest = highest, torch.maximum(highest, scores.amax(1, keepdim=True))
-        weights, shrinkage = scores.sub_(highest).exp_(), (before - highest).exp_()
+        weights, shrinkage = scores.sub_(highest).exp2_(), (before - highest).exp2_()
         total.mul_(shrinkage).add_(weights.sum(1, keepdim=True))
         summed.mul_(shrinkage).add_(product(weights, some_values.T))
     return summed / total
