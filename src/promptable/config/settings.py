@@ -88,8 +88,8 @@ class CommonSettings(Settings):
         "PROMPTABLE_PRECISION",
         "auto",
         "`fp32`: the numbers of upstream; `bf16`: nearly the same, several times faster where the hardware multiplies"
-        " it; `fp16`: as `bf16`, for GPUs before Ampere; `auto`: `bf16` on a GPU from Ampere on and on a CPU with AMX"
-        " that shares no Redis, else `fp32`",
+        " it; `fp16`: as `bf16`, for GPUs before Ampere, on a CPU `fp32`; `auto`: `bf16` on a GPU from Ampere on and on"
+        " a CPU with AMX that shares no Redis, else `fp32`",
     )
     cuda_graphs: Flag = _setting(
         "PROMPTABLE_CUDA_GRAPHS",

@@ -73,12 +73,20 @@ def test_a_gpu_decides_by_its_compute_capability(
     assert f"precision {expected}: the GPU's compute capability is {capability[0]}.{capability[1]}" in caplog.text
 
 
-@pytest.mark.parametrize("device", ["cpu", "cuda"])
-@pytest.mark.parametrize("precision", NUMBERS)
+@pytest.mark.parametrize(
+    ("precision", "device"), [("fp32", "cpu"), ("bf16", "cpu"), ("fp32", "cuda"), ("bf16", "cuda"), ("fp16", "cuda")]
+)
 def test_what_people_ask_for_is_what_they_get(precision: str, device: str, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         assert decide(precision, device, shared=True) == precision
-    assert f"precision {precision}, as asked for" in caplog.text
+    assert f"precision {precision}: as asked for" in caplog.text
+
+
+def test_float16_is_for_gpus(caplog: pytest.LogCaptureFixture) -> None:
+    """On a CPU it is slow, and the tracker's memories, which are bfloat16, cannot be joined under its autocast."""
+    with caplog.at_level(logging.INFO):
+        assert decide("fp16", "cpu") == "fp32"
+    assert "precision fp32: fp16 is asked for, but a CPU multiplies float16 more slowly" in caplog.text
 
 
 @pytest.mark.parametrize("precision", NUMBERS)

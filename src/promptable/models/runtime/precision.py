@@ -24,12 +24,9 @@ def decide(precision: str, device: str, shared: bool = False) -> str:
 
     ``auto`` is ``bf16`` on a GPU or CPU with hardware for bfloat16 products, else ``fp32``. ``shared`` says that
     replicas use each other's results; ``auto`` is then ``fp32`` on every CPU, since the CPUs of other replicas may lack
-    that hardware.
+    that hardware. ``fp16`` is for GPUs: on a CPU it becomes ``fp32``.
     """
-    if precision != "auto":
-        _log.info("precision %s, as asked for", precision)
-        return precision
-    decided, reason = _on_gpu(device) if torch.device(device).type == "cuda" else _on_cpu(shared)
+    decided, reason = _decided(precision, device, shared)
     _log.info("precision %s: %s", decided, reason)
     return decided
 
@@ -84,6 +81,16 @@ def guarded(precision: str, run: Callable[[str], T]) -> T:
     except FloatingPointError as error:
         _log.warning("float16 is too small for this picture, it is computed again in float32: %s", error)
     return run("fp32")
+
+
+def _decided(precision: str, device: str, shared: bool) -> tuple[str, str]:
+    """The precision and the reason for it."""
+    is_gpu = torch.device(device).type == "cuda"
+    if precision == "fp16" and not is_gpu:
+        return "fp32", "fp16 is asked for, but a CPU multiplies float16 more slowly than float32"
+    if precision != "auto":
+        return precision, "as asked for"
+    return _on_gpu(device) if is_gpu else _on_cpu(shared)
 
 
 def _on_gpu(device: str) -> tuple[str, str]:
