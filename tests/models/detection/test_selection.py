@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -8,9 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from torchvision.ops import batched_nms
 
+from promptable.models.detection import selection
 from promptable.models.detection.detector import PromptScores
 from promptable.models.detection.proposals import best_prompts, synonym_scores
-from promptable.models.detection.selection import Detections, LabelRule, Suppression, select
+from promptable.models.detection.selection import Detections, LabelRule, Suppression, possible_boxes, select
 
 HW = (40, 60)
 DEFAULT = Suppression()
@@ -145,6 +147,22 @@ def test_of_very_many_boxes_the_strongest_are_considered() -> None:
     found = select(best_prompts(proposed), [0], [LabelRule(0.0)], HW, Suppression(limit=50))
     assert len(found.scores) == 50
     assert found.scores[0] == np.float32(0.9)
+
+
+def test_thresholds_that_only_add_weaker_boxes_are_looked_at_together() -> None:
+    """Two pieces become one box once the weaker one is there: what remains can change there only."""
+    count = 20
+    corners = np.stack([np.arange(count) * 2.0, np.zeros(count)], 1)
+    boxes = np.concatenate([np.hstack([corners, corners + 1]), [[0, 20, 30, 30], [28, 20, 60, 30]]])
+    scores = np.append(np.linspace(0.9, 0.1, count), [0.7, 0.5])[:, None]
+    proposed = best_prompts(
+        PromptScores(boxes.astype(np.float32), scores.astype(np.float32), np.zeros(count + 2, np.int64))
+    )
+    proposed.cut[-2:, [2, 0]] = np.eye(2, dtype=bool)
+    with patch.object(selection, "_may_remain", wraps=selection._may_remain) as looked:
+        found = possible_boxes(proposed, [0], [LabelRule(0.0)], HW, 0.6)
+    assert looked.call_count == 2
+    assert found.tolist() == sorted([*boxes[:count].tolist(), [0, 20, 60, 30]])
 
 
 @given(

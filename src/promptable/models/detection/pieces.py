@@ -54,7 +54,7 @@ def are_parts(boxes_xyxy: Boxes, beyond_overlap: NDArray[np.bool_], things: NDAr
     """
     areas = _sides(boxes_xyxy).prod(1)
     parts, wholes = np.flatnonzero(beyond_overlap), np.flatnonzero(things & ~beyond_overlap)
-    inside = _overlap(boxes_xyxy[parts], boxes_xyxy[wholes]).prod(2) >= _PART_INSIDE * areas[parts, None]
+    inside = _overlap(boxes_xyxy[parts], boxes_xyxy[wholes]).prod(0) >= _PART_INSIDE * areas[parts, None]
     smaller = areas[parts, None] <= _PART_AREA * areas[wholes]
     found = np.zeros(len(boxes_xyxy), np.bool_)
     found[parts] = (inside & smaller).any(1)
@@ -67,26 +67,25 @@ def _inside_any(
     others: Boxes,
     other_labels: NDArray[np.int64],
 ) -> NDArray[np.bool_]:
-    shared = _overlap(boxes, others).prod(2) / _sides(boxes).prod(1, keepdims=True)
+    shared = _overlap(boxes, others).prod(0) / _sides(boxes).prod(1, keepdims=True)
     return np.asarray(((shared >= _INSIDE) & (labels[:, None] == other_labels)).any(1))
 
 
 def _touching(pieces: Proposals, labels: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which pairs of pieces belong to one object, bool [N, N]: pieces of one label that overlap, are cut on facing
     sides, and have similar extents along the seam."""
-    boxes = pieces.boxes_xyxy
-    shared = _overlap(boxes, boxes)
-    sides = _sides(boxes)
-    extent = shared / (sides[:, None] + sides[None] - shared)
-    alike = (shared > 0).all(2) & (labels[:, None] == labels[None])
-    facing = pieces.cut[:, None, 2:] & pieces.cut[None, :, :2]
-    one_way = alike & (facing & (extent[..., ::-1] >= _SAME_EXTENT)).any(2)
+    shared = _overlap(pieces.boxes_xyxy, pieces.boxes_xyxy)
+    sides, cut = _sides(pieces.boxes_xyxy).T, pieces.cut.T
+    extent = shared / (sides[:, :, None] + sides[:, None] - shared)
+    alike = (shared > 0).all(0) & (labels[:, None] == labels[None])
+    facing = cut[2:, :, None] & cut[:2, None]
+    one_way = alike & (facing & (extent[::-1] >= _SAME_EXTENT)).any(0)
     return np.asarray(one_way | one_way.T)
 
 
 def _groups(touching: NDArray[np.bool_]) -> Iterator[NDArray[np.int64]]:
-    """Groups of connected pieces, each as sorted indices, int64 [M]."""
-    left = set(range(len(touching)))
+    """Groups of connected pieces, each as sorted indices, int64 [M]. A piece that touches none is in no group."""
+    left = set(np.flatnonzero(touching.any(1)).tolist())
     while left:
         group: set[int] = set()
         grown = {min(left)}
@@ -118,11 +117,12 @@ def _union(pieces: Proposals, group: NDArray[np.int64]) -> tuple[Proposals, int]
 
 
 def _overlap(a: Boxes, b: Boxes) -> Boxes:
-    """Width and height that each box of ``a`` shares with each of ``b``, float32 [A, B, 2]; 0 where they are apart."""
-    shared = np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2])
+    """Width and height that each box of ``a`` shares with each of ``b``, float [2, A, B]; 0 where they are apart."""
+    (starts, ends), (other_starts, other_ends) = (np.split(np.ascontiguousarray(each.T), 2) for each in (a, b))
+    shared = np.minimum(ends[:, :, None], other_ends[:, None]) - np.maximum(starts[:, :, None], other_starts[:, None])
     return np.asarray(np.maximum(shared, 0))
 
 
 def _sides(boxes: Boxes) -> Boxes:
-    """Width and height, float32 [N, 2]."""
+    """Width and height, float [N, 2]."""
     return boxes[:, 2:] - boxes[:, :2]

@@ -114,13 +114,25 @@ def possible_boxes(
 def _at_all_thresholds(own: Proposals) -> Iterator[Proposals]:
     """One label's proposals at each threshold: of ``own``, best first, those above the threshold, with pieces joined.
 
-    If there are no pieces and no possible parts of larger objects, one step is enough: a box that remains at a
-    threshold then remains at every lower threshold.
+    A threshold is left out if a lower one only adds weaker boxes: a box that remains then remains at the lower one too.
+    Where there are no pieces and no possible parts of larger objects, only the lowest threshold is left.
     """
     ends = np.flatnonzero(np.diff(own.scores, append=-1.0)) + 1  # equal scores pass together
     steps = ends if own.cut.any() or own.beyond_overlap.any() else ends[-1:]
-    for end in steps:
-        yield join_pieces(own[np.arange(end)], np.zeros(end, np.int64))[0]
+    joined = (join_pieces(own[np.arange(end)], np.zeros(end, np.int64))[0] for end in steps)
+    before = next(joined)
+    for now in joined:
+        if not _only_adds_weaker(now, before):
+            yield before
+        before = now
+    yield before
+
+
+def _only_adds_weaker(now: Proposals, before: Proposals) -> bool:
+    """Whether ``now`` is ``before`` and boxes that are weaker than all of these."""
+    kept = now[now.scores >= before.scores.min(initial=np.inf)]
+    same_boxes = np.array_equal(kept.boxes_xyxy, before.boxes_xyxy)
+    return same_boxes and np.array_equal(kept.beyond_overlap, before.beyond_overlap)
 
 
 def _may_remain(one: Proposals, rule: LabelRule, hw: tuple[int, int], nms_iou: float) -> NDArray[np.float32]:
