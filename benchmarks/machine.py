@@ -1,6 +1,6 @@
 """What a benchmark ran on: no figure means anything without it.
 
-PyTorch comes when it is asked for: what commands without it hold is measured too.
+PyTorch is imported only where it is needed, since the memory of commands without it is measured too.
 """
 
 import os
@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 _FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_int8")
-"""What matrix products are quick by."""
+"""Instructions that speed up matrix products."""
 
 
 def precision() -> str:

@@ -66,7 +66,7 @@ def timed_each(call: Callable[[A], T], requests: Iterable[A]) -> tuple[list[floa
 
 
 def _is_enough(seconds: Sequence[float]) -> bool:
-    """Whether calls that took so long need no repeating: a slow one varies little beside what it takes."""
+    """Whether these calls took long enough: slow calls vary little, so that few of them tell the median."""
     return sum(seconds) > _ENOUGH_SECONDS
 
 
@@ -85,7 +85,7 @@ def fresh_process() -> ProcessPoolExecutor:
 
 @contextmanager
 def ended_if_left() -> Iterator[None]:
-    """Processes do not go on with what nobody waits for."""
+    """End the processes that this one has started if Ctrl-C ends the block: nobody waits for them any more."""
     try:
         yield
     except KeyboardInterrupt:

@@ -66,7 +66,7 @@ def _rate(running: Running, under_way: int) -> float:
 
 
 def _ask(url: str, data: bytes, number: int, end: float) -> int:
-    """How many are answered, at least one. Every picture is another one: its comment says which."""
+    """The number of answers, at least one. Each request has another picture: only the comment in its JPEG differs."""
     count = 0
     rest = base64.b64encode(data[2:]).decode()
     with httpx.Client(timeout=600) as client:

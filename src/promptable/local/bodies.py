@@ -1,4 +1,4 @@
-"""The bodies of requests, of which the server holds so many bytes, and no longer than a client needs to send them."""
+"""Bodies of requests: how many bytes of them the server holds at a time, and how long a client may take to send one."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,13 +7,13 @@ from contextlib import asynccontextmanager
 from starlette.requests import ClientDisconnect, Request
 
 MOST_BYTES = 2 * 2**30
-"""Eight of the largest that the functions take, until they are answered."""
+"""The most bytes of all bodies that are not answered yet: eight of the largest that a function takes."""
 LONGEST_S = 120.0
-"""So long may a body take to come."""
+"""The most seconds that a body may take to arrive."""
 
 
 class BodyError(RuntimeError):
-    """A body is not taken; ``status`` is what to answer, with the message."""
+    """A body is refused; ``status`` is the HTTP status to answer with the message."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -21,7 +21,7 @@ class BodyError(RuntimeError):
 
 
 class Bodies:
-    """Those of all requests that a server is at."""
+    """The bodies of all requests that a server is working on."""
 
     def __init__(self) -> None:
         self._held = 0
@@ -30,7 +30,7 @@ class Bodies:
     async def received(self, request: Request, limit: int) -> AsyncIterator[bytes]:
         """The body, of at most ``limit`` bytes, while the block runs. Raises BodyError.
 
-        One that is not taken is read to its end all the same, or the client would not listen.
+        A body that is refused is read to its end all the same: a client reads no answer before it has sent everything.
         """
         chunks: list[bytes] = []
         try:
@@ -53,7 +53,7 @@ class Bodies:
             raise BodyError(408, f"the request was not complete after {LONGEST_S:g} seconds") from None
 
     async def _read(self, request: Request, limit: int, chunks: list[bytes]) -> int:
-        """Read it into ``chunks``, which are empty where it is too long or there is no room; returns how long it is."""
+        """Read the body into ``chunks``, or empty these if it is too long or there is no room. Returns its length."""
         length, fits = 0, True
         async for chunk in request.stream():
             length += len(chunk)

@@ -31,7 +31,7 @@ class Family:
     ``adapters`` names, for each task, the module whose ``load(model, weights_dir, device, precision, cuda_graphs)``
     gives the ``Detector``, ``Segmenter`` or ``VideoTracker``; ``config`` is the file of sizes in a model folder of this
     family, in which ``model_type`` stands under that key, if it is not empty. ``threshold`` is the score from which on
-    a detector's box counts, where neither request nor label nor setting say one: that of the examples at
+    a detector's box counts, where neither request nor label nor setting says one: that of the examples at
     ``threshold_source``.
     """
 

@@ -1,4 +1,4 @@
-"""Is a file the one it should be?"""
+"""SHA-256 of files, each computed once while the file stays as it is."""
 
 import hashlib
 from collections.abc import Iterator

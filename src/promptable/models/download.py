@@ -1,6 +1,6 @@
 """Official checkpoints from where their authors publish them, or from a mirror. Without torch.
 
-Of some no public record gives a checksum: the first download is recorded, and holds from then on.
+For some files no checksum is published: the SHA-256 of the first download is recorded, and later ones must have it.
 """
 
 import logging
@@ -23,7 +23,7 @@ _READABLE = 0o644
 _HOSTS_RECORD = "X-Linked-ETag"
 """The header in which Hugging Face says the SHA-256 of a large file."""
 _ENVIRONMENT = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
-"""What httpx reads there."""
+"""The variables of the environment that httpx reads."""
 _TIMEOUT = httpx.Timeout(30.0)
 
 
@@ -95,9 +95,9 @@ def _fetch(source: Download, target: Path, url: str) -> None:
 
 
 def _receive(url: str, part: Path) -> str | None:
-    """Append to ``part`` what of the file is missing; from the start where the server cannot continue.
+    """Append to ``part`` what is missing of the file, or download all of it if the server cannot continue.
 
-    Returns the SHA-256 that the host says, if it does.
+    Returns the SHA-256 that the host states, or None.
     """
     held = part.stat().st_size if part.is_file() else 0
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={held}-"} if held else {})
@@ -126,7 +126,7 @@ def _client() -> httpx.Client:
 
 
 def _said_by_host(response: httpx.Response) -> str | None:
-    """The SHA-256 that the host says, in its answer or in a redirection on the way to it."""
+    """The SHA-256 in the headers of the answer, or of a redirection to it; None if there is none."""
     tags = (each.headers.get(_HOSTS_RECORD, "").strip('"') for each in (*response.history, response))
     return next((tag for tag in tags if re.fullmatch("[0-9a-f]{64}", tag)), None)
 

@@ -15,7 +15,7 @@ _STAT = Path("/proc/stat")
 _COUNTED = (0, 1, 2, 5, 6)
 """Of a processor's times in ``/proc/stat`` (proc(5)): user, nice, system, irq and softirq."""
 _SHORTEST_SECONDS = 0.25
-"""The kernel counts in hundredths of a second."""
+"""The shortest time over which use is measured: the kernel counts in hundredths of a second."""
 
 
 @dataclass(frozen=True)

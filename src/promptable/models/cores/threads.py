@@ -12,7 +12,7 @@ from promptable.models.cores.shared_cores import SharedCores
 _SMALL_BYTES = 32 * 2**20
 _CGROUPS = Path("/sys/fs/cgroup")
 _shared: list[SharedCores] = []
-"""None or one: as the number of threads itself, it belongs to the process."""
+"""Empty, or the one of this process, to which the number of threads belongs too."""
 
 
 def choose_threads(weights: Sequence[Path]) -> None:

@@ -1,4 +1,4 @@
-"""MM-Grounding-DINO and LLMDet, which is that architecture with other training, on our Grounding DINO.
+"""MM-Grounding-DINO, and LLMDet, which is that architecture with other training, run by our Grounding DINO.
 
 They differ from it in the decoder's heads alone: each layer has a box head of its own, and logits are scaled and biased
 (``ScaledContrastiveEmbed``). Boxes and scores are those of transformers' ``MMGroundingDinoForObjectDetection``.

@@ -1,7 +1,7 @@
 """The same weights under two names: upstream's, which our Grounding DINO has, and those of the published files.
 
 MM-Grounding-DINO and LLMDet are published for transformers' ``MMGroundingDinoForObjectDetection``. Each of upstream's
-tensors is one of those, or a queries', a keys' and a values' one of those joined.
+tensors is one published tensor, or three of them joined: that of queries, of keys and of values.
 """
 
 import re
@@ -16,9 +16,10 @@ _NOT_READ = re.compile(
     r".*\.relative_position_index|.*\.swin\.layernorm\..*|(model\.decoder\.)?class_embed\..*|(model\.decoder\.)?bbox_embed\..*"
     r"|model\.encoder_output_class_embed\.bias|model\.text_backbone\.(pooler\..*|embeddings\.position_ids)"
 )
-"""Constants; a norm that nothing uses; heads of which another copy was read; what does not change an order."""
+"""Published tensors that are not read: constants, a norm that nothing uses, second copies of heads, BERT's pooler, and
+a bias that does not change which pixels become queries."""
 _NOT_PUBLISHED = re.compile(r".*\.relative_position_index|bert\.pooler\..*")
-"""Constants; a part of BERT that is never run."""
+"""Upstream's tensors that are not published: constants, and a part of BERT that is never run."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,8 @@ def _existing(name: str, published: Mapping[str, Tensor]) -> str:
 
 
 def _aliases(name: str) -> Iterator[str]:
-    """Where a tensor may be: transformers has the decoder's heads twice and stores one, of shared ones the first."""
+    """The names that a tensor may have. transformers has two names for each head of the decoder and stores one of them;
+    of heads that share weights it stores the first."""
     yield name
     yield f"model.decoder.{name}"
     yield re.sub(r"^(bbox|class)_embed\.\d+", r"\1_embed.0", name)

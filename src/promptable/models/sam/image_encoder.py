@@ -125,8 +125,8 @@ class FoldedAttention(RelativeAttention):
     def _for_places(self, query: Tensor, hw: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """As ``_by_place``, from one product with what keys add at each distance from a query, in rows and columns.
 
-        Where in this the first row of keys lies depends on the query's row: seen with another stride, all first rows
-        are one column, and nothing is copied.
+        A query in row r needs ``side`` of its numbers for rows, from number ``side - 1 - r`` on; behind all numbers for
+        rows are those for columns. A view whose stride from row to row is one less holds these, without a copy.
         """
         side = len(self._rel_h)
         found = torch.unflatten(query @ self._offsets.T, 2, hw)
