@@ -77,7 +77,11 @@ _MASK = {"type": "mask", "points": [1, 2, 1, 4, 1, 2, 1, 10, 10, 13, 12]}
 _POLYGON = {"type": "polygon", "points": [1, 1, 20, 1, 20, 20]}
 _STATE = {
     **{"version": 3, "model": "0123456789abcdef", "type": "rectangle", "bare": False, "step": 3},
-    **{"memories": [["AAAAaaaa0000__--", 0, True], ["b" * 22, 3, True]], "box": [1.5, 2.0, 30.25, 20.0]},
+    **{
+        "memories": [["AAAAaaaa0000__--", 0, True], ["b" * 22, 3, True]],
+        "box": [1.5, 2.0, 30.25, 20.0],
+        "outside": False,
+    },
 }
 BODIES: Mapping[str, list[dict[str, Any]]] = {
     "detector": [{"threshold": 0.3}, {"labels": ["a star", {"name": "ring", "prompts": ["a ring"], "type": "mask"}]}],

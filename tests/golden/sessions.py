@@ -69,7 +69,7 @@ _STAR = {"type": "polygon", "points": [102, 20, 95, 34, 80, 37, 91, 47, 89, 63, 
 _SMALL_STAR = {"type": "mask", "points": [0, 26 * 24, 5, 8, 30, 31]}
 _FOREIGN_STATE = {
     **{"version": 3, "model": "elsewhere", "type": "mask", "bare": False},
-    **{"step": 1, "memories": [["m" * 22, 1, True]]},
+    **{"step": 1, "memories": [["m" * 22, 1, True]], "outside": False},
 }
 
 _HALF_A_PICTURE = picture("scene.jpg")[:9000]

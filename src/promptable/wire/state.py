@@ -65,7 +65,7 @@ def read_state(field: str, value: object) -> TrackState:
         step=step,
         memories=_read_memories(f"{field}.memories", fields.get("memories"), step),
         last_xyxy=_read_box(f"{field}.box", fields.get("box")),
-        outside=_read_flag(f"{field}.outside", fields.get("outside", False)),
+        outside=_read_flag(f"{field}.outside", fields.get("outside")),
     )
     _check(field, state)
     return state
