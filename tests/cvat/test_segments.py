@@ -231,6 +231,23 @@ def test_a_job_alone(person: Person, tmp_path: Path) -> None:
     assert 44 not in tags(person.cvat, 1)
 
 
+def test_a_job_alone_has_its_part_of_a_range_that_begins_before_it(person: Person, tmp_path: Path) -> None:
+    """Four frames of it would be no range of their own."""
+    run(person.cvat, scored(dict.fromkeys(range(20, 54), 0.8)))
+    segments(person.cvat, "--write")
+    assert {*tags(person.cvat, 2)} == {50, 51, 52, 53}
+    segments(person.cvat, "--job", "2", "--write")
+    assert {*tags(person.cvat, 2)} == {50, 51, 52, 53}
+    (row,) = csv.DictReader((tmp_path / "segments.csv").open())
+    assert (row["first_frame"], row["last_frame"], row["frames"]) == ("50", "53", "4")
+
+
+def test_a_label_that_is_gone_is_named(person: Person, capsys: pytest.CaptureFixture[str]) -> None:
+    person.cvat.labels["task_id", TASK][2] = ("dark", "tag")
+    segments(person.cvat, "--write")
+    assert "left alone: the task has no label 'night' any more\n" in capsys.readouterr().out
+
+
 def test_a_task_without_tags_says_what_to_do(
     person: Person, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

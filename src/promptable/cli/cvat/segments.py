@@ -60,15 +60,16 @@ def _segments(parsed: argparse.Namespace) -> int:
 
 
 def _found(parsed: argparse.Namespace, client: Any) -> "list[TaskSegments]":
-    """The ranges of each task. Raises CvatError where no run has looked for tags."""
-    from promptable.cvat.segments.segments import TaskSegments, segments
+    """The ranges of each task; of a job their parts in it. Raises CvatError where no run has looked for tags."""
+    from promptable.cvat.segments.segments import TaskSegments, parts_on, segments
     from promptable.cvat.segments.viterbi import Smoothing
+    from promptable.cvat.server.frames import Frames
 
-    smoothing = Smoothing(parsed.min_length, parsed.min_gap)
-    found = [
-        TaskSegments(frames, [tag.label for tag in tags], segments(tags, frames.numbers, smoothing))
-        for frames, tags in _tagged(parsed, client)
-    ]
+    smoothing, found = Smoothing(parsed.min_length, parsed.min_gap), []
+    for frames, tags in _tagged(parsed, client):
+        whole = frames if parsed.job is None else Frames(client, task=frames.task.id)
+        ranges = parts_on(segments(tags, whole.numbers, smoothing), frames.numbers)
+        found.append(TaskSegments(frames, [tag.label for tag in tags], ranges))
     if not found:
         raise CvatError(
             "no run of promptable annotate has looked for a label of type tag here, as far as the journal on this "

@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from promptable.cvat.escaping import for_a_spreadsheet
@@ -47,6 +47,13 @@ def segments(tags: Iterable[TagScores], frames: Sequence[int], smoothing: Smooth
         for found in ranges(tag.evidence(frames), smoothing)
         for within in [frames[found.start : found.stop]]
     ]
+
+
+def parts_on(found: Iterable[Segment], frames: Iterable[int]) -> list[Segment]:
+    """The parts of segments that lie on these frames, with the mean scores of the whole segments."""
+    shown = set(frames)
+    parts = (replace(one, frames=[number for number in one.frames if number in shown]) for one in found)
+    return [one for one in parts if one.frames]
 
 
 def _mean(tag: TagScores, frames: Sequence[int]) -> float | None:

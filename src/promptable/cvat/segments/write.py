@@ -1,6 +1,6 @@
 """Writing segments into CVAT as tags: missing ones are added, and tags of automatic runs outside of them deleted."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,10 +56,11 @@ class Writer:
                         self._journal.stored(batch, ids or {})
                 self._journal.end(run.id, "finished")
 
-    def plan(self, found: Sequence[Segment], labels: Iterable[str]) -> tuple[list[Change], list[str]]:
-        """The changes of each job, and sentences about jobs that are left alone; writes nothing. Raises CvatError."""
-        changes, left = [], []
+    def plan(self, found: Sequence[Segment], labels: Collection[str]) -> tuple[list[Change], list[str]]:
+        """The changes of each job, and sentences about labels and jobs that are left alone; writes nothing. Raises
+        CvatError."""
         known = {name: self._labels.by_name[name].id for name in labels if name in self._labels.by_name}
+        changes, left = [], [f"the task has no label {name!r} any more" for name in sorted({*labels} - {*known})]
         for job in self._frames.jobs:
             if self._frames.is_replica(job):
                 left.append(f"job {job.id} is a replica of another job")
