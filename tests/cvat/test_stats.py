@@ -177,6 +177,17 @@ def test_a_track_that_the_next_job_goes_on_with_is_not_open(person: Person, tmp_
     assert listed(stats(person.cvat, tmp_path), "open") == [(1, 1, away)]
 
 
+@pytest.mark.parametrize("options", [("--job", "1"), ("--since", "2026-11-01")])
+def test_a_track_is_not_open_where_the_next_job_is_not_looked_at(
+    person: Person, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    for job, date in ((1, "2026-11-20T00:00:00Z"), (2, "2026-10-01T00:00:00Z")):
+        person.cvat.tasks[TASK].fields[job] = {"updated_date": date}
+    draw_track(person.cvat, 1, (1, [0, 0, 20, 20], False))
+    draw_track(person.cvat, 2, (3, [0, 0, 20, 20], False), (6, [0, 0, 20, 20], True))
+    assert listed(stats(person.cvat, tmp_path, *options), "open") == []
+
+
 def test_so_is_a_skeleton_whose_points_are_tracks(person: Person, tmp_path: Path) -> None:
     def skeleton(job: int, frame: int, *points: Sequence[float], outside: bool = False) -> int:
         keys = [{"type": "points", "frame": frame, "points": one or [0, 0], "outside": not one} for one in points]

@@ -29,17 +29,20 @@ def add_task(figures: Figures, client: Any, frames: Frames, bar: Bar, *, since: 
     if frames.ground_truth_jobs:
         figures.left_out.append(f"task {frames.task.id}: the ground truth")
     free, open_tracks = set(frames.numbers), list[OpenTrack]()
+    looked_at = set[int]()
     for job in frames.jobs:
         own = np.array(sorted(free.intersection(frames.shown_in(job))), np.int64)
         if (why := _left_out(frames, job, since)) is not None:
             figures.left_out.append(f"task {frames.task.id}: {why}")
         else:
             free -= set(own.tolist())
+            looked_at.update(frames.shown_in(job))
             look = _add_job(figures, client, frames, job, own, entries)
             open_tracks = [track for track in open_tracks if not look.goes_on_with(track)] + look.open
         bar.advance(len(own), objects=sum(one.objects for one in figures.jobs))
     for track in open_tracks:
-        figures.faults.add(track.fault)
+        if track.goes_on in looked_at or track.goes_on >= frames.task.size:  # else a job that goes on was left out
+            figures.faults.add(track.fault)
 
 
 def _left_out(frames: Frames, job: Any, since: datetime | None) -> str | None:
