@@ -13,6 +13,7 @@ from promptable.cvat.journal import writable
 from promptable.cvat.review.queue import Doubt, QueuedFrame, choose, spacing
 from promptable.cvat.server.annotations import JobAnnotations
 from tests.cvat import propagating
+from tests.cvat.chromium import needs_chromium, run_in_page
 from tests.cvat.journaled import BOX, JOBS, NAMES, RUST, TASK, run, seen
 from toy.cvat.person import Person
 from toy.cvat.stand_in import StandIn, Task
@@ -143,6 +144,31 @@ def test_not_fifty_neighbours_of_one_clip(person: Person, capsys: pytest.Capture
     frames = [frame for _, frame, _ in review(person.cvat, capsys, tmp_path, "--budget", "10")]
     assert frames == [20, 25, 30, 35, 90], "100 / (2 * 10) frames apart"
     assert "left out: 16 close to one of these" in (tmp_path / "review.html").read_text()
+
+
+def test_the_budget_is_filled_however_much_was_dealt_with(
+    person: Person, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Forty candidates are kept for each frame of the budget, and people have dealt with all of these."""
+    run(person.cvat, {frame: [seen(0.35 + frame / 1100)] for frame in range(100)})
+    for job in (1, 2):
+        held = person.cvat.annotations.read(job)["shapes"]
+        person.cvat.annotations.patch(job, "delete", {"shapes": [one for one in held if one["frame"] < 90]})
+    assert [frame for _, frame, _ in review(person.cvat, capsys, tmp_path, "--budget", "2")] == [90]
+    said = (tmp_path / "review.html").read_text()
+    assert "Nothing to look at" not in said
+
+
+def test_the_table_of_labels_is_of_the_jobs_and_of_the_last_runs(
+    person: Person, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for _ in range(2):
+        run(person.cvat, {0: [seen(0.36)], 10: [seen(0.37)], 60: [seen(0.38)]})
+    review(person.cvat, capsys, tmp_path)
+    cells = re.compile(r"<tr><th>rust</th><td>(\d+)</td><td>(\d+)</td>")
+    assert cells.findall((tmp_path / "review.html").read_text()) == [("3", "3")]
+    review(person.cvat, capsys, tmp_path, "--job", "2")
+    assert cells.findall((tmp_path / "review.html").read_text()) == [("1", "1")]
 
 
 def test_choosing() -> None:
@@ -313,6 +339,14 @@ def test_a_job_that_was_moved_on_is_not_given_back(
     assert not cvat.issues
 
 
+def test_taken_back_twice_the_jobs_of_a_later_run_stay(person: Person, tmp_path: Path) -> None:
+    cvat, page = person.cvat, ("--page", str(tmp_path / "p.html"))
+    run(cvat, {0: [seen(0.36)]})
+    for options in (("--assign", "ann"), ("--undo", "2"), ("--assign", "ann"), ("--undo", "2")):
+        assert _undo(cvat, *options, *(() if "--undo" in options else page)) == 0
+    assert cvat.tasks[TASK].fields[1]["assignee"] == ANN
+
+
 def test_an_issue_of_which_the_answer_was_lost_is_taken_back_too(person: Person, tmp_path: Path) -> None:
     cvat = person.cvat
     run(cvat, {0: [seen(0.36)], 60: [seen(0.38)]})
@@ -350,6 +384,22 @@ def test_a_project_shares_the_budget(person: Person, capsys: pytest.CaptureFixtu
     cvat.annotations.patch(11, "create", {"shapes": [shape]})
     queue = review(cvat, capsys, tmp_path, "--project", "1", "--budget", "2")
     assert queue == [(1, 0, "rust: score 0.38, threshold 0.35"), (11, 1, "rust: score 0.22")], "0.3 and 0.5 sure"
+
+
+@needs_chromium
+def test_a_label_with_two_spaces_can_be_chosen(
+    person: Person, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    run(person.cvat, {0: [seen(0.36)]})
+    review(person.cvat, capsys, tmp_path)
+    page = (tmp_path / "review.html").read_text().replace("rust", "side  mirror")
+    code = """
+      const choice = document.querySelector("select.filter");
+      choice.value = choice.options[1].value;
+      choice.dispatchEvent(new Event("change"));
+      return document.querySelectorAll("[data-names]:not([hidden])").length;
+    """
+    assert run_in_page(page, code, tmp_path) == 1
 
 
 def test_a_label_is_no_markup(person: Person, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from promptable.cvat.journal.database import open_to_read
@@ -139,15 +139,19 @@ class JournalReader:
         )
         return ((run, job, frame, count) for run, job, frame, count in rows)
 
-    def histogram(self, run: int, bins: int) -> Iterator[tuple[str, bool, int | None, int]]:
+    def histogram(
+        self, run: int, bins: int, frames: Collection[int] | None = None
+    ) -> Iterator[tuple[str, bool, int | None, int]]:
         """The histogram of the scores of a run's detections: (label, whether uploaded, bin of [0, 1], count).
 
-        The bin is None for detections without a score. A detection that is uploaded to two jobs counts once.
+        On these frames, or on all. The bin is None for detections without a score. A detection that is uploaded to two
+        jobs counts once.
         """
         rows = self._db.execute(
             "SELECT label, EXISTS (SELECT 1 FROM uploads WHERE detection = detections.id AND state = 'stored') AS up, "
             "min(CAST(score * ? + 1e-6 AS INTEGER), ?) AS bin, count(*) "
-            "FROM detections WHERE run = ? GROUP BY label, up, bin",
-            (bins, bins - 1, run),
+            "FROM detections WHERE run = ? AND (? OR frame IN (SELECT value FROM json_each(?))) "
+            "GROUP BY label, up, bin",
+            (bins, bins - 1, run, frames is None, json.dumps(list(frames or ()))),
         )
         return ((label, bool(uploaded), number, count) for label, uploaded, number, count in rows)

@@ -3,7 +3,7 @@ const items = [...document.querySelectorAll("[data-names]")];
 const choices = [...document.querySelectorAll("select.filter")];
 const namesOf = (item, choice) => JSON.parse(item.dataset[choice.dataset.of ?? "names"]);
 for (const choice of choices) {
-  for (const name of [...new Set(items.flatMap((item) => namesOf(item, choice)))].sort()) choice.add(new Option(name));
+  for (const name of [...new Set(items.flatMap((item) => namesOf(item, choice)))].sort()) choice.add(new Option(name, name));
   choice.addEventListener("change", () => {
     for (const item of items) item.hidden = !choices.every((one) => one.value === "" || namesOf(item, one).includes(one.value));
   });

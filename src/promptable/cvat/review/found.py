@@ -1,7 +1,7 @@
 """What runs found of each label, by confidence."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from promptable.cvat.journal import JournalReader
@@ -60,10 +60,14 @@ class LabelFound:
         return self.found, self.below(review_below), f"{self.median:.2f}"
 
 
-def labels_found(journal: JournalReader, runs: Iterable[int], review_below: float) -> list[LabelFound]:
-    """The labels of some runs, those with the most to review first."""
+def labels_found(
+    journal: JournalReader, frames_of: Mapping[int, Collection[int] | None], review_below: float
+) -> list[LabelFound]:
+    """The labels of runs on the frames that are given for each, None for all; those with the most to review first."""
     rows = [
-        (label, int(not up), bin_, count) for run in runs for label, up, bin_, count in journal.histogram(run, BINS)
+        (label, int(not up), bin_, count)
+        for run, frames in frames_of.items()
+        for label, up, bin_, count in journal.histogram(run, BINS, frames)
     ]
     return counted(rows, review_below)
 

@@ -2,7 +2,12 @@
 
 import heapq
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+_KEPT_FOR_EACH = 40
+"""Candidates for each frame of the budget: some lie close to one another, some have been dealt with."""
+_MORE = 10
+"""Times as many, where too few remain."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,23 @@ def choose(
         else:
             settled += 1
     return Queue(sorted(chosen, key=_place), doubtful, near, settled)
+
+
+def choose_from(
+    read: Callable[[], Iterable[QueuedFrame]], budget: int, chosen: Callable[[list[QueuedFrame]], Queue]
+) -> Queue:
+    """What is ``chosen`` from the least sure of the frames that ``read`` gives.
+
+    If that is less than the budget they are read again and more of them are kept: memory does not grow with their
+    number.
+    """
+    most = _KEPT_FOR_EACH * budget
+    while True:
+        candidates, doubtful = least_sure(read(), most)
+        queue = chosen(candidates)
+        if len(queue.frames) >= budget or doubtful <= most:
+            return replace(queue, doubtful=max(doubtful, queue.doubtful))
+        most *= _MORE
 
 
 def _place(one: QueuedFrame) -> tuple[float, int, int, int]:

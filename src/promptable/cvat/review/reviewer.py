@@ -55,10 +55,12 @@ def take_back(client: Any, frames: Frames, run: int, *, completed: bool) -> tupl
     ``client`` is cvat-sdk's. Raises CvatError.
     """
     with closing(Journal(path_of(client, frames.task))) as journal:
-        options = journal.run(run, COMMAND).options
+        known = journal.run(run, COMMAND)
         issues = withdraw_issues(client, journal, run, completed=completed)
-        given = {int(job): hands for job, hands in options["given"].items()}
-        back, left = give_back(client, given, options["user"])
+        given = {int(job): hands for job, hands in known.options["given"].items()}
+        if known.state == "undone":
+            given = {}  # another run may have given them since
+        back, left = give_back(client, given, known.options["user"])
         journal.end(run, "undone")
     return issues, back, left
 

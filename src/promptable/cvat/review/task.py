@@ -1,9 +1,9 @@
 """The queue of any task, at any time: from its journal, or else from what CVAT has."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from promptable.cvat.annotate.options import COMMAND as ANNOTATE
@@ -14,7 +14,7 @@ from promptable.cvat.propagate.journal import TrackReader
 from promptable.cvat.propagate.review.places import review
 from promptable.cvat.review import detections, scores
 from promptable.cvat.review.found import LabelFound, counted, labels_found
-from promptable.cvat.review.queue import Doubt, Queue, QueuedFrame, choose, least_sure, spacing
+from promptable.cvat.review.queue import Doubt, Queue, QueuedFrame, choose, choose_from, spacing
 from promptable.cvat.review.untouched import Untouched
 from promptable.cvat.server.annotations import JobAnnotations
 from promptable.cvat.server.frames import Frames, text_of
@@ -24,8 +24,6 @@ Jobs = Mapping[int, Sequence[int]]
 
 _REACH = 0.1
 """How far doubt reaches around a threshold at least, also where it lies above ``review_below``."""
-_KEPT_FOR_EACH = 40
-"""Candidates for each frame of the budget: some lie close to one another, some have been dealt with."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +47,17 @@ def review_task(client: Any, frames: Frames, budget: int, review_below: float, *
         runs = [] if journal is None else _runs(journal)
         if journal is None or not runs:
             return _from_scores(client, frames, jobs, names, budget, review_below, notes)
-        annotating = [run for run in runs if run.command == ANNOTATE]
-        doubted = _from_runs(journal, annotating, frames, jobs, review_below)
-        found, doubtful = least_sure(doubted, _KEPT_FOR_EACH * budget)
-        candidates = _joined([*found, *_from_tracks(client, journal, runs, frames, jobs)])
-        untouched = Untouched(client, frames, names, journal, candidates)
-        queue = choose(candidates, budget, spacing(len(frames.numbers), budget), untouched.still)
-        labels = labels_found(journal, [run.id for run in annotating], review_below)
-    return TaskReview(replace(queue, doubtful=max(doubtful, queue.doubtful)), labels, notes)
+        answers = _answers(journal, [run for run in runs if run.command == ANNOTATE], jobs)
+        tracked = list(_from_tracks(client, journal, runs, frames, jobs))
+
+        def chosen(doubted: list[QueuedFrame]) -> Queue:
+            candidates = _joined([*doubted, *tracked])
+            untouched = Untouched(client, frames, names, journal, candidates)
+            return choose(candidates, budget, spacing(len(frames.numbers), budget), untouched.still)
+
+        queue = choose_from(lambda: _from_runs(journal, answers, frames, review_below), budget, chosen)
+        labels = labels_found(journal, {run.id: asked.keys() for run, asked in answers}, review_below)
+    return TaskReview(queue, labels, notes)
 
 
 def _runs(journal: JournalReader) -> list[Run]:
@@ -77,18 +78,26 @@ def _jobs(frames: Frames, completed: bool) -> tuple[dict[int, list[int]], list[s
     return jobs, notes
 
 
-def _from_runs(
-    journal: JournalReader, runs: Sequence[Run], frames: Frames, jobs: Jobs, review_below: float
-) -> Iterator[QueuedFrame]:
-    """Of each frame what the last run says that was asked about it in one of its ``jobs``: one of them alone, or the
-    ground truth, may be what a run was about."""
+def _answers(journal: JournalReader, runs: Sequence[Run], jobs: Jobs) -> list[tuple[Run, Mapping[int, int]]]:
+    """Each run with the frames of which it was the last to say something in one of their ``jobs``, and that job: one of
+    them alone, or the ground truth, may be what a run was about."""
     later: set[tuple[int, int]] = set()
+    answers: list[tuple[Run, Mapping[int, int]]] = []
     for run in reversed(runs):
         asked = _asked_in(journal, run, jobs)
-        for frame, doubts in detections.doubtful_frames(journal, run, review_below, _REACH):
-            if frame in asked and (frame, asked[frame]) not in later:
-                yield QueuedFrame(frames.task.id, asked[frame], frame, doubts)
+        answers.append((run, {frame: job for frame, job in asked.items() if (frame, job) not in later}))
         later.update(asked.items())
+    return answers
+
+
+def _from_runs(
+    journal: JournalReader, answers: Iterable[tuple[Run, Mapping[int, int]]], frames: Frames, review_below: float
+) -> Iterator[QueuedFrame]:
+    """What is doubtful of what runs found."""
+    for run, asked in answers:
+        for frame, doubts in detections.doubtful_frames(journal, run, review_below, _REACH):
+            if frame in asked:
+                yield QueuedFrame(frames.task.id, asked[frame], frame, doubts)
 
 
 def _asked_in(journal: JournalReader, run: Run, jobs: Jobs) -> dict[int, int]:
@@ -140,6 +149,7 @@ def _from_scores(
 
     def doubted() -> Iterator[QueuedFrame]:
         """Job by job, so that no two are in memory at once."""
+        counts.clear()
         first = {frame: showing[0] for frame, showing in jobs.items()}
         for job in sorted(set(first.values())):
             there = JobAnnotations(client, job).read()
@@ -148,11 +158,11 @@ def _from_scores(
             for frame, doubts in scores.doubtful_frames(shapes, names, review_below):
                 yield QueuedFrame(frames.task.id, job, frame, doubts)
 
-    candidates, doubtful = least_sure(doubted(), _KEPT_FOR_EACH * budget)
-    queue = choose(candidates, budget, spacing(len(frames.numbers), budget))
+    apart = spacing(len(frames.numbers), budget)
+    queue = choose_from(doubted, budget, lambda found: choose(found, budget, apart))
     rows = [(*place, count) for place, count in counts.items()]
     notes = [*notes, _WITHOUT_JOURNAL if rows else _WITHOUT_SCORES]
-    return TaskReview(replace(queue, doubtful=doubtful), counted(rows, review_below), notes)
+    return TaskReview(queue, counted(rows, review_below), notes)
 
 
 _WITHOUT_JOURNAL = (

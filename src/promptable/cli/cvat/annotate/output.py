@@ -37,7 +37,7 @@ def report(parsed: argparse.Namespace, client: Any, frames: "Frames", journal: "
     for of_job in journal.sent_elsewhere(run.id, MASK).items():
         left_alone(told_elsewhere(of_job))
     below, stored, task = parsed.review_below, counted(journal.uploaded(run.id), "object"), frames.task
-    queue, labels = run_queue(journal, run, frames, below), labels_found(journal, [run.id], below)
+    queue, labels = run_queue(journal, run, frames, below), labels_found(journal, {run.id: None}, below)
     _show_table(labels, below)
     say(f"run {run.id}: {stored} stored")
     if queue.frames or any(label.found for label in labels):  # else a page would show nothing
