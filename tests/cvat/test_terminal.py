@@ -1,6 +1,7 @@
 """What commands over a CVAT server say where something is in their way, in place of a traceback."""
 
 import base64
+import io
 import re
 import sys
 from pathlib import Path
@@ -33,6 +34,17 @@ def test_a_page_that_cannot_be_written_is_a_sentence_and_the_run_is_kept(
     assert main(["annotate", *where, "--queue", nowhere]) == 1
     assert capsys.readouterr().err == f"promptable annotate: {tmp_path / 'file'}: File exists\n"
     assert JournalReader(journal_path(cvat.url, annotating.TASK, CREATED)).run(1).state == "finished"
+
+
+def test_a_label_in_another_script_than_the_terminals(
+    cvat: StandIn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    annotating.prepare(cvat)
+    cvat.labels["task_id", annotating.TASK] = [("汽车", "any")]
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    assert main(["stats", "--task", str(annotating.TASK), "--url", cvat.url]) == 0
+    assert f"stats-task-{annotating.TASK}.html" in [file.name for file in tmp_path.iterdir()]
 
 
 def test_the_folder_of_a_page_is_made(cvat: StandIn, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 from promptable.cli import deploy, models, serve, weights
 from promptable.cli.cvat import annotate, effort, labels, preview, propagate, review, segments, stats, warm
@@ -32,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     warm.add_arguments(add("warm", help="encode the frames that a person will click into next"))
     deploy.add_arguments(add("deploy", help="bring the functions into CVAT's model list; the same as ./deploy.sh"))
     parsed = parser.parse_args(arguments)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a label of any script, a terminal of one
     try:
         return parsed.run(parsed) or 0
     except KeyboardInterrupt:
