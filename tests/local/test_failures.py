@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from promptable.local import bodies
+from promptable.local import bodies, function, server
 from promptable.local.server import ServeError
 
 from .conftest import Serve, runs, wait_until, write_function
@@ -144,6 +144,38 @@ def test_a_function_that_cannot_start_says_why_and_leaves_the_others_alone(
     assert listing["cats"]["status"]["state"] == "ready"
     assert (broken.status_code, cats.status_code) == (503, 200)
     assert f"broken: answered 503: could not start: {reason}" in caplog.text
+
+
+def test_a_worker_that_cannot_be_restarted_is_tried_again(
+    tmp_path: Path, serve_all: Serve, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it lacks, such as memory or a network's disk, comes back."""
+    monkeypatch.setattr(function, "_FIRST_PAUSE_SECONDS", 0.2)
+    lacking = tmp_path / "lacking"
+    write_function(tmp_path, "cats", f"import os; assert not os.path.exists({str(lacking)!r})\n{_OBEDIENT}")
+    with serve_all() as running:
+        lacking.touch()
+        _call(client, running.url("cats"), "os._exit(3)")
+        wait_until(lambda: running.functions["cats"].state is function.State.ERROR)
+        assert _call(client, running.url("cats")).status_code == 503
+        lacking.unlink()
+        wait_until(lambda: running.functions["cats"].state is function.State.READY)
+        assert _call(client, running.url("cats")).status_code == 200
+        assert running.functions["cats"].failure == ""
+
+
+def test_a_request_that_outlives_the_server_is_told_that_it_stops(
+    tmp_path: Path, serve_all: Serve, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(server, "_LAST_REQUESTS_SECONDS", 0.2)
+    write_function(tmp_path, "cats", _OBEDIENT)
+    with ThreadPoolExecutor(1) as pool:
+        with serve_all() as running:
+            late = pool.submit(httpx.post, running.url("cats"), json={"do": "time.sleep(30)"})
+            time.sleep(1)
+        answer = late.result()
+    assert (answer.status_code, answer.json()) == (503, {"error": "the server is stopping"})
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_a_function_that_starts_too_slowly_is_named(tmp_path: Path, serve_all: Serve) -> None:

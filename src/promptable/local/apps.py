@@ -4,6 +4,7 @@ CVAT's side is cvat/apps/lambda_manager/views.py (``LambdaGateway``): it lists f
 port, or through the dashboard, by name. The dashboard's side is nuclio/nuclio pkg/dashboard/resource.
 """
 
+import asyncio
 import time
 import uuid
 from collections.abc import Mapping
@@ -83,6 +84,8 @@ async def _invoke(function: Function, bodies: Bodies, request: Request, path: st
             return _http(await function.call(Message(_event(function, request, path, len(body)), body)))
     except BodyError as error:
         return _http(error_message(error.status, str(error)))
+    except asyncio.CancelledError:  # uvicorn's, when the last requests have had their time
+        return _http(error_message(503, "the server is stopping"))
 
 
 def _event(function: Function, request: Request, path: str, size: int) -> Mapping[str, object]:

@@ -16,6 +16,8 @@ from promptable.local.worker import (
 )
 
 _log = logging.getLogger("promptable.local")
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 5.0, 60.0
+"""Between tries to start a worker that died; each is twice the one before."""
 
 
 class State(StrEnum):
@@ -108,9 +110,17 @@ class Function:
         task.add_done_callback(self._restarts.discard)
 
     async def _restart_worker(self, number: int) -> None:
+        """Start it, again and again if need be: what it lacks, such as memory, may be there later."""
+        pause = _FIRST_PAUSE_SECONDS
         await self._start_worker(number)
-        if number in self._failures:
-            _log.error("%s: worker %d could not start: %s", self.config.name, number, self._failures[number])
+        while number in self._failures:
+            _log.error(
+                "%s: worker %d could not start, trying again in %g s: %s",
+                *(self.config.name, number, pause, self._failures[number]),
+            )
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+            await self._start_worker(number)
 
     async def _start_worker(self, number: int) -> None:
         try:
@@ -118,6 +128,7 @@ class Function:
         except WorkerStartError as error:
             self._failures[number] = str(error)
         else:
+            self._failures.pop(number, None)
             self._workers[number] = worker
             self._idle.put_nowait(worker)
 
