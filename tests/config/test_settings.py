@@ -102,6 +102,8 @@ def test_a_password_comes_from_its_file_and_is_never_shown(tmp_path: Path) -> No
         ({"CVAT_FUNCTIONS_REDIS_PASSWORD": "x"}, "could be read by others .* CVAT_FUNCTIONS_REDIS_PASSWORD_FILE"),
         ({"PROMPTABLE_THRESHOLD": "high"}, "expected auto or a number from 0 to 1"),
         ({"CVAT_FUNCTIONS_REDIS_PORT": "high"}, "expected an integer from 1 to 65535"),
+        ({"CVAT_FUNCTIONS_REDIS_HOST": "redis..svc"}, "expected a host's name or address"),
+        ({"CVAT_FUNCTIONS_REDIS_HOST": "r" * 64}, "expected a host's name or address"),
     ],
 )
 def test_what_people_write_is_checked_for_unknown_variables(variables: dict[str, str], said: str) -> None:

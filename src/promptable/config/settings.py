@@ -36,6 +36,14 @@ def _tile_fits(size: int) -> bool:
     return size == 0 or _LEAST_TILE <= size <= _LARGEST_TILE
 
 
+def _is_host(name: str) -> bool:
+    try:
+        name.encode("idna")
+    except UnicodeError:
+        return False
+    return True
+
+
 def _content(path: str) -> str:
     """The password in a file. Raises ValueError for a file that cannot be read."""
     try:
@@ -58,6 +66,7 @@ Share = Annotated[float, between(0, 1)]
 Threshold = Annotated[
     Literal["auto"] | float, Takes("auto or a number from 0 to 1", lambda value: value == AUTO or 0 <= value <= 1)
 ]
+Host = Annotated[str, Takes("a host's name or address", _is_host)]
 Device = Annotated[str, Takes("auto, cpu, cuda or cuda:N", re.compile(r"auto|cpu|cuda(:[0-9]+)?").fullmatch)]
 Precision = Annotated[str, Takes("auto, fp32, bf16 or fp16", ("auto", "fp32", "bf16", "fp16").__contains__)]
 Megabytes = Annotated[int, between(0, 1_000_000, "an integer")]
@@ -235,7 +244,7 @@ class RedisSettings(Settings):
     Host, port and password have the names that CVAT's own deploy scripts and documentation give them.
     """
 
-    host: Text = _setting(
+    host: Host = _setting(
         "CVAT_FUNCTIONS_REDIS_HOST",
         "",
         "A Redis that replicas share, such as CVAT's own `cvat_redis_ondisk`; without it each process remembers alone",

@@ -50,6 +50,14 @@ def test_what_the_user_has_set_stays(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert torch.get_num_threads() == 3
 
 
+def test_an_empty_variable_sets_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Compose makes of one that its own environment lacks."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "")
+    torch.set_num_threads(2)
+    choose_threads(_weights(tmp_path, 1))
+    assert torch.get_num_threads() == 1
+
+
 def _taken(folder: Path, monkeypatch: pytest.MonkeyPatch, megabytes: int) -> list[object]:
     """Who was asked to share cores before a request to a function with such weights."""
     asked: list[object] = []

@@ -23,7 +23,7 @@ def choose_threads(weights: Sequence[Path]) -> None:
     (``take_threads``). If the user has set ``OMP_NUM_THREADS``, nothing is changed, now or later.
     """
     _shared.clear()
-    if "OMP_NUM_THREADS" in os.environ:
+    if os.environ.get("OMP_NUM_THREADS"):
         return
     cores = 1 if sum(file.stat().st_size for file in weights) < _SMALL_BYTES else available_cpus()
     torch.set_num_threads(cores)
