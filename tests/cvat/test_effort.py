@@ -320,3 +320,13 @@ def test_points_that_make_no_shape_are_no_place(person: Person, tmp_path: Path) 
     person.add(3, RUST, [1, 1, 9, 9, 5], "polygon")
     person.complete(1)
     assert counts(effort(person.cvat, tmp_path)["total"]) == {"unchanged": 5, "added_by_hand": 2}
+
+
+@pytest.mark.parametrize(("form", "points"), [("polygon", [1, 2, 3, 4, 5, 6, 7]), ("rectangle", [1, 2, 3])])
+def test_points_that_make_no_track_are_no_place(person: Person, tmp_path: Path, form: str, points: list[float]) -> None:
+    common = {"label_id": RUST, "group": 0, "source": "manual", "attributes": []}
+    key = {"type": form, "points": points, "occluded": False, "outside": False, "rotation": 0, "attributes": []}
+    track = common | {"frame": 0, "elements": [], "shapes": [key | {"frame": frame} for frame in (0, 4)]}
+    person.cvat.annotations.patch(1, "create", {"tracks": [track]})
+    person.complete(1)
+    assert counts(effort(person.cvat, tmp_path)["total"]) == {"unchanged": 5}

@@ -91,6 +91,42 @@ def test_a_track_under_a_new_id_is_found_by_its_place(cvat: StandIn, tmp_path: P
     assert verdicts(effort(cvat, tmp_path, "--reviewed", "all")["tracks"][0]) == {"unchanged": 1}
 
 
+@pytest.mark.parametrize(
+    ("form", "points"),
+    [
+        ("points", [5, 5]),
+        ("polyline", [5, 5, 9, 9, 20, 20]),
+        ("skeleton", []),
+        ("ellipse", [10, 30, 20, 20]),
+        ("polygon", [1, 2, 3, 4, 5, 6, 7]),
+        ("rectangle", [1, 2, 3]),
+    ],
+)
+def test_a_track_of_no_form_of_ours_is_not_the_one_that_is_gone(
+    cvat: StandIn, tmp_path: Path, form: str, points: list[float]
+) -> None:
+    """CVAT stores what scripts send: broken outlines, too."""
+    prepare(cvat, jobs=[(1, "annotation", 0, 9)])
+    draw(cvat, [0, 20, 20, 40])
+    assert propagate(cvat, "--to", "9") == 0
+    (track,) = cvat.annotations.read(1)["tracks"]
+    key = track["shapes"][0] | {"type": form, "points": points}
+    other = track | {"shapes": [key, key | {"frame": 9}]}
+    cvat.annotations.patch(1, "create", {"tracks": [other]})
+    assert verdicts(effort(cvat, tmp_path, "--reviewed", "all")["tracks"][0]) == {"unchanged": 1}
+    cvat.annotations.patch(1, "delete", {"tracks": [track]})
+    assert verdicts(effort(cvat, tmp_path, "--reviewed", "all")["tracks"][0]) == {"deleted": 1}
+
+
+def test_a_track_that_cannot_be_read_any_more_is_reworked(cvat: StandIn, tmp_path: Path) -> None:
+    prepare(cvat, jobs=[(1, "annotation", 0, 9)])
+    draw(cvat, [0, 20, 20, 40])
+    assert propagate(cvat, "--to", "9") == 0
+    (track,) = cvat.annotations.read(1)["tracks"]
+    update(cvat, track, shapes=[key | {"points": [1, 2, 3]} for key in track["shapes"]])
+    assert verdicts(effort(cvat, tmp_path, "--reviewed", "all")["tracks"][0]) == {"reworked": 1}
+
+
 def test_masks_of_a_group_are_judged_frame_by_frame(cvat: StandIn, tmp_path: Path) -> None:
     prepare(cvat, jobs=[(1, "annotation", 0, 9)])
     draw(cvat, [0, 100, 10, 20, 19, 29], "mask")

@@ -7,9 +7,9 @@ from functools import cached_property
 from typing import Any
 
 from promptable.cvat.effort.judging.matching import matched
-from promptable.cvat.effort.judging.verdicts import Judged, Verdict, compared, place_of
+from promptable.cvat.effort.judging.verdicts import Judged, Verdict, compared, place_at, place_of
 from promptable.cvat.effort.judging.written import Asked, Written
-from promptable.cvat.geometry.position import FORMS, MASK, Position, position_at
+from promptable.cvat.geometry.position import MASK, Position
 from promptable.cvat.journal import Found
 from promptable.cvat.labels.task_label import TaskLabel
 from promptable.cvat.labels.task_labels import TaskLabels
@@ -80,9 +80,7 @@ class JobNow:
 
     def _tracks(self, frame: int) -> Iterator[Mapping[str, Any]]:
         for track in self.annotations["tracks"]:
-            if not track["shapes"] or track["shapes"][0]["type"] not in FORMS:
-                continue
-            if (place := position_at(track, frame)) is not None:
+            if (place := place_at(track, frame)) is not None:
                 held = {"type": place.form, "points": place.points, "rotation": place.rotation}
                 yield {**held_values(track, frame), **held, "id": (_TRACK, track["id"]), "label_id": track["label_id"]}
 

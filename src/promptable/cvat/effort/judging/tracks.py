@@ -12,10 +12,10 @@ from typing import Any
 
 from promptable.cvat.effort.judging.frames import JobNow
 from promptable.cvat.effort.judging.matching import LEAST_IOU, one_to_one
-from promptable.cvat.effort.judging.verdicts import Judged, Verdict, same_values, verdict_of_iou
+from promptable.cvat.effort.judging.verdicts import Judged, Verdict, place_at, same_values, verdict_of_iou
 from promptable.cvat.effort.judging.written import Written
 from promptable.cvat.geometry.overlap import iou
-from promptable.cvat.geometry.position import Position, position_at
+from promptable.cvat.geometry.position import Position
 from promptable.cvat.propagate.content import SHAPE, TRACK
 from promptable.cvat.propagate.journal import Write
 
@@ -109,7 +109,7 @@ def _places(item: Item, looked_at: Collection[int]) -> Places:
         return {}
     first = max((frame + 1 for frame in keys if frame < min(own)), default=min(own))
     last = min((frame - 1 for frame in keys if frame > max(own)), default=max(own))
-    return {frame: position_at(item["new"], frame) for frame in sorted(looked_at) if first <= frame <= last}
+    return {frame: place_at(item["new"], frame) for frame in sorted(looked_at) if first <= frame <= last}
 
 
 def _mean_iou(before: Places, track: Item) -> float:
@@ -120,7 +120,7 @@ def _mean_iou(before: Places, track: Item) -> float:
 
 def _compared(before: Places, there: Item | None) -> list[Correction]:
     """The frames on which a track was or is seen; ``there`` is the track now, None if it is gone."""
-    pairs = [(frame, place, None if there is None else position_at(there, frame)) for frame, place in before.items()]
+    pairs = [(frame, place, None if there is None else place_at(there, frame)) for frame, place in before.items()]
     return [Correction(frame, _overlap(one, other), one, other) for frame, one, other in pairs if one or other]
 
 

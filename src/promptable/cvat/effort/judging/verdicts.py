@@ -7,7 +7,7 @@ from typing import Any
 
 from promptable.config.labels import CONFIDENCE, REVIEW
 from promptable.cvat.geometry.overlap import iou
-from promptable.cvat.geometry.position import FORMS, MASK, RECTANGLE, Position, position_of
+from promptable.cvat.geometry.position import FORMS, MASK, RECTANGLE, Position, position_at, position_of
 from promptable.cvat.labels.task_label import TaskLabel
 
 MINOR_IOU, EDITED_IOU = 0.9, 0.75
@@ -89,8 +89,17 @@ def same_values(before: Mapping[str, Any], now: Mapping[str, Any], label: TaskLa
 
 def place_of(shape: Mapping[str, Any]) -> Position | None:
     """The position of a shape; None for a tag, and for what is no valid rectangle, polygon or mask."""
+    return position_of(shape) if _has_place(shape) else None
+
+
+def place_at(track: Mapping[str, Any], frame: int) -> Position | None:
+    """The position of a track on a frame; None if it is outside or has not begun, or has a keyframe without a place."""
+    return position_at(track, frame) if all(map(_has_place, track["shapes"])) else None
+
+
+def _has_place(shape: Mapping[str, Any]) -> bool:
     form = shape.get("type")
-    return position_of(shape) if form in FORMS and _has_points(form, len(shape["points"])) else None
+    return form in FORMS and _has_points(form, len(shape["points"]))
 
 
 def _has_points(form: str, numbers: int) -> bool:
