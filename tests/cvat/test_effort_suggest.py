@@ -214,6 +214,22 @@ def test_the_loop_is_closed(cvat: StandIn, tmp_path: Path) -> None:
     assert [[label["threshold"] for label in variant["labels"]] for variant in shown] == [[0.35, 0.35], [0.51, 0.35]]
 
 
+def test_a_threshold_that_stays_is_the_runs_own(cvat: StandIn, tmp_path: Path) -> None:
+    """--min-confidence, where the list says something else."""
+    cvat.tasks = {3: Task([PICTURE] * 3, (40, 60), [(1, "annotation", 0, 2)])}
+    cvat.labels = {("task_id", 3): [("rust", "rectangle")]}
+    cvat.answers = {"": _detect}
+    old, new = tmp_path / "old.yaml", tmp_path / "new.yaml"
+    old.write_text("- {name: rust, threshold: 0.5}\n")
+    where = ["--task", "3", "--url", cvat.url]
+    run = ["--function", f"{cvat.url}/", "--labels", str(old), "--min-confidence", "0.2"]
+    assert main(["annotate", *where, *run, "--queue", str(tmp_path / "queue.html")]) == 0
+    asked = ["effort", *where, "--reviewed", "all", "--output", str(tmp_path / "effort.html")]
+    assert main([*asked, "--suggest", str(new)]) == 0
+    assert "# threshold stays 0.20: 6 reviewed objects" in new.read_text()
+    assert [entry["threshold"] for entry in yaml.safe_load(new.read_text())] == [0.2]
+
+
 def test_prompts_of_the_functions_own_labels_come_from_a_file(cvat: StandIn, tmp_path: Path) -> None:
     cvat.tasks = {3: Task([PICTURE] * 3, (40, 60), [(1, "annotation", 0, 2)])}
     cvat.labels = {("task_id", 3): [("rust", "rectangle")]}

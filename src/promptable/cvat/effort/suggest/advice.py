@@ -9,6 +9,7 @@ import yaml
 from promptable.cvat.effort.suggest.evidence import Evidence
 from promptable.cvat.effort.suggest.review_threshold import ReviewThreshold, review_threshold
 from promptable.cvat.effort.suggest.thresholds import FOLDS, RESAMPLES, Goal, Suggestion, suggested
+from promptable.cvat.journal import Run
 
 OPENING = "# promptable effort:"
 """The beginning of the text."""
@@ -65,6 +66,15 @@ def advise(evidence: Evidence, labels: Sequence[Mapping[str, Any]] | None, goal:
     written = labels or evidence.run.options.get("labels")
     named = [{key: entry[key] for key in _KEYS if entry.get(key) is not None} for entry in evidence.entries]
     asked = [entry["name"] for entry in evidence.entries if not entry.get("marks")]
+    entries = _as_asked(written or named, asked, evidence.run)
     suggestions = [suggested(evidence, name, goal) for name in asked]
     review = review_threshold(evidence.uploaded, catch)
-    return Advice(goal, len(evidence.frames), suggestions, review, written or named, prompts_known=bool(written))
+    return Advice(goal, len(evidence.frames), suggestions, review, entries, prompts_known=bool(written))
+
+
+def _as_asked(entries: Sequence[Mapping[str, Any]], asked: Sequence[str], run: Run) -> Sequence[Mapping[str, Any]]:
+    """The entries; if the run had one threshold for all labels, that of each label it ``asked`` for is this one."""
+    least = run.options.get("min_confidence")
+    if least is None:
+        return entries
+    return [{**entry, "threshold": least} if entry["name"] in asked else entry for entry in entries]
