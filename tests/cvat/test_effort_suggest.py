@@ -110,6 +110,18 @@ def test_under_30_reviewed_objects_it_says_so() -> None:
     assert str(found) == "threshold stays 0.20: 29 reviewed objects, and 30 are needed to say something."
 
 
+@pytest.mark.parametrize(("frames", "count"), [(1, "1 reviewed frame"), (4, "4 reviewed frames")])
+def test_under_5_reviewed_frames_it_says_so(frames: int, count: str) -> None:
+    crowded = [([0.6] * 50, [True] * 50, 50)] * frames
+    assert str(rust(crowded, 0.2)) == f"threshold stays 0.20: {count}, and 5 are needed to say something."
+
+
+@pytest.mark.parametrize("now", [0.12344, 0.12346, 0.99994, 1.0])
+def test_a_threshold_between_two_hundredths_is_known_as_it_is(now: float) -> None:
+    found = rust([([now], [True], 1)] * FRAMES, now)
+    assert (found.threshold, found.f1_now) == (now, 1)
+
+
 def test_noise_moves_no_threshold_much() -> None:
     """Right and wrong do not differ in confidence: there is nothing to choose."""
     draw = np.random.default_rng(1)

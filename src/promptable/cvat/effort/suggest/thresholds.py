@@ -14,6 +14,7 @@ from promptable.cvat.plural import counted
 LEAST_OBJECTS = 30
 """Fewer reviewed objects of a label give no suggestion."""
 FOLDS = 5
+"""Fewer reviewed frames give none either: each block needs a frame."""
 RESAMPLES = 1000
 _RESAMPLES_OF_FOLD = 200
 _AT_ONCE = 100
@@ -111,8 +112,7 @@ class Suggestion:
 def suggested(evidence: Evidence, label: str, goal: Goal) -> Suggestion:
     """The suggestion for a label."""
     now, objects = evidence.threshold(label), evidence.reviewed[label]
-    if objects < LEAST_OBJECTS:
-        why = f"{counted(objects, 'reviewed object')}, and {LEAST_OBJECTS} are needed to say something"
+    if why := _too_few(objects, len(evidence.frames)):
         return Suggestion(label, now, now, objects, why)
     grid = thresholds(evidence.floor(label), now)
     counts = counts_of([frame[label] for frame in evidence.frames], grid)
@@ -138,9 +138,17 @@ def suggested(evidence: Evidence, label: str, goal: Goal) -> Suggestion:
     )
 
 
+def _too_few(objects: int, frames: int) -> str:
+    """Why so few reviewed objects and frames give no suggestion; empty if they are enough."""
+    if objects < LEAST_OBJECTS:
+        return f"{counted(objects, 'reviewed object')}, and {LEAST_OBJECTS} are needed to say something"
+    return f"{counted(frames, 'reviewed frame')}, and {FOLDS} are needed to say something" if frames < FOLDS else ""
+
+
 def thresholds(floor: float, now: float) -> NDArray[np.float64]:
     """The thresholds that are tried: hundredths from ``floor`` on, and the present one, in ascending order."""
-    return np.unique(np.round([*np.arange(ceil(floor * 100 - 1e-6), 100) / 100, now], 4))
+    hundredths = np.arange(ceil(floor * 100 - 1e-6), 100) / 100
+    return np.unique([*np.round(hundredths, 4), now])
 
 
 def counts_of(frames: Sequence[LabelOnFrame], grid: NDArray[np.float64]) -> Counts:
