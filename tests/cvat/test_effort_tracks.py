@@ -8,6 +8,7 @@ import pytest
 
 from promptable.cli.main import main
 from promptable.cvat.geometry.position import position_at
+from tests.cvat.journaled import NAMES, run
 from tests.cvat.propagating import TASK, draw, prepare, propagate
 from toy.cvat.stand_in import StandIn
 
@@ -138,6 +139,18 @@ def test_masks_of_a_group_are_judged_frame_by_frame(cvat: StandIn, tmp_path: Pat
     report = effort(cvat, tmp_path, "--reviewed", "all")
     assert verdicts(report["total"]) == {"unchanged": 7, "edited": 1, "deleted": 1}, "the drawn one is a person's"
     assert not report["tracks"]
+
+
+def test_a_mask_that_people_drew_is_added_by_hand_also_in_the_group_of_a_run(cvat: StandIn, tmp_path: Path) -> None:
+    jobs = [(1, "annotation", 0, 9)]
+    prepare(cvat, jobs=jobs)
+    cvat.labels["task_id", TASK] = [(name, "any") for name in NAMES]
+    run(cvat, {0: [], 5: []}, tags=(), task=TASK, jobs=jobs)  # a detector missed it on both frames
+    draw(cvat, [0, 100, 10, 20, 19, 29], "mask")
+    assert propagate(cvat, "--to", "9") == 0
+    assert verdicts(effort(cvat, tmp_path, "--reviewed", "0")["total"]) == {"added_by_hand": 1}
+    total = effort(cvat, tmp_path, "--reviewed", "5")["total"]
+    assert verdicts(total) == {"unchanged": 1}, "the other masks are the run's"
 
 
 def test_a_run_that_was_taken_back_counts_for_nothing(cvat: StandIn, tmp_path: Path) -> None:

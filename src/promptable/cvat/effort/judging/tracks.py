@@ -66,7 +66,8 @@ class Propagated:
                 self._items[key] = item
 
     def ids(self, kind: str) -> set[int]:
-        return {number for own, number in self._items if own == kind}
+        """The ids of what runs created; what people drew, and runs only put into a group, is left out."""
+        return {number for (own, number), item in self._items.items() if own == kind and item["before"] is None}
 
     def tracks(self) -> dict[int, Item]:
         """The items of tracks, by CVAT's id."""
