@@ -123,6 +123,19 @@ def test_what_was_there_before_and_what_others_made_was_not_missed(cvat: StandIn
     assert counts(effort(cvat, tmp_path, "--reviewed", "6")["total"]) == {"unchanged": 2}
 
 
+def test_only_labels_that_were_looked_for_on_a_frame_were_missed(cvat: StandIn, tmp_path: Path) -> None:
+    prepare(cvat)
+    cvat.labels["task_id", TASK] += [("scratch", "rectangle")]
+    scratches = tmp_path / "scratches.yaml"
+    scratches.write_text("- {name: scratch, type: rectangle}\n")
+    assert annotate(cvat, "--frames", "0-3") == 0
+    assert annotate(cvat, "--frames", "2,5", "--labels", str(scratches), "--append") == 0
+    for frame in (1, 2, 5):
+        Person(cvat, TASK).add(frame, SCRATCH, [40, 3, 50, 20])
+    added = [effort(cvat, tmp_path, "--reviewed", frame)["total"]["added_by_hand"] for frame in "125"]
+    assert added == [0, 1, 1], "nobody looked for scratches on frame 1"
+
+
 def test_a_run_that_was_taken_back_counts_for_nothing(
     person: Person, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -85,15 +85,15 @@ class JobNow:
                 yield {**held_values(track, frame), **held, "id": (_TRACK, track["id"]), "label_id": track["label_id"]}
 
 
-def judged_frame(now: JobNow, frame: int, asked: Asked, looked_for: Set[str]) -> JudgedFrame:
-    """The verdicts on a frame; ``looked_for`` are the labels that runs looked for, of which people may add objects."""
+def judged_frame(now: JobNow, frame: int, asked: Asked) -> JudgedFrame:
+    """The verdicts on a frame about which runs ``asked``."""
     judged: list[Judged] = []
     for kind in KINDS:
         written = [one for one in asked.written if one.kind == kind and now.label(one.payload["label_id"])]
         for before, there in matched(written, now.shown(frame, kind)):
             if before is not None:
                 judged.append(_judged(now, before, there))
-            elif there is not None and _is_added(now, kind, there, asked.before[kind], looked_for):
+            elif there is not None and _is_added(now, kind, there, asked):
                 judged.append(_added(now, kind, frame, there))
     placed = [(now.labelled(one).name, place_of(one)) for one in now.shown(frame, "shape")]
     places = [(name, place) for name, place in placed if place is not None and now.has(frame, place.form)]
@@ -131,15 +131,14 @@ def _added(now: JobNow, kind: str, frame: int, there: Mapping[str, Any]) -> Judg
     return Judged(now.task, now.job, frame, kind, now.labelled(there).name, Verdict.ADDED, after=place_of(there))
 
 
-def _is_added(now: JobNow, kind: str, there: Mapping[str, Any], before: int, looked_for: Set[str]) -> bool:
-    """Whether people have added an annotation since the run, of a label that the run looked for.
+def _is_added(now: JobNow, kind: str, there: Mapping[str, Any], asked: Asked) -> bool:
+    """Whether people have added an annotation since the runs that ``asked``, of a label that they looked for.
 
     Tracks do not count: they are judged by themselves. Automatic annotations do not: another journal has their run.
-    ``before`` is the highest id before the run wrote.
     """
     number = there["id"]
-    if not isinstance(number, int) or number <= before or number in now.known[kind]:
+    if not isinstance(number, int) or number <= asked.before[kind] or number in now.known[kind]:
         return False
     if kind == "shape" and not now.has(there["frame"], there["type"]):
         return False
-    return there["source"] != AUTO and now.labelled(there).name in looked_for
+    return there["source"] != AUTO and now.labelled(there).name in asked.looked_for

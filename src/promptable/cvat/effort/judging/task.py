@@ -43,7 +43,6 @@ class TaskJudge:
             not_judged.taken_back[int(frames.task.id)] = self.written.undone
         asked = [label for run in self.written.runs for label in run.model.get("labels", ())]
         self.labels: TaskLabels = task_labels(client, frames.task.id, asked)
-        self.looked_for = {str(label["name"]) for label in asked}
         self._reviewed = reviewed
 
     @property
@@ -72,7 +71,7 @@ class JobJudge:
             if self._is_reviewed(frame, [one.label for one in asked.written]):
                 lost = (one.label for one in asked.written if one.payload["label_id"] not in self._names)
                 self._task.not_judged.lost_labels.update(lost)
-                yield judged_frame(self._now, frame, asked, self._task.looked_for)
+                yield judged_frame(self._now, frame, asked)
         for frame, masks in self._propagated.masks(self._names).items():
             if self._is_reviewed(frame, [one.label for one in masks]):
                 yield judged_masks(self._now, frame, masks)

@@ -1,7 +1,7 @@
 """What runs of ``annotate`` wrote into a job, frame by frame."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -33,13 +33,15 @@ class Asked:
     """What runs found and wrote on a frame of a job.
 
     ``run`` is the last run that asked about the frame, and ``found`` what it found; ``written`` is what all runs wrote.
-    ``before`` are the highest ids of shapes and tags in the job before the first of these runs wrote.
+    ``before`` are the highest ids of shapes and tags in the job before the first of these runs wrote. ``looked_for``
+    are the names of the labels that they were to find there.
     """
 
     run: int
     found: Sequence[Found]
     written: Sequence[Written]
     before: Mapping[str, int]
+    looked_for: Set[str]
 
 
 class WrittenByRuns:
@@ -80,7 +82,14 @@ class WrittenByRuns:
             found = {run: list(self._reader.detections(run, frame)) for run in asking}
             by_id = {one.id: one for of_run in found.values() for one in of_run}
             written = [_written(one, by_id[one.detection]) for one in uploads[frame] if one.detection in by_id]
-            yield frame, Asked(asking[-1], found[asking[-1]], written, before[asking[0]][frame])
+            # some functions do not say what they look for
+            looked_for = self._looked_for(asking) | {one.detection.label for one in by_id.values()}
+            yield frame, Asked(asking[-1], found[asking[-1]], written, before[asking[0]][frame], looked_for)
+
+    def _looked_for(self, asking: Sequence[int]) -> set[str]:
+        """The names of the labels that these runs were to find."""
+        labels = (label for run in self.runs if run.id in asking for label in run.model.get("labels", ()))
+        return {str(label["name"]) for label in labels}
 
 
 def known_score(score: float | None) -> float | None:
