@@ -188,6 +188,22 @@ def test_without_a_journal_only_what_cvat_knows(person: Person, tmp_path: Path, 
     assert "Task 3 has no journal here, so only CVAT&#x27;s own word" in (tmp_path / "effort.html").read_text()
 
 
+def test_without_a_journal_a_score_of_1_is_none_and_a_replica_shows_nothing_new(cvat: StandIn, tmp_path: Path) -> None:
+    prepare(cvat)
+    jobs = [(1, "annotation", 0, 9), (2, "consensus_replica", 0, 9)]
+    cvat.tasks[TASK] = replace(cvat.tasks[TASK], jobs=jobs)
+    person = Person(cvat, TASK)
+    person.add(0, RUST, [1, 1, 9, 9], source="auto")  # of a function without scores
+    (shape,) = person.shapes(0)
+    cvat.annotations.patch(2, "create", {"shapes": [shape]})
+    assert effort(cvat, tmp_path, "--reviewed", "all")["without_journal"]["3"] == {
+        "labels": {"rust": {"auto": 1}},
+        "median_score": {},
+    }
+    person.add(1, RUST, [1, 1, 9, 9], source="auto", score=0.5)
+    assert effort(cvat, tmp_path, "--reviewed", "all")["without_journal"]["3"]["median_score"] == {"auto": 0.5}
+
+
 def test_time_is_said_only_from_what_somebody_states(person: Person, tmp_path: Path) -> None:
     correct_job_1(person)
     assert effort(person.cvat, tmp_path)["saved"] is None

@@ -29,8 +29,9 @@ class SourceCounts:
     def add(self, label: str, one: Mapping[str, Any]) -> None:
         source = str(one["source"])
         self.counts.setdefault(label, Counter())[source] += 1
-        if one.get("score") is not None and source in (AUTO, SEMI_AUTO):
-            self.scores.setdefault(source, []).append(float(one["score"]))
+        score = one.get("score")
+        if source in (AUTO, SEMI_AUTO) and score is not None and score < 1:  # CVAT gives 1 to shapes without a score
+            self.scores.setdefault(source, []).append(float(score))
 
     def scored(self, source: str) -> str:
         """The median score of a source, for a sentence; empty if it has no scores."""
@@ -43,10 +44,10 @@ class SourceCounts:
 
 
 def counted_sources(client: Any, frames: Frames, labels: TaskLabels, reviewed: Reviewed) -> SourceCounts:
-    """The counts on the reviewed frames of a task. ``client`` is cvat-sdk's. Raises CvatError."""
+    """The counts on the reviewed frames of a task, without replicas. ``client`` is cvat-sdk's. Raises CvatError."""
     counts = SourceCounts()
     names = {number: label.name for number, label in labels.by_id.items() if label.name not in labels.marks}
-    for job in frames.jobs:
+    for job in (job for job in frames.jobs if not frames.is_replica(job)):
         if looked_at := reviewed_frames(frames, job, reviewed):
             for one in _begun_on(looked_at, JobAnnotations(client, job.id).read()):
                 if one["label_id"] in names:
