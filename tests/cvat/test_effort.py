@@ -70,7 +70,7 @@ def test_corrections_are_counted_on_frames_of_completed_jobs(person: Person, tmp
     assert report["total"] == {"name": "all", **expected}
     assert report["labels"] == [{"name": "rust", **expected}]
     assert report["relabelled"] == [{"from": "rust", "to": "scratch", "count": 1}]
-    assert report["reviewed"] == {"what": "the frames of completed jobs", "frames": 4}, "frame 4 failed"
+    assert report["reviewed"] == {"what": "the frames of completed jobs", "frames": 4, "mask_frames": 0}, "4 failed"
     assert report["not_reviewed"] == {"frames": 5, "objects": {"rust": 6}}
 
 

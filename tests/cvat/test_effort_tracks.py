@@ -128,7 +128,9 @@ def test_a_track_that_cannot_be_read_any_more_is_reworked(cvat: StandIn, tmp_pat
     assert verdicts(effort(cvat, tmp_path, "--reviewed", "all")["tracks"][0]) == {"reworked": 1}
 
 
-def test_masks_of_a_group_are_judged_frame_by_frame(cvat: StandIn, tmp_path: Path) -> None:
+def test_masks_of_a_group_are_judged_frame_by_frame(
+    cvat: StandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     prepare(cvat, jobs=[(1, "annotation", 0, 9)])
     draw(cvat, [0, 100, 10, 20, 19, 29], "mask")
     assert propagate(cvat, "--to", "9") == 0
@@ -139,6 +141,8 @@ def test_masks_of_a_group_are_judged_frame_by_frame(cvat: StandIn, tmp_path: Pat
     report = effort(cvat, tmp_path, "--reviewed", "all")
     assert verdicts(report["total"]) == {"unchanged": 7, "edited": 1, "deleted": 1}, "the drawn one is a person's"
     assert not report["tracks"]
+    assert (report["reviewed"]["frames"], report["reviewed"]["mask_frames"]) == (0, 9), "no detector was asked"
+    assert "0 of them with a detector's answer, 9 with masks of propagate\n" in capsys.readouterr().out
 
 
 def test_a_mask_that_people_drew_is_added_by_hand_also_in_the_group_of_a_run(cvat: StandIn, tmp_path: Path) -> None:

@@ -58,22 +58,27 @@ class Acceptance:
 class Effort:
     """Collects the verdicts on shapes and tags (``judged``), and on ``tracks``.
 
+    ``frames`` counts those with a detector's answer, ``mask_frames`` those with masks of ``propagate``.
     Positions are kept for the worst frames and tracks only.
     """
 
     judged: list[Judged] = field(default_factory=list)
     tracks: list[Judged] = field(default_factory=list)
     frames: int = 0
+    mask_frames: int = 0
     worst: list[tuple[tuple[int, int, int], int, JudgedFrame]] = field(default_factory=list)
     worst_tracks: list[JudgedTrack] = field(default_factory=list)
     """The tracks with the most to correct, the worst one first."""
 
     def add(self, frame: JudgedFrame) -> None:
         """Add the verdicts of a frame."""
-        self.frames += 1
+        if frame.run is None:
+            self.mask_frames += 1
+        else:
+            self.frames += 1
         self.judged += [replace(one, before=None, after=None) for one in frame.judged]
         if any(badness := _badness(frame.judged)):
-            heapq.heappush(self.worst, (badness, -self.frames, frame))
+            heapq.heappush(self.worst, (badness, -len(self.judged), frame))
             self.worst = heapq.nlargest(_WORST, self.worst)
 
     def add_track(self, track: JudgedTrack) -> None:

@@ -38,13 +38,14 @@ class Report:
         return [*self._about_frames(), *self._about_sources(), *self._about_time()]
 
     def _about_frames(self) -> Iterator[str]:
-        left = self.not_judged
-        tracks = f", {counted(len(self.effort.tracks), 'track')}" if self.effort.tracks else ""
-        yield f"reviewed: {self.reviewed}, {self.effort.frames} of them with a detector's answer{tracks}"
+        left, effort = self.not_judged, self.effort
+        masks = f", {effort.mask_frames} with masks of propagate" if effort.mask_frames else ""
+        tracks = f", {counted(len(effort.tracks), 'track')}" if effort.tracks else ""
+        yield f"reviewed: {self.reviewed}, {effort.frames} of them with a detector's answer{masks}{tracks}"
         if left.frames:
             objects, frames = counted(left.objects.total(), "automatic label"), counted(left.frames, "frame")
             yield f"not reviewed: {objects} on {frames}"
-        if left.frames and not self.effort.frames:
+        if left.frames and not effort.frames + effort.mask_frames:
             yield "--reviewed 0-99 (or all) says which frames people have looked at, where states of jobs do not"
         for name, count in left.lost_labels.items():
             yield f"not counted: {count} of {name}, which is no label of the task any more"
@@ -77,7 +78,7 @@ class Report:
         return {
             "version": _VERSION,
             "title": self.title,
-            "reviewed": {"what": self.reviewed, "frames": effort.frames},
+            "reviewed": {"what": self.reviewed, "frames": effort.frames, "mask_frames": effort.mask_frames},
             "not_reviewed": {"frames": self.not_judged.frames, "objects": dict(self.not_judged.objects)},
             "label_removed_since": dict(self.not_judged.lost_labels),
             "runs_taken_back": [run for runs in self.not_judged.taken_back.values() for run in runs],
