@@ -157,6 +157,17 @@ def test_a_mask_that_people_drew_is_added_by_hand_also_in_the_group_of_a_run(cva
     assert verdicts(total) == {"unchanged": 1}, "the other masks are the run's"
 
 
+def test_a_mask_of_a_run_stays_its_own_in_the_group_of_a_later_run(cvat: StandIn, tmp_path: Path) -> None:
+    prepare(cvat, jobs=[(1, "annotation", 0, 9)])
+    draw(cvat, [0, 100, 10, 20, 19, 29], "mask")
+    assert propagate(cvat, "--to", "9") == 0
+    (mask,) = (one for one in cvat.annotations.read(1)["shapes"] if one["frame"] == 5)
+    smaller = [0, 80, *mask["points"][-4:-1], mask["points"][-1] - 2]  # 8 of 10 rows
+    cvat.annotations.patch(1, "update", {"shapes": [mask | {"group": 0, "points": smaller}]})
+    assert propagate(cvat, "--from", "5", "--to", "9", "--shapes", str(mask["id"])) == 0
+    assert verdicts(effort(cvat, tmp_path, "--reviewed", "5")["total"]) == {"edited": 1}
+
+
 def test_a_run_that_was_taken_back_counts_for_nothing(cvat: StandIn, tmp_path: Path) -> None:
     prepare(cvat, jobs=[(1, "annotation", 0, 9)])
     draw(cvat, [0, 20, 20, 40])

@@ -52,7 +52,10 @@ class JudgedTrack:
 
 
 class Propagated:
-    """The shapes and tracks that runs of ``propagate`` have left in a job, by CVAT's ids, as they were written last."""
+    """The shapes and tracks that runs of ``propagate`` have left in a job, by CVAT's ids.
+
+    Tracks are as they were written last, shapes as they were written first.
+    """
 
     def __init__(self, writes: Sequence[Write]) -> None:
         self._items: dict[tuple[str, int], Item] = {}
@@ -62,7 +65,7 @@ class Propagated:
             key = str(item["kind"]), int(item["id"])
             if item["new"] is None:
                 self._items.pop(key, None)
-            else:
+            elif key[0] == TRACK or key not in self._items:  # later runs only put a mask into another group
                 self._items[key] = item
 
     def ids(self, kind: str) -> set[int]:
