@@ -75,6 +75,10 @@ def test_the_form_for_an_older_cvat(answering: tuple[Answering, ...]) -> None:
         _call(answering[1], "interactor", {"shapes": []}, form="mask")
 
 
+def test_an_empty_form_is_the_default(answering: tuple[Answering, ...]) -> None:
+    _call(answering[1], "interactor", {"shapes": []}, form="")
+
+
 def test_an_error_is_told_with_the_functions_own_words(answering: tuple[Answering, ...]) -> None:
     answering[0].status = 500
     with pytest.raises(SmokeError, match=r"answered 500: .*out of memory"):

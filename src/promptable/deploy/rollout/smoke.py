@@ -93,7 +93,7 @@ def _check_detector(answer: Any, config: FunctionConfig) -> None:
 
 
 def _check_interactor(answer: Any, config: FunctionConfig) -> None:
-    key = config.env.get("PROMPTABLE_ANSWER_FORM", "shapes")
+    key = config.env.get("PROMPTABLE_ANSWER_FORM") or "shapes"
     _expect(isinstance(answer, dict) and isinstance(answer.get(key), list), f"a mapping with the list {key!r}", answer)
 
 
