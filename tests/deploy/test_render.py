@@ -63,6 +63,44 @@ def test_the_detector_runs_every_official_detector_with_its_own_threshold(model:
     assert (environment["PROMPTABLE_MODEL"], environment["PROMPTABLE_THRESHOLD"]) == (model, "auto")
 
 
+def _without(folder: Path, function: Path, *names: str, **given: Any) -> Path:
+    """A function.yaml without these variables; with ``given`` they are there, as it says."""
+    document = yaml.safe_load(function.read_text())
+    env = [entry for entry in document["spec"]["env"] if entry["name"] not in names]
+    document["spec"]["env"] = env + [{"name": name, **given} for name in names if given]
+    path = folder / "function.yaml"
+    path.write_text(yaml.safe_dump(document))
+    return path
+
+
+@pytest.mark.parametrize("given", [{}, {"value": ""}])
+@pytest.mark.parametrize(
+    ("function", "device", "models", "memory"),
+    [
+        (FUNCTIONS[0], Device.GPU, ("swin-t", "vit_b"), "6Gi"),
+        (FUNCTIONS[1], Device.GPU, ("sam2.1-large",), "6Gi"),
+        (FUNCTIONS[1], Device.CPU, ("sam2.1-tiny",), "5Gi"),
+        (FUNCTIONS[2], Device.GPU, ("sam2.1-large",), "10Gi"),
+    ],
+)
+def test_a_model_that_is_not_named_is_the_default(
+    tmp_path: Path, function: Path, device: Device, models: tuple[str, ...], memory: str, given: dict[str, str]
+) -> None:
+    names = ("PROMPTABLE_MODEL", "PROMPTABLE_MASK_MODEL")[: 2 if function is FUNCTIONS[0] else 1]
+    path = _without(tmp_path, function, *names, **given)
+    rendered = render(path, Target(platform=PlatformName.KUBE, namespace="cvat", device=device))
+    assert rendered.models == models
+    assert rendered.config.spec.resources.requests["memory"] == memory
+
+
+def test_a_model_that_kubernetes_looks_up_stays(tmp_path: Path) -> None:
+    reference = {"configMapKeyRef": {"name": "models", "key": "sam"}}
+    path = _without(tmp_path, FUNCTIONS[1], "PROMPTABLE_MODEL", valueFrom=reference)
+    rendered = render(path, Target(platform=PlatformName.KUBE, namespace="cvat", device=Device.GPU))
+    assert rendered.models == ()
+    assert {"name": "PROMPTABLE_MODEL", "valueFrom": reference} in yaml.safe_load(rendered.text)["spec"]["env"]
+
+
 def test_build_keys_go(tmp_path: Path) -> None:
     document = yaml.safe_load(FUNCTIONS[0].read_text())
     document["spec"]["build"] = {"image": "x", "path": "."}

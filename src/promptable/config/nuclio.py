@@ -288,6 +288,11 @@ class FunctionConfig(NuclioSection):
         return {variable.name: variable.value for variable in self.spec.env if not variable.value_from}
 
     @property
+    def looked_up(self) -> frozenset[str]:
+        """The names of the variables whose values Kubernetes is to look up; on Docker they are empty."""
+        return frozenset(variable.name for variable in self.spec.env if variable.value_from)
+
+    @property
     def trigger(self) -> HttpTrigger:
         """The HTTP trigger, with its name; Nuclio gives every function one."""
         for name, trigger in self.spec.triggers.items():

@@ -10,7 +10,7 @@ from typing import Any
 from promptable.config import function_yaml, labels, nuclio
 from promptable.config.nuclio import FunctionConfig, FunctionType, Volume
 from promptable.deploy.errors import DeployError
-from promptable.deploy.rendering.rendered import Rendered
+from promptable.deploy.rendering.rendered import Rendered, model_setting, models_of
 from promptable.deploy.rendering.target import (
     REDIS_CA_FILE,
     REDIS_PASSWORD_FILE,
@@ -81,7 +81,7 @@ def _environment(config: FunctionConfig, target: Target) -> Mapping[str, str]:
     variables = {"PROMPTABLE_DEVICE": _device(config, target.device)}
     if target.model:
         variables["PROMPTABLE_MODEL"] = _known_model(config.type, target.model)
-    elif config.env.get("PROMPTABLE_MODEL") == AUTO:
+    elif model_setting(config, "model") == AUTO:
         variables["PROMPTABLE_MODEL"] = sam2_model(_TORCH_DEVICE[target.device])
     if target.mask_model and config.type is FunctionType.DETECTOR:
         variables["PROMPTABLE_MASK_MODEL"] = _known_model(FunctionType.INTERACTOR, target.mask_model, "--mask-model")
@@ -155,8 +155,7 @@ def _requests(config: FunctionConfig) -> dict[str, str | int]:
 
     Nuclio's own 25m and 1Mi would scale it at once, and a full node would evict it first.
     """
-    models = [config.env.get(name, "") for name in ("PROMPTABLE_MODEL", "PROMPTABLE_MASK_MODEL")]
-    return {"cpu": _CPU, "memory": f"{memory_gib(config.type, models)}Gi", **config.spec.resources.requests}
+    return {"cpu": _CPU, "memory": f"{memory_gib(config.type, models_of(config))}Gi", **config.spec.resources.requests}
 
 
 def memory_gib(kind: FunctionType, models: Sequence[str]) -> int:

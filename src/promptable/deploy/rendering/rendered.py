@@ -8,9 +8,10 @@ import yaml
 
 from promptable.config import function_yaml
 from promptable.config.nuclio import FunctionConfig
+from promptable.config.settings import SETTINGS
 from promptable.deploy.rendering.target import WEIGHTS_DIR, Device
 
-_MODEL_VARIABLES = ("PROMPTABLE_MODEL", "PROMPTABLE_MASK_MODEL")
+_MODEL_FIELDS = ("model", "mask_model")
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,7 @@ class Rendered:
     @property
     def models(self) -> tuple[str, ...]:
         """What the function loads, its own first: official names, and names of model folders."""
-        values = (self.config.env.get(variable) for variable in _MODEL_VARIABLES)
-        return tuple(dict.fromkeys(PurePosixPath(value).name for value in values if value))
+        return models_of(self.config)
 
     @property
     def redis_host(self) -> str:
@@ -69,6 +69,20 @@ class Rendered:
             if claim and weights.is_relative_to(each.volume_mount.get("mountPath", "")):
                 return str(claim["claimName"])
         return ""
+
+
+def models_of(config: FunctionConfig) -> tuple[str, ...]:
+    """What a function with this configuration loads, as ``Rendered.models``."""
+    models = (model_setting(config, field) for field in _MODEL_FIELDS)
+    return tuple(dict.fromkeys(PurePosixPath(model).name for model in models if model))
+
+
+def model_setting(config: FunctionConfig, field: str) -> str:
+    """The value of a setting that names a model, or its default; empty: only Kubernetes knows it, or there is none."""
+    setting = SETTINGS[config.type].model_fields.get(field)
+    if setting is None or setting.alias in config.looked_up:
+        return ""
+    return config.env.get(str(setting.alias)) or str(setting.default)
 
 
 def image_device(image: str) -> Device:
