@@ -6,10 +6,10 @@ repository=${BASH_SOURCE[0]%/*}
 [[ -d $repository ]] || repository=.
 repository=$(CDPATH='' cd -- "$repository" && pwd)
 own=$repository/.venv-deploy packages=$repository/requirements/deploy.txt
-export PYTHONPATH=$repository/src
+export PYTHONPATH=$repository/src PYTHONSAFEPATH=1  # or Python would run a yaml.py of the working directory
 
 die() { printf '   PROBLEM: %s\n   remedy:  %s\n' "$1" "$2" >&2 && exit 1; }
-has() { "$1" -c "import sys, $2; sys.exit(sys.version_info < (3, 11))" 2> /dev/null; }
+has() { "$1" -c "import sys; sys.version_info >= (3, 11) or sys.exit(1); import $2" 2> /dev/null; }
 
 make_environment() {
     local base offline=()

@@ -161,12 +161,15 @@ class Machine:
                 status = int(stop.code or 0)
         return Outcome(status, out.getvalue(), err.getvalue())
 
-    def script(self, *arguments: str, script: Path = REPOSITORY / "deploy.sh") -> subprocess.Popen[str]:
-        """Start ``./deploy.sh`` itself."""
+    def script(
+        self, *arguments: str, script: Path = REPOSITORY / "deploy.sh", folder: Path | None = None
+    ) -> subprocess.Popen[str]:
+        """Start ``./deploy.sh`` itself, in this working directory."""
         self.forget()
         return subprocess.Popen(  # noqa: S603
             [script, *arguments],
             env=self.environment(),
+            cwd=folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -39,6 +39,15 @@ def test_the_checkouts_own_environment_is_used(machine: Machine) -> None:
     assert "--toleration KEY[=VALUE][:EFFECT]" in out
 
 
+def test_python_files_of_the_working_directory_are_not_run(machine: Machine, tmp_path: Path) -> None:
+    for name in ("signal", "yaml", "pydantic", "promptable"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('a file of the working directory')")
+    process = machine.script("--help", folder=tmp_path)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert "usage" in out
+
+
 def test_without_a_python(machine: Machine, checkout: Path) -> None:
     _without_python(machine)
     _, err = machine.script("--cpu", script=checkout / "deploy.sh").communicate(timeout=120)
