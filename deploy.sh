@@ -2,9 +2,8 @@
 # Brings the functions into CVAT's model list: ./deploy.sh --help is the manual. All of it is `promptable deploy`; this
 # finds the Python environment of the checkout, or makes .venv-deploy with the packages of requirements/deploy.txt.
 set -euo pipefail
-repository=${BASH_SOURCE[0]%/*}
-[[ -d $repository ]] || repository=.
-repository=$(CDPATH='' cd -- "$repository" && pwd)
+script=$(readlink -f -- "${BASH_SOURCE[0]}")  # through a symlink too
+repository=${script%/*}
 own=$repository/.venv-deploy packages=$repository/requirements/deploy.txt
 export PYTHONPATH=$repository/src PYTHONSAFEPATH=1  # or Python would run a yaml.py of the working directory
 

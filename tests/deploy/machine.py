@@ -115,7 +115,7 @@ class Machine:
             (folder / name).mkdir()
         for tool in TOOLS:
             (folder / "bin" / tool).symlink_to(Path(__file__).with_name("stand_in.sh"))
-        for tool in ("bash", "env"):
+        for tool in ("bash", "env", "readlink"):
             (folder / "bin" / tool).symlink_to(Path("/usr/bin") / tool)
         (folder / "bin" / "python3").symlink_to(sys.executable)
         (folder / "healthy").symlink_to(healthy)

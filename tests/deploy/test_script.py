@@ -39,6 +39,15 @@ def test_the_checkouts_own_environment_is_used(machine: Machine) -> None:
     assert "--toleration KEY[=VALUE][:EFFECT]" in out
 
 
+def test_through_a_symlink(machine: Machine, tmp_path: Path) -> None:
+    link = tmp_path / "deploy"
+    link.symlink_to(REPOSITORY / "deploy.sh")
+    process = machine.script("--help", script=link)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert not (tmp_path / ".venv-deploy").exists()
+
+
 def test_python_files_of_the_working_directory_are_not_run(machine: Machine, tmp_path: Path) -> None:
     for name in ("signal", "yaml", "pydantic", "promptable"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('a file of the working directory')")
