@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 
@@ -111,6 +112,18 @@ def test_a_problem_is_named_with_its_remedy_and_nothing_is_touched(machine: Mach
     (problem,) = [number for number, line in enumerate(lines) if what in line]
     assert remedy in lines[problem + 1]
     assert machine.changes() == []
+
+
+@pytest.mark.parametrize("error", [KeyError, OSError])
+def test_a_user_without_a_name_and_without_docker(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    monkeypatch.setattr("getpass.getuser", Mock(side_effect=error("getpwuid(): uid not found: 4711")))
+    machine.answer("docker info", err=GROUP, status=1)
+    outcome = machine.deploy("sam2-tracker", "--cpu")
+    assert outcome.status == 1
+    assert "this user may not use Docker" in outcome.err
+    assert "a user of the group docker" in outcome.err
 
 
 def test_an_engine_that_refuses_the_dashboards_client(machine: Machine) -> None:

@@ -33,12 +33,19 @@ def check_docker(console: Console) -> bool:
     if said.ok:
         return True
     if "permission denied" in said.why:
-        remedy = f"sudo usermod -aG docker {getpass.getuser()}, then log in again"
-        console.problem("this user may not use Docker", remedy)
+        console.problem("this user may not use Docker", _into_group())
     else:
         remedy = "sudo systemctl start docker (docker context ls shows which engine is used)"
         console.problem(f"Docker is not reachable: {said.why}", remedy)
     return False
+
+
+def _into_group() -> str:
+    """How this user comes into the group that may use Docker."""
+    try:
+        return f"sudo usermod -aG docker {getpass.getuser()}, then log in again"
+    except (KeyError, OSError):  # the latter since Python 3.13
+        return "run it as a user of the group docker: the system knows no name of this one"
 
 
 def check_builder(console: Console) -> None:
