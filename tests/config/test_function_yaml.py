@@ -185,6 +185,12 @@ def test_what_nuclio_added_stays(tmp_path: Path) -> None:
     assert to_document(changed) == document
 
 
+def test_a_change_of_the_trigger_leaves_further_ones(tmp_path: Path) -> None:
+    triggers = {name: {"kind": "http", "attributes": {"port": port}} for name, port in (("http", 1), ("web", 2))}
+    changed = _load(write_function(tmp_path, "cats", triggers=triggers)).with_trigger(port=3)
+    assert {name: each.port for name, each in changed.spec.triggers.items()} == {"http": 3, "web": 2}
+
+
 def test_what_is_deployed_is_checked_too() -> None:
     document = yaml.safe_load(PROCESSOR_YAML)
     document["metadata"]["annotations"]["spec"] = [{"name": "car"}]

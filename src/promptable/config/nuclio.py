@@ -333,4 +333,4 @@ class FunctionConfig(NuclioSection):
         """The same with these attributes of its HTTP trigger, such as ``port``; None leaves one out."""
         trigger = self.trigger
         changed = trigger.replace(attributes=trigger.attributes.replace(**attributes))
-        return self.with_spec(triggers={trigger.name: changed})
+        return self.with_spec(triggers={**self.spec.triggers, trigger.name: changed})
