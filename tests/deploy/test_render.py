@@ -170,6 +170,18 @@ def test_a_redis_in_function_yaml_lets_the_tracker_have_replicas(tmp_path: Path)
     assert _rendered(path, platform=PlatformName.KUBE)["spec"]["minReplicas"] == 2
 
 
+def test_a_redis_that_kubernetes_looks_up_is_one(tmp_path: Path) -> None:
+    reference = {"configMapKeyRef": {"name": "redis", "key": "host"}}
+    redis = [{"name": "CVAT_FUNCTIONS_REDIS_HOST", "valueFrom": reference}]
+    workers = {"http": {"kind": "http", "numWorkers": 2}}
+    path = _with_spec(tmp_path, FUNCTIONS[2], minReplicas=2, maxReplicas=3, env=redis, triggers=workers)
+    rendered = render(path, Target(platform=PlatformName.KUBE, namespace="cvat", device=Device.GPU))
+    assert (rendered.config.spec.min_replicas, rendered.config.spec.max_replicas) == (2, 3)
+    assert rendered.redis_host == "looked up"
+    with pytest.raises(DeployError, match="numWorkers: 2"):
+        render(path, TARGET)  # Docker looks nothing up
+
+
 def test_workers_of_a_tracker_need_a_redis(tmp_path: Path) -> None:
     workers = {"triggers": {"http": {"kind": "http", "numWorkers": 2}}}
     with pytest.raises(DeployError, match=r"numWorkers: 2, and a worker of a tracker .* without --redis"):

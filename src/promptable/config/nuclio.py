@@ -37,6 +37,7 @@ Duration = Annotated[str, Takes("a duration such as 30s or 1m30s, as a text", _i
 Kind = Annotated[FunctionType, Field(strict=False), Takes(f"one of {', '.join(FunctionType)}")]
 Http = Annotated[str, Takes("http: CVAT calls functions over HTTP", "http".__eq__)]
 
+_REDIS_HOST = "CVAT_FUNCTIONS_REDIS_HOST"
 _BODY_BYTES = 4 * 1024 * 1024
 _WAIT_MILLISECONDS = 10_000
 
@@ -293,6 +294,11 @@ class FunctionConfig(NuclioSection):
         return frozenset(variable.name for variable in self.spec.env if variable.value_from)
 
     @property
+    def redis_host(self) -> str:
+        """The host of its Redis, or ``looked up`` where only Kubernetes knows it; empty: it has none."""
+        return "looked up" if _REDIS_HOST in self.looked_up else self.env.get(_REDIS_HOST, "")
+
+    @property
     def trigger(self) -> HttpTrigger:
         """The HTTP trigger, with its name; Nuclio gives every function one."""
         for name, trigger in self.spec.triggers.items():
@@ -303,7 +309,7 @@ class FunctionConfig(NuclioSection):
         """Whether it needs a Redis, and has none in this environment: a tracker's workers are processes, each of which
         knows only the objects that began in it."""
         one = self.type is not FunctionType.TRACKER or self.trigger.workers == 1
-        return not one and not environment.get("CVAT_FUNCTIONS_REDIS_HOST")
+        return not one and not environment.get(_REDIS_HOST)
 
     @property
     def event_timeout_seconds(self) -> float | None:

@@ -54,7 +54,8 @@ def render(path: Path, target: Target) -> Rendered:
     if target.labels and config.type is FunctionType.DETECTOR:
         config = config.with_annotations(spec=labels.render(target.labels))
     config = config.with_env(**_environment(config, target))
-    if config.lacks_redis(config.env):
+    looks_up = target.platform is PlatformName.KUBE and config.redis_host
+    if config.lacks_redis(config.env) and not looks_up:
         raise DeployError(
             f"{path} has numWorkers: {config.trigger.workers}, and a worker of a tracker does not know the objects of"
             " another one without --redis"
@@ -180,7 +181,7 @@ def _scheduled(config: FunctionConfig, scheduling: Scheduling) -> dict[str, Any]
 
 def _replicas(config: FunctionConfig, scheduling: Scheduling) -> tuple[int, int]:
     """How many at least and at most. A tracker without Redis stays at one: another would not know its objects."""
-    if config.type is FunctionType.TRACKER and not config.env.get("CVAT_FUNCTIONS_REDIS_HOST"):
+    if config.type is FunctionType.TRACKER and not config.redis_host:
         return 1, 1
     if scheduling.replicas is not None:
         return scheduling.replicas

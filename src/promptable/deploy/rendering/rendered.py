@@ -57,8 +57,8 @@ class Rendered:
 
     @property
     def redis_host(self) -> str:
-        """The host of the Redis that it uses; empty: it uses none."""
-        return self.config.env.get("CVAT_FUNCTIONS_REDIS_HOST", "")
+        """The host of the Redis that it uses, in words; empty: it uses none."""
+        return self.config.redis_host
 
     @property
     def claim(self) -> str:
