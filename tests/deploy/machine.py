@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -226,6 +227,18 @@ class Machine:
         """As if another user, or another machine, had deployed."""
         for file in self.remembered.iterdir():
             file.unlink()
+
+
+def repository_with(folder: Path, spec: dict[str, Any]) -> Path:
+    """This repository, but for these keys in the spec of the tracker's function.yaml."""
+    functions = folder / "repository" / "functions"
+    for name in ("docker", "requirements"):
+        shutil.copytree(REPOSITORY / name, folder / "repository" / name)
+    shutil.copytree(REPOSITORY / "functions", functions)
+    file = functions / "sam2-tracker" / "function.yaml"
+    document = yaml.safe_load(file.read_text())
+    file.write_text(yaml.safe_dump(document | {"spec": document["spec"] | spec}))
+    return functions.parent
 
 
 def image_of(deployed: dict[str, Any]) -> str:

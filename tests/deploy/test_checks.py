@@ -12,10 +12,11 @@ from unittest.mock import Mock
 
 import pytest
 
+from promptable.cli.deploy import command
 from promptable.deploy.image.build import packages_digest
 from promptable.deploy.platforms import host
 from tests.deploy.conftest import Answering
-from tests.deploy.machine import REPOSITORY, Machine
+from tests.deploy.machine import REPOSITORY, Machine, repository_with
 
 GROUP = "permission denied while trying to connect to the Docker daemon socket"
 
@@ -289,6 +290,20 @@ def test_a_port_that_docker_publishes_without_a_program_that_listens(machine: Ma
     machine.answer(f"docker ps .*publish={free + 2}", "somebody")
     outcome = machine.start("sam2-tracker", "--cpu", "--port-base", str(free))
     assert f"port {free + 2}, for sam2-tracker, is taken by somebody" in outcome.err
+
+
+@pytest.mark.parametrize("attributes", [{}, {"port": 0}])
+def test_a_function_without_a_port(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attributes: dict[str, int]
+) -> None:
+    triggers = {"http": {"kind": "http", "attributes": attributes}}
+    monkeypatch.setattr(command, "REPOSITORY", repository_with(tmp_path, {"triggers": triggers}))
+    outcome = machine.start("sam2-tracker", "--cpu")
+    assert outcome.status == 1
+    assert "sam2-tracker has no port: its function.yaml lacks spec.triggers.http.attributes.port" in outcome.err
+    assert "--port-base" in outcome.err
+    assert machine.changes() == []
+    assert machine.deploy("sam2-tracker", "--cpu").status == 0
 
 
 def test_a_port_that_a_program_takes_for_ipv6_alone_is_taken(machine: Machine) -> None:

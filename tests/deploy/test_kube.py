@@ -3,20 +3,18 @@
 import json
 import os
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import pytest
-import yaml
 
 from promptable.cli.deploy import command
 from promptable.deploy.platforms.context import pinned
 from promptable.deploy.platforms.kubernetes import Kubernetes
 from promptable.deploy.rollout import starting
 from tests.deploy.conftest import FUNCTIONS, Answering
-from tests.deploy.machine import REPOSITORY, Machine
+from tests.deploy.machine import Machine, repository_with
 
 KUBE = ("--platform", "kube", "--registry", "registry.example.com/cvat")
 
@@ -394,7 +392,7 @@ def test_pods_that_are_still_being_replaced_are_waited_for(cluster: Machine, mon
 def test_a_claim_that_is_mounted_elsewhere_holds_no_checkpoints(
     cluster: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command, "REPOSITORY", _repository(tmp_path, {"volumes": [_claimed("/scratch")]}))
+    monkeypatch.setattr(command, "REPOSITORY", repository_with(tmp_path, {"volumes": [_claimed("/scratch")]}))
     cluster.start("sam2-tracker", *KUBE)
     outcome = cluster.start("sam2-tracker", *KUBE, "--no-build", "--model", "sam2.1-tiny")
     assert "does not hold sam2.1-tiny, but: sam2.1-large" in outcome.err
@@ -404,7 +402,7 @@ def test_a_claim_that_is_mounted_elsewhere_holds_no_checkpoints(
 def test_a_claim_of_function_yaml_may_hold_the_checkpoints(
     place: str, cluster: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command, "REPOSITORY", _repository(tmp_path, {"volumes": [_claimed(place)]}))
+    monkeypatch.setattr(command, "REPOSITORY", repository_with(tmp_path, {"volumes": [_claimed(place)]}))
     cluster.start("sam2-tracker", *KUBE)
     outcome = cluster.start("sam2-tracker", *KUBE, "--no-build", "--model", "sam2.1-tiny")
     assert outcome.status == 0, outcome.err
@@ -415,22 +413,10 @@ def _claimed(place: str) -> dict[str, Any]:
     return {"volume": volume, "volumeMount": {"name": "v", "mountPath": place}}
 
 
-def _repository(folder: Path, spec: dict[str, Any]) -> Path:
-    """This repository, but for the spec of the tracker's function.yaml."""
-    functions = folder / "repository" / "functions"
-    for name in ("docker", "requirements"):
-        shutil.copytree(REPOSITORY / name, folder / "repository" / name)
-    shutil.copytree(REPOSITORY / "functions", functions)
-    file = functions / "sam2-tracker" / "function.yaml"
-    document = yaml.safe_load(file.read_text())
-    file.write_text(yaml.safe_dump(document | {"spec": document["spec"] | spec}))
-    return functions.parent
-
-
 def test_a_fault_in_function_yaml_is_answered_with_that_file(
     machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command, "REPOSITORY", _repository(tmp_path, {"evntTimeout": "1s"}))
+    monkeypatch.setattr(command, "REPOSITORY", repository_with(tmp_path, {"evntTimeout": "1s"}))
     for more in ((), ("--dry-run",), KUBE):
         outcome = machine.start("sam2-tracker", "--cpu", *more)
         assert "sam2-tracker/function.yaml: " in outcome.err

@@ -58,7 +58,7 @@ class Preparation:
         self._check_files()
         functions = [function for function in functions if self._readable(function)]
         device = self.options.device or (self.platform.default_device() if self.options.build else None)
-        ports = {function: port for function in functions if (port := self._port(function))}
+        ports = {function: port for function in functions if (port := self._port(function)) is not None}
         site = self.platform.check(device, self.options.build, ports)
         answer_form = self._answer_form(site)
         self.console.stop_on_problems()
@@ -115,7 +115,7 @@ class Preparation:
         return True
 
     def _port(self, function: str) -> int | None:
-        """The function's port on this machine; in Kubernetes it has none."""
+        """The function's port on this machine, 0 if nothing says it; None in Kubernetes, where it has none."""
         if self.options.platform is PlatformName.KUBE:
             return None
         if self.options.port_base is not None:

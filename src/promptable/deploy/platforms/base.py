@@ -56,7 +56,8 @@ class Platform(Protocol):
     def check(self, device: Device | None, building: bool, ports: Mapping[str, int]) -> Site:
         """What would keep a deployment from working? Changes nothing but for fetching what Nuclio itself needs.
 
-        ``ports`` are the functions' on this machine. ``device`` is None where only an image decides it.
+        ``ports`` are the functions' on this machine, 0 for one that nothing says. ``device`` is None where only an
+        image decides it.
         """
 
     def check_gpu(self) -> None:

@@ -130,6 +130,10 @@ class Docker:
         return _Container(*inspect(template, container_of(function, self._options.namespace)).out.split())
 
     def _check_port(self, function: str, port: int) -> None:
+        if not port:
+            what = f"{function} has no port: its function.yaml lacks spec.triggers.http.attributes.port"
+            self._console.problem(what, "write one there, as 32101, or use --port-base")
+            return
         said = ask("docker", "ps", "--filter", f"publish={port}", "--format", "{{.Names}}")
         owner = said.out.splitlines()[0] if said.out else ""
         if owner == container_of(function, self._options.namespace):
