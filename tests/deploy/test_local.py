@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from promptable.cli.deploy import command
 from promptable.deploy.image.own_model import OwnModel
 from promptable.models.catalogue import OFFICIAL
 from tests.deploy.conftest import Answering
-from tests.deploy.machine import REPOSITORY, Machine, environment_of, image_of
+from tests.deploy.machine import REPOSITORY, Machine, environment_of, image_of, repository_with
 
 
 def test_all_three_are_built_deployed_called_and_listed(machine: Machine, answering: tuple[Answering, ...]) -> None:
@@ -287,6 +288,27 @@ def test_a_redis_that_answers_is_in_the_table(machine: Machine) -> None:
     assert [line.split()[4] for line in table] == ["-", "ok", "ok"]
     (asked, _) = machine.calls("docker run --rm --interactive")
     assert "--network cvat_cvat --env CVAT_FUNCTIONS_REDIS_HOST=redis --env CVAT_FUNCTIONS_REDIS_PORT=6379" in asked
+
+
+def test_redis_is_asked_with_what_function_yaml_says_of_it_too(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = {
+        "CVAT_FUNCTIONS_REDIS_TLS": "true",
+        "CVAT_FUNCTIONS_REDIS_CA_FILE": "/run/ca/ca.crt",
+        "PROMPTABLE_STORE_MB": "1",
+    }
+    env = [{"name": name, "value": value} for name, value in own.items()]
+    volume = {
+        "volume": {"name": "ca", "hostPath": {"path": "/etc/ca"}},
+        "volumeMount": {"name": "ca", "mountPath": "/run/ca"},
+    }
+    monkeypatch.setattr(command, "REPOSITORY", repository_with(tmp_path, {"env": env, "volumes": [volume]}))
+    assert machine.deploy("sam2-tracker", "--cpu", "--redis", "redis:6379").status == 0
+    (asked,) = machine.calls("docker run --rm --interactive")
+    assert "--env CVAT_FUNCTIONS_REDIS_TLS=true --env CVAT_FUNCTIONS_REDIS_CA_FILE=/run/ca/ca.crt" in asked
+    assert "--volume /etc/ca:/run/ca:ro" in asked
+    assert "PROMPTABLE_STORE_MB" not in asked
 
 
 def test_what_the_build_needs_of_the_network_is_in_no_layer(

@@ -189,7 +189,7 @@ class Run:
         if redis is None or self.options.dry_run:
             return {}
         told = {function: file for function, file in rendered.items() if file.redis_host}
-        said = {function: self.platform.ask_redis(file.image, redis) for function, file in told.items()}
+        said = {function: self.platform.ask_redis(file) for function, file in told.items()}
         for answer in sorted(set(said.values()) - {"ok", ""}):
             self.console.problem(
                 f"Redis at {redis.host}:{redis.port} does not answer on CVAT's network: {answer}",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from promptable.deploy.rendering.rendered import Rendered
-from promptable.deploy.rendering.target import Device, SharedRedis
+from promptable.deploy.rendering.target import Device
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,8 @@ class Platform(Protocol):
     def publish(self, image: str) -> None:
         """Bring an image that was just built to where it runs. Raises CommandError."""
 
-    def ask_redis(self, image: str, redis: SharedRedis) -> str:
-        """``ok``, or what Redis says to a container of this image; empty where none can be asked before it runs."""
+    def ask_redis(self, rendered: Rendered) -> str:
+        """``ok``, or what Redis says to a container as this one; empty where none can be asked before it runs."""
 
     def verify(self, deployed: Mapping[str, Rendered]) -> None:
         """After the deployment: does CVAT find these functions, and reach them?"""

@@ -13,9 +13,8 @@ from promptable.deploy.platforms import host, tools
 from promptable.deploy.platforms.base import Instance, Site
 from promptable.deploy.platforms.composed_cvat import ComposedCvat, inspect
 from promptable.deploy.platforms.gpus import Gpus
-from promptable.deploy.rendering.render import redis_variables
 from promptable.deploy.rendering.rendered import Rendered
-from promptable.deploy.rendering.target import REDIS_CA_FILE, REDIS_PASSWORD_FILE, Device, SharedRedis
+from promptable.deploy.rendering.target import Device
 
 _LOG_LINES = "50"
 _OTHERS_SECONDS = 120
@@ -99,14 +98,10 @@ class Docker:
     def publish(self, image: str) -> None:
         """Nothing to do: the image was built where it runs."""
 
-    def ask_redis(self, image: str, redis: SharedRedis) -> str:
+    def ask_redis(self, rendered: Rendered) -> str:
         command = ["docker", "run", "--rm", "--interactive", "--network", self._cvat.network]
-        for name, value in redis_variables(redis).items():
-            command += ["--env", f"{name}={value}"]
-        for file, place in ((redis.password_file, REDIS_PASSWORD_FILE), (redis.ca_file, REDIS_CA_FILE)):
-            if file:
-                command += ["--volume", f"{file}:{place}:ro"]
-        said = ask(*command, "--entrypoint", "python", image, "-", stdin=(_HERE / "ask_redis.py").read_text())
+        command += [*_redis_arguments(rendered), "--entrypoint", "python", rendered.image, "-"]
+        said = ask(*command, stdin=(_HERE / "ask_redis.py").read_text())
         return "ok" if said.ok else said.why
 
     def verify(self, deployed: Mapping[str, Rendered]) -> None:
@@ -143,6 +138,17 @@ class Docker:
                 f"port {port}, for {function}, is taken by {owner or 'another program'}",
                 f"stop it (sudo ss -ltnp 'sport = :{port}' names it), or use --port-base",
             )
+
+
+def _redis_arguments(rendered: Rendered) -> Iterator[str]:
+    """The function's settings of Redis, and what of this machine it sees: the files that they name are there."""
+    for name, value in rendered.config.env.items():
+        if name.startswith("CVAT_FUNCTIONS_REDIS_"):
+            yield from ("--env", f"{name}={value}")
+    for each in rendered.config.spec.volumes:
+        source, place = each.volume.get("hostPath") or {}, each.volume_mount.get("mountPath")
+        if source.get("path") and place:
+            yield from ("--volume", f"{source['path']}:{place}:ro")
 
 
 def container_of(function: str, namespace: str) -> str:

@@ -15,7 +15,7 @@ from promptable.deploy.platforms import tools
 from promptable.deploy.platforms.base import Instance, OpenError, Site
 from promptable.deploy.reasons import reason
 from promptable.deploy.rendering.rendered import Rendered
-from promptable.deploy.rendering.target import Device, SharedRedis
+from promptable.deploy.rendering.target import Device
 from promptable.deploy.versions import tag_version
 
 _FORWARDING = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+) ")
@@ -133,7 +133,7 @@ class Kubernetes:
     def publish(self, image: str) -> None:
         self._images.push(image)
 
-    def ask_redis(self, image: str, redis: SharedRedis) -> str:
+    def ask_redis(self, rendered: Rendered) -> str:
         """No pod can be asked before there is one: ``verify`` asks."""
         return ""
 

@@ -89,7 +89,7 @@ def _environment(config: FunctionConfig, target: Target) -> Mapping[str, str]:
     if target.answer_form and config.type is FunctionType.INTERACTOR:
         variables["PROMPTABLE_ANSWER_FORM"] = target.answer_form
     if target.redis and config.type in _WITH_REDIS:
-        variables |= redis_variables(target.redis)
+        variables |= _redis_variables(target.redis)
     return variables
 
 
@@ -99,7 +99,7 @@ def _device(config: FunctionConfig, device: Device) -> str:
     return own if own.startswith(f"{kind}:") else kind
 
 
-def redis_variables(redis: SharedRedis) -> dict[str, str]:
+def _redis_variables(redis: SharedRedis) -> dict[str, str]:
     """The variables that tell a function of its Redis."""
     variables = {"HOST": redis.host, "PORT": str(redis.port)}
     if redis.tls:
