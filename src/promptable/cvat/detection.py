@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from promptable.config.labels import REVIEW
+
 RECTANGLE, POLYGON, MASK, TAG = "rectangle", "polygon", "mask", "tag"
 SYNONYM_SCORE = "synonym_score"
 """The attribute with how well another prompt of the label fits, from 0 to 1, where that is known."""
@@ -34,3 +36,7 @@ class Detection:
     def is_below(self, score: float) -> bool:
         """Whether it is known to have a lower score."""
         return self.score is not None and self.score < score
+
+    def is_doubtful(self, review_below: float) -> bool:
+        """Whether somebody should look at it: by its score, or because the function says so."""
+        return self.is_below(review_below) or self.attributes.get(REVIEW) == "true"

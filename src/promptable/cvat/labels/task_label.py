@@ -40,7 +40,7 @@ class TaskLabel:
 
     def payload(self, detection: Detection, frame: int, review_below: float) -> dict[str, Any]:
         """A detection as a shape or tag that CVAT takes; below ``review_below`` it is marked for review."""
-        doubtful = detection.is_below(review_below) or detection.attributes.get(REVIEW) == "true"
+        doubtful = detection.is_doubtful(review_below)
         common = {
             "frame": frame,
             "label_id": self.id,

@@ -18,15 +18,14 @@ class FrameUploads:
 
     def of_answer(self, frame: int) -> list[Upload]:
         """The detections of a frame, and the tag that marks the frame if one of them is to be reviewed."""
-        uploads = []
-        chosen = [one for one in self._journal.detections(self._run.id, frame) if one.detection.chosen]
-        for one in chosen:
+        uploads, doubtful = [], False
+        for one in self._journal.detections(self._run.id, frame):
             label = self._labels.get(one.detection.label)
-            if label is not None:
+            if label is not None and one.detection.chosen:
                 kind = "tag" if one.detection.type == TAG else "shape"
                 payload = label.payload(one.detection, frame, self._review_below)
                 uploads.append(Upload(kind, frame, payload, one.id))
-        doubtful = any(one.detection.is_below(self._review_below) for one in chosen)
+                doubtful |= one.detection.is_doubtful(self._review_below)
         return uploads + (self._marks(frame, Mark.REVIEW) if doubtful else [])
 
     def of_failure(self, frame: int) -> list[Upload]:
