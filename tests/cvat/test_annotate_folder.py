@@ -16,6 +16,7 @@ from pycocotools.coco import COCO
 
 from promptable.cli.main import main
 from promptable.cvat.annotate import detector
+from promptable.cvat.annotate import folder as annotate_folder
 from promptable.cvat.geometry import run_lengths
 from toy.cvat.stand_in import StandIn
 
@@ -79,6 +80,38 @@ def test_files_of_other_kinds_are_named(cvat: StandIn, folder: Path, capsys: pyt
     assert _annotate(cvat, folder) == 0
     assert "left alone: 3 files of other kinds (.heic, .txt)" in capsys.readouterr().out
     assert len(json.loads(_written(folder).read_text())["images"]) == 3
+
+
+@pytest.mark.parametrize("labels", [(), ("--labels", "labels.yaml")])
+def test_what_a_function_that_describes_nothing_finds_is_a_category(
+    cvat: StandIn, folder: Path, monkeypatch: pytest.MonkeyPatch, labels: tuple[str, ...]
+) -> None:
+    """It answers with a plain list, and takes no notice of the labels that it is asked for."""
+    monkeypatch.chdir(folder.parent)
+    Path("labels.yaml").write_text("- cat")
+    cvat.answers = {"": [{"label": "dog", "confidence": 0.9, "type": "rectangle", "points": [1, 1, 20, 20]}]}
+    assert _annotate(cvat, folder, *labels) == 0
+    coco = json.loads(_written(folder).read_text())
+    names = {one["id"]: one["name"] for one in coco["categories"]}
+    assert [names[one["category_id"]] for one in coco["annotations"]] == ["dog", "dog"]
+    assert list(names.values()) == (["cat", "dog"] if labels else ["dog"])
+
+
+def test_a_run_does_not_go_on_with_other_pictures(
+    cvat: StandIn, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(annotate_folder, "write_coco", interrupted)
+        assert _annotate(cvat, folder) == 130
+    Image.new("RGB", (6, 4)).save(folder / "a.png")
+    assert _annotate(cvat, folder) == 1
+    said = capsys.readouterr().err
+    assert "was begun with other pictures in the folder: finish it with the same options, or leave it as it is" in said
+    assert "--undo" not in said
+    assert _annotate(cvat, folder, "--new-run") == 0
 
 
 def test_pycocotools_reads_boxes_masks_and_polygons_with_scores(cvat: StandIn, folder: Path) -> None:

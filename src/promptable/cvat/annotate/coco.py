@@ -27,7 +27,7 @@ def write_coco(
     time, so that any number of pictures can be written; the file appears when it is whole. ``coco.zip`` beside its
     folder is the same for CVAT's import.
     """
-    categories = {label["name"]: number for number, label in enumerate(labels, 1) if not label.get("marks")}
+    categories = _categories(labels, journal, run)
     images = [
         {"id": i + 1, "file_name": name, "height": hw[0], "width": hw[1]} for i, (name, hw) in enumerate(pictures)
     ]
@@ -45,6 +45,13 @@ def write_coco(
     with zipfile.ZipFile(path.parents[1] / "coco.zip", "w", zipfile.ZIP_DEFLATED) as packed:
         packed.write(path, f"{path.parent.name}/{path.name}")
         packed.writestr("images/", b"")  # nor does it read without this folder
+
+
+def _categories(labels: Sequence[Mapping[str, Any]], journal: Journal, run: int) -> dict[str, int]:
+    """Numbers by name: of the labels, and of what a function that does not describe its own has found."""
+    described = {str(label["name"]): number for number, label in enumerate(labels, 1) if not label.get("marks")}
+    others = sorted({one.label for _, one in _objects(journal, run)} - set(described))
+    return described | {name: number for number, name in enumerate(others, len(labels) + 1)}
 
 
 def _objects(journal: Journal, run: int) -> Iterator[tuple[int, Detection]]:

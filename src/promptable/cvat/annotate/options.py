@@ -64,15 +64,22 @@ class Options:
 def check_same(run: int, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Raise CvatError that names every option in which a resumed run differs."""
     differing = [
-        f"{_option(name)} {_shown(before.get(name))}, now {_shown(now.get(name))}"
+        _difference(name, before.get(name), now.get(name))
         for name in {**before, **now}
         if before.get(name) != now.get(name)
     ]
     if differing:
+        undo = "" if now.get("pictures") else f"take it back with --undo {run}, "
         raise CvatError(
-            f"run {run} is unfinished and was begun with {'; '.join(differing)}: finish it with the same options, take "
-            f"it back with --undo {run}, or leave it as it is with --new-run"
+            f"run {run} is unfinished and was begun with {'; '.join(differing)}: finish it with the same options, "
+            f"{undo}or leave it as it is with --new-run"
         )
+
+
+def _difference(name: str, before: Any, now: Any) -> str:
+    if name == "pictures":
+        return "other pictures in the folder"
+    return f"{_option(name)} {_shown(before)}, now {_shown(now)}"
 
 
 def _option(name: str) -> str:

@@ -52,5 +52,13 @@ def read_picture(file: Path) -> bytes:
 
 
 def digest_of(files: Sequence[Path]) -> str:
-    """Tells lists of pictures apart: a resumed run is over the same ones."""
-    return hashlib.sha256("\n".join(str(file.resolve()) for file in files).encode()).hexdigest()[:16]
+    """Tells lists of pictures apart, by their paths, sizes and times: a resumed run is over the same ones."""
+    return hashlib.sha256("\n".join(map(_state, files)).encode()).hexdigest()[:16]
+
+
+def _state(file: Path) -> str:
+    try:
+        known = file.stat()
+    except OSError:  # it will be named as one that cannot be read
+        return str(file)
+    return f"{file.resolve()} {known.st_size} {known.st_mtime_ns}"
