@@ -6,8 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from promptable.cvat.answers import read_answer
+from promptable.cvat.answers import named, read_answer
 from promptable.cvat.geometry import run_lengths
+from promptable.cvat.labels.task_label import TaskLabel
+from promptable.cvat.labels.task_labels import TaskLabels
 from promptable.cvat.server.errors import CvatError
 from promptable.wire.masks import mask_to_rle, rle_to_mask
 
@@ -80,6 +82,30 @@ def test_masks_become_polygons_where_that_is_wanted() -> None:
 def test_what_is_no_answer_is_a_failure_of_the_frame(answer: object) -> None:
     with pytest.raises(CvatError, match="cannot be read"):
         read_answer(answer, HW, polygons=False)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"shapes": [{"label_id": 77, "attributes": []}], "tags": []},
+        {"shapes": [{"label_id": 1, "attributes": [{"spec_id": 8, "value": "x"}]}], "tags": []},
+        {"shapes": []},
+        {"shapes": [5], "tags": []},
+    ],
+    ids=["label", "attribute", "no tags", "no shape"],
+)
+def test_what_cvat_does_not_know_is_a_failure_of_the_frame(answer: object) -> None:
+    """Labels and attributes may have come or gone since the run began."""
+    labels = TaskLabels({"rust": TaskLabel(1, "rust", "any", [{"id": 7, "name": "confidence"}])})
+    with pytest.raises(CvatError, match=r"the answer cannot be read: (KeyError|TypeError)"):
+        named(answer, labels)
+
+
+@pytest.mark.parametrize(("text", "score"), [("87", 0.87), ("0.87", None), ("870", None), ("sure", None), ("", None)])
+def test_another_functions_attribute_may_be_no_confidence(text: str, score: float | None) -> None:
+    item = {"label": "rust", "type": "tag", "attributes": [{"name": "confidence", "value": text}]}
+    (found,) = read_answer([item], HW, polygons=False)
+    assert found.score == score
 
 
 def test_a_frame_that_the_function_marks_as_failed_has_failed() -> None:

@@ -30,10 +30,18 @@ def read_answer(answer: Any, hw: tuple[int, int], *, polygons: bool) -> list[Det
 
 
 def named(answer: Any, labels: TaskLabels) -> Any:
-    """What CVAT makes of an answer, which names labels and attributes of the task by number, by their names."""
+    """What CVAT makes of an answer, which names labels and attributes of the task by number, by their names.
+
+    Raises CvatError for numbers that the task does not have, and for what is no answer.
+    """
     if isinstance(answer, list):
         return answer
-    return {kind: [_named(one, labels.by_id[one["label_id"]]) for one in answer[kind]] for kind in ("shapes", "tags")}
+    try:
+        return {
+            kind: [_named(one, labels.by_id[one["label_id"]]) for one in answer[kind]] for kind in ("shapes", "tags")
+        }
+    except (LookupError, TypeError) as error:
+        raise CvatError(f"the answer cannot be read: {type(error).__name__}: {error}") from None
 
 
 def _named(one: Mapping[str, Any], label: TaskLabel) -> Mapping[str, Any]:
@@ -60,9 +68,13 @@ def _detection(item: Mapping[str, Any], hw: tuple[int, int], polygons: bool) -> 
 
 def _score(item: Mapping[str, Any], attributes: Mapping[str, str]) -> float | None:
     """A function's confidence; CVAT throws it away but for the attribute, in percent, where the task's label has it."""
-    if "confidence" not in item and CONFIDENCE not in attributes:
+    percent = attributes.get(CONFIDENCE, "")
+    if "confidence" in item:
+        score = float(item["confidence"])
+    elif percent.isdecimal() and int(percent) <= 100:  # another function may write what it likes
+        score = int(percent) / 100
+    else:
         return None
-    score = float(item["confidence"] if "confidence" in item else int(attributes[CONFIDENCE]) / 100)
     if not 0 <= score <= 1:
         raise ValueError(f"a confidence of {score}")
     return round(score, _SCORE_DECIMALS)
