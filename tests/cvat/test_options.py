@@ -38,6 +38,18 @@ OWN = "--local has no labels of its own: --labels FILE names those to look for"
             "expected a model: --function URL, --via-cvat NAME or --local",
         ),
         (("preview", "--images", ".", "--local"), OWN),
+        (
+            ("preview", "--images", ".", *FUNCTION, "--variant", "v=a.yaml", "--variant", "v=b.yaml"),
+            "--variant: two are called 'v'",
+        ),
+        (
+            ("preview", "--images", ".", *FUNCTION, "--labels", "v.yaml", "--variant", "v=b.yaml"),
+            "--variant: two are called 'v'",
+        ),
+        (
+            ("preview", "--images", ".", *FUNCTION, "--output", "x.json"),
+            "--output names the page, and its JSON lies beside it: x.html",
+        ),
         (("preview", "--task", "1", "--local", "--variant", "a=l.yaml", "--variant", "b=@swin-t"), OWN),
         (("preview", "--images", ".", *FUNCTION, "--frames", "1-3"), "--frames of a folder is a count"),
         (("preview", "--images", ".", "--via-cvat", "dino"), "expected a task or a job, not a folder of pictures"),

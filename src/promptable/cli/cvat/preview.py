@@ -68,6 +68,8 @@ def _variant(text: str) -> "VariantSpec":
 
 
 def _preview(parsed: argparse.Namespace) -> int:
+    if parsed.output.suffix == ".json":
+        raise OptionError(f"--output names the page, and its JSON lies beside it: {parsed.output.with_suffix('.html')}")
     for spec in _specs(parsed):
         check_local_has_labels(parsed, spec.labels)
     page, data, left_out = _made(parsed)
@@ -143,9 +145,12 @@ def _specs(parsed: argparse.Namespace) -> "list[VariantSpec]":
     """Those of --variant, after that of --labels; without either, what the function is deployed with."""
     from promptable.cvat.preview.variants import VariantSpec
 
-    if parsed.labels is not None:
-        return [VariantSpec(parsed.labels.stem, parsed.labels), *parsed.variant]
-    return parsed.variant or [VariantSpec("deployed")]
+    own = [] if parsed.labels is None else [VariantSpec(parsed.labels.stem, parsed.labels)]
+    specs = [*own, *parsed.variant] or [VariantSpec("deployed")]
+    names = [spec.name for spec in specs]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise OptionError(f"--variant: two are called {twice[0]!r}: give each a name of its own")
+    return specs
 
 
 def _labels(spec: "VariantSpec", function: "Function") -> "Sequence[Mapping[str, Any]] | None":
