@@ -2,6 +2,8 @@
 
 import io
 import zipfile
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -39,12 +41,26 @@ def test_original_bytes_come_by_chunks_where_many_are_wanted(cvat: StandIn) -> N
         assert _chunks(cvat) == 1, "5 to 7 are three of one chunk"
 
 
+def _cut(chunk: bytes) -> bytes:
+    return chunk[:-5]
+
+
+def _with_a_place_that_cannot_be(chunk: bytes) -> bytes:
+    """In the record at the end, which is 22 bytes: where the list of files begins."""
+    return chunk[:-6] + b"\xff\xff\xff\x7f" + chunk[-2:]
+
+
+@pytest.mark.parametrize("damaged", [_cut, _with_a_place_that_cannot_be])
 def test_a_chunk_that_arrives_damaged_is_asked_for_frame_by_frame(
-    cvat: StandIn, monkeypatch: pytest.MonkeyPatch
+    cvat: StandIn, monkeypatch: pytest.MonkeyPatch, damaged: Callable[[bytes], bytes]
 ) -> None:
     cvat.tasks = {3: Task(PICTURES, (40, 60), JOBS)}
     whole = stand_in._data
-    monkeypatch.setattr(stand_in, "_data", lambda *asked: whole(*asked)[: -5 if asked[1]["type"] == "chunk" else None])
+
+    def data(*asked: Any) -> bytes:
+        return damaged(whole(*asked)) if asked[1]["type"] == "chunk" else whole(*asked)
+
+    monkeypatch.setattr(stand_in, "_data", data)
     with connect(Login(cvat.url)) as client:
         assert dict(Frames(client, task=3).read([5, 6, 7])) == {i: PICTURES[i] for i in (5, 6, 7)}
     assert _chunks(cvat) == 1

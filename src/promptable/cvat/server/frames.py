@@ -25,8 +25,9 @@ _REPLICA = ("consensus_replica", "replica")
 """The type of a job that shows another job's frames again: CVAT's name for it, and its name from CVAT 2.80 on."""
 _NO_PICTURES = {"1d": "audio", "3d": "point clouds"}
 """What a task without pictures contains, by CVAT's name of its dimension."""
-_BAD_ARCHIVE = (zipfile.BadZipFile, zlib.error, RuntimeError)
-"""What ``zipfile`` raises for a damaged archive; RuntimeError if it is encrypted or packed in an unknown way."""
+_BAD_ARCHIVE = (zipfile.BadZipFile, zlib.error, RuntimeError, ValueError, EOFError)
+"""What ``zipfile`` raises for a damaged archive: RuntimeError if it is encrypted or packed in an unknown way, EOFError
+if it ends too early, ValueError for places and names that cannot be."""
 _WORTH_A_CHUNK = 3
 """If so many frames of a chunk are wanted, downloading the chunk is quicker than downloading them one by one."""
 
