@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from promptable.cli.main import main
-from promptable.cvat.geometry.position import Placed, Position
+from promptable.cvat.geometry.position import Placed, Position, position_at
 from promptable.cvat.propagate.following.matching import matched
 from promptable.cvat.server import late_requests
 from promptable.errors import GoneError
@@ -100,6 +100,16 @@ def looked_at(cvat: StandIn) -> list[int]:
 def tracks(cvat: StandIn, job: int = 1) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = cvat.annotations.read(job)["tracks"]
     return found
+
+
+def test_what_words_find_ends_where_an_earlier_run_has_it(cvat: StandIn) -> None:
+    """The detector finds it where CVAT does not show it, and the tracker follows it to where CVAT does."""
+    prepare(cvat, jobs=[(1, "annotation", 0, 19)])
+    cvat.answers["detector"] = detector(lambda frame: [("car", at(BOX, frame))])
+    assert detect(cvat, "--from", "5", "--to", "10") == 0
+    assert detect(cvat, "--to", "10") == 0
+    shown = [sum(position_at(track, frame) is not None for track in tracks(cvat)) for frame in range(11)]
+    assert shown == [1] * 11
 
 
 def test_what_is_found_on_the_first_frame_and_what_joins_later_become_tracks(

@@ -36,8 +36,8 @@ class FoundPositions:
         """The positions of an object that are written, sorted by frame.
 
         In each direction they end before the first frame on which people have another object of the label at its place.
-        Those of an object that a detector found on the way also end where CVAT shows anything of the label there, so
-        that no frame has it twice.
+        Those of an object that a detector found also end where CVAT shows anything of the label there, so that no frame
+        has it twice.
         """
         found = dict(self._journal.positions(self._run, one.number))
         if one.changes_form and found.get(one.frame) is None:
@@ -51,7 +51,7 @@ class FoundPositions:
         if met:
             nearest = min(sorted(met), key=lambda frame: abs(frame - one.frame))
             self._leave_out(f"{one.name} from frame {nearest} on, where people have one of its label at its place")
-        shown = {frame for frame in found if one.joined and self._is_shown(one, frame, found[frame])}
+        shown = {frame for frame in found if self._is_shown(one, frame, found[frame])}
         return _around(one.frame, found, met | shown)
 
     def _met(self, one: Object, found: Positions) -> Iterator[int]:
@@ -63,11 +63,11 @@ class FoundPositions:
                     yield frame
 
     def _is_shown(self, one: Object, frame: int, position: Position | None) -> bool:
-        """Whether CVAT shows something of the label at an object's place, on a frame before the one on which it joined.
+        """Whether CVAT shows something of the label at the place of an object that a detector found.
 
-        From that frame on it cannot be a double: the detector was asked for what CVAT does not show.
+        Not on the frame on which it was found: the detector was asked for what CVAT does not show.
         """
-        if (one.frame - frame) * one.joined <= 0:
+        if one.copies or frame == one.frame:
             return False
         shown = [item for annotations in self._annotations for item in found_on(annotations, frame)]
         return _is_double(one, position, [Placed(item["label_id"], there) for _, item, there in shown])
