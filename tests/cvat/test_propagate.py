@@ -651,6 +651,48 @@ def test_issues_are_opened_once(cvat: StandIn, capsys: pytest.CaptureFixture[str
     assert "0 issues opened" in capsys.readouterr().out
 
 
+def test_of_a_run_that_was_taken_back_no_issues_are_opened(cvat: StandIn) -> None:
+    prepare(cvat)
+    draw(cvat, AWAY)
+    assert propagate(cvat, "--job", "1") == 0
+    assert propagate(cvat, "--undo", "1") == 0
+    assert propagate(cvat, "--job", "1", "--review", "1", "--issues") == 0
+    assert not cvat.issues
+
+
+def test_what_people_mended_in_the_later_of_two_jobs_says_where_the_object_is(cvat: StandIn) -> None:
+    """Both jobs show frame 9; the track of the first has it where the run had followed it to."""
+    prepare(cvat)
+    draw(cvat, BOX)
+    assert propagate(cvat) == 0
+    (track,) = _tracks(cvat, 2)
+    mended = {**track["shapes"][0], "frame": 9, "points": [60, 50, 80, 70]}
+    keys = [key for key in track["shapes"] if key["frame"] != 9]
+    ordered = sorted([mended, *keys], key=lambda key: int(key["frame"]))
+    cvat.annotations.patch(2, "update", {"tracks": [{**track, "shapes": ordered}]})
+    assert propagate(cvat, "--from", "9") == 0
+    for job in (1, 2):
+        (track,) = _tracks(cvat, job)
+        position = position_at(track, 9)
+        assert position is not None
+        assert tuple(position.points) == (60, 50, 80, 70), f"job {job}"
+
+
+def test_tags_go_with_the_last_run_that_was_not_taken_back(cvat: StandIn) -> None:
+    prepare(cvat)
+    cvat.labels["task_id", TASK] += [("propagate", "tag")]
+    draw(cvat, BOX)
+    for _ in range(2):
+        assert propagate(cvat) == 0
+    assert propagate(cvat, "--undo", "2") == 0
+    tag = {"frame": 4, "label_id": 3, "group": 0, "source": "manual", "attributes": []}
+    cvat.annotations.patch(1, "create", {"tags": [tag]})
+    assert propagate(cvat, "--tagged", "propagate") == 0
+    assert not cvat.annotations.read(1)["tags"]
+    assert propagate(cvat, "--undo", "last") == 0
+    assert [one["frame"] for one in cvat.annotations.read(1)["tags"]] == [4]
+
+
 def test_objects_on_a_huge_picture_go_to_the_tracker_in_parts() -> None:
     asked: list[int] = []
 

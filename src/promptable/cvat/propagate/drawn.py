@@ -75,7 +75,7 @@ class DrawnShapes:
         objects: list[Object] = []
         left_out = [*self._unknown(), *self._of_other_forms()]
         followed = 0
-        starts = list(self._starts())
+        starts = sorted(self._starts(), key=self._is_no_persons)
         tracks = {copy.key for copy, _ in starts if copy.kind == TRACK}
         tracks_of_objects = TracksOfObjects(self._annotations, self._ranges, self._run_writes)
         for copies, position in merged(starts):
@@ -145,6 +145,15 @@ class DrawnShapes:
             for kind, item, position in found_on(annotations, self._first):
                 if self._is_wanted(item):
                     yield Copy(job, kind, item), position
+
+    def _is_no_persons(self, start: tuple[Copy, Position]) -> bool:
+        """Whether people have no keyframe of a track on the first frame: of two jobs that show the frame, the one in
+        which they have mended it says where the object is."""
+        copy = start[0]
+        if copy.kind != TRACK:
+            return False
+        written = self._run_writes.keyframes(copy.item["id"])
+        return not any(key["frame"] == self._first and key not in written for key in copy.item["shapes"])
 
     def _is_wanted(self, item: Mapping[str, Any]) -> bool:
         """Whether ``--labels`` and ``--shapes`` take an annotation."""

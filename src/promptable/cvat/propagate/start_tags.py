@@ -24,7 +24,7 @@ def tagged_frames(client: Any, frames: Frames, options: Options, first: int | No
 
 def untag(client: Any, frames: Frames, journal: TrackJournal, options: Options, frame: int) -> None:
     """Delete the tags ``options.tagged`` of a frame. Taking the last run back puts them back. Raises CvatError."""
-    run = max(one.id for one in journal.runs() if one.command == COMMAND)
+    run = max(one.id for one in journal.runs() if one.command == COMMAND and one.state != "undone")
     for job, annotations, tags in _tags(client, frames, options):
         if doomed := [tag for tag in tags if tag["frame"] == frame]:
             delete(client, journal, run, job, annotations, {"shapes": [], "tags": doomed})
@@ -36,6 +36,7 @@ def _tags(client: Any, frames: Frames, options: Options) -> Iterator[tuple[int, 
     labels = {label["name"]: label["id"] for label in listed(client, frames.task.id)}
     if name not in labels:
         raise CvatError(f"the task has no label {name!r}: make one of type tag, and tag frames with it")
-    for job in (job for job in frames.jobs if why_left_alone(job, options) is None):
+    now = (client.jobs.retrieve(job.id) for job in frames.jobs)
+    for job in (job for job in now if why_left_alone(job, options) is None):
         annotations = JobAnnotations(client, job.id).read()
         yield job.id, annotations, [tag for tag in annotations["tags"] if tag["label_id"] == labels[name]]

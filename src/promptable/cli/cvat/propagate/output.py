@@ -52,7 +52,7 @@ def review(parsed: argparse.Namespace, client: Any, frames: "Frames", journal: "
     opens = partial(job_link, client.api_map.host, task.id)
     write_text(page, render(f"Followed in task {task.id}, {task.name}", run.id, found, shown, opens))
     say(f"{counted(len(found.places), 'place')} to look at: {page}")
-    if parsed.issues:
+    if parsed.issues and run.state != "undone":
         _open_issues(client, journal, run, found)
     return DONE
 
