@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 DOCKERFILE = Path(__file__).parents[2] / "docker" / "Dockerfile"
-_NAMES = ("LOGNAME", "USER", "LNAME", "USERNAME")
-"""From which Python takes a user's name before it looks the id up."""
+_NAMES = ("LOGNAME", "USER", "LNAME", "USERNAME", "TORCHINDUCTOR_CACHE_DIR")
+"""From the first four Python takes a user's name before it looks the id up; the last PyTorch sets once it knows."""
 _CODE = """
 import os
 os.getuid = lambda: 4242

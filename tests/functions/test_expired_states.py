@@ -98,10 +98,8 @@ def test_what_was_lost_is_not_taken_for_what_stands_in_its_place(tracker: Functi
 
 
 def test_a_mask_whose_state_has_no_box_yet_is_lost(tracker: Function, model: VideoTracker) -> None:
-    """As states of masks and polygons were written before."""
     (state,) = states_of(tracker, "mask")[:1]
-    older = {key: value for key, value in state.items() if key != "outside"} | {"box": None}
-    assert answer(restarted(model), continuing([older], 2)) == {"shapes": [None], "states": [None]}
+    assert answer(restarted(model), continuing([state | {"box": None}], 2)) == {"shapes": [None], "states": [None]}
 
 
 @pytest.mark.parametrize("on_expired", OnExpired)
