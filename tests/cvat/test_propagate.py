@@ -678,6 +678,22 @@ def test_what_people_mended_in_the_later_of_two_jobs_says_where_the_object_is(cv
         assert tuple(position.points) == (60, 50, 80, 70), f"job {job}"
 
 
+def test_a_tag_in_a_job_that_was_handed_in_meanwhile_stays(cvat: StandIn) -> None:
+    prepare(cvat)
+    cvat.labels["task_id", TASK] += [("propagate", "tag")]
+    draw(cvat, BOX)
+    tag = {"frame": 0, "label_id": 3, "group": 0, "source": "manual", "attributes": []}
+    cvat.annotations.patch(1, "create", {"tags": [tag]})
+
+    def hand_in(request: dict[str, Any]) -> Any:
+        cvat.tasks[TASK].states = {1: "completed"}
+        return track(request)
+
+    cvat.answers[""] = hand_in
+    assert propagate(cvat, "--tagged", "propagate") == 0
+    assert len(cvat.annotations.read(1)["tags"]) == 1
+
+
 def test_tags_go_with_the_last_run_that_was_not_taken_back(cvat: StandIn) -> None:
     prepare(cvat)
     cvat.labels["task_id", TASK] += [("propagate", "tag")]
