@@ -678,6 +678,29 @@ def test_what_people_mended_in_the_later_of_two_jobs_says_where_the_object_is(cv
         assert tuple(position.points) == (60, 50, 80, 70), f"job {job}"
 
 
+def test_where_nothing_was_written_the_frame_keeps_its_tag(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    prepare(cvat)
+    cvat.labels["task_id", TASK] += [("propagate", "tag")]
+    number = draw(cvat, BOX)
+    tag = {"frame": 0, "label_id": 3, "group": 0, "source": "manual", "attributes": []}
+    cvat.annotations.patch(1, "create", {"tags": [tag]})
+
+    def move(request: dict[str, Any]) -> Any:
+        (shape,) = cvat.annotations.read(1)["shapes"]
+        cvat.annotations.patch(1, "update", {"shapes": [shape | {"points": [12, 20, 32, 40]}]})
+        return track(request)
+
+    cvat.answers[""] = move
+    assert propagate(cvat, "--tagged", "propagate") == 0
+    said = capsys.readouterr().out
+    assert f"left alone: shape {number} was changed while it was followed" in said
+    assert "left alone: the tag of frame 0, since nothing was written" in said
+    assert len(cvat.annotations.read(1)["tags"]) == 1
+    cvat.answers[""] = track
+    assert propagate(cvat, "--tagged", "propagate") == 0
+    assert not cvat.annotations.read(1)["tags"]
+
+
 def test_a_tag_in_a_job_that_was_handed_in_meanwhile_stays(cvat: StandIn) -> None:
     prepare(cvat)
     cvat.labels["task_id", TASK] += [("propagate", "tag")]

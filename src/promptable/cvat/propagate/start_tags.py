@@ -22,12 +22,18 @@ def tagged_frames(client: Any, frames: Frames, options: Options, first: int | No
     return sorted(tagged, key=lambda frame: (frame != first, frame))
 
 
-def untag(client: Any, frames: Frames, journal: TrackJournal, options: Options, frame: int) -> None:
-    """Delete the tags ``options.tagged`` of a frame. Taking the last run back puts them back. Raises CvatError."""
+def untag(client: Any, frames: Frames, journal: TrackJournal, options: Options, frame: int) -> bool:
+    """Delete the tags ``options.tagged`` of a frame, unless the last run, which began there, came to nothing.
+
+    Returns whether they went. Taking that run back puts them back. Raises CvatError.
+    """
     run = max(one.id for one in journal.runs() if one.command == COMMAND and one.state != "undone")
+    if journal.came_to_nothing(run):
+        return False
     for job, annotations, tags in _tags(client, frames, options):
         if doomed := [tag for tag in tags if tag["frame"] == frame]:
             delete(client, journal, run, job, annotations, {"shapes": [], "tags": doomed})
+    return True
 
 
 def _tags(client: Any, frames: Frames, options: Options) -> Iterator[tuple[int, Annotations, list[Any]]]:

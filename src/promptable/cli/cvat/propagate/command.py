@@ -94,8 +94,8 @@ def _run_tagged(
             complain("propagate", f"{error}; it keeps its tag")
             status = WRONG
             continue
-        if not parsed.dry_run:
-            untag(client, frames, journal, options, frame)
+        if not parsed.dry_run and not untag(client, frames, journal, options, frame):
+            left_alone(f"the tag of frame {frame}, since nothing was written")
     return status
 
 

@@ -97,6 +97,11 @@ class TrackJournal(TrackReader, Journal):
         rows = self._db.execute("SELECT DISTINCT job FROM writes WHERE run = ? AND state <> 'stored'", (run,))
         return [row["job"] for row in rows]
 
+    def came_to_nothing(self, run: int) -> bool:
+        """Whether a run had objects to follow, and CVAT stores nothing of it."""
+        written = self._db.execute("SELECT 1 FROM writes WHERE run = ? AND state = 'stored'", (run,)).fetchone()
+        return written is None and bool(self.objects(run))
+
     def jobs_created_in(self, run: int) -> list[int]:
         """The jobs in which a run has created annotations."""
         created = "SELECT DISTINCT job FROM writes WHERE run = ? AND action = 'create' AND state = 'stored'"
