@@ -681,12 +681,14 @@ def test_what_people_mended_in_the_later_of_two_jobs_says_where_the_object_is(cv
 def test_where_nothing_was_written_the_frame_keeps_its_tag(cvat: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
     prepare(cvat)
     cvat.labels["task_id", TASK] += [("propagate", "tag")]
+    draw(cvat, (100, 20, 120, 40), frame=2)
+    assert propagate(cvat, "--from", "2", "--to", "8") == 0
     number = draw(cvat, BOX)
-    tag = {"frame": 0, "label_id": 3, "group": 0, "source": "manual", "attributes": []}
-    cvat.annotations.patch(1, "create", {"tags": [tag]})
+    tag = {"label_id": 3, "group": 0, "source": "manual", "attributes": []}
+    cvat.annotations.patch(1, "create", {"tags": [tag | {"frame": frame} for frame in (0, 4)]})
 
     def move(request: dict[str, Any]) -> Any:
-        (shape,) = cvat.annotations.read(1)["shapes"]
+        shape = next(one for one in cvat.annotations.read(1)["shapes"] if one["id"] == number)
         cvat.annotations.patch(1, "update", {"shapes": [shape | {"points": [12, 20, 32, 40]}]})
         return track(request)
 
@@ -695,7 +697,8 @@ def test_where_nothing_was_written_the_frame_keeps_its_tag(cvat: StandIn, capsys
     said = capsys.readouterr().out
     assert f"left alone: shape {number} was changed while it was followed" in said
     assert "left alone: the tag of frame 0, since nothing was written" in said
-    assert len(cvat.annotations.read(1)["tags"]) == 1
+    left = [one["frame"] for one in cvat.annotations.read(1)["tags"]]
+    assert left == [0], "on frame 4 all goes on as the first run followed it"
     cvat.answers[""] = track
     assert propagate(cvat, "--tagged", "propagate") == 0
     assert not cvat.annotations.read(1)["tags"]

@@ -22,18 +22,17 @@ def tagged_frames(client: Any, frames: Frames, options: Options, first: int | No
     return sorted(tagged, key=lambda frame: (frame != first, frame))
 
 
-def untag(client: Any, frames: Frames, journal: TrackJournal, options: Options, frame: int) -> bool:
-    """Delete the tags ``options.tagged`` of a frame, unless the last run, which began there, came to nothing.
-
-    Returns whether they went. Taking that run back puts them back. Raises CvatError.
-    """
-    run = max(one.id for one in journal.runs() if one.command == COMMAND and one.state != "undone")
-    if journal.came_to_nothing(run):
-        return False
+def untag(client: Any, frames: Frames, journal: TrackJournal, options: Options, frame: int) -> None:
+    """Delete the tags ``options.tagged`` of a frame. Taking the last run back puts them back. Raises CvatError."""
+    run = last_run(journal)
     for job, annotations, tags in _tags(client, frames, options):
         if doomed := [tag for tag in tags if tag["frame"] == frame]:
             delete(client, journal, run, job, annotations, {"shapes": [], "tags": doomed})
-    return True
+
+
+def last_run(journal: TrackJournal) -> int:
+    """The number of the last run that was not taken back; there must be one."""
+    return max(one.id for one in journal.runs() if one.command == COMMAND and one.state != "undone")
 
 
 def _tags(client: Any, frames: Frames, options: Options) -> Iterator[tuple[int, Annotations, list[Any]]]:

@@ -73,7 +73,7 @@ def _run_tagged(
     """A run from each frame that is tagged so, which then loses the tag."""
     from promptable.cvat.propagate.jobs import why_left_alone
     from promptable.cvat.propagate.plan import AllFollowedError, NothingToFollowError
-    from promptable.cvat.propagate.start_tags import tagged_frames, untag
+    from promptable.cvat.propagate.start_tags import last_run, tagged_frames, untag
 
     status, stopped = DONE, journal.unfinished()
     began = None if stopped is None else stopped.options["asked"]["first"]
@@ -88,14 +88,17 @@ def _run_tagged(
         parsed.first = frame
         try:
             _run(parsed, client, frames, journal, models)
+            if not parsed.dry_run and journal.came_to_nothing(last_run(journal)):
+                left_alone(f"the tag of frame {frame}, since nothing was written")
+                continue
         except AllFollowedError as error:
             left_alone(str(error))
         except NothingToFollowError as error:
             complain("propagate", f"{error}; it keeps its tag")
             status = WRONG
             continue
-        if not parsed.dry_run and not untag(client, frames, journal, options, frame):
-            left_alone(f"the tag of frame {frame}, since nothing was written")
+        if not parsed.dry_run:
+            untag(client, frames, journal, options, frame)
     return status
 
 
