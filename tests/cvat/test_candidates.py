@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from promptable.cvat.annotate.candidates import read_candidates
@@ -69,6 +69,7 @@ def _answer(proposals: Proposals, suppression: Suppression) -> dict[str, Any]:
     return answer
 
 
+@example(2260, 4, (0.5, 1.0, 1.0, 1.0), Suppression())
 @given(
     st.integers(0, 10_000),
     st.integers(0, 40),
@@ -85,7 +86,12 @@ def test_the_choice_equals_the_functions(
     found = read_candidates(answer, dict(zip(NAMES, thresholds, strict=True)), HW, polygons=False)
     chosen = [one for one in found if one.chosen]
     labels = [NAMES[number] for number in expected.labels]
-    shapes = [(label, round(float(score), 4)) for label, score in zip(labels, expected.scores, strict=True)]
+    sides = np.round(expected.boxes_xyxy[:, 2:], 2) - np.round(expected.boxes_xyxy[:, :2], 2)
+    shapes = [
+        (label, round(float(score), 4))
+        for label, score, own in zip(labels, expected.scores, sides, strict=True)
+        if label != "rust" or (own > 0).all()  # a rectangle that vanishes in hundredths of a pixel is none in CVAT
+    ]
     assert [(one.label, one.score) for one in chosen if one.type != "tag"] == [
         one for one in shapes if one[0] != "outdoor"
     ]
