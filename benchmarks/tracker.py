@@ -146,13 +146,13 @@ def function_frames(model: str, counts: Sequence[int], precision: str = "", cuda
     keep_freed_memory()
     function = tracker_scene.function(model, precision=precision, cuda_graphs=cuda_graphs)
     bodies = {count: tracker_scene.continuing(function, count) for count in counts}
-    for body in bodies.values():
-        for _ in range(_UNTIL_CAPTURED if cuda_graphs else 1):
-            function.answer(body)
 
     def follow(count: int) -> Masks:
         with tracker_scene.answering_discs(function.model, count) as found:
             function.answer(bodies[count])
         return found
 
+    for count in counts:
+        for _ in range(_UNTIL_CAPTURED if cuda_graphs else 1):
+            follow(count)
     return follow

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -74,8 +74,9 @@ def picture(data: bytes) -> NDArray[np.uint8]:
     return np.array(Image.open(BytesIO(data)).convert("RGB"))
 
 
+@cache
 def discs(count: int) -> Masks:
-    """The objects of the first frame."""
+    """The objects of the first frame, drawn once: not while a frame is timed."""
     rows, columns = np.ogrid[: HW[0], : HW[1]]
     centres = [(150 + 260 * (i // 5), 200 + 380 * (i % 5)) for i in range(count)]
     return [np.hypot(rows - y, columns - x) < 60 + 5 * i for i, (y, x) in enumerate(centres)]
@@ -116,11 +117,11 @@ def continuing(function: Function, count: int) -> bytes:
 
 def found(function: Function, count: int) -> tuple[ImageFeatures, list[ObjectResult]]:
     """The features of the frame of ``continuing``, and results for it: the discs, as if the model had found them."""
-    masks, features = discs(count), function.model.encode_image(picture(jpeg(1)))
-    started = function.model.start(features, [MaskPrompt(mask) for mask in masks], [LATEST + 1] * count)
+    features = function.model.encode_image(picture(jpeg(1)))
+    started = function.model.start(features, [MaskPrompt(mask) for mask in discs(count)], [LATEST + 1] * count)
     return features, [
-        replace(_answering(result, mask), memory=replace(result.memory, conditioning=False))
-        for result, mask in zip(started, masks, strict=True)
+        replace(result, memory=replace(result.memory, conditioning=False), **answer)
+        for result, answer in zip(started, _answers(count), strict=True)
     ]
 
 
@@ -134,21 +135,22 @@ def answering_discs(model: VideoTracker, count: int) -> Iterator[Masks]:
 
     Yields what it does find.
     """
-    original, masks, found = model.step, discs(count), Masks()
+    original, answers, found = model.step, _answers(count), Masks()
 
     def step(*arguments: Any) -> list[ObjectResult]:
         results = original(*arguments)
         found.extend(result.mask for result in results)
-        return [_answering(result, mask) for result, mask in zip(results, masks, strict=True)]
+        return [replace(result, **answer) for result, answer in zip(results, answers, strict=True)]
 
     with patch.object(model, "step", step):
         yield found
 
 
-def _answering(result: ObjectResult, mask: NDArray[np.bool_]) -> ObjectResult:
-    """The result with another mask, and the box of that."""
-    (xyxy,) = read_boxes(mask_boxes(torch.from_numpy(mask)[None]))
-    return replace(result, mask=mask, xyxy=xyxy)
+@cache
+def _answers(count: int) -> Sequence[Mapping[str, Any]]:
+    """The discs and their boxes, in place of a result's own."""
+    boxes = read_boxes(mask_boxes(torch.from_numpy(np.stack(discs(count)))))
+    return [{"mask": mask, "xyxy": box} for mask, box in zip(discs(count), boxes, strict=True)]
 
 
 def masks_of(answer: str) -> Masks:

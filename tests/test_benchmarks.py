@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from benchmarks import annotate, propagate, runner, turns
+from benchmarks import annotate, propagate, runner, tracker_scene, turns
 from benchmarks.measure import Measurement, Row, beside, in_fresh_process
 from benchmarks.runner import Benchmark
 from benchmarks.turns import Timed, in_turn, paired
@@ -109,6 +109,10 @@ def test_a_ratio_is_that_of_a_typical_pair_whatever_slows_one_of_them_down() -> 
     row = paired("a click", plain, ours, {"mask IoU": 1.0})
     assert row.ratio == 2.0
     assert row.figures == {"plain s": 6.0, "ours s": 1.0, "pairs": 3, "mask IoU": 1.0}
+
+
+def test_what_stands_for_a_models_masks_is_not_drawn_while_a_frame_is_timed() -> None:
+    assert all(one is other for one, other in zip(tracker_scene.discs(2), tracker_scene.discs(2), strict=True))
 
 
 @pytest.mark.parametrize("benchmark", [annotate, propagate], ids=["annotate", "propagate"])
