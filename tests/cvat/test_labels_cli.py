@@ -222,3 +222,16 @@ def test_host_and_port_are_as_good_as_a_url(cvat: StandIn, url: str, tmp_path: P
     file = tmp_path / "labels.yaml"
     options = ["--server-host", host, "--server-port", port, "--task", "7", "--output", str(file)]
     assert main(["labels", "from-cvat", *options]) == 0
+
+
+def test_nothing_is_said_to_a_pipe_that_nobody_reads_any_more(tmp_path: Path) -> None:
+    """As of ``promptable labels render labels.yaml | head -0``."""
+    file = tmp_path / "labels.yaml"
+    file.write_text("- name: rust\n  type: mask\n")
+    unread, pipe = os.pipe()
+    os.close(unread)
+    command = [sys.executable, "-m", "promptable", "labels", "render", str(file)]
+    ended = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, check=False)  # noqa: S603
+    os.close(pipe)
+    assert ended.returncode == 141
+    assert b"ipe" not in ended.stderr

@@ -1,6 +1,7 @@
 """The command ``promptable``. A command imports what it needs only when it runs."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
@@ -8,7 +9,7 @@ from io import TextIOWrapper
 from promptable.cli import deploy, models, serve, weights
 from promptable.cli.cvat import annotate, effort, labels, preview, propagate, review, segments, stats, warm
 from promptable.cli.parser import CommandsFormatter, IntermixedParser
-from promptable.cli.terminal import INTERRUPTED, warn
+from promptable.cli.terminal import CUT_OFF, DONE, INTERRUPTED, warn
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,10 +37,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a label of any script, a terminal of one
     try:
-        return parsed.run(parsed) or 0
+        status = parsed.run(parsed) or DONE
+        sys.stdout.flush()
     except KeyboardInterrupt:
         warn("interrupted")
         return INTERRUPTED
+    except BrokenPipeError:  # as of "promptable stats | head", which has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where Python writes what is left, at its end
+        return CUT_OFF
+    return status
 
 
 def _say_version() -> None:

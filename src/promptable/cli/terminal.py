@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-DONE, WRONG, MISUSED, FOUND, INTERRUPTED = 0, 1, 2, 3, 130
+DONE, WRONG, MISUSED, FOUND, INTERRUPTED, CUT_OFF = 0, 1, 2, 3, 130, 141
 """Exit statuses; ``FOUND`` is of work that is done and has something to tell, such as frames that failed. ``MISUSED``
-is argparse's own, for options."""
+is argparse's own, for options; ``CUT_OFF`` the shell's for a command that nobody reads any more (128 + SIGPIPE)."""
 _BETWEEN = 2
 """Columns of the terminal between those of a table."""
 _LONG_NAME = 30

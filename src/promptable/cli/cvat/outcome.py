@@ -15,6 +15,8 @@ def told(command: str, work: Callable[[], int], if_interrupted: str) -> int:
     """
     try:
         return work()
+    except BrokenPipeError:  # nobody reads what is printed
+        raise
     except OSError as error:
         where = "" if error.filename is None else f"{error.filename}: "
         complain(command, f"{where}{error.strerror or error}")
