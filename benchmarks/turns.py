@@ -52,13 +52,13 @@ class Turns(Generic[A, T]):
 
 @contextmanager
 def in_turn(ways: Mapping[str, Way[A, T]]) -> Iterator[Turns[A, T]]:
-    """Set up these ways; their processes end with the block."""
+    """Set up these ways at the same time; their processes end with the block."""
     with ExitStack() as stack:
         processes = {name: stack.enter_context(fresh_process()) for name in ways}
         stack.enter_context(ended_if_left())
-        for name, way in ways.items():
-            with screen.step(f"{name}, setting up"):
-                processes[name].submit(_set_up, way).result()
+        with screen.step("setting up"):
+            for ready in [processes[name].submit(_set_up, way) for name, way in ways.items()]:
+                ready.result()
         yield Turns(processes)
 
 

@@ -96,6 +96,18 @@ def test_products_are_of_these_numbers(precision: str) -> None:
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype is NUMBERS[precision]
 
 
+@pytest.mark.parametrize(
+    ("device", "precision", "products"),
+    [("cuda", "bf16", "high"), ("cuda", "fp32", "highest"), ("cpu", "bf16", "highest"), ("cpu", "fp32", "highest")],
+)
+def test_what_stays_float32_is_rounded_for_products_on_a_gpu_alone(
+    cuda: torch.device, device: str, precision: str, products: str
+) -> None:
+    autocast("cuda" if products == "highest" else "cpu", "bf16" if products == "highest" else "fp32")
+    autocast(device, precision)
+    assert torch.get_float32_matmul_precision() == products
+
+
 def _overflows_in(*precisions: str) -> tuple[list[str], Callable[[str], str]]:
     tried: list[str] = []
 

@@ -39,10 +39,13 @@ def numbers(precision: str) -> torch.dtype:
 def autocast(device: torch.device | str, precision: str) -> torch.autocast:
     """A context for one call of a model, which computes its matrix products in ``precision``.
 
-    Make a new context for every call: threads cannot share one.
+    Make a new context for every call: threads cannot share one. On a GPU, what stays float32 beside ``bf16`` or
+    ``fp16`` is rounded to TF32 for its products, 10 bits of mantissa, as in the examples of upstream's SAM 2. PyTorch
+    has one switch for that in a process; it stays as the last call has set it.
     """
     kind, wanted = torch.device(device).type, numbers(precision)
     half = wanted is not torch.float32
+    torch.set_float32_matmul_precision("high" if half and kind == "cuda" else "highest")
     return torch.autocast(kind, wanted if half else torch.bfloat16, enabled=half)
 
 
