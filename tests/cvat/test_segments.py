@@ -4,6 +4,7 @@ import csv
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from itertools import pairwise, product
 from pathlib import Path
 
@@ -257,6 +258,15 @@ def test_a_task_without_tags_says_what_to_do(
     run(person.cvat, {0: [seen(0.9)]}, tags=())
     segments(person.cvat, status=1)
     assert "type: tag, prompts: [dark street]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("video", [True, False])
+def test_only_a_video_is_asked_for_its_frame_rate(
+    person: Person, capsys: pytest.CaptureFixture[str], video: bool
+) -> None:
+    person.cvat.tasks[TASK] = replace(person.cvat.tasks[TASK], video=video)
+    segments(person.cvat)
+    assert ("--fps" in capsys.readouterr().out) == video
 
 
 @pytest.mark.parametrize("fps", ["0", "-1", "nan", "inf", "many"])

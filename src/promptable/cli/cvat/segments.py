@@ -112,7 +112,7 @@ def _report(parsed: argparse.Namespace, found: "Sequence[TaskSegments]") -> None
         if task.nowhere:
             where = "".join(f"task {number}: " for number in _task(parsed, task))
             say(f"{where}nowhere: {', '.join(task.nowhere)}")
-    if parsed.fps is None:
+    if parsed.fps is None and any(task.frames.is_video for task in found):
         say("CVAT does not know how many frames a second the video has: --fps adds times")
     say(f"{counted(len(rows), 'range')}\n{parsed.output}")
 
