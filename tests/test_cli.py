@@ -1,14 +1,17 @@
 """The commands of ``promptable`` that no other test runs."""
 
+import fcntl
 import hashlib
 import re
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import pytest
@@ -92,6 +95,23 @@ def test_a_download_that_breaks_off_goes_on_where_it_stopped(
     assert publisher.asked == [("/vit_b.pth", 0), ("/vit_b.pth", len(CONTENT) // 2)]  # type: ignore[attr-defined]
     assert main(command) == 0
     assert len(publisher.asked) == 2, "what is there is kept"  # type: ignore[attr-defined]
+
+
+def test_what_another_process_fetches_is_waited_for(
+    tmp_path: Path, url: str, publisher: ThreadingHTTPServer, caplog: Any
+) -> None:
+    target, part = tmp_path / "vit_b.pth", tmp_path / "vit_b.pth.part"
+    with ThreadPoolExecutor() as beside, part.open("wb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        status = beside.submit(main, ["download", "vit_b", "--weights", str(tmp_path)])
+        while not (caplog.messages or status.done()):
+            sleep(0.01)
+        other.write(CONTENT)
+        part.rename(target)
+    assert status.result() == 0
+    assert caplog.messages == ["vit_b.pth is being fetched by another process, which is waited for"]
+    assert target.read_bytes() == CONTENT
+    assert publisher.asked == []  # type: ignore[attr-defined]
 
 
 def test_a_mirror_has_the_files_under_their_own_names(

@@ -77,9 +77,9 @@ def _models() -> str:
     return """## Models
 
 [models.md](models.md) lists the official models. `promptable download` fetches them and checks their SHA-256, which is
-checked again whenever a model is loaded. A download that broke off continues where it stopped. Proxy and certificates
-are the environment's (`HTTPS_PROXY`, `SSL_CERT_FILE`). `--mirror URL` names a folder that holds the files under their
-own names.
+checked again whenever a model is loaded. A download that broke off continues where it stopped, and one that another
+process has begun is waited for. Proxy and certificates are the environment's (`HTTPS_PROXY`, `SSL_CERT_FILE`).
+`--mirror URL` names a folder that holds the files under their own names.
 
 A model folder of your own holds `model.safetensors`, and `config.json` (Grounding DINO, SAM) or `config.yaml` in
 upstream's form (SAM 2). `toy/` has one of each. A folder in which transformers saved an

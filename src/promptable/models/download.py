@@ -3,11 +3,12 @@
 For some files no checksum is published: the SHA-256 of the first download is recorded, and later ones must have it.
 """
 
+import fcntl
 import logging
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -34,8 +35,9 @@ class DownloadError(RuntimeError):
 def download(model: str, weights_dir: Path, mirror: str = "") -> list[Path]:
     """Fetch what an official model needs into ``weights_dir``, with a progress bar; files that are there are kept.
 
-    One that broke off goes on where it stopped. ``mirror`` is the URL of a folder that holds the files under their own
-    names. Proxies and certificate authorities are those of the environment (``HTTPS_PROXY``, ``SSL_CERT_FILE``).
+    One that broke off goes on where it stopped, one that another process fetches is waited for. ``mirror`` is the URL
+    of a folder that holds the files under their own names. Proxies and certificate authorities are those of the
+    environment (``HTTPS_PROXY``, ``SSL_CERT_FILE``).
     Raises ValueError for an unknown model or a damaged file that is there, DownloadError, OSError.
     """
     if model not in catalogue.OFFICIAL:
@@ -48,7 +50,9 @@ def download(model: str, weights_dir: Path, mirror: str = "") -> list[Path]:
 def _present(source: Download, target: Path, mirror: str) -> Path:
     expected = source.expected_sha256(target.parent)
     if not target.is_file():
-        _fetch(source, target, f"{mirror.rstrip('/')}/{source.file_name}" if mirror else source.url)
+        with _alone(part := target.with_name(f"{target.name}.part")):
+            if not target.is_file():
+                _fetch(source, target, part, f"{mirror.rstrip('/')}/{source.file_name}" if mirror else source.url)
     elif expected is None:
         _record(source, target)
     elif sha256_of(target) != expected:
@@ -70,9 +74,21 @@ def _record(source: Download, file: Path) -> None:
     )
 
 
-def _fetch(source: Download, target: Path, url: str) -> None:
-    """Download beside the target, check, then rename: a file of the right name is always whole."""
-    part = target.with_name(f"{target.name}.part")
+@contextmanager
+def _alone(part: Path) -> Iterator[None]:
+    """While the block runs, no other process writes to ``part``: two would mix their bytes."""
+    with part.open("ab") as held:
+        with suppress(OSError):  # of a file system without locks
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                _log.warning("%s is being fetched by another process, which is waited for", part.stem)
+                fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
+def _fetch(source: Download, target: Path, part: Path, url: str) -> None:
+    """Download to ``part``, check, then rename: a file of the right name is always whole."""
     known = source.expected_sha256(target.parent)
     try:
         said_by_host = _receive(url, part)
