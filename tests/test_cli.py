@@ -14,13 +14,15 @@ from pathlib import Path
 from time import sleep
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import save
 
 from promptable.cli.main import main
 from promptable.models import catalogue
 from promptable.models.catalogue import Checkpoint
 
-CONTENT = bytes(range(256)) * 64
+CONTENT = save({"weight": np.arange(4096.0)})
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
@@ -177,6 +179,28 @@ def test_what_no_public_record_gives_a_checksum_of_is_shown_and_recorded_and_the
     assert row.expected_sha256(tmp_path) == SHA256
     (tmp_path / "vit_b.safetensors").write_bytes(b"broken")
     assert main(command) == 1
+
+
+@pytest.mark.parametrize("content", [b"<html>Please log in</html>", CONTENT[:-1]])
+def test_what_cannot_be_the_file_is_not_recorded_as_it(
+    tmp_path: Path,
+    url: str,
+    publisher: ThreadingHTTPServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    content: bytes,
+) -> None:
+    publisher.asked.append(("", 0))  # type: ignore[attr-defined]
+    row = replace(published(f"{url}/model.safetensors", None), saved_as="vit_b.safetensors")
+    monkeypatch.setattr(catalogue, "OFFICIAL", {"vit_b": row})
+    monkeypatch.setattr(sys.modules[__name__], "CONTENT", content)
+    command = ["download", "vit_b", "--weights", str(tmp_path)]
+    assert main(command) == 1
+    assert f"{url}/model.safetensors gave no whole vit_b.safetensors" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "vit_b.safetensors").write_bytes(content)
+    assert main(command) == 1
+    assert "vit_b.safetensors is damaged or not the official file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("said", "status"), [(SHA256, 0), ("0" * 64, 1), ("weak", 0)])

@@ -23,6 +23,9 @@ _log = logging.getLogger(__name__)
 _READABLE = 0o644
 _HOSTS_RECORD = "X-Linked-ETag"
 """The header in which Hugging Face says the SHA-256 of a large file."""
+_LENGTH_BYTES = 8
+"""How many bytes at the start of a ``.safetensors`` say the length of the header that follows."""
+_TENSORS_END = re.compile(rb'"data_offsets"\s*:\s*\[\s*\d+\s*,\s*(\d+)\s*\]')
 _ENVIRONMENT = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
 """The variables of the environment that httpx reads."""
 _TIMEOUT = httpx.Timeout(30.0)
@@ -53,11 +56,23 @@ def _present(source: Download, target: Path, mirror: str) -> Path:
         with _alone(part := target.with_name(f"{target.name}.part")):
             if not target.is_file():
                 _fetch(source, target, part, f"{mirror.rstrip('/')}/{source.file_name}" if mirror else source.url)
-    elif expected is None:
+    elif expected is None and _is_whole(target, target.suffix):
         _record(source, target)
     elif sha256_of(target) != expected:
         raise ValueError(f"{target} is damaged or not the official file: remove it and download it again")
     return target
+
+
+def _is_whole(file: Path, suffix: str) -> bool:
+    """Whether a file of this suffix can be one: where no checksum is known, nothing else tells it from a part of it, or
+    from a proxy's page. Only a ``.safetensors`` says how long it is: its header, and where the last tensor ends."""
+    if suffix != ".safetensors":
+        return True
+    size = file.stat().st_size
+    with file.open("rb") as content:
+        length = int.from_bytes(content.read(_LENGTH_BYTES), "little")
+        header = content.read(length) if length < size else b""
+    return size == _LENGTH_BYTES + length + max(map(int, _TENSORS_END.findall(header)), default=0)
 
 
 def _record(source: Download, file: Path) -> None:
@@ -104,6 +119,9 @@ def _fetch(source: Download, target: Path, part: Path, url: str) -> None:
         raise DownloadError(
             f"{url} gave another file than the official {target.name}: SHA-256 {actual}, expected {expected}"
         )
+    if expected is None and not _is_whole(part, target.suffix):
+        part.unlink()
+        raise DownloadError(f"{url} gave no whole {target.name}: perhaps a part of it, or the page of a proxy")
     part.chmod(_READABLE)
     part.rename(target)
     if known is None:
