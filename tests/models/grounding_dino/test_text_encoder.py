@@ -9,6 +9,7 @@ from transformers import BertConfig, BertModel
 
 from promptable.models.catalogue import BERT_VOCABULARY
 from promptable.models.grounding_dino.captions import pack
+from promptable.models.grounding_dino.spelling import load_vocabulary
 from promptable.models.grounding_dino.text_encoder import TextEncoder, load_tokenizer, new_bert
 from tests.models.grounding_dino.tiny import BERT, WORDS, bert_base_tokenizer, bert_base_vocabulary, word_tokenizer
 
@@ -61,6 +62,14 @@ def test_the_vocabulary_is_checked(tmp_path: Path) -> None:
 def test_the_real_vocabulary_passes_its_check(tmp_path: Path) -> None:
     (tmp_path / "vocab.txt").write_bytes(bert_base_vocabulary().read_bytes())
     assert load_tokenizer(tmp_path / "vocab.txt", BERT_VOCABULARY.sha256).vocab_size == 30522
+
+
+def test_another_tokenizer_beside_the_vocabulary_is_not_read(tmp_path: Path) -> None:
+    tokenizer = word_tokenizer(tmp_path)
+    other = tmp_path / "other.txt"
+    other.write_text("\n".join([*WORDS[:5], *reversed(WORDS[5:])]))
+    load_vocabulary(other).save(str(tmp_path / "tokenizer.json"))
+    assert load_tokenizer(tmp_path / "vocab.txt")("red car.") == tokenizer("red car.")
 
 
 def test_the_tokenizer_needs_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

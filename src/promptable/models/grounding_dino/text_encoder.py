@@ -10,6 +10,7 @@ from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from promptable.models.checksum import sha256_of
 from promptable.models.errors import ModelError
+from promptable.models.grounding_dino.spelling import load_vocabulary
 
 
 class TextEncoder(nn.Module):
@@ -49,6 +50,7 @@ def new_bert(config_file: Path) -> BertModel:
 def load_tokenizer(vocabulary: Path, sha256: str | None = None) -> BertTokenizerFast:
     """The uncased tokenizer of a ``vocab.txt``, checked against ``sha256`` where one is given.
 
+    It is made of this file alone: transformers would prefer a ``tokenizer.json`` that lies beside it.
     Raises FileNotFoundError with the remedy when the file is missing, ModelError when it is not the expected one.
     """
     if not vocabulary.is_file():
@@ -58,4 +60,4 @@ def load_tokenizer(vocabulary: Path, sha256: str | None = None) -> BertTokenizer
         )
     if sha256 is not None and (actual := sha256_of(vocabulary)) != sha256:
         raise ModelError(f"{vocabulary} is not the expected vocabulary: its SHA-256 is {actual}, expected {sha256}")
-    return BertTokenizerFast.from_pretrained(vocabulary.parent, do_lower_case=True, local_files_only=True)
+    return BertTokenizerFast(tokenizer_object=load_vocabulary(vocabulary), do_lower_case=True)
