@@ -27,7 +27,7 @@ from promptable.models.catalogue import OFFICIAL
 from promptable.models.grounding_dino.build import SWIN_B, SWIN_T, GroundingDinoConfig
 from promptable.models.grounding_dino.detector import GroundingDINO, load, use_fast_layers
 from promptable.models.grounding_dino.preprocess import preprocess
-from tests.models.grounding_dino.tiny import BERT, CONFIG, tiny_model, word_tokenizer
+from tests.models.grounding_dino.tiny import BERT, CONFIG, WORDS, tiny_model, word_tokenizer
 from toy.evaluate_grounding_dino import evaluate
 
 NoiseImage = Callable[[int, int], NDArray[np.uint8]]
@@ -263,6 +263,13 @@ def test_other_configurations_are_refused(folder: Path, file: str, text: str, co
 def test_the_vocabulary_must_be_there(folder: Path) -> None:
     (folder / "vocab.txt").unlink()
     with pytest.raises(FileNotFoundError, match=r"vocab\.txt is missing"):
+        load(str(folder), folder, "cpu")
+
+
+@pytest.mark.parametrize("words", [WORDS[:-1], [*WORDS, "cat"]])
+def test_the_vocabulary_has_as_many_tokens_as_the_text_encoder(folder: Path, words: list[str]) -> None:
+    (folder / "vocab.txt").write_text("\n".join(words))
+    with pytest.raises(ValueError, match=rf"vocab\.txt has {len(words)} tokens, the model's text encoder {len(WORDS)}"):
         load(str(folder), folder, "cpu")
 
 

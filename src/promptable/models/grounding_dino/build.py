@@ -13,6 +13,7 @@ from groundingdino.models.GroundingDINO.backbone.swin_transformer import SwinTra
 from groundingdino.models.GroundingDINO.transformer import Transformer
 from transformers import BertModel, PreTrainedTokenizerBase
 
+from promptable.models.errors import ModelError
 from promptable.models.grounding_dino.text_encoder import TextEncoder
 
 _HIDDEN_DIM = 256  # upstream writes this number into its sine embeddings: no other width runs
@@ -52,7 +53,14 @@ PRESETS: Mapping[str, GroundingDinoConfig] = MappingProxyType({"swin-t": SWIN_T,
 
 
 def build(config: GroundingDinoConfig, bert: BertModel, tokenizer: PreTrainedTokenizerBase) -> upstream.GroundingDINO:
-    """Upstream's model around this text encoder and tokenizer, with random weights, in evaluation mode."""
+    """Upstream's model around this text encoder and tokenizer, with random weights, in evaluation mode.
+
+    Raises ModelError for a vocabulary of another length than the text encoder's: tokens would mean other words.
+    """
+    if len(tokenizer) != bert.config.vocab_size:
+        raise ModelError(
+            f"vocab.txt has {len(tokenizer)} tokens, the model's text encoder {bert.config.vocab_size}: it is another's"
+        )
     with _text_parts(bert, tokenizer):
         model = upstream.GroundingDINO(
             _backbone(config),
