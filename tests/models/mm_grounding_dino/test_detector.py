@@ -12,7 +12,13 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from transformers import BertTokenizerFast, MMGroundingDinoConfig, MMGroundingDinoForObjectDetection
+from transformers import (
+    BertTokenizerFast,
+    GroundingDinoImageProcessor,
+    GroundingDinoProcessor,
+    MMGroundingDinoConfig,
+    MMGroundingDinoForObjectDetection,
+)
 
 from promptable.models.catalogue import OFFICIAL
 from promptable.models.errors import ModelError
@@ -129,6 +135,19 @@ def test_other_architectures_are_refused(folder: Path, changes: dict[str, Any], 
     (folder / "config.json").write_text(json.dumps(config | changes))
     with pytest.raises(ModelError, match=f"config.json: {complaint}"):
         load(str(folder), folder, "cpu")
+
+
+def test_pictures_are_resized_as_the_processor_says_which_transformers_saved(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(MMGroundingDinoConfig().to_json_string())
+    images = GroundingDinoImageProcessor(size={"shortest_edge": 600, "longest_edge": 1000})
+    GroundingDinoProcessor(images, word_tokenizer(tmp_path)).save_pretrained(tmp_path)
+    sizes = read_config(tmp_path / "config.json").network
+    assert (sizes.short_side, sizes.long_side) == (600, 1000)
+    images.size = {"shortest_edge": 500, "longest_edge": 900}
+    images.save_pretrained(tmp_path)  # beside what transformers 4 writes of a processor
+    (tmp_path / "processor_config.json").write_text('{"processor_class": "GroundingDinoProcessor"}')
+    sizes = read_config(tmp_path / "config.json").network
+    assert (sizes.short_side, sizes.long_side) == (500, 900)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"size": {"height": 800}}', '{"size": {"shortest_edge": null}}'])

@@ -15,7 +15,8 @@ from promptable.models.grounding_dino import build as grounding_dino
 from promptable.models.grounding_dino.build import SWIN_B, SWIN_T, GroundingDinoConfig
 from promptable.models.mm_grounding_dino.contrastive import ScaledContrastiveEmbed
 
-_PREPROCESSOR_FILE = "preprocessor_config.json"
+_PROCESSOR_FILE, _PREPROCESSOR_FILE = "processor_config.json", "preprocessor_config.json"
+"""Where transformers 5 says, under ``image_processor``, how pictures are resized; and where all else say it."""
 _ALWAYS = {
     "d_model": 256,
     "query_dim": 4,
@@ -73,7 +74,7 @@ def build(config: MMConfig, tokenizer: PreTrainedTokenizerBase) -> GroundingDINO
 
 
 def read_config(file: Path) -> MMConfig:
-    """The sizes in a published ``config.json``; a file beside it, if there is one, says how pictures are resized.
+    """The sizes in a published ``config.json``; the processor's file, if there is one, says how pictures are resized.
 
     Raises ModelError that names the key where the model is none of this architecture.
     """
@@ -83,7 +84,7 @@ def read_config(file: Path) -> MMConfig:
     _check(file, swin, _ALWAYS_OF_SWIN)
     _check(file, config, {"decoder_attention_heads": config.encoder_attention_heads})
     _check(file, config, {"decoder_ffn_dim": config.encoder_ffn_dim})
-    short_side, long_side = _sides(file.with_name(_PREPROCESSOR_FILE))
+    short_side, long_side = _sides(file.parent)
     sizes = GroundingDinoConfig(
         swin.embed_dim,
         tuple(swin.depths),
@@ -111,12 +112,22 @@ def _check(file: Path, config: Any, expected: Mapping[str, Any]) -> None:
             raise ModelError(f"{file}: {key} must be {value!r}, got {actual!r}")
 
 
-def _sides(file: Path) -> tuple[int, int]:
-    """The shorter and longer side to resize pictures to; the published models' without the file. Raises ModelError."""
+def _sides(folder: Path) -> tuple[int, int]:
+    """The shorter and longer side to resize pictures to; the published models' where no file says it. As transformers,
+    read of two files the one of version 5. Raises ModelError."""
+    found = _size(folder / _PROCESSOR_FILE, "image_processor") or _size(folder / _PREPROCESSOR_FILE)
+    return found or (SWIN_T.short_side, SWIN_T.long_side)
+
+
+def _size(file: Path, part: str = "") -> tuple[int, int] | None:
+    """The sides that a file says, in ``part`` of it; None without the file, or the part. Raises ModelError."""
     if not file.is_file():
-        return SWIN_T.short_side, SWIN_T.long_side
+        return None
     try:
-        size = json.loads(file.read_text())["size"]
+        said = json.loads(file.read_text())
+        if part and part not in said:
+            return None
+        size = (said[part] if part else said)["size"]
         return int(size["shortest_edge"]), int(size["longest_edge"])
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{file}: expected size.shortest_edge and size.longest_edge in pixels: {error!r}") from None
