@@ -291,6 +291,21 @@ class TestParity:
         for ours, expected in zip(alone(kinds), theirs(kinds), strict=True):
             assert_same(ours, expected)
 
+    def test_a_model_may_attend_to_pointers_of_fewer_frames_than_features(
+        self,
+        tracker: VideoTracker,
+        predictor: SAM2VideoPredictor,
+        video: Video,
+        features: list[ImageFeatures],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        for model in (predictor, tracker._model):
+            monkeypatch.setattr(model, "max_obj_ptrs_in_encoder", 4)
+        prompts = prompts_of(video, "m")
+        track = follow(VideoTracker(tracker._model, "0"), features[:9], prompts)
+        for ours, expected in zip(track, upstream(predictor, video.folder, prompts), strict=False):
+            assert_same(ours, expected)
+
     @pytest.mark.parametrize("kinds", ["mbm", "mbbmmbbm"])
     def test_together_the_error_stays_flat(
         self,

@@ -36,7 +36,7 @@ def memory_tokens(model: SAM2Base, position: Tensor, banks: Sequence[Sequence[At
     model's device in one copy. Objects that remember alike, as those do that were prompted together, share positions.
     """
     features = [_features(bank) for bank in banks]
-    parts = [part for bank, maps in zip(banks, features, strict=True) for part in (*maps, *_pointers(bank))]
+    parts = [part for bank, maps in zip(banks, features, strict=True) for part in (*maps, *_pointers(model, bank))]
     placed = iter(to_device(model.device, parts))
     each = [(torch.stack([next(placed) for _ in maps]), next(placed), next(placed)) for maps in features]
     positions: dict[Hashable, Tensor] = {}
@@ -83,9 +83,9 @@ def _feature_positions(model: SAM2Base, position: Tensor, bank: Sequence[Attende
     return torch.cat([in_frame + model.maskmem_tpos_enc[row, 0] for row in rows])
 
 
-def _pointers(bank: Sequence[Attended]) -> tuple[Tensor, Tensor]:
-    """Pointers [P, D] and how many steps ago they are from, float32 [P]."""
-    recent = [one for one in bank if not one.ageless]
+def _pointers(model: SAM2Base, bank: Sequence[Attended]) -> tuple[Tensor, Tensor]:
+    """Pointers [P, D] and how many steps ago they are from, float32 [P]; features may be from longer ago than these."""
+    recent = [one for one in bank if not one.ageless and one.steps_ago < model.max_obj_ptrs_in_encoder]
     pointed = [*(one for one in bank if one.ageless), *reversed(recent)]
     ages = torch.tensor([one.steps_ago for one in pointed], dtype=torch.float32)
     return torch.stack([one.memory.pointer for one in pointed]), ages
