@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import TypeVar
+from typing import TypeVar, get_type_hints
 from zipfile import is_zipfile
 
 import torch
@@ -23,6 +23,12 @@ from promptable.models.errors import ModelError
 Sizes = TypeVar("Sizes")
 
 _FINGERPRINT_DIGITS = 16
+_KINDS: Mapping[object, str] = {
+    int: "a whole number",
+    bool: "true or false",
+    tuple[int, ...]: "a list of whole numbers",
+}
+"""The types of sizes, in words."""
 
 
 @dataclass(frozen=True)
@@ -122,9 +128,21 @@ def fill(model: nn.Module, tensors: Mapping[str, Tensor], files: ModelFiles) -> 
 
 
 def read_sizes(sizes: type[Sizes], file: Path) -> Sizes:
-    """A ``config.json`` as a dataclass, lists as tuples. Raises ModelError that names an unknown or missing key."""
+    """A ``config.json`` as a dataclass, lists as tuples. Raises ModelError that names an unknown or missing key, or one
+    of another type than the dataclass's."""
     loaded = json.loads(file.read_text(encoding="utf-8"))
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in loaded.items()}
     try:
-        return sizes(**{name: tuple(value) if isinstance(value, list) else value for name, value in loaded.items()})
+        made = sizes(**values)
     except TypeError as error:
         raise ModelError(f"{file}: {error}; the keys are {', '.join(signature(sizes).parameters)}") from error
+    for name, kind in get_type_hints(sizes).items():
+        if name in values and not _is(kind, values[name]):
+            raise ModelError(f"{file}: {name} must be {_KINDS[kind]}, got {loaded[name]!r}")
+    return made
+
+
+def _is(kind: object, value: object) -> bool:
+    if isinstance(value, tuple):
+        return kind not in (int, bool) and all(type(each) is int for each in value)
+    return type(value) is kind

@@ -252,6 +252,14 @@ def test_other_weights_are_refused(folder: Path, change: Any, complaint: str) ->
         ("config.json", '{"swin_embed_dim": 8}', "config.json.*swin_depths"),
         ("config.json", json.dumps({**asdict(CONFIG), "colour": 1}), "config.json.*colour"),
         ("config.json", json.dumps({**asdict(CONFIG), "num_queries": 0, "dec_layers": 3}), "does not fit"),
+        ("config.json", json.dumps({**asdict(CONFIG), "nheads": "8"}), "json: nheads must be a whole number, got '8'"),
+        (
+            "config.json",
+            json.dumps({**asdict(CONFIG), "swin_depths": 2}),
+            "swin_depths must be a list of whole numbers",
+        ),
+        ("config.json", json.dumps({**asdict(CONFIG), "swin_depths": [[2]]}), "swin_depths must be a list"),
+        ("config.json", json.dumps({**asdict(CONFIG), "embed_init_tgt": None}), "embed_init_tgt must be true or false"),
     ],
 )
 def test_other_configurations_are_refused(folder: Path, file: str, text: str, complaint: str) -> None:
