@@ -87,8 +87,9 @@ def load_state_dict(path: Path, sha256: str | None = None) -> dict[str, Tensor]:
     """Map weights from a ``.safetensors`` file or a pickled checkpoint of tensors; half precision becomes float32.
 
     What is mapped takes no memory of its own: workers share the file's pages. Pickles are read with
-    ``weights_only=True``; the ``{"model": ...}`` round the official weights is taken off. Raises ModelError for a
-    damaged file, for one that holds code, and when ``sha256`` is given and the file's differs.
+    ``weights_only=True``; the ``{"model": ...}`` round the official weights is taken off, and the prefix that
+    distributed training adds to names. Raises ModelError for a damaged file, for one that holds code, and when
+    ``sha256`` is given and the file's differs.
     """
     if sha256 is not None and (actual := sha256_of(path)) != sha256:
         raise ModelError(f"{path} is damaged or not the official file: its SHA-256 is {actual}, expected {sha256}")
@@ -97,7 +98,10 @@ def load_state_dict(path: Path, sha256: str | None = None) -> dict[str, Tensor]:
     except (SafetensorError, UnpicklingError) as error:
         why, _, _ = str(error).partition(".")  # PyTorch goes on with how to run what a pickle holds all the same
         raise ModelError(f"{path} is damaged, or holds something other than tensors: {why}") from error
-    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+    return {
+        name.removeprefix("module."): tensor.float() if tensor.is_floating_point() else tensor
+        for name, tensor in tensors.items()
+    }
 
 
 def _unpickled(path: Path) -> dict[str, Tensor]:
@@ -107,13 +111,12 @@ def _unpickled(path: Path) -> dict[str, Tensor]:
 
 
 def load_weights(model: nn.Module, files: ModelFiles, unused: Collection[str] = ()) -> None:
-    """Give a model its weights, except ``unused`` ones. The prefix that distributed training adds to names is dropped.
+    """Give a model its weights, except ``unused`` ones.
 
     Raises ModelError where they are damaged or not this model's.
     """
     tensors = load_state_dict(files.weights, files.sha256)
-    named = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
-    fill(model, {name: tensor for name, tensor in named.items() if name not in unused}, files)
+    fill(model, {name: tensor for name, tensor in tensors.items() if name not in unused}, files)
 
 
 def fill(model: nn.Module, tensors: Mapping[str, Tensor], files: ModelFiles) -> None:

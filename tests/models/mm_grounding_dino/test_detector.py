@@ -137,6 +137,12 @@ def test_other_architectures_are_refused(folder: Path, changes: dict[str, Any], 
         load(str(folder), folder, "cpu")
 
 
+def test_the_prefix_of_distributed_training_is_dropped(tmp_path: Path, model: Any) -> None:
+    folder = published(model, tmp_path)
+    rewrite(folder, lambda tensors: {f"module.{name}": tensor for name, tensor in tensors.items()})
+    load(str(folder), folder, "cpu")
+
+
 def test_pictures_are_resized_as_the_processor_says_which_transformers_saved(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(MMGroundingDinoConfig().to_json_string())
     images = GroundingDinoImageProcessor(size={"shortest_edge": 600, "longest_edge": 1000})
