@@ -112,6 +112,10 @@ def test_a_folder_is_known_by_its_configuration(folder: Path) -> None:
             lambda tensors: {name: t for name, t in tensors.items() if name != "model.level_embed"},
             "level_embed is miss",
         ),
+        (
+            lambda tensors: {name: t for name, t in tensors.items() if name != "bbox_embed.1.layers.0.bias"},
+            r"bbox_embed.1.layers.0.bias is miss",
+        ),
         (lambda tensors: {**tensors, "model.text_projection.bias": torch.zeros(5)}, "size mismatch for feat_map.bias"),
     ],
 )

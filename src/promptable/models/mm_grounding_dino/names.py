@@ -5,7 +5,7 @@ tensors is one published tensor, or three of them joined: that of queries, of ke
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -122,15 +122,13 @@ def published_names(upstream: str) -> list[str]:
 
 
 def _existing(name: str, published: Mapping[str, Tensor]) -> str:
-    for alias in _aliases(name):
+    """The name that a tensor has. transformers has two names for each head of the decoder and stores one of them; of
+    heads that share weights it stores the first alone."""
+    for alias in (name, f"model.decoder.{name}"):
         if alias in published:
             return alias
+    first = re.sub(r"^(bbox|class)_embed\.\d+", r"\1_embed.0", name)
+    kind = first.partition(".")[0]
+    if first in published and not any(re.match(rf"(model\.decoder\.)?{kind}\.[1-9]", other) for other in published):
+        return first
     raise ValueError(f"{name} is missing")
-
-
-def _aliases(name: str) -> Iterator[str]:
-    """The names that a tensor may have. transformers has two names for each head of the decoder and stores one of them;
-    of heads that share weights it stores the first."""
-    yield name
-    yield f"model.decoder.{name}"
-    yield re.sub(r"^(bbox|class)_embed\.\d+", r"\1_embed.0", name)
