@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from safetensors import SafetensorError, safe_open
 
 from promptable.models import catalogue
 from promptable.models.catalogue import Download
@@ -23,9 +24,6 @@ _log = logging.getLogger(__name__)
 _READABLE = 0o644
 _HOSTS_RECORD = "X-Linked-ETag"
 """The header in which Hugging Face says the SHA-256 of a large file."""
-_LENGTH_BYTES = 8
-"""How many bytes at the start of a ``.safetensors`` say the length of the header that follows."""
-_TENSORS_END = re.compile(rb'"data_offsets"\s*:\s*\[\s*\d+\s*,\s*(\d+)\s*\]')
 _ENVIRONMENT = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
 """The variables of the environment that httpx reads."""
 _TIMEOUT = httpx.Timeout(30.0)
@@ -65,14 +63,14 @@ def _present(source: Download, target: Path, mirror: str) -> Path:
 
 def _is_whole(file: Path, suffix: str) -> bool:
     """Whether a file of this suffix can be one: where no checksum is known, nothing else tells it from a part of it, or
-    from a proxy's page. Only a ``.safetensors`` says how long it is: its header, and where the last tensor ends."""
+    from a proxy's page. Only a ``.safetensors`` says how long it is."""
     if suffix != ".safetensors":
         return True
-    size = file.stat().st_size
-    with file.open("rb") as content:
-        length = int.from_bytes(content.read(_LENGTH_BYTES), "little")
-        header = content.read(length) if length < size else b""
-    return size == _LENGTH_BYTES + length + max(map(int, _TENSORS_END.findall(header)), default=0)
+    try:
+        with safe_open(file, framework="np"):
+            return True
+    except SafetensorError:
+        return False
 
 
 def _record(source: Download, file: Path) -> None:
