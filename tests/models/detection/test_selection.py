@@ -1,3 +1,4 @@
+import tracemalloc
 from collections.abc import Sequence
 from unittest.mock import patch
 
@@ -191,3 +192,18 @@ def test_the_next_best_prompts_of_a_box_and_its_synonyms() -> None:
     assert synonym_scores(proposed, [0, 1, 2, 3, 4]).tolist() == [0, 0], "no label has another prompt"
     alone = best_prompts(PromptScores(np.zeros((2, 4), np.float32), scores[:, :1], np.zeros(2, np.int64)))
     assert synonym_scores(alone, [0]).tolist() == [0, 0]
+
+
+def test_thousands_of_pieces_take_little_memory() -> None:
+    """As of a threshold near 0 with tiles; all pairs at once would take 700 MB."""
+    random = np.random.default_rng(0)
+    corners = random.uniform(0, 30, (4000, 2))
+    boxes = np.concatenate([corners, corners + random.uniform(1, 20, (4000, 2))], 1).astype(np.float32)
+    proposed = best_prompts(PromptScores(boxes, random.random((4000, 1), np.float32), np.zeros(4000, np.int64)))
+    proposed.cut[:] = np.eye(4, dtype=bool)[random.integers(4, size=4000)]
+    tracemalloc.start()
+    try:
+        select(proposed, (0,), [LabelRule(0.0)], HW, DEFAULT)
+        assert tracemalloc.get_traced_memory()[1] < 250e6
+    finally:
+        tracemalloc.stop()

@@ -24,6 +24,9 @@ _PART_AREA = 0.5
 """A box is a part of a larger box if at least the share ``_PART_INSIDE`` of its area lies inside the larger box, and
 its area is at most the share ``_PART_AREA`` of the larger box's area."""
 
+_ROWS = 128
+"""Pieces that are compared with all at a time: of thousands, all pairs would take a gigabyte."""
+
 PIECES = {"same_extent": _SAME_EXTENT, "inside": _INSIDE, "part_inside": _PART_INSIDE, "part_area": _PART_AREA}
 """The limits that ``join_pieces`` and ``are_parts`` use."""
 
@@ -74,13 +77,20 @@ def _inside_any(
 def _touching(pieces: Proposals, labels: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which pairs of pieces belong to one object, bool [N, N]: pieces of one label that overlap, are cut on facing
     sides, and have similar extents along the seam."""
-    shared = _overlap(pieces.boxes_xyxy, pieces.boxes_xyxy)
-    sides, cut = _sides(pieces.boxes_xyxy).T, pieces.cut.T
-    extent = shared / (sides[:, :, None] + sides[:, None] - shared)
-    alike = (shared > 0).all(0) & (labels[:, None] == labels[None])
-    facing = cut[2:, :, None] & cut[:2, None]
-    one_way = alike & (facing & (extent[::-1] >= _SAME_EXTENT)).any(0)
+    one_way = np.zeros((len(labels), len(labels)), np.bool_)
+    for first in range(0, len(labels), _ROWS):
+        rows = np.arange(first, min(first + _ROWS, len(labels)))
+        one_way[rows] = _continued(pieces[rows], pieces) & (labels[rows, None] == labels)
     return np.asarray(one_way | one_way.T)
+
+
+def _continued(pieces: Proposals, others: Proposals) -> NDArray[np.bool_]:
+    """Which pieces [A] go on to the right or below in which others [B], bool [A, B]."""
+    shared = _overlap(pieces.boxes_xyxy, others.boxes_xyxy)
+    sides, other_sides = _sides(pieces.boxes_xyxy).T, _sides(others.boxes_xyxy).T
+    extent = shared / (sides[:, :, None] + other_sides[:, None] - shared)
+    facing = pieces.cut.T[2:, :, None] & others.cut.T[:2, None]
+    return np.asarray((shared > 0).all(0) & (facing & (extent[::-1] >= _SAME_EXTENT)).any(0))
 
 
 def _groups(touching: NDArray[np.bool_]) -> Iterator[NDArray[np.int64]]:
