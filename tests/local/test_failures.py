@@ -54,16 +54,19 @@ def test_a_crashed_process_is_restarted_and_the_next_call_works(
     assert after.text != before
 
 
-def test_a_process_that_died_between_calls_is_replaced_unseen(
+def test_a_process_that_died_between_calls_is_replaced_unseen_and_its_children_end(
     tmp_path: Path, serve_all: Serve, client: httpx.Client
 ) -> None:
     write_function(tmp_path, "cats", _OBEDIENT)
+    code = f"open({str(tmp_path / 'pid')!r}, 'w').write(str(subprocess.Popen(['sleep', '60']).pid))"
     with serve_all() as running:
+        _call(client, running.url("cats"), code)
         pid = int(
             _call(client, running.url("cats"), "import threading; threading.Timer(0.1, os._exit, [1]).start()").text
         )
         wait_until(lambda: not runs(pid))
         after = _call(client, running.url("cats"))
+        wait_until(lambda: not runs(int((tmp_path / "pid").read_text())))
     assert after.status_code == 200
     assert after.text != str(pid)
 

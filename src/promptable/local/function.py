@@ -101,6 +101,7 @@ class Function:
         async with asyncio.timeout(self.config.trigger.wait_seconds):
             while not (worker := await self._idle.get()).alive:
                 self._restart(worker)
+                await worker.end()
             return worker
 
     def _restart(self, worker: Worker) -> None:
