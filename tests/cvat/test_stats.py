@@ -203,6 +203,20 @@ def test_so_is_a_skeleton_whose_points_are_tracks(person: Person, tmp_path: Path
     assert figures["labels"][CAR]["height"] == {"min": 20, "median": 50, "max": 50}
 
 
+@pytest.mark.parametrize(("hidden", "height"), [([False, False, True], 30), ([True, True, True], 60)])
+def test_a_skeleton_is_as_large_as_its_points_that_are_shown(
+    person: Person, tmp_path: Path, hidden: Sequence[bool], height: float
+) -> None:
+    places = [(50.0, 30.0), (70.0, 60.0), (0.0, 0.0)]  # COCO has keypoints that nobody has seen at 0, 0
+    elements = [
+        {"type": "points", "frame": 0, "points": place, "outside": outside}
+        for place, outside in zip(places, hidden, strict=True)
+    ]
+    skeleton = {"type": "skeleton", "frame": 0, "label_id": CAR, "points": [], "elements": elements, "source": "manual"}
+    person.cvat.annotations.patch(1, "create", {"shapes": [skeleton | {"attributes": []}]})
+    assert stats(person.cvat, tmp_path)["labels"][CAR]["height"]["median"] == height
+
+
 def test_two_tracks_on_one_another_are_told_once(person: Person, tmp_path: Path) -> None:
     draw_track(person.cvat, 2, (5, [0, 0, 20, 20], False), (9, [0, 0, 20, 20], True))
     second = draw_track(

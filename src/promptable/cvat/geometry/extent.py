@@ -92,8 +92,10 @@ def _line(points: Sequence[float], _: float) -> Extent:
 
 
 def _skeleton(shape: Mapping[str, Any]) -> Extent:
-    points = [point for element in shape.get("elements") or () for point in _numbers(element["points"])]
-    return Extent(_around(points), None)
+    """Around the points that are shown, as COCO's keypoints that nobody has seen lie at 0, 0; without any, all."""
+    elements = shape.get("elements") or ()
+    shown = [element for element in elements if not element.get("outside")]
+    return Extent(_around([point for element in shown or elements for point in _numbers(element["points"])]), None)
 
 
 def _around(points: Sequence[float]) -> Box:
