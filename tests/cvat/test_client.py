@@ -147,6 +147,14 @@ def test_what_stores_something_is_not_tried_again(cvat: StandIn, failure: int) -
     assert [asked for asked in cvat.asked if asked.startswith("POST")] == ["POST /api/tasks"]
 
 
+def test_what_was_one_request_too_many_is_sent_again_though_it_stores_something(cvat: StandIn) -> None:
+    cvat.labels, cvat.tasks = dict(TASK), {7: Task([b""], (10, 10), [(1, "annotation", 0, 0)])}
+    with connect(Login(cvat.url)) as client:
+        cvat.failures = [(429, {"Retry-After": "7"})] * 3
+        JobAnnotations(client, 1).create([], [{"frame": 0, "label_id": 0, "attributes": []}])
+    assert len(cvat.annotations.read(1)["tags"]) == 1
+
+
 def test_the_pause_that_a_server_asks_for_is_kept(cvat: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     cvat.labels = dict(TASK)
     slept: list[float] = []

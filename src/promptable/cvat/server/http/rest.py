@@ -6,6 +6,7 @@ import re
 import sys
 import time
 from collections.abc import Sequence
+from http import HTTPStatus
 from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
@@ -43,7 +44,7 @@ class Rest(RESTClientObject):  # type: ignore[misc]  # cvat-sdk's is generated, 
     """cvat-sdk's HTTP client, whose every error is a CvatError.
 
     ``pauses`` are the seconds to wait before each repeat of a request. Only these requests are repeated: those that
-    read or PUT, those that call a function, and those that never reached the server.
+    read or PUT, those that call a function, and those that never reached the server or were one too many for it.
     """
 
     def __init__(self, configuration: Any, pauses: Sequence[float] = ()) -> None:
@@ -114,10 +115,13 @@ def _worth_repeating(error: Exception, method: str, url: str) -> bool:
     if isinstance(error, ApiException) and error.status not in _TEMPORARY:
         return False
     repeatable = method in _REPEATABLE or (method == "POST" and _FUNCTION_CALL.search(urlsplit(url).path))
-    return bool(repeatable or _never_arrived(error))
+    return bool(repeatable or _never_begun(error))
 
 
-def _never_arrived(error: Exception) -> bool:
+def _never_begun(error: Exception) -> bool:
+    """Whether the server cannot have done anything of what was asked."""
+    if isinstance(error, ApiException):
+        return bool(error.status == HTTPStatus.TOO_MANY_REQUESTS)
     reason = error.reason if isinstance(error, MaxRetryError) else error
     return isinstance(reason, NewConnectionError | ConnectTimeoutError)
 
