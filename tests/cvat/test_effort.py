@@ -11,6 +11,7 @@ import pytest
 
 from promptable.cli.main import main
 from promptable.cvat.annotate import detector
+from promptable.cvat.effort.figures import Acceptance
 from promptable.cvat.effort.page import charts
 from tests.cvat.annotating import TASK, annotate, prepare
 from tests.functions.requests import file_bytes
@@ -306,6 +307,13 @@ def test_without_matplotlib_the_page_says_what_to_install(
     assert "pip install &#x27;promptable[reports]&#x27;" in page
     assert charts.MISSING.startswith("The chart needs matplotlib")
     assert 'alt="before"' in page
+
+
+def test_a_label_of_another_script_is_drawn_without_a_word(recwarn: pytest.WarningsRecorder) -> None:
+    drawn = charts.acceptance_charts([("\u72ac", [Acceptance(0.8, 0.9, 2, 1)])])
+    assert drawn is not None
+    assert "\u72ac" in drawn[0]
+    assert not recwarn.list
 
 
 def test_a_journal_that_holds_nothing_and_scores_that_are_none(person: Person, tmp_path: Path) -> None:

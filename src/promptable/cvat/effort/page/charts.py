@@ -1,6 +1,7 @@
 """Charts of how often labels are accepted by confidence, drawn with matplotlib, which the small install lacks."""
 
 import io
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,7 +27,8 @@ def acceptance_charts(labels: Sequence[tuple[str, Sequence[Acceptance]]]) -> lis
         from matplotlib import rc_context
     except ImportError:
         return None
-    with rc_context(_STYLE):
+    with rc_context(_STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # the browser draws the names, with fonts that have them
         return [_chart(name, bins) for name, bins in labels]
 
 
