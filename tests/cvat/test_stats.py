@@ -5,10 +5,12 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from promptable.cli.main import main
+from promptable.cvat.stats.tracks import TrackBoxes
 from tests.cvat.chromium import needs_chromium, run_in_page
 from toy.cvat.person import Person
 from toy.cvat.stand_in import StandIn, Task
@@ -168,6 +170,18 @@ def test_tracks_that_jump_or_stay_open(person: Person, tmp_path: Path) -> None:
     figures = stats(cvat, tmp_path)
     assert listed(figures, "jumps") == [(2, 6, jumps)]
     assert listed(figures, "open") == [(2, 6, left)]
+
+
+def test_short_tracks_of_a_long_job_are_looked_at_where_they_are(
+    person: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person.cvat.tasks[TASK] = Task([b""] * 3000, HW, [(2, "annotation", 0, 2999)])
+    for first in (5, 1505):
+        draw_track(person.cvat, 2, (first, [0, 0, 20, 20], False), (first + 2, [0, 0, 20, 20], True))
+    looked = Mock(side_effect=TrackBoxes.on)
+    monkeypatch.setattr(TrackBoxes, "on", lambda *given: looked(*given))
+    assert stats(person.cvat, tmp_path)["totals"]["objects"] == 4
+    assert looked.call_count <= 6, "not in every part of the job"
 
 
 def test_a_track_that_the_next_job_goes_on_with_is_not_open(person: Person, tmp_path: Path) -> None:

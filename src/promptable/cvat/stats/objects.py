@@ -49,7 +49,8 @@ class JobObjects:
         """The rows of a label on the frames with indices from ``first`` to before ``stop``."""
         shapes = self._shape_rows.get(label, np.zeros(0, ROW))
         begin, end = np.searchsorted(shapes["index"], (first, stop))
-        tracks = [self._track_rows(track, boxes, first, stop) for track, boxes in self.tracks.get(label, ())]
+        shown = [one for one in self.tracks.get(label, ()) if one[1].may_be_on(self.frames[first:stop])]
+        tracks = [self._track_rows(track, boxes, first, stop) for track, boxes in shown]
         return np.concatenate([shapes[begin:end], *tracks])
 
     def _read_shapes(self, shapes: Iterable[Mapping[str, Any]]) -> dict[str, Rows]:

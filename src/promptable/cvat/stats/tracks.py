@@ -1,5 +1,6 @@
 """The boxes of a track on many frames at once."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,8 +29,14 @@ class TrackBoxes:
             raise ValueError(f"keyframes of {' and '.join(sorted(forms))} in one track: CVAT exports no such task")
         self.frames = np.array([int(key["frame"]) for key in keys])
         self._outside = np.array([bool(key["outside"]) for key in keys])
+        self._first = int(self.frames[0])
+        self._last = math.inf if not self._outside[-1] else int(self.frames[-1]) - 1
         self._elements = [TrackBoxes(element) for element in track.get("elements") or ()]
         self._extents = np.empty((0, 5)) if self._elements else _extents(keys)
+
+    def may_be_on(self, frames: NDArray[np.int64]) -> bool:
+        """Whether the frames [N], ascending, reach into those from the first to the last on which it is seen."""
+        return bool(len(frames) and self._first <= frames[-1] and frames[0] <= self._last)
 
     def on(self, frames: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
         """Whether the track is seen on each of the frames [N], bool [N], and its x1, y1, x2, y2 and area, [N, 5].
