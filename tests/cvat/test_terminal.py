@@ -180,12 +180,19 @@ def test_columns_move_together_before_lines_are_too_long_and_no_line_ends_in_spa
         ("effort", "--reviewed"),
     ],
 )
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ("some", "expected numbers and ranges such as 0-99,120,200-, got 'some'"),
+        ("0-9,40-20", "expected ranges such as 0-99, the lower number first, got '40-20'"),
+    ],
+)
 def test_frames_that_are_none_are_a_wrong_option_before_anything_is_asked(
-    cvat: StandIn, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
+    cvat: StandIn, capsys: pytest.CaptureFixture[str], command: tuple[str, ...], given: str, why: str
 ) -> None:
     with pytest.raises(SystemExit) as left:
-        main([*command, "some", "--task", "4", "--url", cvat.url])
+        main([*command, given, "--task", "4", "--url", cvat.url])
     assert left.value.code == 2
-    said = f"argument {command[-1]}: expected numbers and ranges such as 0-99,120,200-, got 'some'"
+    said = f"argument {command[-1]}: {why}"
     assert said in " ".join(capsys.readouterr().err.split())
     assert not cvat.asked

@@ -115,5 +115,7 @@ def parse_frames(text: str) -> list[range]:
         if not first.isdecimal() or (last and not last.isdecimal()):
             raise ValueError(f"expected numbers and ranges such as 0-99,120,200-, got {text!r}")
         end = int(last) if last else (2**62 if dash else int(first))
+        if end < int(first):
+            raise ValueError(f"expected ranges such as 0-99, the lower number first, got {part.strip()!r}")
         ranges.append(range(int(first), end + 1))
     return ranges
