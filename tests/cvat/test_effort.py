@@ -5,6 +5,7 @@ import sqlite3
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ import pytest
 from promptable.cli.main import main
 from promptable.cvat.annotate import detector
 from promptable.cvat.effort.figures import Acceptance
+from promptable.cvat.effort.judging.verdicts import has_places
 from promptable.cvat.effort.page import charts
+from promptable.cvat.geometry.position import position_at
 from tests.cvat.annotating import TASK, annotate, prepare
 from tests.functions.requests import file_bytes
 from toy.cvat.person import Person
@@ -367,3 +370,20 @@ def test_points_that_make_no_track_are_no_place(person: Person, tmp_path: Path, 
     person.cvat.annotations.patch(1, "create", {"tracks": [track]})
     person.complete(1)
     assert counts(effort(person.cvat, tmp_path)["total"]) == {"unchanged": 5}
+
+
+def test_a_track_is_placed_once_on_a_frame_and_its_keyframes_are_checked_once(
+    person: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Long tracks on many frames would take minutes."""
+    common = {"label_id": RUST, "group": 0, "source": "manual", "attributes": []}
+    key = {"type": "rectangle", "points": [50, 50, 60, 60], "occluded": False, "outside": False, "attributes": []}
+    track = common | {"frame": 0, "elements": [], "shapes": [key | {"frame": frame, "rotation": 0} for frame in (0, 4)]}
+    person.cvat.annotations.patch(1, "create", {"tracks": [track]})
+    person.complete(1)
+    placed, checked = Mock(side_effect=position_at), Mock(side_effect=has_places)
+    monkeypatch.setattr("promptable.cvat.effort.judging.frames.position_at", placed)
+    monkeypatch.setattr("promptable.cvat.effort.judging.frames.has_places", checked)
+    assert counts(effort(person.cvat, tmp_path)["total"]) == {"unchanged": 5}
+    assert placed.call_count == len({call.args[1] for call in placed.call_args_list})
+    assert checked.call_count == 1

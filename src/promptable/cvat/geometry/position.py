@@ -1,7 +1,9 @@
 """Where an object is on a frame, in CVAT's terms."""
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +17,7 @@ from promptable.cvat.geometry.keyframes import box_iou
 from promptable.cvat.geometry.outlines import DECIMALS, box_of, moved_inside, points_of
 
 FORMS = (RECTANGLE, POLYGON, MASK)
+_FRAME = itemgetter("frame")
 _SAME_BOX = 0.5
 """The least box IoU of two annotations of one object."""
 
@@ -84,17 +87,15 @@ def position_at(track: Mapping[str, Any], frame: int) -> Position | None:
 
     Between two keyframes of different forms, which CVAT stores but cannot show, it stays where it was.
     """
-    keys = sorted(track["shapes"], key=lambda key: int(key["frame"]))
-    before = [key for key in keys if key["frame"] <= frame]
-    after = [key for key in keys if key["frame"] > frame]
-    if not before or before[-1]["outside"]:
+    keys = sorted(track["shapes"], key=_FRAME)
+    place = bisect_right(keys, frame, key=_FRAME)
+    if not place or keys[place - 1]["outside"]:
         return None
-    left = position_of(before[-1])
-    if before[-1]["frame"] == frame or not after or left.form == MASK or left.form != after[0]["type"]:
+    before, after = keys[place - 1], keys[place : place + 1]
+    left = position_of(before)
+    if before["frame"] == frame or not after or left.form == MASK or left.form != after[0]["type"]:
         return left
-    return _between(
-        left, position_of(after[0]), (frame - before[-1]["frame"]) / (after[0]["frame"] - before[-1]["frame"])
-    )
+    return _between(left, position_of(after[0]), (frame - before["frame"]) / (after[0]["frame"] - before["frame"]))
 
 
 def _between(left: Position, right: Position, offset: float) -> Position:

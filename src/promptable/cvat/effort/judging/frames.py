@@ -7,9 +7,9 @@ from functools import cached_property
 from typing import Any
 
 from promptable.cvat.effort.judging.matching import matched
-from promptable.cvat.effort.judging.verdicts import Judged, Verdict, compared, place_at, place_of
+from promptable.cvat.effort.judging.verdicts import Judged, Verdict, compared, has_places, place_of
 from promptable.cvat.effort.judging.written import Asked, Written
-from promptable.cvat.geometry.position import MASK, Position
+from promptable.cvat.geometry.position import MASK, Position, position_at
 from promptable.cvat.journal import Found
 from promptable.cvat.labels.task_label import TaskLabel
 from promptable.cvat.labels.task_labels import TaskLabels
@@ -78,9 +78,13 @@ class JobNow:
                 by_frame[kind][one["frame"]].append(one)
         return by_frame
 
+    @cached_property
+    def _placed_tracks(self) -> Sequence[Mapping[str, Any]]:
+        return [track for track in self.annotations["tracks"] if has_places(track)]
+
     def _tracks(self, frame: int) -> Iterator[Mapping[str, Any]]:
-        for track in self.annotations["tracks"]:
-            if (place := place_at(track, frame)) is not None:
+        for track in self._placed_tracks:
+            if (place := position_at(track, frame)) is not None:
                 held = {"type": place.form, "points": place.points, "rotation": place.rotation}
                 yield {**held_values(track, frame), **held, "id": (_TRACK, track["id"]), "label_id": track["label_id"]}
 
@@ -88,17 +92,18 @@ class JobNow:
 def judged_frame(now: JobNow, frame: int, asked: Asked) -> JudgedFrame:
     """The verdicts on a frame about which runs ``asked``."""
     judged: list[Judged] = []
+    shown = {kind: now.shown(frame, kind) for kind in KINDS}
     for kind in KINDS:
         written = [one for one in asked.written if one.kind == kind and now.label(one.payload["label_id"])]
-        for before, there in matched(written, now.shown(frame, kind)):
+        for before, there in matched(written, shown[kind]):
             if before is not None:
                 judged.append(_judged(now, before, there))
             elif there is not None and _is_added(now, kind, there, asked):
                 judged.append(_added(now, kind, frame, there))
-    placed = [(now.labelled(one).name, place_of(one)) for one in now.shown(frame, "shape")]
+    placed = [(now.labelled(one).name, place_of(one)) for one in shown["shape"]]
     places = [(name, place) for name, place in placed if place is not None and now.has(frame, place.form)]
     found = [one for one in asked.found if now.has(frame, one.detection.type)]
-    tags = {now.labelled(one).name for one in now.shown(frame, "tag")}
+    tags = {now.labelled(one).name for one in shown["tag"]}
     return JudgedFrame(now.task, now.job, frame, judged, asked.run, found, places, tags)
 
 

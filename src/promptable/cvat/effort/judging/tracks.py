@@ -4,7 +4,7 @@ No track counts as added by hand: a run follows the objects of its first frame, 
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from statistics import fmean
@@ -12,10 +12,10 @@ from typing import Any
 
 from promptable.cvat.effort.judging.frames import JobNow
 from promptable.cvat.effort.judging.matching import LEAST_IOU, one_to_one
-from promptable.cvat.effort.judging.verdicts import Judged, Verdict, place_at, same_values, verdict_of_iou
+from promptable.cvat.effort.judging.verdicts import Judged, Verdict, has_places, same_values, verdict_of_iou
 from promptable.cvat.effort.judging.written import Written
 from promptable.cvat.geometry.overlap import iou
-from promptable.cvat.geometry.position import Position
+from promptable.cvat.geometry.position import Position, position_at
 from promptable.cvat.propagate.content import SHAPE, TRACK
 from promptable.cvat.propagate.journal import Write
 
@@ -113,7 +113,15 @@ def _places(item: Item, looked_at: Collection[int]) -> Places:
         return {}
     first = max((frame + 1 for frame in keys if frame < min(own)), default=min(own))
     last = min((frame - 1 for frame in keys if frame > max(own)), default=max(own))
-    return {frame: place_at(item["new"], frame) for frame in sorted(looked_at) if first <= frame <= last}
+    return _placed(item["new"], [frame for frame in sorted(looked_at) if first <= frame <= last])
+
+
+def _placed(track: Item | None, frames: Iterable[int]) -> Places:
+    """Where a track is on these frames, by frame; None everywhere for none, and for one that has keyframes without a
+    place."""
+    if track is None or not has_places(track):
+        return dict.fromkeys(frames)
+    return {frame: position_at(track, frame) for frame in frames}
 
 
 def _mean_iou(before: Places, track: Item) -> float:
@@ -124,7 +132,8 @@ def _mean_iou(before: Places, track: Item) -> float:
 
 def _compared(before: Places, there: Item | None) -> list[Correction]:
     """The frames on which a track was or is seen; ``there`` is the track now, None if it is gone."""
-    pairs = [(frame, place, None if there is None else place_at(there, frame)) for frame, place in before.items()]
+    after = _placed(there, before)
+    pairs = [(frame, place, after[frame]) for frame, place in before.items()]
     return [Correction(frame, _overlap(one, other), one, other) for frame, one, other in pairs if one or other]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from promptable.config.labels import CONFIDENCE, REVIEW
 from promptable.cvat.geometry.overlap import iou
-from promptable.cvat.geometry.position import FORMS, MASK, RECTANGLE, Position, position_at, position_of
+from promptable.cvat.geometry.position import FORMS, MASK, RECTANGLE, Position, position_of
 from promptable.cvat.labels.task_label import TaskLabel
 
 MINOR_IOU, EDITED_IOU = 0.9, 0.75
@@ -92,9 +92,9 @@ def place_of(shape: Mapping[str, Any]) -> Position | None:
     return position_of(shape) if _has_place(shape) else None
 
 
-def place_at(track: Mapping[str, Any], frame: int) -> Position | None:
-    """The position of a track on a frame; None if it is outside or has not begun, or has a keyframe without a place."""
-    return position_at(track, frame) if all(map(_has_place, track["shapes"])) else None
+def has_places(track: Mapping[str, Any]) -> bool:
+    """Whether all keyframes of a track have a position."""
+    return all(map(_has_place, track["shapes"]))
 
 
 def _has_place(shape: Mapping[str, Any]) -> bool:
