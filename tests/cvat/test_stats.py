@@ -172,6 +172,16 @@ def test_tracks_that_jump_or_stay_open(person: Person, tmp_path: Path) -> None:
     assert listed(figures, "open") == [(2, 6, left)]
 
 
+def test_a_track_that_turns_is_as_large_as_cvat_shows_it(person: Person, tmp_path: Path) -> None:
+    keys = [
+        {"type": "rectangle", "frame": frame, "points": [50, 40, 150, 60], "outside": outside, "rotation": turn}
+        for frame, turn, outside in ((5, 315, False), (7, 45, False), (8, 45, True))
+    ]
+    draw_track(person.cvat, 2, (5, [], False), shapes=[key | {"attributes": []} for key in keys])
+    width = stats(person.cvat, tmp_path)["labels"][CAR]["width"]
+    assert width == {"min": 84.85, "median": 84.85, "max": 100}, "level on the frame between the two keyframes"
+
+
 def test_short_tracks_of_a_long_job_are_looked_at_where_they_are(
     person: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,13 +2,16 @@
 
 import math
 from collections.abc import Mapping
+from operator import methodcaller
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from promptable.cvat.detection import MASK
+from promptable.cvat.detection import MASK, RECTANGLE
 from promptable.cvat.geometry.extent import extent_of
+
+_TURN = methodcaller("get", "rotation")
 
 
 class TrackBoxes:
@@ -33,6 +36,7 @@ class TrackBoxes:
         self._last = math.inf if not self._outside[-1] else int(self.frames[-1]) - 1
         self._elements = [TrackBoxes(element) for element in track.get("elements") or ()]
         self._extents = np.empty((0, 5)) if self._elements else _extents(keys)
+        self._turned = _turned(keys) if keys[0]["type"] == RECTANGLE and any(map(_TURN, keys)) else None
 
     def may_be_on(self, frames: NDArray[np.int64]) -> bool:
         """Whether the frames [N], ascending, reach into those from the first to the last on which it is seen."""
@@ -47,9 +51,29 @@ class TrackBoxes:
         shown = (before >= 0) & ~self._outside[before]
         if self._elements:
             extents = _around(np.stack([element.on(frames)[1] for element in self._elements]))
+        elif self._turned is not None:
+            extents = _upright(self._between(frames, self._turned))
         else:
-            extents = np.stack([np.interp(frames, self.frames, column) for column in self._extents.T], 1)
+            extents = self._between(frames, self._extents)
         return shown, np.where(shown[:, None], extents, np.nan)
+
+    def _between(self, frames: NDArray[np.int64], columns: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Columns of the keyframes [K, C] on the frames [N], as [N, C]."""
+        return np.stack([np.interp(frames, self.frames, column) for column in columns.T], 1)
+
+
+def _turned(keys: Any) -> NDArray[np.float64]:
+    """The points and turn of rectangles, [K, 5]; CVAT turns the shorter way round, in degrees."""
+    turns = np.unwrap([float(_TURN(key) or 0) for key in keys], period=360)
+    return np.column_stack([[key["points"] for key in keys], turns]).astype(np.float64)
+
+
+def _upright(turned: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The box around each of the rectangles of ``_turned`` [N, 5], and its area, as [N, 5]."""
+    low, high, turn = turned[:, :2], turned[:, 2:4], np.deg2rad(turned[:, 4:])
+    half, middle = (high - low) / 2, (low + high) / 2
+    reach = np.abs(half * np.cos(turn)) + np.abs(half[:, ::-1] * np.sin(turn))
+    return np.concatenate([middle - reach, middle + reach, 4 * half.prod(1, keepdims=True)], 1)
 
 
 def _around(extents: NDArray[np.float64]) -> NDArray[np.float64]:
