@@ -81,6 +81,16 @@ def test_a_polygon_of_less_than_a_pixel_starts_from_its_box(tracker: Function) -
     assert answer["states"] != [None]
 
 
+def test_a_polygon_of_less_than_a_pixel_is_answered_as_its_box(tracker: Function) -> None:
+    """Also where the model sees nothing in it: a rectangle's state without a box would be refused on the next frame."""
+    sliver = _shape("polygon", [35.4, 190.98, 35.5, 190.93, 36.47, 190.99, 36, 190.92]) | {"as": "rectangle"}
+    started = tracker.answer(starting([sliver]))
+    (shape,) = started["shapes"]
+    np.testing.assert_allclose(shape["points"], [35.4, 190.92, 36.47, 190.99], rtol=1e-6)
+    (shape,) = tracker.answer(continuing(started["states"], 1))["shapes"]
+    assert shape["type"] == "rectangle"
+
+
 @pytest.mark.parametrize("drawn", ["rectangle", "polygon", "mask"])
 @pytest.mark.parametrize("answered", ["rectangle", "polygon", "mask"])
 def test_an_object_may_be_answered_as_another_type_than_it_was_drawn(

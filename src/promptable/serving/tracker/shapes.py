@@ -27,13 +27,16 @@ class AnsweredShapes:
     ) -> Shape | None:
         """A drawing in a picture of ``hw`` as a shape of the answered type; ``result`` is the model's for its prompt.
 
-        A mask or polygon is converted; for a box, the model's mask of the object in it. None if there is no object
-        inside the picture.
+        A mask or polygon is converted, a polygon without a pixel to its box; for a box, the model's mask of the object
+        in it. None if there is no object inside the picture.
         """
         if answered is drawing.shape.type:
             return self._inside(drawing, hw)
-        if isinstance(drawing.prompt, MaskPrompt):
-            return shape_of_mask(drawing.prompt.mask, answered, self._tolerance)
+        match drawing.prompt:
+            case MaskPrompt(mask=mask):
+                return shape_of_mask(mask, answered, self._tolerance)
+            case BoxPrompt(xyxy=xyxy) if answered is ShapeType.RECTANGLE:
+                return Shape(answered, xyxy.astype(np.float64))
         return None if result is None else self._seen(answered, result)
 
     def found(self, answered: ShapeType, result: ObjectResult) -> Shape | None:
