@@ -58,7 +58,7 @@ def test_a_process_that_died_between_calls_is_replaced_unseen_and_its_children_e
     tmp_path: Path, serve_all: Serve, client: httpx.Client
 ) -> None:
     write_function(tmp_path, "cats", _OBEDIENT)
-    code = f"open({str(tmp_path / 'pid')!r}, 'w').write(str(subprocess.Popen(['sleep', '60']).pid))"
+    code = f"open({str(tmp_path / 'pid')!r}, 'w').write(str(subprocess.Popen(['sleep', '600']).pid))"
     with serve_all() as running:
         _call(client, running.url("cats"), code)
         pid = int(
@@ -66,7 +66,8 @@ def test_a_process_that_died_between_calls_is_replaced_unseen_and_its_children_e
         )
         wait_until(lambda: not runs(pid))
         after = _call(client, running.url("cats"))
-        wait_until(lambda: not runs(int((tmp_path / "pid").read_text())))
+        child = int((tmp_path / "pid").read_text())
+        wait_until(lambda: not runs(child), 20)
     assert after.status_code == 200
     assert after.text != str(pid)
 
