@@ -70,7 +70,7 @@ def test_a_journal_that_is_none_is_a_sentence(command: str, cvat: StandIn, capsy
     model = ["--function", cvat.url] if command in ("annotate", "propagate") else []
     assert main([command, "--task", str(annotating.TASK), "--url", cvat.url, *model]) == 1
     said = capsys.readouterr().err
-    assert said.startswith(f"promptable {command}: the journal of this task cannot be used (file is not a database)")
+    assert said.startswith(f"promptable {command}: the journal of this task is damaged (file is not a database)")
 
 
 @pytest.mark.parametrize(

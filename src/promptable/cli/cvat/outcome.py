@@ -20,8 +20,11 @@ def told(command: str, work: Callable[[], int], if_interrupted: str) -> int:
     except OSError as error:
         where = "" if error.filename is None else f"{error.filename}: "
         complain(command, f"{where}{error.strerror or error}")
-    except sqlite3.Error as error:
+    except sqlite3.OperationalError as error:
         complain(command, f"the journal of this task cannot be used ({error}): is there room, and may it be written?")
+    except sqlite3.Error as error:
+        remedy = "put a copy in its place, or move it away: what its runs wrote then counts as people's"
+        complain(command, f"the journal of this task is damaged ({error}): {remedy}")
     except OptionError as error:
         complain(command, str(error))
         return MISUSED
