@@ -20,11 +20,8 @@ def told(command: str, work: Callable[[], int], if_interrupted: str) -> int:
     except OSError as error:
         where = "" if error.filename is None else f"{error.filename}: "
         complain(command, f"{where}{error.strerror or error}")
-    except sqlite3.OperationalError as error:
-        complain(command, f"the journal of this task cannot be used ({error}): is there room, and may it be written?")
     except sqlite3.Error as error:
-        remedy = "put a copy in its place, or move it away: what its runs wrote then counts as people's"
-        complain(command, f"the journal of this task is damaged ({error}): {remedy}")
+        complain(command, _of_journal(error))
     except OptionError as error:
         complain(command, str(error))
         return MISUSED
@@ -36,6 +33,13 @@ def told(command: str, work: Callable[[], int], if_interrupted: str) -> int:
         complain(command, f"interrupted; {if_interrupted}")
         return INTERRUPTED
     return WRONG
+
+
+def _of_journal(error: sqlite3.Error) -> str:
+    if isinstance(error, sqlite3.OperationalError):
+        return f"the journal of this task cannot be used ({error}): is there room, and may it be written?"
+    remedy = "put a copy in its place, or move it away: what its runs wrote then counts as people's"
+    return f"the journal of this task is damaged ({error}): {remedy}"
 
 
 def told_and_resumable(command: str, work: Callable[[], int]) -> int:
