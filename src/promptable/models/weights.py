@@ -140,12 +140,12 @@ def read_sizes(sizes: type[Sizes], file: Path) -> Sizes:
     except TypeError as error:
         raise ModelError(f"{file}: {error}; the keys are {', '.join(signature(sizes).parameters)}") from error
     for name, kind in get_type_hints(sizes).items():
-        if name in values and not _is(kind, values[name]):
+        if name in values and not _is_a(kind, values[name]):
             raise ModelError(f"{file}: {name} must be {_KINDS[kind]}, got {loaded[name]!r}")
     return made
 
 
-def _is(kind: object, value: object) -> bool:
+def _is_a(kind: object, value: object) -> bool:
     if isinstance(value, tuple):
         return kind not in (int, bool) and all(type(each) is int for each in value)
     return type(value) is kind
